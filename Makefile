@@ -1,0 +1,38 @@
+# make run     build and serve on :9091
+# make test    all tests; on Debian as root it installs what they need
+# make fuzz    minutes of fuzzing (FUZZTIME=2m for each fuzz test)
+# make bench   this gateway, a bare server and Debian's pushgateway side by side
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+FUZZTIME ?= 2m
+PKG      := github.com/prometheus/common/version
+LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Branch=$(shell git rev-parse --abbrev-ref HEAD 2>/dev/null)
+
+.PHONY: run build test check fuzz bench clean
+
+run: build
+	./pushgateway
+
+build:
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o pushgateway ./cmd/pushgateway
+
+check:
+	@unformatted=$$(gofmt -l cmd internal e2e bench); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+
+test:
+	scripts/test-deps
+	$(MAKE) --no-print-directory check
+	scripts/fuzz 5s
+	go test -race -timeout 12m ./...
+
+fuzz:
+	scripts/fuzz $(FUZZTIME)
+
+bench:
+	go run ./bench -update
+
+clean:
+	rm -f pushgateway
+	go clean -testcache

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/alecthomas/units"
+	"github.com/prometheus/common/promslog"
+	promslogflag "github.com/prometheus/common/promslog/flag"
+	"github.com/prometheus/common/version"
+	"github.com/prometheus/exporter-toolkit/web"
+	webflag "github.com/prometheus/exporter-toolkit/web/kingpinflag"
+)
+
+// release is the version of builds that are not told another one.
+const release = "0.1.0-dev"
+
+// config is what the command line says, checked.
+type config struct {
+	web *web.FlagConfig
+	log *promslog.Config
+
+	telemetryPath     string
+	externalURL       *url.URL
+	routePrefix       string // "" or like "/gw"
+	enableLifecycle   bool
+	enableAdmin       bool
+	enablePprof       bool
+	enableOpenMetrics bool
+	readTimeout       time.Duration
+
+	persistenceFile     string
+	persistenceInterval time.Duration
+
+	unchecked        bool
+	utf8Names        bool
+	maxBodyBytes     units.Base2Bytes
+	maxInflightBytes units.Base2Bytes
+
+	flags map[string]string // all, as /api/v1/status shows them
+}
+
+const description = `The Pushgateway: jobs that end before Prometheus can scrape them push their metrics here.
+
+Push:    echo 'last_success_timestamp_seconds 1.7e9' | curl --data-binary @- http://localhost:9091/metrics/job/backup
+Look:    curl http://localhost:9091/metrics
+Delete:  curl -X DELETE http://localhost:9091/metrics/job/backup
+`
+
+// parseArgs reads and checks the command line.
+func parseArgs(args []string, stdout, stderr io.Writer) (*config, error) {
+	if version.Version == "" {
+		version.Version = release
+	}
+	c := new(config)
+	app := kingpin.New("pushgateway", description)
+	app.UsageTemplate(usage)
+	app.Version(version.Print("pushgateway"))
+	app.HelpFlag.Short('h')
+	serve := app.Command("serve", "Serve pushes and scrapes. This is what happens without a command.").Default()
+	c.addFlags(app, serve)
+	if _, err := parse(app, args, stdout, stderr); err != nil {
+		return nil, err
+	}
+	c.flags = flagValues(app, serve)
+	return c, c.check()
+}
+
+func (c *config) addFlags(app *kingpin.Application, serve *kingpin.CmdClause) {
+	c.web = webflag.AddFlags(serve, ":9091")
+	serve.Flag("web.telemetry-path", "Path under which to expose metrics.").Default("/metrics").StringVar(&c.telemetryPath)
+	serve.Flag("web.external-url", "The URL under which the Pushgateway is externally reachable.").Default("").URLVar(&c.externalURL)
+	serve.Flag("web.route-prefix", "Prefix for the internal routes of web endpoints. Defaults to the path of --web.external-url.").Default("").StringVar(&c.routePrefix)
+	serve.Flag("web.enable-lifecycle", "Enable shutdown via HTTP request.").Default("false").BoolVar(&c.enableLifecycle)
+	serve.Flag("web.enable-admin-api", "Enable API endpoints for admin control actions.").Default("false").BoolVar(&c.enableAdmin)
+	serve.Flag("web.enable-pprof", "Serve profiles under /debug/pprof/.").Default("false").BoolVar(&c.enablePprof)
+	serve.Flag("web.enable-openmetrics", "Answer scrapes in OpenMetrics if asked for. It renames counters that lack _total.").Default("false").BoolVar(&c.enableOpenMetrics)
+	serve.Flag("web.read-timeout", "Time in which a request must have arrived whole. 0 means no limit.").Default("1m").DurationVar(&c.readTimeout)
+
+	serve.Flag("persistence.file", "File to persist metrics. If empty, metrics are only kept in memory. Not supported yet.").Default("").StringVar(&c.persistenceFile)
+	serve.Flag("persistence.interval", "The minimum interval at which to write out the persistence file.").Default("5m").DurationVar(&c.persistenceInterval)
+
+	serve.Flag("push.disable-consistency-check", "Take pushes that contradict others: they are answered 202, and where two cannot both be exposed the older is.").Default("false").BoolVar(&c.unchecked)
+	serve.Flag("push.enable-utf8-names", "Allow UTF-8 label names in grouping keys, and read the U__ escaping there.").Default("false").BoolVar(&c.utf8Names)
+	serve.Flag("push.max-body-bytes", "Size that a push may have after unpacking; larger ones are answered 413.").Default("64MiB").BytesVar(&c.maxBodyBytes)
+	serve.Flag("push.max-inflight-bytes", "Size of all pushes together that are being worked on; more are answered 429.").Default("512MiB").BytesVar(&c.maxInflightBytes)
+
+	c.log = &promslog.Config{}
+	promslogflag.AddFlags(app, c.log)
+}
+
+// check finds what cannot work, and brings paths into one form.
+func (c *config) check() error {
+	if c.persistenceFile != "" {
+		return fmt.Errorf("--persistence.file=%q: this version keeps metrics only in memory and would lose them at a restart; start without the flag to accept that", c.persistenceFile)
+	}
+	if c.routePrefix == "" && c.externalURL != nil {
+		c.routePrefix = c.externalURL.Path
+	}
+	if c.routePrefix = strings.Trim(c.routePrefix, "/"); c.routePrefix != "" {
+		c.routePrefix = "/" + c.routePrefix
+	}
+	if strings.ContainsAny(c.routePrefix, ":*") {
+		return fmt.Errorf("--web.route-prefix=%q: a prefix cannot contain ':' or '*'", c.routePrefix)
+	}
+	if err := checkTelemetryPath(c.telemetryPath); err != nil {
+		return fmt.Errorf("--web.telemetry-path=%q: %w", c.telemetryPath, err)
+	}
+	if c.maxBodyBytes <= 0 {
+		return fmt.Errorf("--push.max-body-bytes=%s: it must be more than 0", c.maxBodyBytes)
+	}
+	if c.maxInflightBytes < c.maxBodyBytes {
+		return fmt.Errorf("--push.max-inflight-bytes=%s: it must not be less than --push.max-body-bytes=%s, or the largest pushes would never be taken", c.maxInflightBytes, c.maxBodyBytes)
+	}
+	if c.readTimeout < 0 {
+		return fmt.Errorf("--web.read-timeout=%s: it must not be negative; 0 means no limit", c.readTimeout)
+	}
+	return nil
+}
+
+// taken are paths that the telemetry path would shadow.
+var taken = []string{"/", "/status", "/-/healthy", "/-/ready", "/-/quit"}
+
+func checkTelemetryPath(path string) error {
+	if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, ":*") || strings.HasSuffix(path, "/") {
+		return errors.New("it must be a path like /metrics, without ':' or '*' and without a slash at its end")
+	}
+	for _, prefix := range []string{"/api/", "/static/", "/debug/", "/metrics/job/"} {
+		if strings.HasPrefix(path, prefix) {
+			return fmt.Errorf("paths under %s are taken", prefix)
+		}
+	}
+	for _, p := range taken {
+		if path == p {
+			return errors.New("that path is taken")
+		}
+	}
+	return nil
+}
+
+// flagValues are all flags of the command with what they are set to.
+func flagValues(app *kingpin.Application, serve *kingpin.CmdClause) map[string]string {
+	values := make(map[string]string)
+	for _, f := range append(app.Model().Flags, serve.Model().Flags...) {
+		if !f.Hidden && f.Name != "help" && f.Name != "version" {
+			values[f.Name] = f.Value.String()
+		}
+	}
+	return values
+}
+
+// buildInfo is what /api/v1/status tells of the build.
+func buildInfo() map[string]string {
+	return map[string]string{
+		"version":   version.Version,
+		"revision":  version.GetRevision(),
+		"branch":    version.Branch,
+		"buildUser": version.BuildUser,
+		"buildDate": version.BuildDate,
+		"goVersion": runtime.Version(),
+	}
+}

@@ -1,0 +1,30 @@
+package main
+
+// usage shows the flags of the default command too, since that is what most
+// people start.
+const usage = `{{define "FormatCommandList" -}}
+{{range .}}{{if not .Hidden -}}
+{{"  "}}{{.FullCommand}}{{if .Default}} (default){{end}}
+{{.Help|Wrap 4 -}}
+{{end}}{{end -}}
+{{end -}}
+{{if .Context.SelectedCommand -}}
+usage: {{.App.Name}} {{.Context.SelectedCommand}} [<flags>]
+
+{{.Context.SelectedCommand.Help}}
+
+{{else -}}
+usage: {{.App.Name}} [<command>] [<flags>]
+
+{{.App.Help}}
+{{end -}}
+Flags:
+{{.Context.Flags|FlagsToTwoColumns|FormatTwoColumns -}}
+{{if not .Context.SelectedCommand -}}
+{{range .App.Commands}}{{if .Default -}}
+{{.Flags|FlagsToTwoColumns|FormatTwoColumns -}}
+{{end}}{{end}}
+Commands:
+{{template "FormatCommandList" .App.Commands -}}
+{{end -}}
+`

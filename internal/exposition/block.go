@@ -1,0 +1,121 @@
+package exposition
+
+import (
+	"hash/maphash"
+	"slices"
+	"sync/atomic"
+	"unsafe"
+
+	"pushgateway/internal/metric"
+)
+
+// A Block is what one group has of one family, finished: the lines of its
+// text exposition and its metrics in protobuf. It never changes and is safe
+// for concurrent use.
+type Block struct {
+	Name   string
+	Help   string
+	data   []byte // the text, then the protobuf
+	text   int    // length of the text
+	series int
+	Type   metric.Type
+	// Legacy is true if all names in the block are legacy names, so that one
+	// text serves every escaping.
+	Legacy bool
+	// hashes are made when first asked for.
+	hashes atomic.Pointer[[]uint64]
+}
+
+// Series is the number of label sets; a histogram counts as one.
+func (b *Block) Series() int { return b.series }
+
+// Text has the lines of the block without HELP and TYPE, names as pushed.
+// The caller must not change it.
+func (b *Block) Text() []byte { return b.data[:b.text:b.text] }
+
+// Proto has the series as the repeated field "metric" of a
+// io.prometheus.client.MetricFamily. The caller must not change it.
+func (b *Block) Proto() []byte { return b.data[b.text:] }
+
+// Size is the memory of the block's content in bytes.
+func (b *Block) Size() int { return len(b.data) }
+
+// seed makes the hashes of label sets unforgeable.
+var seed = maphash.MakeSeed()
+
+// Hashes gives a hash for each label set, sorted. Two equal label sets, be
+// they in different blocks, have equal hashes.
+func (b *Block) Hashes() []uint64 {
+	if h := b.hashes.Load(); h != nil {
+		return *h
+	}
+	hashes := make([]uint64, 0, b.series)
+	var scratch []byte
+	b.EachLabels(func(labels []metric.Label) bool {
+		scratch = appendLabels(scratch[:0], labels)
+		hashes = append(hashes, maphash.Bytes(seed, scratch))
+		return true
+	})
+	slices.Sort(hashes)
+	b.hashes.Store(&hashes)
+	return hashes
+}
+
+// Has tells whether the block has a series with exactly these labels, sorted
+// by name.
+func (b *Block) Has(labels []metric.Label) bool {
+	hash := maphash.Bytes(seed, appendLabels(nil, labels))
+	if _, maybe := slices.BinarySearch(b.Hashes(), hash); !maybe {
+		return false
+	}
+	found := false
+	b.EachLabels(func(have []metric.Label) bool {
+		found = slices.Equal(have, labels)
+		return !found
+	})
+	return found
+}
+
+// Share tells whether two blocks have a series in common.
+func Share(a, b *Block) bool {
+	x, y := a.Hashes(), b.Hashes()
+	for len(x) > 0 && len(y) > 0 {
+		switch {
+		case x[0] < y[0]:
+			x = x[1:]
+		case x[0] > y[0]:
+			y = y[1:]
+		default:
+			return true
+		}
+	}
+	return false
+}
+
+// EachLabels calls f with the labels of each series, sorted by name, until it
+// returns false. The slice is f's only for the call.
+func (b *Block) EachLabels(f func([]metric.Label) bool) {
+	var labels []metric.Label
+	for rest := b.Proto(); len(rest) > 0; {
+		var msg []byte
+		msg, rest = nextMetric(rest)
+		labels = readLabels(labels[:0], msg)
+		if !f(labels) {
+			return
+		}
+	}
+}
+
+// EachSeries calls f with each series until it returns false.
+func (b *Block) EachSeries(f func(metric.Series) bool) {
+	for rest := b.Proto(); len(rest) > 0; {
+		var msg []byte
+		msg, rest = nextMetric(rest)
+		if !f(b.readSeries(msg)) {
+			return
+		}
+	}
+}
+
+// view gives bytes as a string without a copy. The bytes must not change.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -1,0 +1,96 @@
+package exposition
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"pushgateway/internal/metric"
+)
+
+// What is refused here is what ends a scrape for everybody: Prometheus reads
+// an exposition to its end or not at all.
+
+func checkName(f *metric.Family) error {
+	switch {
+	case f.Name == "":
+		return invalid("", "a family has no name")
+	case !metric.IsName(f.Name):
+		return invalid(f.Name, "the name is not valid UTF-8 or contains a NUL")
+	case !f.Type.Valid():
+		return invalid(f.Name, "its type number %d does not exist", f.Type)
+	}
+	return nil
+}
+
+// cleanHelp copies a help text; what is not text becomes U+FFFD.
+func cleanHelp(help string) string {
+	return strings.ToValidUTF8(strings.Clone(help), "\uFFFD")
+}
+
+// checkSpecial refuses a label that the lines of the type use themselves, and
+// notes names that need quotes.
+func (r *renderer) checkSpecial(f *metric.Family) error {
+	for _, l := range r.labels {
+		if f.Type.IsHistogram() && l.Name == metric.BucketLabel || f.Type == metric.Summary && l.Name == metric.QuantileLabel {
+			return invalid(f.Name, "a %s must not have a label %q of its own, in the push or in the grouping key", f.Type, l.Name)
+		}
+		r.legacy = r.legacy && metric.IsLegacyLabel(l.Name)
+	}
+	return nil
+}
+
+func checkLabel(f *metric.Family, l metric.Label) error {
+	switch {
+	case l.Name == "":
+		return invalid(f.Name, "a label has no name")
+	case !metric.IsName(l.Name):
+		return invalid(f.Name, "the label name %q is not valid UTF-8 or contains a NUL", clip(l.Name))
+	case strings.HasPrefix(l.Name, metric.ReservedLabelPrefix):
+		return invalid(f.Name, "the label name %q is reserved: names that start with __ belong to Prometheus", clip(l.Name))
+	case !utf8.ValidString(l.Value):
+		return invalid(f.Name, "the value %q of label %q is not valid UTF-8", clip(l.Value), clip(l.Name))
+	}
+	return nil
+}
+
+// checkValue refuses a value that is not of the family's type.
+func checkValue(f *metric.Family, s *metric.Series) error {
+	switch {
+	case s.Missing:
+		return invalid(f.Name, "a series has no %s as value", f.Type)
+	case s.Histogram != nil && s.Histogram.Native != nil:
+		if err := checkNative(s.Histogram); err != nil {
+			return invalid(f.Name, "the native histogram is inconsistent: %v", err)
+		}
+	}
+	return checkExemplars(f, s)
+}
+
+func checkExemplars(f *metric.Family, s *metric.Series) error {
+	if err := checkExemplar(f, s.Exemplar); err != nil || s.Histogram == nil {
+		return err
+	}
+	for _, b := range s.Histogram.Classic {
+		if err := checkExemplar(f, b.Exemplar); err != nil {
+			return err
+		}
+	}
+	for i := range s.Histogram.Exemplars {
+		if err := checkExemplar(f, &s.Histogram.Exemplars[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkExemplar(f *metric.Family, e *metric.Exemplar) error {
+	if e == nil {
+		return nil
+	}
+	for _, l := range e.Labels {
+		if err := checkLabel(f, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}

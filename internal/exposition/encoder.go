@@ -1,0 +1,214 @@
+package exposition
+
+import (
+	"fmt"
+	"io"
+	"iter"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"google.golang.org/protobuf/proto"
+
+	"pushgateway/internal/metric"
+)
+
+// Exposed is a family as a scrape gets it.
+type Exposed struct {
+	Name, Help string
+	Type       metric.Type
+	Series     int
+	NotLegacy  int // blocks with names that escaping changes
+	ProtoSize  int // of all blocks, in bytes
+	Blocks     iter.Seq[*Block]
+}
+
+// ExposeBlock makes a family of a single block.
+func ExposeBlock(b *Block) Exposed {
+	f := Exposed{Name: b.Name, Help: b.Help, Type: b.Type, Series: b.series, ProtoSize: len(b.Proto())}
+	if !b.Legacy {
+		f.NotLegacy = 1
+	}
+	f.Blocks = func(yield func(*Block) bool) { yield(b) }
+	return f
+}
+
+// Encoder writes families in one format, one after the other. It is not for
+// concurrent use.
+type Encoder struct {
+	w      io.Writer
+	format Format
+	cache  *Cache
+	head   []byte
+	// Dropped counts labels and series left out because they are equal to
+	// others in this escaping.
+	Dropped int
+}
+
+// NewEncoder makes an encoder that writes to w and keeps what it had to
+// render in cache, which may be nil.
+func NewEncoder(w io.Writer, f Format, cache *Cache) *Encoder {
+	return &Encoder{w: w, format: f, cache: cache}
+}
+
+// Encode writes one family. A family without series is left out.
+func (e *Encoder) Encode(f Exposed) error {
+	if f.Series == 0 {
+		return nil
+	}
+	switch e.format.Syntax {
+	case Protobuf:
+		return e.encodeProto(f)
+	case ProtobufText, ProtobufCompact:
+		return e.encodeReadable(f)
+	}
+	e.head = e.appendHead(e.head[:0], f)
+	if _, err := e.w.Write(e.head); err != nil {
+		return err
+	}
+	for content := range e.contents(f, (*Block).Text) {
+		if _, err := e.w.Write(content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close writes what ends the exposition.
+func (e *Encoder) Close() error {
+	if !e.format.isOpenMetrics() {
+		return nil
+	}
+	_, err := io.WriteString(e.w, openMetricsEnd)
+	return err
+}
+
+// LineNames are the names that the lines of a family bear in the format.
+func (f Format) LineNames(name string, t metric.Type) []string {
+	name = metric.EscapeName(name, f.Escaping)
+	names := []string{name}
+	if f.isOpenMetrics() && t == metric.Counter {
+		name = openMetricsName(name, t)
+		names = []string{name, name + totalSuffix}
+	}
+	for _, suffix := range t.Suffixes() {
+		names = append(names, name+suffix)
+	}
+	if f.isOpenMetrics() && t == metric.GaugeHistogram {
+		names = append(names, name+gaugeCountSuffix, name+gaugeSumSuffix)
+	}
+	return names
+}
+
+// Renames tells whether the format gives a family another name.
+func (f Format) Renames(name string, t metric.Type) bool {
+	return f.isOpenMetrics() || metric.EscapeName(name, f.Escaping) != name
+}
+
+func (e *Encoder) appendHead(b []byte, f Exposed) []byte {
+	name, typ, quotes := metric.EscapeName(f.Name, e.format.Escaping), f.Type.String(), false
+	switch {
+	case e.format.isOpenMetrics():
+		name, typ, quotes = openMetricsName(name, f.Type), openMetricsTypeName(f.Type), true
+	case f.Type == metric.GaugeHistogram:
+		typ = metric.Histogram.String() // the text format has no other
+	}
+	legacy := metric.IsLegacyName(name)
+	if f.Help != "" {
+		b = append(b, "# HELP "...)
+		b = append(appendName(b, name, legacy), ' ')
+		b = append(appendEscaped(b, f.Help, quotes), '\n')
+	}
+	b = append(b, "# TYPE "...)
+	b = append(appendName(b, name, legacy), ' ')
+	return append(append(b, typ...), '\n')
+}
+
+// contents goes through what the format has of each block. Where names change
+// the blocks are rendered anew, and series that have become equal to those of
+// another block are left out.
+func (e *Encoder) contents(f Exposed, own func(*Block) []byte) iter.Seq[[]byte] {
+	escapes := e.format.Escaping != metric.UTF8 && f.NotLegacy > 0
+	return func(yield func([]byte) bool) {
+		var seen map[uint64]struct{}
+		if escapes {
+			seen = make(map[uint64]struct{}, f.Series)
+		}
+		for b := range f.Blocks {
+			content := own(b)
+			if escapes || e.format.isOpenMetrics() {
+				content = e.variant(b, f, seen).content
+			}
+			if !yield(content) {
+				return
+			}
+		}
+	}
+}
+
+// variant gives a block in the encoder's format, and adds its label sets to
+// seen, if that is not nil.
+func (e *Encoder) variant(b *Block, f Exposed, seen map[uint64]struct{}) *variant {
+	name := metric.EscapeName(f.Name, e.format.Escaping)
+	v := e.cache.get(b, e.format)
+	if v == nil {
+		v = makeVariant(b, e.format, name, nil)
+		e.cache.put(b, e.format, v)
+	}
+	for _, hash := range v.hashes {
+		if _, twice := seen[hash]; twice {
+			v = makeVariant(b, e.format, name, seen)
+			break
+		}
+	}
+	if seen != nil {
+		for _, hash := range v.hashes {
+			seen[hash] = struct{}{}
+		}
+	}
+	e.Dropped += v.dropped
+	return v
+}
+
+func (e *Encoder) encodeProto(f Exposed) error {
+	name := metric.EscapeName(f.Name, e.format.Escaping)
+	if e.format.Escaping != metric.UTF8 && f.NotLegacy > 0 {
+		var all []byte
+		for content := range e.contents(f, (*Block).Proto) {
+			all = append(all, content...)
+		}
+		e.head = appendFamily(e.head[:0], name, f.Help, f.Type, len(all))
+		_, err := e.w.Write(append(e.head, all...))
+		return err
+	}
+	e.head = appendFamily(e.head[:0], name, f.Help, f.Type, f.ProtoSize)
+	if _, err := e.w.Write(e.head); err != nil {
+		return err
+	}
+	for b := range f.Blocks {
+		if _, err := e.w.Write(b.Proto()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// encodeReadable writes the forms of protobuf for people, by the library.
+func (e *Encoder) encodeReadable(f Exposed) error {
+	family := &dto.MetricFamily{
+		Name: proto.String(metric.EscapeName(f.Name, e.format.Escaping)),
+		Type: dto.MetricType(f.Type).Enum(),
+	}
+	if f.Help != "" {
+		family.Help = proto.String(f.Help)
+	}
+	for content := range e.contents(f, (*Block).Proto) {
+		if err := (proto.UnmarshalOptions{Merge: true}).Unmarshal(content, family); err != nil {
+			return fmt.Errorf("reading family %q back: %w", f.Name, err)
+		}
+	}
+	format := expfmt.FmtProtoText
+	if e.format.Syntax == ProtobufCompact {
+		format = expfmt.FmtProtoCompact
+	}
+	return expfmt.NewEncoder(e.w, format+"; escaping=allow-utf-8").Encode(family)
+}

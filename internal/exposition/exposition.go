@@ -1,0 +1,62 @@
+// Package exposition reads pushes and writes scrapes: the text format,
+// protobuf and OpenMetrics, their negotiation, and their compression.
+//
+// A push is parsed once, in whatever goroutine serves it, and becomes one
+// finished [Block] per family. Blocks never change, so a scrape only copies
+// them out.
+package exposition
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Bounds of one push beyond its bytes, so that a small body cannot become a
+// large structure. They are far beyond what a job has to say.
+const (
+	maxFamilies = 100_000   // in one push
+	maxSeries   = 1_000_000 // in one push
+	maxParts    = 8_000_000 // labels, buckets, quantiles, spans of one push together
+)
+
+// ErrTooLarge is wrapped by the errors for pushes over a bound.
+var ErrTooLarge = errors.New("push is too large")
+
+// SyntaxError says that a body is not in the format it claims to be in.
+type SyntaxError struct {
+	Line int // of a text body, from 1; 0 for other formats
+	Msg  string
+}
+
+func (e *SyntaxError) Error() string {
+	if e.Line == 0 {
+		return e.Msg
+	}
+	return fmt.Sprintf("line %d: %s", e.Line, e.Msg)
+}
+
+// InvalidError says that a well-formed family or series must not be exposed:
+// Prometheus would refuse the whole scrape because of it.
+type InvalidError struct {
+	Family string
+	Msg    string
+}
+
+func (e *InvalidError) Error() string { return fmt.Sprintf("family %q: %s", clip(e.Family), e.Msg) }
+
+func invalid(family, format string, args ...any) error {
+	return &InvalidError{Family: family, Msg: fmt.Sprintf(format, args...)}
+}
+
+func tooMany(what string, most int) error {
+	return fmt.Errorf("%w: it has more than %d %s; push fewer at once, or as several groups", ErrTooLarge, most, what)
+}
+
+// clip keeps messages readable where a body is not.
+func clip(s string) string {
+	const most = 120
+	if len(s) > most {
+		return s[:most] + "…"
+	}
+	return s
+}

@@ -1,0 +1,75 @@
+package exposition
+
+import (
+	"errors"
+
+	"github.com/prometheus/prometheus/model/histogram"
+
+	"pushgateway/internal/metric"
+)
+
+// isNative tells whether Prometheus takes h for a native histogram; otherwise
+// it ignores what Native says.
+func isNative(n *metric.Native) bool {
+	return n != nil && (len(n.PositiveSpans) > 0 || len(n.NegativeSpans) > 0 || n.ZeroThreshold > 0 || n.ZeroCount.Int > 0)
+}
+
+// isFloat tells whether Prometheus takes h for a histogram of floats.
+func isFloat(h *metric.Buckets) bool {
+	n := h.Native
+	return h.Count.Float > 0 || n.ZeroCount.Float > 0 || len(n.PositiveCounts) > 0 || len(n.NegativeCounts) > 0
+}
+
+var errMixed = errors.New("it has integer and float buckets at once")
+
+// checkNative gives the verdict of Prometheus' own model on h.Native, since
+// one series that it refuses ends the scrape.
+func checkNative(h *metric.Buckets) error {
+	n := h.Native
+	if !isNative(n) {
+		return nil
+	}
+	if !isFloat(h) {
+		return toHistogram(h).Validate()
+	}
+	if len(n.PositiveDeltas)+len(n.NegativeDeltas) > 0 {
+		return errMixed
+	}
+	return ToFloatHistogram(h).Validate()
+}
+
+// IsNative tells whether the histogram is a native one.
+func IsNative(h *metric.Buckets) bool { return isNative(h.Native) }
+
+// toHistogram converts a native histogram of integers to Prometheus' own type.
+// It shares the buckets with h.
+func toHistogram(h *metric.Buckets) *histogram.Histogram {
+	n := h.Native
+	return &histogram.Histogram{
+		Schema: n.Schema, ZeroThreshold: n.ZeroThreshold, ZeroCount: n.ZeroCount.Int, Count: h.Count.Int, Sum: h.Sum,
+		PositiveSpans: toSpans(n.PositiveSpans), NegativeSpans: toSpans(n.NegativeSpans),
+		PositiveBuckets: n.PositiveDeltas, NegativeBuckets: n.NegativeDeltas,
+	}
+}
+
+// ToFloatHistogram is toHistogram for both kinds of buckets, for readers that
+// need not know which it was.
+func ToFloatHistogram(h *metric.Buckets) *histogram.FloatHistogram {
+	if !isFloat(h) {
+		return toHistogram(h).ToFloat(nil)
+	}
+	n := h.Native
+	return &histogram.FloatHistogram{
+		Schema: n.Schema, ZeroThreshold: n.ZeroThreshold, ZeroCount: n.ZeroCount.Float, Count: h.Count.Float, Sum: h.Sum,
+		PositiveSpans: toSpans(n.PositiveSpans), NegativeSpans: toSpans(n.NegativeSpans),
+		PositiveBuckets: n.PositiveCounts, NegativeBuckets: n.NegativeCounts,
+	}
+}
+
+func toSpans(spans []metric.Span) []histogram.Span {
+	out := make([]histogram.Span, len(spans))
+	for i, s := range spans {
+		out[i] = histogram.Span{Offset: s.Offset, Length: s.Length}
+	}
+	return out
+}

@@ -1,0 +1,167 @@
+package exposition
+
+import (
+	"bytes"
+	"math"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"pushgateway/internal/metric"
+)
+
+// What OpenMetrics 1.0 says differently from the text format: the names of
+// counters end in _total, whole numbers have a fraction, there are exemplars,
+// and the end is marked.
+
+const (
+	totalSuffix      = "_total"
+	gaugeCountSuffix = "_gcount"
+	gaugeSumSuffix   = "_gsum"
+	openMetricsEnd   = "# EOF\n"
+	maxExemplarRunes = 128 // names and values of one exemplar, by the standard
+)
+
+// openMetricsName is the name in the TYPE line.
+func openMetricsName(name string, t metric.Type) string {
+	if t == metric.Counter {
+		return strings.TrimSuffix(name, totalSuffix)
+	}
+	return name
+}
+
+// openMetricsTypeName is the type in that line.
+func openMetricsTypeName(t metric.Type) string {
+	if t == metric.Untyped {
+		return "unknown"
+	}
+	return t.String()
+}
+
+// appendOpenMetrics writes the lines of one series, whose labels are in
+// r.labelText.
+func (r *renderer) appendOpenMetrics(b []byte, f *metric.Family, s *metric.Series) []byte {
+	w := openMetricsWriter{lineWriter{b: b, name: f.Name, labels: r.labelText}}
+	switch {
+	case f.Type == metric.Summary:
+		w.summary(s.Summary)
+	case f.Type.IsHistogram():
+		w.histogram(f.Type, s.Histogram)
+	case f.Type == metric.Counter:
+		w.name = openMetricsName(f.Name, f.Type)
+		w.value(totalSuffix, s.Value, s.Exemplar)
+	default:
+		w.value("", s.Value, nil)
+	}
+	return w.b
+}
+
+type openMetricsWriter struct{ lineWriter }
+
+func (w *openMetricsWriter) value(suffix string, v float64, e *metric.Exemplar) {
+	w.start(suffix)
+	w.closeLabels()
+	w.b = appendDecimal(w.b, v)
+	w.exemplar(e)
+}
+
+func (w *openMetricsWriter) count(suffix string, c metric.Count) {
+	w.start(suffix)
+	w.closeLabels()
+	w.b = appendCountValue(w.b, c)
+	w.b = append(w.b, '\n')
+}
+
+func (w *openMetricsWriter) closeLabels() {
+	if len(w.labels) > 0 {
+		w.b = append(w.b, '}')
+	}
+	w.b = append(w.b, ' ')
+}
+
+// bound opens a line with a special label.
+func (w *openMetricsWriter) bound(suffix, label string, v float64) {
+	w.start(suffix)
+	w.b = append(w.b, w.separator())
+	w.b = append(w.b, label...)
+	w.b = append(w.b, '=', '"')
+	w.b = appendDecimal(w.b, v)
+	w.b = append(w.b, `"} `...)
+}
+
+func (w *openMetricsWriter) summary(s *metric.Quantiles) {
+	for _, q := range s.Quantiles {
+		w.bound("", metric.QuantileLabel, q.Quantile)
+		w.b = appendDecimal(w.b, q.Value)
+		w.b = append(w.b, '\n')
+	}
+	w.value(metric.SumSuffix, s.Sum, nil)
+	w.count(metric.CountSuffix, metric.Count{Int: s.Count})
+}
+
+func (w *openMetricsWriter) histogram(t metric.Type, h *metric.Buckets) {
+	sum, count := metric.SumSuffix, metric.CountSuffix
+	if t == metric.GaugeHistogram {
+		sum, count = gaugeSumSuffix, gaugeCountSuffix
+	}
+	last := false
+	for _, b := range h.Classic {
+		w.bucket(b)
+		last = last || isInf(b.UpperBound)
+	}
+	if !last {
+		w.bucket(metric.Bucket{UpperBound: math.Inf(+1), Count: h.Count})
+	}
+	w.value(sum, h.Sum, nil)
+	w.count(count, h.Count)
+}
+
+func (w *openMetricsWriter) bucket(b metric.Bucket) {
+	w.bound(metric.BucketSuffix, metric.BucketLabel, b.UpperBound)
+	w.b = appendCountValue(w.b, b.Count)
+	w.exemplar(b.Exemplar)
+}
+
+// exemplar ends a line, with an exemplar if there is one that fits.
+func (w *openMetricsWriter) exemplar(e *metric.Exemplar) {
+	if e != nil && fitsExemplar(e) {
+		w.b = append(w.b, " # "...)
+		w.b = appendLabels(w.b, e.Labels)
+		if len(e.Labels) == 0 {
+			w.b = append(w.b, '{')
+		}
+		w.b = append(w.b, "} "...)
+		w.b = appendDecimal(w.b, e.Value)
+		if e.Time != nil {
+			w.b = append(w.b, ' ')
+			w.b = strconv.AppendFloat(w.b, float64(e.Time.Seconds)+float64(e.Time.Nanos)/1e9, 'f', -1, 64)
+		}
+	}
+	w.b = append(w.b, '\n')
+}
+
+func fitsExemplar(e *metric.Exemplar) bool {
+	runes := 0
+	for _, l := range e.Labels {
+		runes += utf8.RuneCountInString(l.Name) + utf8.RuneCountInString(l.Value)
+	}
+	return runes <= maxExemplarRunes
+}
+
+// appendDecimal writes whole numbers with a fraction, as the standard wants
+// it for anything that is not a count.
+func appendDecimal(b []byte, v float64) []byte {
+	n := len(b)
+	b = appendFloat(b, v)
+	if !bytes.ContainsAny(b[n:], "eE.NI") {
+		b = append(b, ".0"...)
+	}
+	return b
+}
+
+func appendCountValue(b []byte, c metric.Count) []byte {
+	if c.Float != 0 {
+		return appendDecimal(b, c.Float)
+	}
+	return strconv.AppendUint(b, c.Int, 10)
+}

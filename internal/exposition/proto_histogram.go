@@ -1,0 +1,142 @@
+package exposition
+
+import (
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"pushgateway/internal/metric"
+)
+
+// histogramField reads one field of the message Histogram.
+func (m *metricReader) histogramField(f field) (err error) {
+	h := m.series.Histogram
+	switch {
+	case f.isInt(1):
+		h.Count.Int = f.bits
+	case f.isFloat(4):
+		h.Count.Float = f.float()
+	case f.isFloat(2):
+		h.Sum = f.float()
+	case f.isBytes(3):
+		m.parts++
+		var b metric.Bucket
+		b, err = readBucket(f.bytes)
+		h.Classic = append(h.Classic, b)
+	case f.isBytes(15):
+		m.series.Created, err = readTimestamp(f.bytes)
+	case f.isBytes(16):
+		m.parts++
+		var e *metric.Exemplar
+		if e, err = readExemplar(f.bytes); err == nil {
+			h.Exemplars = append(h.Exemplars, *e)
+		}
+	case f.num >= 5 && f.num <= 14:
+		if h.Native == nil {
+			h.Native = new(metric.Native)
+		}
+		err = m.nativeField(h.Native, f)
+	}
+	return err
+}
+
+func (m *metricReader) nativeField(n *metric.Native, f field) (err error) {
+	switch {
+	case f.isInt(5):
+		n.Schema, n.HasSchema = int32(protowire.DecodeZigZag(f.bits&0xffffffff)), true
+	case f.isFloat(6):
+		n.ZeroThreshold, n.HasThreshold = f.float(), true
+	case f.isInt(7):
+		n.ZeroCount.Int = f.bits
+	case f.isFloat(8):
+		n.ZeroCount.Float = f.float()
+	case f.isBytes(9):
+		n.NegativeSpans, err = m.appendSpan(n.NegativeSpans, f.bytes)
+	case f.isBytes(12):
+		n.PositiveSpans, err = m.appendSpan(n.PositiveSpans, f.bytes)
+	case f.num == 10:
+		n.NegativeDeltas, err = m.appendDeltas(n.NegativeDeltas, f)
+	case f.num == 13:
+		n.PositiveDeltas, err = m.appendDeltas(n.PositiveDeltas, f)
+	case f.num == 11:
+		n.NegativeCounts, err = m.appendCounts(n.NegativeCounts, f)
+	case f.num == 14:
+		n.PositiveCounts, err = m.appendCounts(n.PositiveCounts, f)
+	}
+	return err
+}
+
+func (m *metricReader) appendSpan(spans []metric.Span, msg []byte) ([]metric.Span, error) {
+	m.parts++
+	var s metric.Span
+	for len(msg) > 0 {
+		f, rest, err := nextField(msg)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case f.isInt(1):
+			s.Offset = int32(protowire.DecodeZigZag(f.bits & 0xffffffff))
+		case f.isInt(2):
+			s.Length = uint32(f.bits)
+		}
+		msg = rest
+	}
+	return append(spans, s), nil
+}
+
+// appendDeltas takes one number, or many of them packed.
+func (m *metricReader) appendDeltas(deltas []int64, f field) ([]int64, error) {
+	if f.typ == protowire.VarintType {
+		m.parts++
+		return append(deltas, protowire.DecodeZigZag(f.bits)), nil
+	}
+	for rest := f.bytes; len(rest) > 0; {
+		v, n := protowire.ConsumeVarint(rest)
+		if n < 0 {
+			return nil, protowire.ParseError(n)
+		}
+		deltas = append(deltas, protowire.DecodeZigZag(v))
+		rest = rest[n:]
+		m.parts++
+	}
+	return deltas, nil
+}
+
+// appendCounts takes one number, or many of them packed.
+func (m *metricReader) appendCounts(counts []float64, f field) ([]float64, error) {
+	if f.typ == protowire.Fixed64Type {
+		m.parts++
+		return append(counts, f.float()), nil
+	}
+	for rest := f.bytes; len(rest) > 0; {
+		v, n := protowire.ConsumeFixed64(rest)
+		if n < 0 {
+			return nil, protowire.ParseError(n)
+		}
+		counts = append(counts, field{bits: v}.float())
+		rest = rest[n:]
+		m.parts++
+	}
+	return counts, nil
+}
+
+func readBucket(msg []byte) (b metric.Bucket, err error) {
+	for len(msg) > 0 {
+		var f field
+		if f, msg, err = nextField(msg); err != nil {
+			return b, err
+		}
+		switch {
+		case f.isInt(1):
+			b.Count.Int = f.bits
+		case f.isFloat(4):
+			b.Count.Float = f.float()
+		case f.isFloat(2):
+			b.UpperBound = f.float()
+		case f.isBytes(3):
+			if b.Exemplar, err = readExemplar(f.bytes); err != nil {
+				return b, err
+			}
+		}
+	}
+	return b, nil
+}

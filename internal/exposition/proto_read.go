@@ -1,0 +1,348 @@
+package exposition
+
+import (
+	"fmt"
+	"math"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"pushgateway/internal/metric"
+)
+
+// The protobuf format is io.prometheus.client.MetricFamily, each message
+// behind its length as a varint. Field numbers are those of
+// client_model/io/prometheus/client/metrics.proto.
+
+// field is one field of a message: bits for numbers, bytes for what has a
+// length.
+type field struct {
+	num   protowire.Number
+	typ   protowire.Type
+	bits  uint64
+	bytes []byte
+}
+
+// nextField takes the first field off msg.
+func nextField(msg []byte) (f field, rest []byte, err error) {
+	num, typ, n := protowire.ConsumeTag(msg)
+	if n < 0 {
+		return f, nil, protowire.ParseError(n)
+	}
+	msg = msg[n:]
+	f.num, f.typ = num, typ
+	switch typ {
+	case protowire.VarintType:
+		f.bits, n = protowire.ConsumeVarint(msg)
+	case protowire.Fixed64Type:
+		f.bits, n = protowire.ConsumeFixed64(msg)
+	case protowire.BytesType:
+		f.bytes, n = protowire.ConsumeBytes(msg)
+	default:
+		n = protowire.ConsumeFieldValue(num, typ, msg)
+	}
+	if n < 0 {
+		return f, nil, protowire.ParseError(n)
+	}
+	return f, msg[n:], nil
+}
+
+func (f field) isBytes(n protowire.Number) bool { return f.num == n && f.typ == protowire.BytesType }
+func (f field) isInt(n protowire.Number) bool   { return f.num == n && f.typ == protowire.VarintType }
+func (f field) isFloat(n protowire.Number) bool { return f.num == n && f.typ == protowire.Fixed64Type }
+func (f field) float() float64                  { return math.Float64frombits(f.bits) }
+
+// ParseProto reads delimited protobuf. Of two families with one name the last
+// counts. The strings in the result point into body.
+func (p *Parser) ParseProto(body []byte) ([]*metric.Family, error) {
+	p.reset()
+	for n := 1; len(body) > 0; n++ {
+		size, head := protowire.ConsumeVarint(body)
+		if head < 0 || size > uint64(len(body)-head) {
+			return nil, &SyntaxError{Msg: fmt.Sprintf("message %d of the protobuf body is cut off or has no valid length", n)}
+		}
+		if err := p.parseFamily(body[head : head+int(size)]); err != nil {
+			return nil, fmt.Errorf("message %d of the protobuf body: %w", n, err)
+		}
+		body = body[head+int(size):]
+	}
+	found := make([]*metric.Family, 0, len(p.byName))
+	for _, f := range p.families[:p.used] {
+		if p.byName[f.Name] == f {
+			found = append(found, &f.Family)
+		}
+	}
+	return found, nil
+}
+
+func syntaxError(err error) error {
+	return &SyntaxError{Msg: fmt.Sprintf("not a valid protobuf message: %v", err)}
+}
+
+// parseFamily reads one message, in two passes: what a series means depends
+// on the type, which may come after it.
+func (p *Parser) parseFamily(msg []byte) error {
+	head := metric.Family{Type: metric.Counter}
+	for rest := msg; len(rest) > 0; {
+		f, next, err := nextField(rest)
+		if err != nil {
+			return syntaxError(err)
+		}
+		switch {
+		case f.isBytes(1):
+			head.Name = view(f.bytes)
+		case f.isBytes(2):
+			head.Help = view(f.bytes)
+		case f.isInt(3):
+			head.Type = metric.Type(min(f.bits, math.MaxUint8))
+		}
+		rest = next
+	}
+	fam, err := p.add(head.Name)
+	if err != nil {
+		return err
+	}
+	fam.Type, fam.Help = head.Type, head.Help
+	for rest := msg; len(rest) > 0; {
+		f, next, _ := nextField(rest)
+		if f.isBytes(4) {
+			if err := p.parseMetric(fam, f.bytes); err != nil {
+				return fmt.Errorf("family %q: %w", clip(fam.Name), err)
+			}
+		}
+		rest = next
+	}
+	return nil
+}
+
+func (p *Parser) parseMetric(fam *family, msg []byte) error {
+	s, err := p.addSeries(fam, nil)
+	if err != nil {
+		return err
+	}
+	first := len(p.labels)
+	m := metricReader{typ: fam.Type, series: s, labels: p.labels}
+	if err := m.read(msg); err != nil {
+		return syntaxError(err)
+	}
+	p.labels = m.labels
+	s.Labels = p.labels[first:len(p.labels):len(p.labels)]
+	s.Missing = !m.hasValue
+	return p.count(len(s.Labels) + m.parts)
+}
+
+// metricReader reads one message Metric into a series.
+type metricReader struct {
+	typ      metric.Type
+	series   *metric.Series
+	labels   []metric.Label // appended to
+	hasValue bool
+	parts    int // buckets, quantiles, spans
+}
+
+// valueFields are the numbers of the fields with the value, by type.
+var valueFields = [...]protowire.Number{
+	metric.Counter: 3, metric.Gauge: 2, metric.Summary: 4,
+	metric.Untyped: 5, metric.Histogram: 7, metric.GaugeHistogram: 7,
+}
+
+func (m *metricReader) read(msg []byte) error {
+	var value protowire.Number
+	if m.typ.Valid() {
+		value = valueFields[m.typ]
+	}
+	for len(msg) > 0 {
+		f, rest, err := nextField(msg)
+		if err != nil {
+			return err
+		}
+		switch {
+		case f.isBytes(1):
+			l, err := readLabel(f.bytes)
+			if err != nil {
+				return err
+			}
+			m.labels = append(m.labels, l)
+		case f.isInt(6):
+			m.series.Timed = true
+		case value != 0 && f.isBytes(value):
+			m.hasValue = true
+			if err := m.readValue(f.bytes); err != nil {
+				return err
+			}
+		}
+		msg = rest
+	}
+	return nil
+}
+
+func (m *metricReader) readValue(msg []byte) error {
+	switch {
+	case m.typ == metric.Summary:
+		if m.series.Summary == nil {
+			m.series.Summary = new(metric.Quantiles)
+		}
+	case m.typ.IsHistogram():
+		if m.series.Histogram == nil {
+			m.series.Histogram = new(metric.Buckets)
+		}
+	}
+	for len(msg) > 0 {
+		f, rest, err := nextField(msg)
+		if err != nil {
+			return err
+		}
+		switch {
+		case m.typ == metric.Summary:
+			err = m.summaryField(f)
+		case m.typ.IsHistogram():
+			err = m.histogramField(f)
+		default:
+			err = m.simpleField(f)
+		}
+		if err != nil {
+			return err
+		}
+		msg = rest
+	}
+	return nil
+}
+
+func (m *metricReader) simpleField(f field) (err error) {
+	counter := m.typ == metric.Counter
+	switch {
+	case f.isFloat(1):
+		m.series.Value = f.float()
+	case counter && f.isBytes(2):
+		m.series.Exemplar, err = readExemplar(f.bytes)
+	case counter && f.isBytes(3):
+		m.series.Created, err = readTimestamp(f.bytes)
+	}
+	return err
+}
+
+func (m *metricReader) summaryField(f field) (err error) {
+	s := m.series.Summary
+	switch {
+	case f.isInt(1):
+		s.Count = f.bits
+	case f.isFloat(2):
+		s.Sum = f.float()
+	case f.isBytes(3):
+		m.parts++
+		var q metric.Quantile
+		q, err = readQuantile(f.bytes)
+		s.Quantiles = append(s.Quantiles, q)
+	case f.isBytes(4):
+		m.series.Created, err = readTimestamp(f.bytes)
+	}
+	return err
+}
+
+func readQuantile(msg []byte) (q metric.Quantile, err error) {
+	for len(msg) > 0 {
+		var f field
+		if f, msg, err = nextField(msg); err != nil {
+			return q, err
+		}
+		switch {
+		case f.isFloat(1):
+			q.Quantile = f.float()
+		case f.isFloat(2):
+			q.Value = f.float()
+		}
+	}
+	return q, nil
+}
+
+func readLabel(msg []byte) (l metric.Label, err error) {
+	for len(msg) > 0 {
+		var f field
+		if f, msg, err = nextField(msg); err != nil {
+			return l, err
+		}
+		switch {
+		case f.isBytes(1):
+			l.Name = view(f.bytes)
+		case f.isBytes(2):
+			l.Value = view(f.bytes)
+		}
+	}
+	return l, nil
+}
+
+func readExemplar(msg []byte) (*metric.Exemplar, error) {
+	e := new(metric.Exemplar)
+	for len(msg) > 0 {
+		f, rest, err := nextField(msg)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case f.isBytes(1):
+			var l metric.Label
+			l, err = readLabel(f.bytes)
+			e.Labels = append(e.Labels, l)
+		case f.isFloat(2):
+			e.Value = f.float()
+		case f.isBytes(3):
+			e.Time, err = readTimestamp(f.bytes)
+		}
+		if err != nil {
+			return nil, err
+		}
+		msg = rest
+	}
+	return e, nil
+}
+
+func readTimestamp(msg []byte) (*metric.Timestamp, error) {
+	t := new(metric.Timestamp)
+	for len(msg) > 0 {
+		f, rest, err := nextField(msg)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case f.isInt(1):
+			t.Seconds = int64(f.bits)
+		case f.isInt(2):
+			t.Nanos = int32(f.bits)
+		}
+		msg = rest
+	}
+	return t, nil
+}
+
+// nextMetric takes the first series off what Block.Proto gives.
+func nextMetric(b []byte) (msg, rest []byte) {
+	f, rest, err := nextField(b)
+	if err != nil {
+		panic(fmt.Sprintf("a block holds broken protobuf: %v", err)) // we wrote it ourselves
+	}
+	return f.bytes, rest
+}
+
+// readLabels appends the labels of a metric that we wrote ourselves.
+func readLabels(labels []metric.Label, msg []byte) []metric.Label {
+	for len(msg) > 0 {
+		f, rest, err := nextField(msg)
+		if err != nil || !f.isBytes(1) {
+			break // the labels come first
+		}
+		l, _ := readLabel(f.bytes)
+		labels = append(labels, l)
+		msg = rest
+	}
+	return labels
+}
+
+// readSeries reads back a metric that we wrote ourselves.
+func (b *Block) readSeries(msg []byte) metric.Series {
+	var s metric.Series
+	m := metricReader{typ: b.Type, series: &s}
+	if err := m.read(msg); err != nil {
+		panic(fmt.Sprintf("block %q holds broken protobuf: %v", b.Name, err))
+	}
+	s.Labels = m.labels
+	return s
+}

@@ -1,0 +1,180 @@
+package exposition
+
+import (
+	"math"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"pushgateway/internal/metric"
+)
+
+// appendProto writes the series with the labels in r.labels as one field
+// "metric" of a MetricFamily.
+func (r *renderer) appendProto(b []byte, f *metric.Family, s *metric.Series) []byte {
+	r.msg = appendLabelPairs(r.msg[:0], 1, r.labels)
+	r.part = appendValue(r.part[:0], f.Type, s)
+	r.msg = appendMessage(r.msg, valueFields[f.Type], r.part)
+	return appendMessage(b, 4, r.msg)
+}
+
+// appendFamily writes the head of a delimited MetricFamily of which the
+// blocks' Proto, of size bytes together, must follow.
+func appendFamily(b []byte, name, help string, t metric.Type, size int) []byte {
+	var head []byte
+	head = appendString(head, 1, name)
+	if help != "" {
+		head = appendString(head, 2, help)
+	}
+	head = appendInt(head, 3, uint64(t))
+	b = protowire.AppendVarint(b, uint64(len(head)+size))
+	return append(b, head...)
+}
+
+func appendMessage(b []byte, num protowire.Number, msg []byte) []byte {
+	b = protowire.AppendTag(b, num, protowire.BytesType)
+	return protowire.AppendBytes(b, msg)
+}
+
+func appendString(b []byte, num protowire.Number, s string) []byte {
+	b = protowire.AppendTag(b, num, protowire.BytesType)
+	return protowire.AppendString(b, s)
+}
+
+func appendInt(b []byte, num protowire.Number, v uint64) []byte {
+	b = protowire.AppendTag(b, num, protowire.VarintType)
+	return protowire.AppendVarint(b, v)
+}
+
+func appendDouble(b []byte, num protowire.Number, v float64) []byte {
+	b = protowire.AppendTag(b, num, protowire.Fixed64Type)
+	return protowire.AppendFixed64(b, math.Float64bits(v))
+}
+
+func appendLabelPairs(b []byte, num protowire.Number, labels []metric.Label) []byte {
+	for _, l := range labels {
+		size := sizeString(l.Name) + sizeString(l.Value)
+		b = protowire.AppendTag(b, num, protowire.BytesType)
+		b = protowire.AppendVarint(b, uint64(size))
+		b = appendString(b, 1, l.Name)
+		b = appendString(b, 2, l.Value)
+	}
+	return b
+}
+
+// sizeString is the size of a string field with a number below 16.
+func sizeString(s string) int { return 1 + protowire.SizeBytes(len(s)) }
+
+func appendValue(b []byte, t metric.Type, s *metric.Series) []byte {
+	switch {
+	case t == metric.Summary:
+		return appendSummary(b, s)
+	case t.IsHistogram():
+		return appendHistogram(b, s)
+	}
+	b = appendDouble(b, 1, s.Value)
+	if t == metric.Counter {
+		b = appendExemplar(b, 2, s.Exemplar)
+		b = appendTimestamp(b, 3, s.Created)
+	}
+	return b
+}
+
+func appendSummary(b []byte, s *metric.Series) []byte {
+	b = appendInt(b, 1, s.Summary.Count)
+	b = appendDouble(b, 2, s.Summary.Sum)
+	for _, q := range s.Summary.Quantiles {
+		var msg [18]byte
+		part := appendDouble(msg[:0], 1, q.Quantile)
+		b = appendMessage(b, 3, appendDouble(part, 2, q.Value))
+	}
+	return appendTimestamp(b, 4, s.Created)
+}
+
+func appendHistogram(b []byte, s *metric.Series) []byte {
+	h := s.Histogram
+	b = appendCount(b, 1, 4, h.Count)
+	b = appendDouble(b, 2, h.Sum)
+	for _, bucket := range h.Classic {
+		var msg [64]byte
+		part := appendCount(msg[:0], 1, 4, bucket.Count)
+		part = appendDouble(part, 2, bucket.UpperBound)
+		b = appendMessage(b, 3, appendExemplar(part, 3, bucket.Exemplar))
+	}
+	if h.Native != nil {
+		b = appendNative(b, h.Native)
+	}
+	b = appendTimestamp(b, 15, s.Created)
+	for i := range h.Exemplars {
+		b = appendExemplar(b, 16, &h.Exemplars[i])
+	}
+	return b
+}
+
+// appendCount writes an integer and a float field; the float only if it says
+// something.
+func appendCount(b []byte, integer, float protowire.Number, c metric.Count) []byte {
+	if c.Float == 0 || c.Int != 0 {
+		b = appendInt(b, integer, c.Int)
+	}
+	if c.Float != 0 {
+		b = appendDouble(b, float, c.Float)
+	}
+	return b
+}
+
+func appendNative(b []byte, n *metric.Native) []byte {
+	if n.HasSchema {
+		b = appendInt(b, 5, protowire.EncodeZigZag(int64(n.Schema)))
+	}
+	if n.HasThreshold {
+		b = appendDouble(b, 6, n.ZeroThreshold)
+	}
+	b = appendCount(b, 7, 8, n.ZeroCount)
+	b = appendSpans(b, 9, n.NegativeSpans)
+	b = appendDeltas(b, 10, n.NegativeDeltas)
+	b = appendCounts(b, 11, n.NegativeCounts)
+	b = appendSpans(b, 12, n.PositiveSpans)
+	b = appendDeltas(b, 13, n.PositiveDeltas)
+	return appendCounts(b, 14, n.PositiveCounts)
+}
+
+func appendSpans(b []byte, num protowire.Number, spans []metric.Span) []byte {
+	for _, s := range spans {
+		var msg [16]byte
+		part := appendInt(msg[:0], 1, protowire.EncodeZigZag(int64(s.Offset)))
+		b = appendMessage(b, num, appendInt(part, 2, uint64(s.Length)))
+	}
+	return b
+}
+
+func appendDeltas(b []byte, num protowire.Number, deltas []int64) []byte {
+	for _, d := range deltas {
+		b = appendInt(b, num, protowire.EncodeZigZag(d))
+	}
+	return b
+}
+
+func appendCounts(b []byte, num protowire.Number, counts []float64) []byte {
+	for _, c := range counts {
+		b = appendDouble(b, num, c)
+	}
+	return b
+}
+
+func appendExemplar(b []byte, num protowire.Number, e *metric.Exemplar) []byte {
+	if e == nil {
+		return b
+	}
+	msg := appendLabelPairs(nil, 1, e.Labels)
+	msg = appendDouble(msg, 2, e.Value)
+	return appendMessage(b, num, appendTimestamp(msg, 3, e.Time))
+}
+
+func appendTimestamp(b []byte, num protowire.Number, t *metric.Timestamp) []byte {
+	if t == nil {
+		return b
+	}
+	var msg [24]byte
+	part := appendInt(msg[:0], 1, uint64(t.Seconds))
+	return appendMessage(b, num, appendInt(part, 2, uint64(int64(t.Nanos))))
+}

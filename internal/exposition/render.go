@@ -1,0 +1,221 @@
+package exposition
+
+import (
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"strings"
+	"sync"
+
+	"pushgateway/internal/metric"
+)
+
+// Options say how families become blocks.
+type Options struct {
+	// Grouping are the labels of the group, sorted by name. They override
+	// what the series say.
+	Grouping []metric.Label
+	// MaxBytes bounds what the blocks of one push take, since grouping labels
+	// come into every line. 0 means no bound.
+	MaxBytes int
+	// Bare adds no instance label, for families of the gateway itself.
+	Bare bool
+	// DropDuplicates leaves out a series that the family had before, instead
+	// of refusing it.
+	DropDuplicates bool
+}
+
+// ErrTimestamps says that a push carries timestamps: the series would be
+// exposed with the time of the push, and be stale or a lie soon.
+var ErrTimestamps = errors.New("pushed metrics must not have timestamps")
+
+// Render makes the finished blocks of families, in their order, and the
+// number of series left out as duplicates. Labels get the grouping labels
+// and, where there is none, an empty instance. Series that Prometheus would
+// choke on are refused with an InvalidError.
+func Render(families []*metric.Family, o Options) (blocks []*Block, dropped int, err error) {
+	r := renderers.Get().(*renderer)
+	defer r.release()
+	r.opts, r.size, r.dropped = o, 0, 0
+	blocks = make([]*Block, 0, len(families))
+	for _, f := range families {
+		b, err := r.render(f)
+		if err != nil {
+			return nil, 0, err
+		}
+		blocks = append(blocks, b)
+	}
+	return blocks, r.dropped, nil
+}
+
+// RenderGauge makes the block of a single gauge of the gateway itself, with
+// exactly the given labels plus an empty instance where there is none.
+func RenderGauge(name, help string, grouping []metric.Label, value float64) *Block {
+	f := &metric.Family{Name: name, Help: help, Type: metric.Gauge, Series: []metric.Series{{Value: value}}}
+	blocks, _, err := Render([]*metric.Family{f}, Options{Grouping: grouping})
+	if err != nil {
+		panic(err) // a gauge with the labels of a grouping key is always valid
+	}
+	return blocks[0]
+}
+
+var renderers = sync.Pool{New: func() any { return new(renderer) }}
+
+// renderer has the scratch memory of one rendering.
+type renderer struct {
+	opts      Options
+	labels    []metric.Label // of the series at hand
+	text      []byte
+	proto     []byte
+	msg       []byte // one metric
+	part      []byte // one nested message
+	labelText []byte
+	hashes    []uint64
+	seen      map[uint64]struct{}
+	size      int
+	dropped   int
+	legacy    bool
+}
+
+func (r *renderer) release() {
+	const keep = 1 << 20
+	if cap(r.text)+cap(r.proto) > keep {
+		return
+	}
+	clear(r.labels[:cap(r.labels)])
+	r.opts = Options{}
+	renderers.Put(r)
+}
+
+func (r *renderer) render(f *metric.Family) (*Block, error) {
+	if err := checkName(f); err != nil {
+		return nil, err
+	}
+	r.text, r.proto, r.hashes = r.text[:0], r.proto[:0], r.hashes[:0]
+	r.legacy = metric.IsLegacyName(f.Name)
+	series := 0
+	for i := range f.Series {
+		added, err := r.renderSeries(f, &f.Series[i])
+		if err != nil {
+			return nil, err
+		}
+		if added {
+			series++
+		}
+	}
+	if r.size += len(r.text) + len(r.proto); r.over(0) {
+		return nil, r.tooLarge()
+	}
+	return &Block{
+		Name:   strings.Clone(f.Name),
+		Help:   cleanHelp(f.Help),
+		Type:   f.Type,
+		Legacy: r.legacy,
+		data:   slices.Concat(r.text, r.proto),
+		text:   len(r.text),
+		series: series,
+	}, nil
+}
+
+// over tells whether the push has grown over its bound with n bytes more.
+func (r *renderer) over(n int) bool { return r.opts.MaxBytes > 0 && r.size+n > r.opts.MaxBytes }
+
+func (r *renderer) tooLarge() error {
+	return fmt.Errorf("%w: with its grouping labels it would take more than %d bytes in each scrape; push fewer series or shorter labels", ErrTooLarge, r.opts.MaxBytes)
+}
+
+func (r *renderer) renderSeries(f *metric.Family, s *metric.Series) (added bool, err error) {
+	if s.Timed {
+		return false, fmt.Errorf("family %q: %w: Prometheus would drop the series as stale after five minutes; push without them", clip(f.Name), ErrTimestamps)
+	}
+	if err := r.setLabels(f, s.Labels); err != nil {
+		return false, err
+	}
+	if err := checkValue(f, s); err != nil {
+		return false, err
+	}
+	r.labelText = appendLabels(r.labelText[:0], r.labels)
+	if r.isDuplicate() {
+		if !r.opts.DropDuplicates {
+			return false, invalid(f.Name, "the series %s%s} comes twice in the push", f.Name, clip(string(r.labelText)))
+		}
+		r.dropped++
+		return false, nil
+	}
+	r.text, err = r.appendText(r.text, f, s)
+	if err == nil {
+		r.proto = r.appendProto(r.proto, f, s)
+	}
+	return err == nil, err
+}
+
+// isDuplicate tells whether the label set in labelText was there before.
+func (r *renderer) isDuplicate() bool {
+	const few = 32 // up to which looking through a list is cheaper than a map
+	hash := maphash.Bytes(seed, r.labelText)
+	switch n := len(r.hashes); {
+	case n < few:
+		if slices.Contains(r.hashes, hash) {
+			return true
+		}
+	case n == few:
+		r.fillSeen()
+		fallthrough
+	default:
+		if _, ok := r.seen[hash]; ok {
+			return true
+		}
+		r.seen[hash] = struct{}{}
+	}
+	r.hashes = append(r.hashes, hash)
+	return false
+}
+
+func (r *renderer) fillSeen() {
+	if r.seen == nil || len(r.seen) > 1<<14 {
+		r.seen = make(map[uint64]struct{})
+	}
+	clear(r.seen)
+	for _, h := range r.hashes {
+		r.seen[h] = struct{}{}
+	}
+}
+
+// setLabels makes r.labels: those of the series, overridden by the grouping
+// labels, with an instance, sorted and checked.
+func (r *renderer) setLabels(f *metric.Family, own []metric.Label) error {
+	r.labels = append(r.labels[:0], own...)
+	if !slices.IsSortedFunc(r.labels, compareLabels) {
+		slices.SortFunc(r.labels, compareLabels)
+	}
+	for i, l := range r.labels {
+		if i > 0 && l.Name == r.labels[i-1].Name {
+			return invalid(f.Name, "the label %q comes twice in one series", clip(l.Name))
+		}
+		if err := checkLabel(f, l); err != nil {
+			return err
+		}
+	}
+	for _, l := range r.opts.Grouping {
+		r.setLabel(l, true)
+	}
+	if !r.opts.Bare {
+		r.setLabel(metric.Label{Name: metric.InstanceLabel}, false)
+	}
+	return r.checkSpecial(f)
+}
+
+// setLabel puts a label in its place among the sorted ones.
+func (r *renderer) setLabel(l metric.Label, override bool) {
+	i := 0
+	for i < len(r.labels) && r.labels[i].Name < l.Name {
+		i++
+	}
+	switch {
+	case i == len(r.labels) || r.labels[i].Name != l.Name:
+		r.labels = slices.Insert(r.labels, i, l)
+	case override:
+		r.labels[i].Value = l.Value
+	}
+}

@@ -1,0 +1,476 @@
+package exposition
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+	"unsafe"
+
+	"pushgateway/internal/metric"
+)
+
+// role is the part that a line plays in a summary or histogram.
+type role uint8
+
+const (
+	roleSample role = iota // a quantile, a bucket, or just a sample
+	roleCount
+	roleSum
+)
+
+// ParseText reads the text format, versions 0.0.4 and 1.0.0, with the same
+// verdict as expfmt.TextParser. Families without series are left out.
+//
+// The strings in the result point into body.
+func (p *Parser) ParseText(body []byte) ([]*metric.Family, error) {
+	p.reset()
+	rest := unsafe.String(unsafe.SliceData(body), len(body))
+	for len(rest) > 0 {
+		p.line++
+		end := strings.IndexByte(rest, '\n')
+		if end < 0 {
+			if skipBlanks(rest, 0) < len(rest) {
+				return nil, p.syntaxError("the last line has no newline at its end")
+			}
+			break
+		}
+		if err := p.parseLine(rest[:end]); err != nil {
+			return nil, err
+		}
+		rest = rest[end+1:]
+	}
+	found := make([]*metric.Family, 0, p.used)
+	for _, f := range p.families[:p.used] {
+		if len(f.Series) > 0 {
+			makeUniform(&f.Family)
+			found = append(found, &f.Family)
+		}
+	}
+	return found, nil
+}
+
+func (p *Parser) syntaxError(format string, args ...any) error {
+	return &SyntaxError{Line: p.line, Msg: fmt.Sprintf(format, args...)}
+}
+
+// parseLine reads one line, given without its newline.
+func (p *Parser) parseLine(line string) error {
+	i := skipBlanks(line, 0)
+	if i == len(line) {
+		return nil
+	}
+	if line[i] == '#' {
+		return p.parseComment(line[i+1:])
+	}
+	return p.parseSample(line[i:])
+}
+
+// parseComment reads what stands after a '#'.
+func (p *Parser) parseComment(line string) error {
+	i := skipBlanks(line, 0)
+	keyword := untilBlank(line[i:])
+	i += len(keyword)
+	if keyword != "HELP" && keyword != "TYPE" || i == len(line) {
+		return nil
+	}
+	i = skipBlanks(line, i)
+	name, i, err := p.readName(line, i, isNameByte)
+	if err != nil || i == len(line) {
+		return err // a comment that ends with the name says nothing
+	}
+	if !isBlank(line[i]) {
+		return p.syntaxError("invalid metric name in %s comment at %q", keyword, clip(line[i:]))
+	}
+	if err := p.enter(name); err != nil {
+		return err
+	}
+	text := line[skipBlanks(line, i):]
+	switch {
+	case text == "":
+		return nil
+	case keyword == "HELP":
+		return p.setHelp(text)
+	default:
+		return p.setType(text)
+	}
+}
+
+func (p *Parser) setHelp(text string) error {
+	if p.current.helped {
+		return p.syntaxError("second HELP line for metric name %q", clip(p.current.Name))
+	}
+	help, err := p.unescape(text)
+	if err != nil {
+		return err
+	}
+	p.current.Help, p.current.helped = help, true
+	return nil
+}
+
+// typesByName has the TYPEs that the format knows, and "gauge_histogram",
+// which expfmt tolerates.
+var typesByName = map[string]metric.Type{
+	"COUNTER": metric.Counter, "GAUGE": metric.Gauge, "SUMMARY": metric.Summary, "UNTYPED": metric.Untyped,
+	"HISTOGRAM": metric.Histogram, "GAUGEHISTOGRAM": metric.GaugeHistogram, "GAUGE_HISTOGRAM": metric.GaugeHistogram,
+}
+
+func (p *Parser) setType(text string) error {
+	if p.current.typed {
+		return p.syntaxError("second TYPE line for metric name %q, or TYPE after samples", clip(p.current.Name))
+	}
+	// expfmt drops backslashes here.
+	t, ok := typesByName[strings.ToUpper(strings.ReplaceAll(text, `\`, ""))]
+	if !ok {
+		return p.syntaxError("unknown metric type %q", clip(text))
+	}
+	p.current.Type, p.current.typed = t, true
+	return nil
+}
+
+// parseSample reads a line with a value.
+func (p *Parser) parseSample(line string) error {
+	var (
+		i   int
+		err error
+	)
+	first := len(p.labels)
+	if line[0] == '{' {
+		i, err = p.parseLabels(line, 1, true)
+	} else {
+		i, err = p.parseNameAndLabels(line)
+	}
+	if err != nil {
+		return err
+	}
+	labels := p.labels[first:len(p.labels):len(p.labels)]
+	i = skipBlanks(line, i)
+	text := untilBlank(line[i:])
+	value, err := parseFloat(text)
+	if err != nil {
+		return p.syntaxError("expected a number as value, got %q", clip(text))
+	}
+	timed, err := p.parseTimestamp(line[i+len(text):])
+	if err != nil {
+		return err
+	}
+	return p.addSample(labels, value, timed)
+}
+
+func (p *Parser) parseNameAndLabels(line string) (int, error) {
+	name, i, err := p.readName(line, 0, isNameByte)
+	if err != nil {
+		return 0, err
+	}
+	if name == "" {
+		return 0, p.syntaxError("invalid metric name at %q", clip(line))
+	}
+	if err := p.enterSample(name); err != nil {
+		return 0, err
+	}
+	i = skipBlanks(line, i)
+	if i < len(line) && line[i] == '{' {
+		return p.parseLabels(line, i+1, false)
+	}
+	return i, nil
+}
+
+// parseLabels reads label pairs up to the closing brace and appends them to
+// p.labels. In named mode the name of the metric is among them.
+func (p *Parser) parseLabels(line string, i int, named bool) (int, error) {
+	first := len(p.labels)
+	found := !named
+	for {
+		i = skipBlanks(line, i)
+		if i < len(line) && line[i] == '}' {
+			break
+		}
+		name, next, err := p.readName(line, i, isLabelByte)
+		if err != nil {
+			return 0, err
+		}
+		if name == "" {
+			return 0, p.syntaxError("invalid label name at %q", clip(line[i:]))
+		}
+		i = skipBlanks(line, next)
+		if i < len(line) && line[i] == '=' {
+			if i, err = p.parseLabelValue(line, i+1, name); err != nil {
+				return 0, err
+			}
+		} else {
+			if found {
+				return 0, p.syntaxError("expected '=' after label name %q", clip(name))
+			}
+			found = true
+			if err := p.enterSample(name); err != nil {
+				return 0, err
+			}
+		}
+		if i < len(line) && line[i] == ',' {
+			i++
+			continue
+		}
+		if i == len(line) || line[i] != '}' {
+			return 0, p.syntaxError("expected ',' or '}' after %q", clip(name))
+		}
+		break
+	}
+	if !found {
+		return 0, p.syntaxError("no metric name in %q", clip(line))
+	}
+	if err := p.checkDuplicates(p.labels[first:]); err != nil {
+		return 0, err
+	}
+	return i + 1, p.count(len(p.labels) - first)
+}
+
+// parseLabelValue reads a quoted value and what blanks come after it.
+func (p *Parser) parseLabelValue(line string, i int, name string) (int, error) {
+	if name == metric.NameLabel {
+		return 0, p.syntaxError("label name %q is reserved", metric.NameLabel)
+	}
+	if !utf8.ValidString(name) {
+		return 0, p.syntaxError("label name %q is not valid UTF-8", clip(name))
+	}
+	i = skipBlanks(line, i)
+	if i == len(line) || line[i] != '"' {
+		return 0, p.syntaxError("expected '\"' at the start of the value of label %q", clip(name))
+	}
+	i++
+	end, escaped := closingQuote(line, i)
+	if end < 0 {
+		return 0, p.syntaxError("the value of label %q has no closing quote", clip(name))
+	}
+	value := line[i:end]
+	if escaped {
+		var err error
+		if value, err = p.unescape(value); err != nil {
+			return 0, err
+		}
+	}
+	if !utf8.ValidString(value) {
+		return 0, p.syntaxError("the value %q of label %q is not valid UTF-8", clip(value), clip(name))
+	}
+	p.labels = append(p.labels, metric.Label{Name: name, Value: value})
+	return skipBlanks(line, end+1), nil
+}
+
+// checkDuplicates refuses a label name that comes twice. A histogram's "le"
+// and a summary's "quantile" may: expfmt takes the last.
+func (p *Parser) checkDuplicates(labels []metric.Label) error {
+	for i := 1; i < len(labels); i++ {
+		name := labels[i].Name
+		if i > 16 {
+			return p.checkManyDuplicates(labels)
+		}
+		for _, l := range labels[:i] {
+			if l.Name == name && name != p.current.specialLabel() {
+				return p.syntaxError("duplicate label name %q", clip(name))
+			}
+		}
+	}
+	return nil
+}
+
+func (p *Parser) checkManyDuplicates(labels []metric.Label) error {
+	seen := make(map[string]bool, len(labels))
+	for _, l := range labels {
+		if seen[l.Name] && l.Name != p.current.specialLabel() {
+			return p.syntaxError("duplicate label name %q", clip(l.Name))
+		}
+		seen[l.Name] = true
+	}
+	return nil
+}
+
+// parseTimestamp reads what may follow the value.
+func (p *Parser) parseTimestamp(rest string) (timed bool, err error) {
+	if rest == "" {
+		return false, nil
+	}
+	rest = rest[skipBlanks(rest, 0):]
+	if _, err := strconv.ParseInt(rest, 10, 64); err != nil {
+		return false, p.syntaxError("expected nothing or an integer timestamp after the value, got %q", clip(rest))
+	}
+	return true, nil
+}
+
+// enter makes the family that name belongs to the current one. The name of a
+// summary's or histogram's count, sum and buckets belongs to that family,
+// unless a family of that very name has been seen before.
+func (p *Parser) enter(name string) error {
+	if name == p.lastName && p.current != nil {
+		return nil
+	}
+	if name == "" || !utf8.ValidString(name) {
+		return p.syntaxError("invalid metric name %q", clip(name))
+	}
+	f, r := p.find(name)
+	if f == nil {
+		var err error
+		if f, err = p.add(name); err != nil {
+			return err
+		}
+	}
+	p.current, p.role, p.lastName = f, r, name
+	return nil
+}
+
+func (p *Parser) find(name string) (*family, role) {
+	if f := p.byName[name]; f != nil {
+		return f, roleSample
+	}
+	if len(name) < len("_sum") || name[len(name)-1] != 't' && name[len(name)-1] != 'm' {
+		return nil, roleSample
+	}
+	base, summaryToo := metric.SuffixBase(name)
+	f := p.byName[base]
+	if f == nil || base == "" || !(f.Type.IsHistogram() || f.Type == metric.Summary && summaryToo) {
+		return nil, roleSample
+	}
+	switch name[len(base):] {
+	case metric.CountSuffix:
+		return f, roleCount
+	case metric.SumSuffix:
+		return f, roleSum
+	}
+	return f, roleSample
+}
+
+// enterSample is enter for a line with a value, which fixes the type.
+func (p *Parser) enterSample(name string) error {
+	if err := p.enter(name); err != nil {
+		return err
+	}
+	p.current.typed = true
+	return nil
+}
+
+// addSample puts a value where the type of the current family wants it.
+func (p *Parser) addSample(labels []metric.Label, value float64, timed bool) error {
+	f := p.current
+	special := f.specialLabel()
+	if special == "" {
+		s, err := p.addSeries(f, labels)
+		if err != nil {
+			return err
+		}
+		s.Value, s.Timed = value, timed
+		return nil
+	}
+	labels, bound, err := p.cutSpecial(labels, special)
+	if err != nil {
+		return err
+	}
+	s, err := p.findSeries(f, labels)
+	if err != nil {
+		return err
+	}
+	s.Timed = s.Timed || timed
+	if f.Type == metric.Summary {
+		return p.addToSummary(s, bound, value)
+	}
+	return p.addToHistogram(s, bound, value)
+}
+
+// specialLabel is the label that is part of the value, not of the label set.
+func (f *family) specialLabel() string {
+	switch {
+	case f.Type.IsHistogram():
+		return metric.BucketLabel
+	case f.Type == metric.Summary:
+		return metric.QuantileLabel
+	}
+	return ""
+}
+
+// cutSpecial takes the special label out and gives its value, NaN if there is
+// none.
+func (p *Parser) cutSpecial(labels []metric.Label, name string) ([]metric.Label, float64, error) {
+	bound, kept := math.NaN(), labels[:0]
+	for _, l := range labels {
+		if l.Name != name {
+			kept = append(kept, l)
+			continue
+		}
+		var err error
+		if bound, err = parseFloat(l.Value); err != nil {
+			return nil, 0, p.syntaxError("expected a number as value of label %q, got %q", name, clip(l.Value))
+		}
+	}
+	return kept, bound, nil
+}
+
+// findSeries gives the series of f with these labels, in any order, or a new
+// one. Lines of one series mostly come together, so the last is tried first.
+func (p *Parser) findSeries(f *family, labels []metric.Label) (*metric.Series, error) {
+	if n := len(f.Series); n > 0 && slices.Equal(f.Series[n-1].Labels, labels) {
+		return &f.Series[n-1], nil
+	}
+	if f.bySet == nil {
+		f.bySet = make(map[string]int)
+	}
+	p.scratch = appendSet(p.scratch[:0], labels)
+	if i, ok := f.bySet[string(p.scratch)]; ok {
+		return &f.Series[i], nil
+	}
+	f.bySet[string(p.scratch)] = len(f.Series)
+	return p.addSeries(f, labels)
+}
+
+// appendSet writes labels so that equal sets give equal bytes, whatever their
+// order. No valid UTF-8 contains the separator.
+func appendSet(b []byte, labels []metric.Label) []byte {
+	if !slices.IsSortedFunc(labels, compareLabels) {
+		labels = slices.Clone(labels)
+		slices.SortFunc(labels, compareLabels)
+	}
+	for _, l := range labels {
+		b = append(b, l.Name...)
+		b = append(b, 0xff)
+		b = append(b, l.Value...)
+		b = append(b, 0xff)
+	}
+	return b
+}
+
+func compareLabels(a, b metric.Label) int { return strings.Compare(a.Name, b.Name) }
+
+func (p *Parser) addToSummary(s *metric.Series, quantile, value float64) error {
+	if s.Summary == nil {
+		s.Summary = new(metric.Quantiles)
+	}
+	switch {
+	case p.role == roleCount:
+		s.Summary.Count = truncate(value)
+	case p.role == roleSum:
+		s.Summary.Sum = value
+	case !math.IsNaN(quantile):
+		s.Summary.Quantiles = append(s.Summary.Quantiles, metric.Quantile{Quantile: quantile, Value: value})
+		return p.count(1)
+	}
+	return nil
+}
+
+func (p *Parser) addToHistogram(s *metric.Series, bound, value float64) error {
+	if s.Histogram == nil {
+		s.Histogram = &metric.Buckets{Classic: make([]metric.Bucket, 0, 12)}
+	}
+	count, ok := toCount(value)
+	switch {
+	case p.role == roleSum:
+		s.Histogram.Sum = value
+		return nil
+	case p.role == roleCount && !ok, !math.IsNaN(bound) && !ok:
+		return p.syntaxError("negative count %v in histogram %q", value, clip(p.current.Name))
+	case p.role == roleCount:
+		setCount(&s.Histogram.Count, count)
+		return nil
+	case math.IsNaN(bound):
+		return nil
+	}
+	s.Histogram.Classic = append(s.Histogram.Classic, metric.Bucket{UpperBound: bound, Count: count})
+	return p.count(1)
+}

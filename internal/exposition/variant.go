@@ -1,0 +1,145 @@
+package exposition
+
+import (
+	"hash/maphash"
+	"slices"
+	"sync"
+
+	"pushgateway/internal/metric"
+)
+
+// variant is a block as one format and escaping has it, where that differs
+// from what the block itself holds.
+type variant struct {
+	content []byte   // lines, or protobuf
+	hashes  []uint64 // of the escaped label sets
+	dropped int      // labels and series that were equal to others when escaped
+}
+
+func (v *variant) size() int { return len(v.content) + 8*len(v.hashes) + 128 }
+
+// Cache keeps variants of blocks within a bound. It is safe for concurrent
+// use; nil keeps nothing.
+type Cache struct {
+	max     int // bytes
+	mu      sync.Mutex
+	bytes   int
+	entries map[cacheKey]*variant
+}
+
+type cacheKey struct {
+	block  *Block
+	format Format
+}
+
+// NewCache makes a cache that takes at most about max bytes.
+func NewCache(max int) *Cache {
+	return &Cache{max: max, entries: make(map[cacheKey]*variant)}
+}
+
+func (c *Cache) get(b *Block, f Format) *variant {
+	if c == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.entries[cacheKey{b, f}]
+}
+
+// put keeps a variant. Where the bound is reached, any others go: which ones
+// does not matter much, since a scrape asks for all of them in turn.
+func (c *Cache) put(b *Block, f Format, v *variant) {
+	if c == nil || v.size() > c.max/2 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.entries[cacheKey{b, f}] != nil {
+		return
+	}
+	for key, old := range c.entries {
+		if c.bytes+v.size() <= c.max {
+			break
+		}
+		c.bytes -= old.size()
+		delete(c.entries, key)
+	}
+	c.entries[cacheKey{b, f}] = v
+	c.bytes += v.size()
+}
+
+// makeVariant renders a block anew for a format, under the name that the
+// family has there. Label sets in seen are left out, as are those that come
+// twice once they are escaped.
+func makeVariant(b *Block, f Format, name string, seen map[uint64]struct{}) *variant {
+	v := new(variant)
+	own := make(map[uint64]struct{}, b.series)
+	r := renderers.Get().(*renderer)
+	defer r.release()
+	r.opts, r.size, r.text, r.proto = Options{}, 0, r.text[:0], r.proto[:0]
+	family := &metric.Family{Name: name, Type: b.Type}
+	b.EachSeries(func(s metric.Series) bool {
+		v.dropped += escapeLabels(&s, f.Escaping)
+		hash := hashUnsorted(s.Labels)
+		if _, twice := own[hash]; twice {
+			v.dropped++
+			return true
+		}
+		if _, twice := seen[hash]; twice {
+			v.dropped++
+			return true
+		}
+		own[hash] = struct{}{}
+		v.hashes = append(v.hashes, hash)
+		r.labels = append(r.labels[:0], s.Labels...)
+		r.labelText = appendLabels(r.labelText[:0], r.labels)
+		r.appendVariant(f, family, &s)
+		return true
+	})
+	v.content = slices.Concat(r.text, r.proto) // one of them is empty
+	return v
+}
+
+func (r *renderer) appendVariant(f Format, family *metric.Family, s *metric.Series) {
+	switch {
+	case f.isOpenMetrics():
+		r.text = r.appendOpenMetrics(r.text, family, s)
+	case f.Syntax == Text:
+		r.text, _ = r.appendText(r.text, family, s) // only a bound makes it fail
+	default:
+		r.proto = r.appendProto(r.proto, family, s)
+	}
+}
+
+// escapeLabels escapes the names of a series' labels. Of labels that become
+// equal the one that was so from the start stays, or else the first; the
+// number of those left out is given back.
+func escapeLabels(s *metric.Series, e metric.Escaping) (dropped int) {
+	kept := s.Labels[:0:len(s.Labels)]
+	taken := make(map[string]bool, len(s.Labels))
+	for _, l := range s.Labels {
+		if metric.EscapeLabel(l.Name, e) == l.Name {
+			taken[l.Name] = true
+		}
+	}
+	for _, l := range s.Labels {
+		name := metric.EscapeLabel(l.Name, e)
+		if name != l.Name && taken[name] {
+			dropped++
+			continue
+		}
+		taken[name] = true
+		kept = append(kept, metric.Label{Name: name, Value: l.Value})
+	}
+	s.Labels = kept
+	return dropped
+}
+
+// hashUnsorted is the hash of Block.Hashes for labels in any order.
+func hashUnsorted(labels []metric.Label) uint64 {
+	if !slices.IsSortedFunc(labels, compareLabels) {
+		labels = slices.Clone(labels)
+		slices.SortFunc(labels, compareLabels)
+	}
+	return maphash.Bytes(seed, appendLabels(nil, labels))
+}

@@ -1,0 +1,236 @@
+package gateway
+
+import "pushgateway/internal/metric"
+
+// apply is the only thing that changes index and view. Journals call it, in
+// the order of revisions.
+func (g *Gateway) apply(batch []Applied) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	x := g.index
+	touched := make(map[*indexed]bool, 16)
+	for _, a := range batch {
+		x.apply(a, touched)
+	}
+	x.settle(touched)
+	for f := range touched {
+		x.publish(f)
+		x.forget(f)
+	}
+	g.publish(batch[len(batch)-1].Revision)
+}
+
+// publish makes what has been applied visible, in one step.
+func (g *Gateway) publish(r Revision) {
+	v := g.index.view
+	v.Revision = r
+	v.groups = g.index.groups.Copy()
+	v.families = g.index.exposed.Copy()
+	g.view.Store(&v)
+}
+
+// apply takes over one change. The names to be published anew go to touched,
+// with true if somebody's claim to them has come or gone.
+func (x *index) apply(a Applied, touched map[*indexed]bool) {
+	old, _ := x.groups.Get(a.Key)
+	x.count(old, -1)
+	group := a.Group
+	if group != nil {
+		group.settle(old, a.Revision)
+		x.groups.Set(a.Key, group)
+		x.count(group, +1)
+	} else {
+		x.groups.Delete(a.Key)
+	}
+	x.moveShape(old, group)
+	x.exchange(a, old, touched)
+	if a.claimed {
+		x.withdraw(a.Key)
+	}
+}
+
+// settle gives the group the revisions that it gets only now.
+func (g *Group) settle(old *Group, r Revision) {
+	g.Revision, g.Since = r, r
+	if old != nil {
+		g.Since = old.Since
+	}
+	for i := range g.Families {
+		if g.Families[i].Claim == 0 {
+			g.Families[i].Claim = r
+		}
+	}
+}
+
+// count keeps the numbers of the view.
+func (x *index) count(g *Group, sign int) {
+	if g == nil {
+		return
+	}
+	x.view.Series += sign * g.Series
+	x.view.Held += sign * len(g.Families)
+	if isExplicit(g.Key) {
+		x.view.explicit += sign
+	}
+}
+
+// moveShape hands the shape over from the old state of a group to the new.
+func (x *index) moveShape(old, group *Group) {
+	switch {
+	case old == nil && group != nil:
+		group.shape = x.shapes.use(group.Key)
+	case old != nil && group != nil:
+		group.shape = old.shape
+	case old != nil:
+		x.shapes.release(old.shape)
+	}
+}
+
+// exchange goes through the families of the old and the new state side by
+// side. Both are sorted by name.
+func (x *index) exchange(a Applied, old *Group, touched map[*indexed]bool) {
+	var before, after []Held
+	if old != nil {
+		before = old.Families
+	}
+	if a.Group != nil {
+		after = a.Group.Families
+	}
+	for len(before) > 0 || len(after) > 0 {
+		var was, is *Held
+		if len(after) == 0 || len(before) > 0 && before[0].Name <= after[0].Name {
+			was = &before[0]
+		}
+		if len(before) == 0 || len(after) > 0 && after[0].Name <= before[0].Name {
+			is = &after[0]
+		}
+		if was != nil {
+			before = before[1:]
+		}
+		if is != nil {
+			after = after[1:]
+		}
+		if was == nil || is == nil || was.Block != is.Block {
+			f, claims := x.replace(a, old, was, is)
+			touched[f] = touched[f] || claims
+		}
+	}
+}
+
+// replace exchanges what a group has of one family; was or is may be nil. It
+// gives the family and whether claims to it have changed.
+func (x *index) replace(a Applied, old *Group, was, is *Held) (f *indexed, claims bool) {
+	claims = true
+	switch {
+	case was == nil:
+		f = x.family(is.Name)
+		is.Block.Name = f.name
+		f.addShape(a.Group.shape, +1)
+		f.hold(a.Key, is)
+	case is == nil:
+		f = x.families[was.Name]
+		f.addShape(old.shape, -1)
+		f.drop(a.Key, was)
+	default:
+		f = x.families[was.Name]
+		if was.Type == is.Type && was.Claim == is.Claim {
+			f.swap(a.Key, is)
+			claims = false
+		} else {
+			f.drop(a.Key, was)
+			f.hold(a.Key, is)
+		}
+	}
+	if len(f.equal) > 0 || len(a.suspects) > 0 {
+		x.decide(f, x.link(f, a.Key, a.suspects))
+	}
+	return f, claims
+}
+
+// publish puts the state of one name where the next view has it.
+func (x *index) publish(f *indexed) {
+	t, oldest, ok := f.winner()
+	exposed := 0
+	h := f.byType[t]
+	if ok && !f.hidden && h != nil {
+		exposed = h.blocks.Len()
+	}
+	out := f.total() - exposed
+	x.view.LeftOut += out - f.counted
+	f.counted = out
+	if exposed == 0 || h.series == 0 {
+		x.exposed.Delete(f.name)
+		return
+	}
+	x.exposed.Set(f.name, &Family{
+		Name: f.name, Type: t, Claim: oldest.revision,
+		Series: h.series, NotLegacy: h.notLegacy, ProtoSize: h.protoSize,
+		blocks: h.blocks.Copy(),
+	})
+}
+
+// settle decides which names are hidden because an older one collides with
+// them by suffix, starting from those of which the claims have changed.
+func (x *index) settle(touched map[*indexed]bool) {
+	var queue []*indexed
+	for f, claims := range touched {
+		if claims {
+			queue = append(queue, f)
+		}
+	}
+	for len(queue) > 0 {
+		f := queue[0]
+		queue = queue[1:]
+		if hidden := x.isHidden(f); hidden != f.hidden {
+			f.hidden = hidden
+			touched[f] = true
+		}
+		for _, other := range x.neighbours(f) {
+			if x.isHidden(other) != other.hidden {
+				queue = append(queue, other)
+			}
+		}
+	}
+}
+
+// neighbours gives the names that could collide with f, whatever their types.
+func (x *index) neighbours(f *indexed) (found []*indexed) {
+	names := [...]string{f.name + metric.CountSuffix, f.name + metric.SumSuffix, f.name + metric.BucketSuffix, ""}
+	names[3], _ = metric.SuffixBase(f.name)
+	for _, name := range names {
+		if other := x.families[name]; other != nil {
+			found = append(found, other)
+		}
+	}
+	return found
+}
+
+// collide tells whether f and other, as they would be exposed, have lines of
+// the same name.
+func collide(f, other *indexed) bool {
+	t, _, _ := f.winner()
+	u, _, _ := other.winner()
+	base, exposes := collidingBase(f.name)
+	if base == other.name {
+		return exposes(u)
+	}
+	_, exposes = collidingBase(other.name)
+	return exposes(t)
+}
+
+// isHidden tells whether a name that is not hidden itself collides with f and
+// has an older claim.
+func (x *index) isHidden(f *indexed) bool {
+	_, mine, ok := f.winner()
+	if !ok || f.reserved != nil {
+		return false
+	}
+	for _, other := range x.neighbours(f) {
+		_, theirs, exists := other.winner()
+		older := theirs.revision < mine.revision || theirs.revision == mine.revision && other.name < f.name
+		if exists && older && !other.hidden && collide(f, other) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,199 @@
+package gateway
+
+import (
+	"fmt"
+
+	"pushgateway/internal/exposition"
+	"pushgateway/internal/grouping"
+	"pushgateway/internal/metric"
+)
+
+// ConflictError says that a push cannot be exposed together with what is
+// stored, or with what is on its way there.
+type ConflictError struct {
+	Family string
+	Msg    string
+}
+
+func (e *ConflictError) Error() string { return fmt.Sprintf("family %q: %s", e.Family, e.Msg) }
+
+func conflict(family, format string, args ...any) error {
+	return &ConflictError{Family: family, Msg: fmt.Sprintf(format, args...)}
+}
+
+// twinError says that a group would expose the same times as another one.
+type twinError struct{ twin grouping.Key }
+
+func (e *twinError) Error() string {
+	return fmt.Sprintf("the group %s exists and would expose the same series, since the gateway adds instance=\"\" where there is none: push to it, or delete it first", e.twin)
+}
+
+// check gives the first reason why group, with the blocks that a push brings,
+// cannot be exposed beside the others. It changes nothing.
+func (x *index) check(group, old *Group, brings []*exposition.Block) error {
+	if twin, ok := x.twin(group.Key); ok {
+		return &twinError{twin}
+	}
+	for _, b := range brings {
+		if err := x.checkType(b, old); err != nil {
+			return err
+		}
+		if err := x.checkSuffixes(b, group, old); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// twin gives the group, stored or pending, that key cannot stand beside.
+func (x *index) twin(key grouping.Key) (twin grouping.Key, exists bool) {
+	twin, ok := twinOf(key)
+	if !ok {
+		return "", false
+	}
+	if _, ok := x.groups.Get(twin); ok {
+		return twin, true
+	}
+	_, ok = x.pending[twin]
+	return twin, ok
+}
+
+// checkType refuses a type other than the one that other groups have.
+func (x *index) checkType(b *exposition.Block, old *Group) error {
+	f := x.families[b.Name]
+	if f == nil {
+		return nil
+	}
+	if f.reserved != nil && *f.reserved != b.Type {
+		return conflict(b.Name, "it is a %s of the gateway's own, and this push makes it a %s; push it under another name", *f.reserved, b.Type)
+	}
+	for t := range f.byType {
+		if t := metric.Type(t); t != b.Type && f.othersHold(t, old) {
+			return conflict(b.Name, "it is a %s in %s, and this push makes it a %s; give it one type everywhere, or another name", t, x.holderOf(f, t, old), b.Type)
+		}
+	}
+	return nil
+}
+
+// othersHold tells whether a group other than old has the name with type t,
+// stored or pending.
+func (f *indexed) othersHold(t metric.Type, old *Group) bool {
+	n := f.byType[t].len() + int(f.pending[t])
+	if h := old.Find(f.name); h != nil && h.Type == t {
+		n--
+	}
+	return n > 0
+}
+
+// isTaken tells whether the gateway itself or a group other than old has the
+// name with a type that ok accepts.
+func (f *indexed) isTaken(old *Group, ok func(metric.Type) bool) (metric.Type, bool) {
+	if f == nil {
+		return 0, false
+	}
+	if f.reserved != nil && ok(*f.reserved) {
+		return *f.reserved, true
+	}
+	for t := range f.byType {
+		if t := metric.Type(t); ok(t) && f.othersHold(t, old) {
+			return t, true
+		}
+	}
+	return 0, false
+}
+
+func anyType(metric.Type) bool { return true }
+
+// checkSuffixes refuses names that collide with the lines of a summary or
+// histogram, from both sides.
+func (x *index) checkSuffixes(b *exposition.Block, group, old *Group) error {
+	for _, suffix := range b.Type.Suffixes() {
+		name := b.Name + suffix
+		if group.Find(name) != nil {
+			return conflict(b.Name, "as a %s it has lines named %q, and the same group has a family of that name; rename one of them", b.Type, name)
+		}
+		if t, taken := x.families[name].isTaken(old, anyType); taken {
+			return conflict(b.Name, "as a %s it has lines named %q, which is a family in %s; rename one of them", b.Type, name, x.holderOf(x.families[name], t, old))
+		}
+	}
+	base, exposes := collidingBase(b.Name)
+	if base == "" {
+		return nil
+	}
+	if h := group.Find(base); h != nil && exposes(h.Type) {
+		return conflict(b.Name, "the %s %q in the same group has lines of that name; rename one of them", h.Type, base)
+	}
+	if t, taken := x.families[base].isTaken(old, exposes); taken {
+		return conflict(b.Name, "the %s %q in %s has lines of that name; rename one of them", t, base, x.holderOf(x.families[base], t, old))
+	}
+	return nil
+}
+
+// collidingBase gives the name whose lines name would collide with, and the
+// types that have such lines.
+func collidingBase(name string) (base string, exposes func(metric.Type) bool) {
+	base, summaryToo := metric.SuffixBase(name)
+	return base, func(t metric.Type) bool { return t.IsHistogram() || t == metric.Summary && summaryToo }
+}
+
+// holderOf names somebody who has f with type t, for messages.
+func (x *index) holderOf(f *indexed, t metric.Type, old *Group) string {
+	if f.reserved != nil && *f.reserved == t {
+		return "the gateway itself"
+	}
+	found := ""
+	if h := f.byType[t]; h != nil {
+		h.claims.Scan(func(c claim) bool {
+			if old == nil || c.key != old.Key {
+				found = "group " + c.key.String()
+			}
+			return found == ""
+		})
+	}
+	if found == "" {
+		found = x.pendingHolder(f.name, t)
+	}
+	return found
+}
+
+func (x *index) pendingHolder(name string, t metric.Type) string {
+	for key, p := range x.pending {
+		if h := p.group.Find(name); h != nil && h.Type == t {
+			return "group " + key.String()
+		}
+	}
+	return "a group that is just being pushed"
+}
+
+// place puts provisional claims for a change on its way to the journal, so
+// that checks of others count it.
+func (x *index) place(group *Group, brings []*exposition.Block) *pending {
+	x.claims++
+	p := &pending{group: group, brings: brings, shape: x.shapes.use(group.Key), claim: x.claims}
+	for _, b := range brings {
+		f := x.family(b.Name)
+		b.Name = f.name // one copy of each name is enough
+		f.pending[b.Type]++
+		f.addShape(p.shape, +1)
+	}
+	x.pending[group.Key] = p
+	return p
+}
+
+// withdraw takes provisional claims back: the change is applied, or given up.
+// Names that nobody has any more are for the caller to forget.
+func (x *index) withdraw(key grouping.Key) (names []*indexed) {
+	p := x.pending[key]
+	if p == nil {
+		return nil
+	}
+	delete(x.pending, key)
+	for _, b := range p.brings {
+		f := x.families[b.Name]
+		f.pending[b.Type]--
+		f.addShape(p.shape, -1)
+		names = append(names, f)
+	}
+	x.shapes.release(p.shape)
+	return names
+}

@@ -1,0 +1,251 @@
+// Package gateway is the engine: it keeps the last push of every group,
+// checks that all of them can be exposed together, and shows their state as
+// immutable views.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"pushgateway/internal/exposition"
+	"pushgateway/internal/grouping"
+	"pushgateway/internal/metric"
+)
+
+// ErrUnavailable is wrapped by errors about a journal that could not take a
+// change; the same push may work later.
+var ErrUnavailable = errors.New("the change could not be stored")
+
+// Config says how a gateway works. The zero value of each field but Journal
+// is useful.
+type Config struct {
+	// Journal makes changes durable. The gateway opens it, and closes it.
+	Journal Journal
+	// Reserved are the names and types of the gateway's own families.
+	Reserved map[string]metric.Type
+	// Unchecked takes pushes that cannot be exposed beside others; the oldest
+	// claim is exposed.
+	Unchecked bool
+	// Now is the clock; time.Now if nil.
+	Now func() time.Time
+	// Logger gets what operators should know; nothing is logged if nil.
+	Logger *slog.Logger
+}
+
+// Gateway is the engine. It is safe for concurrent use.
+type Gateway struct {
+	Config
+	locks keyLocks
+	view  atomic.Pointer[View]
+
+	// mu guards index. Nothing under it takes longer than looking up what a
+	// change names: parsing, rendering and comparing happen outside.
+	mu    sync.Mutex
+	index *index
+
+	failures    failures
+	helpDiffers atomic.Uint64
+}
+
+// Open replays the journal and gives a gateway that is ready.
+func Open(ctx context.Context, c Config) (*Gateway, error) {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	g := &Gateway{Config: c, index: newIndex(c.Reserved)}
+	g.publish(0)
+	if err := c.Journal.Open(ctx, g.apply); err != nil {
+		return nil, fmt.Errorf("opening the journal: %w", err)
+	}
+	return g, nil
+}
+
+// Close closes the journal, after the changes under way.
+func (g *Gateway) Close() error { return g.Journal.Close() }
+
+// View gives the present state, with everything that has been answered.
+func (g *Gateway) View() *View { return g.view.Load() }
+
+// HelpDiffers counts the families for which groups have pushed different help
+// texts.
+func (g *Gateway) HelpDiffers() uint64 { return g.helpDiffers.Load() }
+
+// Push is what a client sends for one group.
+type Push struct {
+	Key    grouping.Key
+	Blocks []*exposition.Block // the gateway's own from here on
+	// Replace makes the group have nothing but Blocks; otherwise families that
+	// the push does not name stay.
+	Replace bool
+}
+
+// Push stores what a client sends. When it returns nil the push is durable as
+// configured, and in the view. A ConflictError has changed nothing but the
+// failure time of the group.
+func (g *Gateway) Push(ctx context.Context, p Push) error {
+	defer g.trimFailures()
+	defer g.locks.lock(p.Key)()
+	p.Blocks = slices.DeleteFunc(p.Blocks, isTimeFamily)
+	slices.SortFunc(p.Blocks, func(a, b *exposition.Block) int { return strings.Compare(a.Name, b.Name) })
+	for {
+		retry, err := g.tryPush(ctx, p)
+		if !retry {
+			return err
+		}
+	}
+}
+
+// isTimeFamily finds the families that the gateway makes itself. Pushed ones
+// are ignored, as in Pushgateway 1.11.
+func isTimeFamily(b *exposition.Block) bool {
+	return b.Name == metric.PushTime || b.Name == metric.PushFailureTime
+}
+
+// tryPush makes one attempt. It is worth another if somebody else has changed
+// the group meanwhile.
+func (g *Gateway) tryPush(ctx context.Context, p Push) (retry bool, err error) {
+	old := g.View().Group(p.Key)
+	group := pushed(old, p, g.Now())
+	suspects, err := g.claim(group, old, p.Blocks)
+	if err != nil {
+		g.fail(p.Key, err)
+		return false, err
+	}
+	change := Change{Key: p.Key, Group: group, suspects: suspects, claimed: true}
+	return g.commit(ctx, change, old)
+}
+
+// claim checks a change and places its provisional claims.
+func (g *Gateway) claim(group, old *Group, brings []*exposition.Block) ([]suspect, error) {
+	g.mu.Lock()
+	if !g.Unchecked {
+		if err := g.index.check(group, old, brings); err != nil {
+			g.mu.Unlock()
+			return nil, err
+		}
+	}
+	p := g.index.place(group, brings)
+	rivals := g.index.rivals(p)
+	told := g.index.helpNews(brings)
+	g.mu.Unlock()
+
+	g.tellHelp(told)
+	suspects := g.suspects(p, rivals)
+	if len(suspects) > 0 && !g.Unchecked {
+		g.withdraw(group.Key)
+		s := suspects[0]
+		return nil, conflict(s.name, "group %s has a series with the same labels: %s; make them differ, or delete that group", s.key, exposition.FormatSeries(s.name, s.labels))
+	}
+	return suspects, nil
+}
+
+func (g *Gateway) withdraw(key grouping.Key) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, f := range g.index.withdraw(key) {
+		g.index.forget(f)
+	}
+}
+
+// commit hands one change to the journal and turns its outcome into an error.
+func (g *Gateway) commit(ctx context.Context, c Change, old *Group) (retry bool, err error) {
+	if old != nil {
+		c.Against = old.Revision
+	}
+	switch o := g.Journal.Commit(ctx, []Change{c})[0]; o.Verdict {
+	case Committed:
+		return false, nil
+	case Stale:
+		g.withdraw(c.Key)
+		return true, nil
+	case Failed:
+		g.withdraw(c.Key)
+		return false, fmt.Errorf("%w: %w", ErrUnavailable, o.Err)
+	default:
+		return false, fmt.Errorf("%w, or may have been: %w", ErrUnavailable, o.Err)
+	}
+}
+
+// Delete ends a group. To end one that does not exist is no error.
+func (g *Gateway) Delete(ctx context.Context, key grouping.Key) error {
+	defer g.locks.lock(key)()
+	for {
+		old := g.View().Group(key)
+		if old == nil {
+			return nil
+		}
+		retry, err := g.commit(ctx, Change{Key: key}, old)
+		if !retry {
+			return err
+		}
+	}
+}
+
+// Wipe ends all groups there are, in one commit.
+func (g *Gateway) Wipe(ctx context.Context) error {
+	// Everybody locks in the order of keys, so nobody waits in a circle.
+	for group := range g.View().EachGroup("") {
+		defer g.locks.lock(group.Key)()
+	}
+	v := g.View()
+	changes := make([]Change, 0, v.Groups())
+	for group := range v.EachGroup("") {
+		changes = append(changes, Change{Key: group.Key, Against: group.Revision})
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	for _, o := range g.Journal.Commit(ctx, changes) {
+		if o.Verdict == Failed || o.Verdict == Unknown {
+			return fmt.Errorf("wiping: %w: %w", ErrUnavailable, o.Err)
+		}
+	}
+	return nil
+}
+
+// helpNews are differing help texts of one family, to be logged.
+type helpNews struct {
+	family        string
+	first, second string
+	group         grouping.Key
+}
+
+// helpNews finds, once for each family, blocks with another help text than
+// the one that is exposed.
+func (x *index) helpNews(brings []*exposition.Block) (news []helpNews) {
+	for _, b := range brings {
+		f := x.families[b.Name]
+		h := f.byType[b.Type]
+		if f.helpTold || h == nil {
+			continue
+		}
+		key, first, _ := h.blocks.Min()
+		switch {
+		case first == nil:
+		case first.Help == b.Help:
+			b.Help = first.Help // one copy is enough
+		default:
+			f.helpTold = true
+			news = append(news, helpNews{f.name, first.Help, b.Help, key})
+		}
+	}
+	return news
+}
+
+func (g *Gateway) tellHelp(news []helpNews) {
+	for _, n := range news {
+		g.helpDiffers.Add(1)
+		g.Logger.Warn("Two help texts for one family; the one of the lowest grouping key is exposed. This is logged once for each family",
+			"family", n.family, "help", n.first, "group", n.group.String(), "other", n.second)
+	}
+}

@@ -1,0 +1,134 @@
+package gateway
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"pushgateway/internal/exposition"
+	"pushgateway/internal/grouping"
+	"pushgateway/internal/metric"
+)
+
+// Group is everything pushed under one grouping key. It is immutable once it
+// has been given to a journal, but for the revisions, which applying it sets.
+type Group struct {
+	Key      grouping.Key
+	Families []Held    // sorted by name
+	Pushed   time.Time // the last good push; zero if there was none
+	Failed   time.Time // the last refused push; zero if there was none
+	Since    Revision  // when the group came to be
+	Revision Revision  // of its last change
+	Series   int       // of all families together
+
+	// The two families that the gateway makes for each group.
+	pushTime, failTime *exposition.Block
+
+	shape *shape // set when applied
+}
+
+// Held is what a group has of one family.
+type Held struct {
+	*exposition.Block
+	Pushed time.Time // of the push that brought it
+	// Claim is the revision since which the group has held this name with this
+	// type. Where two groups cannot both be exposed, the older claim is.
+	Claim Revision
+}
+
+// LastPushSuccessful tells whether the last push was not refused.
+func (g *Group) LastPushSuccessful() bool { return !g.Failed.After(g.Pushed) }
+
+// Find gives what the group has of a family, or nil. It is safe on a nil
+// group.
+func (g *Group) Find(name string) *Held {
+	if g == nil {
+		return nil
+	}
+	i, ok := slices.BinarySearchFunc(g.Families, name, func(h Held, name string) int { return strings.Compare(h.Name, name) })
+	if !ok {
+		return nil
+	}
+	return &g.Families[i]
+}
+
+// Times are the two families that the gateway makes for the group.
+func (g *Group) Times() (push, failure *exposition.Block) { return g.pushTime, g.failTime }
+
+// The help texts of the time families, as Pushgateway 1.11 has them.
+const (
+	pushTimeHelp    = "Last Unix time when changing this group in the Pushgateway succeeded."
+	failureTimeHelp = "Last Unix time when changing this group in the Pushgateway failed."
+)
+
+// finish fills in what follows from the rest.
+func (g *Group) finish() *Group {
+	g.Series = 0
+	for _, h := range g.Families {
+		g.Series += h.Block.Series()
+	}
+	labels := g.Key.Labels()
+	g.pushTime = exposition.RenderGauge(metric.PushTime, pushTimeHelp, labels, unixSeconds(g.Pushed))
+	g.failTime = exposition.RenderGauge(metric.PushFailureTime, failureTimeHelp, labels, unixSeconds(g.Failed))
+	return g
+}
+
+func unixSeconds(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixNano()) / 1e9
+}
+
+// pushed gives the group that comes out of a push onto old, which may be nil.
+// The blocks are sorted by name.
+func pushed(old *Group, p Push, at time.Time) *Group {
+	g := &Group{Key: p.Key, Pushed: at}
+	if old != nil {
+		g.Failed = old.Failed
+	}
+	brought := make([]Held, len(p.Blocks))
+	for i, b := range p.Blocks {
+		brought[i] = Held{Block: b, Pushed: at, Claim: claimOf(old, b)}
+	}
+	g.Families = brought
+	if old != nil && !p.Replace {
+		g.Families = merge(old.Families, brought)
+	}
+	return g.finish()
+}
+
+// claimOf gives the claim that a group keeps by pushing b, 0 for a new one.
+func claimOf(old *Group, b *exposition.Block) Revision {
+	if h := old.Find(b.Name); h != nil && h.Type == b.Type {
+		return h.Claim
+	}
+	return 0
+}
+
+// merge gives the union of two sorted lists; brought overrides.
+func merge(old, brought []Held) []Held {
+	out := make([]Held, 0, len(old)+len(brought))
+	for len(old) > 0 && len(brought) > 0 {
+		switch order := strings.Compare(old[0].Name, brought[0].Name); {
+		case order < 0:
+			out, old = append(out, old[0]), old[1:]
+		case order > 0:
+			out, brought = append(out, brought[0]), brought[1:]
+		default:
+			old = old[1:]
+		}
+	}
+	return append(append(out, old...), brought...)
+}
+
+// failed gives the group that comes out of a refused push onto old, which may
+// be nil.
+func failed(old *Group, key grouping.Key, at time.Time) *Group {
+	g := &Group{Key: key}
+	if old != nil {
+		*g = *old
+	}
+	g.Failed = at
+	return g.finish()
+}

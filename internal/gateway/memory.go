@@ -1,0 +1,40 @@
+package gateway
+
+import (
+	"context"
+	"sync"
+)
+
+// Memory is the journal that keeps nothing: changes live as long as the
+// process. The zero value is ready for use.
+type Memory struct {
+	mu       sync.Mutex
+	apply    func([]Applied)
+	revision Revision
+}
+
+// Open keeps apply; there is nothing to replay.
+func (m *Memory) Open(_ context.Context, apply func([]Applied)) error {
+	m.apply = apply
+	return nil
+}
+
+// Commit applies the changes at once. None is ever stale: the gateway lets
+// only one change of a group be under way.
+func (m *Memory) Commit(_ context.Context, changes []Change) []Outcome {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	batch := make([]Applied, len(changes))
+	for i, c := range changes {
+		m.revision++
+		batch[i] = Applied{Change: c, Revision: m.revision}
+	}
+	m.apply(batch)
+	return make([]Outcome, len(changes))
+}
+
+// Stamp is Commit without an answer.
+func (m *Memory) Stamp(c Change) { m.Commit(context.Background(), []Change{c}) }
+
+// Close does nothing.
+func (m *Memory) Close() error { return nil }

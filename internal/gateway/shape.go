@@ -1,0 +1,104 @@
+package gateway
+
+import (
+	"hash/maphash"
+	"slices"
+	"strings"
+
+	"pushgateway/internal/grouping"
+	"pushgateway/internal/metric"
+)
+
+// shape is the set of label names of a grouping key. Series of two groups of
+// one shape are never equal, since each has all of its group's labels. Of two
+// different shapes they may be, if the series of each have the labels of the
+// other.
+type shape struct {
+	id    string
+	names []string // sorted
+	mask  uint64   // a bit for each name, to rule shapes out quickly
+	users int
+}
+
+// shapeCount is how many groups of one shape have a name, counting those on
+// their way to the journal.
+type shapeCount struct {
+	shape  *shape
+	groups int
+}
+
+// shapes are all that groups have, each kept once.
+type shapes map[string]*shape
+
+// use gives the shape of a key and counts its use.
+func (s *shapes) use(key grouping.Key) *shape {
+	labels := key.Labels()
+	var b strings.Builder
+	for _, l := range labels {
+		b.WriteString(l.Name)
+		b.WriteByte(0xff)
+	}
+	if *s == nil {
+		*s = make(shapes)
+	}
+	sh := (*s)[b.String()]
+	if sh == nil {
+		sh = &shape{id: b.String()}
+		for _, l := range labels {
+			name := strings.Clone(l.Name)
+			sh.names = append(sh.names, name)
+			sh.mask |= nameBit(name)
+		}
+		(*s)[sh.id] = sh
+	}
+	sh.users++
+	return sh
+}
+
+// release undoes one use.
+func (s *shapes) release(sh *shape) {
+	if sh.users--; sh.users == 0 {
+		delete(*s, sh.id)
+	}
+}
+
+var nameSeed = maphash.MakeSeed()
+
+func nameBit(name string) uint64 { return 1 << (maphash.String(nameSeed, name) % 64) }
+
+// mask is the union of the bits of label names.
+func mask(labels []metric.Label) (m uint64) {
+	for _, l := range labels {
+		m |= nameBit(l.Name)
+	}
+	return m
+}
+
+// addShape counts n groups of a shape more, or less.
+func (f *indexed) addShape(sh *shape, n int) {
+	i := slices.IndexFunc(f.shapes, func(c shapeCount) bool { return c.shape == sh })
+	if i < 0 {
+		f.shapes = append(f.shapes, shapeCount{sh, n})
+		return
+	}
+	if f.shapes[i].groups += n; f.shapes[i].groups == 0 {
+		f.shapes = slices.Delete(f.shapes, i, i+1)
+	}
+}
+
+// project gives the key that a group of this shape must have in order to have
+// a series with these labels, written over key. It is nil if there is none.
+func (sh *shape) project(key []byte, labels []metric.Label) []byte {
+	key = key[:0]
+	i := 0
+	for _, name := range sh.names {
+		for i < len(labels) && labels[i].Name < name {
+			i++
+		}
+		if i == len(labels) || labels[i].Name != name {
+			return nil
+		}
+		key = grouping.AppendLabel(key, name, labels[i].Value)
+	}
+	return key
+}

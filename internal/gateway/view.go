@@ -1,0 +1,113 @@
+package gateway
+
+import (
+	"iter"
+
+	"github.com/tidwall/btree"
+
+	"pushgateway/internal/exposition"
+	"pushgateway/internal/grouping"
+	"pushgateway/internal/metric"
+)
+
+// View is an immutable state of all groups, safe for concurrent use. It costs
+// nothing to keep but the memory of what has changed since.
+type View struct {
+	Revision Revision
+	// Series is the number of series in all groups, left out ones included.
+	Series int
+	// Held is how many families groups have, each group's counted.
+	Held int
+	// LeftOut is how many of those are not exposed, because an older claim of
+	// another group stands against them.
+	LeftOut int
+
+	groups   *btree.Map[grouping.Key, *Group]
+	families *btree.Map[string, *Family]
+	// explicit is the number of groups with instance="" in their key; see
+	// timesHidden.
+	explicit int
+}
+
+// Family is one exposed family: a type, and a block of each group.
+type Family struct {
+	Name   string
+	Type   metric.Type
+	Claim  Revision // the oldest of its groups'
+	Series int
+	// NotLegacy is the number of blocks with names that escaping changes.
+	NotLegacy int
+	// ProtoSize is the size of all blocks' protobuf together, in bytes.
+	ProtoSize int
+
+	blocks *btree.Map[grouping.Key, *exposition.Block]
+}
+
+// Groups is the number of groups.
+func (v *View) Groups() int { return v.groups.Len() }
+
+// Group gives a group, or nil.
+func (v *View) Group(key grouping.Key) *Group {
+	g, _ := v.groups.Get(key)
+	return g
+}
+
+// EachGroup goes through the groups in the order of their keys, from the
+// first one behind after; "" starts at the beginning.
+func (v *View) EachGroup(after grouping.Key) iter.Seq[*Group] {
+	return func(yield func(*Group) bool) {
+		v.groups.Ascend(after, func(key grouping.Key, g *Group) bool {
+			return key == after || yield(g)
+		})
+	}
+}
+
+// EachFamily goes through the exposed families in the order of their names.
+func (v *View) EachFamily() iter.Seq[*Family] {
+	return func(yield func(*Family) bool) {
+		v.families.Scan(func(_ string, f *Family) bool { return yield(f) })
+	}
+}
+
+// Family gives an exposed family, or nil.
+func (v *View) Family(name string) *Family {
+	f, _ := v.families.Get(name)
+	return f
+}
+
+// Help is the help text of the lowest grouping key.
+func (f *Family) Help() string {
+	_, b, _ := f.blocks.Min()
+	return b.Help
+}
+
+// Blocks goes through the blocks of the family in the order of their groups'
+// keys.
+func (f *Family) Blocks() iter.Seq2[grouping.Key, *exposition.Block] {
+	return func(yield func(grouping.Key, *exposition.Block) bool) { f.blocks.Scan(yield) }
+}
+
+// Exposes tells whether the view exposes what the group has of a family.
+func (v *View) Exposes(g *Group, h *Held) bool {
+	f := v.Family(h.Name)
+	if f == nil {
+		return false
+	}
+	b, _ := f.blocks.Get(g.Key)
+	return b == h.Block
+}
+
+// ExposesTimes tells whether the times of the group are exposed. Those of
+// {job="a"} and {job="a",instance=""} are the same series; where both groups
+// exist, which only an unchecked push can bring about, the older has them.
+func (v *View) ExposesTimes(g *Group) bool {
+	if v.explicit == 0 {
+		return true
+	}
+	twin, ok := twinOf(g.Key)
+	if !ok {
+		return true
+	}
+	other := v.Group(twin)
+	return other == nil || other.Since > g.Since
+}

@@ -1,0 +1,209 @@
+// Package grouping turns the path of a request into a grouping key and back.
+//
+// A grouping key is the job and any other labels that stand in the URL; it
+// identifies a group.
+package grouping
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/prometheus/common/model"
+
+	"pushgateway/internal/metric"
+)
+
+// base64Suffix marks a label whose value is base64url, with or without padding.
+const base64Suffix = "@base64"
+
+// separator stands between the parts of a Key. No valid UTF-8 contains it.
+const separator = "\xff"
+
+// Key is a grouping key in canonical form: names and values of the labels,
+// sorted by name, all joined with the byte 0xFF. It is comparable, and the
+// same bytes that Pushgateway 1.11 uses in its persistence file.
+type Key string
+
+var (
+	// ErrNoJob says that the path names no job.
+	ErrNoJob = errors.New("the job name is empty: push to /metrics/job/<job>")
+	// ErrNotText says that a key could be read, but never be exposed.
+	ErrNotText = errors.New("it is not valid UTF-8, or its name contains a NUL")
+)
+
+// NewKey makes the key of labels. If a name comes twice the last one wins,
+// and the job always comes from job, as in Pushgateway 1.11.
+func NewKey(job string, labels ...metric.Label) (Key, error) {
+	if job == "" {
+		return "", ErrNoJob
+	}
+	set := make([]metric.Label, 0, len(labels)+1)
+	set = append(set, labels...)
+	set = append(set, metric.Label{Name: metric.JobLabel, Value: job})
+	for _, l := range set {
+		if !metric.IsName(l.Name) || !utf8.ValidString(l.Value) {
+			return "", fmt.Errorf("grouping label %q=%q: %w", clip(l.Name), clip(l.Value), ErrNotText)
+		}
+	}
+	slices.SortStableFunc(set, func(a, b metric.Label) int { return strings.Compare(a.Name, b.Name) })
+	var b strings.Builder
+	for i, l := range set {
+		if i+1 < len(set) && set[i+1].Name == l.Name {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteString(separator)
+		}
+		b.WriteString(l.Name)
+		b.WriteString(separator)
+		b.WriteString(l.Value)
+	}
+	return Key(b.String()), nil
+}
+
+// Labels gives the labels of the key, sorted by name. The strings share the
+// memory of the key.
+func (k Key) Labels() []metric.Label {
+	if k == "" {
+		return nil
+	}
+	rest := string(k)
+	labels := make([]metric.Label, 0, strings.Count(rest, separator)/2+1)
+	for more := true; more; {
+		var l metric.Label
+		l.Name, rest, _ = strings.Cut(rest, separator)
+		l.Value, rest, more = strings.Cut(rest, separator)
+		labels = append(labels, l)
+	}
+	return labels
+}
+
+// AppendLabel extends a key under construction by one label. Names must come
+// sorted; it is the fast way for those who have them so.
+func AppendLabel(key []byte, name, value string) []byte {
+	if len(key) > 0 {
+		key = append(key, separator...)
+	}
+	key = append(key, name...)
+	key = append(key, separator...)
+	return append(key, value...)
+}
+
+// String shows the key as a selector, for messages: {instance="i",job="a"}.
+func (k Key) String() string {
+	var b strings.Builder
+	b.WriteByte('{')
+	for i, l := range k.Labels() {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		name := l.Name
+		if !metric.IsLegacyLabel(name) {
+			name = fmt.Sprintf("%q", name)
+		}
+		fmt.Fprintf(&b, "%s=%q", name, l.Value)
+	}
+	b.WriteByte('}')
+	return b.String()
+}
+
+// Decoder reads paths. The zero value is ready for use.
+type Decoder struct {
+	// UTF8Names allows label names beyond [a-zA-Z_][a-zA-Z0-9_]*, also
+	// written in the U__ escaping.
+	UTF8Names bool
+}
+
+// Decode reads what stands behind /metrics/: jobLabel is "job" or
+// "job@base64", job its value, and labels the rest of the path as
+// /<name>/<value>/…, all with percent-encoding already undone.
+func (d Decoder) Decode(jobLabel, job, labels string) (Key, error) {
+	if jobLabel == metric.JobLabel+base64Suffix {
+		decoded, err := decodeBase64(job)
+		if err != nil {
+			return "", fmt.Errorf("decoding job %q as base64url: %w", job, err)
+		}
+		job = decoded
+	}
+	if job == "" {
+		return "", ErrNoJob
+	}
+	set, err := d.decodeLabels(labels)
+	if err != nil {
+		return "", err
+	}
+	return NewKey(job, set...)
+}
+
+// maxLabels bounds the labels of one grouping key. Prometheus itself has no
+// use for more than a few dozen.
+const maxLabels = 1000
+
+func (d Decoder) decodeLabels(path string) ([]metric.Label, error) {
+	path = strings.TrimPrefix(path, "/")
+	if path == "" {
+		return nil, nil
+	}
+	n := strings.Count(path, "/") + 1
+	if n%2 != 0 {
+		return nil, fmt.Errorf("the path has %d parts after the job, which do not make name/value pairs: %q; write values with slashes or an empty value as <name>@base64/<base64url>", n, clip(path))
+	}
+	if n/2 > maxLabels {
+		return nil, fmt.Errorf("the path has %d grouping labels, more than the %d allowed", n/2, maxLabels)
+	}
+	labels := make([]metric.Label, 0, n/2)
+	for more := true; more; {
+		var l metric.Label
+		l.Name, path, _ = strings.Cut(path, "/")
+		l.Value, path, more = strings.Cut(path, "/")
+		if err := d.decodeLabel(&l); err != nil {
+			return nil, err
+		}
+		labels = append(labels, l)
+	}
+	return labels, nil
+}
+
+func (d Decoder) decodeLabel(l *metric.Label) error {
+	name, isBase64 := strings.CutSuffix(l.Name, base64Suffix)
+	if d.UTF8Names {
+		name = model.UnescapeName(name, model.ValueEncodingEscaping)
+	}
+	switch {
+	case strings.HasPrefix(name, metric.ReservedLabelPrefix):
+		return fmt.Errorf("grouping label %q is not allowed: names that start with __ are reserved for Prometheus", clip(name))
+	case d.UTF8Names && !metric.IsName(name):
+		return fmt.Errorf("grouping label %q is not a valid label name: it must be UTF-8 and not empty", clip(name))
+	case !d.UTF8Names && !metric.IsLegacyLabel(name):
+		return fmt.Errorf("grouping label %q is not a valid label name: it must match [a-zA-Z_][a-zA-Z0-9_]* (other names need --push.enable-utf8-names)", clip(name))
+	}
+	l.Name = name
+	if !isBase64 {
+		return nil
+	}
+	value, err := decodeBase64(l.Value)
+	if err != nil {
+		return fmt.Errorf("decoding the value %q of grouping label %q as base64url: %w", clip(l.Value), name, err)
+	}
+	l.Value = value
+	return nil
+}
+
+// decodeBase64 takes the URL-safe alphabet; padding is optional.
+func decodeBase64(s string) (string, error) {
+	b, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(s, "="))
+	return string(b), err
+}
+
+// clip keeps messages readable when a path is not.
+func clip(s string) string {
+	const most = 200
+	if len(s) > most {
+		return s[:most] + "…"
+	}
+	return s
+}

@@ -1,0 +1,80 @@
+package httpapi
+
+import (
+	"errors"
+	"net/http"
+	"os"
+
+	"github.com/prometheus/common/route"
+
+	"pushgateway/internal/exposition"
+	"pushgateway/internal/gateway"
+)
+
+// Reasons for which a push is refused, as in a label of a metric.
+const (
+	reasonKey          = "grouping_key"
+	reasonSyntax       = "syntax"
+	reasonInvalid      = "invalid"
+	reasonTimestamps   = "timestamps"
+	reasonInconsistent = "inconsistent"
+	reasonTooLarge     = "too_large"
+	reasonOverload     = "overload"
+	reasonTimeout      = "timeout"
+	reasonUnavailable  = "unavailable"
+)
+
+// Reasons are all of them.
+var Reasons = []string{reasonKey, reasonSyntax, reasonInvalid, reasonTimestamps, reasonInconsistent, reasonTooLarge, reasonOverload, reasonTimeout, reasonUnavailable}
+
+// badBody marks an error as one about the body: it could not be read.
+func badBody(err error) error { return &exposition.SyntaxError{Msg: err.Error()} }
+
+// keyError marks an error as one about the grouping key.
+type keyError struct{ error }
+
+func (e *keyError) Unwrap() error { return e.error }
+
+// classify turns an error into a status and a reason. It is the only place
+// that does.
+func classify(err error) (status int, reason string) {
+	var (
+		key      *keyError
+		invalid  *exposition.InvalidError
+		conflict *gateway.ConflictError
+	)
+	switch {
+	case errors.As(err, &key):
+		return http.StatusBadRequest, reasonKey
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return http.StatusRequestTimeout, reasonTimeout
+	case errors.Is(err, errTooLarge), errors.Is(err, exposition.ErrTooLarge):
+		return http.StatusRequestEntityTooLarge, reasonTooLarge
+	case errors.Is(err, errOverloaded):
+		return http.StatusTooManyRequests, reasonOverload
+	case errors.Is(err, gateway.ErrUnavailable):
+		return http.StatusServiceUnavailable, reasonUnavailable
+	case errors.Is(err, exposition.ErrTimestamps):
+		return http.StatusBadRequest, reasonTimestamps
+	case errors.As(err, &invalid):
+		return http.StatusBadRequest, reasonInvalid
+	case errors.As(err, &conflict):
+		return http.StatusBadRequest, reasonInconsistent
+	}
+	return http.StatusBadRequest, reasonSyntax
+}
+
+// retryAfter is how many seconds a client should wait when the gateway cannot
+// take more.
+const retryAfter = "1"
+
+// refuse answers a push or a delete that was not taken.
+func (a *api) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	status, reason := classify(err)
+	a.Refused(reason)
+	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", retryAfter)
+	}
+	a.Logger.Debug("Refused", "method", r.Method, "job", route.Param(r.Context(), "job"), "labels", route.Param(r.Context(), "labels"), "reason", reason, "err", err)
+	http.Error(w, err.Error(), status)
+}

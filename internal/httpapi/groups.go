@@ -1,0 +1,193 @@
+package httpapi
+
+import (
+	"cmp"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
+
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
+)
+
+// groupInfo is a group without its metrics.
+type groupInfo struct {
+	Labels   map[string]string `json:"labels"`
+	Success  bool              `json:"last_push_successful"`
+	Pushed   *time.Time        `json:"push_time"`         // null if there was no good push
+	Failed   *time.Time        `json:"push_failure_time"` // null if there was no refused one
+	Families int               `json:"families"`
+	Series   int               `json:"series"`
+	LeftOut  []string          `json:"families_left_out,omitempty"`
+}
+
+type groupsPage struct {
+	Groups []groupInfo `json:"groups"`
+	Total  int         `json:"total"` // groups that match, on all pages
+	Next   string      `json:"next_page_token,omitempty"`
+}
+
+const (
+	defaultLimit = 100
+	maxLimit     = 10_000
+)
+
+// groupsQuery is what was asked for.
+type groupsQuery struct {
+	selectors [][]*labels.Matcher // any of them
+	status    string              // "", "success" or "failure"
+	order     func(a, b *gateway.Group) int
+	limit     int
+	after     grouping.Key // the last group of the page before
+}
+
+// orders are what sort=<name> can ask for; sort=-<name> is the reverse. Ties
+// are broken by key, and "" is the order by key alone.
+var orders = map[string]func(a, b *gateway.Group) int{
+	"":             func(a, b *gateway.Group) int { return 0 },
+	"labels":       func(a, b *gateway.Group) int { return 0 },
+	"push_time":    func(a, b *gateway.Group) int { return a.Pushed.Compare(b.Pushed) },
+	"failure_time": func(a, b *gateway.Group) int { return a.Failed.Compare(b.Failed) },
+	"families":     func(a, b *gateway.Group) int { return cmp.Compare(len(a.Families), len(b.Families)) },
+	"series":       func(a, b *gateway.Group) int { return cmp.Compare(a.Series, b.Series) },
+}
+
+func (a *api) groups(w http.ResponseWriter, r *http.Request) {
+	q, err := parseGroupsQuery(r.URL.Query())
+	if err != nil {
+		writeError(w, http.StatusBadRequest, err)
+		return
+	}
+	writeData(w, q.page(a.Gateway.View()))
+}
+
+func parseGroupsQuery(v url.Values) (q groupsQuery, err error) {
+	q.limit = defaultLimit
+	for _, s := range v["match[]"] {
+		matchers, err := parser.NewParser(parser.Options{}).ParseMetricSelector(s)
+		if err != nil {
+			return q, fmt.Errorf("match[]=%q is not a selector like {job=\"backup\"}: %w", s, err)
+		}
+		q.selectors = append(q.selectors, matchers)
+	}
+	switch q.status = v.Get("status"); q.status {
+	case "", "success", "failure":
+	default:
+		return q, fmt.Errorf("status=%q is not one of success, failure", q.status)
+	}
+	if q.order, err = parseOrder(v.Get("sort")); err != nil {
+		return q, err
+	}
+	if s := v.Get("limit"); s != "" {
+		if q.limit, err = strconv.Atoi(s); err != nil || q.limit < 1 || q.limit > maxLimit {
+			return q, fmt.Errorf("limit=%q is not a number from 1 to %d", s, maxLimit)
+		}
+	}
+	token, err := base64.RawURLEncoding.DecodeString(v.Get("page_token"))
+	if err != nil {
+		return q, fmt.Errorf("page_token=%q is not one that this server gave", v.Get("page_token"))
+	}
+	q.after = grouping.Key(token)
+	return q, nil
+}
+
+func parseOrder(name string) (func(a, b *gateway.Group) int, error) {
+	reverse := false
+	if len(name) > 0 && name[0] == '-' {
+		name, reverse = name[1:], true
+	}
+	order, ok := orders[name]
+	if !ok {
+		return nil, fmt.Errorf("sort=%q is not one of labels, push_time, failure_time, families, series, or one of these behind a minus", name)
+	}
+	return func(a, b *gateway.Group) int {
+		c := cmp.Or(order(a, b), cmp.Compare(a.Key, b.Key))
+		if reverse {
+			return -c
+		}
+		return c
+	}, nil
+}
+
+// page gives the groups behind the page before. The whole of what matches is
+// looked at, which at 100,000 groups is a matter of milliseconds; only one
+// page of it is sorted and made into JSON.
+func (q *groupsQuery) page(v *gateway.View) groupsPage {
+	page := groupsPage{Groups: []groupInfo{}}
+	last := v.Group(q.after)
+	if last == nil && q.after != "" {
+		last = &gateway.Group{Key: q.after} // it is gone; go on by key
+	}
+	var found []*gateway.Group
+	for g := range v.EachGroup("") {
+		if !q.matches(g) {
+			continue
+		}
+		page.Total++
+		if last == nil || q.order(last, g) < 0 {
+			found = append(found, g)
+		}
+	}
+	slices.SortFunc(found, q.order)
+	if len(found) > q.limit {
+		found = found[:q.limit]
+		page.Next = base64.RawURLEncoding.EncodeToString([]byte(found[q.limit-1].Key))
+	}
+	for _, g := range found {
+		page.Groups = append(page.Groups, info(v, g))
+	}
+	return page
+}
+
+func (q *groupsQuery) matches(g *gateway.Group) bool {
+	if q.status != "" && g.LastPushSuccessful() != (q.status == "success") {
+		return false
+	}
+	return len(q.selectors) == 0 || slices.ContainsFunc(q.selectors, func(ms []*labels.Matcher) bool { return selects(ms, g.Key) })
+}
+
+// selects applies a selector to the grouping labels. A label that the key
+// does not have counts as empty, as in Prometheus.
+func selects(matchers []*labels.Matcher, key grouping.Key) bool {
+	set := key.Labels()
+	for _, m := range matchers {
+		value := ""
+		for _, l := range set {
+			if l.Name == m.Name {
+				value = l.Value
+			}
+		}
+		if !m.Matches(value) {
+			return false
+		}
+	}
+	return true
+}
+
+func info(v *gateway.View, g *gateway.Group) groupInfo {
+	i := groupInfo{
+		Labels: labelsJSON(g.Key.Labels()), Success: g.LastPushSuccessful(),
+		Families: len(g.Families), Series: g.Series,
+	}
+	if !g.Pushed.IsZero() {
+		i.Pushed = &g.Pushed
+	}
+	if !g.Failed.IsZero() {
+		i.Failed = &g.Failed
+	}
+	if v.LeftOut > 0 {
+		for n := range g.Families {
+			if h := &g.Families[n]; h.Block.Series() > 0 && !v.Exposes(g, h) {
+				i.LeftOut = append(i.LeftOut, h.Name)
+			}
+		}
+	}
+	return i
+}

@@ -1,0 +1,171 @@
+// Package httpapi serves the HTTP surface: pushing, scraping, asking and
+// administration, with the paths and answers of Pushgateway 1.11 and what is
+// new beside them.
+package httpapi
+
+import (
+	"log/slog"
+	"net/http"
+	"net/http/pprof"
+	"time"
+
+	"github.com/prometheus/common/route"
+
+	"pushgateway/internal/exposition"
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
+)
+
+// Config says what is served and how. All fields are needed but those that
+// say otherwise.
+type Config struct {
+	Gateway *gateway.Gateway
+	Logger  *slog.Logger
+
+	// Prefix comes before all paths, "" or like "/gw".
+	Prefix string
+	// TelemetryPath is where Prometheus scrapes, like "/metrics".
+	TelemetryPath string
+	// Keys reads grouping keys from paths.
+	Keys grouping.Decoder
+
+	MaxBodyBytes     int64 // of one push, after unpacking
+	MaxInflightBytes int64 // of all pushes being worked on
+
+	EnableAdmin       bool
+	EnablePprof       bool
+	EnableOpenMetrics bool
+	// Quit asks the process to end. If it is nil, asking for it is forbidden.
+	Quit func()
+
+	// Info is what /api/v1/status tells.
+	Info Status
+	// Own gives the gateway's own families for a scrape, sorted by name.
+	Own func() ([]exposition.Exposed, error)
+	// UI serves / and /status and /static/.
+	UI http.Handler
+
+	// Instrument wraps a handler to count its requests; name is for a label.
+	Instrument func(name string, h http.HandlerFunc) http.HandlerFunc
+	// Refused is told of each push that was not taken, with a reason that is
+	// one of few.
+	Refused func(reason string)
+	// Pushed is told of each push: its method, size on the wire and duration.
+	Pushed func(method string, bytes int64, took time.Duration)
+	// Scraped is told of each scrape.
+	Scraped func(Scrape)
+}
+
+// Scrape is what there is to know of one scrape that has been answered.
+type Scrape struct {
+	Format exposition.Format
+	Bytes  int64 // before compression
+	Took   time.Duration
+	// LeftOut counts families, series and labels that are missing because in
+	// this format they have the name of another.
+	LeftOut int
+}
+
+// api is what the handlers share.
+type api struct {
+	Config
+	bodies bodies
+	cache  *exposition.Cache
+}
+
+// maxCache bounds, in bytes, what is kept for formats and escapings that the
+// stored blocks do not have ready.
+const maxCache = 64 << 20
+
+// New gives the handler of everything.
+func New(c Config) http.Handler {
+	a := &api{Config: c, bodies: bodies{max: c.MaxBodyBytes, total: c.MaxInflightBytes}, cache: exposition.NewCache(maxCache)}
+	root := route.New()
+	a.lifecycle(root)
+	r := root
+	if c.Prefix != "" {
+		r = root.WithPrefix(c.Prefix)
+		a.lifecycle(r)
+	}
+	a.routes(r)
+	if c.EnablePprof {
+		profiles(r)
+	}
+	// The mux redirects unclean paths, like those with "//" or "..".
+	mux := http.NewServeMux()
+	mux.Handle("/", absolute(root))
+	return mux
+}
+
+// absolute lets the router redirect to absolute addresses, as 1.11 does.
+func absolute(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.URL.Host = r.Host
+		r.URL.Scheme = "http"
+		if r.TLS != nil {
+			r.URL.Scheme = "https"
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (a *api) routes(r *route.Router) {
+	r.Get("/-/healthy", a.Instrument("healthy", a.healthy))
+	r.Options("/-/healthy", ok)
+	r.Get("/-/ready", a.Instrument("ready", a.ready))
+	r.Options("/-/ready", ok)
+
+	r.Get(a.TelemetryPath, a.scrape)
+	for _, job := range []string{"job", "job@base64"} {
+		path := "/metrics/" + job + "/:job"
+		for _, path := range []string{path, path + "/*labels"} {
+			r.Put(path, a.Instrument("push", a.push(job, true)))
+			r.Post(path, a.Instrument("push", a.push(job, false)))
+			r.Del(path, a.Instrument("delete", a.delete(job)))
+		}
+	}
+	a.questions(r)
+	r.Get("/", a.Instrument("status", a.UI.ServeHTTP))
+	r.Get("/status", a.Instrument("status", a.UI.ServeHTTP))
+	r.Get("/static/*filepath", a.Instrument("static", a.UI.ServeHTTP))
+}
+
+func (a *api) questions(r *route.Router) {
+	r.Options("/api/v1/*path", a.Instrument("api/v1/options", crossOrigin(ok)))
+	r.Get("/api/v1/status", a.Instrument("api/v1/status", crossOrigin(a.status)))
+	r.Get("/api/v1/metrics", a.Instrument("api/v1/metrics", crossOrigin(a.metrics)))
+	r.Get("/api/v1/groups", a.Instrument("api/v1/groups", crossOrigin(a.groups)))
+	r.Put("/api/v1/admin/wipe", a.Instrument("api/v1/admin/wipe", a.admin(a.wipe)))
+}
+
+// lifecycle stands both with and without the prefix, as in 1.11.
+func (a *api) lifecycle(r *route.Router) {
+	r.Put("/-/quit", a.Instrument("quit", a.quit))
+	r.Post("/-/quit", a.Instrument("quit", a.quit))
+}
+
+func profiles(r *route.Router) {
+	r.Get("/debug/pprof/", pprof.Index)
+	r.Get("/debug/pprof/cmdline", pprof.Cmdline)
+	r.Get("/debug/pprof/profile", pprof.Profile)
+	r.Get("/debug/pprof/symbol", pprof.Symbol)
+	r.Get("/debug/pprof/trace", pprof.Trace)
+	for _, name := range []string{"allocs", "block", "goroutine", "heap", "mutex", "threadcreate"} {
+		r.Get("/debug/pprof/"+name, pprof.Handler(name).ServeHTTP)
+	}
+}
+
+func ok(http.ResponseWriter, *http.Request) {}
+
+// crossOrigin lets pages of other origins ask.
+func crossOrigin(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Access-Control-Allow-Headers", "Accept, Authorization, Content-Type, Origin")
+		h.Set("Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS")
+		h.Set("Access-Control-Allow-Origin", "*")
+		h.Set("Access-Control-Expose-Headers", "Date")
+		h.Set("Cache-Control", "no-cache, no-store, must-revalidate")
+		next(w, r)
+	}
+}

@@ -1,0 +1,231 @@
+package httpapi
+
+import (
+	"bufio"
+	"encoding/json"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/prometheus/model/histogram"
+
+	"pushgateway/internal/exposition"
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/metric"
+)
+
+// Status is what /api/v1/status tells about the process.
+type Status struct {
+	Build map[string]string `json:"build_information"`
+	Flags map[string]string `json:"flags"`
+	Start time.Time         `json:"start_time"`
+}
+
+// answer wraps the data of every answer of the API.
+type answer struct {
+	Status string `json:"status"`
+	Data   any    `json:"data,omitempty"`
+	Error  string `json:"error,omitempty"`
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		http.Error(w, "encoding the answer: "+err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(b) // a client that has gone needs no answer
+}
+
+func writeData(w http.ResponseWriter, data any) {
+	writeJSON(w, http.StatusOK, answer{Status: "success", Data: data})
+}
+
+func writeError(w http.ResponseWriter, status int, err error) {
+	writeJSON(w, status, answer{Status: "error", Error: err.Error()})
+}
+
+func (a *api) status(w http.ResponseWriter, _ *http.Request) { writeData(w, a.Info) }
+
+// metrics serves every series of every group, as 1.11 does. It is streamed, a
+// group at a time.
+func (a *api) metrics(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	out := bufio.NewWriterSize(w, 64<<10)
+	defer out.Flush()
+	_, _ = out.WriteString(`{"status":"success","data":[`)
+	first := true
+	for g := range a.Gateway.View().EachGroup("") {
+		b, err := json.Marshal(groupJSON(g))
+		if err != nil {
+			a.Logger.Error("Encoding a group", "group", g.Key.String(), "err", err)
+			continue
+		}
+		if !first {
+			_ = out.WriteByte(',')
+		}
+		first = false
+		if _, err := out.Write(b); err != nil {
+			return
+		}
+	}
+	_, _ = out.WriteString(`]}`)
+}
+
+// familyJSON is a family of one group in the form of 1.11.
+type familyJSON struct {
+	Pushed  time.Time    `json:"time_stamp"`
+	Type    string       `json:"type"`
+	Help    string       `json:"help,omitempty"`
+	Metrics []seriesJSON `json:"metrics"`
+}
+
+// seriesJSON is a series in the form of 1.11: numbers are strings, since JSON
+// has no NaN.
+type seriesJSON struct {
+	Labels    map[string]string `json:"labels"`
+	Value     *string           `json:"value,omitempty"`
+	Count     *string           `json:"count,omitempty"`
+	Sum       *string           `json:"sum,omitempty"`
+	Quantiles map[string]string `json:"quantiles,omitzero"`
+	Buckets   any               `json:"buckets,omitempty"`
+}
+
+// typeNames are those of the enumeration in protobuf.
+var typeNames = map[metric.Type]string{
+	metric.Counter: "COUNTER", metric.Gauge: "GAUGE", metric.Summary: "SUMMARY",
+	metric.Untyped: "UNTYPED", metric.Histogram: "HISTOGRAM", metric.GaugeHistogram: "GAUGE_HISTOGRAM",
+}
+
+// groupJSON has the families of a group by their names, beside two fields of
+// the group itself.
+func groupJSON(g *gateway.Group) map[string]any {
+	m := make(map[string]any, len(g.Families)+4)
+	for _, h := range g.Families {
+		m[h.Name] = blockJSON(h.Block, h.Pushed)
+	}
+	push, failure := g.Times()
+	last := g.Pushed
+	if g.Failed.After(last) {
+		last = g.Failed
+	}
+	m[push.Name], m[failure.Name] = blockJSON(push, pushStamp(g)), blockJSON(failure, failureStamp(g, last))
+	m["labels"] = labelsJSON(g.Key.Labels())
+	m["last_push_successful"] = g.LastPushSuccessful()
+	return m
+}
+
+// pushStamp and failureStamp are when the time families of a group were made:
+// a failure makes both for a group that did not exist.
+func pushStamp(g *gateway.Group) time.Time {
+	if g.Pushed.IsZero() {
+		return g.Failed
+	}
+	return g.Pushed
+}
+
+func failureStamp(g *gateway.Group, last time.Time) time.Time {
+	if g.Failed.IsZero() {
+		return g.Pushed
+	}
+	return last
+}
+
+func labelsJSON(labels []metric.Label) map[string]string {
+	m := make(map[string]string, len(labels))
+	for _, l := range labels {
+		m[l.Name] = l.Value
+	}
+	return m
+}
+
+func blockJSON(b *exposition.Block, pushed time.Time) familyJSON {
+	f := familyJSON{Pushed: pushed, Type: typeNames[b.Type], Help: b.Help}
+	b.EachSeries(func(s metric.Series) bool {
+		f.Metrics = append(f.Metrics, toSeriesJSON(b.Type, &s))
+		return true
+	})
+	return f
+}
+
+func toSeriesJSON(t metric.Type, s *metric.Series) seriesJSON {
+	j := seriesJSON{Labels: labelsJSON(s.Labels)}
+	switch t {
+	case metric.Summary:
+		j.Count, j.Sum = countJSON(metric.Count{Int: s.Summary.Count}), number(s.Summary.Sum)
+		j.Quantiles = make(map[string]string, len(s.Summary.Quantiles))
+		for _, q := range s.Summary.Quantiles {
+			j.Quantiles[*number(q.Quantile)] = *number(q.Value)
+		}
+	case metric.Histogram:
+		j.Count, j.Sum = countJSON(s.Histogram.Count), number(s.Histogram.Sum)
+		j.Buckets = bucketsJSON(s.Histogram)
+	case metric.GaugeHistogram:
+		j.Value = number(0) // 1.11 does not know how to show one
+	default:
+		j.Value = number(s.Value)
+	}
+	return j
+}
+
+func number(v float64) *string {
+	s := strconv.FormatFloat(v, 'g', -1, 64)
+	if math.IsInf(v, +1) {
+		s = "+Inf"
+	}
+	return &s
+}
+
+// countJSON shows a float count only if it is above zero, as 1.11.
+func countJSON(c metric.Count) *string {
+	if c.Float > 0 {
+		return number(c.Float)
+	}
+	s := strconv.FormatUint(c.Int, 10)
+	return &s
+}
+
+// bucketsJSON gives classic buckets as a map, and native ones as a list of
+// [kind of boundaries, lower, upper, count].
+func bucketsJSON(h *metric.Buckets) any {
+	if exposition.IsNative(h) {
+		return nativeJSON(exposition.ToFloatHistogram(h))
+	}
+	m := make(map[string]string, len(h.Classic))
+	for _, b := range h.Classic {
+		m[*number(b.UpperBound)] = *countJSON(b.Count)
+	}
+	return m
+}
+
+// Kinds of boundaries, as in the query API of Prometheus.
+const (
+	openLeft = iota
+	openRight
+	openBoth
+	closedBoth
+)
+
+func nativeJSON(h *histogram.FloatHistogram) [][4]any {
+	list := make([][4]any, 0, 8)
+	for it := h.AllBucketIterator(); it.Next(); {
+		b := it.At()
+		if b.Count == 0 {
+			continue
+		}
+		kind := openBoth
+		switch {
+		case b.LowerInclusive && b.UpperInclusive:
+			kind = closedBoth
+		case b.LowerInclusive:
+			kind = openRight
+		case b.UpperInclusive:
+			kind = openLeft
+		}
+		list = append(list, [4]any{kind, *number(b.Lower), *number(b.Upper), *number(b.Count)})
+	}
+	return list
+}

@@ -1,0 +1,200 @@
+package httpapi
+
+import (
+	"bufio"
+	"cmp"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"pushgateway/internal/exposition"
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/metric"
+)
+
+// scrape streams the present view. Nothing is sorted and nothing is rendered
+// but what no earlier scrape has asked for.
+func (a *api) scrape(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	own, err := a.Own()
+	if err != nil {
+		// What could be gathered is still exposed; a scrape never fails for it.
+		a.Logger.Error("Gathering the gateway's own metrics", "err", err)
+	}
+	format := exposition.Negotiate(r.Header, a.EnableOpenMetrics)
+	w.Header().Set("Content-Type", format.ContentType())
+	w.Header().Set("Vary", "Accept, Accept-Encoding")
+	out := io.Writer(w)
+	if encoding, z := exposition.Pack(r.Header.Get("Accept-Encoding"), w); z != nil {
+		w.Header().Set("Content-Encoding", encoding)
+		out = z
+		defer z.Close()
+	}
+	counted := &countingWriter{w: bufio.NewWriterSize(out, 64<<10)}
+	s := Scrape{Format: format}
+	s.LeftOut, err = a.expose(counted, format, own)
+	if err == nil {
+		err = counted.w.Flush()
+	}
+	if err != nil {
+		a.Logger.Debug("A scrape was not read to its end", "err", err)
+		return
+	}
+	s.Bytes, s.Took = counted.n, time.Since(start)
+	a.Scraped(s)
+}
+
+type countingWriter struct {
+	w *bufio.Writer
+	n int64
+}
+
+func (c *countingWriter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// expose writes all families in the order of their names, and gives the
+// number of what is left out because of names that are equal in this format.
+func (a *api) expose(w io.Writer, format exposition.Format, own []exposition.Exposed) (leftOut int, err error) {
+	view := a.Gateway.View()
+	families := exposedFamilies(view, own)
+	hidden := hiddenNames(format, families)
+	enc := exposition.NewEncoder(w, format, a.cache)
+	for _, f := range families {
+		if hidden[f.Name] {
+			leftOut++
+			continue
+		}
+		if err := enc.Encode(f.Exposed); err != nil {
+			return 0, err
+		}
+	}
+	return leftOut + enc.Dropped, enc.Close()
+}
+
+// claimed is a family with the age of its name.
+type claimed struct {
+	exposition.Exposed
+	claim gateway.Revision
+}
+
+// exposedFamilies merges, by name, what was pushed, the times of the groups,
+// and the gateway's own families.
+func exposedFamilies(v *gateway.View, own []exposition.Exposed) []claimed {
+	all := make([]claimed, 0, len(own)+2)
+	for _, f := range own {
+		if pushed := v.Family(f.Name); pushed != nil {
+			f = merged(f, pushed)
+		}
+		all = append(all, claimed{f, 0})
+	}
+	for _, f := range times(v) {
+		all = append(all, claimed{f, 0})
+	}
+	names := make(map[string]bool, len(all))
+	for _, f := range all {
+		names[f.Name] = true
+	}
+	for f := range v.EachFamily() {
+		if !names[f.Name] {
+			all = append(all, claimed{exposed(f), f.Claim})
+		}
+	}
+	slices.SortFunc(all, func(x, y claimed) int { return strings.Compare(x.Name, y.Name) })
+	return all
+}
+
+func exposed(f *gateway.Family) exposition.Exposed {
+	return exposition.Exposed{
+		Name: f.Name, Help: f.Help(), Type: f.Type,
+		Series: f.Series, NotLegacy: f.NotLegacy, ProtoSize: f.ProtoSize,
+		Blocks: func(yield func(*exposition.Block) bool) {
+			for _, b := range f.Blocks() {
+				if !yield(b) {
+					return
+				}
+			}
+		},
+	}
+}
+
+// merged adds what was pushed to a family of the gateway itself. Their types
+// are the same: another one is not exposed.
+func merged(own exposition.Exposed, f *gateway.Family) exposition.Exposed {
+	pushed := exposed(f)
+	both := own
+	both.Series += pushed.Series
+	both.NotLegacy += pushed.NotLegacy
+	both.ProtoSize += pushed.ProtoSize
+	both.Blocks = func(yield func(*exposition.Block) bool) {
+		for b := range own.Blocks {
+			if !yield(b) {
+				return
+			}
+		}
+		for b := range pushed.Blocks {
+			if !yield(b) {
+				return
+			}
+		}
+	}
+	return both
+}
+
+// times are the two families that the gateway makes for each group.
+func times(v *gateway.View) []exposition.Exposed {
+	pick := []func(*gateway.Group) *exposition.Block{
+		func(g *gateway.Group) *exposition.Block { _, failure := g.Times(); return failure },
+		func(g *gateway.Group) *exposition.Block { push, _ := g.Times(); return push },
+	}
+	var out []exposition.Exposed
+	for _, pick := range pick {
+		f := exposition.Exposed{Type: metric.Gauge}
+		var blocks []*exposition.Block
+		for g := range v.EachGroup("") {
+			if !v.ExposesTimes(g) {
+				continue
+			}
+			b := pick(g)
+			f.Name, f.Help = b.Name, b.Help
+			f.Series++
+			f.ProtoSize += len(b.Proto())
+			if !b.Legacy {
+				f.NotLegacy++
+			}
+			blocks = append(blocks, b)
+		}
+		f.Blocks = slices.Values(blocks)
+		if f.Series > 0 {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// hiddenNames finds the families that have, in this format, the name of an
+// older one, or of its lines. Without renaming there are none: the index sees
+// to that.
+func hiddenNames(format exposition.Format, families []claimed) map[string]bool {
+	if !slices.ContainsFunc(families, func(f claimed) bool { return format.Renames(f.Name, f.Type) }) {
+		return nil
+	}
+	byAge := slices.Clone(families)
+	slices.SortStableFunc(byAge, func(x, y claimed) int { return cmp.Compare(x.claim, y.claim) })
+	taken, hidden := make(map[string]bool), make(map[string]bool)
+	for _, f := range byAge {
+		names := format.LineNames(f.Name, f.Type)
+		if slices.ContainsFunc(names, func(name string) bool { return taken[name] }) {
+			hidden[f.Name] = true
+			continue
+		}
+		for _, name := range names {
+			taken[name] = true
+		}
+	}
+	return hidden
+}

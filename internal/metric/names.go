@@ -1,0 +1,177 @@
+package metric
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Labels with a meaning of their own.
+const (
+	NameLabel     = "__name__"
+	JobLabel      = "job"
+	InstanceLabel = "instance"
+	BucketLabel   = "le"
+	QuantileLabel = "quantile"
+
+	// ReservedLabelPrefix starts label names that belong to Prometheus itself.
+	ReservedLabelPrefix = "__"
+)
+
+// The two families that the gateway makes for every group.
+const (
+	PushTime        = "push_time_seconds"
+	PushFailureTime = "push_failure_time_seconds"
+)
+
+// Suffixes of the lines that a summary or a histogram exposes under other
+// names than its own.
+const (
+	CountSuffix  = "_count"
+	SumSuffix    = "_sum"
+	BucketSuffix = "_bucket"
+)
+
+// IsLegacyName tells whether name can stand in the text format without
+// quotes: [a-zA-Z_:][a-zA-Z0-9_:]*.
+func IsLegacyName(name string) bool {
+	if name == "" || isDigit(name[0]) {
+		return false
+	}
+	for i := 0; i < len(name); i++ {
+		if !isLabelByte(name[i]) && name[i] != ':' {
+			return false
+		}
+	}
+	return true
+}
+
+// IsLegacyLabel is IsLegacyName for labels, which may not have a colon.
+func IsLegacyLabel(name string) bool {
+	if name == "" || isDigit(name[0]) {
+		return false
+	}
+	for i := 0; i < len(name); i++ {
+		if !isLabelByte(name[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// IsName tells whether name can name a family or a label at all: any UTF-8
+// but a NUL, at which Prometheus' lexer stops.
+func IsName(name string) bool {
+	return name != "" && utf8.ValidString(name) && strings.IndexByte(name, 0) < 0
+}
+
+func isDigit(b byte) bool { return b >= '0' && b <= '9' }
+
+func isLabelByte(b byte) bool {
+	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b == '_' || isDigit(b)
+}
+
+// Escaping is a way of writing names that are not legacy names for readers
+// that know only those.
+type Escaping uint8
+
+// The escapings that a scrape can ask for, by the names it uses for them.
+// UTF8 leaves names as they are.
+const (
+	Underscores Escaping = iota
+	Dots
+	Values
+	UTF8
+)
+
+var escapingNames = [...]string{"underscores", "dots", "values", "allow-utf-8"}
+
+// Escapings are all there are.
+var Escapings = [...]Escaping{Underscores, Dots, Values, UTF8}
+
+// String is the name of the escaping in Accept and Content-Type headers.
+func (e Escaping) String() string { return escapingNames[e] }
+
+// ParseEscaping is the reverse of String.
+func ParseEscaping(s string) (Escaping, bool) {
+	for i, name := range escapingNames {
+		if s == name {
+			return Escaping(i), true
+		}
+	}
+	return 0, false
+}
+
+// EscapeName gives the name of a family under e. A legacy name stays as it
+// is. The schemes are those of prometheus/common/model.
+func EscapeName(name string, e Escaping) string {
+	if e == UTF8 || IsLegacyName(name) {
+		return name
+	}
+	return escape(name, e, true)
+}
+
+// EscapeLabel is EscapeName for the name of a label. prometheus/common takes a
+// label with a colon for a legacy name, and Prometheus then refuses the
+// scrape; here the colon is escaped.
+func EscapeLabel(name string, e Escaping) string {
+	if e == UTF8 || IsLegacyLabel(name) {
+		return name
+	}
+	return escape(name, e, false)
+}
+
+func escape(name string, e Escaping, colon bool) string {
+	var b strings.Builder
+	if e == Values {
+		b.WriteString("U__")
+	}
+	for i, r := range name {
+		plain := r < utf8.RuneSelf && isLabelByte(byte(r)) && (i > 0 || !isDigit(byte(r))) || r == ':' && colon
+		switch {
+		case plain && (r != '_' || e == Underscores):
+			b.WriteRune(r)
+		case e == Underscores:
+			b.WriteByte('_')
+		case e == Dots && r == '.':
+			b.WriteString("_dot_")
+		case e == Dots || r == '_':
+			b.WriteString("__")
+		default:
+			b.WriteByte('_')
+			b.WriteString(strconv.FormatInt(int64(r), 16))
+			b.WriteByte('_')
+		}
+	}
+	return b.String()
+}
+
+// SuffixBase gives the name of the summary or histogram whose lines name
+// would collide with, and whether a summary can be that one (it has no
+// buckets). An empty base means that name has none of the suffixes.
+func SuffixBase(name string) (base string, summaryToo bool) {
+	if s, ok := strings.CutSuffix(name, CountSuffix); ok {
+		return s, true
+	}
+	if s, ok := strings.CutSuffix(name, SumSuffix); ok {
+		return s, true
+	}
+	s, _ := strings.CutSuffix(name, BucketSuffix)
+	if len(s) == len(name) {
+		return "", false
+	}
+	return s, false
+}
+
+// Suffixes are those of the lines that a family of type t exposes.
+func (t Type) Suffixes() []string {
+	switch {
+	case t.IsHistogram():
+		return histogramSuffixes
+	case t == Summary:
+		return histogramSuffixes[:2]
+	}
+	return nil
+}
+
+var histogramSuffixes = []string{CountSuffix, SumSuffix, BucketSuffix}

@@ -1,0 +1,190 @@
+// Package telemetry has the gateway's metrics about itself, on a registry of
+// its own, and gives them to scrapes in the form of pushed ones.
+package telemetry
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"google.golang.org/protobuf/encoding/protodelim"
+
+	"pushgateway/internal/exposition"
+	"pushgateway/internal/metric"
+)
+
+// Metrics are what the gateway tells about itself. It is safe for concurrent
+// use.
+type Metrics struct {
+	registry *prometheus.Registry
+	reserved map[string]metric.Type
+
+	requests      *prometheus.CounterVec
+	pushSize      *prometheus.SummaryVec
+	pushDuration  *prometheus.SummaryVec
+	refused       *prometheus.CounterVec
+	lastScrape    prometheus.Gauge
+	scrapeSeconds *prometheus.SummaryVec
+	scrapeBytes   *prometheus.SummaryVec
+	escapedOut    *prometheus.GaugeVec
+}
+
+// State gives the numbers that change without the metrics being told.
+type State struct {
+	Groups, Series, LeftOut, HelpDiffers func() float64
+}
+
+// quantiles of summaries, with their allowed errors, as in Pushgateway 1.11.
+var quantiles = map[float64]float64{0.1: 0.01, 0.5: 0.05, 0.9: 0.01}
+
+// New makes all metrics. Reasons are those for which pushes can be refused.
+func New(reasons []string) (*Metrics, error) {
+	m := &Metrics{registry: prometheus.NewRegistry(), reserved: make(map[string]metric.Type)}
+	m.requests = m.counters("pushgateway_http_requests_total", "Total HTTP requests processed by the Pushgateway, excluding scrapes.", "code", "handler", "method")
+	m.pushSize = m.summaries("pushgateway_http_push_size_bytes", "HTTP request size for pushes to the Pushgateway.", "method")
+	m.pushDuration = m.summaries("pushgateway_http_push_duration_seconds", "HTTP request duration for pushes to the Pushgateway.", "method")
+	m.refused = m.counters("pushgateway_pushes_refused_total", "Pushes and deletes that were not taken, by reason.", "reason")
+	for _, reason := range reasons {
+		m.refused.WithLabelValues(reason)
+	}
+	m.lastScrape = m.gauge("pushgateway_last_scrape_timestamp_seconds", "Unix time of the last scrape that was read to its end, 0 if there was none.")
+	m.scrapeSeconds = m.summaries("pushgateway_scrape_duration_seconds", "Time taken by scrapes, until the last byte was handed over.", "format")
+	m.scrapeBytes = m.summaries("pushgateway_scrape_size_bytes", "Size of scrapes before compression.", "format")
+	m.escapedOut = m.gauges("pushgateway_escaping_left_out", "Families, series and labels missing in the last scrape with this escaping, because escaped they have the name of another.", "escaping")
+	m.registry.MustRegister(
+		versioncollector.NewCollector("pushgateway"),
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return m, m.reserveGathered()
+}
+
+// states are the families that Observe fills; they are reserved before there
+// is a state.
+var states = []struct {
+	name, help string
+	typ        metric.Type
+	value      func(State) func() float64
+}{
+	{"pushgateway_groups", "Groups that are stored.", metric.Gauge, func(s State) func() float64 { return s.Groups }},
+	{"pushgateway_series", "Series that are stored, in all groups; a histogram or summary counts as one.", metric.Gauge, func(s State) func() float64 { return s.Series }},
+	{"pushgateway_families_left_out", "Families of groups that are stored but not exposed, because an older push of another group contradicts them.", metric.Gauge, func(s State) func() float64 { return s.LeftOut }},
+	{"pushgateway_families_differing_help_total", "Families for which groups have pushed different help texts.", metric.Counter, func(s State) func() float64 { return s.HelpDiffers }},
+}
+
+// Observe adds the numbers of a state.
+func (m *Metrics) Observe(s State) {
+	for _, f := range states {
+		opts := prometheus.Opts{Name: f.name, Help: f.help}
+		if f.typ == metric.Counter {
+			m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts(opts), f.value(s)))
+		} else {
+			m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts), f.value(s)))
+		}
+	}
+}
+
+// Reserved are the names and types of all families, those included that have
+// no series yet.
+func (m *Metrics) Reserved() map[string]metric.Type {
+	all := maps.Clone(m.reserved)
+	for _, f := range states {
+		all[f.name] = f.typ
+	}
+	return all
+}
+
+func (m *Metrics) counters(name, help string, labels ...string) *prometheus.CounterVec {
+	v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	m.add(name, metric.Counter, v)
+	return v
+}
+
+func (m *Metrics) summaries(name, help string, labels ...string) *prometheus.SummaryVec {
+	v := prometheus.NewSummaryVec(prometheus.SummaryOpts{Name: name, Help: help, Objectives: quantiles}, labels)
+	m.add(name, metric.Summary, v)
+	return v
+}
+
+func (m *Metrics) gauges(name, help string, labels ...string) *prometheus.GaugeVec {
+	v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
+	m.add(name, metric.Gauge, v)
+	return v
+}
+
+func (m *Metrics) gauge(name, help string) prometheus.Gauge {
+	return m.gauges(name, help).WithLabelValues()
+}
+
+func (m *Metrics) add(name string, t metric.Type, c prometheus.Collector) {
+	m.reserved[name] = t
+	m.registry.MustRegister(c)
+}
+
+// reserveGathered reserves what collectors of others have.
+func (m *Metrics) reserveGathered() error {
+	families, err := m.registry.Gather()
+	for _, f := range families {
+		m.reserved[f.GetName()] = metric.Type(f.GetType())
+	}
+	if err != nil {
+		return fmt.Errorf("gathering the gateway's own metrics: %w", err)
+	}
+	return nil
+}
+
+// Exposed gives the present families, sorted by name. With an error it gives
+// those that could be gathered.
+func (m *Metrics) Exposed() ([]exposition.Exposed, error) {
+	families, gathered := m.registry.Gather()
+	var buf bytes.Buffer
+	for _, f := range families {
+		if _, err := protodelim.MarshalTo(&buf, f); err != nil {
+			return nil, errors.Join(gathered, err)
+		}
+	}
+	p := exposition.GetParser()
+	defer p.Release()
+	parsed, err := p.ParseProto(buf.Bytes())
+	if err != nil {
+		return nil, errors.Join(gathered, err)
+	}
+	blocks, _, err := exposition.Render(parsed, exposition.Options{Bare: true})
+	if err != nil {
+		return nil, errors.Join(gathered, err)
+	}
+	out := make([]exposition.Exposed, len(blocks))
+	for i, b := range blocks {
+		out[i] = exposition.ExposeBlock(b)
+	}
+	return out, gathered
+}
+
+// Instrument counts the requests to a handler.
+func (m *Metrics) Instrument(name string, h http.HandlerFunc) http.HandlerFunc {
+	return promhttp.InstrumentHandlerCounter(m.requests.MustCurryWith(prometheus.Labels{"handler": name}), h)
+}
+
+// Refused counts a push that was not taken.
+func (m *Metrics) Refused(reason string) { m.refused.WithLabelValues(reason).Inc() }
+
+// Pushed notes the size on the wire and the duration of a push.
+func (m *Metrics) Pushed(method string, bytes int64, took time.Duration) {
+	m.pushSize.WithLabelValues(method).Observe(float64(bytes))
+	m.pushDuration.WithLabelValues(method).Observe(took.Seconds())
+}
+
+// Scraped notes a scrape that was read to its end.
+func (m *Metrics) Scraped(format string, escaping metric.Escaping, bytes int64, took time.Duration, leftOut int) {
+	m.lastScrape.SetToCurrentTime()
+	m.scrapeSeconds.WithLabelValues(format).Observe(took.Seconds())
+	m.scrapeBytes.WithLabelValues(format).Observe(float64(bytes))
+	m.escapedOut.WithLabelValues(escaping.String()).Set(float64(leftOut))
+}
