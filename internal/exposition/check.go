@@ -27,28 +27,14 @@ func cleanHelp(help string) string {
 	return strings.ToValidUTF8(strings.Clone(help), "\uFFFD")
 }
 
-// checkSpecial refuses a label that the lines of the type use themselves, and
-// notes names that need quotes.
-func (r *renderer) checkSpecial(f *metric.Family) error {
-	for _, l := range r.labels {
-		if f.Type.IsHistogram() && l.Name == metric.BucketLabel || f.Type == metric.Summary && l.Name == metric.QuantileLabel {
-			return invalid(f.Name, "a %s must not have a label %q of its own, in the push or in the grouping key", f.Type, l.Name)
-		}
-		r.legacy = r.legacy && metric.IsLegacyLabel(l.Name)
-	}
-	return nil
-}
-
-func checkLabel(f *metric.Family, l metric.Label) error {
+func checkLabelName(f *metric.Family, name string) error {
 	switch {
-	case l.Name == "":
+	case name == "":
 		return invalid(f.Name, "a label has no name")
-	case !metric.IsName(l.Name):
-		return invalid(f.Name, "the label name %q is not valid UTF-8 or contains a NUL", clip(l.Name))
-	case strings.HasPrefix(l.Name, metric.ReservedLabelPrefix):
-		return invalid(f.Name, "the label name %q is reserved: names that start with __ belong to Prometheus", clip(l.Name))
-	case !utf8.ValidString(l.Value):
-		return invalid(f.Name, "the value %q of label %q is not valid UTF-8", clip(l.Value), clip(l.Name))
+	case !metric.IsName(name):
+		return invalid(f.Name, "the label name %q is not valid UTF-8 or contains a NUL", clip(name))
+	case strings.HasPrefix(name, metric.ReservedLabelPrefix):
+		return invalid(f.Name, "the label name %q is reserved: names that start with __ belong to Prometheus", clip(name))
 	}
 	return nil
 }
@@ -88,8 +74,11 @@ func checkExemplar(f *metric.Family, e *metric.Exemplar) error {
 		return nil
 	}
 	for _, l := range e.Labels {
-		if err := checkLabel(f, l); err != nil {
+		if err := checkLabelName(f, l.Name); err != nil {
 			return err
+		}
+		if !utf8.ValidString(l.Value) {
+			return invalid(f.Name, "the value %q of label %q of an exemplar is not valid UTF-8", clip(l.Value), clip(l.Name))
 		}
 	}
 	return nil

@@ -41,7 +41,7 @@ func openMetricsTypeName(t metric.Type) string {
 // appendOpenMetrics writes the lines of one series, whose labels are in
 // r.labelText.
 func (r *renderer) appendOpenMetrics(b []byte, f *metric.Family, s *metric.Series) []byte {
-	w := openMetricsWriter{lineWriter{b: b, name: f.Name, labels: r.labelText}}
+	w := openMetricsWriter{lineWriter{b: b, name: f.Name, legacy: r.legacyName, labels: r.labelText}}
 	switch {
 	case f.Type == metric.Summary:
 		w.summary(s.Summary)

@@ -1,6 +1,7 @@
 package exposition
 
 import (
+	"encoding/binary"
 	"math"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -8,13 +9,25 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// appendProto writes the series with the labels in r.labels as one field
+// appendProto writes the series, whose labels are in r.msg, as one field
 // "metric" of a MetricFamily.
 func (r *renderer) appendProto(b []byte, f *metric.Family, s *metric.Series) []byte {
-	r.msg = appendLabelPairs(r.msg[:0], 1, r.labels)
-	r.part = appendValue(r.part[:0], f.Type, s)
-	r.msg = appendMessage(r.msg, valueFields[f.Type], r.part)
-	return appendMessage(b, 4, r.msg)
+	value := byte(valueFields[f.Type])<<3 | byte(protowire.BytesType)
+	if isPlain(f.Type, s) {
+		r.msg = append(r.msg, value, 9, 1<<3|byte(protowire.Fixed64Type))
+		r.msg = binary.LittleEndian.AppendUint64(r.msg, math.Float64bits(s.Value))
+	} else {
+		r.part = appendValue(r.part[:0], f.Type, s)
+		r.msg = protowire.AppendVarint(append(r.msg, value), uint64(len(r.part)))
+		r.msg = append(r.msg, r.part...)
+	}
+	b = protowire.AppendVarint(append(b, 4<<3|byte(protowire.BytesType)), uint64(len(r.msg)))
+	return append(b, r.msg...)
+}
+
+// isPlain tells whether the value is a single number, as most are.
+func isPlain(t metric.Type, s *metric.Series) bool {
+	return t != metric.Summary && !t.IsHistogram() && s.Exemplar == nil && s.Created == nil
 }
 
 // appendFamily writes the head of a delimited MetricFamily of which the
@@ -52,13 +65,21 @@ func appendDouble(b []byte, num protowire.Number, v float64) []byte {
 
 func appendLabelPairs(b []byte, num protowire.Number, labels []metric.Label) []byte {
 	for _, l := range labels {
-		size := sizeString(l.Name) + sizeString(l.Value)
-		b = protowire.AppendTag(b, num, protowire.BytesType)
-		b = protowire.AppendVarint(b, uint64(size))
-		b = appendString(b, 1, l.Name)
-		b = appendString(b, 2, l.Value)
+		b = appendLabelPair(b, num, l.Name, l.Value)
 	}
 	return b
+}
+
+func appendLabelPair(b []byte, num protowire.Number, name, value string) []byte {
+	b = protowire.AppendTag(b, num, protowire.BytesType)
+	if len(name)+len(value) < 0x80-4 { // all lengths fit into a byte
+		b = append(b, byte(len(name)+len(value)+4), 1<<3|byte(protowire.BytesType), byte(len(name)))
+		b = append(b, name...)
+		b = append(b, 2<<3|byte(protowire.BytesType), byte(len(value)))
+		return append(b, value...)
+	}
+	b = protowire.AppendVarint(b, uint64(sizeString(name)+sizeString(value)))
+	return appendString(appendString(b, 1, name), 2, value)
 }
 
 // sizeString is the size of a string field with a number below 16.

@@ -21,6 +21,8 @@ type Options struct {
 	MaxBytes int
 	// Bare adds no instance label, for families of the gateway itself.
 	Bare bool
+	// Valid says that all label values are known to be UTF-8.
+	Valid bool
 	// DropDuplicates leaves out a series that the family had before, instead
 	// of refusing it.
 	DropDuplicates bool
@@ -64,18 +66,19 @@ var renderers = sync.Pool{New: func() any { return new(renderer) }}
 
 // renderer has the scratch memory of one rendering.
 type renderer struct {
-	opts      Options
-	labels    []metric.Label // of the series at hand
-	text      []byte
-	proto     []byte
-	msg       []byte // one metric
-	part      []byte // one nested message
-	labelText []byte
-	hashes    []uint64
-	seen      map[uint64]struct{}
-	size      int
-	dropped   int
-	legacy    bool
+	opts       Options
+	plan       labelPlan
+	text       []byte // of the family at hand
+	proto      []byte // of the family at hand
+	labelText  []byte // the labels of the series at hand
+	msg        []byte // the series at hand in protobuf, labels first
+	part       []byte // its value in protobuf
+	hashes     []uint64
+	seen       map[uint64]struct{}
+	size       int
+	dropped    int
+	legacyName bool // of the family at hand
+	legacy     bool // of all its names
 }
 
 func (r *renderer) release() {
@@ -83,7 +86,7 @@ func (r *renderer) release() {
 	if cap(r.text)+cap(r.proto) > keep {
 		return
 	}
-	clear(r.labels[:cap(r.labels)])
+	r.plan.reset()
 	r.opts = Options{}
 	renderers.Put(r)
 }
@@ -93,7 +96,8 @@ func (r *renderer) render(f *metric.Family) (*Block, error) {
 		return nil, err
 	}
 	r.text, r.proto, r.hashes = r.text[:0], r.proto[:0], r.hashes[:0]
-	r.legacy = metric.IsLegacyName(f.Name)
+	r.legacyName = metric.IsLegacyName(f.Name)
+	r.legacy = r.legacyName
 	series := 0
 	for i := range f.Series {
 		added, err := r.renderSeries(f, &f.Series[i])
@@ -129,13 +133,12 @@ func (r *renderer) renderSeries(f *metric.Family, s *metric.Series) (added bool,
 	if s.Timed {
 		return false, fmt.Errorf("family %q: %w: Prometheus would drop the series as stale after five minutes; push without them", clip(f.Name), ErrTimestamps)
 	}
-	if err := r.setLabels(f, s.Labels); err != nil {
+	if err := r.renderLabels(f, s.Labels); err != nil {
 		return false, err
 	}
 	if err := checkValue(f, s); err != nil {
 		return false, err
 	}
-	r.labelText = appendLabels(r.labelText[:0], r.labels)
 	if r.isDuplicate() {
 		if !r.opts.DropDuplicates {
 			return false, invalid(f.Name, "the series %s%s} comes twice in the push", f.Name, clip(string(r.labelText)))
@@ -179,43 +182,5 @@ func (r *renderer) fillSeen() {
 	clear(r.seen)
 	for _, h := range r.hashes {
 		r.seen[h] = struct{}{}
-	}
-}
-
-// setLabels makes r.labels: those of the series, overridden by the grouping
-// labels, with an instance, sorted and checked.
-func (r *renderer) setLabels(f *metric.Family, own []metric.Label) error {
-	r.labels = append(r.labels[:0], own...)
-	if !slices.IsSortedFunc(r.labels, compareLabels) {
-		slices.SortFunc(r.labels, compareLabels)
-	}
-	for i, l := range r.labels {
-		if i > 0 && l.Name == r.labels[i-1].Name {
-			return invalid(f.Name, "the label %q comes twice in one series", clip(l.Name))
-		}
-		if err := checkLabel(f, l); err != nil {
-			return err
-		}
-	}
-	for _, l := range r.opts.Grouping {
-		r.setLabel(l, true)
-	}
-	if !r.opts.Bare {
-		r.setLabel(metric.Label{Name: metric.InstanceLabel}, false)
-	}
-	return r.checkSpecial(f)
-}
-
-// setLabel puts a label in its place among the sorted ones.
-func (r *renderer) setLabel(l metric.Label, override bool) {
-	i := 0
-	for i < len(r.labels) && r.labels[i].Name < l.Name {
-		i++
-	}
-	switch {
-	case i == len(r.labels) || r.labels[i].Name != l.Name:
-		r.labels = slices.Insert(r.labels, i, l)
-	case override:
-		r.labels[i].Value = l.Value
 	}
 }

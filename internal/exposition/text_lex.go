@@ -145,8 +145,10 @@ func parseFloat(s string) (float64, error) {
 			n = n*10 + int(d)
 		}
 	}
-	if strings.ContainsAny(s, "pP_") {
-		return 0, errNotDecimal
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c == 'p' || c == 'P' || c == '_' {
+			return 0, errNotDecimal
+		}
 	}
 	return strconv.ParseFloat(s, 64)
 }

@@ -9,7 +9,7 @@ import (
 
 // appendText writes the lines of one series, whose labels are in r.labelText.
 func (r *renderer) appendText(b []byte, f *metric.Family, s *metric.Series) ([]byte, error) {
-	w := lineWriter{b: b, name: f.Name, labels: r.labelText, over: r.over}
+	w := lineWriter{b: b, name: f.Name, legacy: r.legacyName, labels: r.labelText, over: r.over}
 	switch {
 	case f.Type == metric.Summary:
 		w.summary(s.Summary)
@@ -26,7 +26,7 @@ func (r *renderer) appendText(b []byte, f *metric.Family, s *metric.Series) ([]b
 
 // FormatSeries shows a series as the text format does, for messages.
 func FormatSeries(name string, labels []metric.Label) string {
-	w := lineWriter{name: name, labels: appendLabels(nil, labels)}
+	w := lineWriter{name: name, legacy: metric.IsLegacyName(name), labels: appendLabels(nil, labels)}
 	w.start("")
 	return clip(string(append(w.b, '}')))
 }
@@ -35,6 +35,7 @@ func FormatSeries(name string, labels []metric.Label) string {
 type lineWriter struct {
 	b      []byte
 	name   string
+	legacy bool   // the name
 	labels []byte // from '{' on, without the closing brace
 	over   func(int) bool
 }
@@ -68,7 +69,7 @@ func (w *lineWriter) separator() byte {
 }
 
 func (w *lineWriter) start(suffix string) {
-	if metric.IsLegacyName(w.name) {
+	if w.legacy {
 		w.b = append(w.b, w.name...)
 		w.b = append(w.b, suffix...)
 		w.b = append(w.b, w.labels...)

@@ -77,6 +77,7 @@ func makeVariant(b *Block, f Format, name string, seen map[uint64]struct{}) *var
 	r := renderers.Get().(*renderer)
 	defer r.release()
 	r.opts, r.size, r.text, r.proto = Options{}, 0, r.text[:0], r.proto[:0]
+	r.legacyName = metric.IsLegacyName(name)
 	family := &metric.Family{Name: name, Type: b.Type}
 	b.EachSeries(func(s metric.Series) bool {
 		v.dropped += escapeLabels(&s, f.Escaping)
@@ -91,8 +92,8 @@ func makeVariant(b *Block, f Format, name string, seen map[uint64]struct{}) *var
 		}
 		own[hash] = struct{}{}
 		v.hashes = append(v.hashes, hash)
-		r.labels = append(r.labels[:0], s.Labels...)
-		r.labelText = appendLabels(r.labelText[:0], r.labels)
+		r.labelText = appendLabels(r.labelText[:0], s.Labels)
+		r.msg = appendLabelPairs(r.msg[:0], 1, s.Labels)
 		r.appendVariant(f, family, &s)
 		return true
 	})

@@ -81,7 +81,7 @@ func newIndex(reserved map[string]metric.Type) *index {
 }
 
 // treeDegree makes nodes small enough to be copied for each push.
-const treeDegree = 16
+const treeDegree = 8
 
 // family gives what is known of a name, making room for it if need be.
 func (x *index) family(name string) *indexed {

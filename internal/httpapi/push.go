@@ -67,7 +67,8 @@ func (a *api) parse(r *http.Request, body []byte, key grouping.Key) ([]*expositi
 	defer p.Release()
 	var families []*metric.Family
 	var err error
-	if isProtobuf(r.Header.Get("Content-Type")) {
+	protobuf := isProtobuf(r.Header.Get("Content-Type"))
+	if protobuf {
 		families, err = p.ParseProto(body)
 	} else {
 		families, err = p.ParseText(body)
@@ -78,6 +79,7 @@ func (a *api) parse(r *http.Request, body []byte, key grouping.Key) ([]*expositi
 	blocks, _, err := exposition.Render(families, exposition.Options{
 		Grouping:       key.Labels(),
 		MaxBytes:       int(4 * a.MaxBodyBytes),
+		Valid:          !protobuf, // reading text has looked at it already
 		DropDuplicates: a.Gateway.Unchecked,
 	})
 	return blocks, err

@@ -1,0 +1,147 @@
+package exposition
+
+import (
+	"slices"
+	"unicode/utf8"
+
+	"pushgateway/internal/metric"
+)
+
+// labelPlan says how label sets with certain names are written: which names
+// come in which order, and what is the same for all of them. The series of a
+// family, and of a push, mostly have the same names.
+type labelPlan struct {
+	names  []string // of the series' own labels, in their order
+	typ    metric.Type
+	pieces []piece
+	legacy bool
+	made   bool
+}
+
+// piece is one label of the sorted set.
+type piece struct {
+	own   int // index of the series' own label with the value, -1 if it is constant
+	name  string
+	value string // if it is constant
+	text  []byte // what comes before the value, or all of it
+	proto []byte // all of it, if it is constant
+}
+
+func (p *labelPlan) reset() {
+	clear(p.names[:cap(p.names)])
+	clear(p.pieces[:cap(p.pieces)])
+	*p = labelPlan{names: p.names[:0], pieces: p.pieces[:0]}
+}
+
+// fits tells whether the plan is for labels with these names.
+func (p *labelPlan) fits(t metric.Type, labels []metric.Label) bool {
+	if !p.made || p.typ != t || len(p.names) != len(labels) {
+		return false
+	}
+	for i := range labels {
+		if labels[i].Name != p.names[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// renderLabels writes a label set: those of the series, overridden by the
+// grouping labels, with an instance, sorted and checked.
+func (r *renderer) renderLabels(f *metric.Family, own []metric.Label) error {
+	if !r.plan.fits(f.Type, own) {
+		if err := r.makePlan(f, own); err != nil {
+			return err
+		}
+	}
+	r.legacy = r.legacy && r.plan.legacy
+	text, msg := r.labelText[:0], r.msg[:0]
+	for i := range r.plan.pieces {
+		p := &r.plan.pieces[i]
+		text = append(text, p.text...)
+		if p.own < 0 {
+			msg = append(msg, p.proto...)
+			continue
+		}
+		value := own[p.own].Value
+		if !r.opts.Valid && !utf8.ValidString(value) {
+			return invalid(f.Name, "the value %q of label %q is not valid UTF-8", clip(value), clip(p.name))
+		}
+		text = append(appendEscaped(text, value, true), '"')
+		msg = appendLabelPair(msg, 1, p.name, value)
+	}
+	r.labelText, r.msg = text, msg
+	return nil
+}
+
+// makePlan makes the plan for label sets with the names of own.
+func (r *renderer) makePlan(f *metric.Family, own []metric.Label) error {
+	r.plan.reset()
+	p := &r.plan
+	for i, l := range own {
+		p.names = append(p.names, l.Name)
+		p.pieces = append(p.pieces, piece{own: i, name: l.Name})
+	}
+	slices.SortFunc(p.pieces, comparePieces)
+	for i, piece := range p.pieces {
+		if i > 0 && piece.name == p.pieces[i-1].name {
+			return invalid(f.Name, "the label %q comes twice in one series", clip(piece.name))
+		}
+		if err := checkLabelName(f, piece.name); err != nil {
+			return err
+		}
+	}
+	for _, l := range r.opts.Grouping {
+		p.set(l, true)
+	}
+	if !r.opts.Bare {
+		p.set(metric.Label{Name: metric.InstanceLabel}, false)
+	}
+	return p.finish(f)
+}
+
+func comparePieces(a, b piece) int {
+	return compareLabels(metric.Label{Name: a.name}, metric.Label{Name: b.name})
+}
+
+// set puts a constant label in its place among the sorted ones.
+func (p *labelPlan) set(l metric.Label, override bool) {
+	constant := piece{own: -1, name: l.Name, value: l.Value}
+	i, found := slices.BinarySearchFunc(p.pieces, constant, comparePieces)
+	switch {
+	case !found:
+		p.pieces = slices.Insert(p.pieces, i, constant)
+	case override:
+		p.pieces[i] = constant
+	}
+}
+
+// finish writes what is constant, and refuses a label that the lines of the
+// type use themselves.
+func (p *labelPlan) finish(f *metric.Family) error {
+	p.legacy = true
+	for i := range p.pieces {
+		piece := &p.pieces[i]
+		if isSpecial(f.Type, piece.name) {
+			return invalid(f.Name, "a %s must not have a label %q of its own, in the push or in the grouping key", f.Type, piece.name)
+		}
+		legacy := metric.IsLegacyLabel(piece.name)
+		p.legacy = p.legacy && legacy
+		text := []byte{','}
+		if i == 0 {
+			text[0] = '{'
+		}
+		text = append(appendName(text, piece.name, legacy), '=', '"')
+		if piece.own < 0 {
+			text = append(appendEscaped(text, piece.value, true), '"')
+			piece.proto = appendLabelPair(nil, 1, piece.name, piece.value)
+		}
+		piece.text = text
+	}
+	p.typ, p.made = f.Type, true
+	return nil
+}
+
+func isSpecial(t metric.Type, label string) bool {
+	return t.IsHistogram() && label == metric.BucketLabel || t == metric.Summary && label == metric.QuantileLabel
+}
