@@ -73,7 +73,7 @@ func (w *openMetricsWriter) count(suffix string, c metric.Count) {
 }
 
 func (w *openMetricsWriter) closeLabels() {
-	if len(w.labels) > 0 {
+	if w.inBraces() {
 		w.b = append(w.b, '}')
 	}
 	w.b = append(w.b, ' ')

@@ -1,6 +1,7 @@
 package exposition
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -22,11 +23,16 @@ type field struct {
 	bytes []byte
 }
 
+var errFieldNumber = errors.New("a field number is out of range")
+
 // nextField takes the first field off msg.
 func nextField(msg []byte) (f field, rest []byte, err error) {
 	num, typ, n := protowire.ConsumeTag(msg)
 	if n < 0 {
 		return f, nil, protowire.ParseError(n)
+	}
+	if num > protowire.MaxValidNumber {
+		return f, nil, errFieldNumber
 	}
 	msg = msg[n:]
 	f.num, f.typ = num, typ
@@ -93,7 +99,7 @@ func (p *Parser) parseFamily(msg []byte) error {
 		case f.isBytes(2):
 			head.Help = view(f.bytes)
 		case f.isInt(3):
-			head.Type = metric.Type(min(f.bits, math.MaxUint8))
+			head.Type = metric.Type(min(uint32(f.bits), math.MaxUint8)) // enumerations have 32 bits
 		}
 		rest = next
 	}
@@ -146,10 +152,6 @@ var valueFields = [...]protowire.Number{
 }
 
 func (m *metricReader) read(msg []byte) error {
-	var value protowire.Number
-	if m.typ.Valid() {
-		value = valueFields[m.typ]
-	}
 	for len(msg) > 0 {
 		f, rest, err := nextField(msg)
 		if err != nil {
@@ -164,13 +166,28 @@ func (m *metricReader) read(msg []byte) error {
 			m.labels = append(m.labels, l)
 		case f.isInt(6):
 			m.series.Timed = true
-		case value != 0 && f.isBytes(value):
-			m.hasValue = true
-			if err := m.readValue(f.bytes); err != nil {
+		case f.typ == protowire.BytesType:
+			if err := m.valueField(f); err != nil {
 				return err
 			}
 		}
 		msg = rest
+	}
+	return nil
+}
+
+// valueField reads the value if it is of the family's type. Any other is
+// nothing to the family, but must be well-formed.
+func (m *metricReader) valueField(f field) error {
+	if m.typ.Valid() && f.num == valueFields[m.typ] {
+		m.hasValue = true
+		return m.readValue(f.bytes)
+	}
+	for t, num := range valueFields {
+		if f.num == num {
+			other := metricReader{typ: metric.Type(t), series: new(metric.Series)}
+			return other.readValue(f.bytes)
+		}
 	}
 	return nil
 }

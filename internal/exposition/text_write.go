@@ -43,7 +43,7 @@ type lineWriter struct {
 // line writes a line without a special label.
 func (w *lineWriter) line(suffix string, value float64) {
 	w.start(suffix)
-	if len(w.labels) > 0 {
+	if w.inBraces() {
 		w.b = append(w.b, '}')
 	}
 	w.end(value)
@@ -60,12 +60,16 @@ func (w *lineWriter) special(suffix, label string, bound, value float64) {
 	w.end(value)
 }
 
+// inBraces tells whether start leaves a brace open: there are labels, or the
+// name itself is within the braces.
+func (w *lineWriter) inBraces() bool { return len(w.labels) > 0 || !w.legacy }
+
 // separator is what comes before another label.
 func (w *lineWriter) separator() byte {
-	if len(w.labels) == 0 {
-		return '{'
+	if w.inBraces() {
+		return ','
 	}
-	return ','
+	return '{'
 }
 
 func (w *lineWriter) start(suffix string) {
@@ -78,8 +82,11 @@ func (w *lineWriter) start(suffix string) {
 	w.b = append(w.b, '{', '"')
 	w.b = appendEscaped(w.b, w.name, true)
 	w.b = append(w.b, suffix...)
-	w.b = append(w.b, '"', ',')
-	w.b = append(w.b, w.labels[1:]...)
+	w.b = append(w.b, '"')
+	if len(w.labels) > 0 {
+		w.b = append(w.b, ',')
+		w.b = append(w.b, w.labels[1:]...)
+	}
 }
 
 func (w *lineWriter) end(value float64) {

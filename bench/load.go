@@ -1,0 +1,117 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+)
+
+const (
+	seriesPerGroup   = 100 // lines of text that carry a value
+	familiesPerGroup = 9
+	clients          = 16
+
+	// variants is the number of bodies that are pushed in turn. They are few,
+	// so that a load of a million series does not measure how the cache of
+	// the generator copes, and a prime, so that a group gets another one each
+	// time.
+	variants = 61
+)
+
+// load is the reference load: which group is pushed when, and with what. It
+// is not changed after newLoad, so all clients share it.
+type load struct {
+	groups int
+	bodies []string
+}
+
+func newLoad(series int) *load {
+	l := &load{groups: series / seriesPerGroup}
+	for i := range variants {
+		l.bodies = append(l.bodies, renderBody(rand.New(rand.NewPCG(1, uint64(i)))))
+	}
+	return l
+}
+
+func (l *load) series() int { return l.groups * seriesPerGroup }
+
+// appendPush appends the request of the nth push: n cycles over the groups.
+func (l *load) appendPush(to []byte, n int) []byte {
+	body := l.bodies[n%len(l.bodies)]
+	to = append(to, "PUT /metrics/job/bench/instance/i-"...)
+	to = strconv.AppendInt(to, int64(n%l.groups), 10)
+	to = append(to, " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: "...)
+	to = strconv.AppendInt(to, int64(len(body)), 10)
+	to = append(to, "\r\n\r\n"...)
+	return append(to, body...)
+}
+
+// family is one of the families that have a series per stage and shard.
+type family struct {
+	name, kind, help string
+	series           int
+	value            func(*rand.Rand) string
+}
+
+// families are what a job that copies records in stages would push: mostly
+// small numbers, many of them zero, some with a fraction.
+var families = []family{
+	{"etl_records_read_total", "counter", "Records read from the source.", 11, count(100_000)},
+	{"etl_records_written_total", "counter", "Records written to the target.", 11, count(100_000)},
+	{"etl_records_rejected_total", "counter", "Records that failed validation.", 11, count(3)},
+	{"etl_retries_total", "counter", "Attempts after a failed one.", 11, count(4)},
+	{"etl_queue_length_records", "gauge", "Records waiting when the stage ended.", 11, count(10)},
+	{"etl_stage_duration_seconds", "gauge", "Time that the stage took.", 11, fraction},
+	{"etl_stage_memory_peak_bytes", "gauge", "Most memory that the stage has had.", 11, mebibytes},
+	{"etl_stage_success_timestamp_seconds", "gauge", "When the stage last ended well.", 10, timestamp},
+}
+
+func count(below int) func(*rand.Rand) string {
+	return func(r *rand.Rand) string { return strconv.Itoa(r.IntN(below)) }
+}
+
+func fraction(r *rand.Rand) string {
+	return strconv.FormatFloat(float64(r.IntN(10_000))/100, 'g', -1, 64)
+}
+func mebibytes(r *rand.Rand) string { return strconv.Itoa((16 + r.IntN(64)) << 20) }
+func timestamp(r *rand.Rand) string { return strconv.Itoa(1_760_000_000 + r.IntN(1000)) }
+
+var stages = []string{"extract", "transform", "load"}
+
+// renderBody renders what one push carries: families, and a histogram that
+// makes up the hundred lines.
+func renderBody(r *rand.Rand) string {
+	var b strings.Builder
+	for _, f := range families {
+		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s %s\n", f.name, f.help, f.name, f.kind)
+		for i := range f.series {
+			fmt.Fprintf(&b, "%s{stage=%q,shard=\"%02d\"} %s\n", f.name, stages[i%len(stages)], i/len(stages), f.value(r))
+		}
+	}
+	renderHistogram(&b, r)
+	return b.String()
+}
+
+var bounds = []string{"0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "+Inf"}
+
+func renderHistogram(b *strings.Builder, r *rand.Rand) {
+	const name = "etl_batch_duration_seconds"
+	fmt.Fprintf(b, "# HELP %s Time that a batch took.\n# TYPE %s histogram\n", name, name)
+	sum := 0
+	for _, le := range bounds {
+		sum += r.IntN(50)
+		fmt.Fprintf(b, "%s_bucket{stage=\"load\",le=%q} %d\n", name, le, sum)
+	}
+	fmt.Fprintf(b, "%s_sum{stage=\"load\"} %s\n", name, fraction(r))
+	fmt.Fprintf(b, "%s_count{stage=\"load\"} %d\n", name, sum)
+}
+
+// meanSize is the mean size of a body, in bytes.
+func (l *load) meanSize() float64 {
+	n := 0
+	for _, b := range l.bodies {
+		n += len(b)
+	}
+	return float64(n) / float64(len(l.bodies))
+}

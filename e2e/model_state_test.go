@@ -1,0 +1,444 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	"google.golang.org/protobuf/proto"
+
+	"pushgateway/internal/metric"
+)
+
+// modelKey is a grouping key with the path that names it.
+type modelKey struct {
+	path   string
+	labels map[string]string
+	utf8   bool              // can only be sent with UTF-8 names on
+	plain  map[string]string // the labels with UTF-8 names off, where U__ means nothing
+}
+
+func (k modelKey) in(m modelMode) modelKey {
+	if k.plain != nil && !m.utf8 {
+		k.labels, k.utf8 = k.plain, false
+	}
+	return k
+}
+
+func newModelKey(path string, labels ...string) modelKey {
+	k := modelKey{path: path, labels: make(map[string]string)}
+	for pair := range slices.Chunk(labels, 2) {
+		k.labels[pair[0]] = pair[1]
+		k.utf8 = k.utf8 || !model.LegacyValidation.IsValidLabelName(pair[0])
+	}
+	return k
+}
+
+// id sorts as the gateway's keys do; the lowest one's help text is exposed.
+func (k modelKey) id() string { return joinLabels(k.labels) }
+
+// exposedID is the same for groups with equal times.
+func (k modelKey) exposedID() string {
+	labels := maps.Clone(k.labels)
+	labels["instance"] += ""
+	return joinLabels(labels)
+}
+
+func joinLabels(labels map[string]string) string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		parts = append(parts, name, labels[name])
+	}
+	return strings.Join(parts, "\xff")
+}
+
+// modelState is everything pushed, kept as simply as can be.
+type modelState struct {
+	mode   modelMode
+	own    []*dto.MetricFamily
+	groups map[string]*modelGroup
+}
+
+type modelGroup struct {
+	key            modelKey
+	families       map[string]*dto.MetricFamily
+	pushed, failed bool
+}
+
+// newModelState reserves the gateway's own families, those included that have
+// no series yet: client_golang sees only the type of an empty family.
+func newModelState(m modelMode, own []*dto.MetricFamily, reserved map[string]metric.Type) *modelState {
+	s := &modelState{mode: m, groups: make(map[string]*modelGroup)}
+	for name, t := range reserved {
+		s.own = append(s.own, &dto.MetricFamily{Name: &name, Type: dto.MetricType(t).Enum()})
+	}
+	for _, f := range own {
+		s.own = append(s.own, &dto.MetricFamily{Name: f.Name, Type: f.Type, Metric: f.Metric})
+	}
+	return s
+}
+
+// do gives the status that the gateway must answer, and why.
+func (s *modelState) do(op modelOp) (status int, why error) {
+	op.key = op.key.in(s.mode)
+	if op.method != wipe && op.key.utf8 && !s.mode.utf8 {
+		return http.StatusBadRequest, errors.New("the key needs UTF-8 names")
+	}
+	switch op.method {
+	case wipe:
+		clear(s.groups)
+		return http.StatusAccepted, nil
+	case http.MethodDelete:
+		delete(s.groups, op.key.id())
+		return http.StatusAccepted, nil
+	}
+	return s.push(op)
+}
+
+func (s *modelState) push(op modelOp) (status int, why error) {
+	brought, err := op.body.parse()
+	if err != nil {
+		return http.StatusBadRequest, err
+	}
+	for _, f := range brought {
+		label(f, op.key.labels)
+	}
+	err = checkBody(brought)
+	if err == nil {
+		err = s.store(op, brought)
+	}
+	if err != nil {
+		s.fail(op.key)
+	}
+	switch {
+	case s.mode.unchecked && (err == nil || errors.Is(err, errTimestamp)):
+		return http.StatusAccepted, err
+	case err != nil:
+		return http.StatusBadRequest, err
+	}
+	return http.StatusOK, nil
+}
+
+func (b modelBody) parse() (map[string]*dto.MetricFamily, error) {
+	families := make(map[string]*dto.MetricFamily)
+	if b.proto {
+		all, err := readDelimited([]byte(b.bytes))
+		for _, f := range all {
+			families[f.GetName()] = f
+		}
+		return families, err
+	}
+	p := expfmt.NewTextParser(model.UTF8Validation)
+	return p.TextToMetricFamilies(strings.NewReader(b.bytes))
+}
+
+// label gives each series the labels of the key, and an instance.
+func label(f *dto.MetricFamily, key map[string]string) {
+	for _, m := range f.Metric {
+		labels := map[string]string{"instance": ""}
+		for _, l := range m.Label {
+			labels[l.GetName()] = l.GetValue()
+		}
+		maps.Copy(labels, key)
+		m.Label = labelPairs(labels)
+	}
+}
+
+func labelPairs(labels map[string]string) (pairs []*dto.LabelPair) {
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		pairs = append(pairs, &dto.LabelPair{Name: proto.String(name), Value: proto.String(labels[name])})
+	}
+	return pairs
+}
+
+var errTimestamp = errors.New("a series has a timestamp")
+
+// checkBody refuses what is wrong whatever else is stored, where client_golang
+// is more lenient than the gateway means to be.
+func checkBody(families map[string]*dto.MetricFamily) error {
+	for _, f := range families {
+		for _, m := range f.Metric {
+			if m.TimestampMs != nil {
+				return errTimestamp
+			}
+			for _, l := range m.Label {
+				if m.Histogram != nil && l.GetName() == "le" || m.Summary != nil && l.GetName() == "quantile" {
+					return fmt.Errorf("%s with a label %q", f.GetType(), l.GetName())
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// store makes the state as it would be with the push, and keeps it if it can
+// be exposed.
+func (s *modelState) store(op modelOp, brought map[string]*dto.MetricFamily) error {
+	delete(brought, "push_time_seconds")
+	delete(brought, "push_failure_time_seconds")
+	next := &modelGroup{key: op.key, pushed: true, families: make(map[string]*dto.MetricFamily)}
+	old := s.groups[op.key.id()]
+	if old != nil {
+		next.failed = old.failed
+		if op.method == http.MethodPost {
+			maps.Copy(next.families, old.families)
+		}
+	}
+	maps.Copy(next.families, brought)
+	if s.mode.unchecked {
+		for _, f := range next.families {
+			dropEqual(f)
+		}
+		s.groups[op.key.id()] = next
+		return nil
+	}
+	s.groups[op.key.id()] = next
+	err := s.judge()
+	if err != nil {
+		delete(s.groups, op.key.id())
+		if old != nil {
+			s.groups[op.key.id()] = old
+		}
+	}
+	return err
+}
+
+// dropEqual keeps the first of equal series.
+func dropEqual(f *dto.MetricFamily) {
+	seen := make(map[string]bool)
+	f.Metric = slices.DeleteFunc(slices.Clone(f.Metric), func(m *dto.Metric) bool {
+		id := fmt.Sprint(m.Label)
+		defer func() { seen[id] = true }()
+		return seen[id]
+	})
+}
+
+// fail notes a refused push, unless the time of it would be a series that
+// another group has.
+func (s *modelState) fail(key modelKey) {
+	for id, g := range s.groups {
+		if !s.mode.unchecked && id != key.id() && g.key.exposedID() == key.exposedID() {
+			return
+		}
+	}
+	g := s.groups[key.id()]
+	if g == nil {
+		g = &modelGroup{key: key}
+		s.groups[key.id()] = g
+	}
+	g.failed = true
+}
+
+// all are the families of the group, with those that the gateway makes.
+func (g *modelGroup) all() []*dto.MetricFamily {
+	all := slices.Collect(maps.Values(g.families))
+	times := []struct {
+		name, what string
+		set        bool
+	}{{"push_time_seconds", "succeeded", g.pushed}, {"push_failure_time_seconds", "failed", g.failed}}
+	for _, t := range times {
+		m := &dto.Metric{Gauge: &dto.Gauge{Value: proto.Float64(0)}}
+		if t.set {
+			m.Gauge.Value = proto.Float64(1)
+		}
+		f := &dto.MetricFamily{
+			Name: proto.String(t.name), Type: dto.MetricType_GAUGE.Enum(), Metric: []*dto.Metric{m},
+			Help: proto.String("Last Unix time when changing this group in the Pushgateway " + t.what + "."),
+		}
+		label(f, g.key.labels)
+		all = append(all, f)
+	}
+	return all
+}
+
+func (s *modelState) sorted() (groups []*modelGroup) {
+	for _, id := range slices.Sorted(maps.Keys(s.groups)) {
+		groups = append(groups, s.groups[id])
+	}
+	return groups
+}
+
+// judge asks client_golang whether everything can be exposed together. Help
+// texts may differ.
+func (s *modelState) judge() error {
+	var pushed []*dto.MetricFamily
+	for _, g := range s.sorted() {
+		for _, f := range g.all() {
+			pushed = append(pushed, &dto.MetricFamily{Name: f.Name, Type: f.Type, Metric: f.Metric})
+		}
+	}
+	_, err := prometheus.Gatherers{gathererOf(s.own...), gathererOf(pushed...)}.Gather()
+	return err
+}
+
+func gathererOf(families ...*dto.MetricFamily) prometheus.Gatherer {
+	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) { return families, nil })
+}
+
+// compare holds a scrape, text with UTF-8 names, to the model.
+func (s *modelState) compare(text string) error {
+	if s.mode.unchecked {
+		return s.compareUnchecked(pushedLines(text))
+	}
+	want, err := s.exposed()
+	if err != nil {
+		return err
+	}
+	if got := pushedLines(text); !slices.Equal(got, want) {
+		return fmt.Errorf("differs from the model:\n%s", diffLines(got, want))
+	}
+	return nil
+}
+
+// exposed are the lines of all groups' families.
+func (s *modelState) exposed() ([]string, error) {
+	merged := make(map[string]*dto.MetricFamily)
+	for _, g := range s.sorted() {
+		for _, f := range g.all() {
+			all := merged[f.GetName()]
+			if all == nil {
+				all = &dto.MetricFamily{Name: f.Name, Type: f.Type, Help: f.Help}
+				merged[f.GetName()] = all
+			}
+			all.Metric = append(all.Metric, f.Metric...)
+		}
+	}
+	return linesOf(slices.Collect(maps.Values(merged))...)
+}
+
+func linesOf(families ...*dto.MetricFamily) ([]string, error) {
+	text, err := textOf(families...)
+	return pushedLines(text), err
+}
+
+func textOf(families ...*dto.MetricFamily) (string, error) {
+	var b strings.Builder
+	for _, f := range families {
+		if len(f.Metric) == 0 {
+			continue
+		}
+		if _, err := expfmt.MetricFamilyToText(&b, f); err != nil {
+			return "", err
+		}
+	}
+	// expfmt writes a label with a colon bare, which Prometheus refuses.
+	return strings.ReplaceAll(b.String(), `,l:x="`, `,"l:x"="`), nil
+}
+
+// pushedLines are the lines about what was pushed, sorted, with no times that
+// differ from run to run. The gateway's own series have no job.
+func pushedLines(text string) []string {
+	var lines []string
+	for line := range strings.SplitSeq(text, "\n") {
+		if line == "" || ownFamily.MatchString(line) && !strings.Contains(line, `job="`) {
+			continue
+		}
+		if m := timeLine.FindStringSubmatch(line); m != nil {
+			line = m[1] + " " + setOrZero(m[2], "ZERO")
+		}
+		lines = append(lines, line)
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+func diffLines(got, want []string) string {
+	var b strings.Builder
+	for _, line := range want {
+		if !slices.Contains(got, line) {
+			fmt.Fprintln(&b, "missing:", line)
+		}
+	}
+	for _, line := range got {
+		if !slices.Contains(want, line) {
+			fmt.Fprintln(&b, "too much:", line)
+		}
+	}
+	if b.Len() == 0 {
+		fmt.Fprintln(&b, "some lines come more than once")
+	}
+	return b.String()
+}
+
+// heldFamily is a family of one group, nil for the gateway itself.
+type heldFamily struct {
+	group *modelGroup
+	*dto.MetricFamily
+}
+
+// compareUnchecked does not predict who is left out, but only those may be who
+// contradict somebody, and nothing may be exposed that was not pushed.
+func (s *modelState) compareUnchecked(got []string) error {
+	byName := make(map[string][]heldFamily)
+	for _, f := range s.own {
+		byName[f.GetName()] = append(byName[f.GetName()], heldFamily{nil, &dto.MetricFamily{Name: f.Name, Type: f.Type}})
+	}
+	for _, g := range s.sorted() {
+		for _, f := range g.all() {
+			f := &dto.MetricFamily{Name: f.Name, Type: f.Type, Metric: f.Metric}
+			byName[f.GetName()] = append(byName[f.GetName()], heldFamily{g, f})
+		}
+	}
+	exposed, stored := lineSet(got), make(map[string]bool)
+	for _, held := range byName {
+		for _, f := range held {
+			lines, err := linesOf(f.MetricFamily)
+			if err != nil {
+				return err
+			}
+			maps.Copy(stored, lineSet(lines))
+			if f.group == nil || contradicted(f, byName) {
+				continue
+			}
+			for line := range lineSet(lines) {
+				if !exposed[line] {
+					return fmt.Errorf("nothing contradicts %s of %s, but this is missing: %s", f.GetName(), f.group.key.path, line)
+				}
+			}
+		}
+	}
+	for line := range exposed {
+		if !stored[line] && !strings.HasPrefix(line, "# HELP ") {
+			return fmt.Errorf("nobody pushed this: %s", line)
+		}
+	}
+	return nil
+}
+
+func lineSet(lines []string) map[string]bool {
+	set := make(map[string]bool)
+	for _, line := range lines {
+		set[line] = true
+	}
+	return set
+}
+
+// contradicted asks client_golang about each pair that could be in each
+// other's way.
+func contradicted(f heldFamily, byName map[string][]heldFamily) bool {
+	names := []string{f.GetName()}
+	for _, suffix := range []string{"_count", "_sum", "_bucket"} {
+		names = append(names, f.GetName()+suffix)
+		if base, ok := strings.CutSuffix(f.GetName(), suffix); ok {
+			names = append(names, base)
+		}
+	}
+	for _, name := range names {
+		for _, other := range byName[name] {
+			if other.MetricFamily == f.MetricFamily {
+				continue
+			}
+			if _, err := (prometheus.Gatherers{gathererOf(other.MetricFamily), gathererOf(f.MetricFamily)}).Gather(); err != nil {
+				return true
+			}
+		}
+	}
+	return false
+}
