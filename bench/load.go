@@ -57,14 +57,14 @@ type family struct {
 // families are what a job that copies records in stages would push: mostly
 // small numbers, many of them zero, some with a fraction.
 var families = []family{
-	{"etl_records_read_total", "counter", "Records read from the source.", 11, count(100_000)},
-	{"etl_records_written_total", "counter", "Records written to the target.", 11, count(100_000)},
-	{"etl_records_rejected_total", "counter", "Records that failed validation.", 11, count(3)},
+	{"etl_records_read_total", "counter", "Records read.", 11, count(100_000)},
+	{"etl_records_written_total", "counter", "Records written.", 11, count(100_000)},
+	{"etl_records_rejected_total", "counter", "Records that were invalid.", 11, count(3)},
 	{"etl_retries_total", "counter", "Attempts after a failed one.", 11, count(4)},
-	{"etl_queue_length_records", "gauge", "Records waiting when the stage ended.", 11, count(10)},
+	{"etl_queue_length_records", "gauge", "Records left waiting.", 11, count(10)},
 	{"etl_stage_duration_seconds", "gauge", "Time that the stage took.", 11, fraction},
-	{"etl_stage_memory_peak_bytes", "gauge", "Most memory that the stage has had.", 11, mebibytes},
-	{"etl_stage_success_timestamp_seconds", "gauge", "When the stage last ended well.", 10, timestamp},
+	{"etl_stage_memory_peak_bytes", "gauge", "Most memory it has had.", 11, mebibytes},
+	{"etl_stage_success_timestamp_seconds", "gauge", "When it last ended well.", 10, timestamp},
 }
 
 func count(below int) func(*rand.Rand) string {

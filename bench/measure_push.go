@@ -69,11 +69,13 @@ func (b *bench) measureUncheckedPush(ctx context.Context) ([]row, error) {
 		return nil, err
 	}
 	defer gateway.stop()
-	peer, err := b.startPeer(ctx, l)
-	if err != nil {
-		return nil, err
+	var peer *target
+	if b.peer != "" {
+		if peer, err = b.startPeer(ctx, l); err != nil {
+			return nil, err
+		}
+		defer peer.stop()
 	}
-	defer peer.stop()
 	rates, err := contest(b.rounds, b.turn(gateway), b.turn(peer))
 	if err != nil {
 		return nil, err

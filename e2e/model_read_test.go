@@ -190,7 +190,7 @@ func (s *system) checkProtobuf(f scrapeFormat, b []byte) error {
 	for _, f := range families {
 		seen := make(map[string]bool)
 		for _, m := range f.Metric {
-			id := fmt.Sprintf("%q", m.Label)
+			id := seriesID(m)
 			if seen[id] {
 				return fmt.Errorf("the series %s %s comes twice", f.GetName(), id)
 			}

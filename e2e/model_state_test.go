@@ -214,10 +214,19 @@ func (s *modelState) store(op modelOp, brought map[string]*dto.MetricFamily) err
 func dropEqual(f *dto.MetricFamily) {
 	seen := make(map[string]bool)
 	f.Metric = slices.DeleteFunc(slices.Clone(f.Metric), func(m *dto.Metric) bool {
-		id := fmt.Sprint(m.Label)
-		defer func() { seen[id] = true }()
-		return seen[id]
+		id := seriesID(m)
+		twice := seen[id]
+		seen[id] = true
+		return twice
 	})
+}
+
+func seriesID(m *dto.Metric) string {
+	var parts []string
+	for _, l := range m.Label {
+		parts = append(parts, l.GetName(), l.GetValue())
+	}
+	return fmt.Sprintf("%q", parts)
 }
 
 // fail notes a refused push, unless the time of it would be a series that

@@ -14,6 +14,7 @@ type labelPlan struct {
 	names  []string // of the series' own labels, in their order
 	typ    metric.Type
 	pieces []piece
+	buf    []byte // where the pieces' bytes lie
 	legacy bool
 	made   bool
 }
@@ -30,7 +31,7 @@ type piece struct {
 func (p *labelPlan) reset() {
 	clear(p.names[:cap(p.names)])
 	clear(p.pieces[:cap(p.pieces)])
-	*p = labelPlan{names: p.names[:0], pieces: p.pieces[:0]}
+	*p = labelPlan{names: p.names[:0], pieces: p.pieces[:0], buf: p.buf[:0]}
 }
 
 // fits tells whether the plan is for labels with these names.
@@ -127,19 +128,35 @@ func (p *labelPlan) finish(f *metric.Family) error {
 		}
 		legacy := metric.IsLegacyLabel(piece.name)
 		p.legacy = p.legacy && legacy
-		text := []byte{','}
-		if i == 0 {
-			text[0] = '{'
-		}
-		text = append(appendName(text, piece.name, legacy), '=', '"')
+		piece.text = p.keep(func(b []byte) []byte { return piece.appendText(b, i == 0, legacy) })
 		if piece.own < 0 {
-			text = append(appendEscaped(text, piece.value, true), '"')
-			piece.proto = appendLabelPair(nil, 1, piece.name, piece.value)
+			piece.proto = p.keep(func(b []byte) []byte { return appendLabelPair(b, 1, piece.name, piece.value) })
 		}
-		piece.text = text
 	}
 	p.typ, p.made = f.Type, true
 	return nil
+}
+
+// keep appends something to the plan's buffer and gives just that. Growing
+// leaves what was kept before where it is.
+func (p *labelPlan) keep(appendTo func([]byte) []byte) []byte {
+	from := len(p.buf)
+	p.buf = appendTo(p.buf)
+	return p.buf[from:len(p.buf):len(p.buf)]
+}
+
+// appendText writes what comes before the value, or all of it.
+func (p *piece) appendText(b []byte, first, legacy bool) []byte {
+	if first {
+		b = append(b, '{')
+	} else {
+		b = append(b, ',')
+	}
+	b = append(appendName(b, p.name, legacy), '=', '"')
+	if p.own >= 0 {
+		return b
+	}
+	return append(appendEscaped(b, p.value, true), '"')
 }
 
 func isSpecial(t metric.Type, label string) bool {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -108,7 +109,7 @@ func (r *renderer) render(f *metric.Family) (*Block, error) {
 			series++
 		}
 	}
-	if r.size += len(r.text) + len(r.proto); r.over(0) {
+	if r.size += len(r.text) + len(r.proto); r.rest() < 0 {
 		return nil, r.tooLarge()
 	}
 	return &Block{
@@ -122,8 +123,13 @@ func (r *renderer) render(f *metric.Family) (*Block, error) {
 	}, nil
 }
 
-// over tells whether the push has grown over its bound with n bytes more.
-func (r *renderer) over(n int) bool { return r.opts.MaxBytes > 0 && r.size+n > r.opts.MaxBytes }
+// rest is how many bytes of text the push may still come to.
+func (r *renderer) rest() int {
+	if r.opts.MaxBytes == 0 {
+		return math.MaxInt
+	}
+	return r.opts.MaxBytes - r.size
+}
 
 func (r *renderer) tooLarge() error {
 	return fmt.Errorf("%w: with its grouping labels it would take more than %d bytes in each scrape; push fewer series or shorter labels", ErrTooLarge, r.opts.MaxBytes)

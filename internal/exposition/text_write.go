@@ -9,7 +9,7 @@ import (
 
 // appendText writes the lines of one series, whose labels are in r.labelText.
 func (r *renderer) appendText(b []byte, f *metric.Family, s *metric.Series) ([]byte, error) {
-	w := lineWriter{b: b, name: f.Name, legacy: r.legacyName, labels: r.labelText, over: r.over}
+	w := lineWriter{b: b, name: f.Name, legacy: r.legacyName, labels: r.labelText, most: r.rest()}
 	switch {
 	case f.Type == metric.Summary:
 		w.summary(s.Summary)
@@ -18,7 +18,7 @@ func (r *renderer) appendText(b []byte, f *metric.Family, s *metric.Series) ([]b
 	default:
 		w.line("", s.Value)
 	}
-	if r.over(len(w.b)) {
+	if len(w.b) > w.most {
 		return w.b, r.tooLarge()
 	}
 	return w.b, nil
@@ -37,7 +37,7 @@ type lineWriter struct {
 	name   string
 	legacy bool   // the name
 	labels []byte // from '{' on, without the closing brace
-	over   func(int) bool
+	most   int    // bytes after which it may stop
 }
 
 // line writes a line without a special label.
@@ -97,7 +97,7 @@ func (w *lineWriter) end(value float64) {
 
 func (w *lineWriter) summary(s *metric.Quantiles) {
 	for _, q := range s.Quantiles {
-		if w.over(len(w.b)) {
+		if len(w.b) > w.most {
 			return
 		}
 		w.special("", metric.QuantileLabel, q.Quantile, q.Value)
@@ -109,7 +109,7 @@ func (w *lineWriter) summary(s *metric.Quantiles) {
 func (w *lineWriter) histogram(h *metric.Buckets) {
 	last := false
 	for _, b := range h.Classic {
-		if w.over(len(w.b)) {
+		if len(w.b) > w.most {
 			return
 		}
 		w.special(metric.BucketSuffix, metric.BucketLabel, b.UpperBound, b.Count.Value())

@@ -69,7 +69,7 @@ func (x *index) count(g *Group, sign int) {
 	}
 	x.view.Series += sign * g.Series
 	x.view.Held += sign * len(g.Families)
-	if isExplicit(g.Key) {
+	if value, ok := g.Key.Value(metric.InstanceLabel); ok && value == "" {
 		x.view.explicit += sign
 	}
 }
@@ -210,12 +210,12 @@ func (x *index) neighbours(f *indexed) (found []*indexed) {
 func collide(f, other *indexed) bool {
 	t, _, _ := f.winner()
 	u, _, _ := other.winner()
-	base, exposes := collidingBase(f.name)
+	base, summaryToo := metric.SuffixBase(f.name)
 	if base == other.name {
-		return exposes(u)
+		return hasSuffixes(u, summaryToo)
 	}
-	_, exposes = collidingBase(other.name)
-	return exposes(t)
+	_, summaryToo = metric.SuffixBase(other.name)
+	return hasSuffixes(t, summaryToo)
 }
 
 // isHidden tells whether a name that is not hidden itself collides with f and

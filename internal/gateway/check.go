@@ -116,24 +116,24 @@ func (x *index) checkSuffixes(b *exposition.Block, group, old *Group) error {
 			return conflict(b.Name, "as a %s it has lines named %q, which is a family in %s; rename one of them", b.Type, name, x.holderOf(x.families[name], t, old))
 		}
 	}
-	base, exposes := collidingBase(b.Name)
+	base, summaryToo := metric.SuffixBase(b.Name)
 	if base == "" {
 		return nil
 	}
-	if h := group.Find(base); h != nil && exposes(h.Type) {
+	if h := group.Find(base); h != nil && hasSuffixes(h.Type, summaryToo) {
 		return conflict(b.Name, "the %s %q in the same group has lines of that name; rename one of them", h.Type, base)
 	}
+	exposes := func(t metric.Type) bool { return hasSuffixes(t, summaryToo) }
 	if t, taken := x.families[base].isTaken(old, exposes); taken {
 		return conflict(b.Name, "the %s %q in %s has lines of that name; rename one of them", t, base, x.holderOf(x.families[base], t, old))
 	}
 	return nil
 }
 
-// collidingBase gives the name whose lines name would collide with, and the
-// types that have such lines.
-func collidingBase(name string) (base string, exposes func(metric.Type) bool) {
-	base, summaryToo := metric.SuffixBase(name)
-	return base, func(t metric.Type) bool { return t.IsHistogram() || t == metric.Summary && summaryToo }
+// hasSuffixes tells whether a type has lines with the suffixes of a count or a
+// sum, which summaries have too, or of a bucket, which they have not.
+func hasSuffixes(t metric.Type, summaryToo bool) bool {
+	return t.IsHistogram() || t == metric.Summary && summaryToo
 }
 
 // holderOf names somebody who has f with type t, for messages.

@@ -61,15 +61,24 @@ const (
 	failureTimeHelp = "Last Unix time when changing this group in the Pushgateway failed."
 )
 
-// finish fills in what follows from the rest.
-func (g *Group) finish() *Group {
+// finish fills in what follows from the rest. The blocks of times that have
+// not changed are those of old, which may be nil.
+func (g *Group) finish(old *Group) *Group {
 	g.Series = 0
 	for _, h := range g.Families {
 		g.Series += h.Block.Series()
 	}
 	labels := g.Key.Labels()
-	g.pushTime = exposition.RenderGauge(metric.PushTime, pushTimeHelp, labels, unixSeconds(g.Pushed))
-	g.failTime = exposition.RenderGauge(metric.PushFailureTime, failureTimeHelp, labels, unixSeconds(g.Failed))
+	if old != nil && old.Pushed.Equal(g.Pushed) {
+		g.pushTime = old.pushTime
+	} else {
+		g.pushTime = exposition.RenderGauge(metric.PushTime, pushTimeHelp, labels, unixSeconds(g.Pushed))
+	}
+	if old != nil && old.Failed.Equal(g.Failed) {
+		g.failTime = old.failTime
+	} else {
+		g.failTime = exposition.RenderGauge(metric.PushFailureTime, failureTimeHelp, labels, unixSeconds(g.Failed))
+	}
 	return g
 }
 
@@ -95,7 +104,7 @@ func pushed(old *Group, p Push, at time.Time) *Group {
 	if old != nil && !p.Replace {
 		g.Families = merge(old.Families, brought)
 	}
-	return g.finish()
+	return g.finish(old)
 }
 
 // claimOf gives the claim that a group keeps by pushing b, 0 for a new one.
@@ -130,5 +139,5 @@ func failed(old *Group, key grouping.Key, at time.Time) *Group {
 		*g = *old
 	}
 	g.Failed = at
-	return g.finish()
+	return g.finish(old)
 }

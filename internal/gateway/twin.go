@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"slices"
 
 	"pushgateway/internal/grouping"
@@ -11,28 +12,22 @@ import (
 // key: with instance="" taken out or put in. A key with another instance has
 // none.
 func twinOf(key grouping.Key) (twin grouping.Key, ok bool) {
-	labels := key.Labels()
-	i := slices.IndexFunc(labels, func(l metric.Label) bool { return l.Name == metric.InstanceLabel })
-	switch {
-	case i < 0:
-		i = slices.IndexFunc(labels, func(l metric.Label) bool { return l.Name > metric.InstanceLabel })
-		if i < 0 {
-			i = len(labels)
-		}
-		labels = slices.Insert(labels, i, metric.Label{Name: metric.InstanceLabel})
-	case labels[i].Value == "":
-		labels = slices.Delete(labels, i, i+1)
-	default:
+	value, explicit := key.Value(metric.InstanceLabel)
+	if value != "" {
 		return "", false
+	}
+	labels := key.Labels()
+	i, _ := slices.BinarySearchFunc(labels, metric.InstanceLabel, func(l metric.Label, name string) int {
+		return cmp.Compare(l.Name, name)
+	})
+	if explicit {
+		labels = slices.Delete(labels, i, i+1)
+	} else {
+		labels = slices.Insert(labels, i, metric.Label{Name: metric.InstanceLabel})
 	}
 	var b []byte
 	for _, l := range labels {
 		b = grouping.AppendLabel(b, l.Name, l.Value)
 	}
 	return grouping.Key(b), true
-}
-
-// isExplicit tells whether key has instance="" in it.
-func isExplicit(key grouping.Key) bool {
-	return slices.Contains(key.Labels(), metric.Label{Name: metric.InstanceLabel})
 }

@@ -82,6 +82,20 @@ func (k Key) Labels() []metric.Label {
 	return labels
 }
 
+// Value gives the value of one label of the key, without taking the whole key
+// apart.
+func (k Key) Value(name string) (value string, ok bool) {
+	for rest, more := string(k), k != ""; more; {
+		var n, v string
+		n, rest, _ = strings.Cut(rest, separator)
+		v, rest, more = strings.Cut(rest, separator)
+		if n == name {
+			return v, true
+		}
+	}
+	return "", false
+}
+
 // AppendLabel extends a key under construction by one label. Names must come
 // sorted; it is the fast way for those who have them so.
 func AppendLabel(key []byte, name, value string) []byte {
