@@ -124,7 +124,9 @@ func (x *index) replace(a Applied, old *Group, was, is *Held) (f *indexed, claim
 	switch {
 	case was == nil:
 		f = x.family(is.Name)
-		is.Block.Name = f.name
+		if !a.claimed {
+			is.Block.Name = f.name // one copy of each name is enough
+		}
 		f.addShape(a.Group.shape, +1)
 		f.hold(a.Key, is)
 	case is == nil:

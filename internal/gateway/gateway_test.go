@@ -1,0 +1,403 @@
+package gateway_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"pushgateway/internal/exposition"
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
+	"pushgateway/internal/metric"
+)
+
+func open(t testing.TB, c gateway.Config) *gateway.Gateway {
+	t.Helper()
+	if c.Journal == nil {
+		c.Journal = &gateway.Memory{}
+	}
+	g, err := gateway.Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := g.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return g
+}
+
+func key(t testing.TB, job string, labels ...string) grouping.Key {
+	t.Helper()
+	var set []metric.Label
+	for i := 0; i < len(labels); i += 2 {
+		set = append(set, metric.Label{Name: labels[i], Value: labels[i+1]})
+	}
+	k, err := grouping.NewKey(job, set...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// blocks are those of a push of text.
+func blocks(t testing.TB, k grouping.Key, text string) []*exposition.Block {
+	t.Helper()
+	p := exposition.GetParser()
+	defer p.Release()
+	families, err := p.ParseText([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, _, err := exposition.Render(families, exposition.Options{Grouping: k.Labels(), Valid: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func push(t testing.TB, g *gateway.Gateway, k grouping.Key, text string) error {
+	t.Helper()
+	return g.Push(context.Background(), gateway.Push{Key: k, Blocks: blocks(t, k, text), Replace: true})
+}
+
+func mustPush(t testing.TB, g *gateway.Gateway, k grouping.Key, text string) {
+	t.Helper()
+	if err := push(t, g, k, text); err != nil {
+		t.Fatalf("push to %s: %v", k, err)
+	}
+}
+
+// exposedLines are the lines of a family as scrapes get them.
+func exposedLines(v *gateway.View, name string) (lines []string) {
+	f := v.Family(name)
+	if f == nil {
+		return nil
+	}
+	for _, b := range f.Blocks() {
+		lines = append(lines, strings.Split(strings.TrimSpace(string(b.Text())), "\n")...)
+	}
+	return lines
+}
+
+// document is a push of the reference load: 100 lines in 9 families.
+func document(i int) string {
+	var b strings.Builder
+	for f := range 8 {
+		fmt.Fprintf(&b, "# HELP batch_step_%d_seconds How long the step took.\n# TYPE batch_step_%d_seconds gauge\n", f, f)
+		for s := range 11 {
+			fmt.Fprintf(&b, "batch_step_%d_seconds{step=\"step-%d\",shard=\"%d\"} %d.%d\n", f, s, s%4, i%1000, s*17+f)
+		}
+	}
+	b.WriteString("# HELP batch_size_bytes Sizes.\n# TYPE batch_size_bytes histogram\n")
+	for n, le := range []string{"100", "250", "500", "1000", "2500", "5000", "10000", "25000", "50000", "+Inf"} {
+		fmt.Fprintf(&b, "batch_size_bytes_bucket{kind=\"full\",le=%q} %d\n", le, n*10)
+	}
+	fmt.Fprintf(&b, "batch_size_bytes_sum{kind=\"full\"} %d\nbatch_size_bytes_count{kind=\"full\"} 90\n", i)
+	return b.String()
+}
+
+// fill pushes the reference load to n groups.
+func fill(t testing.TB, g *gateway.Gateway, n int) {
+	t.Helper()
+	for i := range n {
+		mustPush(t, g, key(t, "bench", "instance", fmt.Sprintf("i-%d", i)), document(i))
+	}
+}
+
+// allocated is how many bytes a push to one of n groups allocates.
+func allocated(t *testing.T, n int) int64 {
+	g := open(t, gateway.Config{})
+	fill(t, g, n)
+	const runs = 200
+	k := make([]grouping.Key, runs)
+	bodies := make([][]*exposition.Block, runs)
+	for i := range runs {
+		k[i] = key(t, "bench", "instance", fmt.Sprintf("i-%d", i*n/runs))
+		bodies[i] = blocks(t, k[i], document(i))
+	}
+	result := testing.Benchmark(func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			i := b.N % runs
+			_ = g.Push(context.Background(), gateway.Push{Key: k[i], Blocks: append([]*exposition.Block(nil), bodies[i]...), Replace: true})
+		}
+	})
+	return result.AllocedBytesPerOp()
+}
+
+// TestPushCostsTheSame holds what a push allocates flat from 1,000 series to
+// 1,000,000: nothing in it may grow with what is stored but the height of
+// trees.
+func TestPushCostsTheSame(t *testing.T) {
+	few := allocated(t, 10)
+	groups := 10_000
+	if testing.Short() {
+		groups = 1000
+	}
+	many := allocated(t, groups)
+	t.Logf("a push allocates %d bytes beside 10 groups, %d beside %d", few, many, groups)
+	if many > 4*few {
+		t.Errorf("a push allocates %d bytes beside %d groups, %d beside 10", many, groups, few)
+	}
+}
+
+func TestConcurrentEqualSeries(t *testing.T) {
+	for range 200 {
+		g := open(t, gateway.Config{})
+		a, b := key(t, "j"), key(t, "j", "x", "1")
+		results := make([]error, 2)
+		bodies := [][]*exposition.Block{blocks(t, a, "m{x=\"1\"} 1\n"), blocks(t, b, "m 2\n")}
+		var wg sync.WaitGroup
+		for i, k := range []grouping.Key{a, b} {
+			wg.Go(func() {
+				results[i] = g.Push(context.Background(), gateway.Push{Key: k, Blocks: bodies[i]})
+			})
+		}
+		wg.Wait()
+		if (results[0] == nil) == (results[1] == nil) {
+			t.Fatalf("exactly one of two equal series must be taken: %v, %v", results[0], results[1])
+		}
+		if lines := exposedLines(g.View(), "m"); len(lines) != 1 {
+			t.Fatalf("exposed %q", lines)
+		}
+	}
+}
+
+func TestConcurrentTypes(t *testing.T) {
+	for range 200 {
+		g := open(t, gateway.Config{})
+		texts := []string{"# TYPE m gauge\nm 1\n", "# TYPE m counter\nm 1\n", "# TYPE m summary\nm_count 1\n", "# TYPE m_count gauge\nm_count 1\n"}
+		var taken, refused int
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		for i, text := range texts {
+			k := key(t, fmt.Sprint("j", i))
+			body := blocks(t, k, text)
+			wg.Go(func() {
+				err := g.Push(context.Background(), gateway.Push{Key: k, Blocks: body})
+				mu.Lock()
+				defer mu.Unlock()
+				if err == nil {
+					taken++
+				} else {
+					refused++
+				}
+			})
+		}
+		wg.Wait()
+		// m_count stands beside a gauge or a counter, not beside a summary.
+		if taken < 1 || taken > 2 || g.View().LeftOut != 0 {
+			t.Fatalf("taken %d, refused %d, left out %d", taken, refused, g.View().LeftOut)
+		}
+	}
+}
+
+// scripted is a journal that gives the outcomes it is told.
+type scripted struct {
+	gateway.Memory
+	next []gateway.Verdict
+}
+
+var errDisk = errors.New("no space left on device")
+
+func (s *scripted) Commit(ctx context.Context, changes []gateway.Change) []gateway.Outcome {
+	if len(s.next) == 0 {
+		return s.Memory.Commit(ctx, changes)
+	}
+	v := s.next[0]
+	s.next = s.next[1:]
+	if v == gateway.Committed {
+		return s.Memory.Commit(ctx, changes)
+	}
+	out := make([]gateway.Outcome, len(changes))
+	for i := range out {
+		out[i] = gateway.Outcome{Verdict: v, Err: errDisk}
+	}
+	return out
+}
+
+func TestOutcomes(t *testing.T) {
+	a, b := key(t, "a"), key(t, "b")
+	gauge, counter := "# TYPE m gauge\nm 1\n", "# TYPE m counter\nm 1\n"
+
+	t.Run("failed", func(t *testing.T) {
+		g := open(t, gateway.Config{Journal: &scripted{next: []gateway.Verdict{gateway.Failed}}})
+		if err := push(t, g, a, gauge); !errors.Is(err, gateway.ErrUnavailable) || !errors.Is(err, errDisk) {
+			t.Fatalf("got %v", err)
+		}
+		if g.View().Groups() != 0 {
+			t.Error("a failed push is stored")
+		}
+		mustPush(t, g, b, counter) // its claims have been taken back
+	})
+	t.Run("stale", func(t *testing.T) {
+		g := open(t, gateway.Config{Journal: &scripted{next: []gateway.Verdict{gateway.Stale, gateway.Stale, gateway.Committed}}})
+		mustPush(t, g, a, gauge)
+		if got := exposedLines(g.View(), "m"); len(got) != 1 {
+			t.Errorf("exposed %q", got)
+		}
+	})
+	t.Run("unknown", func(t *testing.T) {
+		g := open(t, gateway.Config{Journal: &scripted{next: []gateway.Verdict{gateway.Unknown}}})
+		if err := push(t, g, a, gauge); !errors.Is(err, gateway.ErrUnavailable) {
+			t.Fatalf("got %v", err)
+		}
+		var conflict *gateway.ConflictError
+		if err := push(t, g, b, counter); !errors.As(err, &conflict) {
+			t.Errorf("the claims of a push that may be stored must stay: got %v", err)
+		}
+	})
+}
+
+// clock is set by hand.
+type clock struct{ now time.Time }
+
+func TestFailureTimes(t *testing.T) {
+	c := &clock{now: time.Unix(1000, 0)}
+	g := open(t, gateway.Config{Now: func() time.Time { return c.now }})
+	k := key(t, "a")
+	refuse := func() time.Time {
+		g.Refuse(k, errDisk)
+		return g.View().Group(k).Failed
+	}
+	if got := refuse(); !got.Equal(c.now) {
+		t.Errorf("first failure: %v", got)
+	}
+	first := c.now
+	c.now = c.now.Add(500 * time.Millisecond)
+	if got := refuse(); !got.Equal(first) {
+		t.Errorf("a second failure within a second must not stamp: %v", got)
+	}
+	mustPush(t, g, k, "m 1\n")
+	if got := refuse(); !got.Equal(c.now) {
+		t.Errorf("a failure after a good push must show at once: %v", got)
+	}
+	if g.View().Group(k).LastPushSuccessful() && c.now.After(g.View().Group(k).Pushed) {
+		t.Error("the last push counts as good")
+	}
+}
+
+func TestFailedOnlyGroupsAreBounded(t *testing.T) {
+	g := open(t, gateway.Config{})
+	const most = 10_000
+	mustPush(t, g, key(t, "good"), "m 1\n")
+	for i := range most + 100 {
+		g.Refuse(key(t, fmt.Sprint("bad", i)), errDisk)
+	}
+	if got := g.View().Groups(); got != most+1 {
+		t.Errorf("%d groups are left, want %d", got, most+1)
+	}
+	if g.View().Group(key(t, "good")) == nil || g.View().Group(key(t, "bad0")) != nil {
+		t.Error("the wrong groups have gone")
+	}
+}
+
+func TestUncheckedOldestClaimIsExposed(t *testing.T) {
+	g := open(t, gateway.Config{Unchecked: true})
+	a, b := key(t, "a"), key(t, "b")
+	mustPush(t, g, a, "# TYPE m gauge\nm 1\n")
+	mustPush(t, g, b, "# TYPE m counter\nm 2\n")
+	wantLines(t, g, "m", `m{instance="",job="a"} 1`)
+	mustPush(t, g, a, "# TYPE m gauge\nm 3\n") // keeps its claim
+	wantLines(t, g, "m", `m{instance="",job="a"} 3`)
+	if err := g.Delete(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	wantLines(t, g, "m", `m{instance="",job="b"} 2`)
+	mustPush(t, g, a, "# TYPE m gauge\nm 4\n") // a claim made anew is the younger one
+	wantLines(t, g, "m", `m{instance="",job="b"} 2`)
+	if got := g.View().LeftOut; got != 1 {
+		t.Errorf("left out: %d", got)
+	}
+}
+
+func TestUncheckedEqualSeries(t *testing.T) {
+	g := open(t, gateway.Config{Unchecked: true})
+	a, b := key(t, "j"), key(t, "j", "x", "1")
+	mustPush(t, g, a, "m{x=\"1\"} 1\n")
+	mustPush(t, g, b, "m 2\n")
+	wantLines(t, g, "m", `m{instance="",job="j",x="1"} 1`)
+	mustPush(t, g, a, "m{x=\"2\"} 1\n") // no longer equal
+	wantLines(t, g, "m", `m{instance="",job="j",x="2"} 1`, `m{instance="",job="j",x="1"} 2`)
+	mustPush(t, g, b, "m{y=\"1\"} 2\n")
+	mustPush(t, g, a, "m{x=\"1\",y=\"1\"} 1\n")
+	wantLines(t, g, "m", `m{instance="",job="j",x="1",y="1"} 1`)
+	if err := g.Delete(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	wantLines(t, g, "m", `m{instance="",job="j",x="1",y="1"} 2`)
+}
+
+func TestUncheckedSuffixes(t *testing.T) {
+	g := open(t, gateway.Config{Unchecked: true})
+	a, b := key(t, "a"), key(t, "b")
+	mustPush(t, g, a, "# TYPE h_count gauge\nh_count 1\n")
+	mustPush(t, g, b, "# TYPE h summary\nh_sum 1\nh_count 1\n")
+	if g.View().Family("h") != nil || g.View().Family("h_count") == nil {
+		t.Error("the younger name must be left out")
+	}
+	if err := g.Delete(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	if g.View().Family("h") == nil {
+		t.Error("nothing stands against the name any more")
+	}
+}
+
+func wantLines(t *testing.T, g *gateway.Gateway, name string, want ...string) {
+	t.Helper()
+	got := exposedLines(g.View(), name)
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("exposed %q, want %q", got, want)
+	}
+}
+
+func TestReserved(t *testing.T) {
+	g := open(t, gateway.Config{Reserved: map[string]metric.Type{"own_seconds": metric.Summary}})
+	for _, text := range []string{
+		"# TYPE own_seconds gauge\nown_seconds 1\n",
+		"# TYPE own_seconds_sum gauge\nown_seconds_sum 1\n",
+	} {
+		var conflict *gateway.ConflictError
+		if err := push(t, g, key(t, "a"), text); !errors.As(err, &conflict) {
+			t.Errorf("%q: got %v", text, err)
+		}
+	}
+	mustPush(t, g, key(t, "a"), "# TYPE own_seconds summary\nown_seconds_sum 1\n")
+}
+
+func TestViewsAreImmutable(t *testing.T) {
+	g := open(t, gateway.Config{})
+	k := key(t, "a")
+	mustPush(t, g, k, "m 1\n")
+	before := g.View()
+	mustPush(t, g, k, "m 2\nn 1\n")
+	if err := g.Wipe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := exposedLines(before, "m"); len(got) != 1 || got[0] != `m{instance="",job="a"} 1` || before.Family("n") != nil || before.Groups() != 1 {
+		t.Errorf("an old view has changed: %q", got)
+	}
+	if v := g.View(); v.Groups() != 0 || v.Series != 0 || v.Held != 0 {
+		t.Errorf("after a wipe: %d groups, %d series, %d families", v.Groups(), v.Series, v.Held)
+	}
+}
+
+func BenchmarkPush(b *testing.B) {
+	for _, groups := range []int{10, 1000, 10_000} {
+		b.Run(fmt.Sprintf("groups=%d", groups), func(b *testing.B) {
+			g := open(b, gateway.Config{})
+			fill(b, g, groups)
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				mustPush(b, g, key(b, "bench", "instance", fmt.Sprintf("i-%d", i%groups)), document(i))
+			}
+		})
+	}
+}
