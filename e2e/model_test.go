@@ -27,7 +27,7 @@ import (
 
 var (
 	modelSeed  = flag.Uint64("model.seed", 1, "seed of the operations in TestModel")
-	modelSteps = flag.Int("model.steps", 500, "operations per mode in TestModel")
+	modelSteps = flag.Int("model.steps", 400, "operations per mode in TestModel")
 )
 
 // modelMode is a way in which the gateway can be started.
@@ -332,6 +332,9 @@ func randomBody(r *rand.Rand) modelBody {
 	if r.IntN(6) == 0 {
 		return modelBody{true, protoBody(protoPieces[r.IntN(len(protoPieces))])}
 	}
+	if r.IntN(3) == 0 {
+		return modelBody{bytes: equalPieces[r.IntN(len(equalPieces))]}
+	}
 	var b modelBody
 	for range 1 + r.IntN(3) {
 		b.bytes += textPieces[r.IntN(len(textPieces))]
@@ -364,6 +367,17 @@ const (
 	classicText = "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 3\nh_sum 4.5\nh_count 3\n"
 	summaryText = "# TYPE h summary\nh{quantile=\"0.5\"} 1\nh_sum 4.5\nh_count 3\n"
 )
+
+// equalPieces have series that become equal in different groups, also in
+// chains: one group shares a series with a second, and that with a third.
+var equalPieces = []string{
+	"m 1\n",
+	"m 1\nm{y=\"2\"} 1\n",
+	"m{x=\"1\"} 1\n",
+	"m{x=\"1\",y=\"2\"} 1\n",
+	"m{x=\"\"} 1\nm{y=\"2\"} 1\n",
+	"m{instance=\"i\"} 1\nm{x=\"1\"} 1\n",
+}
 
 // textPieces use few names, so that they contradict each other.
 var textPieces = []string{

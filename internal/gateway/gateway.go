@@ -82,8 +82,10 @@ func (g *Gateway) HelpDiffers() uint64 { return g.helpDiffers.Load() }
 
 // Push is what a client sends for one group.
 type Push struct {
-	Key    grouping.Key
-	Blocks []*exposition.Block // the gateway's own from here on
+	Key grouping.Key
+	// Blocks are the gateway's own from here on. The families that the gateway
+	// makes of times are not among them: pushed ones are ignored.
+	Blocks []*exposition.Block
 	// Replace makes the group have nothing but Blocks; otherwise families that
 	// the push does not name stay.
 	Replace bool
@@ -95,7 +97,6 @@ type Push struct {
 func (g *Gateway) Push(ctx context.Context, p Push) error {
 	defer g.trimFailures()
 	defer g.locks.lock(p.Key)()
-	p.Blocks = slices.DeleteFunc(p.Blocks, isTimeFamily)
 	slices.SortFunc(p.Blocks, func(a, b *exposition.Block) int { return strings.Compare(a.Name, b.Name) })
 	for {
 		retry, err := g.tryPush(ctx, p)
@@ -103,12 +104,6 @@ func (g *Gateway) Push(ctx context.Context, p Push) error {
 			return err
 		}
 	}
-}
-
-// isTimeFamily finds the families that the gateway makes itself. Pushed ones
-// are ignored, as in Pushgateway 1.11.
-func isTimeFamily(b *exposition.Block) bool {
-	return b.Name == metric.PushTime || b.Name == metric.PushFailureTime
 }
 
 // tryPush makes one attempt. It is worth another if somebody else has changed

@@ -105,9 +105,17 @@ func (b *bodies) fill(bd *body, r *http.Request) error {
 			return nil
 		}
 		if err != nil {
-			return badBody(fmt.Errorf("reading the body after %d bytes: %w", len(bd.bytes), err))
+			return badBody(fmt.Errorf("reading the body%s after %d bytes: %w", packedAs(r), len(bd.bytes), err))
 		}
 	}
+}
+
+// packedAs says, for messages, how the body was packed.
+func packedAs(r *http.Request) string {
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" {
+		return fmt.Sprintf(" (Content-Encoding %q)", encoding)
+	}
+	return ""
 }
 
 // grow makes room for n bytes, but for no more than what is allowed.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,6 +77,7 @@ func (a *api) parse(r *http.Request, body []byte, key grouping.Key) ([]*expositi
 	if err != nil {
 		return nil, err
 	}
+	families = slices.DeleteFunc(families, isIgnored)
 	blocks, _, err := exposition.Render(families, exposition.Options{
 		Grouping:       key.Labels(),
 		MaxBytes:       int(4 * a.MaxBodyBytes),
@@ -83,6 +85,13 @@ func (a *api) parse(r *http.Request, body []byte, key grouping.Key) ([]*expositi
 		DropDuplicates: a.Gateway.Unchecked,
 	})
 	return blocks, err
+}
+
+// isIgnored finds pushed families that the gateway makes itself, whatever they
+// say, as in 1.11. Timestamps are refused even there.
+func isIgnored(f *metric.Family) bool {
+	timed := slices.ContainsFunc(f.Series, func(s metric.Series) bool { return s.Timed })
+	return (f.Name == metric.PushTime || f.Name == metric.PushFailureTime) && !timed
 }
 
 // isProtobuf takes every other content type for text, as 1.11 does.
