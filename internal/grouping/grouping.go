@@ -191,7 +191,7 @@ func (d Decoder) decodeLabel(l *metric.Label) error {
 	case strings.HasPrefix(name, metric.ReservedLabelPrefix):
 		return fmt.Errorf("grouping label %q is not allowed: names that start with __ are reserved for Prometheus", clip(name))
 	case d.UTF8Names && !metric.IsName(name):
-		return fmt.Errorf("grouping label %q is not a valid label name: it must be UTF-8 and not empty", clip(name))
+		return fmt.Errorf("grouping label %q is not a valid label name: it must be UTF-8, without a NUL, and not empty", clip(name))
 	case !d.UTF8Names && !metric.IsLegacyLabel(name):
 		return fmt.Errorf("grouping label %q is not a valid label name: it must match [a-zA-Z_][a-zA-Z0-9_]* (other names need --push.enable-utf8-names)", clip(name))
 	}
