@@ -344,7 +344,7 @@ func TestStalledBodies(t *testing.T) {
 			t.Fatal(err)
 		}
 		b, err := io.ReadAll(conn)
-		if err != nil || !strings.HasPrefix(string(b), "HTTP/1.1 4") {
+		if err != nil || !strings.HasPrefix(string(b), "HTTP/1.1 408") {
 			t.Fatalf("a stalled push: got %q, %v", b, err)
 		}
 	}

@@ -33,30 +33,29 @@ type Options struct {
 // exposed with the time of the push, and be stale or a lie soon.
 var ErrTimestamps = errors.New("pushed metrics must not have timestamps")
 
-// Render makes the finished blocks of families, in their order, and the
-// number of series left out as duplicates. Labels get the grouping labels
+// Render makes the finished blocks of families, in their order. Labels get the grouping labels
 // and, where there is none, an empty instance. Series that Prometheus would
 // choke on are refused with an InvalidError.
-func Render(families []*metric.Family, o Options) (blocks []*Block, dropped int, err error) {
+func Render(families []*metric.Family, o Options) ([]*Block, error) {
 	r := renderers.Get().(*renderer)
 	defer r.release()
-	r.opts, r.size, r.dropped = o, 0, 0
-	blocks = make([]*Block, 0, len(families))
+	r.opts, r.size = o, 0
+	blocks := make([]*Block, 0, len(families))
 	for _, f := range families {
 		b, err := r.render(f)
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		blocks = append(blocks, b)
 	}
-	return blocks, r.dropped, nil
+	return blocks, nil
 }
 
 // RenderGauge makes the block of a single gauge of the gateway itself, with
 // exactly the given labels plus an empty instance where there is none.
 func RenderGauge(name, help string, grouping []metric.Label, value float64) *Block {
 	f := &metric.Family{Name: name, Help: help, Type: metric.Gauge, Series: []metric.Series{{Value: value}}}
-	blocks, _, err := Render([]*metric.Family{f}, Options{Grouping: grouping})
+	blocks, err := Render([]*metric.Family{f}, Options{Grouping: grouping})
 	if err != nil {
 		panic(err) // a gauge with the labels of a grouping key is always valid
 	}
@@ -77,7 +76,6 @@ type renderer struct {
 	hashes     []uint64
 	seen       map[uint64]struct{}
 	size       int
-	dropped    int
 	legacyName bool // of the family at hand
 	legacy     bool // of all its names
 }
@@ -149,7 +147,6 @@ func (r *renderer) renderSeries(f *metric.Family, s *metric.Series) (added bool,
 		if !r.opts.DropDuplicates {
 			return false, invalid(f.Name, "the series %s%s} comes twice in the push", f.Name, clip(string(r.labelText)))
 		}
-		r.dropped++
 		return false, nil
 	}
 	r.text, err = r.appendText(r.text, f, s)

@@ -69,6 +69,7 @@ func (x *index) count(g *Group, sign int) {
 	}
 	x.view.Series += sign * g.Series
 	x.view.Held += sign * len(g.Families)
+	x.view.times.add(g, sign)
 	if value, ok := g.Key.Value(metric.InstanceLabel); ok && value == "" {
 		x.view.explicit += sign
 	}

@@ -23,6 +23,10 @@ import (
 // change; the same push may work later.
 var ErrUnavailable = errors.New("the change could not be stored")
 
+// errUnresolved is the answer to changes of a group while nobody knows what
+// has become of the one before.
+var errUnresolved = fmt.Errorf("%w: it is not known yet whether an earlier push to this group was", ErrUnavailable)
+
 // Config says how a gateway works. The zero value of each field but Journal
 // is useful.
 type Config struct {
@@ -113,7 +117,9 @@ func (g *Gateway) tryPush(ctx context.Context, p Push) (retry bool, err error) {
 	group := pushed(old, p, g.Now())
 	suspects, err := g.claim(group, old, p.Blocks)
 	if err != nil {
-		g.fail(p.Key, err)
+		if !errors.Is(err, ErrUnavailable) {
+			g.fail(p.Key, err)
+		}
 		return false, err
 	}
 	change := Change{Key: p.Key, Group: group, suspects: suspects, claimed: true}
@@ -123,6 +129,10 @@ func (g *Gateway) tryPush(ctx context.Context, p Push) (retry bool, err error) {
 // claim checks a change and places its provisional claims.
 func (g *Gateway) claim(group, old *Group, brings []*exposition.Block) ([]suspect, error) {
 	g.mu.Lock()
+	if g.index.pending[group.Key] != nil {
+		g.mu.Unlock()
+		return nil, errUnresolved
+	}
 	if !g.Unchecked {
 		if err := g.index.check(group, old, brings); err != nil {
 			g.mu.Unlock()

@@ -54,7 +54,7 @@ func blocks(t testing.TB, k grouping.Key, text string) []*exposition.Block {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, _, err := exposition.Render(families, exposition.Options{Grouping: k.Labels(), Valid: true})
+	b, err := exposition.Render(families, exposition.Options{Grouping: k.Labels(), Valid: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,6 +251,9 @@ func TestOutcomes(t *testing.T) {
 		var conflict *gateway.ConflictError
 		if err := push(t, g, b, counter); !errors.As(err, &conflict) {
 			t.Errorf("the claims of a push that may be stored must stay: got %v", err)
+		}
+		if err := push(t, g, a, gauge); !errors.Is(err, gateway.ErrUnavailable) {
+			t.Errorf("the group itself must wait: got %v", err)
 		}
 	})
 }

@@ -52,13 +52,17 @@ func (g *Group) Find(name string) *Held {
 	return &g.Families[i]
 }
 
-// Times are the two families that the gateway makes for the group.
-func (g *Group) Times() (push, failure *exposition.Block) { return g.pushTime, g.failTime }
+// PushTime is the family push_time_seconds, which the gateway makes of the
+// group.
+func (g *Group) PushTime() *exposition.Block { return g.pushTime }
+
+// FailureTime is the same for push_failure_time_seconds.
+func (g *Group) FailureTime() *exposition.Block { return g.failTime }
 
 // The help texts of the time families, as Pushgateway 1.11 has them.
 const (
-	pushTimeHelp    = "Last Unix time when changing this group in the Pushgateway succeeded."
-	failureTimeHelp = "Last Unix time when changing this group in the Pushgateway failed."
+	PushTimeHelp    = "Last Unix time when changing this group in the Pushgateway succeeded."
+	FailureTimeHelp = "Last Unix time when changing this group in the Pushgateway failed."
 )
 
 // finish fills in what follows from the rest. The blocks of times that have
@@ -72,12 +76,12 @@ func (g *Group) finish(old *Group) *Group {
 	if old != nil && old.Pushed.Equal(g.Pushed) {
 		g.pushTime = old.pushTime
 	} else {
-		g.pushTime = exposition.RenderGauge(metric.PushTime, pushTimeHelp, labels, unixSeconds(g.Pushed))
+		g.pushTime = exposition.RenderGauge(metric.PushTime, PushTimeHelp, labels, unixSeconds(g.Pushed))
 	}
 	if old != nil && old.Failed.Equal(g.Failed) {
 		g.failTime = old.failTime
 	} else {
-		g.failTime = exposition.RenderGauge(metric.PushFailureTime, failureTimeHelp, labels, unixSeconds(g.Failed))
+		g.failTime = exposition.RenderGauge(metric.PushFailureTime, FailureTimeHelp, labels, unixSeconds(g.Failed))
 	}
 	return g
 }

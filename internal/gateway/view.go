@@ -24,8 +24,9 @@ type View struct {
 
 	groups   *btree.Map[grouping.Key, *Group]
 	families *btree.Map[string, *Family]
+	times    Times // of all groups
 	// explicit is the number of groups with instance="" in their key; see
-	// timesHidden.
+	// ExposesTimes.
 	explicit int
 }
 
@@ -110,4 +111,37 @@ func (v *View) ExposesTimes(g *Group) bool {
 	}
 	other := v.Group(twin)
 	return other == nil || other.Since > g.Since
+}
+
+// Times are the numbers of the two families that the gateway makes for each
+// group.
+type Times struct {
+	Series    int // of each family
+	NotLegacy int // blocks with names that escaping changes, of each family
+	// PushProto and FailureProto are the sizes of the blocks' protobuf, in
+	// bytes.
+	PushProto, FailureProto int
+}
+
+// Times are the numbers of the exposed time families.
+func (v *View) Times() Times {
+	if v.explicit == 0 {
+		return v.times
+	}
+	var t Times
+	for g := range v.EachGroup("") {
+		if v.ExposesTimes(g) {
+			t.add(g, +1)
+		}
+	}
+	return t
+}
+
+func (t *Times) add(g *Group, sign int) {
+	t.Series += sign
+	t.PushProto += sign * len(g.pushTime.Proto())
+	t.FailureProto += sign * len(g.failTime.Proto())
+	if !g.pushTime.Legacy {
+		t.NotLegacy += sign
+	}
 }

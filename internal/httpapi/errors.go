@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 
@@ -27,8 +28,14 @@ const (
 // Reasons are all of them.
 var Reasons = []string{reasonKey, reasonSyntax, reasonInvalid, reasonTimestamps, reasonInconsistent, reasonTooLarge, reasonOverload, reasonTimeout, reasonUnavailable}
 
-// badBody marks an error as one about the body: it could not be read.
-func badBody(err error) error { return &exposition.SyntaxError{Msg: err.Error()} }
+// badBody marks an error as one about the body: it could not be read, or not
+// in time.
+func badBody(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("the request did not arrive whole within --web.read-timeout: %w", err)
+	}
+	return &exposition.SyntaxError{Msg: err.Error()}
+}
 
 // keyError marks an error as one about the grouping key.
 type keyError struct{ error }

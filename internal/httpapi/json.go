@@ -107,7 +107,7 @@ func groupJSON(g *gateway.Group) map[string]any {
 	for _, h := range g.Families {
 		m[h.Name] = blockJSON(h.Block, h.Pushed)
 	}
-	push, failure := g.Times()
+	push, failure := g.PushTime(), g.FailureTime()
 	last := g.Pushed
 	if g.Failed.After(last) {
 		last = g.Failed

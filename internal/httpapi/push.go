@@ -78,7 +78,7 @@ func (a *api) parse(r *http.Request, body []byte, key grouping.Key) ([]*expositi
 		return nil, err
 	}
 	families = slices.DeleteFunc(families, isIgnored)
-	blocks, _, err := exposition.Render(families, exposition.Options{
+	blocks, err := exposition.Render(families, exposition.Options{
 		Grouping:       key.Labels(),
 		MaxBytes:       int(4 * a.MaxBodyBytes),
 		Valid:          !protobuf, // reading text has looked at it already

@@ -158,33 +158,26 @@ func merged(own exposition.Exposed, f *gateway.Family) exposition.Exposed {
 
 // times are the two families that the gateway makes for each group.
 func times(v *gateway.View) []exposition.Exposed {
-	pick := []func(*gateway.Group) *exposition.Block{
-		func(g *gateway.Group) *exposition.Block { _, failure := g.Times(); return failure },
-		func(g *gateway.Group) *exposition.Block { push, _ := g.Times(); return push },
+	t := v.Times()
+	if t.Series == 0 {
+		return nil
 	}
-	var out []exposition.Exposed
-	for _, pick := range pick {
-		f := exposition.Exposed{Type: metric.Gauge}
-		var blocks []*exposition.Block
-		for g := range v.EachGroup("") {
-			if !v.ExposesTimes(g) {
-				continue
-			}
-			b := pick(g)
-			f.Name, f.Help = b.Name, b.Help
-			f.Series++
-			f.ProtoSize += len(b.Proto())
-			if !b.Legacy {
-				f.NotLegacy++
-			}
-			blocks = append(blocks, b)
-		}
-		f.Blocks = slices.Values(blocks)
-		if f.Series > 0 {
-			out = append(out, f)
+	family := func(name, help string, protoSize int, block func(*gateway.Group) *exposition.Block) exposition.Exposed {
+		return exposition.Exposed{
+			Name: name, Help: help, Type: metric.Gauge, Series: t.Series, NotLegacy: t.NotLegacy, ProtoSize: protoSize,
+			Blocks: func(yield func(*exposition.Block) bool) {
+				for g := range v.EachGroup("") {
+					if v.ExposesTimes(g) && !yield(block(g)) {
+						return
+					}
+				}
+			},
 		}
 	}
-	return out
+	return []exposition.Exposed{
+		family(metric.PushFailureTime, gateway.FailureTimeHelp, t.FailureProto, (*gateway.Group).FailureTime),
+		family(metric.PushTime, gateway.PushTimeHelp, t.PushProto, (*gateway.Group).PushTime),
+	}
 }
 
 // hiddenNames finds the families that have, in this format, the name of an

@@ -156,7 +156,7 @@ func (m *Metrics) Exposed() ([]exposition.Exposed, error) {
 	if err != nil {
 		return nil, errors.Join(gathered, err)
 	}
-	blocks, _, err := exposition.Render(parsed, exposition.Options{Bare: true})
+	blocks, err := exposition.Render(parsed, exposition.Options{Bare: true})
 	if err != nil {
 		return nil, errors.Join(gathered, err)
 	}
