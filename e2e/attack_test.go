@@ -151,10 +151,7 @@ func TestAttacks(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			s := start(t, append(args, "--web.enable-admin-api", "--web.enable-openmetrics")...)
 			for _, a := range attacks() {
-				t.Run(a.name, func(t *testing.T) {
-					s := &server{t: t, addr: s.addr, base: s.base, log: s.log}
-					s.suffer(a, mode == "unchecked")
-				})
+				t.Run(a.name, func(t *testing.T) { s.with(t).suffer(a, mode == "unchecked") })
 			}
 		})
 	}
@@ -289,7 +286,7 @@ func TestBadBodies(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := &server{t: t, addr: s.addr, base: s.base, log: s.log}
+			s := s.with(t)
 			if a := s.push("/metrics"+tt.path, tt.body, tt.status, tt.header...); !strings.Contains(a.body, tt.says) {
 				t.Errorf("the answer %q does not say %q", a.body, tt.says)
 			}

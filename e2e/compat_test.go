@@ -64,10 +64,7 @@ func TestCompat(t *testing.T) {
 			servers[args] = startAt(t, sc.RoutePrefix, sc.Args...)
 		}
 		s := servers[args]
-		t.Run(sc.Name, func(t *testing.T) {
-			s := &server{t: t, addr: s.addr, base: s.base, log: s.log}
-			s.replay(sc)
-		})
+		t.Run(sc.Name, func(t *testing.T) { s.with(t).replay(sc) })
 	}
 }
 

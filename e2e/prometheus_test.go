@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -22,21 +21,13 @@ func TestPrometheus(t *testing.T) {
 	s := start(t)
 	s.push("/metrics/job/backup/instance/db1", "# TYPE backup_size_bytes gauge\nbackup_size_bytes{disk=\"a/b\"} 42\n", http.StatusOK)
 
-	dir, addr := t.TempDir(), freeAddr(t)
+	dir := t.TempDir()
 	config := fmt.Sprintf("global: {scrape_interval: 1s}\nscrape_configs:\n- job_name: pushgateway\n  honor_labels: true\n  static_configs: [{targets: ['%s']}]\n", s.addr)
 	file := filepath.Join(dir, "prometheus.yml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(t.Context())
-	cmd := exec.CommandContext(ctx, prometheus, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+addr, "--log.level=error")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		stop()
-		_ = cmd.Wait() // it was killed
-	}()
+	addr := startProcess(t, prometheus, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address=127.0.0.1:0").addr
 	await(t, addr, `backup_size_bytes{job="backup",instance="db1",disk="a/b"}`, "42")
 	await(t, addr, `up{job="pushgateway"}`, "1")
 	if a := s.do(http.MethodDelete, "/metrics/job/backup/instance/db1", ""); a.status != http.StatusAccepted {

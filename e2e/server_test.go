@@ -3,19 +3,14 @@
 package e2e
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 )
 
 // binary is the gateway, built once for all tests.
@@ -42,14 +37,14 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
-// server is a running gateway.
+// server is a running gateway as a client knows it.
 type server struct {
-	t    testing.TB
-	addr string
-	base string // URL with the prefix, without a slash at the end
-	cmd  *exec.Cmd
-	log  *strings.Builder
-	done chan struct{}
+	t      testing.TB
+	addr   string
+	base   string // URL with the prefix, without a slash at the end
+	log    *logBuffer
+	proc   *process
+	client *http.Client // nil for plainClient
 }
 
 // start runs the gateway until the test ends. It must then end in order.
@@ -58,71 +53,18 @@ func start(t testing.TB, args ...string) *server {
 	return startAt(t, "", args...)
 }
 
+// startAt does it for a gateway that serves under a prefix.
 func startAt(t testing.TB, prefix string, args ...string) *server {
 	t.Helper()
-	addr := freeAddr(t)
-	s := &server{t: t, addr: addr, base: "http://" + addr + prefix, log: new(strings.Builder), done: make(chan struct{})}
-	s.cmd = exec.Command(binary, append([]string{"--web.listen-address=" + addr}, args...)...)
-	s.cmd.Stderr = s.log
-	if err := s.cmd.Start(); err != nil {
-		t.Fatalf("starting the gateway: %v", err)
-	}
-	go func() {
-		defer close(s.done)
-		_ = s.cmd.Wait() // looked at through ProcessState
-	}()
-	t.Cleanup(s.stop)
-	s.await()
-	return s
+	p := startProcess(t, binary, append([]string{"--web.listen-address=127.0.0.1:0"}, args...)...)
+	return &server{t: t, addr: p.addr, base: "http://" + p.addr + prefix, log: p.log, proc: p}
 }
 
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-// await waits until the gateway accepts connections.
-func (s *server) await() {
-	s.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	for {
-		conn, err := net.Dial("tcp", s.addr)
-		if err == nil {
-			conn.Close()
-			return
-		}
-		select {
-		case <-s.done:
-			s.t.Fatalf("the gateway ended at its start: %s\n%s", s.cmd.ProcessState, s.log)
-		case <-ctx.Done():
-			s.t.Fatalf("the gateway does not answer: %v\n%s", err, s.log)
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-}
-
-// stop ends the gateway as an operator would.
-func (s *server) stop() {
-	s.t.Helper()
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		s.t.Errorf("ending the gateway: %v", err)
-	}
-	select {
-	case <-s.done:
-	case <-time.After(40 * time.Second):
-		s.t.Error("the gateway does not end")
-		_ = s.cmd.Process.Kill() // best effort
-		<-s.done
-	}
-	if code := s.cmd.ProcessState.ExitCode(); code != 0 {
-		s.t.Errorf("the gateway ended with %s\n%s", s.cmd.ProcessState, s.log)
-	}
+// with gives the same server to a subtest.
+func (s *server) with(t testing.TB) *server {
+	c := *s
+	c.t = t
+	return &c
 }
 
 // answer is a response that has been read to its end.
@@ -132,7 +74,8 @@ type answer struct {
 	body   string
 }
 
-// do sends a request and reads the answer. Redirects are not followed.
+// do sends a request and reads the answer. Redirects are not followed. The
+// header is a list of names and values in turn.
 func (s *server) do(method, path, body string, header ...string) answer {
 	s.t.Helper()
 	req, err := http.NewRequest(method, s.base+path, strings.NewReader(body))
@@ -145,42 +88,78 @@ func (s *server) do(method, path, body string, header ...string) answer {
 	return s.send(req)
 }
 
-var client = &http.Client{
+// plainClient leaves redirects and compression to the tests.
+var plainClient = &http.Client{
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	Timeout:       time.Minute,
+	Timeout:       patience,
 	Transport:     &http.Transport{DisableCompression: true},
 }
 
 func (s *server) send(req *http.Request) answer {
 	s.t.Helper()
+	client := s.client
+	if client == nil {
+		client = plainClient
+	}
 	res, err := client.Do(req)
 	if err != nil {
-		s.t.Fatalf("%s %s: %v\n%s", req.Method, req.URL, err, s.log)
+		s.t.Fatalf("%s %s: %v\n%s", req.Method, clip(req.URL.String()), err, s.log)
 	}
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
 	if err != nil {
-		s.t.Fatalf("%s %s: reading the answer: %v", req.Method, req.URL, err)
+		s.t.Fatalf("%s %s: reading the answer: %v", req.Method, clip(req.URL.String()), err)
 	}
 	return answer{res.StatusCode, res.Header, string(b)}
 }
 
-// push sends a body and wants a status.
-func (s *server) push(path, body string, want int, header ...string) answer {
+// want sends a request that has to be answered with a status.
+func (s *server) want(status int, method, path, body string, header ...string) answer {
 	s.t.Helper()
-	a := s.do(http.MethodPut, path, body, header...)
-	if a.status != want {
-		s.t.Errorf("PUT %s: got %d %q, want %d", path, a.status, a.body, want)
+	a := s.do(method, path, body, header...)
+	if a.status != status {
+		s.t.Errorf("%s %s: got %d %q, want %d", method, clip(path), a.status, clip(a.body), status)
 	}
 	return a
 }
 
-// scrape gets the text exposition.
+// push replaces a group, and wants a status for it.
+func (s *server) push(path, body string, want int, header ...string) answer {
+	s.t.Helper()
+	return s.want(want, http.MethodPut, path, body, header...)
+}
+
+// get asks for something that is there.
+func (s *server) get(path string, header ...string) answer {
+	s.t.Helper()
+	return s.want(http.StatusOK, http.MethodGet, path, "", header...)
+}
+
+// scrape gets the exposition.
 func (s *server) scrape(header ...string) answer {
 	s.t.Helper()
-	a := s.do(http.MethodGet, "/metrics", "", header...)
-	if a.status != http.StatusOK {
-		s.t.Fatalf("scrape: got %d %q", a.status, a.body)
+	return s.get("/metrics", header...)
+}
+
+// wantLines looks for whole lines in the text exposition.
+func (s *server) wantLines(lines ...string) {
+	s.t.Helper()
+	text := s.scrape().body
+	for _, line := range lines {
+		if !strings.Contains("\n"+text, "\n"+line+"\n") {
+			s.t.Errorf("%s is not exposed, only\n%s", line, pushedText(text))
+		}
 	}
-	return a
+}
+
+// pushedText is a text exposition without the gateway's own families.
+func pushedText(text string) string { return strings.Join(normalScrape(text), "\n") }
+
+// clip keeps messages about huge requests readable.
+func clip(s string) string {
+	const most = 300
+	if len(s) > most {
+		return fmt.Sprintf("%s… (%d bytes)", s[:most], len(s))
+	}
+	return s
 }

@@ -84,11 +84,7 @@ func TestQuit(t *testing.T) {
 	if a := s.do(http.MethodPost, "/-/quit", ""); a.status != http.StatusOK {
 		t.Errorf("with the flag: got %d", a.status)
 	}
-	select {
-	case <-s.done:
-	case <-time.After(40 * time.Second):
-		t.Error("it goes on")
-	}
+	s.proc.awaitEnd()
 }
 
 func TestProfiles(t *testing.T) {
