@@ -141,20 +141,6 @@ func (s *server) scrape(header ...string) answer {
 	return s.get("/metrics", header...)
 }
 
-// wantLines looks for whole lines in the text exposition.
-func (s *server) wantLines(lines ...string) {
-	s.t.Helper()
-	text := s.scrape().body
-	for _, line := range lines {
-		if !strings.Contains("\n"+text, "\n"+line+"\n") {
-			s.t.Errorf("%s is not exposed, only\n%s", line, pushedText(text))
-		}
-	}
-}
-
-// pushedText is a text exposition without the gateway's own families.
-func pushedText(text string) string { return strings.Join(normalScrape(text), "\n") }
-
 // clip keeps messages about huge requests readable.
 func clip(s string) string {
 	const most = 300

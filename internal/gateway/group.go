@@ -1,7 +1,7 @@
 package gateway
 
 import (
-	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -45,8 +45,10 @@ func (g *Group) Find(name string) *Held {
 	if g == nil {
 		return nil
 	}
-	i, ok := slices.BinarySearchFunc(g.Families, name, func(h Held, name string) int { return strings.Compare(h.Name, name) })
-	if !ok {
+	// Only names are looked at: another goroutine may just be applying the
+	// group, which sets its claims.
+	i := sort.Search(len(g.Families), func(i int) bool { return g.Families[i].Name >= name })
+	if i == len(g.Families) || g.Families[i].Name != name {
 		return nil
 	}
 	return &g.Families[i]
