@@ -3,6 +3,7 @@ package httpapi
 import (
 	"cmp"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -37,6 +38,7 @@ type groupsPage struct {
 const (
 	defaultLimit = 100
 	maxLimit     = 10_000
+	maxFamilies  = 1_000_000 // that a page token may speak of
 )
 
 // groupsQuery is what was asked for.
@@ -45,7 +47,7 @@ type groupsQuery struct {
 	status    string              // "", "success" or "failure"
 	order     func(a, b *gateway.Group) int
 	limit     int
-	after     grouping.Key // the last group of the page before
+	after     *gateway.Group // where the page before ended, nil for the first
 }
 
 // orders are what sort=<name> can ask for; sort=-<name> is the reverse. Ties
@@ -90,12 +92,47 @@ func parseGroupsQuery(v url.Values) (q groupsQuery, err error) {
 			return q, fmt.Errorf("limit=%q is not a number from 1 to %d", s, maxLimit)
 		}
 	}
-	token, err := base64.RawURLEncoding.DecodeString(v.Get("page_token"))
-	if err != nil {
-		return q, fmt.Errorf("page_token=%q is not one that this server gave", v.Get("page_token"))
+	if token := v.Get("page_token"); token != "" {
+		if q.after, err = parseToken(token); err != nil {
+			return q, fmt.Errorf("page_token=%q is not one that this server gave: %w", token, err)
+		}
 	}
-	q.after = grouping.Key(token)
 	return q, nil
+}
+
+// position is what a page token holds: all that groups are ordered by, as it
+// was when the page was made, so that pushes meanwhile move nothing.
+type position struct {
+	Key              []byte
+	Pushed, Failed   time.Time
+	Families, Series int
+}
+
+func tokenOf(g *gateway.Group) string {
+	b, err := json.Marshal(position{[]byte(g.Key), g.Pushed, g.Failed, len(g.Families), g.Series})
+	if err != nil {
+		return "" // a time beyond the year 9999
+	}
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// parseToken gives a group that stands in the order where the page ended.
+func parseToken(token string) (*gateway.Group, error) {
+	b, err := base64.RawURLEncoding.DecodeString(token)
+	if err != nil {
+		return nil, err
+	}
+	var p position
+	if err := json.Unmarshal(b, &p); err != nil {
+		return nil, err
+	}
+	if p.Families < 0 || p.Families > maxFamilies {
+		return nil, fmt.Errorf("%d families are out of range", p.Families)
+	}
+	return &gateway.Group{
+		Key: grouping.Key(p.Key), Pushed: p.Pushed, Failed: p.Failed,
+		Families: make([]gateway.Held, p.Families), Series: p.Series,
+	}, nil
 }
 
 func parseOrder(name string) (func(a, b *gateway.Group) int, error) {
@@ -121,24 +158,20 @@ func parseOrder(name string) (func(a, b *gateway.Group) int, error) {
 // page of it is sorted and made into JSON.
 func (q *groupsQuery) page(v *gateway.View) groupsPage {
 	page := groupsPage{Groups: []groupInfo{}}
-	last := v.Group(q.after)
-	if last == nil && q.after != "" {
-		last = &gateway.Group{Key: q.after} // it is gone; go on by key
-	}
 	var found []*gateway.Group
 	for g := range v.EachGroup("") {
 		if !q.matches(g) {
 			continue
 		}
 		page.Total++
-		if last == nil || q.order(last, g) < 0 {
+		if q.after == nil || q.order(q.after, g) < 0 {
 			found = append(found, g)
 		}
 	}
 	slices.SortFunc(found, q.order)
 	if len(found) > q.limit {
 		found = found[:q.limit]
-		page.Next = base64.RawURLEncoding.EncodeToString([]byte(found[q.limit-1].Key))
+		page.Next = tokenOf(found[q.limit-1])
 	}
 	for _, g := range found {
 		page.Groups = append(page.Groups, info(v, g))
