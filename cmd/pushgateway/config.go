@@ -64,15 +64,15 @@ func parseArgs(args []string, stdout, stderr io.Writer) (*config, error) {
 	app.Version(version.Print("pushgateway"))
 	app.HelpFlag.Short('h')
 	serve := app.Command("serve", "Serve pushes and scrapes. This is what happens without a command.").Default()
-	c.addFlags(app, serve)
+	c.addFlags(serve)
 	if _, err := parse(app, args, stdout, stderr); err != nil {
 		return nil, err
 	}
-	c.flags = flagValues(app, serve)
+	c.flags = flagValues(serve)
 	return c, c.check()
 }
 
-func (c *config) addFlags(app *kingpin.Application, serve *kingpin.CmdClause) {
+func (c *config) addFlags(serve *kingpin.CmdClause) {
 	c.web = webflag.AddFlags(serve, ":9091")
 	serve.Flag("web.telemetry-path", "Path under which to expose metrics.").Default("/metrics").StringVar(&c.telemetryPath)
 	serve.Flag("web.external-url", "The URL under which the Pushgateway is externally reachable.").Default("").URLVar(&c.externalURL)
@@ -91,14 +91,18 @@ func (c *config) addFlags(app *kingpin.Application, serve *kingpin.CmdClause) {
 	serve.Flag("push.max-body-bytes", "Size that a push may have after unpacking; larger ones are answered 413.").Default("64MiB").BytesVar(&c.maxBodyBytes)
 	serve.Flag("push.max-inflight-bytes", "Size of all pushes together that are being worked on; more are answered 429.").Default("512MiB").BytesVar(&c.maxInflightBytes)
 
-	c.log = &promslog.Config{}
-	promslogflag.AddFlags(app, c.log)
+	c.log = &promslog.Config{Level: promslog.NewLevel(), Format: promslog.NewFormat()}
+	serve.Flag(promslogflag.LevelFlagName, promslogflag.LevelFlagHelp).Default("info").SetValue(c.log.Level)
+	serve.Flag(promslogflag.FormatFlagName, promslogflag.FormatFlagHelp).Default("logfmt").SetValue(c.log.Format)
 }
 
 // check finds what cannot work, and brings paths into one form.
 func (c *config) check() error {
 	if c.persistenceFile != "" {
 		return fmt.Errorf("--persistence.file=%q: this version keeps metrics only in memory and would lose them at a restart; start without the flag to accept that", c.persistenceFile)
+	}
+	if err := web.Validate(*c.web.WebConfigFile); err != nil {
+		return fmt.Errorf("--web.config.file=%q: %w", *c.web.WebConfigFile, err)
 	}
 	if c.routePrefix == "" && c.externalURL != nil {
 		c.routePrefix = c.externalURL.Path
@@ -145,12 +149,10 @@ func checkTelemetryPath(path string) error {
 }
 
 // flagValues are all flags of the command with what they are set to.
-func flagValues(app *kingpin.Application, serve *kingpin.CmdClause) map[string]string {
+func flagValues(serve *kingpin.CmdClause) map[string]string {
 	values := make(map[string]string)
-	for _, f := range append(app.Model().Flags, serve.Model().Flags...) {
-		if !f.Hidden && f.Name != "help" && f.Name != "version" {
-			values[f.Name] = f.Value.String()
-		}
+	for _, f := range serve.Model().Flags {
+		values[f.Name] = f.Value.String()
 	}
 	return values
 }

@@ -96,6 +96,7 @@ func newHandler(c *config, gw *gateway.Gateway, metrics *telemetry.Metrics, quit
 		UI:                ui,
 		Instrument:        metrics.Instrument,
 		Refused:           metrics.Refused,
+		Duplicate:         metrics.Duplicate,
 		Pushed:            metrics.Pushed,
 		Scraped: func(s httpapi.Scrape) {
 			metrics.Scraped(s.Format.Syntax.String(), s.Format.Escaping, s.Bytes, s.Took, s.LeftOut)

@@ -24,9 +24,9 @@ type Options struct {
 	Bare bool
 	// Valid says that all label values are known to be UTF-8.
 	Valid bool
-	// DropDuplicates leaves out a series that the family had before, instead
-	// of refusing it.
-	DropDuplicates bool
+	// Duplicate is told of each series that the family had before, which is
+	// then left out. If it is nil such a push is refused.
+	Duplicate func()
 }
 
 // ErrTimestamps says that a push carries timestamps: the series would be
@@ -144,9 +144,10 @@ func (r *renderer) renderSeries(f *metric.Family, s *metric.Series) (added bool,
 		return false, err
 	}
 	if r.isDuplicate() {
-		if !r.opts.DropDuplicates {
+		if r.opts.Duplicate == nil {
 			return false, invalid(f.Name, "the series %s%s} comes twice in the push", f.Name, clip(string(r.labelText)))
 		}
+		r.opts.Duplicate()
 		return false, nil
 	}
 	r.text, err = r.appendText(r.text, f, s)

@@ -21,18 +21,18 @@ func conflict(family, format string, args ...any) error {
 	return &ConflictError{Family: family, Msg: fmt.Sprintf(format, args...)}
 }
 
-// twinError says that a group would expose the same times as another one.
-type twinError struct{ twin grouping.Key }
+// TwinError says that a group would expose the same times as another one.
+type TwinError struct{ Twin grouping.Key }
 
-func (e *twinError) Error() string {
-	return fmt.Sprintf("the group %s exists and would expose the same series, since the gateway adds instance=\"\" where there is none: push to it, or delete it first", e.twin)
+func (e *TwinError) Error() string {
+	return fmt.Sprintf("the group %s exists and would expose the same series, since the gateway adds instance=\"\" where there is none: push to it, or delete it first", e.Twin)
 }
 
 // check gives the first reason why group, with the blocks that a push brings,
 // cannot be exposed beside the others. It changes nothing.
 func (x *index) check(group, old *Group, brings []*exposition.Block) error {
 	if twin, ok := x.twin(group.Key); ok {
-		return &twinError{twin}
+		return &TwinError{twin}
 	}
 	for _, b := range brings {
 		if err := x.checkType(b, old); err != nil {
@@ -65,11 +65,11 @@ func (x *index) checkType(b *exposition.Block, old *Group) error {
 		return nil
 	}
 	if f.reserved != nil && *f.reserved != b.Type {
-		return conflict(b.Name, "it is a %s of the gateway's own, and this push makes it a %s; push it under another name", *f.reserved, b.Type)
+		return conflict(b.Name, "the gateway has a family of that name itself, of type %s, and in this push it is of type %s; push it under another name", *f.reserved, b.Type)
 	}
 	for t := range f.byType {
 		if t := metric.Type(t); t != b.Type && f.othersHold(t, old) {
-			return conflict(b.Name, "it is a %s in %s, and this push makes it a %s; give it one type everywhere, or another name", t, x.holderOf(f, t, old), b.Type)
+			return conflict(b.Name, "its type is %s in %s, and %s in this push; give it one type everywhere, or another name", t, x.holderOf(f, t, old), b.Type)
 		}
 	}
 	return nil

@@ -49,49 +49,60 @@ func (x *index) rivals(p *pending) (found []rivals) {
 // with an older claim count; the younger ones will find this change.
 func (g *Gateway) suspects(p *pending, all []rivals) (found []suspect) {
 	for _, r := range all {
-		search := search{g: g, claim: p.claim, block: r.block}
-		for _, sh := range r.shapes {
-			search.shape = sh
-			search.last = nil
-			r.block.EachLabels(search.look)
+		s := search{g: g, claim: p.claim, block: r.block, shapes: make([]searched, len(r.shapes))}
+		for i, sh := range r.shapes {
+			s.shapes[i].shape = sh
 		}
-		found = append(found, search.found...)
+		r.block.EachLabels(s.look)
+		found = append(found, s.found...)
 	}
 	return found
 }
 
-// search compares one block with the groups of one other shape.
+// search compares one block with the groups of other shapes.
 type search struct {
-	g     *Gateway
-	claim uint64
-	block *exposition.Block
+	g      *Gateway
+	claim  uint64
+	block  *exposition.Block
+	shapes []searched
+	found  []suspect
+}
+
+// searched is where the search stands with one shape. Series of a block
+// mostly lead to the same group again and again.
+type searched struct {
 	shape *shape
-	key   []byte
-	last  []byte              // the key that blocks belong to
+	key   []byte // of the group that blocks belong to
+	next  []byte
+	known bool                // key has been looked up
 	has   []*exposition.Block // what that group has of the family, stored or pending
-	found []suspect
 }
 
 // look takes one label set of the block; it is a callback of EachLabels.
 func (s *search) look(labels []metric.Label) bool {
-	if s.shape.mask&^mask(labels) != 0 {
-		return true
-	}
-	key := s.shape.project(s.key, labels)
-	if key == nil {
-		return true
-	}
-	s.key = key
-	if !slices.Equal(key, s.last) {
-		s.last = append(s.last[:0], key...)
-		s.has = s.g.has(grouping.Key(key), s.block, s.claim)
-	}
-	for _, b := range s.has {
-		if b.Has(labels) && !s.knows(grouping.Key(s.last)) {
-			s.found = append(s.found, suspect{s.block.Name, grouping.Key(s.last), slices.Clone(labels)})
+	names := mask(labels)
+	for i := range s.shapes {
+		if c := &s.shapes[i]; c.shape.mask&^names == 0 {
+			s.lookAt(c, labels)
 		}
 	}
 	return true
+}
+
+func (s *search) lookAt(c *searched, labels []metric.Label) {
+	key := c.shape.project(c.next, labels)
+	if key == nil {
+		return
+	}
+	if c.next = key; !c.known || !slices.Equal(key, c.key) {
+		c.key, c.known = append(c.key[:0], key...), true
+		c.has = s.g.has(grouping.Key(key), s.block, s.claim)
+	}
+	for _, b := range c.has {
+		if b.Has(labels) && !s.knows(grouping.Key(c.key)) {
+			s.found = append(s.found, suspect{s.block.Name, grouping.Key(c.key), slices.Clone(labels)})
+		}
+	}
 }
 
 func (s *search) knows(key grouping.Key) bool {

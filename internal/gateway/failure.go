@@ -26,7 +26,7 @@ func (g *Gateway) Refuse(key grouping.Key, reason error) {
 
 // fail stamps the failure time of a group whose lock is held.
 func (g *Gateway) fail(key grouping.Key, reason error) {
-	if twin := (*twinError)(nil); errors.As(reason, &twin) {
+	if twin := (*TwinError)(nil); errors.As(reason, &twin) {
 		return // the time would be the very series that the push was refused for
 	}
 	old, now := g.View().Group(key), g.Now()

@@ -427,3 +427,23 @@ func BenchmarkPush(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkPushBesideShapes pushes 100 series of a name that many groups have,
+// each with a label name of its own in its key.
+func BenchmarkPushBesideShapes(b *testing.B) {
+	for _, shapes := range []int{1, 100, 1000} {
+		b.Run(fmt.Sprintf("shapes=%d", shapes), func(b *testing.B) {
+			g := open(b, gateway.Config{})
+			for i := range shapes {
+				mustPush(b, g, key(b, "j", fmt.Sprint("l", i), "v"), "m 1\n")
+			}
+			var text strings.Builder
+			for i := range 100 {
+				fmt.Fprintf(&text, "m{step=\"%d\"} 1\n", i)
+			}
+			for b.Loop() {
+				mustPush(b, g, key(b, "j", "own", "v"), text.String())
+			}
+		})
+	}
+}

@@ -164,7 +164,7 @@ func (d Decoder) decodeLabels(path string) ([]metric.Label, error) {
 	}
 	n := strings.Count(path, "/") + 1
 	if n%2 != 0 {
-		return nil, fmt.Errorf("the path has %d parts after the job, which do not make name/value pairs: %q; write values with slashes or an empty value as <name>@base64/<base64url>", n, clip(path))
+		return nil, fmt.Errorf("the path after the job must be name/value pairs, and %q has a name without a value; write values that are empty or have slashes as <name>@base64/<base64url>", clip(path))
 	}
 	if n/2 > maxLabels {
 		return nil, fmt.Errorf("the path has %d grouping labels, more than the %d allowed", n/2, maxLabels)

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"os"
 
@@ -28,11 +27,13 @@ const (
 // Reasons are all of them.
 var Reasons = []string{reasonKey, reasonSyntax, reasonInvalid, reasonTimestamps, reasonInconsistent, reasonTooLarge, reasonOverload, reasonTimeout, reasonUnavailable}
 
+var errTimeout = errors.New("the request did not arrive whole within --web.read-timeout")
+
 // badBody marks an error as one about the body: it could not be read, or not
 // in time.
 func badBody(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return fmt.Errorf("the request did not arrive whole within --web.read-timeout: %w", err)
+		return errTimeout
 	}
 	return &exposition.SyntaxError{Msg: err.Error()}
 }
@@ -49,11 +50,12 @@ func classify(err error) (status int, reason string) {
 		key      *keyError
 		invalid  *exposition.InvalidError
 		conflict *gateway.ConflictError
+		twin     *gateway.TwinError
 	)
 	switch {
 	case errors.As(err, &key):
 		return http.StatusBadRequest, reasonKey
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, errTimeout):
 		return http.StatusRequestTimeout, reasonTimeout
 	case errors.Is(err, errTooLarge), errors.Is(err, exposition.ErrTooLarge):
 		return http.StatusRequestEntityTooLarge, reasonTooLarge
@@ -65,7 +67,7 @@ func classify(err error) (status int, reason string) {
 		return http.StatusBadRequest, reasonTimestamps
 	case errors.As(err, &invalid):
 		return http.StatusBadRequest, reasonInvalid
-	case errors.As(err, &conflict):
+	case errors.As(err, &conflict), errors.As(err, &twin):
 		return http.StatusBadRequest, reasonInconsistent
 	}
 	return http.StatusBadRequest, reasonSyntax

@@ -50,6 +50,9 @@ type Config struct {
 	// Refused is told of each push that was not taken, with a reason that is
 	// one of few.
 	Refused func(reason string)
+	// Duplicate is told of each series that a push had twice, where the check
+	// is off.
+	Duplicate func()
 	// Pushed is told of each push: its method, size on the wire and duration.
 	Pushed func(method string, bytes int64, took time.Duration)
 	// Scraped is told of each scrape.

@@ -78,13 +78,15 @@ func (a *api) parse(r *http.Request, body []byte, key grouping.Key) ([]*expositi
 		return nil, err
 	}
 	families = slices.DeleteFunc(families, isIgnored)
-	blocks, err := exposition.Render(families, exposition.Options{
-		Grouping:       key.Labels(),
-		MaxBytes:       int(4 * a.MaxBodyBytes),
-		Valid:          !protobuf, // reading text has looked at it already
-		DropDuplicates: a.Gateway.Unchecked,
-	})
-	return blocks, err
+	o := exposition.Options{
+		Grouping: key.Labels(),
+		MaxBytes: int(4 * a.MaxBodyBytes),
+		Valid:    !protobuf, // reading text has looked at it already
+	}
+	if a.Gateway.Unchecked {
+		o.Duplicate = a.Duplicate
+	}
+	return exposition.Render(families, o)
 }
 
 // isIgnored finds pushed families that the gateway makes itself, whatever they

@@ -77,7 +77,9 @@ func (a *api) expose(w io.Writer, format exposition.Format, own []exposition.Exp
 	enc := exposition.NewEncoder(w, format, a.cache)
 	for _, f := range families {
 		if hidden[f.Name] {
-			leftOut++
+			if f.claim > 0 { // of the gateway's own nobody misses one
+				leftOut++
+			}
 			continue
 		}
 		if err := enc.Encode(f.Exposed); err != nil {

@@ -30,6 +30,7 @@ type Metrics struct {
 	pushSize      *prometheus.SummaryVec
 	pushDuration  *prometheus.SummaryVec
 	refused       *prometheus.CounterVec
+	duplicates    prometheus.Counter
 	lastScrape    prometheus.Gauge
 	scrapeSeconds *prometheus.SummaryVec
 	scrapeBytes   *prometheus.SummaryVec
@@ -54,10 +55,11 @@ func New(reasons []string) (*Metrics, error) {
 	for _, reason := range reasons {
 		m.refused.WithLabelValues(reason)
 	}
+	m.duplicates = m.counters("pushgateway_duplicate_series_total", "Series left out because the same push had them before; with the consistency check such a push is refused.").WithLabelValues()
 	m.lastScrape = m.gauge("pushgateway_last_scrape_timestamp_seconds", "Unix time of the last scrape that was read to its end, 0 if there was none.")
 	m.scrapeSeconds = m.summaries("pushgateway_scrape_duration_seconds", "Time taken by scrapes, until the last byte was handed over.", "format")
 	m.scrapeBytes = m.summaries("pushgateway_scrape_size_bytes", "Size of scrapes before compression.", "format")
-	m.escapedOut = m.gauges("pushgateway_escaping_left_out", "Families, series and labels missing in the last scrape with this escaping, because escaped they have the name of another.", "escaping")
+	m.escapedOut = m.gauges("pushgateway_escaping_left_out", "Pushed families, series and labels missing in the last scrape with this format and escaping, because there they have the name of another.", "format", "escaping")
 	m.registry.MustRegister(
 		versioncollector.NewCollector("pushgateway"),
 		collectors.NewGoCollector(),
@@ -175,6 +177,9 @@ func (m *Metrics) Instrument(name string, h http.HandlerFunc) http.HandlerFunc {
 // Refused counts a push that was not taken.
 func (m *Metrics) Refused(reason string) { m.refused.WithLabelValues(reason).Inc() }
 
+// Duplicate counts a series that was left out because its push had it twice.
+func (m *Metrics) Duplicate() { m.duplicates.Inc() }
+
 // Pushed notes the size on the wire and the duration of a push.
 func (m *Metrics) Pushed(method string, bytes int64, took time.Duration) {
 	m.pushSize.WithLabelValues(method).Observe(float64(bytes))
@@ -186,5 +191,5 @@ func (m *Metrics) Scraped(format string, escaping metric.Escaping, bytes int64, 
 	m.lastScrape.SetToCurrentTime()
 	m.scrapeSeconds.WithLabelValues(format).Observe(took.Seconds())
 	m.scrapeBytes.WithLabelValues(format).Observe(float64(bytes))
-	m.escapedOut.WithLabelValues(escaping.String()).Set(float64(leftOut))
+	m.escapedOut.WithLabelValues(format, escaping.String()).Set(float64(leftOut))
 }
