@@ -153,7 +153,7 @@ func newSystem(m modelMode) (*system, error) {
 		TelemetryPath: "/metrics", Keys: grouping.Decoder{UTF8Names: m.utf8},
 		MaxBodyBytes: 1 << 20, MaxInflightBytes: 1 << 24, EnableAdmin: true,
 		Own: func() ([]exposition.Exposed, error) { return s.own, nil }, UI: http.NotFoundHandler(),
-		Instrument: metrics.Instrument, Refused: metrics.Refused, Pushed: metrics.Pushed,
+		Instrument: metrics.Instrument, Refused: metrics.Refused, Pushed: metrics.Pushed, Duplicate: metrics.Duplicate,
 		Scraped: func(s httpapi.Scrape) {
 			metrics.Scraped(s.Format.Syntax.String(), s.Format.Escaping, s.Bytes, s.Took, s.LeftOut)
 		},

@@ -29,10 +29,16 @@ type process struct {
 // where it listens, so that it may choose a free port by itself.
 func startProcess(t testing.TB, path string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command(path, args...), log: newLogBuffer(), done: make(chan struct{})}
+	return runProcess(t, exec.Command(path, args...))
+}
+
+// runProcess does it for a command that is ready to be started.
+func runProcess(t testing.TB, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, cmd: cmd, log: newLogBuffer(), done: make(chan struct{})}
 	p.cmd.Stderr = p.log
 	if err := p.cmd.Start(); err != nil {
-		t.Fatalf("starting %s: %v", path, err)
+		t.Fatalf("starting %s: %v", cmd.Path, err)
 	}
 	go func() {
 		defer close(p.done)
@@ -42,9 +48,9 @@ func startProcess(t testing.TB, path string, args ...string) *process {
 	select {
 	case p.addr = <-p.log.listening:
 	case <-p.done:
-		t.Fatalf("%s ended at its start: %s\n%s", path, p.cmd.ProcessState, p.log)
+		t.Fatalf("%s ended at its start: %s\n%s", cmd.Path, p.cmd.ProcessState, p.log)
 	case <-time.After(patience):
-		t.Fatalf("%s does not listen\n%s", path, p.log)
+		t.Fatalf("%s does not listen\n%s", cmd.Path, p.log)
 	}
 	return p
 }

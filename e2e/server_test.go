@@ -39,12 +39,11 @@ func buildAndRun(m *testing.M) int {
 
 // server is a running gateway as a client knows it.
 type server struct {
-	t      testing.TB
-	addr   string
-	base   string // URL with the prefix, without a slash at the end
-	log    *logBuffer
-	proc   *process
-	client *http.Client // nil for plainClient
+	t    testing.TB
+	addr string
+	base string // URL with the prefix, without a slash at the end
+	log  *logBuffer
+	proc *process
 }
 
 // start runs the gateway until the test ends. It must then end in order.
@@ -88,8 +87,8 @@ func (s *server) do(method, path, body string, header ...string) answer {
 	return s.send(req)
 }
 
-// plainClient leaves redirects and compression to the tests.
-var plainClient = &http.Client{
+// client leaves redirects and compression to the tests.
+var client = &http.Client{
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	Timeout:       patience,
 	Transport:     &http.Transport{DisableCompression: true},
@@ -97,10 +96,6 @@ var plainClient = &http.Client{
 
 func (s *server) send(req *http.Request) answer {
 	s.t.Helper()
-	client := s.client
-	if client == nil {
-		client = plainClient
-	}
 	res, err := client.Do(req)
 	if err != nil {
 		s.t.Fatalf("%s %s: %v\n%s", req.Method, clip(req.URL.String()), err, s.log)

@@ -67,7 +67,8 @@ func TestCommandLine(t *testing.T) {
 		{"--push.max-body-bytes=0"}, {"--push.max-inflight-bytes=1KiB"}, {"--web.read-timeout=-1s"}, {"--web.config.file=/does/not/exist"},
 		{"--web.route-prefix=/a:b"}, {"--web.listen-address=127.0.0.1:99999"},
 	} {
-		code, _, errs := command(t, args...)
+		// Should it start after all, then not on a port that is taken.
+		code, _, errs := command(t, append(args, "--web.listen-address=127.0.0.1:0")...)
 		flag, _, _ := strings.Cut(args[0], "=")
 		if code == 0 || !strings.Contains(errs, strings.TrimLeft(flag, "-")) && !strings.Contains(errs, "99999") && !strings.Contains(errs, "/does/not/exist") {
 			t.Errorf("%v: exit code %d, %q does not name it", args, code, errs)

@@ -23,6 +23,9 @@ const (
 	// idleTimeout ends connections that nobody uses. Scrapes come once a
 	// minute or more often.
 	idleTimeout = 5 * time.Minute
+	// writeTimeout ends answers that nobody reads, which would keep an old
+	// view in memory.
+	writeTimeout = 5 * time.Minute
 	// shutdownTimeout bounds how long the end waits for requests under way.
 	shutdownTimeout = 30 * time.Second
 )
@@ -108,10 +111,11 @@ func newHandler(c *config, gw *gateway.Gateway, metrics *telemetry.Metrics, quit
 // been answered.
 func listen(ctx context.Context, c *config, handler http.Handler, logger *slog.Logger) error {
 	server := &http.Server{
-		Handler:     handler,
-		ReadTimeout: c.readTimeout,
-		IdleTimeout: idleTimeout,
-		ErrorLog:    slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		Handler:      handler,
+		ReadTimeout:  c.readTimeout,
+		WriteTimeout: writeTimeout,
+		IdleTimeout:  idleTimeout,
+		ErrorLog:     slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- web.ListenAndServe(server, c.web, logger) }()

@@ -113,11 +113,12 @@ func (r *renderer) appendVariant(f Format, family *metric.Family, s *metric.Seri
 }
 
 // escapeLabels escapes the names of a series' labels. Of labels that become
-// equal the one that was so from the start stays, or else the first; the
-// number of those left out is given back.
+// equal the one that was so from the start stays, or else the first; none may
+// become __name__. The number of those left out is given back.
 func escapeLabels(s *metric.Series, e metric.Escaping) (dropped int) {
 	kept := s.Labels[:0:len(s.Labels)]
-	taken := make(map[string]bool, len(s.Labels))
+	taken := make(map[string]bool, len(s.Labels)+1)
+	taken[metric.NameLabel] = true
 	for _, l := range s.Labels {
 		if metric.EscapeLabel(l.Name, e) == l.Name {
 			taken[l.Name] = true
