@@ -1,13 +1,12 @@
 package httpapi
 
 import (
-	"bufio"
 	"cmp"
+	"errors"
 	"io"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"pushgateway/internal/exposition"
@@ -33,39 +32,16 @@ func (a *api) scrape(w http.ResponseWriter, r *http.Request) {
 		out = z
 		defer z.Close()
 	}
-	buf := scrapeBuffers.Get().(*bufio.Writer)
-	buf.Reset(out)
-	defer func() {
-		buf.Reset(nil)
-		scrapeBuffers.Put(buf)
-	}()
-	counted := &countingWriter{w: buf}
+	p := newPipeline(out)
+	defer p.Close()
 	s := Scrape{Format: format}
-	s.LeftOut, err = a.expose(counted, format, own)
-	if err == nil {
-		err = counted.w.Flush()
-	}
-	if err != nil {
+	s.LeftOut, err = a.expose(p, format, own)
+	if err := errors.Join(err, p.Close()); err != nil {
 		a.Logger.Debug("A scrape was not read to its end", "err", err)
 		return
 	}
-	s.Bytes, s.Took = counted.n, time.Since(start)
+	s.Bytes, s.Took = p.n, time.Since(start)
 	a.Scraped(s)
-}
-
-// scrapeBuffers gather blocks into few large writes: a system call for each
-// 256 KiB instead of 4.
-var scrapeBuffers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 256<<10) }}
-
-type countingWriter struct {
-	w *bufio.Writer
-	n int64
-}
-
-func (c *countingWriter) Write(p []byte) (int, error) {
-	n, err := c.w.Write(p)
-	c.n += int64(n)
-	return n, err
 }
 
 // expose writes all families in the order of their names, and gives the

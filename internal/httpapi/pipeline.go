@@ -1,0 +1,93 @@
+package httpapi
+
+import (
+	"io"
+	"sync"
+	"sync/atomic"
+)
+
+// pipeline gathers small writes into few large ones, and makes those in
+// another goroutine: while one buffer is compressed or handed to the network,
+// the next is filled. It is not for concurrent use.
+type pipeline struct {
+	buf    []byte
+	n      int64 // bytes written so far
+	full   chan []byte
+	free   chan []byte
+	done   chan struct{}
+	failed atomic.Pointer[error]
+}
+
+const (
+	pipelineBuffers = 3
+	pipelineSize    = 256 << 10 // bytes of one buffer
+)
+
+var pipelineMemory = sync.Pool{New: func() any { return new([pipelineBuffers][pipelineSize]byte) }}
+
+// newPipeline starts a pipeline to w, to be closed in the end.
+func newPipeline(w io.Writer) *pipeline {
+	p := &pipeline{
+		full: make(chan []byte, pipelineBuffers),
+		free: make(chan []byte, pipelineBuffers),
+		done: make(chan struct{}),
+	}
+	memory := pipelineMemory.Get().(*[pipelineBuffers][pipelineSize]byte)
+	p.buf = memory[0][:0]
+	for i := 1; i < pipelineBuffers; i++ {
+		p.free <- memory[i][:0]
+	}
+	go func() {
+		defer close(p.done)
+		defer pipelineMemory.Put(memory)
+		p.drain(w)
+	}()
+	return p
+}
+
+// drain writes what is full, until there is no more. After a failure it only
+// hands buffers back.
+func (p *pipeline) drain(w io.Writer) {
+	for b := range p.full {
+		if p.failed.Load() == nil {
+			if _, err := w.Write(b); err != nil {
+				p.failed.Store(&err)
+			}
+		}
+		p.free <- b[:0]
+	}
+}
+
+// Write copies b. It fails if an earlier write has.
+func (p *pipeline) Write(b []byte) (int, error) {
+	for rest := b; len(rest) > 0; {
+		n := min(len(rest), cap(p.buf)-len(p.buf))
+		p.buf = append(p.buf, rest[:n]...)
+		rest = rest[n:]
+		if len(p.buf) == cap(p.buf) {
+			p.full <- p.buf
+			p.buf = <-p.free
+		}
+	}
+	p.n += int64(len(b))
+	return len(b), p.err()
+}
+
+func (p *pipeline) err() error {
+	if err := p.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// Close writes what is left, waits, and tells whether everything arrived. It
+// may be called twice.
+func (p *pipeline) Close() error {
+	if p.buf != nil {
+		p.full <- p.buf
+		close(p.full)
+		p.buf = nil
+	}
+	<-p.done
+	return p.err()
+}
