@@ -1,0 +1,33 @@
+package main
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+)
+
+// minHeadroom is what may become garbage, in bytes, before the collector runs
+// again. Go's default, as much as is in use, makes it run dozens of times a
+// second while little is stored and much is pushed.
+const minHeadroom = 96 << 20
+
+// tuneGC keeps the headroom of the garbage collector at no less than
+// minHeadroom, and at Go's default where more is in use. It leaves things
+// alone if the environment has GOGC.
+func tuneGC() {
+	if os.Getenv("GOGC") == "" {
+		runtime.SetFinalizer(new(sentinel), (*sentinel).collected)
+	}
+}
+
+// sentinel is garbage that notices when it is collected: once each cycle.
+type sentinel struct{ _ [16]byte }
+
+func (s *sentinel) collected() {
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(live)
+	inUse := max(live[0].Value.Uint64(), 1<<20)
+	debug.SetGCPercent(int(min(1000, max(100, 100*minHeadroom/inUse))))
+	runtime.SetFinalizer(s, (*sentinel).collected)
+}
