@@ -49,11 +49,15 @@ func (x *index) apply(a Applied, touched map[*indexed]bool) {
 	}
 }
 
-// settle gives the group the revisions that it gets only now.
+// settle gives the group the revisions that it gets only now. A replayed
+// group has kept the others.
 func (g *Group) settle(old *Group, r Revision) {
-	g.Revision, g.Since = r, r
+	g.Revision = r
 	if old != nil {
 		g.Since = old.Since
+	}
+	if g.Since == 0 {
+		g.Since = r
 	}
 	for i := range g.Families {
 		if g.Families[i].Claim == 0 {

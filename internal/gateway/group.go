@@ -36,6 +36,11 @@ type Held struct {
 	Claim Revision
 }
 
+// Restore makes a group of what a record or a file has of it: its exported
+// fields but Series, which is counted. The families must be sorted by name and
+// be different; claims and Since are 0 where they are not known.
+func Restore(g Group) *Group { return g.finish(nil) }
+
 // LastPushSuccessful tells whether the last push was not refused.
 func (g *Group) LastPushSuccessful() bool { return !g.Failed.After(g.Pushed) }
 
