@@ -1,10 +1,16 @@
 package gateway
 
-import "pushgateway/internal/metric"
+import (
+	"pushgateway/internal/exposition"
+	"pushgateway/internal/metric"
+)
 
 // apply is the only thing that changes index and view. Journals call it, in
 // the order of revisions.
 func (g *Gateway) apply(batch []Applied) {
+	for i := range batch {
+		g.discover(&batch[i])
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	x := g.index
@@ -17,13 +23,39 @@ func (g *Gateway) apply(batch []Applied) {
 		x.publish(f)
 		x.forget(f)
 	}
-	g.publish(batch[len(batch)-1].Revision)
+	g.publish(max(x.view.Revision, batch[len(batch)-1].Revision)) // a replay has its own order
+}
+
+// discover does for a change that was not made here, or in an earlier life of
+// this process, what a push does before it goes to the journal: it finds the
+// groups that share series with it.
+func (g *Gateway) discover(a *Applied) {
+	if a.claimed || a.Group == nil {
+		return
+	}
+	old := g.View().Group(a.Key)
+	brings := make([]*exposition.Block, 0, len(a.Group.Families))
+	for i := range a.Group.Families {
+		if h := &a.Group.Families[i]; old == nil || old.Find(h.Name) == nil || old.Find(h.Name).Block != h.Block {
+			brings = append(brings, h.Block)
+		}
+	}
+	if len(brings) == 0 {
+		return // a failure stamp
+	}
+	g.mu.Lock()
+	p := g.index.place(a.Group, brings)
+	rivals := g.index.rivals(p)
+	told := g.index.helpNews(brings)
+	g.mu.Unlock()
+	g.tellHelp(told)
+	a.claimed, a.suspects = true, g.suspects(p, rivals)
 }
 
 // publish makes what has been applied visible, in one step.
 func (g *Gateway) publish(r Revision) {
+	g.index.view.Revision = r
 	v := g.index.view
-	v.Revision = r
 	v.groups = g.index.groups.Copy()
 	v.families = g.index.exposed.Copy()
 	g.view.Store(&v)

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -79,6 +80,20 @@ func (f *failures) add(key grouping.Key) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.keys = append(f.keys, key)
+}
+
+// restore queues the groups of a view without a good push, oldest first.
+func (f *failures) restore(v *View) {
+	var groups []*Group
+	for g := range v.EachGroup("") {
+		if g.Pushed.IsZero() {
+			groups = append(groups, g)
+		}
+	}
+	slices.SortStableFunc(groups, func(a, b *Group) int { return a.Failed.Compare(b.Failed) })
+	for _, g := range groups {
+		f.add(g.Key)
+	}
 }
 
 // overflow takes the oldest group out if there are too many.

@@ -69,10 +69,14 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	g := &Gateway{Config: c, index: newIndex(c.Reserved)}
 	g.publish(0)
 	if err := c.Journal.Open(ctx, g.apply); err != nil {
-		return nil, fmt.Errorf("opening the journal: %w", err)
+		return nil, err
 	}
+	g.failures.restore(g.View())
 	return g, nil
 }
+
+// Err tells why pushes would not be taken at present, nil if they would.
+func (g *Gateway) Err() error { return g.Journal.Err() }
 
 // Close closes the journal, after the changes under way.
 func (g *Gateway) Close() error { return g.Journal.Close() }

@@ -57,9 +57,10 @@ type Outcome struct {
 // Journal makes changes durable, in one order. Implementations are safe for
 // concurrent use.
 type Journal interface {
-	// Open replays the present state through apply and keeps apply for later:
-	// from then on it is called for every change, in the order of revisions,
-	// never by two goroutines at once.
+	// Open replays the present state through apply, each group once and with
+	// its revisions, in any order, and keeps apply for later: from then on it
+	// is called for every change, in the order of revisions. It is never called
+	// by two goroutines at once.
 	Open(ctx context.Context, apply func([]Applied)) error
 	// Commit makes changes durable and gives an outcome for each. Calls that
 	// wait at the same time share one wait for the disk or the network. A
@@ -68,6 +69,8 @@ type Journal interface {
 	// Stamp applies a change at once and makes it durable with the next
 	// commit. It is for what may be lost: failure times.
 	Stamp(change Change)
+	// Err tells why changes would not be taken at present, nil if they would.
+	Err() error
 	// Close waits for calls under way. It may be called twice.
 	Close() error
 }

@@ -36,5 +36,8 @@ func (m *Memory) Commit(_ context.Context, changes []Change) []Outcome {
 // Stamp is Commit without an answer.
 func (m *Memory) Stamp(c Change) { m.Commit(context.Background(), []Change{c}) }
 
+// Err is always nil.
+func (m *Memory) Err() error { return nil }
+
 // Close does nothing.
 func (m *Memory) Close() error { return nil }

@@ -49,6 +49,13 @@ func NewKey(job string, labels ...metric.Label) (Key, error) {
 			return "", fmt.Errorf("grouping label %q=%q: %w", clip(l.Name), clip(l.Value), ErrNotText)
 		}
 	}
+	size := 0
+	for _, l := range set {
+		size += len(l.Name) + len(l.Value) + 2*len(separator)
+	}
+	if size > MaxKey {
+		return "", fmt.Errorf("the grouping labels take %d bytes, more than the %d allowed: shorten their values", size, MaxKey)
+	}
 	slices.SortStableFunc(set, func(a, b metric.Label) int { return strings.Compare(a.Name, b.Name) })
 	var b strings.Builder
 	for i, l := range set {
@@ -156,6 +163,10 @@ func (d Decoder) Decode(jobLabel, job, labels string) (Key, error) {
 // maxLabels bounds the labels of one grouping key. Prometheus itself has no
 // use for more than a few dozen.
 const maxLabels = 1000
+
+// MaxKey bounds the size of a grouping key in bytes. Keys are looked up in
+// files, and bbolt takes no longer ones.
+const MaxKey = 32_000
 
 func (d Decoder) decodeLabels(path string) ([]metric.Label, error) {
 	path = strings.TrimPrefix(path, "/")

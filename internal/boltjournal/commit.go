@@ -1,0 +1,296 @@
+package boltjournal
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
+	"pushgateway/internal/record"
+)
+
+const (
+	// retryEvery is how long a journal that cannot write waits before it tries
+	// again. Pushes are refused meanwhile.
+	retryEvery = time.Second
+	// maxBatch is how many changes are committed together at most, but for
+	// those of one call.
+	maxBatch = 10_000
+)
+
+// put is what the file has to say of a group: a record, or nothing if nil.
+type put struct {
+	key grouping.Key
+	rec []byte
+}
+
+// write is the goroutine that all writing is done by.
+func (j *Journal) write() {
+	defer close(j.done)
+	every := j.Interval
+	if every == 0 {
+		every = retryEvery
+	}
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case r := <-j.queue:
+			j.commit(j.gather(r))
+		case <-ticker.C:
+			if j.Interval > 0 || j.debt != nil {
+				j.retry = time.Time{}
+				j.commit(nil)
+			}
+		case <-j.stop:
+			j.finish()
+			return
+		}
+	}
+}
+
+// gather takes everything that waits.
+func (j *Journal) gather(first *request) []*request {
+	batch, n := []*request{first}, len(first.changes)
+	for n < maxBatch {
+		select {
+		case r := <-j.queue:
+			batch = append(batch, r)
+			n += len(r.changes)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// finish commits what waits and closes the file.
+func (j *Journal) finish() {
+	for len(j.queue) > 0 {
+		j.commit(j.gather(<-j.queue))
+	}
+	j.retry = time.Time{}
+	j.commit(nil)
+	if err := j.trouble.Load(); err != nil && j.Interval > 0 {
+		j.closeErr = fmt.Errorf("the last changes are not on disk: %w", *err)
+	}
+	if j.db != nil {
+		j.closeErr = errors.Join(j.closeErr, j.db.Close())
+	}
+}
+
+// commit writes a batch, and with it what waits for the next one; then it
+// applies and answers.
+func (j *Journal) commit(batch []*request) {
+	err := j.settle()
+	if err == nil {
+		err = j.commitBatch(batch)
+	}
+	for _, r := range batch {
+		if r.outcomes = make([]gateway.Outcome, len(r.changes)); err != nil {
+			r.outcomes = failed(len(r.changes), err)
+		}
+		close(r.done)
+	}
+}
+
+func (j *Journal) commitBatch(batch []*request) error {
+	puts, changes := j.number(batch)
+	late := j.late(changes)
+	for key, g := range late {
+		puts = append(puts, putOf(key, g))
+	}
+	if len(puts) == 0 {
+		return nil
+	}
+	next := j.state
+	next.revision += gateway.Revision(len(changes))
+	if err := j.update(puts, &next); err != nil {
+		return j.fail(err)
+	}
+	j.state = next
+
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for key, g := range late {
+		if j.waiting[key] == g {
+			delete(j.waiting, key)
+		}
+	}
+	if j.Interval > 0 {
+		return nil // they have been applied when they came
+	}
+	for _, c := range changes {
+		delete(j.waiting, c.Key) // a change is made from the last stamp
+	}
+	if len(changes) > 0 {
+		j.applyLocked(changes)
+	}
+	return nil
+}
+
+// number gives the changes of a batch their places in the order.
+func (j *Journal) number(batch []*request) (puts []put, changes []gateway.Change) {
+	r := j.state.revision
+	for _, req := range batch {
+		for i, c := range req.changes {
+			r++
+			if req.records[i] != nil {
+				record.Seal(req.records[i], c.Key, r)
+			}
+			puts = append(puts, put{c.Key, req.records[i]})
+			changes = append(changes, c)
+		}
+	}
+	return puts, changes
+}
+
+// late gives what waits to be written, but for groups that the changes are
+// about.
+func (j *Journal) late(changes []gateway.Change) map[grouping.Key]*gateway.Group {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	late := make(map[grouping.Key]*gateway.Group, len(j.waiting))
+	for key, g := range j.waiting {
+		late[key] = g
+	}
+	for _, c := range changes {
+		delete(late, c.Key)
+	}
+	return late
+}
+
+func putOf(key grouping.Key, g *gateway.Group) put {
+	if g == nil {
+		return put{key, nil}
+	}
+	rec := record.Encode(g)
+	record.Seal(rec, key, g.Revision)
+	return put{key, rec}
+}
+
+// update writes to the file in one transaction. Next becomes the state that is
+// written with it. If that fails the debt is what the groups had before.
+func (j *Journal) update(puts []put, next *state) error {
+	slices.SortFunc(puts, func(a, b put) int { return strings.Compare(string(a.key), string(b.key)) })
+	before := make(map[grouping.Key][]byte, len(puts))
+	w := Written{Changes: len(puts)}
+	start := time.Now()
+	w.Err = j.db.Update(func(tx *bbolt.Tx) error {
+		b := tx.Bucket(groupsBucket)
+		for _, p := range puts {
+			w.Bytes += len(p.key) + len(p.rec)
+			old := b.Get([]byte(p.key))
+			before[p.key] = bytes.Clone(old)
+			if err := next.exchange(b, p, old); err != nil {
+				return fmt.Errorf("group %s: %w", p.key, err)
+			}
+		}
+		return putState(tx, next)
+	})
+	w.Took = time.Since(start)
+	j.Observe(w)
+	if w.Err != nil {
+		j.debt = before
+	}
+	return w.Err
+}
+
+// exchange puts a record in the place of an old one and keeps the numbers of
+// the state.
+func (s *state) exchange(b *bbolt.Bucket, p put, old []byte) error {
+	if old != nil {
+		s.groups--
+		s.sum -= record.Checksum(old)
+	}
+	if p.rec == nil {
+		return b.Delete([]byte(p.key))
+	}
+	s.groups++
+	s.sum += record.Checksum(p.rec)
+	return b.Put([]byte(p.key), p.rec)
+}
+
+// fail notes that the file could not be written.
+func (j *Journal) fail(err error) error {
+	err = fmt.Errorf("writing the journal %s: %w", j.Path, err)
+	j.retry = time.Now().Add(retryEvery)
+	if j.trouble.Swap(&err) == nil {
+		j.Logger.Error("The journal cannot be written; it is tried again every "+retryEvery.String()+" or at the next interval", "err", err)
+	}
+	return err
+}
+
+var errInDoubt = errors.New("what it holds does not add up after a failed write; the groups are still in memory: take a backup over HTTP, and start again from it")
+
+// settle brings the file back to the last state that is known to be in it,
+// after a commit that failed. Bbolt's idea of the file and the file may
+// disagree since then, and the system may have given up on pages that it could
+// not write, though it still shows them. So the file is looked through and
+// opened anew, and every group of that commit is written again: only then do
+// all pages that matter come from writes that went well.
+func (j *Journal) settle() error {
+	if j.debt == nil {
+		return nil
+	}
+	if time.Now().Before(j.retry) {
+		return *j.trouble.Load()
+	}
+	if err := j.reopen(); err != nil {
+		return j.fail(err)
+	}
+	debt, puts := j.debt, make([]put, 0, len(j.debt))
+	for key, rec := range debt {
+		puts = append(puts, put{key, rec})
+	}
+	next := j.state
+	err := j.db.View(func(tx *bbolt.Tx) error { return next.unmarshal(tx.Bucket(stateBucket).Get(stateKey)) })
+	if err == nil {
+		next.revision = j.state.revision
+		err = j.update(puts, &next)
+		j.debt = debt
+	}
+	if err != nil {
+		return j.fail(err)
+	}
+	if next.groups != j.state.groups || next.sum != j.state.sum {
+		return j.fail(errInDoubt)
+	}
+	j.debt = nil
+	if j.trouble.Swap(nil) != nil {
+		j.Logger.Info("The journal can be written again")
+	}
+	return nil
+}
+
+func (j *Journal) reopen() error {
+	if j.db != nil {
+		_ = j.db.Close() // what it has to say has been said
+		j.db = nil
+	}
+	f, err := os.OpenFile(j.Path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := lock(f); err != nil {
+		return err
+	}
+	s, err := scanFile(f, func(stored) {})
+	if err != nil {
+		return err
+	}
+	if len(s.faults) > 0 {
+		return fmt.Errorf("%w: %s", ErrDamaged, s.faults[0])
+	}
+	_ = f.Close() // gives the lock to bbolt
+	j.db, err = openBolt(j.Path)
+	return err
+}

@@ -1,0 +1,193 @@
+package boltjournal
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
+	"pushgateway/internal/record"
+)
+
+const (
+	// pageSize is the same on all machines, so that files can be moved to
+	// those with larger pages of memory, and commits stay small there.
+	pageSize = 4096
+	// mapSize is how much of the address space is set aside for the file, in
+	// bytes. While it does not grow beyond, it need not be mapped anew.
+	mapSize = 1 << 30
+	// fileMode keeps others out: label values may be nobody else's business.
+	fileMode = 0o600
+)
+
+// openBolt opens a file that has been looked through.
+func openBolt(path string) (*bbolt.DB, error) {
+	db, err := bbolt.Open(path, fileMode, &bbolt.Options{
+		Timeout:         time.Millisecond, // one attempt
+		PageSize:        pageSize,
+		InitialMmapSize: mapSize,
+		NoFreelistSync:  true, // it is small work to find at start, and much to write each time
+		FreelistType:    bbolt.FreelistMapType,
+	})
+	if errors.Is(err, bolterrors.ErrTimeout) {
+		return nil, ErrLocked
+	}
+	return db, err
+}
+
+// entry is a record ready to be stored.
+type entry struct {
+	key grouping.Key
+	rec []byte
+}
+
+// Create writes a new journal with the given groups, which must be sorted by
+// key. If there is a file at path it is replaced, unless it must be new: then
+// the error is fs.ErrExist. After a crash either that file is there or the
+// whole new one. Imported is kept in the journal, nil if there is none.
+func Create(path string, mustBeNew bool, imported []byte, groups iter.Seq[*gateway.Group]) error {
+	s := state{revision: 1, imported: imported}
+	return create(path, mustBeNew, &s, func(yield func(entry) bool) {
+		for g := range groups {
+			rec := record.Encode(g)
+			record.Seal(rec, g.Key, g.Revision)
+			s.revision = max(s.revision, g.Revision)
+			if !yield(entry{g.Key, rec}) {
+				return
+			}
+		}
+	})
+}
+
+// create writes a file beside path and renames it. The state's count and sum
+// become those of the entries.
+func create(path string, mustBeNew bool, s *state, entries iter.Seq[entry]) (err error) {
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := lockDir(dir); err != nil { // somebody else may be about to do the same
+		return fmt.Errorf("locking the directory: %w", err)
+	}
+	if _, err := os.Lstat(path); mustBeNew && err == nil {
+		return fmt.Errorf("creating %s: %w", path, fs.ErrExist)
+	}
+	temp := path + ".new"
+	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing what an interrupted start has left: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(temp) // the next start would do it
+		}
+	}()
+	if err := write(temp, s, entries); err != nil {
+		return fmt.Errorf("writing %s: %w", temp, err)
+	}
+	if err := os.Rename(temp, path); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+// write makes a file of entries and waits until it is on disk.
+func write(path string, s *state, entries iter.Seq[entry]) (err error) {
+	db, err := openBolt(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	db.NoSync = true // until the end
+	s.groups, s.sum = 0, 0
+	const chunk = 10_000 // records of one transaction, which holds them in memory
+	next, stop := iter.Pull(entries)
+	defer stop()
+	for more := true; more; {
+		err := db.Update(func(tx *bbolt.Tx) error {
+			b, err := tx.CreateBucketIfNotExists(groupsBucket)
+			if err != nil {
+				return err
+			}
+			b.FillPercent = 0.8 // keys come in their order
+			for range chunk {
+				var e entry
+				if e, more = next(); !more {
+					break
+				}
+				s.groups++
+				s.sum += record.Checksum(e.rec)
+				if err := b.Put([]byte(e.key), e.rec); err != nil {
+					return fmt.Errorf("group %s: %w", e.key, err)
+				}
+			}
+			return putState(tx, s)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return db.Sync()
+}
+
+func putState(tx *bbolt.Tx, s *state) error {
+	b, err := tx.CreateBucketIfNotExists(stateBucket)
+	if err != nil {
+		return err
+	}
+	return b.Put(stateKey, s.marshal())
+}
+
+// syncDir makes the names in a directory durable.
+func syncDir(dir *os.File) error {
+	if err := dir.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return fmt.Errorf("syncing the directory: %w", err)
+	}
+	return nil
+}
+
+func syncDirOf(path string) error {
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return syncDir(dir)
+}
+
+// KeepAside gives a file a second name beside it, with the time in it, so that
+// it survives being replaced, and returns that name.
+func KeepAside(path, why string, now time.Time) (aside string, err error) {
+	aside = fmt.Sprintf("%s.%s-%s", path, why, now.UTC().Format("20060102T150405.000Z"))
+	if err := os.Link(path, aside); err == nil {
+		return aside, syncDirOf(path)
+	}
+	// Not every file system has second names.
+	return aside, copyFile(aside, path)
+}
+
+func copyFile(to, from string) (err error) {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, fileMode)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	if _, err := io.Copy(out, in); err != nil {
+		return fmt.Errorf("copying %s to %s: %w", from, to, err)
+	}
+	return errors.Join(out.Sync(), syncDirOf(to))
+}

@@ -1,0 +1,242 @@
+// Package boltjournal is the journal in a file of bbolt: a record for each
+// group under its grouping key, and a state that says what must be there.
+//
+// Changes that wait at the same time are committed together, so that they wait
+// for the disk once. What has been committed survives a crash of the machine.
+//
+// The package assumes that the disk keeps what it has synced, that a sector is
+// written whole or not at all, and that nobody else writes to the file. What
+// it finds on opening is checked to the last record; a file that is damaged is
+// left as it is.
+package boltjournal
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
+	"pushgateway/internal/record"
+)
+
+// Config says which file, and how. Only Path is needed.
+type Config struct {
+	// Path is the file. It is made if it does not exist.
+	Path string
+	// Interval, if it is more than 0, makes Commit answer at once, and write
+	// no more often than that: what a crash loses is the last interval.
+	Interval time.Duration
+	// Salvage goes on with the records that are whole if some are not. The
+	// damaged file is kept aside.
+	Salvage bool
+	// Logger gets what operators should know; nothing is logged if nil.
+	Logger *slog.Logger
+	// Observe is told of each attempt to write. It must not block.
+	Observe func(Written)
+	// Progress is told how many of all groups have been replayed.
+	Progress func(done, all int)
+}
+
+// Written is one attempt to write changes.
+type Written struct {
+	Changes int
+	Bytes   int // of their keys and records
+	Took    time.Duration
+	Err     error
+}
+
+// Journal is a gateway.Journal in a file. It is safe for concurrent use once
+// it is open.
+type Journal struct {
+	Config
+	apply func([]gateway.Applied)
+	queue chan *request
+	stop  chan struct{} // closed to end the writer
+	done  chan struct{} // closed when the writer has ended
+	// closing is held for writing to close, so that nobody joins the queue
+	// after the writer has looked at it for the last time.
+	closing sync.RWMutex
+	closed  bool
+
+	// mu guards what follows. Apply is called under it, so that revisions are
+	// applied in their order.
+	mu       sync.Mutex
+	revision gateway.Revision // the last one applied
+	// waiting are groups with a new state that the file does not have yet: with
+	// an interval all that have changed, otherwise those with a new failure
+	// time. Nil is a group that has ended.
+	waiting map[grouping.Key]*gateway.Group
+
+	// trouble is why the last attempt to write failed, nil if it did not.
+	trouble atomic.Pointer[error]
+
+	// The rest is the writer's alone.
+	db    *bbolt.DB
+	state state // as committed
+	// debt is what groups have to be in the file, after a commit that may or
+	// may not have reached it.
+	debt     map[grouping.Key][]byte
+	retry    time.Time // not before then
+	closeErr error     // for Close
+}
+
+// request is a call of Commit that waits for the writer.
+type request struct {
+	changes  []gateway.Change
+	records  [][]byte // nil for a group that ends
+	outcomes []gateway.Outcome
+	done     chan struct{}
+}
+
+// maxQueue is how many calls can wait for the writer before they have to wait
+// for their place in the queue.
+const maxQueue = 4096
+
+// New gives a journal that is to be opened.
+func New(c Config) *Journal {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Observe == nil {
+		c.Observe = func(Written) {}
+	}
+	if c.Progress == nil {
+		c.Progress = func(int, int) {}
+	}
+	return &Journal{
+		Config:  c,
+		queue:   make(chan *request, maxQueue),
+		stop:    make(chan struct{}),
+		done:    make(chan struct{}),
+		waiting: make(map[grouping.Key]*gateway.Group),
+	}
+}
+
+// Open looks through the file, replays it, and takes changes from then on. The
+// error names the file, what is wrong, and what can be done.
+func (j *Journal) Open(ctx context.Context, apply func([]gateway.Applied)) error {
+	j.apply = apply
+	if err := j.open(ctx); err != nil {
+		close(j.done)
+		return fmt.Errorf("the journal %s: %w", j.Path, err)
+	}
+	go j.write()
+	return nil
+}
+
+// Err tells why changes are not taken at present, nil if they are. With an
+// interval they always are.
+func (j *Journal) Err() error {
+	if err := j.trouble.Load(); err != nil && j.Interval == 0 {
+		return *err
+	}
+	return nil
+}
+
+// Size is the size of the file in bytes, 0 if that is not known.
+func (j *Journal) Size() int64 {
+	info, err := os.Stat(j.Path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// Commit writes changes and waits until they are on disk; with an interval it
+// only takes them. None is ever stale: a group has one change under way at a
+// time. If it fails the changes have not happened, but those of them that a
+// crash finds in the file before it can be put right will have.
+func (j *Journal) Commit(_ context.Context, changes []gateway.Change) []gateway.Outcome {
+	if j.Interval > 0 {
+		return j.take(changes)
+	}
+	r := &request{changes: changes, records: make([][]byte, len(changes)), done: make(chan struct{})}
+	for i, c := range changes {
+		if c.Group != nil {
+			r.records[i] = record.Encode(c.Group)
+		}
+	}
+	if !j.enqueue(r) {
+		return failed(len(changes), errClosed)
+	}
+	<-r.done
+	return r.outcomes
+}
+
+func (j *Journal) enqueue(r *request) bool {
+	j.closing.RLock()
+	defer j.closing.RUnlock()
+	if !j.closed {
+		j.queue <- r
+	}
+	return !j.closed
+}
+
+func failed(n int, err error) []gateway.Outcome {
+	outcomes := make([]gateway.Outcome, n)
+	for i := range outcomes {
+		outcomes[i] = gateway.Outcome{Verdict: gateway.Failed, Err: err}
+	}
+	return outcomes
+}
+
+// take applies changes before they are written.
+func (j *Journal) take(changes []gateway.Change) []gateway.Outcome {
+	j.closing.RLock()
+	defer j.closing.RUnlock()
+	if j.closed {
+		return failed(len(changes), errClosed)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, c := range changes {
+		j.waiting[c.Key] = c.Group
+	}
+	j.applyLocked(changes)
+	return make([]gateway.Outcome, len(changes))
+}
+
+func (j *Journal) applyLocked(changes []gateway.Change) {
+	batch := make([]gateway.Applied, len(changes))
+	for i, c := range changes {
+		j.revision++
+		batch[i] = gateway.Applied{Change: c, Revision: j.revision}
+	}
+	j.apply(batch)
+}
+
+// Stamp applies a change at once; it is written with the next others. It has
+// no revision of its own but the last one, since its place in the order does
+// not matter, and changes that are being written have theirs already.
+func (j *Journal) Stamp(c gateway.Change) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.waiting[c.Key] = c.Group
+	j.apply([]gateway.Applied{{Change: c, Revision: j.revision}})
+}
+
+// Close writes what waits, and gives the file free. It is for journals that
+// have been opened.
+func (j *Journal) Close() error {
+	j.closing.Lock()
+	first := !j.closed
+	j.closed = true
+	j.closing.Unlock()
+	if first {
+		close(j.stop)
+	}
+	<-j.done
+	if !first {
+		return nil
+	}
+	return j.closeErr
+}
+
+var _ gateway.Journal = (*Journal)(nil)

@@ -1,0 +1,107 @@
+package boltjournal_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"pushgateway/internal/boltjournal"
+	"pushgateway/internal/exposition"
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
+	"pushgateway/internal/metric"
+)
+
+func key(t testing.TB, job string, labels ...metric.Label) grouping.Key {
+	t.Helper()
+	k, err := grouping.NewKey(job, labels...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// blocks parses and renders a push.
+func blocks(t testing.TB, k grouping.Key, text string) []*exposition.Block {
+	t.Helper()
+	p := exposition.GetParser()
+	defer p.Release()
+	families, err := p.ParseText([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := exposition.Render(families, exposition.Options{Grouping: k.Labels()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func open(t testing.TB, c boltjournal.Config) *gateway.Gateway {
+	t.Helper()
+	g, err := gateway.Open(context.Background(), gateway.Config{Journal: boltjournal.New(c)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = g.Close() })
+	return g
+}
+
+func push(t testing.TB, g *gateway.Gateway, job, text string) {
+	t.Helper()
+	k := key(t, job)
+	if err := g.Push(context.Background(), gateway.Push{Key: k, Blocks: blocks(t, k, text), Replace: true}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSmoke(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "j")
+	g := open(t, boltjournal.Config{Path: path})
+	push(t, g, "a", "x 1\n")
+	push(t, g, "b", "x 2\ny 3\n")
+	if err := g.Close(); err != nil {
+		t.Fatal(err)
+	}
+	g = open(t, boltjournal.Config{Path: path})
+	if n := g.View().Groups(); n != 2 {
+		t.Fatal(n)
+	}
+}
+
+func BenchmarkDurable(b *testing.B) {
+	for _, clients := range []int{1, 16, 64} {
+		b.Run(fmt.Sprint(clients), func(b *testing.B) {
+			g := open(b, boltjournal.Config{Path: filepath.Join(b.TempDir(), "j")})
+			text := ""
+			for f := range 9 {
+				text += fmt.Sprintf("# HELP m%d_total Help text of it number %d.\n# TYPE m%d_total counter\n", f, f, f)
+				for s := range 11 {
+					text += fmt.Sprintf("m%d_total{path=\"/p/%d\",code=\"%d\"} %v\n", f, s, 200+s, float64(s*f)/7)
+				}
+			}
+			var wg sync.WaitGroup
+			n := b.N
+			b.ResetTimer()
+			for c := range clients {
+				wg.Go(func() {
+					for i := c; i < n; i += clients {
+						k := key(b, fmt.Sprint("j", i%1000))
+						if err := g.Push(context.Background(), gateway.Push{Key: k, Blocks: blocks(b, k, text), Replace: true}); err != nil {
+							b.Error(err)
+						}
+					}
+				})
+			}
+			wg.Wait()
+			b.StopTimer()
+			info, _ := os.Stat(filepath.Join(filepath.Dir(b.Name())))
+			_ = info
+		})
+	}
+	_ = time.Now
+}

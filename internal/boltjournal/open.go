@@ -1,0 +1,171 @@
+package boltjournal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime"
+	"slices"
+
+	"go.etcd.io/bbolt"
+
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/record"
+)
+
+// open looks through the file, replays it, and opens it for writing.
+func (j *Journal) open(ctx context.Context) error {
+	f, err := j.openLocked()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }() // only read
+	if j.Salvage {
+		if f, err = j.salvage(f); err != nil {
+			return err
+		}
+	}
+	s, err := replay(ctx, f, j.apply, j.Progress)
+	if err != nil {
+		return err
+	}
+	if len(s.faults) > 0 {
+		return damage(s)
+	}
+	if s.wasteful() {
+		j.compact(f, s)
+	}
+	_ = f.Close() // gives the lock to bbolt
+	if j.db, err = openBolt(j.Path); err != nil {
+		return err
+	}
+	err = j.db.View(func(tx *bbolt.Tx) error { return j.state.unmarshal(tx.Bucket(stateBucket).Get(stateKey)) })
+	if err == nil && (j.state.sum != s.state.sum || j.state.groups != s.state.groups) {
+		err = ErrLocked // for a moment, by somebody who has changed it
+	}
+	if err != nil {
+		return errors.Join(err, j.db.Close())
+	}
+	j.revision = j.state.revision
+	return nil
+}
+
+// openLocked opens the file, and makes it if there is none.
+func (j *Journal) openLocked() (*os.File, error) {
+	f, err := openForReading(j.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := Create(j.Path, true, nil, noGroups); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+		f, err = openForReading(j.Path)
+	}
+	return f, err
+}
+
+func noGroups(func(*gateway.Group) bool) {}
+
+// openForReading opens a file and keeps others from writing to it.
+func openForReading(path string) (*os.File, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%w: it is not a regular file; name a file, which need not exist yet", ErrForeign)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := lock(f); err != nil {
+		_ = f.Close() // nothing was written
+		return nil, err
+	}
+	return f, nil
+}
+
+func damage(s *scan) error {
+	more := ""
+	if n := len(s.faults) - 1; n > 0 {
+		more = fmt.Sprintf(" (and %d more faults)", n)
+	}
+	return fmt.Errorf("%w: %s%s. Nothing has been changed", ErrDamaged, s.faults[0], more)
+}
+
+// chunk is some records on their way through decoding.
+type chunk struct {
+	records []stored
+	applied []gateway.Applied
+	faults  []Fault
+	done    chan struct{}
+}
+
+func (c *chunk) decode() {
+	defer close(c.done)
+	c.applied = make([]gateway.Applied, 0, len(c.records))
+	for _, r := range c.records {
+		g, revision, err := record.Decode(r.rec, r.key)
+		if err != nil {
+			c.faults = append(c.faults, Fault{r.page, r.key.String(), err.Error()})
+			continue
+		}
+		c.applied = append(c.applied, gateway.Applied{Change: gateway.Change{Key: r.key, Group: g}, Revision: revision})
+	}
+	c.records = nil
+}
+
+// replay gives all groups of a file to apply. Several goroutines decode, and
+// no more is in memory twice than they have at hand.
+func replay(ctx context.Context, f *os.File, apply func([]gateway.Applied), progress func(done, all int)) (*scan, error) {
+	const chunkSize = 64
+	chunks := make(chan *chunk, 2*runtime.GOMAXPROCS(0))
+	s := new(scan)
+	var err error
+	go func() {
+		defer close(chunks)
+		c := &chunk{done: make(chan struct{})}
+		send := func() {
+			go c.decode()
+			chunks <- c
+			c = &chunk{done: make(chan struct{})}
+		}
+		err = s.run(f, func(r stored) {
+			if c.records = append(c.records, r); len(c.records) == chunkSize {
+				send()
+			}
+		})
+		send()
+	}()
+	var faults []Fault
+	done := 0
+	for c := range chunks {
+		<-c.done
+		faults = append(faults, c.faults...)
+		if len(c.applied) > 0 && ctx.Err() == nil {
+			apply(c.applied)
+		}
+		done += len(c.applied)
+		progress(done, int(s.expected.Load()))
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.faults = append(s.faults, faults...)
+	return s, ctx.Err()
+}
+
+// wasteful tells whether most of the file is empty.
+func (s *scan) wasteful() bool {
+	const worthwhile = 1 << 20 // bytes
+	return s.free() > int(s.meta.pages)/2 && s.free()*int(s.meta.pageSize) > worthwhile
+}
+
+// compact writes the file anew without what is empty. If it cannot, the file
+// stays as it is, which does no harm.
+func (j *Journal) compact(f *os.File, s *scan) {
+	before := j.Size()
+	next := s.state
+	if err := create(j.Path, false, &next, slices.Values(entries(f))); err != nil {
+		j.Logger.Warn("The journal is mostly empty and could not be made smaller", "file", j.Path, "err", err)
+		return
+	}
+	j.Logger.Info("The journal was mostly empty and has been made smaller", "file", j.Path, "bytes_before", before, "bytes", j.Size())
+}

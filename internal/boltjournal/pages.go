@@ -1,0 +1,301 @@
+package boltjournal
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+)
+
+// bbolt maps its file into memory and trusts what it finds there: a damaged
+// page can make it panic, loop, or read beyond the end. So a file is read
+// through here, where nothing is trusted, before bbolt may open it.
+//
+// The layout is that of bbolt's format version 2 (its documentation under
+// "Database format", and the types in its package common), in the byte order
+// of the machine. A page begins with its number, kind, the number of its
+// elements, and how many pages more it goes on for.
+
+const (
+	pageHeader  = 16
+	elementSize = 16
+	metaSize    = 64
+	boltMagic   = 0xED0CDAED
+	boltVersion = 2
+
+	branchPage = 0x01
+	leafPage   = 0x02
+	metaPage   = 0x04
+
+	bucketElement = 0x01 // a leaf element that is a bucket
+
+	minPageSize = 512
+	maxPageSize = 64 << 10
+)
+
+var order = binary.NativeEndian
+
+// Fault is one thing that is wrong with a file.
+type Fault struct {
+	Page uint64 // where
+	Key  string // of the group, as a selector, if it could be read
+	Msg  string
+}
+
+func (f Fault) String() string {
+	if f.Key != "" {
+		return fmt.Sprintf("page %d, group %s: %s", f.Page, f.Key, f.Msg)
+	}
+	return fmt.Sprintf("page %d: %s", f.Page, f.Msg)
+}
+
+// meta is what a meta page says: where the state begins.
+type meta struct {
+	pageSize uint32
+	root     uint64
+	pages    uint64 // all that are in use or have been
+	txid     uint64
+}
+
+// readMeta reads one of the two meta pages.
+func readMeta(b []byte, id uint64) (m meta, err error) {
+	if len(b) < pageHeader+metaSize {
+		return m, errors.New("it is cut off")
+	}
+	if order.Uint64(b) != id || order.Uint16(b[8:]) != metaPage {
+		return m, errors.New("it is not marked as a meta page")
+	}
+	b = b[pageHeader:]
+	sum := fnv.New64a()
+	_, _ = sum.Write(b[:metaSize-8]) // a hash takes everything
+	switch {
+	case order.Uint32(b) != boltMagic:
+		return m, errors.New("it does not begin as bbolt's do")
+	case order.Uint64(b[metaSize-8:]) != sum.Sum64():
+		return m, errors.New("its checksum does not fit its content")
+	case order.Uint32(b[4:]) != boltVersion:
+		return m, fmt.Errorf("its format of bbolt is %d, and this program reads %d", order.Uint32(b[4:]), boltVersion)
+	}
+	m = meta{pageSize: order.Uint32(b[8:]), root: order.Uint64(b[16:]), pages: order.Uint64(b[40:]), txid: order.Uint64(b[48:])}
+	if m.pageSize < minPageSize || m.pageSize > maxPageSize || m.pageSize&(m.pageSize-1) != 0 {
+		return m, fmt.Errorf("its page size is %d", m.pageSize)
+	}
+	return m, nil
+}
+
+// page is one page as it lies in the file, with those that it goes on for.
+type page struct {
+	id    uint64
+	kind  uint16
+	count int
+	data  []byte // all of it, header included
+}
+
+// pages reads the pages of a file, each at most once.
+type pages struct {
+	file io.ReaderAt
+	meta meta
+	seen map[uint64]bool
+	// fault is told of each fault.
+	fault func(Fault)
+}
+
+// read gives a page, or false after telling of the fault.
+func (p *pages) read(id uint64) (page, bool) {
+	pg, err := p.tryRead(id)
+	if err != nil {
+		p.fault(Fault{Page: id, Msg: err.Error()})
+		return page{}, false
+	}
+	return pg, true
+}
+
+func (p *pages) tryRead(id uint64) (pg page, err error) {
+	if id < 2 || id >= p.meta.pages {
+		return pg, fmt.Errorf("it is outside of the file, which has %d pages", p.meta.pages)
+	}
+	if p.seen[id] {
+		return pg, errors.New("two places refer to it")
+	}
+	size := uint64(p.meta.pageSize)
+	b := make([]byte, size)
+	if err := p.readAt(b, id*size); err != nil {
+		return pg, err
+	}
+	if order.Uint64(b) != id {
+		return pg, fmt.Errorf("it says that it is page %d", order.Uint64(b))
+	}
+	more := uint64(order.Uint32(b[12:]))
+	if more >= p.meta.pages-id {
+		return pg, errors.New("it would go on behind the end of the file")
+	}
+	for i := id; i <= id+more; i++ {
+		if p.seen[i] {
+			return pg, fmt.Errorf("it would go on in page %d, which belongs to another", i)
+		}
+		p.seen[i] = true
+	}
+	if more > 0 {
+		b = append(b, make([]byte, more*size)...)
+		if err := p.readAt(b[size:], (id+1)*size); err != nil {
+			return pg, err
+		}
+	}
+	return page{id: id, kind: order.Uint16(b[8:]), count: int(order.Uint16(b[10:])), data: b}, nil
+}
+
+func (p *pages) readAt(b []byte, at uint64) error {
+	switch _, err := p.file.ReadAt(b, int64(at)); {
+	case errors.Is(err, io.EOF):
+		return errors.New("the file is cut off before its end")
+	case err != nil:
+		return fmt.Errorf("reading it: %w", err)
+	}
+	return nil
+}
+
+// element is one element of a leaf.
+type element struct {
+	page       uint64
+	bucket     bool
+	key, value []byte
+}
+
+// leafElement gives element i of a leaf, and where it ends in the page.
+func (pg page) leafElement(i int) (e element, end int, err error) {
+	at := pageHeader + i*elementSize
+	if at+elementSize > len(pg.data) {
+		return e, 0, errors.New("it says that it has more elements than fit into it")
+	}
+	head := pg.data[at:]
+	flags, pos, keySize, valueSize := order.Uint32(head), uint64(order.Uint32(head[4:])), uint64(order.Uint32(head[8:])), uint64(order.Uint32(head[12:]))
+	from := uint64(at) + pos
+	if from+keySize+valueSize > uint64(len(pg.data)) {
+		return e, 0, fmt.Errorf("element %d reaches behind its end", i)
+	}
+	if flags > bucketElement {
+		return e, 0, fmt.Errorf("element %d is of an unknown kind", i)
+	}
+	rest := pg.data[from:]
+	return element{pg.id, flags == bucketElement, rest[:keySize:keySize], rest[keySize : keySize+valueSize : keySize+valueSize]}, int(from + keySize + valueSize), nil
+}
+
+// branchElement gives the lowest key below element i of a branch, and the page
+// that it leads to.
+func (pg page) branchElement(i int) (key []byte, child uint64, end int, err error) {
+	at := pageHeader + i*elementSize
+	if at+elementSize > len(pg.data) {
+		return nil, 0, 0, errors.New("it says that it has more elements than fit into it")
+	}
+	head := pg.data[at:]
+	from, size := uint64(at)+uint64(order.Uint32(head)), uint64(order.Uint32(head[4:]))
+	if from+size > uint64(len(pg.data)) {
+		return nil, 0, 0, fmt.Errorf("element %d reaches behind its end", i)
+	}
+	return pg.data[from : from+size : from+size], order.Uint64(head[8:]), int(from + size), nil
+}
+
+// fits tells whether a page that is used up to end takes the room it says.
+func (pg page) fits(end, pageSize int) bool {
+	return (max(end, pageHeader)+pageSize-1)/pageSize*pageSize == len(pg.data)
+}
+
+// bounds are the keys between which a page may have its own: from the first,
+// before the second, which is nil at the end of a bucket.
+type bounds struct{ from, before []byte }
+
+func (b bounds) contain(key []byte) bool {
+	return string(key) >= string(b.from) && (b.before == nil || string(key) < string(b.before))
+}
+
+// walk gives the elements below a page in the order of their keys.
+func (p *pages) walk(id uint64, b bounds, visit func(element)) {
+	pg, ok := p.read(id)
+	if !ok {
+		return
+	}
+	switch pg.kind {
+	case branchPage:
+		p.walkBranch(pg, b, visit)
+	case leafPage:
+		if end := p.walkLeaf(pg, b, visit); end > 0 && !pg.fits(end, int(p.meta.pageSize)) {
+			p.fault(Fault{Page: id, Msg: "it says that it takes another number of pages than it needs"})
+		}
+	default:
+		p.fault(Fault{Page: id, Msg: fmt.Sprintf("a page with groups is expected here, and it is of kind %#x", pg.kind)})
+	}
+}
+
+func (p *pages) walkBranch(pg page, b bounds, visit func(element)) {
+	type child struct {
+		key  []byte
+		page uint64
+	}
+	children := make([]child, 0, pg.count)
+	last := 0
+	for i := range pg.count {
+		key, id, end, err := pg.branchElement(i)
+		if err != nil {
+			p.fault(Fault{Page: pg.id, Msg: err.Error()})
+			return
+		}
+		children = append(children, child{key, id})
+		last = max(last, end)
+	}
+	if len(children) == 0 {
+		p.fault(Fault{Page: pg.id, Msg: "it leads nowhere"})
+	}
+	if !pg.fits(last, int(p.meta.pageSize)) {
+		p.fault(Fault{Page: pg.id, Msg: "it says that it takes another number of pages than it needs"})
+	}
+	for i, c := range children {
+		below := bounds{c.key, b.before}
+		if i+1 < len(children) {
+			below.before = children[i+1].key
+		}
+		if !b.contain(c.key) || below.before != nil && string(below.before) <= string(c.key) {
+			p.fault(Fault{Page: pg.id, Msg: fmt.Sprintf("the key of element %d is out of order", i)})
+			below = b // its groups may be whole
+		}
+		p.walk(c.page, below, visit)
+	}
+}
+
+// walkLeaf gives the end of what the page has, 0 if that is not known.
+func (p *pages) walkLeaf(pg page, b bounds, visit func(element)) (last int) {
+	for i := range pg.count {
+		e, end, err := pg.leafElement(i)
+		if err != nil {
+			p.fault(Fault{Page: pg.id, Msg: err.Error()})
+			return 0
+		}
+		if !b.contain(e.key) || i > 0 && string(e.key) == string(b.from) {
+			p.fault(Fault{Page: pg.id, Msg: fmt.Sprintf("the key of element %d is out of order", i)})
+		}
+		b.from = e.key
+		last = max(last, end)
+		visit(e)
+	}
+	return max(last, pageHeader)
+}
+
+// bucket gives the elements of the bucket that an element of the root is.
+// Small ones lie within the element itself.
+func (p *pages) bucket(e element, visit func(element)) {
+	const header = 16 // the root page, and a sequence that nobody uses
+	if !e.bucket || len(e.value) < header {
+		p.fault(Fault{Page: e.page, Msg: fmt.Sprintf("%q is not a bucket", e.key)})
+		return
+	}
+	if root := order.Uint64(e.value); root != 0 {
+		p.walk(root, bounds{}, visit)
+		return
+	}
+	inline := e.value[header:]
+	if len(inline) < pageHeader || order.Uint16(inline[8:]) != leafPage {
+		p.fault(Fault{Page: e.page, Msg: fmt.Sprintf("the bucket %q is cut off", e.key)})
+		return
+	}
+	p.walkLeaf(page{id: e.page, kind: leafPage, count: int(order.Uint16(inline[10:])), data: inline}, bounds{}, visit)
+}

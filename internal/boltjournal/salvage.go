@@ -1,0 +1,103 @@
+package boltjournal
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"iter"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
+	"pushgateway/internal/record"
+)
+
+// salvage puts, in the place of a damaged file, one that has what is whole,
+// and gives it opened. A file without damage stays.
+func (j *Journal) salvage(f *os.File) (*os.File, error) {
+	s, err := replay(context.Background(), f, func([]gateway.Applied) {}, func(int, int) {})
+	if err != nil || len(s.faults) == 0 {
+		return f, err
+	}
+	aside, err := KeepAside(j.Path, "damaged", time.Now())
+	if err != nil {
+		return f, fmt.Errorf("keeping the damaged file aside: %w", err)
+	}
+	whole := wholeEntries(f, s.faults)
+	before := s.state.groups
+	for _, e := range whole {
+		s.state.revision = max(s.state.revision, e.revision())
+	}
+	if err := create(j.Path, false, &s.state, slices.Values(whole)); err != nil {
+		return f, fmt.Errorf("writing what is whole: %w", err)
+	}
+	for _, x := range s.faults {
+		j.Logger.Error("Salvage: a part of the journal is lost", "page", x.Page, "group", x.Key, "fault", x.Msg)
+	}
+	for key, r := range s.leftovers(whole) {
+		j.Logger.Error("Salvage: this group was lost, or had been deleted before: an old record of it is still in the file", "group", key.String(), "revision", r)
+	}
+	j.Logger.Error("Salvage: going on with the records that are whole", "groups", s.state.groups, "groups_before", before, "damaged_file", aside)
+	_ = f.Close() // only read
+	return openForReading(j.Path)
+}
+
+// revision is that of a record which is known to be whole.
+func (e entry) revision() gateway.Revision {
+	r, _ := record.Check(e.rec, e.key)
+	return r
+}
+
+// entries gives the whole records of a file in the order of their keys, each
+// key once: in a damaged file an old page may have come back, and then the
+// newer record counts.
+func entries(f *os.File) []entry {
+	var all []entry
+	// It was read a moment ago: what is wrong with it is known.
+	_, _ = scanFile(f, func(r stored) { all = append(all, entry{r.key, r.rec}) })
+	slices.SortFunc(all, func(a, b entry) int {
+		return cmp.Or(strings.Compare(string(a.key), string(b.key)), cmp.Compare(b.revision(), a.revision()))
+	})
+	return slices.CompactFunc(all, func(a, b entry) bool { return a.key == b.key })
+}
+
+// wholeEntries leaves out the groups that could not be decoded.
+func wholeEntries(f *os.File, faults []Fault) []entry {
+	broken := make(map[string]bool)
+	for _, x := range faults {
+		broken[x.Key] = true
+	}
+	return slices.DeleteFunc(entries(f), func(e entry) bool { return broken[e.key.String()] })
+}
+
+// leftovers gives the groups of which whole records lie in pages that nothing
+// refers to, and that are not among those which were found. They are from
+// before their deletion, or all that is left behind a damaged page.
+func (s *scan) leftovers(found []entry) iter.Seq2[grouping.Key, gateway.Revision] {
+	have := make(map[grouping.Key]bool, len(found))
+	for _, e := range found {
+		have[e.key] = true
+	}
+	old := make(map[grouping.Key]gateway.Revision)
+	s.fault = func(Fault) {} // these pages need not be whole
+	for id := uint64(2); id < s.meta.pages; id++ {
+		if s.seen[id] {
+			continue
+		}
+		pg, ok := s.read(id)
+		if !ok || pg.kind != leafPage {
+			continue
+		}
+		s.walkLeaf(pg, bounds{}, func(e element) {
+			key := grouping.Key(e.key)
+			if r, err := record.Check(e.value, key); err == nil && !have[key] {
+				old[key] = max(old[key], r)
+			}
+		})
+	}
+	return maps.All(old)
+}

@@ -1,0 +1,179 @@
+package boltjournal
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+
+	"pushgateway/internal/grouping"
+	"pushgateway/internal/record"
+)
+
+// stored is one record as it lies in a file.
+type stored struct {
+	key  grouping.Key
+	rec  []byte
+	page uint64
+}
+
+// scan is one pass through a file.
+type scan struct {
+	pages
+	state    state
+	hasState bool
+	expected atomic.Uint64 // groups, as soon as the state is known
+	groups   uint64        // that were found whole
+	sum      uint64        // of their checksums
+	faults   []Fault
+	visit    func(stored)
+}
+
+// scanFile goes through all records of a file in the order of their keys and
+// finds everything that is wrong with it. Visit gets the records that are
+// whole; it may keep them. The error is about a file that cannot be read at
+// all, or is no journal, or one of a newer version.
+func scanFile(f *os.File, visit func(stored)) (*scan, error) {
+	s := new(scan)
+	return s, s.run(f, visit)
+}
+
+func (s *scan) run(f *os.File, visit func(stored)) error {
+	s.visit, s.file, s.seen = visit, f, make(map[uint64]bool)
+	s.fault = func(x Fault) { s.faults = append(s.faults, x) }
+	if err := s.readMetas(f); err != nil {
+		return err
+	}
+	buckets := make(map[string]element)
+	s.walk(s.meta.root, bounds{}, func(e element) { buckets[string(e.key)] = e })
+	if err := s.readState(buckets); err != nil {
+		return err
+	}
+	s.expected.Store(s.state.groups)
+	if e, ok := buckets[string(groupsBucket)]; ok {
+		s.bucket(e, s.take)
+	} else {
+		s.fault(Fault{Page: s.meta.root, Msg: "the bucket of the groups is missing"})
+	}
+	s.compare()
+	return nil
+}
+
+// readMetas finds where the state begins. Both meta pages are whole after any
+// crash: bbolt writes them in turn, and each fits into one sector. If one is
+// not, the last commit may have been lost with it.
+func (s *scan) readMetas(f *os.File) error {
+	first, second, err := bothMetas(f)
+	switch {
+	case err != nil:
+		return err
+	case first.err != nil && second.err != nil:
+		return fmt.Errorf("%w: %w", ErrForeign, first.err)
+	case first.err != nil:
+		s.meta = second.meta
+		s.fault(Fault{Page: 0, Msg: first.err.Error() + ", and the last change may be lost with it"})
+	case second.err != nil:
+		s.meta = first.meta
+		s.fault(Fault{Page: 1, Msg: second.err.Error() + ", and the last change may be lost with it"})
+	case first.txid > second.txid:
+		s.meta = first.meta
+	default:
+		s.meta = second.meta
+	}
+	if first.err == nil && second.err == nil && first.txid+1 != second.txid && second.txid+1 != first.txid {
+		s.fault(Fault{Page: 0, Msg: "the two meta pages do not follow upon each other"})
+	}
+	return nil
+}
+
+type readingOfMeta struct {
+	meta
+	err error
+}
+
+// bothMetas reads the two meta pages. Where the second one begins depends on
+// the size of pages, which the first one tells; if it cannot, all are tried.
+func bothMetas(f *os.File) (first, second readingOfMeta, err error) {
+	b := make([]byte, 2*maxPageSize)
+	n, err := f.ReadAt(b, 0)
+	if n == 0 && err != nil {
+		return first, second, fmt.Errorf("%w: it is empty, or cannot be read: %w", ErrForeign, err)
+	}
+	b = b[:n]
+	first.meta, first.err = readMeta(b, 0)
+	for size := minPageSize; size <= maxPageSize; size *= 2 {
+		if first.err == nil && int(first.pageSize) != size || size > len(b) {
+			continue
+		}
+		second.meta, second.err = readMeta(b[size:], 1)
+		if second.err == nil || first.err == nil {
+			return first, second, nil
+		}
+	}
+	if second.err == nil {
+		second.err = errors.New("the file is cut off before it")
+	}
+	return first, second, nil
+}
+
+func (s *scan) readState(buckets map[string]element) error {
+	e, ok := buckets[string(stateBucket)]
+	if !ok {
+		if len(s.faults) == 0 {
+			return fmt.Errorf("%w: it is a file of bbolt, but of another program", ErrForeign)
+		}
+		s.fault(Fault{Page: s.meta.root, Msg: "the state is missing"})
+		return nil
+	}
+	var err error
+	s.bucket(e, func(e element) {
+		if string(e.key) != string(stateKey) {
+			s.fault(Fault{Page: e.page, Msg: fmt.Sprintf("the state has an unknown key %q", e.key)})
+			return
+		}
+		s.hasState = true
+		err = s.state.unmarshal(e.value)
+	})
+	switch {
+	case errors.Is(err, ErrVersion):
+		return err
+	case err != nil:
+		s.hasState = false
+		s.fault(Fault{Page: e.page, Msg: err.Error()})
+	case !s.hasState:
+		s.fault(Fault{Page: e.page, Msg: "the state is missing"})
+	}
+	return nil
+}
+
+// take looks at one record.
+func (s *scan) take(e element) {
+	key := grouping.Key(e.key)
+	if e.bucket {
+		s.fault(Fault{Page: e.page, Msg: "a bucket is where a group should be"})
+		return
+	}
+	if _, err := record.Check(e.value, key); err != nil {
+		s.fault(Fault{e.page, key.String(), err.Error()})
+		return
+	}
+	s.groups++
+	s.sum += record.Checksum(e.value)
+	s.visit(stored{key, e.value, e.page})
+}
+
+// compare holds what was found against what the state says.
+func (s *scan) compare() {
+	if !s.hasState || len(s.faults) > 0 {
+		return
+	}
+	switch {
+	case s.groups != s.state.groups:
+		s.fault(Fault{Page: s.meta.root, Msg: fmt.Sprintf("%d groups are there, and the state counts %d", s.groups, s.state.groups)})
+	case s.sum != s.state.sum:
+		s.fault(Fault{Page: s.meta.root, Msg: "the records are not those that the state counts: some are older"})
+	}
+}
+
+// free is how many pages of the file are not used.
+func (s *scan) free() int { return int(s.meta.pages) - len(s.seen) - 2 }

@@ -1,0 +1,102 @@
+package boltjournal
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/cespare/xxhash/v2"
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"pushgateway/internal/gateway"
+)
+
+// format is the version of the file as a whole: buckets, state and records.
+// It goes up with each change that an older program would not understand.
+const format = 1
+
+var (
+	stateBucket  = []byte("state")
+	stateKey     = []byte("state")
+	groupsBucket = []byte("groups")
+)
+
+// state is what a file says of itself. It is written with every commit, so
+// that what it says of the groups tells whether all of them are there, and
+// none in an older version: pages of bbolt have no checksums of their own.
+//
+// On disk it is a byte with the format, a checksum (xxHash64 of the rest and
+// the format), and these numbers as a message of protocol buffers.
+type state struct {
+	revision gateway.Revision // 1: of the last change
+	groups   uint64           // 2: how many there are
+	sum      uint64           // 3: of the checksums of all records
+	imported []byte           // 4: SHA-256 of the file that groups came from
+}
+
+const stateHeader = 1 + 8
+
+func (s *state) marshal() []byte {
+	b := make([]byte, stateHeader, 128)
+	b[0] = format
+	for i, v := range []uint64{uint64(s.revision), s.groups, s.sum} {
+		b = protowire.AppendTag(b, protowire.Number(i+1), protowire.VarintType)
+		b = protowire.AppendVarint(b, v)
+	}
+	if s.imported != nil {
+		b = protowire.AppendTag(b, 4, protowire.BytesType)
+		b = protowire.AppendBytes(b, s.imported)
+	}
+	binary.LittleEndian.PutUint64(b[1:], checksumState(b))
+	return b
+}
+
+func checksumState(b []byte) uint64 {
+	var d xxhash.Digest
+	d.Reset()
+	_, _ = d.Write(b[:1]) // a hash takes everything
+	_, _ = d.Write(b[stateHeader:])
+	return d.Sum64()
+}
+
+func (s *state) unmarshal(b []byte) error {
+	switch {
+	case len(b) < stateHeader:
+		return errors.New("the state is cut off")
+	case checksumState(b) != binary.LittleEndian.Uint64(b[1:]):
+		return errors.New("the checksum of the state does not fit its content")
+	case b[0] != format:
+		return fmt.Errorf("%w: its format is %d, and this one reads %d. Start that version, or a newer one", ErrVersion, b[0], format)
+	}
+	for b = b[stateHeader:]; len(b) > 0; {
+		num, typ, n := protowire.ConsumeTag(b)
+		if n < 0 {
+			return protowire.ParseError(n)
+		}
+		b = b[n:]
+		if n = s.take(num, typ, b); n < 0 {
+			return fmt.Errorf("reading field %d of the state: %w", num, protowire.ParseError(n))
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// take reads one field and gives its size, or an error of protowire's.
+func (s *state) take(num protowire.Number, typ protowire.Type, b []byte) int {
+	if num == 4 && typ == protowire.BytesType {
+		v, n := protowire.ConsumeBytes(b)
+		s.imported = append([]byte{}, v...)
+		return n
+	}
+	v, n := protowire.ConsumeVarint(b)
+	switch num {
+	case 1:
+		s.revision = gateway.Revision(v)
+	case 2:
+		s.groups = v
+	case 3:
+		s.sum = v
+	}
+	return n
+}

@@ -1,0 +1,278 @@
+// Package record turns a group into the bytes that a journal stores, and back.
+//
+// A record is a byte with the version of the format, a checksum (xxHash64 of
+// the grouping key, the version and everything behind the checksum, little
+// endian), the revision (little endian), and a block of S2 compression with
+// this message of protocol buffers:
+//
+//	message Group {
+//	  sint64 pushed  = 1;          // Unix time in ns; absent: never
+//	  sint64 failed  = 2;          // the same
+//	  uint64 since   = 3;          // revision; absent: that of the record
+//	  // 4 is kept for the time at which the group ends
+//	  repeated Family families = 5; // sorted by name
+//	}
+//	message Family {
+//	  bytes  family = 1;  // a delimited io.prometheus.client.MetricFamily
+//	  sint64 pushed = 2;  // ns after that of the group
+//	  uint64 claim  = 3;  // revision; absent: that of the record
+//	}
+//
+// A field that is not known is refused: to leave it out could mean to forget
+// what somebody relies on. Revisions that a group gets only by being stored
+// are absent, so that a record can be made before its place in the order is
+// known.
+package record
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/klauspost/compress/s2"
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"pushgateway/internal/exposition"
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
+)
+
+// Version is the format that Encode writes, and the newest that Decode reads.
+const Version = 1
+
+// Where the parts of a record begin.
+const (
+	checksumAt = 1
+	revisionAt = checksumAt + 8
+	contentAt  = revisionAt + 8
+)
+
+var (
+	// ErrDamaged says that a record is not what was written.
+	ErrDamaged = errors.New("the record is damaged")
+	// ErrVersion says that a record was written by a newer version of this
+	// program.
+	ErrVersion = errors.New("the record was written by a newer version of this program")
+)
+
+// The fields of the messages.
+const (
+	groupPushed   = 1
+	groupFailed   = 2
+	groupSince    = 3
+	groupFamilies = 5
+
+	familyBlock  = 1
+	familyPushed = 2
+	familyClaim  = 3
+)
+
+// scratch has buffers for records before they are compressed.
+var scratch = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxScratch is the largest buffer that is kept, in bytes.
+const maxScratch = 1 << 20
+
+// Encode makes the record of a group. It is not valid before it is sealed.
+func Encode(g *gateway.Group) []byte {
+	buf := scratch.Get().(*[]byte)
+	content := appendGroup((*buf)[:0], g)
+	rec := make([]byte, contentAt+s2.MaxEncodedLen(len(content)))
+	rec[0] = Version
+	n := len(s2.Encode(rec[contentAt:], content))
+	if *buf = content; cap(content) <= maxScratch {
+		scratch.Put(buf)
+	}
+	return append([]byte(nil), rec[:contentAt+n]...)
+}
+
+// Seal sets the revision of a record that Encode has made, and its checksum.
+func Seal(rec []byte, key grouping.Key, r gateway.Revision) {
+	binary.LittleEndian.PutUint64(rec[revisionAt:], uint64(r))
+	binary.LittleEndian.PutUint64(rec[checksumAt:], compute(rec, key))
+}
+
+// Checksum is what a record says of itself, 0 if it is too short.
+func Checksum(rec []byte) uint64 {
+	if len(rec) < contentAt {
+		return 0
+	}
+	return binary.LittleEndian.Uint64(rec[checksumAt:])
+}
+
+func compute(rec []byte, key grouping.Key) uint64 {
+	var d xxhash.Digest
+	d.Reset()
+	_, _ = d.WriteString(string(key)) // a hash takes everything
+	_, _ = d.Write(rec[:checksumAt])
+	_, _ = d.Write(rec[revisionAt:])
+	return d.Sum64()
+}
+
+// Check tells whether a record is whole, and gives its revision.
+func Check(rec []byte, key grouping.Key) (gateway.Revision, error) {
+	if len(rec) < contentAt {
+		return 0, fmt.Errorf("%w: it has only %d bytes", ErrDamaged, len(rec))
+	}
+	if compute(rec, key) != Checksum(rec) {
+		return 0, fmt.Errorf("%w: its checksum does not fit its content", ErrDamaged)
+	}
+	if rec[0] != Version {
+		return 0, fmt.Errorf("%w: its format is %d, and this one reads %d", ErrVersion, rec[0], Version)
+	}
+	return gateway.Revision(binary.LittleEndian.Uint64(rec[revisionAt:])), nil
+}
+
+// Decode gives the group of a record that was sealed for key. It keeps nothing
+// of rec.
+func Decode(rec []byte, key grouping.Key) (*gateway.Group, gateway.Revision, error) {
+	r, err := Check(rec, key)
+	if err != nil {
+		return nil, 0, err
+	}
+	content, err := s2.Decode(nil, rec[contentAt:])
+	if err != nil {
+		return nil, 0, fmt.Errorf("%w: unpacking it: %w", ErrDamaged, err)
+	}
+	g := gateway.Group{Key: key}
+	if err := readGroup(&g, content, r); err != nil {
+		return nil, 0, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return gateway.Restore(g), r, nil
+}
+
+func appendGroup(b []byte, g *gateway.Group) []byte {
+	b = appendTime(b, groupPushed, g.Pushed)
+	b = appendTime(b, groupFailed, g.Failed)
+	b = appendRevision(b, groupSince, g.Since)
+	for i := range g.Families {
+		b = protowire.AppendTag(b, groupFamilies, protowire.BytesType)
+		b = appendSized(b, func(b []byte) []byte { return appendHeld(b, g, &g.Families[i]) })
+	}
+	return b
+}
+
+func appendHeld(b []byte, g *gateway.Group, h *gateway.Held) []byte {
+	b = protowire.AppendTag(b, familyBlock, protowire.BytesType)
+	b = appendSized(b, h.AppendStored)
+	if after := h.Pushed.Sub(g.Pushed); after != 0 && !h.Pushed.IsZero() {
+		b = protowire.AppendTag(b, familyPushed, protowire.VarintType)
+		b = protowire.AppendVarint(b, protowire.EncodeZigZag(int64(after)))
+	}
+	return appendRevision(b, familyClaim, h.Claim)
+}
+
+// appendSized appends what f does behind its size, as five bytes: the size is
+// not known before.
+func appendSized(b []byte, f func([]byte) []byte) []byte {
+	at := len(b)
+	b = f(append(b, 0x80, 0x80, 0x80, 0x80, 0))
+	size := len(b) - at - 5
+	for i := range 4 {
+		b[at+i] |= byte(size>>(7*i)) & 0x7f
+	}
+	b[at+4] = byte(size >> 28)
+	return b
+}
+
+func appendTime(b []byte, num protowire.Number, t time.Time) []byte {
+	if t.IsZero() {
+		return b
+	}
+	b = protowire.AppendTag(b, num, protowire.VarintType)
+	return protowire.AppendVarint(b, protowire.EncodeZigZag(t.UnixNano()))
+}
+
+func appendRevision(b []byte, num protowire.Number, r gateway.Revision) []byte {
+	if r == 0 {
+		return b
+	}
+	b = protowire.AppendTag(b, num, protowire.VarintType)
+	return protowire.AppendVarint(b, uint64(r))
+}
+
+// field is one field of a message: a number, or bytes.
+type field struct {
+	num   protowire.Number
+	value uint64
+	bytes []byte
+}
+
+func (f field) time() time.Time { return time.Unix(0, protowire.DecodeZigZag(f.value)) }
+
+// eachField goes through a message.
+func eachField(msg []byte, take func(field) error) error {
+	for len(msg) > 0 {
+		num, typ, n := protowire.ConsumeTag(msg)
+		if n < 0 {
+			return protowire.ParseError(n)
+		}
+		msg = msg[n:]
+		f := field{num: num}
+		switch typ {
+		case protowire.VarintType:
+			f.value, n = protowire.ConsumeVarint(msg)
+		case protowire.BytesType:
+			f.bytes, n = protowire.ConsumeBytes(msg)
+		default:
+			return fmt.Errorf("field %d has the wire type %d, which records do not use", num, typ)
+		}
+		if n < 0 {
+			return protowire.ParseError(n)
+		}
+		msg = msg[n:]
+		if err := take(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func unknown(num protowire.Number) error { return fmt.Errorf("field %d is not known", num) }
+
+func readGroup(g *gateway.Group, msg []byte, r gateway.Revision) error {
+	g.Since = r
+	return eachField(msg, func(f field) error {
+		switch f.num {
+		case groupPushed:
+			g.Pushed = f.time()
+		case groupFailed:
+			g.Failed = f.time()
+		case groupSince:
+			g.Since = gateway.Revision(f.value)
+		case groupFamilies:
+			h, err := readHeld(f.bytes, g.Pushed, r)
+			if err != nil {
+				return err
+			}
+			g.Families = append(g.Families, h)
+		default:
+			return unknown(f.num)
+		}
+		return nil
+	})
+}
+
+func readHeld(msg []byte, pushed time.Time, r gateway.Revision) (h gateway.Held, err error) {
+	h.Pushed, h.Claim = pushed, r
+	err = eachField(msg, func(f field) (err error) {
+		switch f.num {
+		case familyBlock:
+			h.Block, err = exposition.ReadStored(f.bytes)
+		case familyPushed:
+			h.Pushed = pushed.Add(time.Duration(protowire.DecodeZigZag(f.value)))
+		case familyClaim:
+			h.Claim = gateway.Revision(f.value)
+		default:
+			err = unknown(f.num)
+		}
+		return err
+	})
+	if err == nil && h.Block == nil {
+		err = errors.New("a family is empty")
+	}
+	return h, err
+}
