@@ -14,7 +14,7 @@ import (
 // only from floors below its own, and nobody on its own.
 var floors = [][]string{
 	{"cmd/pushgateway"},
-	{"internal/httpapi", "internal/webui", "internal/telemetry"},
+	{"internal/httpapi", "internal/webui", "internal/telemetry", "internal/gobfile"},
 	{"internal/gateway"},
 	{"internal/exposition"},
 	{"internal/grouping"}, // keys are made of labels
