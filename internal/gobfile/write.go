@@ -1,0 +1,92 @@
+package gobfile
+
+import (
+	"encoding/gob"
+	"fmt"
+	"io"
+	"iter"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/proto"
+
+	"pushgateway/internal/exposition"
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
+)
+
+// The types of the file. The names of the fields are part of the format.
+type (
+	storedGroups map[grouping.Key]storedGroup
+
+	storedGroup struct {
+		Labels  map[string]string
+		Metrics map[string]storedFamily
+	}
+
+	storedFamily struct {
+		Timestamp            time.Time
+		GobbableMetricFamily *family
+	}
+
+	family struct{ block *exposition.Block }
+)
+
+// GobEncode gives the family as a message.
+func (f *family) GobEncode() ([]byte, error) {
+	head := &dto.MetricFamily{Name: &f.block.Name, Type: dto.MetricType(f.block.Type).Enum()}
+	if f.block.Help != "" {
+		head.Help = &f.block.Help
+	}
+	b, err := proto.Marshal(head)
+	if err != nil {
+		return nil, fmt.Errorf("family %q: %w", clip(f.block.Name), err)
+	}
+	return append(b, f.block.Proto()...), nil
+}
+
+// Write writes groups with different keys as a file that Pushgateway 1.11
+// reads, and 1.5 too as far as it knows what they hold: not native histograms,
+// gauge histograms, or names that are not legacy names. The file is built in
+// memory before the first byte is written.
+//
+// The time families have the Timestamp that they tell of, so that reading the
+// file gives the exact times; where that is none they have the other's, as
+// 1.11 does.
+func Write(w io.Writer, groups iter.Seq[*gateway.Group]) error {
+	all := make(storedGroups)
+	for g := range groups {
+		all[g.Key] = store(g)
+	}
+	if err := gob.NewEncoder(w).Encode(all); err != nil {
+		return fmt.Errorf("writing a persistence file of %d groups: %w", len(all), err)
+	}
+	return nil
+}
+
+func store(g *gateway.Group) storedGroup {
+	s := storedGroup{Labels: make(map[string]string), Metrics: make(map[string]storedFamily, len(g.Families)+2)}
+	for _, l := range g.Key.Labels() {
+		s.Labels[l.Name] = l.Value
+	}
+	s.add(g.PushTime(), either(g.Pushed, g.Failed))
+	s.add(g.FailureTime(), either(g.Failed, g.Pushed))
+	for _, h := range g.Families {
+		s.add(h.Block, h.Pushed)
+	}
+	return s
+}
+
+// add stores the time as UTC: with another zone its encoding may be one that
+// 1.5 cannot read.
+func (s storedGroup) add(b *exposition.Block, at time.Time) {
+	s.Metrics[b.Name] = storedFamily{at.UTC(), &family{b}}
+}
+
+// either gives the first of two times that is not zero.
+func either(a, b time.Time) time.Time {
+	if a.IsZero() {
+		return b
+	}
+	return a
+}
