@@ -63,7 +63,7 @@ func TestCommandLine(t *testing.T) {
 		t.Errorf("--version: %d %q", code, out)
 	}
 	for _, args := range [][]string{
-		{"--persistence.file=x"}, {"--nonsense"}, {"--web.telemetry-path=metrics"}, {"--web.telemetry-path=/api/v1/x"},
+		{"--persistence.salvage"}, {"--persistence.interval=-1s"}, {"--nonsense"}, {"--web.telemetry-path=metrics"}, {"--web.telemetry-path=/api/v1/x"},
 		{"--push.max-body-bytes=0"}, {"--push.max-inflight-bytes=1KiB"}, {"--web.read-timeout=-1s"}, {"--web.config.file=/does/not/exist"},
 		{"--web.route-prefix=/a:b"}, {"--web.listen-address=127.0.0.1:99999"},
 	} {

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"runtime"
 	"strings"
@@ -37,6 +37,7 @@ type config struct {
 
 	persistenceFile     string
 	persistenceInterval time.Duration
+	persistenceSalvage  bool
 
 	unchecked        bool
 	utf8Names        bool
@@ -46,30 +47,19 @@ type config struct {
 	flags map[string]string // all, as /api/v1/status shows them
 }
 
-const description = `The Pushgateway: jobs that end before Prometheus can scrape them push their metrics here.
-
-Push:    echo 'last_success_timestamp_seconds 1.7e9' | curl --data-binary @- http://localhost:9091/metrics/job/backup
-Look:    curl http://localhost:9091/metrics
-Delete:  curl -X DELETE http://localhost:9091/metrics/job/backup
-`
-
-// parseArgs reads and checks the command line.
-func parseArgs(args []string, stdout, stderr io.Writer) (*config, error) {
-	if version.Version == "" {
-		version.Version = release
-	}
+// newServe adds the command that serves.
+func newServe(app *kingpin.Application) command {
 	c := new(config)
-	app := kingpin.New("pushgateway", description)
-	app.UsageTemplate(usage)
-	app.Version(version.Print("pushgateway"))
-	app.HelpFlag.Short('h')
-	serve := app.Command("serve", "Serve pushes and scrapes. This is what happens without a command.").Default()
-	c.addFlags(serve)
-	if _, err := parse(app, args, stdout, stderr); err != nil {
-		return nil, err
+	serving := app.Command("serve", "Serve pushes and scrapes. This is what happens without a command.").Default()
+	c.addFlags(serving)
+	return command{
+		clause: serving,
+		check: func() error {
+			c.flags = flagValues(serving)
+			return c.check()
+		},
+		run: func(ctx context.Context) error { return serve(ctx, c) },
 	}
-	c.flags = flagValues(serve)
-	return c, c.check()
 }
 
 func (c *config) addFlags(serve *kingpin.CmdClause) {
@@ -83,8 +73,9 @@ func (c *config) addFlags(serve *kingpin.CmdClause) {
 	serve.Flag("web.enable-openmetrics", "Answer scrapes in OpenMetrics if asked for. It renames counters that lack _total.").Default("false").BoolVar(&c.enableOpenMetrics)
 	serve.Flag("web.read-timeout", "Time in which a request must have arrived whole. 0 means no limit.").Default("1m").DurationVar(&c.readTimeout)
 
-	serve.Flag("persistence.file", "File to persist metrics. If empty, metrics are only kept in memory. Not supported yet.").Default("").StringVar(&c.persistenceFile)
-	serve.Flag("persistence.interval", "The minimum interval at which to write out the persistence file.").Default("5m").DurationVar(&c.persistenceInterval)
+	serve.Flag("persistence.file", "File to persist metrics. If empty, metrics are only kept in memory. A file that Pushgateway 1.11 has written is imported and left alone; <file>.db is used from then on.").Default("").StringVar(&c.persistenceFile)
+	serve.Flag("persistence.interval", "The minimum interval at which to write out the persistence file. 0 writes at once: a push is answered when it is on disk. With more, pushes are answered before, and a crash loses up to that much.").Default("0s").DurationVar(&c.persistenceInterval)
+	serve.Flag("persistence.salvage", "Start from the groups that are whole if the persistence file is damaged. The damaged file is kept aside, and what was lost is logged.").Default("false").BoolVar(&c.persistenceSalvage)
 
 	serve.Flag("push.disable-consistency-check", "Take pushes that contradict others: they are answered 202, and where two cannot both be exposed the older is.").Default("false").BoolVar(&c.unchecked)
 	serve.Flag("push.enable-utf8-names", "Allow UTF-8 label names in grouping keys, and read the U__ escaping there.").Default("false").BoolVar(&c.utf8Names)
@@ -98,8 +89,11 @@ func (c *config) addFlags(serve *kingpin.CmdClause) {
 
 // check finds what cannot work, and brings paths into one form.
 func (c *config) check() error {
-	if c.persistenceFile != "" {
-		return fmt.Errorf("--persistence.file=%q: this version keeps metrics only in memory and would lose them at a restart; start without the flag to accept that", c.persistenceFile)
+	if c.persistenceInterval < 0 {
+		return fmt.Errorf("--persistence.interval=%s: it must not be negative; 0 writes at once", c.persistenceInterval)
+	}
+	if c.persistenceSalvage && c.persistenceFile == "" {
+		return errors.New("--persistence.salvage: there is nothing to salvage without --persistence.file")
 	}
 	if err := web.Validate(*c.web.WebConfigFile); err != nil {
 		return fmt.Errorf("--web.config.file=%q: %w", *c.web.WebConfigFile, err)

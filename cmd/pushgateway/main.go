@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/common/version"
 )
 
 func main() {
@@ -21,8 +22,14 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
+// The exit codes.
+const (
+	exitFailed = 1 // something went wrong
+	exitUsage  = 2 // the command line cannot be used
+)
+
 // run is the whole program but for the process around it. It gives the exit
-// code: 1 for what went wrong, 2 for a command line that cannot be used.
+// code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	c, err := parseArgs(args, stdout, stderr)
 	var done exit
@@ -31,16 +38,62 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return int(done)
 	case err != nil:
 		fmt.Fprintf(stderr, "pushgateway: %v\n", err)
-		return 2
+		return exitUsage
 	}
-	if err := serve(ctx, c); err != nil {
+	err = c.run(ctx)
+	switch {
+	case errors.As(err, &done):
+		return int(done)
+	case err != nil:
 		fmt.Fprintf(stderr, "pushgateway: %v\n", err)
-		return 1
+		return exitFailed
 	}
 	return 0
 }
 
-// exit is the error of a command line that has been dealt with.
+// command is something that the program can be told to do.
+type command struct {
+	clause *kingpin.CmdClause
+	check  func() error // finds what cannot work in the command line
+	run    func(context.Context) error
+}
+
+const description = `The Pushgateway: jobs that end before Prometheus can scrape them push their metrics here.
+
+Push:    echo 'last_success_timestamp_seconds 1.7e9' | curl --data-binary @- http://localhost:9091/metrics/job/backup
+Look:    curl http://localhost:9091/metrics
+Delete:  curl -X DELETE http://localhost:9091/metrics/job/backup
+`
+
+// parseArgs reads and checks the command line.
+func parseArgs(args []string, stdout, stderr io.Writer) (command, error) {
+	if version.Version == "" {
+		version.Version = release
+	}
+	app := kingpin.New("pushgateway", description)
+	app.UsageTemplate(usage)
+	app.Version(version.Print("pushgateway"))
+	app.HelpFlag.Short('h')
+	commands := []command{
+		newServe(app),
+		newImport(app, stdout, stderr),
+		newExport(app, stdout),
+		newVerify(app, stdout),
+		newBackup(app, stdout),
+	}
+	name, err := parse(app, args, stdout, stderr)
+	if err != nil {
+		return command{}, err
+	}
+	for _, c := range commands {
+		if c.clause.FullCommand() == name {
+			return c, c.check()
+		}
+	}
+	return command{}, fmt.Errorf("there is no command %q", name)
+}
+
+// exit is the error of what has been dealt with but for the exit code.
 type exit int
 
 func (e exit) Error() string { return fmt.Sprintf("exit %d", int(e)) }
@@ -62,3 +115,6 @@ func parse(app *kingpin.Application, args []string, stdout, stderr io.Writer) (c
 	}
 	return command, nil
 }
+
+// nothingToCheck is for commands of which kingpin has seen all there is.
+func nothingToCheck() error { return nil }

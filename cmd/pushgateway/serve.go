@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/httpapi"
+	"pushgateway/internal/storage"
 	"pushgateway/internal/telemetry"
 	"pushgateway/internal/webui"
 )
@@ -28,7 +30,20 @@ const (
 	writeTimeout = 5 * time.Minute
 	// shutdownTimeout bounds how long the end waits for requests under way.
 	shutdownTimeout = 30 * time.Second
+	// quickStart is how long listening waits for the journal, so that nobody
+	// need see that a small one was being read, nor that it could not be.
+	quickStart = 250 * time.Millisecond
 )
+
+// server is what serving needs beyond the command line.
+type server struct {
+	*config
+	logger  *slog.Logger
+	metrics *telemetry.Metrics
+	gate    *httpapi.Gate
+	quit    func() // ends serving
+	gateway *gateway.Gateway
+}
 
 // serve runs the gateway until ctx ends, somebody asks for the end over HTTP,
 // or a listener fails.
@@ -37,32 +52,98 @@ func serve(ctx context.Context, c *config) error {
 	logger.Info("Starting pushgateway", "version", version.Info(), "build_context", version.BuildContext())
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
-
 	metrics, err := telemetry.New(httpapi.Reasons)
 	if err != nil {
 		return err
 	}
-	gw, err := gateway.Open(ctx, gateway.Config{
-		Journal:   &gateway.Memory{},
-		Reserved:  metrics.Reserved(),
-		Unchecked: c.unchecked,
-		Logger:    logger,
-	})
-	if err != nil {
-		return err
-	}
-	metrics.Observe(stateOf(gw))
-	handler, err := newHandler(c, gw, metrics, quit, logger)
-	if err != nil {
-		return errors.Join(err, gw.Close())
-	}
-	// Stop accepting, finish what was accepted, then close the journal.
-	err = listen(ctx, c, handler, logger)
-	if err := errors.Join(err, gw.Close()); err != nil {
+	s := &server{config: c, logger: logger, metrics: metrics, gate: httpapi.NewGate(c.routePrefix, c.telemetryPath), quit: quit}
+	if err := s.run(ctx); err != nil {
 		return err
 	}
 	logger.Info("Stopped")
 	return nil
+}
+
+// run opens the gateway and listens, both at once if the first takes long.
+func (s *server) run(ctx context.Context) error {
+	opened := make(chan error, 1)
+	go func() { opened <- s.open(ctx) }()
+	select {
+	case err := <-opened:
+		if err != nil {
+			return err
+		}
+		opened <- nil
+	case <-time.After(quickStart):
+	}
+	failed := make(chan error, 1)
+	go func() {
+		err := <-opened
+		if failed <- err; err != nil {
+			s.quit()
+		}
+	}()
+	// Stop accepting, finish what was accepted, then close the journal.
+	err := s.listen(ctx)
+	s.quit()
+	if opening := <-failed; opening != nil {
+		if !errors.Is(opening, context.Canceled) {
+			err = errors.Join(err, opening)
+		}
+		return err
+	}
+	return errors.Join(err, s.gateway.Close())
+}
+
+// open replays the journal, and then lets requests through.
+func (s *server) open(ctx context.Context) error {
+	start := time.Now()
+	journal, err := s.journal(ctx)
+	if err != nil {
+		return err
+	}
+	s.gateway, err = gateway.Open(ctx, gateway.Config{
+		Journal:   journal,
+		Reserved:  s.metrics.Reserved(),
+		Unchecked: s.unchecked,
+		Logger:    s.logger,
+	})
+	if err != nil {
+		return storage.Explain(err)
+	}
+	s.metrics.Observe(stateOf(s.gateway))
+	handler, err := s.handler()
+	if err != nil {
+		return errors.Join(err, s.gateway.Close())
+	}
+	if v := s.gateway.View(); s.persistenceFile != "" {
+		s.logger.Info("Read the persistence file", "groups", v.Groups(), "series", v.Series, "took", time.Since(start))
+	}
+	s.gate.Open(handler)
+	return nil
+}
+
+// journal picks where groups are kept.
+func (s *server) journal(ctx context.Context) (gateway.Journal, error) {
+	if s.persistenceFile == "" {
+		return &gateway.Memory{}, nil
+	}
+	var observed *telemetry.Journal
+	j, err := storage.Open(ctx, storage.Config{
+		File:     s.persistenceFile,
+		Interval: s.persistenceInterval,
+		Salvage:  s.persistenceSalvage,
+		Logger:   s.logger,
+		Progress: s.gate.Progress,
+		Written: func(changes, bytes int, took time.Duration, err error) {
+			observed.Written(changes, bytes, took, err)
+		},
+	})
+	if err != nil {
+		return nil, storage.Explain(err)
+	}
+	observed = s.metrics.ObserveJournal(j.Size, j.Err)
+	return j, nil
 }
 
 func stateOf(gw *gateway.Gateway) telemetry.State {
@@ -74,57 +155,61 @@ func stateOf(gw *gateway.Gateway) telemetry.State {
 	}
 }
 
-func newHandler(c *config, gw *gateway.Gateway, metrics *telemetry.Metrics, quit func(), logger *slog.Logger) (http.Handler, error) {
-	ui, err := webui.New(webui.Config{Gateway: gw, Prefix: c.routePrefix, TelemetryPath: c.telemetryPath, Version: version.Version})
+func (s *server) handler() (http.Handler, error) {
+	ui, err := webui.New(webui.Config{Gateway: s.gateway, Prefix: s.routePrefix, TelemetryPath: s.telemetryPath, Version: version.Version})
 	if err != nil {
 		return nil, fmt.Errorf("preparing the pages: %w", err)
 	}
-	if !c.enableLifecycle {
-		quit = nil
+	var quit func()
+	if s.enableLifecycle {
+		quit = s.quit
 	}
 	return httpapi.New(httpapi.Config{
-		Gateway:           gw,
-		Logger:            logger,
-		Prefix:            c.routePrefix,
-		TelemetryPath:     c.telemetryPath,
-		Keys:              grouping.Decoder{UTF8Names: c.utf8Names},
-		MaxBodyBytes:      int64(c.maxBodyBytes),
-		MaxInflightBytes:  int64(c.maxInflightBytes),
-		EnableAdmin:       c.enableAdmin,
-		EnablePprof:       c.enablePprof,
-		EnableOpenMetrics: c.enableOpenMetrics,
+		Gateway:           s.gateway,
+		Logger:            s.logger,
+		Prefix:            s.routePrefix,
+		TelemetryPath:     s.telemetryPath,
+		Keys:              grouping.Decoder{UTF8Names: s.utf8Names},
+		MaxBodyBytes:      int64(s.maxBodyBytes),
+		MaxInflightBytes:  int64(s.maxInflightBytes),
+		EnableAdmin:       s.enableAdmin,
+		EnablePprof:       s.enablePprof,
+		EnableOpenMetrics: s.enableOpenMetrics,
 		Quit:              quit,
-		Info:              httpapi.Status{Build: buildInfo(), Flags: c.flags, Start: time.Now()},
-		Own:               metrics.Exposed,
-		UI:                ui,
-		Instrument:        metrics.Instrument,
-		Refused:           metrics.Refused,
-		Duplicate:         metrics.Duplicate,
-		Pushed:            metrics.Pushed,
-		Scraped: func(s httpapi.Scrape) {
-			metrics.Scraped(s.Format.Syntax.String(), s.Format.Escaping, s.Bytes, s.Took, s.LeftOut)
+		Info:              httpapi.Status{Build: buildInfo(), Flags: s.flags, Start: time.Now()},
+		Own:               s.metrics.Exposed,
+		Snapshot: func(v *gateway.View) (io.ReadSeekCloser, error) {
+			return storage.Snapshot(s.persistenceFile, v)
+		},
+		UI:         ui,
+		Instrument: s.metrics.Instrument,
+		Refused:    s.metrics.Refused,
+		Duplicate:  s.metrics.Duplicate,
+		Pushed:     s.metrics.Pushed,
+		Scraped: func(x httpapi.Scrape) {
+			s.metrics.Scraped(x.Format.Syntax.String(), x.Format.Escaping, x.Bytes, x.Took, x.LeftOut)
 		},
 	}), nil
 }
 
 // listen serves until ctx ends, and then until the requests under way have
 // been answered.
-func listen(ctx context.Context, c *config, handler http.Handler, logger *slog.Logger) error {
+func (s *server) listen(ctx context.Context) error {
 	server := &http.Server{
-		Handler:      handler,
-		ReadTimeout:  c.readTimeout,
+		Handler:      s.gate,
+		ReadTimeout:  s.readTimeout,
 		WriteTimeout: writeTimeout,
 		IdleTimeout:  idleTimeout,
-		ErrorLog:     slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		ErrorLog:     slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn),
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- web.ListenAndServe(server, c.web, logger) }()
+	go func() { failed <- web.ListenAndServe(server, s.web, s.logger) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serving HTTP: %w", err)
 	case <-ctx.Done():
 	}
-	logger.Info("Stopping: finishing the requests under way")
+	s.logger.Info("Stopping: finishing the requests under way")
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
 	defer cancel()
 	if err := server.Shutdown(ctx); err != nil {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -275,14 +274,11 @@ func (j *Journal) reopen() error {
 		_ = j.db.Close() // what it has to say has been said
 		j.db = nil
 	}
-	f, err := os.OpenFile(j.Path, os.O_RDWR, 0)
+	f, err := openLocked(j.Path, exclusive)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	if err := lock(f); err != nil {
-		return err
-	}
+	defer func() { _ = f.Close() }() // only read
 	s, err := scanFile(f, func(stored) {})
 	if err != nil {
 		return err

@@ -25,6 +25,8 @@ const (
 	// mapSize is how much of the address space is set aside for the file, in
 	// bytes. While it does not grow beyond, it need not be mapped anew.
 	mapSize = 1 << 30
+	// growth is by how much the file grows when it has to, in bytes.
+	growth = 256 << 10
 	// fileMode keeps others out: label values may be nobody else's business.
 	fileMode = 0o600
 )
@@ -41,7 +43,11 @@ func openBolt(path string) (*bbolt.DB, error) {
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, ErrLocked
 	}
-	return db, err
+	if err != nil {
+		return nil, err
+	}
+	db.AllocSize = growth
+	return db, nil
 }
 
 // entry is a record ready to be stored.
@@ -100,14 +106,34 @@ func create(path string, mustBeNew bool, s *state, entries iter.Seq[entry]) (err
 	return syncDir(dir)
 }
 
-// write makes a file of entries and waits until it is on disk.
+// write makes a file of entries, no larger than they need, and waits until it
+// is on disk.
 func write(path string, s *state, entries iter.Seq[entry]) (err error) {
 	db, err := openBolt(path)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	db.NoSync = true // until the end
+	if err := errors.Join(fill(db, s, entries), db.Close()); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	head := new(scan)
+	if err := head.readHead(f); err != nil {
+		return err
+	}
+	if err := f.Truncate(int64(head.meta.pages) * int64(head.meta.pageSize)); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// fill puts entries into a new file without waiting for the disk.
+func fill(db *bbolt.DB, s *state, entries iter.Seq[entry]) error {
+	db.NoSync = true
 	s.groups, s.sum = 0, 0
 	const chunk = 10_000 // records of one transaction, which holds them in memory
 	next, stop := iter.Pull(entries)
@@ -136,7 +162,7 @@ func write(path string, s *state, entries iter.Seq[entry]) (err error) {
 			return err
 		}
 	}
-	return db.Sync()
+	return nil
 }
 
 func putState(tx *bbolt.Tx, s *state) error {

@@ -17,7 +17,7 @@ import (
 
 // open looks through the file, replays it, and opens it for writing.
 func (j *Journal) open(ctx context.Context) error {
-	f, err := j.openLocked()
+	f, err := j.openOrMake()
 	if err != nil {
 		return err
 	}
@@ -52,30 +52,35 @@ func (j *Journal) open(ctx context.Context) error {
 	return nil
 }
 
-// openLocked opens the file, and makes it if there is none.
-func (j *Journal) openLocked() (*os.File, error) {
-	f, err := openForReading(j.Path)
+// openOrMake opens the file, and makes it if there is none.
+func (j *Journal) openOrMake() (*os.File, error) {
+	f, err := openLocked(j.Path, exclusive)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := Create(j.Path, true, nil, noGroups); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, err
 		}
-		f, err = openForReading(j.Path)
+		f, err = openLocked(j.Path, exclusive)
 	}
 	return f, err
 }
 
 func noGroups(func(*gateway.Group) bool) {}
 
-// openForReading opens a file and keeps others from writing to it.
-func openForReading(path string) (*os.File, error) {
+// openLocked opens a file and keeps others from writing to it. It is only
+// read; that it may be written is found out at the same time.
+func openLocked(path string, how lockKind) (*os.File, error) {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%w: it is not a regular file; name a file, which need not exist yet", ErrForeign)
 	}
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	flag := os.O_RDWR
+	if how == shared {
+		flag = os.O_RDONLY
+	}
+	f, err := os.OpenFile(path, flag, 0)
 	if err != nil {
 		return nil, err
 	}
-	if err := lock(f); err != nil {
+	if err := lock(f, how); err != nil {
 		_ = f.Close() // nothing was written
 		return nil, err
 	}
@@ -168,4 +173,79 @@ func (j *Journal) compact(f *os.File, s *scan) {
 		return
 	}
 	j.Logger.Info("The journal was mostly empty and has been made smaller", "file", j.Path, "bytes_before", before, "bytes", j.Size())
+}
+
+// Summary is what a file says of itself, and what is wrong with it.
+type Summary struct {
+	Format   int
+	Revision gateway.Revision
+	Groups   uint64 // as the file counts them
+	Imported []byte // SHA-256 of the file that it was made of, or nil
+	Faults   []Fault
+}
+
+// Read gives all groups of a file that are whole to apply, without changing
+// anything. That others are not is no error: the summary has their faults.
+func Read(ctx context.Context, path string, apply func([]gateway.Applied)) (Summary, error) {
+	f, err := openLocked(path, shared)
+	if err != nil {
+		return Summary{}, err
+	}
+	defer func() { _ = f.Close() }() // only read
+	s, err := replay(ctx, f, apply, func(int, int) {})
+	if err != nil {
+		return Summary{}, err
+	}
+	return Summary{Format: format, Revision: s.state.revision, Groups: s.state.groups, Imported: s.state.imported, Faults: s.faults}, nil
+}
+
+// SetOrigin notes, in a journal that is whole, what it was imported from.
+func SetOrigin(path string, imported []byte) error {
+	f, err := openLocked(path, exclusive)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }() // only read
+	s, err := scanFile(f, func(stored) {})
+	if err != nil {
+		return err
+	}
+	if len(s.faults) > 0 {
+		return damage(s)
+	}
+	_ = f.Close() // gives the lock to bbolt
+	db, err := openBolt(path)
+	if err != nil {
+		return err
+	}
+	s.state.imported = imported
+	err = db.Update(func(tx *bbolt.Tx) error { return putState(tx, &s.state) })
+	return errors.Join(err, db.Close())
+}
+
+// Origin gives what a journal was imported from: the SHA-256 of that file, or
+// nil. It looks at no more than it needs.
+func Origin(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // only read
+	s := new(scan)
+	if err := s.readHead(f); err != nil {
+		return nil, err
+	}
+	if len(s.faults) > 0 {
+		return nil, damage(s)
+	}
+	return s.state.imported, nil
+}
+
+// Probe tells whether a file could be replaced: that it is not being used.
+func Probe(path string) error {
+	f, err := openLocked(path, exclusive)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }

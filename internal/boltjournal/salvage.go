@@ -43,7 +43,7 @@ func (j *Journal) salvage(f *os.File) (*os.File, error) {
 	}
 	j.Logger.Error("Salvage: going on with the records that are whole", "groups", s.state.groups, "groups_before", before, "damaged_file", aside)
 	_ = f.Close() // only read
-	return openForReading(j.Path)
+	return openLocked(j.Path, exclusive)
 }
 
 // revision is that of a record which is known to be whole.

@@ -20,6 +20,7 @@ type stored struct {
 // scan is one pass through a file.
 type scan struct {
 	pages
+	buckets  map[string]element // of the root
 	state    state
 	hasState bool
 	expected atomic.Uint64 // groups, as soon as the state is known
@@ -39,23 +40,31 @@ func scanFile(f *os.File, visit func(stored)) (*scan, error) {
 }
 
 func (s *scan) run(f *os.File, visit func(stored)) error {
-	s.visit, s.file, s.seen = visit, f, make(map[uint64]bool)
-	s.fault = func(x Fault) { s.faults = append(s.faults, x) }
-	if err := s.readMetas(f); err != nil {
+	s.visit = visit
+	if err := s.readHead(f); err != nil {
 		return err
 	}
-	buckets := make(map[string]element)
-	s.walk(s.meta.root, bounds{}, func(e element) { buckets[string(e.key)] = e })
-	if err := s.readState(buckets); err != nil {
-		return err
-	}
-	s.expected.Store(s.state.groups)
-	if e, ok := buckets[string(groupsBucket)]; ok {
+	if e, ok := s.buckets[string(groupsBucket)]; ok {
 		s.bucket(e, s.take)
 	} else {
 		s.fault(Fault{Page: s.meta.root, Msg: "the bucket of the groups is missing"})
 	}
 	s.compare()
+	return nil
+}
+
+// readHead reads everything but the groups.
+func (s *scan) readHead(f *os.File) error {
+	s.file, s.seen, s.buckets = f, make(map[uint64]bool), make(map[string]element)
+	s.fault = func(x Fault) { s.faults = append(s.faults, x) }
+	if err := s.readMetas(f); err != nil {
+		return err
+	}
+	s.walk(s.meta.root, bounds{}, func(e element) { s.buckets[string(e.key)] = e })
+	if err := s.readState(); err != nil {
+		return err
+	}
+	s.expected.Store(s.state.groups)
 	return nil
 }
 
@@ -116,8 +125,8 @@ func bothMetas(f *os.File) (first, second readingOfMeta, err error) {
 	return first, second, nil
 }
 
-func (s *scan) readState(buckets map[string]element) error {
-	e, ok := buckets[string(stateBucket)]
+func (s *scan) readState() error {
+	e, ok := s.buckets[string(stateBucket)]
 	if !ok {
 		if len(s.faults) == 0 {
 			return fmt.Errorf("%w: it is a file of bbolt, but of another program", ErrForeign)

@@ -4,13 +4,21 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"time"
 )
 
 func (a *api) healthy(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "OK") }
 
-// ready tells whether scrapes are served; with ?for=push, whether pushes are.
-// In memory both always are.
-func (a *api) ready(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "OK") }
+// ready tells whether scrapes are served, and they always are; with ?for=push,
+// whether pushes are.
+func (a *api) ready(w http.ResponseWriter, r *http.Request) {
+	if err := a.Gateway.Err(); err != nil && r.URL.Query().Get("for") == "push" {
+		w.Header().Set("Retry-After", retryAfter)
+		http.Error(w, "Pushes are not taken: "+err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = io.WriteString(w, "OK")
+}
 
 func (a *api) quit(w http.ResponseWriter, _ *http.Request) {
 	if a.Quit == nil {
@@ -30,6 +38,22 @@ func (a *api) admin(next http.HandlerFunc) http.HandlerFunc {
 		}
 		next(w, r)
 	}
+}
+
+// snapshot answers with a copy of everything as a persistence file. It is made
+// of one view, so it is consistent, and pushes go on meanwhile.
+func (a *api) snapshot(w http.ResponseWriter, r *http.Request) {
+	f, err := a.Snapshot(a.Gateway.View())
+	if err != nil {
+		a.Logger.Error("Making a snapshot", "err", err)
+		http.Error(w, "Making the snapshot: "+err.Error(), http.StatusInternalServerError)
+		return
+	}
+	defer f.Close()
+	name := "pushgateway-" + time.Now().UTC().Format("20060102T150405Z") + ".db"
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
+	http.ServeContent(w, r, "", time.Time{}, f)
 }
 
 func (a *api) wipe(w http.ResponseWriter, r *http.Request) {

@@ -4,6 +4,7 @@
 package httpapi
 
 import (
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
@@ -42,6 +43,9 @@ type Config struct {
 	Info Status
 	// Own gives the gateway's own families for a scrape, sorted by name.
 	Own func() ([]exposition.Exposed, error)
+	// Snapshot writes the state of a view into a persistence file, which
+	// vanishes when it is closed.
+	Snapshot func(*gateway.View) (io.ReadSeekCloser, error)
 	// UI serves / and /status and /static/.
 	UI http.Handler
 
@@ -138,6 +142,7 @@ func (a *api) questions(r *route.Router) {
 	r.Get("/api/v1/status", a.Instrument("api/v1/status", crossOrigin(a.status)))
 	r.Get("/api/v1/metrics", a.Instrument("api/v1/metrics", crossOrigin(a.metrics)))
 	r.Get("/api/v1/groups", a.Instrument("api/v1/groups", crossOrigin(a.groups)))
+	r.Get("/api/v1/admin/snapshot", a.Instrument("api/v1/admin/snapshot", a.admin(a.snapshot)))
 	r.Put("/api/v1/admin/wipe", a.Instrument("api/v1/admin/wipe", a.admin(a.wipe)))
 }
 

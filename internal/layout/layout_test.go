@@ -14,6 +14,7 @@ import (
 // only from floors below its own, and nobody on its own.
 var floors = [][]string{
 	{"cmd/pushgateway"},
+	{"internal/storage"},
 	{"internal/httpapi", "internal/webui", "internal/telemetry", "internal/boltjournal", "internal/gobfile"},
 	{"internal/record"}, // what all journals store
 	{"internal/gateway"},

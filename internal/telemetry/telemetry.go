@@ -97,6 +97,7 @@ func (m *Metrics) Observe(s State) {
 // no series yet.
 func (m *Metrics) Reserved() map[string]metric.Type {
 	all := maps.Clone(m.reserved)
+	maps.Copy(all, journalFamilies)
 	for _, f := range states {
 		all[f.name] = f.typ
 	}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"github.com/alecthomas/kingpin/v2"
+
+	"pushgateway/internal/exposition"
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/gobfile"
+	"pushgateway/internal/httpapi"
+	"pushgateway/internal/storage"
+)
+
+// newExport adds the command that writes groups for other programs.
+func newExport(app *kingpin.Application, stdout io.Writer) command {
+	clause := app.Command("export", "Write the groups of a persistence file for other programs. The file is only read; no gateway may be using it.")
+	path := clause.Arg("file", "The persistence file, of this program or of Pushgateway 1.11.").Required().String()
+	format := clause.Flag("format", "gob: a persistence file for Pushgateway 1.11. text: as scraped. json: as /api/v1/metrics answers.").Required().Enum("gob", "text", "json")
+	output := clause.Flag("output", "File to write. The standard output if empty.").Short('o').Default("").String()
+	return command{clause, nothingToCheck, func(ctx context.Context) error {
+		gw, err := gateway.Open(ctx, gateway.Config{Journal: storage.Source(*path)})
+		if err != nil {
+			return err
+		}
+		defer gw.Close()
+		if err := toFile(*output, stdout, func(w io.Writer) error { return export(gw, *format, w) }); err != nil {
+			return fmt.Errorf("exporting %s: %w", *path, err)
+		}
+		return nil
+	}}
+}
+
+func export(gw *gateway.Gateway, format string, w io.Writer) error {
+	switch format {
+	case "gob":
+		return gobfile.Write(w, gw.View().EachGroup(""))
+	case "json":
+		return ask(gw, "/api/v1/metrics", w)
+	}
+	return ask(gw, "/metrics", w)
+}
+
+// ask writes what a gateway with these groups, and without metrics of its own,
+// would answer to a request.
+func ask(gw *gateway.Gateway, path string, w io.Writer) error {
+	h := httpapi.New(httpapi.Config{
+		Gateway:       gw,
+		Logger:        slog.New(slog.DiscardHandler),
+		TelemetryPath: "/metrics",
+		Own:           func() ([]exposition.Exposed, error) { return nil, nil },
+		UI:            http.NotFoundHandler(),
+		Instrument:    func(_ string, h http.HandlerFunc) http.HandlerFunc { return h },
+		Scraped:       func(httpapi.Scrape) {},
+	})
+	r, err := http.NewRequest(http.MethodGet, path, nil)
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Accept", "text/plain;version=0.0.4;escaping=allow-utf-8") // names as they were pushed
+	a := &answer{w: w, header: make(http.Header)}
+	h.ServeHTTP(a, r)
+	return a.err
+}
+
+// answer is a response of which only the body is wanted.
+type answer struct {
+	w      io.Writer
+	header http.Header
+	err    error
+}
+
+func (a *answer) Header() http.Header { return a.header }
+
+func (a *answer) WriteHeader(status int) {
+	if status != http.StatusOK {
+		a.err = fmt.Errorf("got status %d", status)
+	}
+}
+
+func (a *answer) Write(b []byte) (int, error) {
+	if a.err != nil {
+		return 0, a.err
+	}
+	n, err := a.w.Write(b)
+	a.err = err
+	return n, err
+}
+
+// toFile gives f the standard output, or a file that appears under its name
+// when it is complete.
+func toFile(path string, stdout io.Writer, f func(io.Writer) error) (err error) {
+	if path == "" {
+		w := bufio.NewWriter(stdout)
+		return errors.Join(f(w), w.Flush())
+	}
+	out, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".partial-")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(out.Name()))
+		}
+	}()
+	w := bufio.NewWriter(out)
+	if err := errors.Join(f(w), w.Flush(), out.Sync(), out.Close()); err != nil {
+		return err
+	}
+	return os.Rename(out.Name(), path)
+}

@@ -1,0 +1,179 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"pushgateway/internal/boltjournal"
+	"pushgateway/internal/gateway"
+)
+
+// Report is what there is to say of a file.
+type Report struct {
+	Legacy   bool // written by Pushgateway 1.11
+	Format   int  // of a journal
+	Revision gateway.Revision
+	Bytes    int64
+	Groups   int // that are whole
+	Series   int
+	Faults   []string
+}
+
+// Verify reads a file to its last record and lists everything that is wrong
+// with it. It changes nothing. The error says that it is no file to be read.
+func Verify(ctx context.Context, path string) (Report, error) {
+	legacy, err := isLegacy(path)
+	if err != nil {
+		return Report{}, fmt.Errorf("%s: %w", path, err)
+	}
+	r := Report{Legacy: legacy}
+	if info, err := os.Stat(path); err == nil {
+		r.Bytes = info.Size()
+	}
+	if legacy {
+		return r, r.verifyLegacy(path)
+	}
+	s, err := boltjournal.Read(ctx, path, func(batch []gateway.Applied) {
+		for _, a := range batch {
+			r.count(a.Group)
+		}
+	})
+	if err != nil {
+		return Report{}, Explain(fmt.Errorf("%s: %w", path, err))
+	}
+	r.Format, r.Revision = s.Format, s.Revision
+	for _, f := range s.Faults {
+		r.Faults = append(r.Faults, f.String())
+	}
+	return r, nil
+}
+
+func (r *Report) count(g *gateway.Group) {
+	r.Groups++
+	r.Series += g.Series
+}
+
+func (r *Report) verifyLegacy(path string) error {
+	content, err := readLegacy(path)
+	if err != nil {
+		return err
+	}
+	for _, g := range content.Groups {
+		r.count(g)
+	}
+	for _, p := range content.Problems {
+		r.Faults = append(r.Faults, fmt.Sprintf("group %s, family %q: %v", p.Key, p.Family, p.Err))
+	}
+	if content.Unlisted > 0 {
+		r.Faults = append(r.Faults, fmt.Sprintf("%d more families cannot be shown", content.Unlisted))
+	}
+	return nil
+}
+
+// Decision is which of two files counts, where both have groups.
+type Decision int
+
+// What an import does if there is a journal already.
+const (
+	Undecided   Decision = iota // refuse
+	TakeFile                    // keep the journal aside and make a new one
+	KeepJournal                 // go on with the journal
+)
+
+// Import makes the journal beside a file that Pushgateway 1.11 has written, as
+// the start of a gateway would, and returns its path.
+func Import(ctx context.Context, c Config, d Decision) (journal string, err error) {
+	journal = c.File + Suffix
+	legacy, err := isLegacy(c.File)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("%s: %w", c.File, err)
+	case !legacy:
+		return "", fmt.Errorf("%s: it is not a persistence file of Pushgateway 1.11; there is nothing to import", c.File)
+	case !exists(journal) && d == KeepJournal:
+		return "", fmt.Errorf("%s: there is no such journal to be kept; import without --keep", journal)
+	case !exists(journal):
+		return journal, c.load(ctx, journal, true)
+	case d == KeepJournal:
+		return journal, c.adopt(journal)
+	case d == TakeFile:
+		return journal, c.replace(ctx, journal)
+	}
+	return journal, c.bringOver(ctx, journal)
+}
+
+// adopt lets the journal count as made of the file as it is now.
+func (c Config) adopt(journal string) error {
+	sum, err := hash(c.File)
+	if err == nil {
+		err = boltjournal.SetOrigin(journal, sum)
+	}
+	if err != nil {
+		return Explain(fmt.Errorf("the journal %s: %w", journal, err))
+	}
+	return nil
+}
+
+func (c Config) replace(ctx context.Context, journal string) error {
+	// Nobody may be using the journal, or what it takes meanwhile is lost.
+	if err := boltjournal.Probe(journal); err != nil {
+		return Explain(fmt.Errorf("the journal %s: %w", journal, err))
+	}
+	aside, err := boltjournal.KeepAside(journal, "replaced", time.Now())
+	if err != nil {
+		return fmt.Errorf("keeping %s aside: %w", journal, err)
+	}
+	c.Logger.Info("The present journal is kept aside", "file", aside)
+	return c.load(ctx, journal, false)
+}
+
+var errReadOnly = errors.New("it is only read")
+
+// source is a journal that is only read.
+type source func(ctx context.Context, apply func([]gateway.Applied)) error
+
+func (s source) Open(ctx context.Context, apply func([]gateway.Applied)) error { return s(ctx, apply) }
+
+func (source) Commit(_ context.Context, changes []gateway.Change) []gateway.Outcome {
+	out := make([]gateway.Outcome, len(changes))
+	for i := range out {
+		out[i] = gateway.Outcome{Verdict: gateway.Failed, Err: errReadOnly}
+	}
+	return out
+}
+
+func (source) Stamp(gateway.Change) {}
+func (source) Err() error           { return errReadOnly }
+func (source) Close() error         { return nil }
+
+// Source gives a journal that replays a file of either kind and takes nothing.
+// It refuses one that is not whole.
+func Source(path string) gateway.Journal {
+	return source(func(ctx context.Context, apply func([]gateway.Applied)) error {
+		legacy, err := isLegacy(path)
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		if legacy {
+			content, err := readLegacy(path)
+			if err != nil {
+				return err
+			}
+			for _, g := range content.Groups {
+				apply([]gateway.Applied{{Change: gateway.Change{Key: g.Key, Group: g}, Revision: g.Revision}})
+			}
+			return nil
+		}
+		s, err := boltjournal.Read(ctx, path, apply)
+		if err == nil && len(s.Faults) > 0 {
+			err = fmt.Errorf("%w: %s", boltjournal.ErrDamaged, s.Faults[0])
+		}
+		if err != nil {
+			return Explain(fmt.Errorf("%s: %w", path, err))
+		}
+		return nil
+	})
+}

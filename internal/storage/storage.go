@@ -1,0 +1,244 @@
+// Package storage finds the journal that a --persistence.file means.
+//
+// The file is the journal itself, unless Pushgateway 1.11 has written it: then
+// it stays as it is, its groups are imported once, and the journal lies beside
+// it with ".db" behind its name. So 1.11 can be started again at any time; it
+// overwrites files that it cannot read.
+package storage
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"pushgateway/internal/boltjournal"
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/gobfile"
+)
+
+// Suffix of the journal beside a file of Pushgateway 1.11.
+const Suffix = ".db"
+
+// Config says where groups are kept. Only File is needed.
+type Config struct {
+	File     string
+	Interval time.Duration
+	Salvage  bool
+	Logger   *slog.Logger
+	// Written is told of each attempt to write to the journal.
+	Written func(changes, bytes int, took time.Duration, err error)
+	// Progress is told how many of all groups have been replayed.
+	Progress func(done, all int)
+}
+
+// Open gives the journal that the file means, to be opened by a gateway. What
+// Pushgateway 1.11 has written is imported first.
+func Open(ctx context.Context, c Config) (*boltjournal.Journal, error) {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	path, err := c.find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	bolt := boltjournal.Config{Path: path, Interval: c.Interval, Salvage: c.Salvage, Logger: c.Logger, Progress: c.Progress}
+	if c.Written != nil {
+		bolt.Observe = func(w boltjournal.Written) { c.Written(w.Changes, w.Bytes, w.Took, w.Err) }
+	}
+	return boltjournal.New(bolt), nil
+}
+
+// find gives the path of the journal.
+func (c Config) find(ctx context.Context) (string, error) {
+	beside := c.File + Suffix
+	legacy, err := isLegacy(c.File)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && exists(beside):
+		c.Logger.Info("The persistence file is gone; going on with the journal that was made of it", "file", c.File, "journal", beside)
+		return beside, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return c.File, nil
+	case err != nil:
+		return "", fmt.Errorf("the persistence file %s: %w", c.File, err)
+	case !legacy:
+		return c.File, nil
+	}
+	if err := c.bringOver(ctx, beside); err != nil {
+		return "", err
+	}
+	return beside, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+var errEmpty = errors.New("it is empty, which no journal ever is: what it held is gone. Remove it to start with nothing, or put a backup in its place")
+
+// isLegacy tells whether Pushgateway 1.11 may have written a file.
+func isLegacy(path string) (bool, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return false, err
+	case info.IsDir():
+		return false, errors.New("it is a directory; name a file in it, which need not exist yet")
+	case info.Mode().IsRegular() && info.Size() == 0:
+		return false, errEmpty
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	head := make([]byte, gobfile.SniffLen)
+	n, err := io.ReadFull(f, head)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return false, err
+	}
+	return gobfile.Is(head[:n]), nil
+}
+
+// ChangedError says that a file of Pushgateway 1.11 is not the one that a
+// journal was made of.
+type ChangedError struct{ File, Journal string }
+
+func (e *ChangedError) Error() string {
+	return fmt.Sprintf("the persistence file %s is not the one that %s was made of: Pushgateway 1.11 has written it since, or it was replaced. Both are as they were. Decide which one counts:\n"+
+		"  pushgateway import --replace %[1]s   takes the groups of %[1]s, and keeps the present %[2]s aside\n"+
+		"  pushgateway import --keep %[1]s      goes on with %[2]s, and leaves what is new in %[1]s alone", e.File, e.Journal)
+}
+
+// bringOver makes sure that the journal beside the file was made of it.
+func (c Config) bringOver(ctx context.Context, journal string) error {
+	sum, err := hash(c.File)
+	if err != nil {
+		return fmt.Errorf("the persistence file %s: %w", c.File, err)
+	}
+	if !exists(journal) {
+		return c.load(ctx, journal, true)
+	}
+	origin, err := boltjournal.Origin(journal)
+	if err != nil {
+		return fmt.Errorf("the journal %s: %w", journal, err)
+	}
+	if !bytes.Equal(origin, sum) {
+		return &ChangedError{c.File, journal}
+	}
+	return nil
+}
+
+func hash(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return nil, err
+	}
+	return h.Sum(nil), nil
+}
+
+// load makes the journal of what Pushgateway 1.11 has written. The file is
+// read twice; that it has not changed in between is looked at.
+func (c Config) load(ctx context.Context, journal string, mustBeNew bool) error {
+	before, err := hash(c.File)
+	if err != nil {
+		return fmt.Errorf("the persistence file %s: %w", c.File, err)
+	}
+	content, err := readLegacy(c.File)
+	if err != nil {
+		return err
+	}
+	if after, err := hash(c.File); err != nil || !bytes.Equal(before, after) {
+		return errors.Join(fmt.Errorf("the persistence file %s: it changes while it is read; is Pushgateway 1.11 still running? Stop it first", c.File), err)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	for _, p := range content.Problems {
+		c.Logger.Warn("Left out of the import: no scrape could show it", "group", p.Key.String(), "family", p.Family, "err", p.Err)
+	}
+	if content.Unlisted > 0 {
+		c.Logger.Warn("Left out of the import: there is more", "families", content.Unlisted)
+	}
+	if err := boltjournal.Create(journal, mustBeNew, before, slices.Values(content.Groups)); err != nil {
+		return fmt.Errorf("importing %s: making the journal %s: %w", c.File, journal, err)
+	}
+	c.Logger.Info("Imported what Pushgateway 1.11 has written; its file stays as it is", "file", c.File, "groups", len(content.Groups), "journal", journal)
+	return nil
+}
+
+func readLegacy(path string) (*gobfile.File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("the persistence file %s: %w", path, err)
+	}
+	defer f.Close()
+	content, err := gobfile.Read(f)
+	if err != nil {
+		return nil, fmt.Errorf("the persistence file %s: it looks like one of Pushgateway 1.11, but cannot be read: %w. Nothing has been changed: put a backup in its place, or move it away to start with nothing", path, err)
+	}
+	return content, nil
+}
+
+// Explain adds what can be done to the error of a journal that could not be
+// opened.
+func Explain(err error) error {
+	switch {
+	case errors.Is(err, boltjournal.ErrDamaged):
+		return fmt.Errorf("%w. `pushgateway verify` lists everything that is wrong with it. Put a backup in its place, or start with --persistence.salvage to go on with the groups that are whole; the damaged file is kept aside", err)
+	case errors.Is(err, boltjournal.ErrLocked):
+		return fmt.Errorf("%w: stop it first, or name another file. A running gateway gives copies: GET /api/v1/admin/snapshot", err)
+	case errors.Is(err, boltjournal.ErrForeign):
+		return fmt.Errorf("%w. Nothing has been changed: name another file, or move this one away", err)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w: the user that runs the gateway must be allowed to read and write the file, and to make files in its directory", err)
+	}
+	return err
+}
+
+// temporary is a file in a directory of its own that vanishes with it.
+type temporary struct {
+	*os.File
+	dir string
+}
+
+// Close closes the file and removes it where the system could not do that
+// while it was open.
+func (t temporary) Close() error { return errors.Join(t.File.Close(), os.RemoveAll(t.dir)) }
+
+// Snapshot writes the state of a view into a journal, in the directory of the
+// persistence file if there is one. It vanishes when it is closed.
+func Snapshot(file string, v *gateway.View) (io.ReadSeekCloser, error) {
+	dir := ""
+	if file != "" {
+		dir = filepath.Dir(file)
+	}
+	made, err := os.MkdirTemp(dir, ".pushgateway-snapshot-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(made) }() // or else Close does it
+	path := filepath.Join(made, "snapshot.db")
+	if err := boltjournal.Create(path, true, nil, v.EachGroup("")); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return temporary{f, made}, nil
+}

@@ -1,0 +1,76 @@
+package telemetry
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"pushgateway/internal/metric"
+)
+
+// Journal are the metrics of a persistence file. Without one they are reserved
+// but not exposed.
+type Journal struct {
+	commits, failures, bytes prometheus.Counter
+	changes, seconds         prometheus.Summary
+	last                     prometheus.Gauge
+}
+
+const (
+	journalCommits  = "pushgateway_journal_commits_total"
+	journalFailures = "pushgateway_journal_commit_failures_total"
+	journalBytes    = "pushgateway_journal_written_bytes_total"
+	journalChanges  = "pushgateway_journal_commit_changes"
+	journalSeconds  = "pushgateway_journal_commit_duration_seconds"
+	journalLast     = "pushgateway_journal_last_commit_timestamp_seconds"
+	journalSize     = "pushgateway_journal_file_size_bytes"
+	journalWritable = "pushgateway_journal_writable"
+)
+
+// journalFamilies are the types of all of them.
+var journalFamilies = map[string]metric.Type{
+	journalCommits:  metric.Counter,
+	journalFailures: metric.Counter,
+	journalBytes:    metric.Counter,
+	journalChanges:  metric.Summary,
+	journalSeconds:  metric.Summary,
+	journalLast:     metric.Gauge,
+	journalSize:     metric.Gauge,
+	journalWritable: metric.Gauge,
+}
+
+// ObserveJournal exposes the metrics of a persistence file: size gives its
+// bytes, err tells why it does not take changes, nil if it does.
+func (m *Metrics) ObserveJournal(size func() int64, err func() error) *Journal {
+	j := &Journal{
+		commits:  prometheus.NewCounter(prometheus.CounterOpts{Name: journalCommits, Help: "Attempts to write changes to the persistence file, each for all changes that were waiting."}),
+		failures: prometheus.NewCounter(prometheus.CounterOpts{Name: journalFailures, Help: "Attempts to write changes to the persistence file that failed."}),
+		bytes:    prometheus.NewCounter(prometheus.CounterOpts{Name: journalBytes, Help: "Bytes of the groups written to the persistence file, compressed."}),
+		changes:  prometheus.NewSummary(prometheus.SummaryOpts{Name: journalChanges, Help: "Groups written by each commit.", Objectives: quantiles}),
+		seconds:  prometheus.NewSummary(prometheus.SummaryOpts{Name: journalSeconds, Help: "Time taken by commits to write, and to wait for the disk.", Objectives: quantiles}),
+		last:     prometheus.NewGauge(prometheus.GaugeOpts{Name: journalLast, Help: "Unix time of the last good commit, 0 if there was none."}),
+	}
+	m.registry.MustRegister(j.commits, j.failures, j.bytes, j.changes, j.seconds, j.last,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: journalSize, Help: "Size of the persistence file."}, func() float64 { return float64(size()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: journalWritable, Help: "1 if pushes can be stored in the persistence file, 0 if they are refused."}, func() float64 {
+			if err() != nil {
+				return 0
+			}
+			return 1
+		}),
+	)
+	return j
+}
+
+// Written notes a commit.
+func (j *Journal) Written(changes, bytes int, took time.Duration, err error) {
+	j.commits.Inc()
+	if err != nil {
+		j.failures.Inc()
+		return
+	}
+	j.bytes.Add(float64(bytes))
+	j.changes.Observe(float64(changes))
+	j.seconds.Observe(took.Seconds())
+	j.last.SetToCurrentTime()
+}
