@@ -64,7 +64,7 @@ func (t *target) push(c *conn, n int) error {
 // eachClient runs f once for each client, all at the same time, when all are
 // connected.
 func (t *target) eachClient(f func(*conn) error) error {
-	conns := make([]*conn, clients)
+	conns := make([]*conn, t.clients)
 	for i := range conns {
 		c, err := dial(t.addr)
 		if err != nil {
@@ -73,7 +73,7 @@ func (t *target) eachClient(f func(*conn) error) error {
 		defer c.Close()
 		conns[i] = c
 	}
-	errs := make([]error, clients)
+	errs := make([]error, t.clients)
 	var wg sync.WaitGroup
 	for i, c := range conns {
 		wg.Go(func() { errs[i] = f(c) })

@@ -139,12 +139,14 @@ var measurements = []measurement{
 	{"push", (*bench).measurePush},
 	{"push-unchecked", (*bench).measureUncheckedPush},
 	{"growth", (*bench).measureGrowth},
+	{"durable", (*bench).measureDurable},
 	{"scrape-text", (*bench).measureTextScrape},
 	{"scrape-gzip", (*bench).measureGzipScrape},
 	{"scrape-protobuf", (*bench).measureProtobufScrape},
 	{"memory", (*bench).measureMemory},
 	{"groups", (*bench).measureGroups},
 	{"start", (*bench).measureStart},
+	{"replay", (*bench).measureReplay},
 	{"binary", (*bench).measureBinary},
 }
 

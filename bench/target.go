@@ -16,8 +16,9 @@ import (
 // target is a process, and the load that is driven into it.
 type target struct {
 	*process
-	load *load
-	next atomic.Int64 // number of the next push, kept over rounds
+	load    *load
+	clients int          // that push at the same time
+	next    atomic.Int64 // number of the next push, kept over rounds
 }
 
 // kind says what to start as a target.
@@ -32,6 +33,19 @@ type kind struct {
 func (b *bench) startGateway(ctx context.Context, l *load) (*target, error) {
 	return b.start(ctx, kind{path: b.gateway, listen: "--web.listen-address",
 		args: []string{"--log.level=error", "--persistence.file="}}, l)
+}
+
+// startDurable starts the gateway with a persistence file in a directory of
+// its own.
+func (b *bench) startDurable(ctx context.Context, l *load) (t *target, file string, err error) {
+	dir, err := os.MkdirTemp(b.dir, "durable")
+	if err != nil {
+		return nil, "", err
+	}
+	file = filepath.Join(dir, "data")
+	t, err = b.start(ctx, kind{path: b.gateway, listen: "--web.listen-address",
+		args: []string{"--log.level=error", "--persistence.file=" + file}}, l)
+	return t, file, err
 }
 
 func (b *bench) startCeiling(ctx context.Context, l *load) (*target, error) {
@@ -61,7 +75,7 @@ func (b *bench) startCheckingPeer(ctx context.Context, l *load) (*target, error)
 	if err != nil {
 		return nil, err
 	}
-	return checked(&target{process: p, load: l}, 0)
+	return checked(&target{process: p, load: l, clients: clients}, 0)
 }
 
 func (b *bench) peerKind(file string, args ...string) kind {
@@ -75,7 +89,7 @@ func (b *bench) start(ctx context.Context, k kind, l *load) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &target{process: p, load: l}
+	t := &target{process: p, load: l, clients: clients}
 	if err := t.fill(); err != nil {
 		t.stop()
 		return nil, fmt.Errorf("filling %s: %w", filepath.Base(k.path), err)

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"fmt"
+)
+
+// durableClients are the numbers of clients that push at the same time, and
+// so wait for the disk together.
+var durableClients = []int{1, 16, 64}
+
+// measureDurable measures pushes that are answered when they are on disk,
+// beside the same clients pushing to memory.
+func (b *bench) measureDurable(ctx context.Context) ([]row, error) {
+	l := b.middle()
+	durable, _, err := b.startDurable(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	defer durable.stop()
+	memory, err := b.startGateway(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	defer memory.stop()
+	var rows []row
+	for _, n := range durableClients {
+		durable.clients, memory.clients = n, n
+		rates, err := contest(b.rounds, b.turn(durable), b.turn(memory))
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, durableRows(n, rates)...)
+	}
+	return rows, nil
+}
+
+func durableRows(n int, rates []float64) []row {
+	onDisk := row{what: fmt.Sprintf("pushes/s answered when on disk, clients: %d", n), unit: perSecond, gateway: rates[0]}
+	if n == durableClients[len(durableClients)-1] {
+		onDisk.goals = []goal{atLeast("0.8 of memory alone", rates[0], 0.8, rates[1])}
+	}
+	return []row{
+		onDisk,
+		{what: "the same clients, memory alone", unit: perSecond, gateway: rates[1]},
+		{what: "disk against memory", unit: factor, gateway: rates[0] / rates[1]},
+	}
+}
+
+// replays is how often the gateway is started with a full file.
+const replays = 5
+
+// measureReplay measures the start with a persistence file, until everything
+// in it is served, and how large the file is.
+func (b *bench) measureReplay(ctx context.Context) ([]row, error) {
+	l := b.large()
+	t, file, err := b.startDurable(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	t.stop()
+	size, err := sizeOf(file)
+	if err != nil {
+		return nil, err
+	}
+	const listen = "--web.listen-address"
+	times, err := contest(replays, startOf(ctx, b.gateway, listen, "--log.level=error", "--persistence.file="+file))
+	if err != nil {
+		return nil, err
+	}
+	many := inWords(l.series())
+	return []row{
+		{what: fmt.Sprintf("start with %s series on disk, until ready", many), unit: milliseconds, gateway: times[0],
+			goals: []goal{within("3 s", times[0], 3000)}},
+		{what: "size of that file, per series", unit: bytesEach, gateway: size * 1e6 / float64(l.series())},
+	}, nil
+}
