@@ -48,15 +48,14 @@ func (s *server) checkAlive() {
 var readers = []textparse.ParserOptions{
 	{KeepClassicOnClassicAndNativeHistograms: true},
 	{IgnoreNativeHistograms: true},
+	{ConvertClassicHistogramsToNHCB: true},
+	{ConvertClassicHistogramsToNHCB: true, KeepClassicOnClassicAndNativeHistograms: true, EnableTypeAndUnitLabels: true},
 }
 
 // readExposition reads to the end with Prometheus' own parser and gives the
 // names of the families.
 func readExposition(contentType string, b []byte) (families map[string]bool, err error) {
 	for _, options := range readers {
-		if families != nil && !strings.HasPrefix(contentType, "application/vnd.google.protobuf") {
-			break // there are no native histograms to ignore
-		}
 		if families, err = readAs(options, contentType, b); err != nil {
 			return nil, fmt.Errorf("%w (read with %+v)", err, options)
 		}

@@ -111,6 +111,16 @@ func TestOverload(t *testing.T) {
 	s.pushUntil(http.StatusOK)
 }
 
+// TestPromisedBodies announces bodies that are never sent, many more than all
+// pushes together may have: others must be served all the same.
+func TestPromisedBodies(t *testing.T) {
+	s := start(t, "--push.max-body-bytes=1MiB", "--push.max-inflight-bytes=4MiB")
+	for range 100 {
+		s.beginPush(1 << 20)
+	}
+	s.push("/metrics/job/a", "m 1\n", http.StatusOK)
+}
+
 // pushUntil pushes until the answer is the wanted one.
 func (s *server) pushUntil(status int) answer {
 	s.t.Helper()

@@ -80,7 +80,7 @@ func (c *config) addFlags(serve *kingpin.CmdClause) {
 	serve.Flag("push.disable-consistency-check", "Take pushes that contradict others: they are answered 202, and where two cannot both be exposed the older is.").Default("false").BoolVar(&c.unchecked)
 	serve.Flag("push.enable-utf8-names", "Allow UTF-8 label names in grouping keys, and read the U__ escaping there.").Default("false").BoolVar(&c.utf8Names)
 	serve.Flag("push.max-body-bytes", "Size that a push may have after unpacking; larger ones are answered 413.").Default("64MiB").BytesVar(&c.maxBodyBytes)
-	serve.Flag("push.max-inflight-bytes", "Size of all pushes together that are being worked on; more are answered 429.").Default("512MiB").BytesVar(&c.maxInflightBytes)
+	serve.Flag("push.max-inflight-bytes", "Size of all pushes together that are being worked on, each counted five times for what working on it takes; more are answered 429.").Default("512MiB").BytesVar(&c.maxInflightBytes)
 
 	c.log = &promslog.Config{Level: promslog.NewLevel(), Format: promslog.NewFormat()}
 	serve.Flag(promslogflag.LevelFlagName, promslogflag.LevelFlagHelp).Default("info").SetValue(c.log.Level)

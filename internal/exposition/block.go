@@ -22,6 +22,8 @@ type Block struct {
 	// Legacy is true if all names in the block are legacy names, so that one
 	// text serves every escaping.
 	Legacy bool
+	// odd is what is different in delimited protobuf, mostly nil.
+	odd *oddity
 	// hashes are made when first asked for.
 	hashes atomic.Pointer[[]uint64]
 }
@@ -37,8 +39,28 @@ func (b *Block) Text() []byte { return b.data[:b.text:b.text] }
 // io.prometheus.client.MetricFamily. The caller must not change it.
 func (b *Block) Proto() []byte { return b.data[b.text:] }
 
+// oddity is a block without the series that contradict themselves.
+type oddity struct {
+	proto   []byte
+	leftOut int // series
+}
+
+// Delimited is Proto for scrapes in delimited protobuf: without histograms
+// that could end them, see contradicts.
+func (b *Block) Delimited() []byte {
+	if b.odd != nil {
+		return b.odd.proto
+	}
+	return b.Proto()
+}
+
 // Size is the memory of the block's content in bytes.
-func (b *Block) Size() int { return len(b.data) }
+func (b *Block) Size() int {
+	if b.odd != nil {
+		return len(b.data) + len(b.odd.proto)
+	}
+	return len(b.data)
+}
 
 // seed makes the hashes of label sets unforgeable.
 var seed = maphash.MakeSeed()

@@ -18,13 +18,16 @@ type Exposed struct {
 	Type       metric.Type
 	Series     int
 	NotLegacy  int // blocks with names that escaping changes
-	ProtoSize  int // of all blocks, in bytes
+	ProtoSize  int // of Delimited of all blocks, in bytes
 	Blocks     iter.Seq[*Block]
+	// Passing says that the blocks were made for one scrape: to keep anything
+	// for the next is no use.
+	Passing bool
 }
 
 // ExposeBlock makes a family of a single block.
 func ExposeBlock(b *Block) Exposed {
-	f := Exposed{Name: b.Name, Help: b.Help, Type: b.Type, Series: b.series, ProtoSize: len(b.Proto())}
+	f := Exposed{Name: b.Name, Help: b.Help, Type: b.Type, Series: b.series, ProtoSize: len(b.Delimited())}
 	if !b.Legacy {
 		f.NotLegacy = 1
 	}
@@ -40,7 +43,7 @@ type Encoder struct {
 	cache  *Cache
 	head   []byte
 	// Dropped counts labels and series left out because they are equal to
-	// others in this escaping.
+	// others in this escaping, and histograms that contradict themselves.
 	Dropped int
 }
 
@@ -149,10 +152,14 @@ func (e *Encoder) contents(f Exposed, own func(*Block) []byte) iter.Seq[[]byte] 
 // seen, if that is not nil.
 func (e *Encoder) variant(b *Block, f Exposed, seen map[uint64]struct{}) *variant {
 	name := metric.EscapeName(f.Name, e.format.Escaping)
-	v := e.cache.get(b, e.format)
+	cache := e.cache
+	if f.Passing {
+		cache = nil
+	}
+	v := cache.get(b, e.format)
 	if v == nil {
 		v = makeVariant(b, e.format, name, nil)
-		e.cache.put(b, e.format, v)
+		cache.put(b, e.format, v)
 	}
 	for _, hash := range v.hashes {
 		if _, twice := seen[hash]; twice {
@@ -176,16 +183,27 @@ func (e *Encoder) encodeProto(f Exposed) error {
 		for content := range e.contents(f, (*Block).Proto) {
 			all = append(all, content...)
 		}
+		if len(all) == 0 {
+			return nil
+		}
 		e.head = appendFamily(e.head[:0], name, f.Help, f.Type, len(all))
 		_, err := e.w.Write(append(e.head, all...))
 		return err
+	}
+	for b := range f.Blocks {
+		if b.odd != nil {
+			e.Dropped += b.odd.leftOut
+		}
+	}
+	if f.ProtoSize == 0 {
+		return nil
 	}
 	e.head = appendFamily(e.head[:0], name, f.Help, f.Type, f.ProtoSize)
 	if _, err := e.w.Write(e.head); err != nil {
 		return err
 	}
 	for b := range f.Blocks {
-		if _, err := e.w.Write(b.Proto()); err != nil {
+		if _, err := e.w.Write(b.Delimited()); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,7 @@ package exposition
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Bounds of one push beyond its bytes, so that a small body cannot become a
@@ -16,7 +17,8 @@ import (
 const (
 	maxFamilies = 100_000   // in one push
 	maxSeries   = 1_000_000 // in one push
-	maxParts    = 8_000_000 // labels, buckets, quantiles, spans of one push together
+	maxParts    = 4_000_000 // labels, buckets, quantiles, spans of one push together
+	maxLabels   = 1000      // of one series or exemplar
 )
 
 // ErrTooLarge is wrapped by the errors for pushes over a bound.
@@ -42,10 +44,11 @@ type InvalidError struct {
 	Msg    string
 }
 
-func (e *InvalidError) Error() string { return fmt.Sprintf("family %q: %s", clip(e.Family), e.Msg) }
+func (e *InvalidError) Error() string { return fmt.Sprintf("family %q: %s", e.Family, e.Msg) }
 
+// invalid copies what it keeps: the name may lie in the body of the push.
 func invalid(family, format string, args ...any) error {
-	return &InvalidError{Family: family, Msg: fmt.Sprintf(format, args...)}
+	return &InvalidError{Family: strings.Clone(clip(family)), Msg: fmt.Sprintf(format, args...)}
 }
 
 func tooMany(what string, most int) error {

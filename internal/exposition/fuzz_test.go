@@ -77,7 +77,19 @@ func hasNameInBraces(body []byte) bool {
 func compareText(t *testing.T, blocks []*Block, theirs map[string]*dto.MetricFamily) {
 	t.Helper()
 	format := Format{Text, metric.UTF8}
+	names := make(map[string]bool)
 	for _, b := range blocks {
+		names[b.Name] = true
+	}
+	for name, mf := range theirs {
+		if !names[name] && len(mf.GetMetric()) > 0 {
+			t.Fatalf("family %q is missing", name)
+		}
+	}
+	for _, b := range blocks {
+		if b.Series() > 0 && theirs[b.Name] == nil {
+			t.Fatalf("family %q is nowhere in the body", b.Name)
+		}
 		got := sortedLines(string(encode(t, format, []*Block{b})))
 		if len(theirs[b.Name].GetMetric()) == 0 {
 			continue

@@ -17,16 +17,17 @@ func (m *metricReader) histogramField(f field) (err error) {
 	case f.isFloat(2):
 		h.Sum = f.float()
 	case f.isBytes(3):
-		m.parts++
+		if err := m.count(1); err != nil {
+			return err
+		}
 		var b metric.Bucket
-		b, err = readBucket(f.bytes)
+		b, err = m.readBucket(f.bytes)
 		h.Classic = append(h.Classic, b)
 	case f.isBytes(15):
 		m.series.Created, err = readTimestamp(f.bytes)
 	case f.isBytes(16):
-		m.parts++
 		var e *metric.Exemplar
-		if e, err = readExemplar(f.bytes); err == nil {
+		if e, err = m.readExemplar(f.bytes); err == nil {
 			h.Exemplars = append(h.Exemplars, *e)
 		}
 	case f.num >= 5 && f.num <= 14:
@@ -65,7 +66,9 @@ func (m *metricReader) nativeField(n *metric.Native, f field) (err error) {
 }
 
 func (m *metricReader) appendSpan(spans []metric.Span, msg []byte) ([]metric.Span, error) {
-	m.parts++
+	if err := m.count(1); err != nil {
+		return nil, err
+	}
 	var s metric.Span
 	for len(msg) > 0 {
 		f, rest, err := nextField(msg)
@@ -86,17 +89,18 @@ func (m *metricReader) appendSpan(spans []metric.Span, msg []byte) ([]metric.Spa
 // appendDeltas takes one number, or many of them packed.
 func (m *metricReader) appendDeltas(deltas []int64, f field) ([]int64, error) {
 	if f.typ == protowire.VarintType {
-		m.parts++
-		return append(deltas, protowire.DecodeZigZag(f.bits)), nil
+		return append(deltas, protowire.DecodeZigZag(f.bits)), m.count(1)
 	}
 	for rest := f.bytes; len(rest) > 0; {
 		v, n := protowire.ConsumeVarint(rest)
 		if n < 0 {
 			return nil, protowire.ParseError(n)
 		}
+		if err := m.count(1); err != nil {
+			return nil, err
+		}
 		deltas = append(deltas, protowire.DecodeZigZag(v))
 		rest = rest[n:]
-		m.parts++
 	}
 	return deltas, nil
 }
@@ -104,22 +108,23 @@ func (m *metricReader) appendDeltas(deltas []int64, f field) ([]int64, error) {
 // appendCounts takes one number, or many of them packed.
 func (m *metricReader) appendCounts(counts []float64, f field) ([]float64, error) {
 	if f.typ == protowire.Fixed64Type {
-		m.parts++
-		return append(counts, f.float()), nil
+		return append(counts, f.float()), m.count(1)
 	}
 	for rest := f.bytes; len(rest) > 0; {
 		v, n := protowire.ConsumeFixed64(rest)
 		if n < 0 {
 			return nil, protowire.ParseError(n)
 		}
+		if err := m.count(1); err != nil {
+			return nil, err
+		}
 		counts = append(counts, field{bits: v}.float())
 		rest = rest[n:]
-		m.parts++
 	}
 	return counts, nil
 }
 
-func readBucket(msg []byte) (b metric.Bucket, err error) {
+func (m *metricReader) readBucket(msg []byte) (b metric.Bucket, err error) {
 	for len(msg) > 0 {
 		var f field
 		if f, msg, err = nextField(msg); err != nil {
@@ -133,7 +138,7 @@ func readBucket(msg []byte) (b metric.Bucket, err error) {
 		case f.isFloat(2):
 			b.UpperBound = f.float()
 		case f.isBytes(3):
-			if b.Exemplar, err = readExemplar(f.bytes); err != nil {
+			if b.Exemplar, err = m.readExemplar(f.bytes); err != nil {
 				return b, err
 			}
 		}

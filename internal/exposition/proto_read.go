@@ -61,6 +61,10 @@ func (f field) float() float64                  { return math.Float64frombits(f.
 // counts. The strings in the result point into body.
 func (p *Parser) ParseProto(body []byte) ([]*metric.Family, error) {
 	p.reset()
+	return p.readProto(body)
+}
+
+func (p *Parser) readProto(body []byte) ([]*metric.Family, error) {
 	for n := 1; len(body) > 0; n++ {
 		size, head := protowire.ConsumeVarint(body)
 		if head < 0 || size > uint64(len(body)-head) {
@@ -126,14 +130,17 @@ func (p *Parser) parseMetric(fam *family, msg []byte) error {
 		return err
 	}
 	first := len(p.labels)
-	m := metricReader{typ: fam.Type, series: s, labels: p.labels}
+	m := metricReader{typ: fam.Type, series: s, labels: p.labels, parser: p}
 	if err := m.read(msg); err != nil {
+		if errors.Is(err, ErrTooLarge) {
+			return err
+		}
 		return syntaxError(err)
 	}
 	p.labels = m.labels
 	s.Labels = p.labels[first:len(p.labels):len(p.labels)]
 	s.Missing = !m.hasValue
-	return p.count(len(s.Labels) + m.parts)
+	return nil
 }
 
 // metricReader reads one message Metric into a series.
@@ -142,7 +149,17 @@ type metricReader struct {
 	series   *metric.Series
 	labels   []metric.Label // appended to
 	hasValue bool
-	parts    int // buckets, quantiles, spans
+	own      int // labels
+	// parser counts what the push has; nil for what we wrote ourselves.
+	parser *Parser
+}
+
+// count counts a label, bucket, quantile or span before it takes memory.
+func (m *metricReader) count(parts int) error {
+	if m.parser == nil {
+		return nil
+	}
+	return m.parser.count(parts)
 }
 
 // valueFields are the numbers of the fields with the value, by type.
@@ -159,6 +176,9 @@ func (m *metricReader) read(msg []byte) error {
 		}
 		switch {
 		case f.isBytes(1):
+			if err := m.countLabel(&m.own); err != nil {
+				return err
+			}
 			l, err := readLabel(f.bytes)
 			if err != nil {
 				return err
@@ -176,6 +196,14 @@ func (m *metricReader) read(msg []byte) error {
 	return nil
 }
 
+// countLabel counts one more label of a series or exemplar that has n.
+func (m *metricReader) countLabel(n *int) error {
+	if *n++; *n > maxLabels && m.parser != nil && !m.parser.trusted {
+		return tooMany("labels in one series", maxLabels)
+	}
+	return m.count(1)
+}
+
 // valueField reads the value if it is of the family's type. Any other is
 // nothing to the family, but must be well-formed.
 func (m *metricReader) valueField(f field) error {
@@ -185,7 +213,7 @@ func (m *metricReader) valueField(f field) error {
 	}
 	for t, num := range valueFields {
 		if f.num == num {
-			other := metricReader{typ: metric.Type(t), series: new(metric.Series)}
+			other := metricReader{typ: metric.Type(t), series: new(metric.Series), parser: m.parser}
 			return other.readValue(f.bytes)
 		}
 	}
@@ -230,7 +258,7 @@ func (m *metricReader) simpleField(f field) (err error) {
 	case f.isFloat(1):
 		m.series.Value = f.float()
 	case counter && f.isBytes(2):
-		m.series.Exemplar, err = readExemplar(f.bytes)
+		m.series.Exemplar, err = m.readExemplar(f.bytes)
 	case counter && f.isBytes(3):
 		m.series.Created, err = readTimestamp(f.bytes)
 	}
@@ -245,7 +273,9 @@ func (m *metricReader) summaryField(f field) (err error) {
 	case f.isFloat(2):
 		s.Sum = f.float()
 	case f.isBytes(3):
-		m.parts++
+		if err := m.count(1); err != nil {
+			return err
+		}
 		var q metric.Quantile
 		q, err = readQuantile(f.bytes)
 		s.Quantiles = append(s.Quantiles, q)
@@ -287,8 +317,11 @@ func readLabel(msg []byte) (l metric.Label, err error) {
 	return l, nil
 }
 
-func readExemplar(msg []byte) (*metric.Exemplar, error) {
-	e := new(metric.Exemplar)
+func (m *metricReader) readExemplar(msg []byte) (*metric.Exemplar, error) {
+	if err := m.count(1); err != nil {
+		return nil, err
+	}
+	e, own := new(metric.Exemplar), 0
 	for len(msg) > 0 {
 		f, rest, err := nextField(msg)
 		if err != nil {
@@ -296,6 +329,9 @@ func readExemplar(msg []byte) (*metric.Exemplar, error) {
 		}
 		switch {
 		case f.isBytes(1):
+			if err := m.countLabel(&own); err != nil {
+				return nil, err
+			}
 			var l metric.Label
 			l, err = readLabel(f.bytes)
 			e.Labels = append(e.Labels, l)

@@ -19,7 +19,19 @@ import (
 
 // readable reads an exposition to its end with Prometheus' own parser.
 func readable(contentType string, b []byte) error {
-	p, err := textparse.New(b, contentType, labels.NewSymbolTable(), textparse.ParserOptions{FallbackContentType: "text/plain"})
+	for _, options := range []textparse.ParserOptions{
+		{FallbackContentType: "text/plain"},
+		{FallbackContentType: "text/plain", ConvertClassicHistogramsToNHCB: true},
+	} {
+		if err := readableWith(options, contentType, b); err != nil {
+			return fmt.Errorf("%w (read with %+v)", err, options)
+		}
+	}
+	return nil
+}
+
+func readableWith(options textparse.ParserOptions, contentType string, b []byte) error {
+	p, err := textparse.New(b, contentType, labels.NewSymbolTable(), options)
 	if err != nil {
 		return err
 	}

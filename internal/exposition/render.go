@@ -73,6 +73,8 @@ type renderer struct {
 	labelText  []byte // the labels of the series at hand
 	msg        []byte // the series at hand in protobuf, labels first
 	part       []byte // its value in protobuf
+	orderly    []byte // the family at hand in protobuf, without what contradicts itself
+	leftOut    int    // series not in orderly
 	hashes     []uint64
 	seen       map[uint64]struct{}
 	size       int
@@ -95,6 +97,7 @@ func (r *renderer) render(f *metric.Family) (*Block, error) {
 		return nil, err
 	}
 	r.text, r.proto, r.hashes = r.text[:0], r.proto[:0], r.hashes[:0]
+	r.leftOut = 0
 	r.legacyName = metric.IsLegacyName(f.Name)
 	r.legacy = r.legacyName
 	series := 0
@@ -107,7 +110,10 @@ func (r *renderer) render(f *metric.Family) (*Block, error) {
 			series++
 		}
 	}
-	if r.size += len(r.text) + len(r.proto); r.rest() < 0 {
+	if r.size += len(r.text) + len(r.proto); r.leftOut > 0 {
+		r.size += len(r.orderly)
+	}
+	if r.rest() < 0 {
 		return nil, r.tooLarge()
 	}
 	return &Block{
@@ -118,7 +124,16 @@ func (r *renderer) render(f *metric.Family) (*Block, error) {
 		data:   slices.Concat(r.text, r.proto),
 		text:   len(r.text),
 		series: series,
+		odd:    r.oddity(),
 	}, nil
+}
+
+// oddity gives what the family has of it.
+func (r *renderer) oddity() *oddity {
+	if r.leftOut == 0 {
+		return nil
+	}
+	return &oddity{slices.Clone(r.orderly), r.leftOut}
 }
 
 // rest is how many bytes of text the push may still come to.
@@ -151,10 +166,27 @@ func (r *renderer) renderSeries(f *metric.Family, s *metric.Series) (added bool,
 		return false, nil
 	}
 	r.text, err = r.appendText(r.text, f, s)
-	if err == nil {
-		r.proto = r.appendProto(r.proto, f, s)
+	if err != nil {
+		return false, err
 	}
-	return err == nil, err
+	from := len(r.proto)
+	r.proto = r.appendProto(r.proto, f, s)
+	r.keepOrderly(contradicts(f.Type, s.Histogram), from)
+	return true, nil
+}
+
+// keepOrderly notes whether the series at hand, from there on in proto,
+// contradicts itself.
+func (r *renderer) keepOrderly(odd bool, from int) {
+	switch {
+	case odd && r.leftOut == 0:
+		r.orderly = append(r.orderly[:0], r.proto[:from]...)
+		r.leftOut++
+	case odd:
+		r.leftOut++
+	case r.leftOut > 0:
+		r.orderly = append(r.orderly, r.proto[from:]...)
+	}
 }
 
 // isDuplicate tells whether the label set in labelText was there before.

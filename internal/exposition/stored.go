@@ -21,7 +21,9 @@ var errNotOneFamily = errors.New("it does not hold exactly one family")
 func ReadStored(data []byte) (*Block, error) {
 	p := GetParser()
 	defer p.Release()
-	families, err := p.ParseProto(data)
+	p.reset()
+	p.trusted = true
+	families, err := p.readProto(data)
 	if err != nil {
 		return nil, fmt.Errorf("reading a stored family: %w", err)
 	}

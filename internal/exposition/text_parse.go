@@ -194,6 +194,9 @@ func (p *Parser) parseLabels(line string, i int, named bool) (int, error) {
 		if name == "" {
 			return 0, p.syntaxError("invalid label name at %q", clip(line[i:]))
 		}
+		if len(p.labels)-first >= maxLabels {
+			return 0, tooMany("labels in one series", maxLabels)
+		}
 		i = skipBlanks(line, next)
 		if i < len(line) && line[i] == '=' {
 			if i, err = p.parseLabelValue(line, i+1, name); err != nil {

@@ -16,7 +16,9 @@ type variant struct {
 	dropped int      // labels and series that were equal to others when escaped
 }
 
-func (v *variant) size() int { return len(v.content) + 8*len(v.hashes) + 128 }
+// size is what keeping it takes, in bytes, with its block, which may be no
+// longer in use but for this.
+func (v *variant) size(b *Block) int { return len(v.content) + 8*len(v.hashes) + b.Size() + 256 }
 
 // Cache keeps variants of blocks within a bound. It is safe for concurrent
 // use; nil keeps nothing.
@@ -49,7 +51,7 @@ func (c *Cache) get(b *Block, f Format) *variant {
 // put keeps a variant. Where the bound is reached, any others go: which ones
 // does not matter much, since a scrape asks for all of them in turn.
 func (c *Cache) put(b *Block, f Format, v *variant) {
-	if c == nil || v.size() > c.max/2 {
+	if c == nil || v.size(b) > c.max/2 {
 		return
 	}
 	c.mu.Lock()
@@ -58,14 +60,14 @@ func (c *Cache) put(b *Block, f Format, v *variant) {
 		return
 	}
 	for key, old := range c.entries {
-		if c.bytes+v.size() <= c.max {
+		if c.bytes+v.size(b) <= c.max {
 			break
 		}
-		c.bytes -= old.size()
+		c.bytes -= old.size(key.block)
 		delete(c.entries, key)
 	}
 	c.entries[cacheKey{b, f}] = v
-	c.bytes += v.size()
+	c.bytes += v.size(b)
 }
 
 // makeVariant renders a block anew for a format, under the name that the
@@ -80,6 +82,10 @@ func makeVariant(b *Block, f Format, name string, seen map[uint64]struct{}) *var
 	r.legacyName = metric.IsLegacyName(name)
 	family := &metric.Family{Name: name, Type: b.Type}
 	b.EachSeries(func(s metric.Series) bool {
+		if f.Syntax == Protobuf && contradicts(b.Type, s.Histogram) {
+			v.dropped++
+			return true
+		}
 		v.dropped += escapeLabels(&s, f.Escaping)
 		hash := hashUnsorted(s.Labels)
 		if _, twice := own[hash]; twice {

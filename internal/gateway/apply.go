@@ -106,6 +106,9 @@ func (x *index) count(g *Group, sign int) {
 	x.view.Series += sign * g.Series
 	x.view.Held += sign * len(g.Families)
 	x.view.times.add(g, sign)
+	if g.Pushed.IsZero() {
+		x.view.failedOnly += sign
+	}
 	if value, ok := g.Key.Value(metric.InstanceLabel); ok && value == "" {
 		x.view.explicit += sign
 	}
@@ -133,6 +136,9 @@ func (x *index) exchange(a Applied, old *Group, touched map[*indexed]bool) {
 	if a.Group != nil {
 		after = a.Group.Families
 	}
+	if sameSlice(before, after) {
+		return // a failure stamp
+	}
 	for len(before) > 0 || len(after) > 0 {
 		var was, is *Held
 		if len(after) == 0 || len(before) > 0 && before[0].Name <= after[0].Name {
@@ -154,6 +160,10 @@ func (x *index) exchange(a Applied, old *Group, touched map[*indexed]bool) {
 	}
 }
 
+func sameSlice(a, b []Held) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}
+
 // replace exchanges what a group has of one family; was or is may be nil. It
 // gives the family and whether claims to it have changed.
 func (x *index) replace(a Applied, old *Group, was, is *Held) (f *indexed, claims bool) {
@@ -172,7 +182,7 @@ func (x *index) replace(a Applied, old *Group, was, is *Held) (f *indexed, claim
 		f.drop(a.Key, was)
 	default:
 		f = x.families[was.Name]
-		if was.Type == is.Type && was.Claim == is.Claim {
+		if was.Type == is.Type && was.Claim == is.Claim && was.Series() > 0 && is.Series() > 0 {
 			f.swap(a.Key, is)
 			claims = false
 		} else {
@@ -194,7 +204,7 @@ func (x *index) publish(f *indexed) {
 	if ok && !f.hidden && h != nil {
 		exposed = h.blocks.Len()
 	}
-	out := f.total() - exposed
+	out := f.exposable() - exposed
 	x.view.LeftOut += out - f.counted
 	f.counted = out
 	if exposed == 0 || h.series == 0 {

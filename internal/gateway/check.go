@@ -142,12 +142,17 @@ func (x *index) holderOf(f *indexed, t metric.Type, old *Group) string {
 		return "the gateway itself"
 	}
 	found := ""
-	if h := f.byType[t]; h != nil {
+	h := f.byType[t]
+	if h.empties() > 0 {
+		found = "a group that has it without series"
+	}
+	if h != nil {
 		h.claims.Scan(func(c claim) bool {
 			if old == nil || c.key != old.Key {
 				found = "group " + c.key.String()
+				return false
 			}
-			return found == ""
+			return true
 		})
 	}
 	if found == "" {

@@ -40,10 +40,11 @@ func (g *Gateway) fail(key grouping.Key, reason error) {
 	change := Change{Key: key, Group: failed(old, key, now)}
 	if old != nil {
 		change.Against = old.Revision
-	} else {
-		g.failures.add(key)
 	}
 	g.Journal.Stamp(change)
+	if now := g.View().Group(key); old == nil && now != nil {
+		g.failures.add(now, g.View())
+	}
 }
 
 func (g *Gateway) hasTwin(key grouping.Key) bool {
@@ -56,30 +57,52 @@ func (g *Gateway) hasTwin(key grouping.Key) bool {
 // trimFailures ends the oldest of the groups without a good push if there are
 // too many. The caller holds no lock of a group.
 func (g *Gateway) trimFailures() {
-	for key, full := g.failures.overflow(); full; key, full = g.failures.overflow() {
-		g.endFailedOnly(key)
+	for g.View().failedOnly > maxFailedOnly {
+		oldest, ok := g.failures.take()
+		if !ok {
+			return // they are about to be added
+		}
+		g.endFailedOnly(oldest)
 	}
 }
 
 // endFailedOnly removes a group unless a push to it has been good since.
-func (g *Gateway) endFailedOnly(key grouping.Key) {
-	defer g.locks.lock(key)()
-	if old := g.View().Group(key); old != nil && old.Pushed.IsZero() {
+func (g *Gateway) endFailedOnly(f failedOnly) {
+	defer g.locks.lock(f.key)()
+	if f.stands(g.View()) {
 		// A failure means that the journal takes nothing; there is no hurry.
-		_, _ = g.commit(context.Background(), Change{Key: key}, old)
+		_, _ = g.commit(context.Background(), Change{Key: f.key}, g.View().Group(f.key))
 	}
 }
 
-// failures is a queue of the groups that came to be by a failure.
-type failures struct {
-	mu   sync.Mutex
-	keys []grouping.Key
+// failedOnly is a group that came to be by a failure. Another one of the same
+// key may have come since.
+type failedOnly struct {
+	key   grouping.Key
+	since Revision
 }
 
-func (f *failures) add(key grouping.Key) {
+// stands tells whether the group is still there, and without a good push.
+func (f failedOnly) stands(v *View) bool {
+	g := v.Group(f.key)
+	return g != nil && g.Pushed.IsZero() && g.Since == f.since
+}
+
+// failures is a queue of the groups that came to be by a failure, oldest
+// first. Some of them may not stand any more.
+type failures struct {
+	mu    sync.Mutex
+	queue []failedOnly
+}
+
+// add puts a group at the end. What does not stand any more goes now and then.
+func (f *failures) add(g *Group, v *View) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.keys = append(f.keys, key)
+	if len(f.queue) > 2*maxFailedOnly {
+		f.queue = slices.DeleteFunc(f.queue, func(old failedOnly) bool { return !old.stands(v) })
+	}
+	f.queue = append(f.queue, failedOnly{g.Key, g.Since})
 }
 
 // restore queues the groups of a view without a good push, oldest first.
@@ -92,17 +115,17 @@ func (f *failures) restore(v *View) {
 	}
 	slices.SortStableFunc(groups, func(a, b *Group) int { return a.Failed.Compare(b.Failed) })
 	for _, g := range groups {
-		f.add(g.Key)
+		f.add(g, v)
 	}
 }
 
-// overflow takes the oldest group out if there are too many.
-func (f *failures) overflow() (oldest grouping.Key, full bool) {
+// take takes the oldest group out.
+func (f *failures) take() (oldest failedOnly, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.keys) <= maxFailedOnly {
-		return "", false
+	if len(f.queue) == 0 {
+		return failedOnly{}, false
 	}
-	oldest, f.keys = f.keys[0], f.keys[1:]
+	oldest, f.queue = f.queue[0], f.queue[1:]
 	return oldest, true
 }

@@ -200,26 +200,36 @@ func (g *Gateway) Delete(ctx context.Context, key grouping.Key) error {
 	}
 }
 
-// Wipe ends all groups there are, in one commit.
+// Wipe ends all groups there are, in one commit. It waits for the pushes under
+// way, and others wait for it.
 func (g *Gateway) Wipe(ctx context.Context) error {
-	// Everybody locks in the order of keys, so nobody waits in a circle.
-	for group := range g.View().EachGroup("") {
-		defer g.locks.lock(group.Key)()
+	defer g.locks.lockAll()()
+	for {
+		retry, err := g.tryWipe(ctx)
+		if !retry {
+			return err
+		}
 	}
+}
+
+func (g *Gateway) tryWipe(ctx context.Context) (retry bool, err error) {
 	v := g.View()
 	changes := make([]Change, 0, v.Groups())
 	for group := range v.EachGroup("") {
 		changes = append(changes, Change{Key: group.Key, Against: group.Revision})
 	}
 	if len(changes) == 0 {
-		return nil
+		return false, nil
 	}
 	for _, o := range g.Journal.Commit(ctx, changes) {
-		if o.Verdict == Failed || o.Verdict == Unknown {
-			return fmt.Errorf("wiping: %w: %w", ErrUnavailable, o.Err)
+		switch o.Verdict {
+		case Stale:
+			retry = true
+		case Failed, Unknown:
+			return false, fmt.Errorf("wiping: %w: %w", ErrUnavailable, o.Err)
 		}
 	}
-	return nil
+	return retry, nil
 }
 
 // helpNews are differing help texts of one family, to be logged.

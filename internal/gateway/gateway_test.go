@@ -298,6 +298,87 @@ func TestFailedOnlyGroupsAreBounded(t *testing.T) {
 	}
 }
 
+// TestFailedOnlyAreTheOldest refuses and deletes one group again and again: it
+// must not push out one that has just failed.
+func TestFailedOnlyAreTheOldest(t *testing.T) {
+	g := open(t, gateway.Config{})
+	flaky := key(t, "flaky")
+	for range 25_000 {
+		g.Refuse(flaky, errDisk)
+		if err := g.Delete(t.Context(), flaky); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g.Refuse(flaky, errDisk)
+	if g.View().Group(flaky) == nil {
+		t.Error("the failure of a moment ago is forgotten")
+	}
+}
+
+// held is a journal of which the commits of one group wait to be let go.
+type held struct {
+	gateway.Memory
+	key            grouping.Key
+	arrived, letGo chan struct{}
+}
+
+func (h *held) Commit(ctx context.Context, changes []gateway.Change) []gateway.Outcome {
+	if len(changes) == 1 && changes[0].Key == h.key {
+		h.arrived <- struct{}{}
+		<-h.letGo
+	}
+	return h.Memory.Commit(ctx, changes)
+}
+
+// TestWipeWaitsForPushesUnderWay wipes while a group that does not exist yet
+// is being pushed: it must not come back afterwards, past the check.
+func TestWipeWaitsForPushesUnderWay(t *testing.T) {
+	b := key(t, "b")
+	j := &held{key: b, arrived: make(chan struct{}), letGo: make(chan struct{})}
+	g := open(t, gateway.Config{Journal: j})
+	mustPush(t, g, key(t, "a"), "n 1\n")
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := push(t, g, b, "# TYPE m counter\nm 1\n"); err != nil {
+			t.Error(err)
+		}
+	})
+	<-j.arrived
+	wiped := make(chan error, 1)
+	wg.Go(func() { wiped <- g.Wipe(context.Background()) })
+	close(j.letGo)
+	if err := <-wiped; err != nil {
+		t.Fatal(err)
+	}
+	wg.Wait()
+	if n := g.View().Groups(); n > 1 {
+		t.Errorf("%d groups are there after a wipe and one push", n)
+	}
+	mustPush(t, g, key(t, "c"), "o 1\n")
+	if g.View().LeftOut != 0 {
+		t.Error("groups contradict each other past the check")
+	}
+}
+
+// TestUncheckedEmptyFamily pushes a family without series, which must not
+// stand in the way of a real one.
+func TestUncheckedEmptyFamily(t *testing.T) {
+	g := open(t, gateway.Config{Unchecked: true})
+	empty, err := exposition.Render([]*metric.Family{{Name: "m", Type: metric.Counter}}, exposition.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := key(t, "empty")
+	if err := g.Push(t.Context(), gateway.Push{Key: k, Blocks: empty, Replace: true}); err != nil {
+		t.Fatal(err)
+	}
+	mustPush(t, g, key(t, "real"), "# TYPE m gauge\nm 1\n")
+	wantLines(t, g, "m", `m{instance="",job="real"} 1`)
+	// With series its older claim counts.
+	mustPush(t, g, k, "# TYPE m counter\nm 2\n")
+	wantLines(t, g, "m", `m{instance="",job="empty"} 2`)
+}
+
 func TestUncheckedOldestClaimIsExposed(t *testing.T) {
 	g := open(t, gateway.Config{Unchecked: true})
 	a, b := key(t, "a"), key(t, "b")

@@ -79,18 +79,21 @@ func (g *Group) finish(old *Group) *Group {
 	for _, h := range g.Families {
 		g.Series += h.Block.Series()
 	}
-	labels := g.Key.Labels()
 	if old != nil && old.Pushed.Equal(g.Pushed) {
 		g.pushTime = old.pushTime
 	} else {
-		g.pushTime = exposition.RenderGauge(metric.PushTime, PushTimeHelp, labels, unixSeconds(g.Pushed))
+		g.pushTime = g.renderTime(metric.PushTime, PushTimeHelp, g.Pushed)
 	}
 	if old != nil && old.Failed.Equal(g.Failed) {
 		g.failTime = old.failTime
 	} else {
-		g.failTime = exposition.RenderGauge(metric.PushFailureTime, FailureTimeHelp, labels, unixSeconds(g.Failed))
+		g.failTime = g.renderTime(metric.PushFailureTime, FailureTimeHelp, g.Failed)
 	}
 	return g
+}
+
+func (g *Group) renderTime(name, help string, t time.Time) *exposition.Block {
+	return exposition.RenderGauge(name, help, g.Key.Labels(), unixSeconds(t))
 }
 
 func unixSeconds(t time.Time) float64 {
@@ -146,9 +149,12 @@ func merge(old, brought []Held) []Held {
 // be nil.
 func failed(old *Group, key grouping.Key, at time.Time) *Group {
 	g := &Group{Key: key}
-	if old != nil {
-		*g = *old
+	if old == nil {
+		g.Failed = at
+		return g.finish(nil)
 	}
+	*g = *old
 	g.Failed = at
-	return g.finish(old)
+	g.failTime = g.renderTime(metric.PushFailureTime, FailureTimeHelp, at)
+	return g
 }

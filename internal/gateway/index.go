@@ -37,8 +37,11 @@ type indexed struct {
 	counted  int // how many of its holders view.LeftOut has
 }
 
-// holders are the groups that have a name with one type.
+// holders are the groups that have a name with one type. Those that have it
+// without series are only counted: nothing of them is exposed, so they stand in
+// nobody's way.
 type holders struct {
+	empty     int
 	blocks    *btree.Map[grouping.Key, *exposition.Block] // but for those in leftOut
 	claims    *btree.BTreeG[claim]
 	series    int
@@ -101,11 +104,21 @@ func (x *index) forget(f *indexed) {
 }
 
 // len is how many groups hold the name with this type.
-func (h *holders) len() int {
+func (h *holders) len() int { return h.exposable() + h.empties() }
+
+// exposable is how many of them have series of it.
+func (h *holders) exposable() int {
 	if h == nil {
 		return 0
 	}
 	return h.claims.Len()
+}
+
+func (h *holders) empties() int {
+	if h == nil {
+		return 0
+	}
+	return h.empty
 }
 
 // total is how many groups hold the name.
@@ -113,6 +126,15 @@ func (f *indexed) total() int {
 	n := 0
 	for _, h := range f.byType {
 		n += h.len()
+	}
+	return n
+}
+
+// exposable is how many groups hold the name with series.
+func (f *indexed) exposable() int {
+	n := 0
+	for _, h := range f.byType {
+		n += h.exposable()
 	}
 	return n
 }
@@ -130,7 +152,7 @@ func (f *indexed) winner() (t metric.Type, oldest claim, ok bool) {
 		return *f.reserved, claim{}, true
 	}
 	for i, h := range f.byType {
-		if h.len() > 0 && (!ok || h.oldest().less(oldest)) {
+		if h.exposable() > 0 && (!ok || h.oldest().less(oldest)) {
 			t, oldest, ok = metric.Type(i), h.oldest(), true
 		}
 	}
@@ -151,6 +173,10 @@ func (f *indexed) hold(key grouping.Key, h *Held) {
 		t = newHolders()
 		f.byType[h.Type] = t
 	}
+	if h.Block.Series() == 0 {
+		t.empty++
+		return
+	}
 	t.claims.Set(claim{h.Claim, key})
 	t.expose(key, h.Block)
 }
@@ -158,10 +184,14 @@ func (f *indexed) hold(key grouping.Key, h *Held) {
 // drop notes that a group no longer has a block.
 func (f *indexed) drop(key grouping.Key, h *Held) {
 	t := f.byType[h.Type]
-	t.claims.Delete(claim{h.Claim, key})
-	t.hide(key)
-	delete(f.leftOut, key)
-	if t.claims.Len() == 0 {
+	if h.Block.Series() == 0 {
+		t.empty--
+	} else {
+		t.claims.Delete(claim{h.Claim, key})
+		t.hide(key)
+		delete(f.leftOut, key)
+	}
+	if t.len() == 0 {
 		f.byType[h.Type] = nil
 	}
 }
@@ -193,7 +223,7 @@ func (h *holders) hide(key grouping.Key) *exposition.Block {
 
 func (h *holders) count(b *exposition.Block, sign int) {
 	h.series += sign * b.Series()
-	h.protoSize += sign * len(b.Proto())
+	h.protoSize += sign * len(b.Delimited())
 	if !b.Legacy {
 		h.notLegacy += sign
 	}

@@ -28,6 +28,8 @@ type View struct {
 	// explicit is the number of groups with instance="" in their key; see
 	// ExposesTimes.
 	explicit int
+	// failedOnly is the number of groups without a good push.
+	failedOnly int
 }
 
 // Family is one exposed family: a type, and a block of each group.

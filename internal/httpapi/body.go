@@ -44,9 +44,8 @@ func (b *bodies) reserve(bd *body, n int64) error {
 
 // Close gives back what the body took. Nothing may use its bytes any more.
 func (bd *body) Close() {
-	const keep = 1 << 20
 	bd.from.inflight.Add(-bd.reserved)
-	if cap(bd.bytes) <= keep {
+	if cap(bd.bytes) <= keepBuffer {
 		buf := bd.bytes[:0]
 		bd.from.buffers.Put(&buf)
 	}
@@ -54,8 +53,15 @@ func (bd *body) Close() {
 }
 
 const (
-	minBuffer   = 16 << 10 // where a buffer starts: most pushes fit
-	maxPromised = 1 << 20  // what is made ready for an announced body
+	// minBuffer is where a buffer starts: most pushes fit. Nothing more is
+	// made ready on the mere promise of a body.
+	minBuffer = 16 << 10
+	// keepBuffer is the largest that is kept for the next push. It counts as
+	// taken before that one has sent anything.
+	keepBuffer = 64 << 10
+	// parsedSize is what reading and rendering a body takes at most, as a
+	// multiple of it, as long as bounds of their own do not stop them before.
+	parsedSize = 4
 )
 
 // read takes the whole body of a request, unpacked.
@@ -84,9 +90,7 @@ func (b *bodies) fill(bd *body, r *http.Request) error {
 		return badBody(err)
 	}
 	defer in.Close()
-	// One byte more than announced, so that the end is seen without growing;
-	// but no more on a mere promise than a large push needs.
-	if err := b.grow(bd, min(max(r.ContentLength+1, minBuffer), maxPromised)); err != nil {
+	if err := b.grow(bd, minBuffer); err != nil {
 		return err
 	}
 	for {
@@ -102,12 +106,19 @@ func (b *bodies) fill(bd *body, r *http.Request) error {
 		}
 		if err == io.EOF {
 			bd.received = received.n
-			return nil
+			return b.reserveParsing(bd)
 		}
 		if err != nil {
 			return badBody(fmt.Errorf("reading the body%s after %d bytes: %w", packedAs(r), len(bd.bytes), err))
 		}
 	}
+}
+
+// reserveParsing counts what the body is going to take beyond its own bytes. A
+// body that would need more than all there is may come alone.
+func (b *bodies) reserveParsing(bd *body) error {
+	n := min(parsedSize*int64(len(bd.bytes)), b.total-bd.reserved)
+	return b.reserve(bd, max(n, 0))
 }
 
 // packedAs says, for messages, how the body was packed.

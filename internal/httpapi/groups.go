@@ -38,27 +38,26 @@ type groupsPage struct {
 const (
 	defaultLimit = 100
 	maxLimit     = 10_000
-	maxFamilies  = 1_000_000 // that a page token may speak of
 )
 
 // groupsQuery is what was asked for.
 type groupsQuery struct {
 	selectors [][]*labels.Matcher // any of them
 	status    string              // "", "success" or "failure"
-	order     func(a, b *gateway.Group) int
+	order     func(a, b position) int
 	limit     int
-	after     *gateway.Group // where the page before ended, nil for the first
+	after     *position // where the page before ended, nil for the first
 }
 
 // orders are what sort=<name> can ask for; sort=-<name> is the reverse. Ties
 // are broken by key, and "" is the order by key alone.
-var orders = map[string]func(a, b *gateway.Group) int{
-	"":             func(a, b *gateway.Group) int { return 0 },
-	"labels":       func(a, b *gateway.Group) int { return 0 },
-	"push_time":    func(a, b *gateway.Group) int { return a.Pushed.Compare(b.Pushed) },
-	"failure_time": func(a, b *gateway.Group) int { return a.Failed.Compare(b.Failed) },
-	"families":     func(a, b *gateway.Group) int { return cmp.Compare(len(a.Families), len(b.Families)) },
-	"series":       func(a, b *gateway.Group) int { return cmp.Compare(a.Series, b.Series) },
+var orders = map[string]func(a, b position) int{
+	"":             func(a, b position) int { return 0 },
+	"labels":       func(a, b position) int { return 0 },
+	"push_time":    func(a, b position) int { return a.Pushed.Compare(b.Pushed) },
+	"failure_time": func(a, b position) int { return a.Failed.Compare(b.Failed) },
+	"families":     func(a, b position) int { return cmp.Compare(a.Families, b.Families) },
+	"series":       func(a, b position) int { return cmp.Compare(a.Series, b.Series) },
 }
 
 func (a *api) groups(w http.ResponseWriter, r *http.Request) {
@@ -100,42 +99,46 @@ func parseGroupsQuery(v url.Values) (q groupsQuery, err error) {
 	return q, nil
 }
 
-// position is what a page token holds: all that groups are ordered by, as it
-// was when the page was made, so that pushes meanwhile move nothing.
+// position is all that groups are ordered by.
 type position struct {
-	Key              []byte
+	Key              grouping.Key
 	Pushed, Failed   time.Time
 	Families, Series int
 }
 
+func positionOf(g *gateway.Group) position {
+	return position{g.Key, g.Pushed, g.Failed, len(g.Families), g.Series}
+}
+
+// token is a position in JSON: where a page ended, as the group was then, so
+// that pushes meanwhile move nothing. Keys are no text.
+type token struct {
+	position
+	Key []byte
+}
+
 func tokenOf(g *gateway.Group) string {
-	b, err := json.Marshal(position{[]byte(g.Key), g.Pushed, g.Failed, len(g.Families), g.Series})
+	b, err := json.Marshal(token{positionOf(g), []byte(g.Key)})
 	if err != nil {
 		return "" // a time beyond the year 9999
 	}
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// parseToken gives a group that stands in the order where the page ended.
-func parseToken(token string) (*gateway.Group, error) {
-	b, err := base64.RawURLEncoding.DecodeString(token)
+func parseToken(s string) (*position, error) {
+	b, err := base64.RawURLEncoding.DecodeString(s)
 	if err != nil {
 		return nil, err
 	}
-	var p position
-	if err := json.Unmarshal(b, &p); err != nil {
+	var t token
+	if err := json.Unmarshal(b, &t); err != nil {
 		return nil, err
 	}
-	if p.Families < 0 || p.Families > maxFamilies {
-		return nil, fmt.Errorf("%d families are out of range", p.Families)
-	}
-	return &gateway.Group{
-		Key: grouping.Key(p.Key), Pushed: p.Pushed, Failed: p.Failed,
-		Families: make([]gateway.Held, p.Families), Series: p.Series,
-	}, nil
+	t.position.Key = grouping.Key(t.Key)
+	return &t.position, nil
 }
 
-func parseOrder(name string) (func(a, b *gateway.Group) int, error) {
+func parseOrder(name string) (func(a, b position) int, error) {
 	reverse := false
 	if len(name) > 0 && name[0] == '-' {
 		name, reverse = name[1:], true
@@ -144,7 +147,7 @@ func parseOrder(name string) (func(a, b *gateway.Group) int, error) {
 	if !ok {
 		return nil, fmt.Errorf("sort=%q is not one of labels, push_time, failure_time, families, series, or one of these behind a minus", name)
 	}
-	return func(a, b *gateway.Group) int {
+	return func(a, b position) int {
 		c := cmp.Or(order(a, b), cmp.Compare(a.Key, b.Key))
 		if reverse {
 			return -c
@@ -154,8 +157,8 @@ func parseOrder(name string) (func(a, b *gateway.Group) int, error) {
 }
 
 // page gives the groups behind the page before. The whole of what matches is
-// looked at, which at 100,000 groups is a matter of milliseconds; only one
-// page of it is sorted and made into JSON.
+// looked at and sorted, which at 100,000 groups is a matter of milliseconds;
+// only one page of it is made into JSON.
 func (q *groupsQuery) page(v *gateway.View) groupsPage {
 	page := groupsPage{Groups: []groupInfo{}}
 	var found []*gateway.Group
@@ -164,11 +167,11 @@ func (q *groupsQuery) page(v *gateway.View) groupsPage {
 			continue
 		}
 		page.Total++
-		if q.after == nil || q.order(q.after, g) < 0 {
+		if q.after == nil || q.order(*q.after, positionOf(g)) < 0 {
 			found = append(found, g)
 		}
 	}
-	slices.SortFunc(found, q.order)
+	slices.SortFunc(found, func(a, b *gateway.Group) int { return q.order(positionOf(a), positionOf(b)) })
 	if len(found) > q.limit {
 		found = found[:q.limit]
 		page.Next = tokenOf(found[q.limit-1])

@@ -49,6 +49,7 @@ func (a *api) takePush(r *http.Request, jobLabel string, replace bool) (size int
 		a.Gateway.Refuse(key, err)
 	}
 	if a.Gateway.Unchecked && errors.Is(err, exposition.ErrTimestamps) {
+		a.Refused(reasonTimestamps)
 		err = nil // 1.11 answers before it looks at them
 	}
 	return body.received, err

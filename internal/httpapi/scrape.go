@@ -26,23 +26,33 @@ func (a *api) scrape(w http.ResponseWriter, r *http.Request) {
 	format := exposition.Negotiate(r.Header, a.EnableOpenMetrics)
 	w.Header().Set("Content-Type", format.ContentType())
 	w.Header().Set("Vary", "Accept, Accept-Encoding")
-	out := io.Writer(w)
+	out := io.WriteCloser(plain{w})
 	if encoding, z := exposition.Pack(r.Header.Get("Accept-Encoding"), w); z != nil {
 		w.Header().Set("Content-Encoding", encoding)
 		out = z
-		defer z.Close()
 	}
 	p := newPipeline(out)
 	defer p.Close()
 	s := Scrape{Format: format}
 	s.LeftOut, err = a.expose(p, format, own)
-	if err := errors.Join(err, p.Close()); err != nil {
-		a.Logger.Debug("A scrape was not read to its end", "err", err)
+	unread := errors.Join(p.Close(), out.Close())
+	switch {
+	case unread != nil:
+		a.Logger.Debug("A scrape was not read to its end", "err", unread)
 		return
+	case err != nil:
+		// Better no scrape than a part of it that looks like all.
+		a.Logger.Error("A scrape could not be written", "format", format.Syntax, "err", err)
+		panic(http.ErrAbortHandler)
 	}
 	s.Bytes, s.Took = p.n, time.Since(start)
 	a.Scraped(s)
 }
+
+// plain is an answer without compression.
+type plain struct{ io.Writer }
+
+func (plain) Close() error { return nil }
 
 // expose writes all families in the order of their names, and gives the
 // number of what is left out because of names that are equal in this format.
@@ -158,15 +168,25 @@ func times(v *gateway.View) []exposition.Exposed {
 	}
 }
 
+// renamed is 1 for a family that has another name in the format, or else 0.
+func renamed(format exposition.Format, f claimed) int {
+	if format.Renames(f.Name, f.Type) {
+		return 1
+	}
+	return 0
+}
+
 // hiddenNames finds the families that have, in this format, the name of an
-// older one, or of its lines. Without renaming there are none: the index sees
+// older one, or of its lines; of the same age, of one that keeps its name. Without renaming there are none: the index sees
 // to that.
 func hiddenNames(format exposition.Format, families []claimed) map[string]bool {
 	if !slices.ContainsFunc(families, func(f claimed) bool { return format.Renames(f.Name, f.Type) }) {
 		return nil
 	}
 	byAge := slices.Clone(families)
-	slices.SortStableFunc(byAge, func(x, y claimed) int { return cmp.Compare(x.claim, y.claim) })
+	slices.SortStableFunc(byAge, func(x, y claimed) int {
+		return cmp.Or(cmp.Compare(x.claim, y.claim), cmp.Compare(renamed(format, x), renamed(format, y)))
+	})
 	taken, hidden := make(map[string]bool), make(map[string]bool)
 	for _, f := range byAge {
 		names := format.LineNames(f.Name, f.Type)

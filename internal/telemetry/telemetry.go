@@ -166,6 +166,7 @@ func (m *Metrics) Exposed() ([]exposition.Exposed, error) {
 	out := make([]exposition.Exposed, len(blocks))
 	for i, b := range blocks {
 		out[i] = exposition.ExposeBlock(b)
+		out[i].Passing = true
 	}
 	return out, gathered
 }

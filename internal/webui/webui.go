@@ -4,15 +4,18 @@ package webui
 import (
 	"embed"
 	"html/template"
-	"io/fs"
 	"net/http"
 	"strings"
 
 	"pushgateway/internal/gateway"
 )
 
-//go:embed page.html style.css
-var assets embed.FS
+var (
+	//go:embed page.html
+	pageSource string
+	//go:embed static
+	assets embed.FS
+)
 
 // Config says what the pages show.
 type Config struct {
@@ -31,19 +34,19 @@ type page struct {
 
 // New gives the handler of the pages and what they need.
 func New(c Config) (http.Handler, error) {
-	t, err := template.ParseFS(assets, "page.html")
+	t, err := template.New("page").Parse(pageSource)
 	if err != nil {
 		return nil, err
 	}
-	static, err := fs.Sub(assets, ".")
-	if err != nil {
-		return nil, err
-	}
-	files := http.StripPrefix(c.Prefix+"/static/", http.FileServerFS(static))
+	files := http.StripPrefix(c.Prefix+"/", http.FileServerFS(assets))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		if strings.HasPrefix(r.URL.Path, c.Prefix+"/static/") {
+		if file, ok := strings.CutPrefix(r.URL.Path, c.Prefix+"/static/"); ok {
+			if file == "" || strings.HasSuffix(file, "/") { // nobody needs lists of files
+				http.NotFound(w, r)
+				return
+			}
 			files.ServeHTTP(w, r)
 			return
 		}
