@@ -160,6 +160,9 @@ func (j *Journal) number(batch []*request) (puts []put, changes []gateway.Change
 func (j *Journal) late(changes []gateway.Change) map[grouping.Key]*gateway.Group {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if len(j.waiting) == 0 {
+		return nil
+	}
 	late := make(map[grouping.Key]*gateway.Group, len(j.waiting))
 	for key, g := range j.waiting {
 		late[key] = g
@@ -183,7 +186,8 @@ func putOf(key grouping.Key, g *gateway.Group) put {
 // written with it. If that fails the debt is what the groups had before.
 func (j *Journal) update(puts []put, next *state) error {
 	slices.SortFunc(puts, func(a, b put) int { return strings.Compare(string(a.key), string(b.key)) })
-	before := make(map[grouping.Key][]byte, len(puts))
+	j.old = j.old[:0]
+	ends := make([]int, 0, len(puts)) // of the old records, -1 if there was none
 	w := Written{Changes: len(puts)}
 	start := time.Now()
 	w.Err = j.db.Update(func(tx *bbolt.Tx) error {
@@ -191,7 +195,10 @@ func (j *Journal) update(puts []put, next *state) error {
 		for _, p := range puts {
 			w.Bytes += len(p.key) + len(p.rec)
 			old := b.Get([]byte(p.key))
-			before[p.key] = bytes.Clone(old)
+			j.old = append(j.old, old...)
+			if ends = append(ends, len(j.old)); old == nil {
+				ends[len(ends)-1] = -1
+			}
 			if err := next.exchange(b, p, old); err != nil {
 				return fmt.Errorf("group %s: %w", p.key, err)
 			}
@@ -201,9 +208,29 @@ func (j *Journal) update(puts []put, next *state) error {
 	w.Took = time.Since(start)
 	j.Observe(w)
 	if w.Err != nil {
-		j.debt = before
+		j.debt = debt(puts[:len(ends)], ends, bytes.Clone(j.old))
+	}
+	if cap(j.old) > maxOld {
+		j.old = nil
 	}
 	return w.Err
+}
+
+// maxOld is the room for old records that is kept for the next commit, in
+// bytes.
+const maxOld = 4 << 20
+
+// debt gives what the groups of a failed commit had before: old holds their
+// records, which end where ends says.
+func debt(puts []put, ends []int, old []byte) map[grouping.Key][]byte {
+	before, from := make(map[grouping.Key][]byte, len(puts)), 0
+	for i, p := range puts {
+		if before[p.key] = nil; ends[i] > from {
+			before[p.key] = old[from:ends[i]]
+			from = ends[i]
+		}
+	}
+	return before
 }
 
 // exchange puts a record in the place of an old one and keeps the numbers of

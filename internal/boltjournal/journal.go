@@ -79,7 +79,8 @@ type Journal struct {
 
 	// The rest is the writer's alone.
 	db    *bbolt.DB
-	state state // as committed
+	state state  // as committed
+	old   []byte // the records that a commit replaces, one behind the other
 	// debt is what groups have to be in the file, after a commit that may or
 	// may not have reached it.
 	debt     map[grouping.Key][]byte

@@ -70,23 +70,26 @@ const (
 	familyClaim  = 3
 )
 
-// scratch has buffers for records before they are compressed.
-var scratch = sync.Pool{New: func() any { return new([]byte) }}
+// buffers are what a record goes through on its way.
+type buffers struct{ content, packed []byte }
+
+var scratch = sync.Pool{New: func() any { return new(buffers) }}
 
 // maxScratch is the largest buffer that is kept, in bytes.
 const maxScratch = 1 << 20
 
 // Encode makes the record of a group. It is not valid before it is sealed.
 func Encode(g *gateway.Group) []byte {
-	buf := scratch.Get().(*[]byte)
-	content := appendGroup((*buf)[:0], g)
-	rec := make([]byte, contentAt+s2.MaxEncodedLen(len(content)))
+	buf := scratch.Get().(*buffers)
+	buf.content = appendGroup(buf.content[:0], g)
+	buf.packed = s2.Encode(buf.packed[:cap(buf.packed)], buf.content)
+	rec := make([]byte, contentAt+len(buf.packed))
 	rec[0] = Version
-	n := len(s2.Encode(rec[contentAt:], content))
-	if *buf = content; cap(content) <= maxScratch {
+	copy(rec[contentAt:], buf.packed)
+	if cap(buf.content) <= maxScratch {
 		scratch.Put(buf)
 	}
-	return append([]byte(nil), rec[:contentAt+n]...)
+	return rec
 }
 
 // Seal sets the revision of a record that Encode has made, and its checksum.
