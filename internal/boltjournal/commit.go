@@ -106,7 +106,7 @@ func (j *Journal) commit(batch []*request) {
 
 func (j *Journal) commitBatch(batch []*request) error {
 	puts, changes := j.number(batch)
-	late := j.late(changes)
+	late, revision := j.late(changes)
 	for key, g := range late {
 		puts = append(puts, putOf(key, g))
 	}
@@ -114,7 +114,7 @@ func (j *Journal) commitBatch(batch []*request) error {
 		return nil
 	}
 	next := j.state
-	next.revision += gateway.Revision(len(changes))
+	next.revision = revision + gateway.Revision(len(changes))
 	if err := j.update(puts, &next); err != nil {
 		return j.fail(err)
 	}
@@ -156,12 +156,12 @@ func (j *Journal) number(batch []*request) (puts []put, changes []gateway.Change
 }
 
 // late gives what waits to be written, but for groups that the changes are
-// about.
-func (j *Journal) late(changes []gateway.Change) map[grouping.Key]*gateway.Group {
+// about, and the revision that has been applied so far.
+func (j *Journal) late(changes []gateway.Change) (map[grouping.Key]*gateway.Group, gateway.Revision) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if len(j.waiting) == 0 {
-		return nil
+		return nil, j.revision
 	}
 	late := make(map[grouping.Key]*gateway.Group, len(j.waiting))
 	for key, g := range j.waiting {
@@ -170,7 +170,7 @@ func (j *Journal) late(changes []gateway.Change) map[grouping.Key]*gateway.Group
 	for _, c := range changes {
 		delete(late, c.Key)
 	}
-	return late
+	return late, j.revision
 }
 
 func putOf(key grouping.Key, g *gateway.Group) put {
