@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/alecthomas/kingpin/v2"
 
@@ -24,9 +25,15 @@ import (
 func newExport(app *kingpin.Application, stdout io.Writer) command {
 	clause := app.Command("export", "Write the groups of a persistence file for other programs. The file is only read; no gateway may be using it.")
 	path := clause.Arg("file", "The persistence file, of this program or of Pushgateway 1.11.").Required().String()
-	format := clause.Flag("format", "gob: a persistence file for Pushgateway 1.11. text: as scraped. json: as /api/v1/metrics answers.").Required().Enum("gob", "text", "json")
+	format := clause.Flag("format", "gob: a persistence file for Pushgateway 1.11. text: as scraped. json: as /api/v1/metrics answers.").Required().String()
 	output := clause.Flag("output", "File to write. The standard output if empty.").Short('o').Default("").String()
-	return command{clause, nothingToCheck, func(ctx context.Context) error {
+	check := func() error {
+		if !slices.Contains([]string{"gob", "text", "json"}, *format) {
+			return fmt.Errorf("--format=%q: it must be gob, text or json", *format)
+		}
+		return nil
+	}
+	return command{clause, check, func(ctx context.Context) error {
 		gw, err := gateway.Open(ctx, gateway.Config{Journal: storage.Source(*path)})
 		if err != nil {
 			return err

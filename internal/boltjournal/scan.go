@@ -77,7 +77,7 @@ func (s *scan) readMetas(f *os.File) error {
 	case err != nil:
 		return err
 	case first.err != nil && second.err != nil:
-		return fmt.Errorf("%w: %w", ErrForeign, first.err)
+		return fmt.Errorf("%w: both meta pages that one begins with are missing or damaged", ErrForeign)
 	case first.err != nil:
 		s.meta = second.meta
 		s.fault(Fault{Page: 0, Msg: first.err.Error() + ", and the last change may be lost with it"})

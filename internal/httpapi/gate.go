@@ -85,5 +85,9 @@ func scrapeTimeout(r *http.Request) time.Duration {
 
 func (g *Gate) notYet(w http.ResponseWriter) {
 	w.Header().Set("Retry-After", retryAfter)
-	http.Error(w, fmt.Sprintf("The gateway is starting: %d of %d groups have been read from the persistence file.", g.done.Load(), g.all.Load()), http.StatusServiceUnavailable)
+	progress := "the persistence file is being read"
+	if all := g.all.Load(); all > 0 {
+		progress = fmt.Sprintf("%d of %d groups have been read from the persistence file", g.done.Load(), all)
+	}
+	http.Error(w, "The gateway is starting: "+progress+".", http.StatusServiceUnavailable)
 }

@@ -204,6 +204,8 @@ func Explain(err error) error {
 		return fmt.Errorf("%w: stop it first, or name another file. A running gateway gives copies: GET /api/v1/admin/snapshot", err)
 	case errors.Is(err, boltjournal.ErrForeign):
 		return fmt.Errorf("%w. Nothing has been changed: name another file, or move this one away", err)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: make the directory first, or name a file in another one", err)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w: the user that runs the gateway must be allowed to read and write the file, and to make files in its directory", err)
 	}
