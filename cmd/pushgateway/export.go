@@ -24,7 +24,7 @@ import (
 // newExport adds the command that writes groups for other programs.
 func newExport(app *kingpin.Application, stdout io.Writer) command {
 	clause := app.Command("export", "Write the groups of a persistence file for other programs. The file is only read; no gateway may be using it.")
-	path := clause.Arg("file", "The persistence file, of this program or of Pushgateway 1.11.").Required().String()
+	path := clause.Arg("file", "The persistence file. For one that Pushgateway 1.11 has written, the journal <file>.db counts if there is one.").Required().String()
 	format := clause.Flag("format", "gob: a persistence file for Pushgateway 1.11. text: as scraped. json: as /api/v1/metrics answers.").Required().String()
 	output := clause.Flag("output", "File to write. The standard output if empty.").Short('o').Default("").String()
 	check := func() error {
@@ -34,13 +34,17 @@ func newExport(app *kingpin.Application, stdout io.Writer) command {
 		return nil
 	}
 	return command{clause, check, func(ctx context.Context) error {
-		gw, err := gateway.Open(ctx, gateway.Config{Journal: storage.Source(*path)})
+		present, err := storage.Present(*path)
+		if err != nil {
+			return err
+		}
+		gw, err := gateway.Open(ctx, gateway.Config{Journal: storage.Source(present)})
 		if err != nil {
 			return err
 		}
 		defer gw.Close()
 		if err := toFile(*output, stdout, func(w io.Writer) error { return export(gw, *format, w) }); err != nil {
-			return fmt.Errorf("exporting %s: %w", *path, err)
+			return fmt.Errorf("exporting %s: %w", present, err)
 		}
 		return nil
 	}}

@@ -121,12 +121,17 @@ func (e *ChangedError) Error() string {
 
 // bringOver makes sure that the journal beside the file was made of it.
 func (c Config) bringOver(ctx context.Context, journal string) error {
+	if !exists(journal) {
+		return c.load(ctx, journal, true)
+	}
+	return c.compare(journal)
+}
+
+// compare makes sure that a journal was made of the file as it is now.
+func (c Config) compare(journal string) error {
 	sum, err := hash(c.File)
 	if err != nil {
 		return fmt.Errorf("the persistence file %s: %w", c.File, err)
-	}
-	if !exists(journal) {
-		return c.load(ctx, journal, true)
 	}
 	origin, err := boltjournal.Origin(journal)
 	if err != nil {
