@@ -107,11 +107,14 @@ func (a *answer) Write(b []byte) (int, error) {
 }
 
 // toFile gives f the standard output, or a file that appears under its name
-// when it is complete.
+// when it is complete. It does not replace one that a gateway is using.
 func toFile(path string, stdout io.Writer, f func(io.Writer) error) (err error) {
 	if path == "" {
 		w := bufio.NewWriter(stdout)
 		return errors.Join(f(w), w.Flush())
+	}
+	if err := storage.Replaceable(path); err != nil {
+		return err
 	}
 	out, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".partial-")
 	if err != nil {

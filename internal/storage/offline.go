@@ -150,6 +150,16 @@ func (source) Stamp(gateway.Change) {}
 func (source) Err() error           { return errReadOnly }
 func (source) Close() error         { return nil }
 
+// Replaceable tells whether a file may be put in the place of another, if there
+// is one: not while a gateway writes to that, or its pushes would be lost.
+func Replaceable(path string) error {
+	err := boltjournal.Probe(path)
+	if errors.Is(err, boltjournal.ErrLocked) {
+		return Explain(fmt.Errorf("%s cannot be replaced: %w", path, err))
+	}
+	return nil
+}
+
 // Present gives the file that has what a gateway with this persistence file
 // would start with: the file itself, or the journal that was made of it.
 func Present(file string) (string, error) {
