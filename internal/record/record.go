@@ -158,9 +158,10 @@ func appendGroup(b []byte, g *gateway.Group) []byte {
 func appendHeld(b []byte, g *gateway.Group, h *gateway.Held) []byte {
 	b = protowire.AppendTag(b, familyBlock, protowire.BytesType)
 	b = appendSized(b, h.AppendStored)
-	if after := h.Pushed.Sub(g.Pushed); after != 0 && !h.Pushed.IsZero() {
+	// As the clock on the wall shows them: that may have been set in between.
+	if after := h.Pushed.UnixNano() - g.Pushed.UnixNano(); after != 0 && !h.Pushed.IsZero() {
 		b = protowire.AppendTag(b, familyPushed, protowire.VarintType)
-		b = protowire.AppendVarint(b, protowire.EncodeZigZag(int64(after)))
+		b = protowire.AppendVarint(b, protowire.EncodeZigZag(after))
 	}
 	return appendRevision(b, familyClaim, h.Claim)
 }
