@@ -44,9 +44,16 @@ func printReport(w io.Writer, path string, r storage.Report) error {
 	for _, f := range r.Faults {
 		fmt.Fprintf(w, "%s: %s\n", path, f)
 	}
-	fmt.Fprintf(w, "%s: %s, %d bytes: %d groups with %d series are whole, %d faults\n", path, kind, r.Bytes, r.Groups, r.Series, len(r.Faults))
+	fmt.Fprintf(w, "%s: %s, %d bytes: %s with %d series, %s\n", path, kind, r.Bytes, counted(r.Groups, "whole group"), r.Series, counted(len(r.Faults), "fault"))
 	if len(r.Faults) > 0 {
 		return exit(exitFailed)
 	}
 	return nil
+}
+
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }

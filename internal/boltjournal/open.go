@@ -90,8 +90,8 @@ func openLocked(path string, how lockKind) (*os.File, error) {
 
 func damage(s *scan) error {
 	more := ""
-	if n := len(s.faults) - 1; n > 0 {
-		more = fmt.Sprintf(" (and %d more faults)", n)
+	if n := len(s.faults); n > 1 {
+		more = fmt.Sprintf(" (the first of %d faults)", n)
 	}
 	return fmt.Errorf("%w: %s%s. Nothing has been changed", ErrDamaged, s.faults[0], more)
 }
