@@ -73,10 +73,13 @@ func TestGobMovesToAndFrom15(t *testing.T) {
 	}
 }
 
+// storedGroupsAt is a time in the past.
+var storedGroupsAt = time.Date(2026, 11, 22, 17, 20, 44, 870041445, time.UTC)
+
 // storedGroups makes the groups as our own gateway has them after pushes.
 func storedGroups(t *testing.T) (groups []*gateway.Group) {
 	t.Helper()
-	at := time.Date(2026, 11, 22, 17, 20, 44, 870041445, time.UTC)
+	at := storedGroupsAt
 	for i, s := range stored {
 		at = at.Add(1234567 * time.Nanosecond)
 		g := gateway.Group{Key: s.key, Pushed: at}
@@ -91,7 +94,7 @@ func storedGroups(t *testing.T) (groups []*gateway.Group) {
 	return groups
 }
 
-func renderText(t *testing.T, key grouping.Key, body string) []*exposition.Block {
+func renderText(t testing.TB, key grouping.Key, body string) []*exposition.Block {
 	t.Helper()
 	p := exposition.GetParser()
 	defer p.Release()
@@ -107,7 +110,7 @@ func renderText(t *testing.T, key grouping.Key, body string) []*exposition.Block
 	return blocks
 }
 
-func writeGob(t *testing.T, file string, groups []*gateway.Group) {
+func writeGob(t testing.TB, file string, groups []*gateway.Group) {
 	t.Helper()
 	var b bytes.Buffer
 	if err := gobfile.Write(&b, slices.Values(groups)); err != nil {

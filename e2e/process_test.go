@@ -18,11 +18,12 @@ const patience = time.Minute
 
 // process is a server that runs until its test ends.
 type process struct {
-	t    testing.TB
-	addr string // where it listens
-	cmd  *exec.Cmd
-	log  *logBuffer
-	done chan struct{} // closed when it has ended
+	t      testing.TB
+	addr   string // where it listens
+	cmd    *exec.Cmd
+	log    *logBuffer
+	done   chan struct{} // closed when it has ended
+	killed bool
 }
 
 // startProcess runs a server and waits for the line in its log that tells
@@ -58,10 +59,20 @@ func runProcess(t testing.TB, cmd *exec.Cmd) *process {
 // stop ends the process as an operator would, who expects it to end in order.
 func (p *process) stop() {
 	p.t.Helper()
+	if p.killed {
+		return
+	}
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		p.t.Errorf("ending %s: %v", p.cmd.Path, err)
 	}
 	p.awaitEnd()
+}
+
+// kill ends the process as a crash would.
+func (p *process) kill() {
+	p.killed = true
+	_ = p.cmd.Process.Kill() // it may have ended by itself
+	<-p.done
 }
 
 // awaitEnd waits until the process has ended, with exit code 0.

@@ -29,7 +29,7 @@ import (
 )
 
 // command runs the binary to its end.
-func command(t *testing.T, args ...string) (code int, stdout, stderr string) {
+func command(t testing.TB, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
 	cmd := exec.Command(binary, args...)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/alecthomas/kingpin/v2"
 
@@ -23,17 +24,27 @@ import (
 // newExport adds the command that writes groups for other programs.
 func newExport(app *kingpin.Application, stdout io.Writer) command {
 	clause := app.Command("export", "Write the groups of a persistence file for other programs. The file is only read; no gateway may be using it.")
-	path := clause.Arg("file", "The persistence file, of this program or of Pushgateway 1.11.").Required().String()
-	format := clause.Flag("format", "gob: a persistence file for Pushgateway 1.11. text: as scraped. json: as /api/v1/metrics answers.").Required().Enum("gob", "text", "json")
+	path := clause.Arg("file", "The persistence file. For one that Pushgateway 1.11 has written, the journal <file>.db counts if there is one.").Required().String()
+	format := clause.Flag("format", "gob: a persistence file for Pushgateway 1.11. text: as scraped. json: as /api/v1/metrics answers.").Required().String()
 	output := clause.Flag("output", "File to write. The standard output if empty.").Short('o').Default("").String()
-	return command{clause, nothingToCheck, func(ctx context.Context) error {
-		gw, err := gateway.Open(ctx, gateway.Config{Journal: storage.Source(*path)})
+	check := func() error {
+		if !slices.Contains([]string{"gob", "text", "json"}, *format) {
+			return fmt.Errorf("--format=%q: it must be gob, text or json", *format)
+		}
+		return nil
+	}
+	return command{clause, check, func(ctx context.Context) error {
+		present, err := storage.Present(*path)
+		if err != nil {
+			return err
+		}
+		gw, err := gateway.Open(ctx, gateway.Config{Journal: storage.Source(present)})
 		if err != nil {
 			return err
 		}
 		defer gw.Close()
 		if err := toFile(*output, stdout, func(w io.Writer) error { return export(gw, *format, w) }); err != nil {
-			return fmt.Errorf("exporting %s: %w", *path, err)
+			return fmt.Errorf("exporting %s: %w", present, err)
 		}
 		return nil
 	}}
@@ -96,11 +107,14 @@ func (a *answer) Write(b []byte) (int, error) {
 }
 
 // toFile gives f the standard output, or a file that appears under its name
-// when it is complete.
+// when it is complete. It does not replace one that a gateway is using.
 func toFile(path string, stdout io.Writer, f func(io.Writer) error) (err error) {
 	if path == "" {
 		w := bufio.NewWriter(stdout)
 		return errors.Join(f(w), w.Flush())
+	}
+	if err := storage.Replaceable(path); err != nil {
+		return err
 	}
 	out, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".partial-")
 	if err != nil {

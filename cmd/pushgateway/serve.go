@@ -71,7 +71,7 @@ func (s *server) run(ctx context.Context) error {
 	select {
 	case err := <-opened:
 		if err != nil {
-			return err
+			return unlessStopped(err)
 		}
 		opened <- nil
 	case <-time.After(quickStart):
@@ -87,12 +87,18 @@ func (s *server) run(ctx context.Context) error {
 	err := s.listen(ctx)
 	s.quit()
 	if opening := <-failed; opening != nil {
-		if !errors.Is(opening, context.Canceled) {
-			err = errors.Join(err, opening)
-		}
-		return err
+		return errors.Join(err, unlessStopped(opening))
 	}
 	return errors.Join(err, s.gateway.Close())
+}
+
+// unlessStopped gives the error of opening the gateway, nil if that was not
+// finished because the process is to end.
+func unlessStopped(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
 }
 
 // open replays the journal, and then lets requests through.
@@ -210,6 +216,7 @@ func (s *server) listen(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	s.logger.Info("Stopping: finishing the requests under way")
+	s.gate.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
 	defer cancel()
 	if err := server.Shutdown(ctx); err != nil {

@@ -9,7 +9,7 @@ const usage = `{{define "FormatCommandList" -}}
 {{end}}{{end -}}
 {{end -}}
 {{if .Context.SelectedCommand -}}
-usage: {{.App.Name}} {{.Context.SelectedCommand}} [<flags>]
+usage: {{.App.Name}} {{.Context.SelectedCommand}} [<flags>]{{range .Context.Args}} <{{.Name}}>{{end}}
 
 {{.Context.SelectedCommand.Help}}
 
@@ -17,6 +17,10 @@ usage: {{.App.Name}} {{.Context.SelectedCommand}} [<flags>]
 usage: {{.App.Name}} [<command>] [<flags>]
 
 {{.App.Help}}
+{{end -}}
+{{if .Context.Args -}}
+Args:
+{{.Context.Args|ArgsToTwoColumns|FormatTwoColumns}}
 {{end -}}
 Flags:
 {{.Context.Flags|FlagsToTwoColumns|FormatTwoColumns -}}

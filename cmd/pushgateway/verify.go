@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/alecthomas/kingpin/v2"
 
@@ -13,14 +15,25 @@ import (
 // newVerify adds the command that looks through a persistence file.
 func newVerify(app *kingpin.Application, stdout io.Writer) command {
 	clause := app.Command("verify", "Check every record of a persistence file, and print what is wrong with it. Exits with 1 if anything is. The file is only read; no gateway may be using it.")
-	path := clause.Arg("file", "The persistence file, of this program or of Pushgateway 1.11.").Required().String()
+	path := clause.Arg("file", "The persistence file. For one that Pushgateway 1.11 has written, the journal <file>.db is checked too if there is one.").Required().String()
 	return command{clause, nothingToCheck, func(ctx context.Context) error {
-		r, err := storage.Verify(ctx, *path)
-		if err != nil {
-			return err
-		}
-		return printReport(stdout, *path, r)
+		return verify(ctx, stdout, *path)
 	}}
+}
+
+// verify reports on a file, and on the journal that was made of it if there is
+// one.
+func verify(ctx context.Context, stdout io.Writer, path string) error {
+	r, err := storage.Verify(ctx, path)
+	if err != nil {
+		return err
+	}
+	err = printReport(stdout, path, r)
+	beside := path + storage.Suffix
+	if _, missing := os.Lstat(beside); !r.Legacy || missing != nil {
+		return err
+	}
+	return cmp.Or(verify(ctx, stdout, beside), err)
 }
 
 func printReport(w io.Writer, path string, r storage.Report) error {
@@ -31,9 +44,16 @@ func printReport(w io.Writer, path string, r storage.Report) error {
 	for _, f := range r.Faults {
 		fmt.Fprintf(w, "%s: %s\n", path, f)
 	}
-	fmt.Fprintf(w, "%s: %s, %d bytes: %d groups with %d series are whole, %d faults\n", path, kind, r.Bytes, r.Groups, r.Series, len(r.Faults))
+	fmt.Fprintf(w, "%s: %s, %d bytes: %s with %d series, %s\n", path, kind, r.Bytes, counted(r.Groups, "whole group"), r.Series, counted(len(r.Faults), "fault"))
 	if len(r.Faults) > 0 {
 		return exit(exitFailed)
 	}
 	return nil
+}
+
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }

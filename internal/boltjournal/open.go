@@ -1,6 +1,7 @@
 package boltjournal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -89,8 +90,8 @@ func openLocked(path string, how lockKind) (*os.File, error) {
 
 func damage(s *scan) error {
 	more := ""
-	if n := len(s.faults) - 1; n > 0 {
-		more = fmt.Sprintf(" (and %d more faults)", n)
+	if n := len(s.faults); n > 1 {
+		more = fmt.Sprintf(" (the first of %d faults)", n)
 	}
 	return fmt.Errorf("%w: %s%s. Nothing has been changed", ErrDamaged, s.faults[0], more)
 }
@@ -132,7 +133,7 @@ func replay(ctx context.Context, f *os.File, apply func([]gateway.Applied), prog
 			chunks <- c
 			c = &chunk{done: make(chan struct{})}
 		}
-		err = s.run(f, func(r stored) {
+		err = s.run(reading{ctx, f}, func(r stored) {
 			if c.records = append(c.records, r); len(c.records) == chunkSize {
 				send()
 			}
@@ -150,11 +151,25 @@ func replay(ctx context.Context, f *os.File, apply func([]gateway.Applied), prog
 		done += len(c.applied)
 		progress(done, int(s.expected.Load()))
 	}
-	if err != nil {
+	if err := cmp.Or(ctx.Err(), err); err != nil {
 		return nil, err
 	}
 	s.faults = append(s.faults, faults...)
-	return s, ctx.Err()
+	return s, nil
+}
+
+// reading is a file that cannot be read any more once nobody waits for it.
+type reading struct {
+	ctx  context.Context
+	file *os.File
+}
+
+// ReadAt reads as long as the context has not ended.
+func (r reading) ReadAt(b []byte, at int64) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.file.ReadAt(b, at)
 }
 
 // wasteful tells whether most of the file is empty.

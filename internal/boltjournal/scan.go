@@ -3,6 +3,7 @@ package boltjournal
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sync/atomic"
 
@@ -39,7 +40,7 @@ func scanFile(f *os.File, visit func(stored)) (*scan, error) {
 	return s, s.run(f, visit)
 }
 
-func (s *scan) run(f *os.File, visit func(stored)) error {
+func (s *scan) run(f io.ReaderAt, visit func(stored)) error {
 	s.visit = visit
 	if err := s.readHead(f); err != nil {
 		return err
@@ -54,7 +55,7 @@ func (s *scan) run(f *os.File, visit func(stored)) error {
 }
 
 // readHead reads everything but the groups.
-func (s *scan) readHead(f *os.File) error {
+func (s *scan) readHead(f io.ReaderAt) error {
 	s.file, s.seen, s.buckets = f, make(map[uint64]bool), make(map[string]element)
 	s.fault = func(x Fault) { s.faults = append(s.faults, x) }
 	if err := s.readMetas(f); err != nil {
@@ -71,13 +72,13 @@ func (s *scan) readHead(f *os.File) error {
 // readMetas finds where the state begins. Both meta pages are whole after any
 // crash: bbolt writes them in turn, and each fits into one sector. If one is
 // not, the last commit may have been lost with it.
-func (s *scan) readMetas(f *os.File) error {
+func (s *scan) readMetas(f io.ReaderAt) error {
 	first, second, err := bothMetas(f)
 	switch {
 	case err != nil:
 		return err
 	case first.err != nil && second.err != nil:
-		return fmt.Errorf("%w: %w", ErrForeign, first.err)
+		return fmt.Errorf("%w: both meta pages that one begins with are missing or damaged", ErrForeign)
 	case first.err != nil:
 		s.meta = second.meta
 		s.fault(Fault{Page: 0, Msg: first.err.Error() + ", and the last change may be lost with it"})
@@ -102,7 +103,7 @@ type readingOfMeta struct {
 
 // bothMetas reads the two meta pages. Where the second one begins depends on
 // the size of pages, which the first one tells; if it cannot, all are tried.
-func bothMetas(f *os.File) (first, second readingOfMeta, err error) {
+func bothMetas(f io.ReaderAt) (first, second readingOfMeta, err error) {
 	b := make([]byte, 2*maxPageSize)
 	n, err := f.ReadAt(b, 0)
 	if n == 0 && err != nil {

@@ -18,12 +18,13 @@ type Gate struct {
 
 	done, all atomic.Int64  // groups replayed
 	opened    chan struct{} // closed once next is set
+	ended     chan struct{} // closed if that will not be
 	next      http.Handler
 }
 
 // NewGate makes a closed gate for what is served under these paths.
 func NewGate(prefix, telemetryPath string) *Gate {
-	return &Gate{prefix: prefix, telemetryPath: telemetryPath, opened: make(chan struct{})}
+	return &Gate{prefix: prefix, telemetryPath: telemetryPath, opened: make(chan struct{}), ended: make(chan struct{})}
 }
 
 // Progress notes how many of all groups have been replayed.
@@ -38,6 +39,9 @@ func (g *Gate) Open(next http.Handler) {
 	g.next = next
 	close(g.opened)
 }
+
+// Close lets nobody wait any longer. It is to be called once.
+func (g *Gate) Close() { close(g.ended) }
 
 // ServeHTTP passes the request on, or answers it as long as the gate is
 // closed.
@@ -68,6 +72,8 @@ func (g *Gate) wait(w http.ResponseWriter, r *http.Request) {
 		g.next.ServeHTTP(w, r)
 	case <-timeout.C:
 		g.notYet(w)
+	case <-g.ended:
+		g.notYet(w)
 	case <-r.Context().Done():
 	}
 }
@@ -85,5 +91,9 @@ func scrapeTimeout(r *http.Request) time.Duration {
 
 func (g *Gate) notYet(w http.ResponseWriter) {
 	w.Header().Set("Retry-After", retryAfter)
-	http.Error(w, fmt.Sprintf("The gateway is starting: %d of %d groups have been read from the persistence file.", g.done.Load(), g.all.Load()), http.StatusServiceUnavailable)
+	progress := "the persistence file is being read"
+	if all := g.all.Load(); all > 0 {
+		progress = fmt.Sprintf("%d of %d groups have been read from the persistence file", g.done.Load(), all)
+	}
+	http.Error(w, "The gateway is starting: "+progress+".", http.StatusServiceUnavailable)
 }

@@ -14,7 +14,7 @@
 //	}
 //	message Family {
 //	  bytes  family = 1;  // a delimited io.prometheus.client.MetricFamily
-//	  sint64 pushed = 2;  // ns after that of the group
+//	  sint64 pushed = 2;  // ns after that of the group, or after 1970 if it has none; absent: at the same time
 //	  uint64 claim  = 3;  // revision; absent: that of the record
 //	}
 //
@@ -161,11 +161,21 @@ func appendGroup(b []byte, g *gateway.Group) []byte {
 func appendHeld(b []byte, g *gateway.Group, h *gateway.Held) []byte {
 	b = protowire.AppendTag(b, familyBlock, protowire.BytesType)
 	b = appendSized(b, h.AppendStored)
-	if after := h.Pushed.Sub(g.Pushed); after != 0 && !h.Pushed.IsZero() {
+	// As the clock on the wall shows them: that may have been set in between.
+	if after := h.Pushed.UnixNano() - base(g.Pushed); after != 0 && !h.Pushed.IsZero() {
 		b = protowire.AppendTag(b, familyPushed, protowire.VarintType)
-		b = protowire.AppendVarint(b, protowire.EncodeZigZag(int64(after)))
+		b = protowire.AppendVarint(b, protowire.EncodeZigZag(after))
 	}
 	return appendRevision(b, familyClaim, h.Claim)
+}
+
+// base is from when on the times of families are counted: the time of the
+// group, in Unix ns, or 1970 if it has none.
+func base(pushed time.Time) int64 {
+	if pushed.IsZero() {
+		return 0
+	}
+	return pushed.UnixNano()
 }
 
 // appendSized appends what f does behind its size, as five bytes: the size is
@@ -266,7 +276,7 @@ func readHeld(msg []byte, pushed time.Time, r gateway.Revision) (h gateway.Held,
 		case familyBlock:
 			h.Block, err = exposition.ReadStored(f.bytes)
 		case familyPushed:
-			h.Pushed = pushed.Add(time.Duration(protowire.DecodeZigZag(f.value)))
+			h.Pushed = time.Unix(0, base(pushed)+protowire.DecodeZigZag(f.value))
 		case familyClaim:
 			h.Claim = gateway.Revision(f.value)
 		default:

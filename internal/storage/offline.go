@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -148,6 +149,36 @@ func (source) Commit(_ context.Context, changes []gateway.Change) []gateway.Outc
 func (source) Stamp(gateway.Change) {}
 func (source) Err() error           { return errReadOnly }
 func (source) Close() error         { return nil }
+
+// Replaceable tells whether a file may be put in the place of another, if there
+// is one: not while a gateway writes to that, or its pushes would be lost.
+func Replaceable(path string) error {
+	err := boltjournal.Probe(path)
+	if errors.Is(err, boltjournal.ErrLocked) {
+		return Explain(fmt.Errorf("%s cannot be replaced: %w", path, err))
+	}
+	return nil
+}
+
+// Present gives the file that has what a gateway with this persistence file
+// would start with: the file itself, or the journal that was made of it.
+func Present(file string) (string, error) {
+	beside := file + Suffix
+	if !exists(beside) {
+		return file, nil
+	}
+	legacy, err := isLegacy(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return beside, nil
+	case err != nil:
+		return "", fmt.Errorf("%s: %w", file, err)
+	case !legacy:
+		return file, nil
+	}
+	c := Config{File: file}
+	return beside, Explain(c.compare(beside))
+}
 
 // Source gives a journal that replays a file of either kind and takes nothing.
 // It refuses one that is not whole.

@@ -121,12 +121,17 @@ func (e *ChangedError) Error() string {
 
 // bringOver makes sure that the journal beside the file was made of it.
 func (c Config) bringOver(ctx context.Context, journal string) error {
+	if !exists(journal) {
+		return c.load(ctx, journal, true)
+	}
+	return c.compare(journal)
+}
+
+// compare makes sure that a journal was made of the file as it is now.
+func (c Config) compare(journal string) error {
 	sum, err := hash(c.File)
 	if err != nil {
 		return fmt.Errorf("the persistence file %s: %w", c.File, err)
-	}
-	if !exists(journal) {
-		return c.load(ctx, journal, true)
 	}
 	origin, err := boltjournal.Origin(journal)
 	if err != nil {
@@ -204,6 +209,8 @@ func Explain(err error) error {
 		return fmt.Errorf("%w: stop it first, or name another file. A running gateway gives copies: GET /api/v1/admin/snapshot", err)
 	case errors.Is(err, boltjournal.ErrForeign):
 		return fmt.Errorf("%w. Nothing has been changed: name another file, or move this one away", err)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: make the directory first, or name a file in another one", err)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w: the user that runs the gateway must be allowed to read and write the file, and to make files in its directory", err)
 	}
