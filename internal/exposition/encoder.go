@@ -42,6 +42,8 @@ type Encoder struct {
 	format Format
 	cache  *Cache
 	head   []byte
+	// fetched makes the compiler read what writeBatch is about to copy.
+	fetched byte
 	// Dropped counts labels and series left out because they are equal to
 	// others in this escaping, and histograms that contradict themselves.
 	Dropped int
@@ -68,8 +70,53 @@ func (e *Encoder) Encode(f Exposed) error {
 	if _, err := e.w.Write(e.head); err != nil {
 		return err
 	}
-	for content := range e.contents(f, (*Block).Text) {
-		if _, err := e.w.Write(content); err != nil {
+	if e.format.isOpenMetrics() || e.format.Escaping != metric.UTF8 && f.NotLegacy > 0 {
+		for content := range e.contents(f, (*Block).Text) {
+			if _, err := e.w.Write(content); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return e.writeAsStored(f.Blocks, (*Block).Text)
+}
+
+// ahead is how many blocks are fetched before they are copied.
+const ahead = 32
+
+// writeAsStored copies out what blocks hold. They lie all over the memory, and
+// each wait for it takes longer than copying what has come; so several are
+// asked for at once, a cache line after the other.
+func (e *Encoder) writeAsStored(blocks iter.Seq[*Block], own func(*Block) []byte) error {
+	var batch [ahead]*Block
+	var err error
+	n := 0
+	for b := range blocks {
+		if batch[n] = b; n < ahead-1 {
+			n++
+			continue
+		}
+		if err = e.writeBatch(batch[:], own); err != nil {
+			return err
+		}
+		n = 0
+	}
+	return e.writeBatch(batch[:n], own)
+}
+
+func (e *Encoder) writeBatch(blocks []*Block, own func(*Block) []byte) error {
+	var contents [ahead][]byte
+	for i, b := range blocks {
+		contents[i] = own(b)
+	}
+	const line = 64 // bytes that come at once
+	for _, c := range contents[:len(blocks)] {
+		for at := 0; at < len(c); at += line {
+			e.fetched += c[at]
+		}
+	}
+	for _, c := range contents[:len(blocks)] {
+		if _, err := e.w.Write(c); err != nil {
 			return err
 		}
 	}
@@ -202,12 +249,7 @@ func (e *Encoder) encodeProto(f Exposed) error {
 	if _, err := e.w.Write(e.head); err != nil {
 		return err
 	}
-	for b := range f.Blocks {
-		if _, err := e.w.Write(b.Delimited()); err != nil {
-			return err
-		}
-	}
-	return nil
+	return e.writeAsStored(f.Blocks, (*Block).Delimited)
 }
 
 // encodeReadable writes the forms of protobuf for people, by the library.
