@@ -1,0 +1,67 @@
+package exposition
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"pushgateway/internal/metric"
+)
+
+// copier takes writes as a scrape does: it copies them into a buffer.
+type copier struct{ buf []byte }
+
+func (c *copier) Write(b []byte) (int, error) {
+	if len(c.buf)+len(b) > cap(c.buf) {
+		c.buf = c.buf[:0]
+	}
+	c.buf = append(c.buf, b...)
+	return len(b), nil
+}
+
+// BenchmarkScrape writes 9 families of 1,000 groups, whose blocks lie where
+// 1,000 pushes have left them.
+func BenchmarkScrape(b *testing.B) {
+	families := make([][]*Block, 9)
+	for g := range 1000 {
+		var text strings.Builder
+		for f := range families {
+			fmt.Fprintf(&text, "# TYPE m%d_total counter\n", f)
+			for s := range 11 {
+				fmt.Fprintf(&text, "m%d_total{stage=\"transform\",shard=\"%02d\"} %d\n", f, s, g*s)
+			}
+		}
+		p := GetParser()
+		parsed, err := p.ParseText([]byte(text.String()))
+		if err != nil {
+			b.Fatal(err)
+		}
+		blocks, err := Render(parsed, Options{Grouping: []metric.Label{{Name: "job", Value: fmt.Sprint("job", g)}}, Valid: true})
+		if err != nil {
+			b.Fatal(err)
+		}
+		p.Release()
+		for i, block := range blocks {
+			families[i] = append(families[i], block)
+		}
+	}
+	for _, syntax := range []Syntax{Text, Protobuf} {
+		b.Run(syntax.String(), func(b *testing.B) {
+			w := &copier{buf: make([]byte, 0, 256<<10)}
+			for b.Loop() {
+				e := NewEncoder(w, Format{syntax, metric.UTF8}, nil)
+				for _, blocks := range families {
+					f := Exposed{Name: blocks[0].Name, Type: blocks[0].Type, Blocks: slices.Values(blocks)}
+					for _, block := range blocks {
+						f.Series += block.Series()
+						f.ProtoSize += len(block.Delimited())
+					}
+					if err := e.Encode(f); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+		})
+	}
+}
