@@ -227,7 +227,7 @@ func (h *holders) hide(key grouping.Key) *exposition.Block {
 
 func (h *holders) count(b *exposition.Block, sign int) {
 	h.series += sign * b.Series()
-	h.protoSize += sign * len(b.Delimited())
+	h.protoSize += sign * b.DelimitedSize()
 	if !b.Legacy {
 		h.notLegacy += sign
 	}
