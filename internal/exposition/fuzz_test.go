@@ -24,6 +24,7 @@ func FuzzText(f *testing.F) {
 		f.Add(body)
 	}
 	f.Add([]byte("# TYPE h gaugehistogram\nh_bucket{le=\"1\"} 0.5\nh_count 1\n# TYPE s summary\ns{quantile=\"0.5\"} 1e3\n"))
+	f.Add([]byte("a{x=\"1\"} 1\na{x=\"2\",} 1\nb{x=\"1\"} 2\nb{x=\"2\",y=\"1\"} 1\n# TYPE c histogram\nc{x=\"1\"} 2\n"))
 	f.Add([]byte("m\"x y\" 1\n{a=\"1\",m,\"b.c\"=\"2\"} -0\n# HELP \"m.n\" a\\nb\n"))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		p := GetParser()

@@ -1,6 +1,7 @@
 package exposition
 
 import (
+	"hash/maphash"
 	"slices"
 	"unicode/utf8"
 
@@ -11,12 +12,12 @@ import (
 // come in which order, and what is the same for all of them. The series of a
 // family, and of a push, mostly have the same names.
 type labelPlan struct {
-	names  []string // of the series' own labels, in their order
-	typ    metric.Type
-	pieces []piece
-	buf    []byte // where the pieces' bytes lie
-	legacy bool
-	made   bool
+	names   []string // of the series' own labels, in their order
+	special string   // label that they may not have
+	pieces  []piece
+	buf     []byte // where the pieces' bytes lie
+	legacy  bool
+	made    bool
 }
 
 // piece is one label of the sorted set.
@@ -36,7 +37,7 @@ func (p *labelPlan) reset() {
 
 // fits tells whether the plan is for labels with these names.
 func (p *labelPlan) fits(t metric.Type, labels []metric.Label) bool {
-	if !p.made || p.typ != t || len(p.names) != len(labels) {
+	if !p.made || p.special != specialLabel(t) || len(p.names) != len(labels) {
 		return false
 	}
 	for i := range labels {
@@ -47,17 +48,63 @@ func (p *labelPlan) fits(t metric.Type, labels []metric.Label) bool {
 	return true
 }
 
+// writtenLabels are the labels of a series as they were written.
+type writtenLabels struct {
+	own  []metric.Label
+	text []byte
+	size int // in protobuf
+	hash uint64
+}
+
+// are tells whether own are the very labels that were written, not just equal
+// ones.
+func (w *writtenLabels) are(own []metric.Label) bool {
+	return len(own) > 0 && len(w.own) == len(own) && &w.own[0] == &own[0]
+}
+
 // renderLabels writes a label set: those of the series, overridden by the
 // grouping labels, with an instance, sorted and checked. Of a plain family
-// protobuf is only measured.
+// protobuf is only measured; and the label sets that it shares with the one
+// before, see Parser.recallLabels, are not written again.
 func (r *renderer) renderLabels(f *metric.Family, own []metric.Label) error {
+	row := r.row
+	r.row++
+	if r.plain && row < len(r.rows) && r.rows[row].are(own) {
+		r.labels = r.rows[row]
+	} else if err := r.writeLabels(f, own); err != nil {
+		return err
+	} else if r.plain {
+		r.remember(row)
+	}
+	r.legacy = r.legacy && r.plan.legacy
+	return nil
+}
+
+// remember keeps the labels at hand for the next family.
+func (r *renderer) remember(row int) {
+	switch {
+	case row < len(r.rows):
+		r.rows[row] = r.labels
+	case row == len(r.rows) && row < maxRows:
+		r.rows = append(r.rows, r.labels)
+	}
+}
+
+// forgetRows makes room where the labels of the last families lie.
+func (r *renderer) forgetRows() { r.rows, r.labelText = r.rows[:0], r.labelText[:0] }
+
+func (r *renderer) writeLabels(f *metric.Family, own []metric.Label) error {
 	if !r.plan.fits(f.Type, own) {
 		if err := r.makePlan(f, own); err != nil {
 			return err
 		}
 	}
-	r.legacy = r.legacy && r.plan.legacy
-	text, msg, size := r.labelText[:0], r.msg[:0], 0
+	const enough = 64 << 10
+	if len(r.labelText) > enough {
+		r.forgetRows()
+	}
+	from := len(r.labelText)
+	text, msg, size := r.labelText, r.msg[:0], 0
 	for i := range r.plan.pieces {
 		p := &r.plan.pieces[i]
 		text = append(text, p.text...)
@@ -78,13 +125,15 @@ func (r *renderer) renderLabels(f *metric.Family, own []metric.Label) error {
 			msg = appendLabelPair(msg, 1, p.name, value)
 		}
 	}
-	r.labelText, r.msg, r.labelSize = text, msg, size
+	r.labelText, r.msg = text, msg
+	r.labels = writtenLabels{own, text[from:], size, maphash.Bytes(seed, text[from:])}
 	return nil
 }
 
 // makePlan makes the plan for label sets with the names of own.
 func (r *renderer) makePlan(f *metric.Family, own []metric.Label) error {
 	r.plan.reset()
+	r.forgetRows()
 	p := &r.plan
 	for i, l := range own {
 		p.names = append(p.names, l.Name)
@@ -127,10 +176,10 @@ func (p *labelPlan) set(l metric.Label, override bool) {
 // finish writes what is constant, and refuses a label that the lines of the
 // type use themselves.
 func (p *labelPlan) finish(f *metric.Family) error {
-	p.legacy = true
+	p.legacy, p.special = true, specialLabel(f.Type)
 	for i := range p.pieces {
 		piece := &p.pieces[i]
-		if isSpecial(f.Type, piece.name) {
+		if piece.name == p.special {
 			return invalid(f.Name, "a %s must not have a label %q of its own, in the push or in the grouping key", f.Type, piece.name)
 		}
 		legacy := metric.IsLegacyLabel(piece.name)
@@ -140,7 +189,7 @@ func (p *labelPlan) finish(f *metric.Family) error {
 			piece.proto = p.keep(func(b []byte) []byte { return appendLabelPair(b, 1, piece.name, piece.value) })
 		}
 	}
-	p.typ, p.made = f.Type, true
+	p.made = true
 	return nil
 }
 
@@ -164,8 +213,4 @@ func (p *piece) appendText(b []byte, first, legacy bool) []byte {
 		return b
 	}
 	return append(appendEscaped(b, p.value, true), '"')
-}
-
-func isSpecial(t metric.Type, label string) bool {
-	return t.IsHistogram() && label == metric.BucketLabel || t == metric.Summary && label == metric.QuantileLabel
 }

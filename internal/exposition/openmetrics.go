@@ -39,9 +39,9 @@ func openMetricsTypeName(t metric.Type) string {
 }
 
 // appendOpenMetrics writes the lines of one series, whose labels are in
-// r.labelText.
+// r.labels.text.
 func (r *renderer) appendOpenMetrics(b []byte, f *metric.Family, s *metric.Series) []byte {
-	w := openMetricsWriter{lineWriter{b: b, name: f.Name, legacy: r.legacyName, labels: r.labelText}}
+	w := openMetricsWriter{lineWriter{b: b, name: f.Name, legacy: r.legacyName, labels: r.labels.text}}
 	switch {
 	case f.Type == metric.Summary:
 		w.summary(s.Summary)

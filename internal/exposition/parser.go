@@ -22,7 +22,9 @@ type Parser struct {
 	line     int
 	current  *family
 	role     role
-	lastName string // the name that current and role were found for
+	lastName string      // the name that current and role were found for
+	rows     []labelText // the first lines of the last families
+	row      int         // of the next line of current
 	scratch  []byte
 }
 
@@ -56,7 +58,8 @@ func (p *Parser) reset() {
 	}
 	clear(p.byName)
 	clear(p.labels)
-	*p = Parser{families: p.families, byName: p.byName, labels: p.labels[:0], scratch: p.scratch[:0]}
+	clear(p.rows)
+	*p = Parser{families: p.families, byName: p.byName, labels: p.labels[:0], rows: p.rows[:0], scratch: p.scratch[:0]}
 }
 
 // add starts a family with the given name, replacing one that has it.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"math"
 	"slices"
 	"strings"
@@ -84,14 +83,16 @@ var renderers = sync.Pool{New: func() any { return new(renderer) }}
 type renderer struct {
 	opts       Options
 	plan       labelPlan
-	text       []byte // of the family at hand
-	proto      []byte // of the family at hand
-	labelText  []byte // the labels of the series at hand
-	labelSize  int    // of the same in protobuf
-	msg        []byte // the series at hand in protobuf, labels first
-	part       []byte // its value in protobuf
-	orderly    []byte // the family at hand in protobuf, without what contradicts itself
-	leftOut    int    // series not in orderly
+	text       []byte          // of the family at hand
+	proto      []byte          // of the family at hand
+	labels     writtenLabels   // of the series at hand
+	labelText  []byte          // where they are written, those in rows too
+	rows       []writtenLabels // of the first series of the last families
+	row        int             // of the next series of the family at hand
+	msg        []byte          // the series at hand in protobuf, labels first
+	part       []byte          // its value in protobuf
+	orderly    []byte          // the family at hand in protobuf, without what contradicts itself
+	leftOut    int             // series not in orderly
 	hashes     []uint64
 	seen       map[uint64]struct{}
 	size       int
@@ -103,11 +104,13 @@ type renderer struct {
 
 func (r *renderer) release() {
 	const keep = 1 << 20
-	if cap(r.text)+cap(r.proto) > keep {
+	if cap(r.text)+cap(r.proto)+cap(r.labelText) > keep {
 		return
 	}
 	r.plan.reset()
-	r.opts = Options{}
+	clear(r.rows[:cap(r.rows)])
+	r.forgetRows()
+	r.labels, r.opts = writtenLabels{}, Options{}
 	renderers.Put(r)
 }
 
@@ -116,7 +119,7 @@ func (r *renderer) render(f *metric.Family) (*Block, error) {
 		return nil, err
 	}
 	r.text, r.proto, r.hashes = r.text[:0], r.proto[:0], r.hashes[:0]
-	r.leftOut, r.protoSize, r.plain = 0, 0, isPlainFamily(f)
+	r.leftOut, r.protoSize, r.row, r.plain = 0, 0, 0, isPlainFamily(f)
 	r.legacyName = metric.IsLegacyName(f.Name)
 	r.legacy = r.legacyName
 	series := 0
@@ -180,7 +183,7 @@ func (r *renderer) renderSeries(f *metric.Family, s *metric.Series) (added bool,
 	}
 	if r.isDuplicate() {
 		if r.opts.Duplicate == nil {
-			return false, invalid(f.Name, "the series %s%s} comes twice in the push", f.Name, clip(string(r.labelText)))
+			return false, invalid(f.Name, "the series %s%s} comes twice in the push", f.Name, clip(string(r.labels.text)))
 		}
 		r.opts.Duplicate()
 		return false, nil
@@ -190,7 +193,7 @@ func (r *renderer) renderSeries(f *metric.Family, s *metric.Series) (added bool,
 		return false, err
 	}
 	if r.plain {
-		r.protoSize += sizeBytes(r.labelSize + plainValueSize)
+		r.protoSize += sizeBytes(r.labels.size + plainValueSize)
 		return true, nil
 	}
 	from := len(r.proto)
@@ -214,10 +217,10 @@ func (r *renderer) keepOrderly(odd bool, from int) {
 	}
 }
 
-// isDuplicate tells whether the label set in labelText was there before.
+// isDuplicate tells whether the label set at hand was there before.
 func (r *renderer) isDuplicate() bool {
 	const few = 32 // up to which looking through a list is cheaper than a map
-	hash := maphash.Bytes(seed, r.labelText)
+	hash := r.labels.hash
 	switch n := len(r.hashes); {
 	case n < few:
 		if slices.Contains(r.hashes, hash) {

@@ -132,20 +132,10 @@ func (p *Parser) setType(text string) error {
 
 // parseSample reads a line with a value.
 func (p *Parser) parseSample(line string) error {
-	var (
-		i   int
-		err error
-	)
-	first := len(p.labels)
-	if line[0] == '{' {
-		i, err = p.parseLabels(line, 1, true)
-	} else {
-		i, err = p.parseNameAndLabels(line)
-	}
+	labels, i, err := p.parseSeries(line)
 	if err != nil {
 		return err
 	}
-	labels := p.labels[first:len(p.labels):len(p.labels)]
 	i = skipBlanks(line, i)
 	text := untilBlank(line[i:])
 	value, err := parseFloat(text)
@@ -159,27 +149,66 @@ func (p *Parser) parseSample(line string) error {
 	return p.addSample(labels, value, timed)
 }
 
-func (p *Parser) parseNameAndLabels(line string) (int, error) {
+// parseSeries reads what comes before the value.
+func (p *Parser) parseSeries(line string) (labels []metric.Label, i int, err error) {
+	if line[0] == '{' {
+		return p.parseLabels(line, 1, true)
+	}
 	name, i, err := p.readName(line, 0, isNameByte)
 	if err != nil {
-		return 0, err
+		return nil, 0, err
 	}
 	if name == "" {
-		return 0, p.syntaxError("invalid metric name at %q", clip(line))
+		return nil, 0, p.syntaxError("invalid metric name at %q", clip(line))
 	}
 	if err := p.enterSample(name); err != nil {
-		return 0, err
+		return nil, 0, err
 	}
 	i = skipBlanks(line, i)
-	if i < len(line) && line[i] == '{' {
+	switch {
+	case i == len(line) || line[i] != '{':
+		return nil, i, nil
+	case specialLabel(p.current.Type) != "":
 		return p.parseLabels(line, i+1, false)
 	}
-	return i, nil
+	return p.recallLabels(line, i)
 }
 
-// parseLabels reads label pairs up to the closing brace and appends them to
-// p.labels. In named mode the name of the metric is among them.
-func (p *Parser) parseLabels(line string, i int, named bool) (int, error) {
+// labelText is how a line has its labels, from one brace to the other, and
+// what that says.
+type labelText struct {
+	text   string
+	labels []metric.Label
+}
+
+// maxRows bounds how many label sets of a family are remembered.
+const maxRows = 256
+
+// recallLabels is parseLabels with a look at the family before: many have the
+// same label sets in the same order, and those share their memory then.
+func (p *Parser) recallLabels(line string, i int) (labels []metric.Label, next int, err error) {
+	row := p.row
+	p.row++
+	if row < len(p.rows) {
+		if known := &p.rows[row]; strings.HasPrefix(line[i:], known.text) {
+			return known.labels, i + len(known.text), p.count(len(known.labels))
+		}
+	}
+	if labels, next, err = p.parseLabels(line, i+1, false); err != nil {
+		return nil, 0, err
+	}
+	switch now := (labelText{line[i:next], labels}); {
+	case row < len(p.rows):
+		p.rows[row] = now
+	case row < maxRows:
+		p.rows = append(p.rows, now)
+	}
+	return labels, next, nil
+}
+
+// parseLabels reads label pairs up to the closing brace. In named mode the name
+// of the metric is among them.
+func (p *Parser) parseLabels(line string, i int, named bool) (labels []metric.Label, next int, err error) {
 	first := len(p.labels)
 	found := !named
 	for {
@@ -189,26 +218,26 @@ func (p *Parser) parseLabels(line string, i int, named bool) (int, error) {
 		}
 		name, next, err := p.readName(line, i, isLabelByte)
 		if err != nil {
-			return 0, err
+			return nil, 0, err
 		}
 		if name == "" {
-			return 0, p.syntaxError("invalid label name at %q", clip(line[i:]))
+			return nil, 0, p.syntaxError("invalid label name at %q", clip(line[i:]))
 		}
 		if len(p.labels)-first >= maxLabels {
-			return 0, tooMany("labels in one series", maxLabels)
+			return nil, 0, tooMany("labels in one series", maxLabels)
 		}
 		i = skipBlanks(line, next)
 		if i < len(line) && line[i] == '=' {
 			if i, err = p.parseLabelValue(line, i+1, name); err != nil {
-				return 0, err
+				return nil, 0, err
 			}
 		} else {
 			if found {
-				return 0, p.syntaxError("expected '=' after label name %q", clip(name))
+				return nil, 0, p.syntaxError("expected '=' after label name %q", clip(name))
 			}
 			found = true
 			if err := p.enterSample(name); err != nil {
-				return 0, err
+				return nil, 0, err
 			}
 		}
 		if i < len(line) && line[i] == ',' {
@@ -216,17 +245,18 @@ func (p *Parser) parseLabels(line string, i int, named bool) (int, error) {
 			continue
 		}
 		if i == len(line) || line[i] != '}' {
-			return 0, p.syntaxError("expected ',' or '}' after %q", clip(name))
+			return nil, 0, p.syntaxError("expected ',' or '}' after %q", clip(name))
 		}
 		break
 	}
 	if !found {
-		return 0, p.syntaxError("no metric name in %q", clip(line))
+		return nil, 0, p.syntaxError("no metric name in %q", clip(line))
 	}
-	if err := p.checkDuplicates(p.labels[first:]); err != nil {
-		return 0, err
+	labels = p.labels[first:len(p.labels):len(p.labels)]
+	if err := p.checkDuplicates(labels); err != nil {
+		return nil, 0, err
 	}
-	return i + 1, p.count(len(p.labels) - first)
+	return labels, i + 1, p.count(len(labels))
 }
 
 // parseLabelValue reads a quoted value and what blanks come after it.
@@ -269,7 +299,7 @@ func (p *Parser) checkDuplicates(labels []metric.Label) error {
 			return p.checkManyDuplicates(labels)
 		}
 		for _, l := range labels[:i] {
-			if l.Name == name && name != p.current.specialLabel() {
+			if l.Name == name && name != specialLabel(p.current.Type) {
 				return p.syntaxError("duplicate label name %q", clip(name))
 			}
 		}
@@ -280,7 +310,7 @@ func (p *Parser) checkDuplicates(labels []metric.Label) error {
 func (p *Parser) checkManyDuplicates(labels []metric.Label) error {
 	seen := make(map[string]bool, len(labels))
 	for _, l := range labels {
-		if seen[l.Name] && l.Name != p.current.specialLabel() {
+		if seen[l.Name] && l.Name != specialLabel(p.current.Type) {
 			return p.syntaxError("duplicate label name %q", clip(l.Name))
 		}
 		seen[l.Name] = true
@@ -317,7 +347,7 @@ func (p *Parser) enter(name string) error {
 			return err
 		}
 	}
-	p.current, p.role, p.lastName = f, r, name
+	p.current, p.role, p.lastName, p.row = f, r, name, 0
 	return nil
 }
 
@@ -354,7 +384,7 @@ func (p *Parser) enterSample(name string) error {
 // addSample puts a value where the type of the current family wants it.
 func (p *Parser) addSample(labels []metric.Label, value float64, timed bool) error {
 	f := p.current
-	special := f.specialLabel()
+	special := specialLabel(f.Type)
 	if special == "" {
 		s, err := p.addSeries(f, labels)
 		if err != nil {
@@ -378,12 +408,13 @@ func (p *Parser) addSample(labels []metric.Label, value float64, timed bool) err
 	return p.addToHistogram(s, bound, value)
 }
 
-// specialLabel is the label that is part of the value, not of the label set.
-func (f *family) specialLabel() string {
+// specialLabel is the label that is part of the value in a family of the type,
+// not of the label set.
+func specialLabel(t metric.Type) string {
 	switch {
-	case f.Type.IsHistogram():
+	case t.IsHistogram():
 		return metric.BucketLabel
-	case f.Type == metric.Summary:
+	case t == metric.Summary:
 		return metric.QuantileLabel
 	}
 	return ""

@@ -7,9 +7,9 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// appendText writes the lines of one series, whose labels are in r.labelText.
+// appendText writes the lines of one series, whose labels are in r.labels.text.
 func (r *renderer) appendText(b []byte, f *metric.Family, s *metric.Series) ([]byte, error) {
-	w := lineWriter{b: b, name: f.Name, legacy: r.legacyName, labels: r.labelText, most: r.rest()}
+	w := lineWriter{b: b, name: f.Name, legacy: r.legacyName, labels: r.labels.text, most: r.rest()}
 	switch {
 	case f.Type == metric.Summary:
 		w.summary(s.Summary)

@@ -99,6 +99,7 @@ func makeVariant(b *Block, f Format, name string, seen map[uint64]struct{}) *var
 		own[hash] = struct{}{}
 		v.hashes = append(v.hashes, hash)
 		r.labelText = appendLabels(r.labelText[:0], s.Labels)
+		r.labels.text = r.labelText
 		r.msg = appendLabelPairs(r.msg[:0], 1, s.Labels)
 		r.appendVariant(f, family, &s)
 		return true
