@@ -23,6 +23,7 @@ type Parser struct {
 	current  *family
 	role     role
 	lastName string      // the name that current and role were found for
+	bareName string      // the last one at the beginning of a line, if it has no quotes
 	rows     []labelText // the first lines of the last families
 	row      int         // of the next line of current
 	scratch  []byte

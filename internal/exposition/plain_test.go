@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"reflect"
+	"strconv"
 	"testing"
 
 	"pushgateway/internal/metric"
@@ -110,4 +111,20 @@ func sameBits(a, b []metric.Series) bool {
 		}
 	}
 	return true
+}
+
+// TestFloats writes whole numbers as strconv does.
+func TestFloats(t *testing.T) {
+	for n := 1; n < 1<<53; n = n*3/2 + 1 {
+		for _, n := range []int{n, n / 10 * 10, n / 1e6 * 1e6, 1<<53 - n} {
+			if got, want := string(appendFloat(nil, float64(n))), strconv.FormatFloat(float64(n), 'g', -1, 64); got != want && n >= 1e6 {
+				t.Errorf("%d is written as %s, want %s", n, got, want)
+			}
+		}
+	}
+	for e := 1e6; e < 1e22; e *= 10 {
+		if got, want := string(appendFloat(nil, e)), strconv.FormatFloat(e, 'g', -1, 64); got != want {
+			t.Errorf("%g is written as %s", e, got)
+		}
+	}
 }

@@ -154,7 +154,7 @@ func (p *Parser) parseSeries(line string) (labels []metric.Label, i int, err err
 	if line[0] == '{' {
 		return p.parseLabels(line, 1, true)
 	}
-	name, i, err := p.readName(line, 0, isNameByte)
+	name, i, err := p.readSampleName(line)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -172,6 +172,20 @@ func (p *Parser) parseSeries(line string) (labels []metric.Label, i int, err err
 		return p.parseLabels(line, i+1, false)
 	}
 	return p.recallLabels(line, i)
+}
+
+// readSampleName reads the name that a line begins with, mostly that of the
+// line before.
+func (p *Parser) readSampleName(line string) (string, int, error) {
+	n := len(p.bareName)
+	if n > 0 && n < len(line) && byteClass[line[n]]&(isNameByte|isDigitByte) == 0 && line[:n] == p.bareName {
+		return p.bareName, n, nil
+	}
+	name, i, err := p.readName(line, 0, isNameByte)
+	if i == len(name) { // there are no quotes
+		p.bareName = name
+	}
+	return name, i, err
 }
 
 // labelText is how a line has its labels, from one brace to the other, and

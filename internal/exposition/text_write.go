@@ -1,6 +1,7 @@
 package exposition
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 
@@ -169,10 +170,13 @@ func appendEscaped(b []byte, s string, quotes bool) []byte {
 }
 
 // appendFloat writes v as Go's %g, infinities and NaN as the formats have
-// them.
+// them. Whole numbers, the most common values, have ways of their own.
 func appendFloat(b []byte, v float64) []byte {
-	if v >= 0 && v < 1e6 && v == math.Trunc(v) {
-		return strconv.AppendUint(b, uint64(v), 10)
+	if v >= 0 && v < 1<<53 && v == math.Trunc(v) {
+		if v < 1e6 {
+			return strconv.AppendUint(b, uint64(v), 10)
+		}
+		return appendLarge(b, uint64(v))
 	}
 	switch {
 	case math.IsNaN(v):
@@ -183,4 +187,19 @@ func appendFloat(b []byte, v float64) []byte {
 		return append(b, "-Inf"...)
 	}
 	return strconv.AppendFloat(b, v, 'g', -1, 64)
+}
+
+// appendLarge writes a whole number from 1e6 on that a float64 has exactly,
+// like 1.76e+09.
+func appendLarge(b []byte, n uint64) []byte {
+	var scratch [20]byte
+	digits := strconv.AppendUint(scratch[:0], n, 10)
+	exponent := len(digits) - 1
+	digits = bytes.TrimRight(digits, "0")
+	b = append(b, digits[0])
+	if len(digits) > 1 {
+		b = append(append(b, '.'), digits[1:]...)
+	}
+	b = append(b, 'e', '+')
+	return append(b, byte('0'+exponent/10), byte('0'+exponent%10))
 }

@@ -71,10 +71,21 @@ func (x *index) makeView() *View {
 const maxStale = 1000
 
 func (x *index) publishStale() {
-	for f := range x.stale {
-		x.publish(f)
+	for _, f := range x.stale {
+		if f.stale { // it has not been forgotten
+			x.publish(f)
+		}
 	}
 	clear(x.stale)
+	x.stale = x.stale[:0]
+}
+
+// touch notes that the next view must show the name anew.
+func (x *index) touch(f *indexed) {
+	if !f.stale {
+		f.stale = true
+		x.stale = append(x.stale, f)
+	}
 }
 
 // apply takes over one change. It appends the names of which somebody's claim
@@ -172,7 +183,7 @@ func (x *index) exchange(a Applied, old *Group, changed []*indexed) []*indexed {
 		}
 		if was == nil || is == nil || was.Block != is.Block {
 			f, claims := x.replace(a, old, was, is)
-			x.stale[f] = struct{}{}
+			x.touch(f)
 			if claims {
 				changed = append(changed, f)
 			}
@@ -219,6 +230,7 @@ func (x *index) replace(a Applied, old *Group, was, is *Held) (f *indexed, claim
 
 // publish puts the state of one name where the next view has it.
 func (x *index) publish(f *indexed) {
+	f.stale = false
 	t, oldest, ok := f.winner()
 	exposed := 0
 	h := f.byType[t]
@@ -248,7 +260,7 @@ func (x *index) settle(changed []*indexed) {
 		queue = queue[1:]
 		if hidden := x.isHidden(f); hidden != f.hidden {
 			f.hidden = hidden
-			x.stale[f] = struct{}{}
+			x.touch(f)
 		}
 		for _, other := range x.neighbours(f) {
 			if x.isHidden(other) != other.hidden {

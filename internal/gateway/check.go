@@ -79,6 +79,9 @@ func (x *index) checkType(b *exposition.Block, old *Group) error {
 // stored or pending.
 func (f *indexed) othersHold(t metric.Type, old *Group) bool {
 	n := f.byType[t].len() + int(f.pending[t])
+	if n == 0 {
+		return false
+	}
 	if h := old.Find(f.name); h != nil && h.Type == t {
 		n--
 	}
@@ -187,7 +190,7 @@ func (x *index) place(group *Group, brings []*exposition.Block) *pending {
 
 // withdraw takes provisional claims back: the change is applied, or given up.
 // Names that nobody has any more are for the caller to forget.
-func (x *index) withdraw(key grouping.Key) (names []*indexed) {
+func (x *index) withdraw(key grouping.Key) *pending {
 	p := x.pending[key]
 	if p == nil {
 		return nil
@@ -197,8 +200,7 @@ func (x *index) withdraw(key grouping.Key) (names []*indexed) {
 		f := x.families[b.Name]
 		f.pending[b.Type]--
 		f.addShape(p.shape, -1)
-		names = append(names, f)
 	}
 	x.shapes.release(p.shape)
-	return names
+	return p
 }

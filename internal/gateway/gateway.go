@@ -183,8 +183,10 @@ func (g *Gateway) claim(group, old *Group, brings []*exposition.Block) ([]suspec
 func (g *Gateway) withdraw(key grouping.Key) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, f := range g.index.withdraw(key) {
-		g.index.forget(f)
+	if p := g.index.withdraw(key); p != nil {
+		for _, b := range p.brings {
+			g.index.forget(g.index.families[b.Name])
+		}
 	}
 }
 

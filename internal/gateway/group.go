@@ -113,8 +113,15 @@ func pushed(old *Group, p Push, at time.Time) *Group {
 		g.Failed = old.Failed
 	}
 	brought := make([]Held, len(p.Blocks))
+	var before []Held
+	if old != nil {
+		before = old.Families
+	}
 	for i, b := range p.Blocks {
-		brought[i] = Held{Block: b, Pushed: at, Claim: claimOf(old, b)}
+		for len(before) > 0 && before[0].Name < b.Name {
+			before = before[1:]
+		}
+		brought[i] = Held{Block: b, Pushed: at, Claim: claimOf(before, b)}
 	}
 	g.Families = brought
 	if old != nil && !p.Replace {
@@ -123,10 +130,11 @@ func pushed(old *Group, p Push, at time.Time) *Group {
 	return g.finish(old)
 }
 
-// claimOf gives the claim that a group keeps by pushing b, 0 for a new one.
-func claimOf(old *Group, b *exposition.Block) Revision {
-	if h := old.Find(b.Name); h != nil && h.Type == b.Type {
-		return h.Claim
+// claimOf gives the claim that a group keeps by pushing b, 0 for a new one. If
+// it has the name, that is the first it had.
+func claimOf(before []Held, b *exposition.Block) Revision {
+	if len(before) > 0 && before[0].Name == b.Name && before[0].Type == b.Type {
+		return before[0].Claim
 	}
 	return 0
 }

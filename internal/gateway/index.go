@@ -20,8 +20,8 @@ type index struct {
 
 	groups  *btree.Map[grouping.Key, *Group]
 	exposed *btree.Map[string, *Family]
-	stale   map[*indexed]struct{} // of which exposed does not have the present state
-	view    View                  // the numbers of the next one
+	stale   []*indexed // those of which exposed does not have the present state
+	view    View       // the numbers of the next one
 }
 
 // indexed is what the index knows of one name.
@@ -35,7 +35,8 @@ type indexed struct {
 	equal    map[grouping.Key][]grouping.Key    // groups that share series
 	leftOut  map[grouping.Key]*exposition.Block // because of equal
 	helpTold bool
-	counted  int // how many of its holders view.LeftOut has
+	stale    bool // in index.stale
+	counted  int  // how many of its holders view.LeftOut has
 }
 
 // holders are the groups that have a name with one type. Those that have it
@@ -77,7 +78,6 @@ func newIndex(reserved map[string]metric.Type) *index {
 		pending:  make(map[grouping.Key]*pending),
 		groups:   btree.NewMap[grouping.Key, *Group](treeDegree),
 		exposed:  btree.NewMap[string, *Family](treeDegree),
-		stale:    make(map[*indexed]struct{}),
 	}
 	for name, t := range reserved {
 		x.family(name).reserved = &t
@@ -102,7 +102,6 @@ func (x *index) family(name string) *indexed {
 func (x *index) forget(f *indexed) {
 	if f.reserved == nil && f.total() == 0 && f.pending == [typeCount]int32{} && len(f.shapes) == 0 {
 		x.publish(f)
-		delete(x.stale, f)
 		delete(x.families, f.name)
 	}
 }
