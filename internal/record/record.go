@@ -140,7 +140,7 @@ func Decode(rec []byte, key grouping.Key) (*gateway.Group, gateway.Revision, err
 	if err != nil {
 		return nil, 0, fmt.Errorf("%w: unpacking it: %w", ErrDamaged, err)
 	}
-	g := gateway.Group{Key: key}
+	g := gateway.Group{Key: key, Revision: r}
 	if err := readGroup(&g, content, r); err != nil {
 		return nil, 0, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
