@@ -1,0 +1,255 @@
+package e2e
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestOfflineHelp(t *testing.T) {
+	for name, parts := range map[string][]string{
+		"import": {"usage: pushgateway import [<flags>] <file>", "--[no-]replace", "--[no-]keep", "Pushgateway 1.11", "<file>.db"},
+		"export": {"usage: pushgateway export [<flags>] <file>", "--format=FORMAT", "gob", "text", "json", "-o, --output", "no gateway"},
+		"verify": {"usage: pushgateway verify [<flags>] <file>", "Exits with 1", "no gateway"},
+		"backup": {"usage: pushgateway backup [<flags>] <file>", "--url=http://localhost:9091", "--web.enable-admin-api", "user:password"},
+	} {
+		for _, args := range [][]string{{name, "--help"}, {name, "-h"}, {"help", name}} {
+			code, out, errs := command(t, args...)
+			if code != 0 || errs != "" {
+				t.Errorf("%v: exit code %d, %q", args, code, errs)
+			}
+			for _, part := range parts {
+				if !strings.Contains(out, part) {
+					t.Errorf("%v does not show %q", args, part)
+				}
+			}
+		}
+		if _, out, _ := command(t, "--help"); !strings.Contains(out, "\n  "+name+"\n") {
+			t.Errorf("--help does not list %s", name)
+		}
+	}
+}
+
+func TestOfflineUsage(t *testing.T) {
+	for line, part := range map[string]string{
+		"import":                       "'file'",
+		"import a b":                   "unexpected b",
+		"import --keep --replace a":    "--replace and --keep",
+		"export a":                     "--format",
+		"export --format=xml a":        `--format="xml"`,
+		"export --format=gob":          "'file'",
+		"verify":                       "'file'",
+		"verify --nonsense a":          "--nonsense",
+		"backup":                       "'file'",
+		"backup --url=: a":             "URL",
+		"nonsense":                     "nonsense",
+		"serve --persistence.file":     "--persistence.file",
+		"--persistence.interval=x":     "x",
+		"--persistence.salvage":        "--persistence.salvage",
+		"--persistence.interval=-1s":   "--persistence.interval",
+		"verify --persistence.file=a":  "--persistence.file",
+		"export --output --format=gob": "--output",
+	} {
+		code, out, errs := command(t, strings.Fields(line)...)
+		if code != 2 || out != "" || !strings.HasPrefix(errs, "pushgateway: ") || !strings.Contains(errs, part) || strings.Count(errs, "\n") != 1 {
+			t.Errorf("%s: exit code %d, %q, %q", line, code, out, errs)
+		}
+	}
+}
+
+func TestVerify(t *testing.T) {
+	file := makeJournal(t, 30)
+	before := lookAt(t, filepath.Dir(file))
+	wantWhole(t, file)
+	code, out, errs := command(t, "verify", file)
+	if code != 0 || !strings.HasPrefix(out, file+": journal of format 1, revision ") || !strings.HasSuffix(out, " 30 whole groups with 30 series, 0 faults\n") || errs != "" {
+		t.Errorf("exit code %d, %q, %q", code, out, errs)
+	}
+	before.wantUntouched(t, filepath.Dir(file))
+
+	flipIn(t, file, "0007")
+	flipIn(t, file, "0011")
+	before = lookAt(t, filepath.Dir(file))
+	code, out, errs = command(t, "verify", file)
+	lines := strings.Split(out, "\n")
+	if code != 1 || len(lines) != 4 || errs != "" {
+		t.Fatalf("exit code %d, %q, %q", code, out, errs)
+	}
+	for i, parts := range [][]string{{`group {job="0007"}: `, "checksum"}, {`group {job="0011"}: `, "checksum"}, {"28 whole groups with 28 series, 2 faults"}} {
+		for _, part := range append(parts, file+": ") {
+			if !strings.Contains(lines[i], part) {
+				t.Errorf("line %d has no %q: %s", i, part, lines[i])
+			}
+		}
+	}
+	before.wantUntouched(t, filepath.Dir(file))
+	truncate(t, file, 9000)
+	if code, out, errs = command(t, "verify", file); code != 1 || !strings.Contains(out, "cut off") || errs != "" {
+		t.Errorf("truncated: exit code %d, %q, %q", code, out, errs)
+	}
+}
+
+// TestVerifyUpgraded looks at both files of an upgrade.
+func TestVerifyUpgraded(t *testing.T) {
+	file := copyRecorded(t, "1.11.3-legacy")
+	code, out, errs := command(t, "verify", file)
+	if code != 0 || strings.Count(out, "\n") != 1 || !strings.HasPrefix(out, file+": file of Pushgateway 1.11, ") || !strings.HasSuffix(out, " 0 faults\n") || errs != "" {
+		t.Errorf("exit code %d, %q, %q", code, out, errs)
+	}
+	if code, _, errs := command(t, "import", file); code != 0 {
+		t.Fatal(errs)
+	}
+	code, out, _ = command(t, "verify", file)
+	if code != 0 || strings.Count(out, "\n") != 2 || !strings.Contains(out, "\n"+file+".db: journal of format 1") {
+		t.Errorf("exit code %d, %q", code, out)
+	}
+	flipIn(t, file+".db", "backup")
+	code, out, _ = command(t, "verify", file)
+	if code != 1 || strings.Count(out, "\n") != 3 || !strings.Contains(out, file+".db: page ") {
+		t.Errorf("exit code %d, %q", code, out)
+	}
+	truncate(t, file, 100)
+	code, out, errs = command(t, "verify", file)
+	wantSentence(t, errs, file, "cut off")
+	if code != 1 {
+		t.Errorf("exit code %d, %q", code, out)
+	}
+}
+
+// TestOfflineOnMissingFile names the file, and makes none.
+func TestOfflineOnMissingFile(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "metrics")
+	for _, args := range [][]string{{"verify", file}, {"import", file}, {"export", "--format=gob", file}, {"verify", dir}, {"import", dir}, {"export", "--format=gob", dir}} {
+		code, out, errs := command(t, args...)
+		if wantSentence(t, errs, args[len(args)-1]); code != 1 || out != "" {
+			t.Errorf("%v: exit code %d, %q", args, code, out)
+		}
+	}
+	if d := lookAt(t, dir); len(d) > 0 {
+		t.Errorf("there are %v", d.names())
+	}
+}
+
+func TestImport(t *testing.T) {
+	file := copyRecorded(t, "1.11.3-legacy")
+	before := lookAt(t, filepath.Dir(file))
+	code, _, errs := command(t, "import", "--keep", file)
+	if wantSentence(t, errs, file+".db", "no such journal", "without --keep"); code != 1 {
+		t.Errorf("--keep without a journal: exit code %d", code)
+	}
+	before.wantUntouched(t, filepath.Dir(file))
+
+	ready := file + ".db is ready: serve with --persistence.file=" + file + " as before\n"
+	code, out, errs := command(t, "import", file)
+	if code != 0 || out != ready || !strings.Contains(errs, "its file stays as it is") || strings.Count(errs, "\n") != 1 {
+		t.Errorf("exit code %d, %q, %q", code, out, errs)
+	}
+	after := lookAt(t, filepath.Dir(file))
+	if code, out, errs := command(t, "import", file); code != 0 || out != ready || errs != "" {
+		t.Errorf("again: exit code %d, %q, %q", code, out, errs)
+	}
+	after.wantUntouched(t, filepath.Dir(file))
+	if after["metrics"] != before["metrics"] {
+		t.Error("the file of 1.11 has changed")
+	}
+	code, _, errs = command(t, "import", file+".db")
+	if wantSentence(t, errs, file+".db", "not a persistence file of Pushgateway 1.11"); code != 1 {
+		t.Errorf("a journal: exit code %d", code)
+	}
+	s := start(t, "--persistence.file="+file)
+	s.wantRecorded("1.11.3-legacy")
+	for _, decision := range []string{"--replace", "--keep"} {
+		code, _, errs := command(t, "import", decision, file)
+		if wantSentence(t, errs, file+".db", "another process uses"); code != 1 {
+			t.Errorf("%s while a gateway runs: exit code %d", decision, code)
+		}
+	}
+	s.wantRecorded("1.11.3-legacy")
+}
+
+func TestExport(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "metrics")
+	args := []string{"--push.enable-utf8-names", "--web.enable-openmetrics"}
+	s := start(t, append(args, "--persistence.file="+file)...)
+	all := s.pushEverything()
+	s.proc.stop()
+	before := lookAt(t, dir)
+	for format, want := range map[string]string{"text": all[textAsPushed], "json": all["/api/v1/metrics"]} {
+		code, out, errs := command(t, "export", "--format="+format, file)
+		if code != 0 || errs != "" {
+			t.Errorf("%s: exit code %d, %q", format, code, errs)
+		}
+		if out != want {
+			t.Errorf("%s: %s", format, firstDifference(out, want))
+		}
+	}
+	before.wantUntouched(t, dir)
+
+	// There and back.
+	_, standard, _ := command(t, "export", "--format=gob", file)
+	exported := filepath.Join(dir, "exported")
+	writeFile(t, exported, "replaced")
+	if code, out, errs := command(t, "export", "--format=gob", "-o", exported, file); code != 0 || out != "" || errs != "" {
+		t.Errorf("exit code %d, %q, %q", code, out, errs)
+	}
+	printed := filepath.Join(t.TempDir(), "printed")
+	writeFile(t, printed, standard)
+	for _, gob := range []string{exported, printed} {
+		if _, again, _ := command(t, "export", "--format=text", gob); again != all[textAsPushed] {
+			t.Errorf("exported twice: %s", firstDifference(again, all[textAsPushed]))
+		}
+	}
+	s = start(t, append(args, "--persistence.file="+exported)...)
+	s.wantEverything(all)
+	s.push("/metrics/job/back", "back 1\n", http.StatusOK)
+	s.proc.stop()
+	if names := lookAt(t, dir).names(); !slices.Equal(names, []string{"exported", "exported.db", "metrics"}) {
+		t.Errorf("there are %v", names)
+	}
+
+	// What is exported of an upgraded file is what it has become.
+	if _, out, _ := command(t, "export", "--format=text", exported); !strings.Contains(out, `back{instance="",job="back"} 1`) {
+		t.Error("the export is from before the last push")
+	}
+	if err := os.Remove(exported); err != nil {
+		t.Fatal(err)
+	}
+	if _, out, _ := command(t, "export", "--format=text", exported); !strings.Contains(out, `back{instance="",job="back"} 1`) {
+		t.Error("the journal of a file that is gone is not exported")
+	}
+}
+
+func TestExportErrors(t *testing.T) {
+	file := makeJournal(t, 20)
+	dir := filepath.Dir(file)
+	before := lookAt(t, dir)
+	for _, output := range []string{filepath.Join(dir, "nowhere", "file"), dir} {
+		code, _, errs := command(t, "export", "--format=gob", "--output="+output, file)
+		if wantSentence(t, errs, file, output); code != 1 {
+			t.Errorf("to %s: exit code %d", output, code)
+		}
+	}
+	before.wantUntouched(t, dir) // nor is there a part of the export
+
+	s := start(t, "--persistence.file="+file)
+	other := makeJournal(t, 3)
+	code, _, errs := command(t, "export", "--format=gob", "--output="+file, other)
+	if wantSentence(t, errs, file, "cannot be replaced", "another process uses"); code != 1 {
+		t.Errorf("onto a file in use: exit code %d", code)
+	}
+	s.proc.stop()
+	wantWhole(t, file)
+
+	flipIn(t, file, "0007")
+	for _, format := range []string{"gob", "text", "json"} {
+		code, out, errs := command(t, "export", "--format="+format, file)
+		if wantSentence(t, errs, file, `group {job="0007"}`, "damaged", "pushgateway verify"); code != 1 || out != "" {
+			t.Errorf("%s of a damaged file: exit code %d, %q", format, code, clip(out))
+		}
+	}
+}
