@@ -118,7 +118,7 @@ func TestStartErrors(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "file")
 			writeFile(t, file, "x")
 			return filepath.Join(file, "metrics")
-		}, []string{"not a directory"}, false},
+		}, []string{"not a directory", "make the directory"}, false},
 		"empty file": {func(t *testing.T) string {
 			file := filepath.Join(t.TempDir(), "metrics")
 			writeFile(t, file, "")
