@@ -112,6 +112,13 @@ func TestStartErrors(t *testing.T) {
 		salvages bool // --persistence.salvage can do something
 	}{
 		"directory": {func(t *testing.T) string { return t.TempDir() }, []string{"is a directory", "name a file in it"}, false},
+		"pipe": {func(t *testing.T) string {
+			file := filepath.Join(t.TempDir(), "pipe")
+			if err := syscall.Mkfifo(file, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return file
+		}, []string{"a pipe", "name a regular file"}, false},
 		"missing directory": {func(t *testing.T) string { return filepath.Join(t.TempDir(), "nowhere", "metrics") },
 			[]string{"no such file or directory", "make the directory"}, false},
 		"file in place of a directory": {func(t *testing.T) string {

@@ -84,7 +84,10 @@ func exists(path string) bool {
 	return err == nil
 }
 
-var errDirectory = errors.New("it is a directory; name a file in it, which need not exist yet")
+var (
+	errDirectory = errors.New("it is a directory; name a file in it, which need not exist yet")
+	errSpecial   = errors.New("it is a device, a pipe or a socket; name a regular file, which need not exist yet")
+)
 
 // withoutPath is for errors that get the path in another place.
 func withoutPath(err error) error {
@@ -105,7 +108,9 @@ func isLegacy(path string) (bool, error) {
 		return false, withoutPath(err)
 	case info.IsDir():
 		return false, errDirectory
-	case info.Mode().IsRegular() && info.Size() == 0:
+	case !info.Mode().IsRegular():
+		return false, errSpecial
+	case info.Size() == 0:
 		return false, errEmpty
 	}
 	f, err := os.Open(path)
