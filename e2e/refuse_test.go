@@ -381,6 +381,29 @@ func TestStartSalvages(t *testing.T) {
 	}
 }
 
+// TestStartThroughLink wants what a link leads to to be written anew, not the
+// link to be replaced by a file in another place.
+func TestStartThroughLink(t *testing.T) {
+	file := makeJournal(t, 20)
+	dir := t.TempDir()
+	link := filepath.Join(dir, "metrics")
+	if err := os.Symlink(file, link); err != nil {
+		t.Fatal(err)
+	}
+	flipIn(t, file, "0007")
+	s := start(t, "--persistence.file="+link, "--persistence.salvage")
+	s.push("/metrics/job/more", "more 1\n", http.StatusOK)
+	s.proc.stop()
+	if d := lookAt(t, dir); len(d) != 1 || d["metrics"].mode != os.ModeSymlink {
+		t.Errorf("the link has become a file, or there are others beside: %v", d.names())
+	}
+	wantWhole(t, file)
+	if names := lookAt(t, filepath.Dir(file)).names(); len(names) != 2 || !strings.HasPrefix(names[1], "metrics.damaged-") {
+		t.Errorf("there are %v", names)
+	}
+	start(t, "--persistence.file="+link).wantSeries([]string{`more{instance="",job="more"} 1`}, nil)
+}
+
 // exportedLines are the sorted lines of an export as text.
 func exportedLines(t *testing.T, file string) []string {
 	t.Helper()

@@ -51,6 +51,10 @@ func Open(ctx context.Context, c Config) (*boltjournal.Journal, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A link stays one when the journal is written anew.
+	if resolved, err := filepath.EvalSymlinks(path); err == nil {
+		path = resolved
+	}
 	bolt := boltjournal.Config{Path: path, Interval: c.Interval, Salvage: c.Salvage, Logger: c.Logger, Progress: c.Progress}
 	if c.Written != nil {
 		bolt.Observe = func(w boltjournal.Written) { c.Written(w.Changes, w.Bytes, w.Took, w.Err) }
