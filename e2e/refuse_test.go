@@ -298,6 +298,11 @@ func TestStartWithoutPermission(t *testing.T) {
 				t.Errorf("it ended with %v", err)
 			}
 			wantSentence(t, errs.String(), file, "permission denied", "must be allowed to read and write the file")
+			if tt.file == 0o400 { // enough to look at it
+				if out, err := run("verify", file).CombinedOutput(); err != nil {
+					t.Errorf("verify: %v, %s", err, out)
+				}
+			}
 
 			if err := os.Chmod(dir, 0o700); err != nil {
 				t.Fatal(err)
