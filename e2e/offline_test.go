@@ -85,6 +85,7 @@ func TestVerify(t *testing.T) {
 			}
 		}
 	}
+	before.wantUntouched(t, filepath.Dir(file))
 	truncate(t, file, 9000)
 	if code, out, errs = command(t, "verify", file); code != 1 || !strings.Contains(out, "cut off") || errs != "" {
 		t.Errorf("truncated: exit code %d, %q, %q", code, out, errs)

@@ -221,6 +221,21 @@ func TestPersistEverything(t *testing.T) {
 	}
 }
 
+// TestPersistWipe wants all groups to be gone for good.
+func TestPersistWipe(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "metrics")
+	args := []string{"--persistence.file=" + file, "--push.enable-utf8-names", "--web.enable-openmetrics", "--web.enable-admin-api"}
+	s := start(t, args...)
+	empty := s.everything()
+	s.pushEverything()
+	s.want(http.StatusAccepted, http.MethodPut, "/api/v1/admin/wipe", "")
+	s.proc.kill()
+	wantWhole(t, file)
+	s = start(t, args...)
+	s.wantEverything(empty)
+	s.pushEverything()
+}
+
 // TestPersistConflicts wants the older of two to be exposed after a restart
 // too, whatever the order of their keys.
 func TestPersistConflicts(t *testing.T) {

@@ -23,7 +23,7 @@ type process struct {
 	cmd    *exec.Cmd
 	log    *logBuffer
 	done   chan struct{} // closed when it has ended
-	killed bool
+	judged bool          // how it ends has been looked at, or does not matter
 }
 
 // startProcess runs a server and waits for the line in its log that tells
@@ -36,16 +36,7 @@ func startProcess(t testing.TB, path string, args ...string) *process {
 // runProcess does it for a command that is ready to be started.
 func runProcess(t testing.TB, cmd *exec.Cmd) *process {
 	t.Helper()
-	p := &process{t: t, cmd: cmd, log: newLogBuffer(), done: make(chan struct{})}
-	p.cmd.Stderr = p.log
-	if err := p.cmd.Start(); err != nil {
-		t.Fatalf("starting %s: %v", cmd.Path, err)
-	}
-	go func() {
-		defer close(p.done)
-		_ = p.cmd.Wait() // looked at through ProcessState
-	}()
-	t.Cleanup(p.stop)
+	p := launch(t, cmd)
 	select {
 	case p.addr = <-p.log.listening:
 	case <-p.done:
@@ -56,10 +47,26 @@ func runProcess(t testing.TB, cmd *exec.Cmd) *process {
 	return p
 }
 
+// launch starts a command without waiting for anything.
+func launch(t testing.TB, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, cmd: cmd, log: newLogBuffer(), done: make(chan struct{})}
+	p.cmd.Stderr = p.log
+	if err := p.cmd.Start(); err != nil {
+		t.Fatalf("starting %s: %v", cmd.Path, err)
+	}
+	go func() {
+		defer close(p.done)
+		_ = p.cmd.Wait() // looked at through ProcessState
+	}()
+	t.Cleanup(p.stop)
+	return p
+}
+
 // stop ends the process as an operator would, who expects it to end in order.
 func (p *process) stop() {
 	p.t.Helper()
-	if p.killed {
+	if p.judged {
 		return
 	}
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
@@ -70,7 +77,7 @@ func (p *process) stop() {
 
 // kill ends the process as a crash would.
 func (p *process) kill() {
-	p.killed = true
+	p.judged = true
 	_ = p.cmd.Process.Kill() // it may have ended by itself
 	<-p.done
 }
@@ -78,6 +85,13 @@ func (p *process) kill() {
 // awaitEnd waits until the process has ended, with exit code 0.
 func (p *process) awaitEnd() {
 	p.t.Helper()
+	p.awaitExit(0)
+}
+
+// awaitExit waits until the process has ended with an exit code.
+func (p *process) awaitExit(want int) {
+	p.t.Helper()
+	p.judged = true
 	select {
 	case <-p.done:
 	case <-time.After(patience):
@@ -85,7 +99,7 @@ func (p *process) awaitEnd() {
 		_ = p.cmd.Process.Kill() // it may have ended just now
 		<-p.done
 	}
-	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+	if code := p.cmd.ProcessState.ExitCode(); code != want {
 		p.t.Errorf("%s ended with %s\n%s", p.cmd.Path, p.cmd.ProcessState, p.log)
 	}
 }

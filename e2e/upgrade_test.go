@@ -61,8 +61,8 @@ type fileState struct {
 	modified time.Time
 }
 
-// directory has the state of all files in a directory. Of directories in it
-// only the names count.
+// directory has the state of all files in a directory. Of what are no regular
+// files only the names and kinds count.
 type directory map[string]fileState
 
 func lookAt(t testing.TB, dir string) directory {
@@ -73,8 +73,8 @@ func lookAt(t testing.TB, dir string) directory {
 	}
 	d := make(directory)
 	for _, e := range entries {
-		if e.IsDir() {
-			d[e.Name()] = fileState{mode: os.ModeDir}
+		if !e.Type().IsRegular() {
+			d[e.Name()] = fileState{mode: e.Type()}
 			continue
 		}
 		info, err := e.Info()
