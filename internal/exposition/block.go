@@ -10,13 +10,14 @@ import (
 )
 
 // A Block is what one group has of one family, finished: the lines of its
-// text exposition and its metrics in protobuf. It never changes and is safe
-// for concurrent use.
+// text exposition, and its metrics in protobuf where text does not say all of
+// them. It never changes and is safe for concurrent use.
 type Block struct {
 	Name   string
 	Help   string
-	data   []byte // the text, then the protobuf
+	data   []byte // the text, then the protobuf unless text is enough
 	text   int    // length of the text
+	proto  int    // length of the protobuf
 	series int
 	Type   metric.Type
 	// Legacy is true if all names in the block are legacy names, so that one
@@ -24,7 +25,9 @@ type Block struct {
 	Legacy bool
 	// odd is what is different in delimited protobuf, mostly nil.
 	odd *oddity
-	// hashes are made when first asked for.
+	// made is the protobuf if it is not in data, and hashes are those of the
+	// label sets. Both are made when first asked for.
+	made   atomic.Pointer[[]byte]
 	hashes atomic.Pointer[[]uint64]
 }
 
@@ -36,8 +39,27 @@ func (b *Block) Series() int { return b.series }
 func (b *Block) Text() []byte { return b.data[:b.text:b.text] }
 
 // Proto has the series as the repeated field "metric" of a
-// io.prometheus.client.MetricFamily. The caller must not change it.
-func (b *Block) Proto() []byte { return b.data[b.text:] }
+// io.prometheus.client.MetricFamily. The caller must not change it. Where it is
+// made of the text it is kept for the next time.
+func (b *Block) Proto() []byte {
+	if !b.onlyText() {
+		return b.data[b.text:]
+	}
+	if made := b.made.Load(); made != nil {
+		return *made
+	}
+	made := b.appendPlain(make([]byte, 0, b.proto))
+	b.made.Store(&made)
+	return made
+}
+
+// AppendProto appends what Proto gives, and keeps nothing.
+func (b *Block) AppendProto(dst []byte) []byte {
+	if b.onlyText() && b.made.Load() == nil {
+		return b.appendPlain(dst)
+	}
+	return append(dst, b.Proto()...)
+}
 
 // oddity is a block without the series that contradict themselves.
 type oddity struct {
@@ -54,12 +76,21 @@ func (b *Block) Delimited() []byte {
 	return b.Proto()
 }
 
-// Size is the memory of the block's content in bytes.
+// DelimitedSize is the length of Delimited.
+func (b *Block) DelimitedSize() int {
+	if b.odd != nil {
+		return len(b.odd.proto)
+	}
+	return b.proto
+}
+
+// Size is the memory of the block's content in bytes, protobuf included that
+// may be made yet.
 func (b *Block) Size() int {
 	if b.odd != nil {
-		return len(b.data) + len(b.odd.proto)
+		return b.text + b.proto + len(b.odd.proto)
 	}
-	return len(b.data)
+	return b.text + b.proto
 }
 
 // seed makes the hashes of label sets unforgeable.
@@ -117,6 +148,10 @@ func Share(a, b *Block) bool {
 // EachLabels calls f with the labels of each series, sorted by name, until it
 // returns false. The slice is f's only for the call.
 func (b *Block) EachLabels(f func([]metric.Label) bool) {
+	if b.onlyText() {
+		b.eachLine(func(labels []metric.Label, _ float64) bool { return f(labels) })
+		return
+	}
 	var labels []metric.Label
 	for rest := b.Proto(); len(rest) > 0; {
 		var msg []byte
@@ -130,6 +165,12 @@ func (b *Block) EachLabels(f func([]metric.Label) bool) {
 
 // EachSeries calls f with each series until it returns false.
 func (b *Block) EachSeries(f func(metric.Series) bool) {
+	if b.onlyText() {
+		b.eachLine(func(labels []metric.Label, value float64) bool {
+			return f(metric.Series{Labels: slices.Clone(labels), Value: value})
+		})
+		return
+	}
 	for rest := b.Proto(); len(rest) > 0; {
 		var msg []byte
 		msg, rest = nextMetric(rest)

@@ -27,7 +27,7 @@ type Exposed struct {
 
 // ExposeBlock makes a family of a single block.
 func ExposeBlock(b *Block) Exposed {
-	f := Exposed{Name: b.Name, Help: b.Help, Type: b.Type, Series: b.series, ProtoSize: len(b.Delimited())}
+	f := Exposed{Name: b.Name, Help: b.Help, Type: b.Type, Series: b.series, ProtoSize: b.DelimitedSize()}
 	if !b.Legacy {
 		f.NotLegacy = 1
 	}
@@ -184,9 +184,11 @@ func (e *Encoder) contents(f Exposed, own func(*Block) []byte) iter.Seq[[]byte] 
 			seen = make(map[uint64]struct{}, f.Series)
 		}
 		for b := range f.Blocks {
-			content := own(b)
+			var content []byte
 			if escapes || e.format.isOpenMetrics() {
 				content = e.variant(b, f, seen).content
+			} else {
+				content = own(b)
 			}
 			if !yield(content) {
 				return

@@ -46,16 +46,23 @@ func BenchmarkScrape(b *testing.B) {
 			families[i] = append(families[i], block)
 		}
 	}
-	for _, syntax := range []Syntax{Text, Protobuf} {
-		b.Run(syntax.String(), func(b *testing.B) {
+	for _, c := range []struct {
+		name   string
+		syntax Syntax
+		anew   bool
+	}{{"text", Text, false}, {"protobuf", Protobuf, false}, {"protobuf_made_anew", Protobuf, true}} {
+		b.Run(c.name, func(b *testing.B) {
 			w := &copier{buf: make([]byte, 0, 256<<10)}
 			for b.Loop() {
-				e := NewEncoder(w, Format{syntax, metric.UTF8}, nil)
+				e := NewEncoder(w, Format{c.syntax, metric.UTF8}, nil)
 				for _, blocks := range families {
 					f := Exposed{Name: blocks[0].Name, Type: blocks[0].Type, Blocks: slices.Values(blocks)}
 					for _, block := range blocks {
 						f.Series += block.Series()
-						f.ProtoSize += len(block.Delimited())
+						f.ProtoSize += block.DelimitedSize()
+						if c.anew {
+							block.made.Store(nil)
+						}
 					}
 					if err := e.Encode(f); err != nil {
 						b.Fatal(err)

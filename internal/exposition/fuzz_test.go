@@ -48,6 +48,7 @@ func FuzzText(f *testing.F) {
 			return // a push that is read well can still be refused
 		}
 		compareText(t, blocks, theirs)
+		checkProto(t, ours, Options{Bare: true, Valid: true})
 	})
 }
 
@@ -171,6 +172,7 @@ func FuzzProto(f *testing.F) {
 			return
 		}
 		compareText(t, blocks, theirs)
+		checkProto(t, ours, Options{Bare: true})
 		checkReadable(t, blocks)
 	})
 }

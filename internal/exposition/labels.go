@@ -48,7 +48,8 @@ func (p *labelPlan) fits(t metric.Type, labels []metric.Label) bool {
 }
 
 // renderLabels writes a label set: those of the series, overridden by the
-// grouping labels, with an instance, sorted and checked.
+// grouping labels, with an instance, sorted and checked. Of a plain family
+// protobuf is only measured.
 func (r *renderer) renderLabels(f *metric.Family, own []metric.Label) error {
 	if !r.plan.fits(f.Type, own) {
 		if err := r.makePlan(f, own); err != nil {
@@ -56,12 +57,15 @@ func (r *renderer) renderLabels(f *metric.Family, own []metric.Label) error {
 		}
 	}
 	r.legacy = r.legacy && r.plan.legacy
-	text, msg := r.labelText[:0], r.msg[:0]
+	text, msg, size := r.labelText[:0], r.msg[:0], 0
 	for i := range r.plan.pieces {
 		p := &r.plan.pieces[i]
 		text = append(text, p.text...)
 		if p.own < 0 {
-			msg = append(msg, p.proto...)
+			size += len(p.proto)
+			if !r.plain {
+				msg = append(msg, p.proto...)
+			}
 			continue
 		}
 		value := own[p.own].Value
@@ -69,9 +73,12 @@ func (r *renderer) renderLabels(f *metric.Family, own []metric.Label) error {
 			return invalid(f.Name, "the value %q of label %q is not valid UTF-8", clip(value), clip(p.name))
 		}
 		text = append(appendEscaped(text, value, true), '"')
-		msg = appendLabelPair(msg, 1, p.name, value)
+		size += sizeLabelPair(p.name, value)
+		if !r.plain {
+			msg = appendLabelPair(msg, 1, p.name, value)
+		}
 	}
-	r.labelText, r.msg = text, msg
+	r.labelText, r.msg, r.labelSize = text, msg, size
 	return nil
 }
 

@@ -12,17 +12,31 @@ import (
 // appendProto writes the series, whose labels are in r.msg, as one field
 // "metric" of a MetricFamily.
 func (r *renderer) appendProto(b []byte, f *metric.Family, s *metric.Series) []byte {
-	value := byte(valueFields[f.Type])<<3 | byte(protowire.BytesType)
 	if isPlain(f.Type, s) {
-		r.msg = append(r.msg, value, 9, 1<<3|byte(protowire.Fixed64Type))
-		r.msg = binary.LittleEndian.AppendUint64(r.msg, math.Float64bits(s.Value))
-	} else {
-		r.part = appendValue(r.part[:0], f.Type, s)
-		r.msg = protowire.AppendVarint(append(r.msg, value), uint64(len(r.part)))
-		r.msg = append(r.msg, r.part...)
+		b = appendMetricHead(b, len(r.msg)+plainValueSize)
+		return appendPlainValue(append(b, r.msg...), f.Type, s.Value)
 	}
-	b = protowire.AppendVarint(append(b, 4<<3|byte(protowire.BytesType)), uint64(len(r.msg)))
-	return append(b, r.msg...)
+	r.part = appendValue(r.part[:0], f.Type, s)
+	value := sizeBytes(len(r.part)) // the field number is below 16
+	b = append(appendMetricHead(b, len(r.msg)+value), r.msg...)
+	return appendMessage(b, valueFields[f.Type], r.part)
+}
+
+// appendMetricHead begins a series of which size bytes must follow.
+func appendMetricHead(b []byte, size int) []byte {
+	return protowire.AppendVarint(append(b, 4<<3|byte(protowire.BytesType)), uint64(size))
+}
+
+// plainValueSize is what appendPlainValue appends.
+const plainValueSize = 2 + plainNumberSize
+
+// plainNumberSize is the size of a message with a single number.
+const plainNumberSize = 1 + 8
+
+// appendPlainValue writes the value of a series that is a single number.
+func appendPlainValue(b []byte, t metric.Type, v float64) []byte {
+	b = append(b, byte(valueFields[t])<<3|byte(protowire.BytesType), plainNumberSize, 1<<3|byte(protowire.Fixed64Type))
+	return binary.LittleEndian.AppendUint64(b, math.Float64bits(v))
 }
 
 // isPlain tells whether the value is a single number, as most are.
@@ -82,8 +96,14 @@ func appendLabelPair(b []byte, num protowire.Number, name, value string) []byte 
 	return appendString(appendString(b, 1, name), 2, value)
 }
 
+// sizeLabelPair is what appendLabelPair appends for a number below 16.
+func sizeLabelPair(name, value string) int { return sizeBytes(sizeString(name) + sizeString(value)) }
+
 // sizeString is the size of a string field with a number below 16.
-func sizeString(s string) int { return 1 + protowire.SizeBytes(len(s)) }
+func sizeString(s string) int { return sizeBytes(len(s)) }
+
+// sizeBytes is the size of a field with a number below 16 that has a length.
+func sizeBytes(n int) int { return 1 + protowire.SizeBytes(n) }
 
 func appendValue(b []byte, t metric.Type, s *metric.Series) []byte {
 	switch {

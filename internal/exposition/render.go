@@ -71,6 +71,7 @@ type renderer struct {
 	text       []byte // of the family at hand
 	proto      []byte // of the family at hand
 	labelText  []byte // the labels of the series at hand
+	labelSize  int    // of the same in protobuf
 	msg        []byte // the series at hand in protobuf, labels first
 	part       []byte // its value in protobuf
 	orderly    []byte // the family at hand in protobuf, without what contradicts itself
@@ -78,6 +79,8 @@ type renderer struct {
 	hashes     []uint64
 	seen       map[uint64]struct{}
 	size       int
+	protoSize  int  // of the family at hand
+	plain      bool // the family at hand needs no protobuf
 	legacyName bool // of the family at hand
 	legacy     bool // of all its names
 }
@@ -97,7 +100,7 @@ func (r *renderer) render(f *metric.Family) (*Block, error) {
 		return nil, err
 	}
 	r.text, r.proto, r.hashes = r.text[:0], r.proto[:0], r.hashes[:0]
-	r.leftOut = 0
+	r.leftOut, r.protoSize, r.plain = 0, 0, isPlainFamily(f)
 	r.legacyName = metric.IsLegacyName(f.Name)
 	r.legacy = r.legacyName
 	series := 0
@@ -110,7 +113,7 @@ func (r *renderer) render(f *metric.Family) (*Block, error) {
 			series++
 		}
 	}
-	if r.size += len(r.text) + len(r.proto); r.leftOut > 0 {
+	if r.size += len(r.text) + r.protoSize; r.leftOut > 0 {
 		r.size += len(r.orderly)
 	}
 	if r.rest() < 0 {
@@ -123,6 +126,7 @@ func (r *renderer) render(f *metric.Family) (*Block, error) {
 		Legacy: r.legacy,
 		data:   slices.Concat(r.text, r.proto),
 		text:   len(r.text),
+		proto:  r.protoSize,
 		series: series,
 		odd:    r.oddity(),
 	}, nil
@@ -169,8 +173,13 @@ func (r *renderer) renderSeries(f *metric.Family, s *metric.Series) (added bool,
 	if err != nil {
 		return false, err
 	}
+	if r.plain {
+		r.protoSize += sizeBytes(r.labelSize + plainValueSize)
+		return true, nil
+	}
 	from := len(r.proto)
 	r.proto = r.appendProto(r.proto, f, s)
+	r.protoSize = len(r.proto)
 	r.keepOrderly(contradicts(f.Type, s.Histogram), from)
 	return true, nil
 }

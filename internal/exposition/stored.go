@@ -10,8 +10,8 @@ import (
 // AppendStored appends the block in the form that a restart reads: a delimited
 // io.prometheus.client.MetricFamily, from which ReadStored renders it anew.
 func (b *Block) AppendStored(dst []byte) []byte {
-	dst = appendFamily(dst, b.Name, b.Help, b.Type, len(b.Proto()))
-	return append(dst, b.Proto()...)
+	dst = appendFamily(dst, b.Name, b.Help, b.Type, b.proto)
+	return b.AppendProto(dst)
 }
 
 var errNotOneFamily = errors.New("it does not hold exactly one family")

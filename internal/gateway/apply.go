@@ -1,12 +1,14 @@
 package gateway
 
 import (
+	"slices"
+
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/metric"
 )
 
-// apply is the only thing that changes index and view. Journals call it, in
-// the order of revisions.
+// apply is the only thing that changes the index. Journals call it, in the
+// order of revisions.
 func (g *Gateway) apply(batch []Applied) {
 	for i := range batch {
 		g.discover(&batch[i])
@@ -14,16 +16,19 @@ func (g *Gateway) apply(batch []Applied) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	x := g.index
-	touched := make(map[*indexed]bool, 16)
+	var changed []*indexed
 	for _, a := range batch {
-		x.apply(a, touched)
+		changed = x.apply(a, changed)
 	}
-	x.settle(touched)
-	for f := range touched {
-		x.publish(f)
+	x.settle(changed)
+	for _, f := range changed {
 		x.forget(f)
 	}
-	g.publish(max(x.view.Revision, batch[len(batch)-1].Revision)) // a replay has its own order
+	x.view.Revision = max(x.view.Revision, batch[len(batch)-1].Revision) // a replay has its own order
+	if len(x.stale) > maxStale {
+		x.publishStale()
+	}
+	g.view.Store(nil)
 }
 
 // discover does for a change that was not made here, or in an earlier life of
@@ -33,7 +38,7 @@ func (g *Gateway) discover(a *Applied) {
 	if a.claimed || a.Group == nil {
 		return
 	}
-	old := g.View().Group(a.Key)
+	old := g.group(a.Key)
 	brings := make([]*exposition.Block, 0, len(a.Group.Families))
 	for i := range a.Group.Families {
 		if h := &a.Group.Families[i]; old == nil || old.Find(h.Name) == nil || old.Find(h.Name).Block != h.Block {
@@ -52,18 +57,29 @@ func (g *Gateway) discover(a *Applied) {
 	a.claimed, a.suspects = true, g.suspects(p, rivals)
 }
 
-// publish makes what has been applied visible, in one step.
-func (g *Gateway) publish(r Revision) {
-	g.index.view.Revision = r
-	v := g.index.view
-	v.groups = g.index.groups.Copy()
-	v.families = g.index.exposed.Copy()
-	g.view.Store(&v)
+// makeView gives what has been applied so far. Making it costs what has changed
+// since the last one; where nobody reads, pushes need not make any.
+func (x *index) makeView() *View {
+	x.publishStale()
+	v := x.view
+	v.groups = x.groups.Copy()
+	v.families = x.exposed.Copy()
+	return &v
 }
 
-// apply takes over one change. The names to be published anew go to touched,
-// with true if somebody's claim to them has come or gone.
-func (x *index) apply(a Applied, touched map[*indexed]bool) {
+// maxStale bounds what readers may find to be done when they ask for a view.
+const maxStale = 1000
+
+func (x *index) publishStale() {
+	for f := range x.stale {
+		x.publish(f)
+	}
+	clear(x.stale)
+}
+
+// apply takes over one change. It appends the names of which somebody's claim
+// has come or gone to changed.
+func (x *index) apply(a Applied, changed []*indexed) []*indexed {
 	old, _ := x.groups.Get(a.Key)
 	x.count(old, -1)
 	group := a.Group
@@ -75,10 +91,11 @@ func (x *index) apply(a Applied, touched map[*indexed]bool) {
 		x.groups.Delete(a.Key)
 	}
 	x.moveShape(old, group)
-	x.exchange(a, old, touched)
+	changed = x.exchange(a, old, changed)
 	if a.claimed {
 		x.withdraw(a.Key)
 	}
+	return changed
 }
 
 // settle gives the group the revisions that it gets only now. A replayed
@@ -128,7 +145,7 @@ func (x *index) moveShape(old, group *Group) {
 
 // exchange goes through the families of the old and the new state side by
 // side. Both are sorted by name.
-func (x *index) exchange(a Applied, old *Group, touched map[*indexed]bool) {
+func (x *index) exchange(a Applied, old *Group, changed []*indexed) []*indexed {
 	var before, after []Held
 	if old != nil {
 		before = old.Families
@@ -137,7 +154,7 @@ func (x *index) exchange(a Applied, old *Group, touched map[*indexed]bool) {
 		after = a.Group.Families
 	}
 	if sameSlice(before, after) {
-		return // a failure stamp
+		return changed // a failure stamp
 	}
 	for len(before) > 0 || len(after) > 0 {
 		var was, is *Held
@@ -155,9 +172,13 @@ func (x *index) exchange(a Applied, old *Group, touched map[*indexed]bool) {
 		}
 		if was == nil || is == nil || was.Block != is.Block {
 			f, claims := x.replace(a, old, was, is)
-			touched[f] = touched[f] || claims
+			x.stale[f] = struct{}{}
+			if claims {
+				changed = append(changed, f)
+			}
 		}
 	}
+	return changed
 }
 
 func sameSlice(a, b []Held) bool {
@@ -220,19 +241,14 @@ func (x *index) publish(f *indexed) {
 
 // settle decides which names are hidden because an older one collides with
 // them by suffix, starting from those of which the claims have changed.
-func (x *index) settle(touched map[*indexed]bool) {
-	var queue []*indexed
-	for f, claims := range touched {
-		if claims {
-			queue = append(queue, f)
-		}
-	}
+func (x *index) settle(changed []*indexed) {
+	queue := slices.Clone(changed)
 	for len(queue) > 0 {
 		f := queue[0]
 		queue = queue[1:]
 		if hidden := x.isHidden(f); hidden != f.hidden {
 			f.hidden = hidden
-			touched[f] = true
+			x.stale[f] = struct{}{}
 		}
 		for _, other := range x.neighbours(f) {
 			if x.isHidden(other) != other.hidden {

@@ -124,7 +124,7 @@ func (g *Gateway) has(key grouping.Key, block *exposition.Block, before uint64) 
 	if p != nil && p.claim < before {
 		add(p.group)
 	}
-	add(g.View().Group(key))
+	add(g.group(key))
 	return blocks
 }
 

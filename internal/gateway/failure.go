@@ -30,7 +30,7 @@ func (g *Gateway) fail(key grouping.Key, reason error) {
 	if twin := (*TwinError)(nil); errors.As(reason, &twin) {
 		return // the time would be the very series that the push was refused for
 	}
-	old, now := g.View().Group(key), g.Now()
+	old, now := g.group(key), g.Now()
 	if old != nil && !old.Failed.IsZero() && !old.LastPushSuccessful() && now.Sub(old.Failed).Abs() < stampEvery {
 		return
 	}
@@ -42,7 +42,7 @@ func (g *Gateway) fail(key grouping.Key, reason error) {
 		change.Against = old.Revision
 	}
 	g.Journal.Stamp(change)
-	if now := g.View().Group(key); old == nil && now != nil {
+	if now := g.group(key); old == nil && now != nil {
 		g.failures.add(now, g.View())
 	}
 }
@@ -57,7 +57,7 @@ func (g *Gateway) hasTwin(key grouping.Key) bool {
 // trimFailures ends the oldest of the groups without a good push if there are
 // too many. The caller holds no lock of a group.
 func (g *Gateway) trimFailures() {
-	for g.View().failedOnly > maxFailedOnly {
+	for g.countFailedOnly() > maxFailedOnly {
 		oldest, ok := g.failures.take()
 		if !ok {
 			return // they are about to be added
@@ -69,10 +69,16 @@ func (g *Gateway) trimFailures() {
 // endFailedOnly removes a group unless a push to it has been good since.
 func (g *Gateway) endFailedOnly(f failedOnly) {
 	defer g.locks.lock(f.key)()
-	if f.stands(g.View()) {
+	if old := g.group(f.key); f.is(old) {
 		// A failure means that the journal takes nothing; there is no hurry.
-		_, _ = g.commit(context.Background(), Change{Key: f.key}, g.View().Group(f.key))
+		_, _ = g.commit(context.Background(), Change{Key: f.key}, old)
 	}
+}
+
+func (g *Gateway) countFailedOnly() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.index.view.failedOnly
 }
 
 // failedOnly is a group that came to be by a failure. Another one of the same
@@ -83,8 +89,9 @@ type failedOnly struct {
 }
 
 // stands tells whether the group is still there, and without a good push.
-func (f failedOnly) stands(v *View) bool {
-	g := v.Group(f.key)
+func (f failedOnly) stands(v *View) bool { return f.is(v.Group(f.key)) }
+
+func (f failedOnly) is(g *Group) bool {
 	return g != nil && g.Pushed.IsZero() && g.Since == f.since
 }
 

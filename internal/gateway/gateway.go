@@ -47,7 +47,9 @@ type Config struct {
 type Gateway struct {
 	Config
 	locks keyLocks
-	view  atomic.Pointer[View]
+	// view is the present one, nil while nobody has asked for it. It is stored
+	// under mu.
+	view atomic.Pointer[View]
 
 	// mu guards index. Nothing under it takes longer than looking up what a
 	// change names: parsing, rendering and comparing happen outside.
@@ -67,7 +69,6 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	g := &Gateway{Config: c, index: newIndex(c.Reserved)}
-	g.publish(0)
 	if err := c.Journal.Open(ctx, g.apply); err != nil {
 		return nil, err
 	}
@@ -82,7 +83,28 @@ func (g *Gateway) Err() error { return g.Journal.Err() }
 func (g *Gateway) Close() error { return g.Journal.Close() }
 
 // View gives the present state, with everything that has been answered.
-func (g *Gateway) View() *View { return g.view.Load() }
+func (g *Gateway) View() *View {
+	if v := g.view.Load(); v != nil {
+		return v
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	v := g.view.Load()
+	if v == nil {
+		v = g.index.makeView()
+		g.view.Store(v)
+	}
+	return v
+}
+
+// group gives a group of the present state, or nil, without a view to be made
+// for it.
+func (g *Gateway) group(key grouping.Key) *Group {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	group, _ := g.index.groups.Get(key)
+	return group
+}
 
 // HelpDiffers counts the families for which groups have pushed different help
 // texts.
@@ -117,7 +139,7 @@ func (g *Gateway) Push(ctx context.Context, p Push) error {
 // tryPush makes one attempt. It is worth another if somebody else has changed
 // the group meanwhile.
 func (g *Gateway) tryPush(ctx context.Context, p Push) (retry bool, err error) {
-	old := g.View().Group(p.Key)
+	old := g.group(p.Key)
 	group := pushed(old, p, g.Now())
 	suspects, err := g.claim(group, old, p.Blocks)
 	if err != nil {
@@ -189,7 +211,7 @@ func (g *Gateway) commit(ctx context.Context, c Change, old *Group) (retry bool,
 func (g *Gateway) Delete(ctx context.Context, key grouping.Key) error {
 	defer g.locks.lock(key)()
 	for {
-		old := g.View().Group(key)
+		old := g.group(key)
 		if old == nil {
 			return nil
 		}

@@ -112,8 +112,8 @@ func fill(t testing.TB, g *gateway.Gateway, n int) {
 }
 
 // allocated is how many bytes a push to one of n groups allocates, from text
-// to view.
-func allocated(t *testing.T, n int) uint64 {
+// to index, and to the view that somebody asks for after it if viewed.
+func allocated(t *testing.T, n int, viewed bool) uint64 {
 	t.Helper()
 	g := open(t, gateway.Config{})
 	fill(t, g, n)
@@ -122,25 +122,35 @@ func allocated(t *testing.T, n int) uint64 {
 	for i := range runs {
 		keys[i], texts[i] = key(t, "bench", "instance", fmt.Sprintf("i-%d", i*7919%n)), document(i)
 	}
+	if viewed {
+		g.View()
+	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for i, k := range keys {
 		mustPush(t, g, k, texts[i])
+		if viewed {
+			g.View()
+		}
 	}
 	runtime.ReadMemStats(&after)
 	return (after.TotalAlloc - before.TotalAlloc) / runs
 }
 
 // TestPushCostsTheSame holds what a push allocates flat from 1,000 series to
-// 1,000,000: nothing in it may grow with what is stored but the height of
-// trees.
+// 1,000,000: nothing in it may grow with what is stored but, where there are
+// views, the height of trees.
 func TestPushCostsTheSame(t *testing.T) {
-	few := allocated(t, 10)
-	const groups = 10_000
-	many := allocated(t, groups)
-	t.Logf("a push allocates %d bytes beside 10 groups, %d beside %d", few, many, groups)
-	if 2*many > 3*few {
-		t.Errorf("a push allocates %d bytes beside %d groups, %d beside 10", many, groups, few)
+	for _, c := range []struct {
+		viewed  bool
+		percent uint64 // of what it takes where little is stored
+	}{{false, 125}, {true, 200}} {
+		const groups = 10_000
+		few, many := allocated(t, 10, c.viewed), allocated(t, groups, c.viewed)
+		t.Logf("viewed %v: a push allocates %d bytes beside 10 groups, %d beside %d", c.viewed, few, many, groups)
+		if 100*many > c.percent*few {
+			t.Errorf("viewed %v: a push allocates %d bytes beside %d groups, %d beside 10", c.viewed, many, groups, few)
+		}
 	}
 }
 
@@ -493,6 +503,38 @@ func TestViewsAreImmutable(t *testing.T) {
 	}
 	if v := g.View(); v.Groups() != 0 || v.Series != 0 || v.Held != 0 {
 		t.Errorf("after a wipe: %d groups, %d series, %d families", v.Groups(), v.Series, v.Held)
+	}
+}
+
+// TestViewsOfManyNames takes views between changes of more names than wait for
+// a view, and of names that come and go without one.
+func TestViewsOfManyNames(t *testing.T) {
+	g := open(t, gateway.Config{})
+	const names = 2500
+	k := func(i int) grouping.Key { return key(t, "j", "i", fmt.Sprint(i)) }
+	for i := range names {
+		mustPush(t, g, k(i), fmt.Sprintf("m_%d 1\n", i))
+	}
+	if v := g.View(); v.Groups() != names || v.Family("m_0") == nil || v.Family(fmt.Sprintf("m_%d", names-1)) == nil {
+		t.Fatalf("the first view has %d groups, or lacks a family", v.Groups())
+	}
+	for i := range names {
+		if err := g.Delete(t.Context(), k(i)); err != nil {
+			t.Fatal(err)
+		}
+		if i%2 == 0 {
+			mustPush(t, g, k(i), fmt.Sprintf("m_%d 2\n", i))
+		}
+	}
+	v := g.View()
+	for i := range names {
+		lines := exposedLines(v, fmt.Sprintf("m_%d", i))
+		if kept := i%2 == 0; kept != (len(lines) == 1 && strings.HasSuffix(lines[0], " 2")) || !kept && lines != nil {
+			t.Fatalf("m_%d is exposed as %q", i, lines)
+		}
+	}
+	if again := g.View(); again != v {
+		t.Error("another view was made though nothing has changed")
 	}
 }
 

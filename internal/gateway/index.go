@@ -20,7 +20,8 @@ type index struct {
 
 	groups  *btree.Map[grouping.Key, *Group]
 	exposed *btree.Map[string, *Family]
-	view    View // the numbers of the next one
+	stale   map[*indexed]struct{} // of which exposed does not have the present state
+	view    View                  // the numbers of the next one
 }
 
 // indexed is what the index knows of one name.
@@ -76,6 +77,7 @@ func newIndex(reserved map[string]metric.Type) *index {
 		pending:  make(map[grouping.Key]*pending),
 		groups:   btree.NewMap[grouping.Key, *Group](treeDegree),
 		exposed:  btree.NewMap[string, *Family](treeDegree),
+		stale:    make(map[*indexed]struct{}),
 	}
 	for name, t := range reserved {
 		x.family(name).reserved = &t
@@ -83,7 +85,7 @@ func newIndex(reserved map[string]metric.Type) *index {
 	return x
 }
 
-// treeDegree makes nodes small enough to be copied for each push.
+// treeDegree makes nodes small enough to be copied for a push after each scrape.
 const treeDegree = 8
 
 // family gives what is known of a name, making room for it if need be.
@@ -99,6 +101,8 @@ func (x *index) family(name string) *indexed {
 // forget drops a name that nobody has any more.
 func (x *index) forget(f *indexed) {
 	if f.reserved == nil && f.total() == 0 && f.pending == [typeCount]int32{} && len(f.shapes) == 0 {
+		x.publish(f)
+		delete(x.stale, f)
 		delete(x.families, f.name)
 	}
 }
@@ -223,7 +227,7 @@ func (h *holders) hide(key grouping.Key) *exposition.Block {
 
 func (h *holders) count(b *exposition.Block, sign int) {
 	h.series += sign * b.Series()
-	h.protoSize += sign * len(b.Delimited())
+	h.protoSize += sign * b.DelimitedSize()
 	if !b.Legacy {
 		h.notLegacy += sign
 	}

@@ -141,8 +141,8 @@ func (v *View) Times() Times {
 
 func (t *Times) add(g *Group, sign int) {
 	t.Series += sign
-	t.PushProto += sign * len(g.pushTime.Proto())
-	t.FailureProto += sign * len(g.failTime.Proto())
+	t.PushProto += sign * g.pushTime.DelimitedSize()
+	t.FailureProto += sign * g.failTime.DelimitedSize()
 	if !g.pushTime.Legacy {
 		t.NotLegacy += sign
 	}

@@ -42,7 +42,7 @@ func (f *family) GobEncode() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("family %q: %w", clip(f.block.Name), err)
 	}
-	return append(b, f.block.Proto()...), nil
+	return f.block.AppendProto(b), nil
 }
 
 // Write writes groups with different keys as a file that Pushgateway 1.11
