@@ -1,6 +1,7 @@
 package exposition
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -60,6 +61,21 @@ func RenderGauge(name, help string, grouping []metric.Label, value float64) *Blo
 		panic(err) // a gauge with the labels of a grouping key is always valid
 	}
 	return blocks[0]
+}
+
+// WithValue gives a block like b, which RenderGauge made, with another value.
+func (b *Block) WithValue(value float64) *Block {
+	if !b.onlyText() || !survivesText(value) {
+		panic(fmt.Sprintf("block %q cannot have the value %v alone exchanged", b.Name, value))
+	}
+	const number = 25 // longest value, with its newline
+	kept := bytes.LastIndexByte(b.data, ' ') + 1
+	text := append(make([]byte, 0, kept+number), b.data[:kept]...)
+	text = append(appendFloat(text, value), '\n')
+	return &Block{
+		Name: b.Name, Help: b.Help, Type: b.Type, Legacy: b.Legacy,
+		data: text, text: len(text), proto: b.proto, series: b.series,
+	}
 }
 
 var renderers = sync.Pool{New: func() any { return new(renderer) }}

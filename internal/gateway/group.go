@@ -79,15 +79,17 @@ func (g *Group) finish(old *Group) *Group {
 	for _, h := range g.Families {
 		g.Series += h.Block.Series()
 	}
-	if old != nil && old.Pushed.Equal(g.Pushed) {
-		g.pushTime = old.pushTime
-	} else {
+	if old == nil {
 		g.pushTime = g.renderTime(metric.PushTime, PushTimeHelp, g.Pushed)
-	}
-	if old != nil && old.Failed.Equal(g.Failed) {
-		g.failTime = old.failTime
-	} else {
 		g.failTime = g.renderTime(metric.PushFailureTime, FailureTimeHelp, g.Failed)
+		return g
+	}
+	g.pushTime, g.failTime = old.pushTime, old.failTime
+	if !old.Pushed.Equal(g.Pushed) {
+		g.pushTime = old.pushTime.WithValue(unixSeconds(g.Pushed))
+	}
+	if !old.Failed.Equal(g.Failed) {
+		g.failTime = old.failTime.WithValue(unixSeconds(g.Failed))
 	}
 	return g
 }
@@ -155,6 +157,6 @@ func failed(old *Group, key grouping.Key, at time.Time) *Group {
 	}
 	*g = *old
 	g.Failed = at
-	g.failTime = g.renderTime(metric.PushFailureTime, FailureTimeHelp, at)
+	g.failTime = old.failTime.WithValue(unixSeconds(at))
 	return g
 }
