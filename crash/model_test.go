@@ -282,6 +282,13 @@ func (g *group) textOfDoubts() string {
 	return b.String()
 }
 
+// settle forgets doubts that something has decided against.
+func (m *model) settle() {
+	for _, g := range m.groups {
+		g.doubts = nil
+	}
+}
+
 // clip keeps messages about large groups readable.
 func clip(s string) string {
 	const most = 1500
