@@ -5,6 +5,7 @@ package crash_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"pushgateway/internal/boltjournal"
 	"pushgateway/internal/daemon"
@@ -22,7 +24,13 @@ import (
 // binary is the gateway, built once for all tests.
 var binary string
 
-func TestMain(m *testing.M) { os.Exit(daemon.Main(m, &binary)) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil { // most of the time they wait
+		panic(err)
+	}
+	os.Exit(daemon.Main(m, &binary))
+}
 
 // server is a running gateway as a client knows it.
 type server struct {
@@ -40,7 +48,33 @@ func command(file string, under ...string) *exec.Cmd {
 // start runs a gateway until it is killed or the test ends.
 func start(t testing.TB, file string, under ...string) *server {
 	t.Helper()
-	return &server{daemon.Run(t, command(file, under...)), t}
+	s := &server{daemon.Launch(t, command(file, under...)), t}
+	if !s.awaitReady() {
+		t.Fatalf("it ended at its start\n%s", s.Log)
+	}
+	return s
+}
+
+// awaitReady waits until the gateway has read its journal. It gives false if
+// the process ends instead.
+func (s *server) awaitReady() bool {
+	s.t.Helper()
+	if !s.AwaitListening() {
+		return false
+	}
+	for deadline := time.Now().Add(daemon.Patience); ; time.Sleep(5 * time.Millisecond) {
+		a, err := ask(client, http.MethodGet, "http://"+s.Addr+"/-/ready", "")
+		if err != nil { // only the end of the process stops it from answering
+			<-s.Done
+			return false
+		}
+		if a.status == http.StatusOK {
+			return true
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("it does not become ready: %d %q\n%s", a.status, a.body, s.Log)
+		}
+	}
 }
 
 // answer is a response that has been read to its end.

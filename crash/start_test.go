@@ -163,7 +163,7 @@ func (b *beginning) launch(t testing.TB, dir string, under ...string) *server {
 func (b *beginning) start(t testing.TB, dir string, under ...string) *server {
 	t.Helper()
 	s := b.launch(t, dir, under...)
-	if !s.AwaitListening() {
+	if !s.awaitReady() {
 		t.Fatalf("%s: it ended at its start\n%s", b.name, s.Log)
 	}
 	return s
@@ -242,7 +242,7 @@ func (b *beginning) measure(t *testing.T) time.Duration {
 	s := b.launch(t, dir)
 	s.awaitFirstWords()
 	began := time.Now()
-	if !s.AwaitListening() {
+	if !s.awaitReady() {
 		t.Fatalf("%s: it does not start\n%s", b.name, s.Log)
 	}
 	defer s.Kill()
