@@ -1,22 +1,21 @@
-package crash
+package crash_test
 
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
-	"pushgateway/internal/boltjournal"
-	"pushgateway/internal/gateway"
+	"pushgateway/internal/daemon"
 )
 
 // A power cut leaves on disk what was synced, and of the rest whatever the
@@ -38,8 +37,8 @@ type call struct {
 	result int
 }
 
-// calls reads what strace has noted.
-func calls(t *testing.T, path string) (all []call) {
+// readTrace reads what strace has noted.
+func readTrace(t *testing.T, path string) (all []call) {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
@@ -236,75 +235,89 @@ func (d *disk) after(r *rand.Rand, path string) ([]byte, bool) {
 	return content, true
 }
 
-// powerCut pushes to a gateway under strace, one push after the other, and
-// gives what it did and what was pushed.
-func powerCut(t *testing.T, file string) (done []call, pushed []change, names []string) {
-	noted := filepath.Join(t.TempDir(), "strace")
-	s := start(t, file, "strace", "-f", "-qq", "--seccomp-bpf", "-xx", "-s", "10000000", "-o", noted,
-		"-e", "trace=openat,close,pwrite64,ftruncate,fdatasync,fsync,renameat,unlinkat,write")
-	r := random(t)
-	for i := range 60 {
-		name, c := fmt.Sprint("g", r.IntN(8)), randomChange(r, i+1)
-		if status, answer, err := s.do(c.method, "/metrics/job/"+name, c.body); err != nil || status >= 300 {
-			t.Fatalf("%d %q %v", status, answer, err)
-		}
-		pushed, names = append(pushed, c), append(names, name)
+// traceOfPushes pushes to a gateway under strace, one change after the other,
+// and gives what it did, and the changes. Their groups are those of a model
+// that knows nothing yet.
+func traceOfPushes(t *testing.T, r *rand.Rand, file string) (done []call, changes []change, m *model) {
+	trace := filepath.Join(t.TempDir(), "trace")
+	under := traced(trace, "-xx", "-s", "10000000", "-e", "trace=openat,close,pwrite64,ftruncate,fdatasync,fsync,renameat,unlinkat,write")
+	s := start(t, file, under...)
+	const groups = 8
+	live := newModel(1, groups)
+	m = newModel(1, groups)
+	for range 60 {
+		g := r.IntN(groups)
+		c := randomChange(r, live.groups[g], live.next())
+		s.must(c)
+		c.group = m.groups[g]
+		changes = append(changes, c)
 	}
-	s.kill()
-	return calls(t, noted), pushed, names
+	s.Kill()
+	awaitEndOf(t, trace)
+	return readTrace(t, trace), changes, m
+}
+
+// awaitEndOf waits until strace has written that the process was killed.
+func awaitEndOf(t *testing.T, trace string) {
+	t.Helper()
+	for deadline := time.Now().Add(daemon.Patience); ; time.Sleep(10 * time.Millisecond) {
+		content := readFile(t, trace)
+		lines := bytes.Split(bytes.TrimSpace(content), []byte("\n"))
+		if bytes.HasSuffix(lines[len(lines)-1], []byte("+++ killed by SIGKILL +++")) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("strace does not end: %s", clip(string(lines[len(lines)-1])))
+		}
+	}
 }
 
 // TestPowerCut cuts the power after each call of a gateway that makes a new
 // file, and of one that imports a file of Pushgateway 1.11.
 func TestPowerCut(t *testing.T) {
-	straced(t)
+	needStrace(t)
 	t.Run("new file", func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "journal")
-		cutEverywhere(t, file, file, 0)
+		cutEverywhere(t, file, file)
 	})
 	t.Run("import", func(t *testing.T) {
-		legacy, err := os.ReadFile("../testdata/compat/persistence/1.11.3-legacy.gob")
-		if err != nil {
-			t.Fatal(err)
-		}
 		file := filepath.Join(t.TempDir(), "metrics")
-		if err := os.WriteFile(file, legacy, 0o600); err != nil {
+		if err := os.WriteFile(file, readFile(t, "../testdata/compat/persistence/1.11.3-legacy.gob"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		const imported = 8 // groups, see the recorded answer beside it
-		cutEverywhere(t, file, file+".db", imported)
+		cutEverywhere(t, file, file+".db")
 	})
 }
 
 // cutEverywhere makes several disks for each moment and looks at the journal.
-func cutEverywhere(t *testing.T, file, journal string, imported int) {
-	done, pushed, names := powerCut(t, file)
+func cutEverywhere(t *testing.T, file, journal string) {
+	r := randomness(t)
+	done, changes, m := traceOfPushes(t, r, file)
 	d := &disk{open: make(map[int64]string), names: make(map[string]*inode), durable: make(map[string]*inode)}
-	m, r := newModel(), random(t)
-	left := filepath.Join(t.TempDir(), "left")
-	answered, images, absent := 0, 0, 0
-	begin := func() {
-		if answered < len(pushed) {
-			c, name := pushed[answered], names[answered]
-			m.doubt[name] = []group{c.after(m.known[name])}
-		}
+	final, err := read(journal)
+	if err != nil {
+		t.Fatal(err)
 	}
-	begin()
+	const imported = `client="",group=""` // all groups that nobody here has pushed
+	left := filepath.Join(t.TempDir(), "left")
+	answered, disks, absent := 0, 0, 0
 	for _, c := range done {
-		if c.name == "write" && bytes.HasPrefix(c.text, []byte("HTTP/1.1 20")) {
-			m.known[names[answered]] = m.doubt[names[answered]][0]
-			delete(m.doubt, names[answered])
+		// From its beginning on a change may be there, from its answer on it must.
+		if c.name == "write" && bytes.HasPrefix(c.text, []byte("HTTP/1.1 20")) && isOfChange(c.text) {
+			changes[answered].answered(true)
 			answered++
-			begin()
+		}
+		if answered < len(changes) {
+			next := changes[answered]
+			next.group.doubts = []state{next.after(next.group.acked)}
 		}
 		d.apply(c)
-		if !strings.Contains("pwrite64 ftruncate fdatasync fsync renameat write", c.name) || c.name == "" {
+		if !slices.Contains([]string{"pwrite64", "ftruncate", "fdatasync", "fsync", "renameat", "write"}, c.name) {
 			continue
 		}
 		for range 3 {
 			content, ok := d.after(r, journal)
-			images++
-			if !ok {
+			if disks++; !ok {
 				if absent++; answered > 0 {
 					t.Fatalf("the journal is gone after %d answers", answered)
 				}
@@ -313,56 +326,43 @@ func cutEverywhere(t *testing.T, file, journal string, imported int) {
 			if err := os.WriteFile(left, content, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if err := m.lookAt(left, imported); err != nil {
+			got, err := read(left)
+			if err == nil && got[imported] != final[imported] {
+				err = fmt.Errorf("what was imported is not there, or not all of it:\n%s", got[imported])
+			}
+			delete(got, imported)
+			if err == nil {
+				err = m.allows(got)
+			}
+			if err != nil {
 				t.Fatalf("after %d answers, at %s(%s: %v", answered, c.name, c.args, err)
 			}
 		}
 	}
-	t.Logf("%d calls, %d answers, %d disks, %d of them without the journal", len(done), answered, images, absent)
-	if answered != len(pushed) {
-		t.Errorf("%d answers were seen, and %d were given", answered, len(pushed))
+	t.Logf("%d calls, %d answers, %d disks, %d of them without the journal", len(done), answered, disks, absent)
+	if answered != len(changes) {
+		t.Errorf("%d answers were seen, and %d were given", answered, len(changes))
 	}
 }
 
-// lookAt holds a journal against the model, without changing it.
-func (m *model) lookAt(path string, imported int) error {
-	var text strings.Builder
-	others := 0
-	s, err := boltjournal.Read(context.Background(), path, func(batch []gateway.Applied) {
-		for _, a := range batch {
-			ours := false
-			for _, h := range a.Group.Families {
-				if strings.HasPrefix(h.Name, "crash_") {
-					ours = true
-					text.Write(h.Text())
-				}
-			}
-			if !ours {
-				others++
-			}
+// isOfChange tells the answer to a change from that to a question, which has a
+// body.
+func isOfChange(answer []byte) bool { return bytes.Contains(answer, []byte("Content-Length: 0\r\n")) }
+
+// allows finds a group that is neither as it was answered, nor as the change
+// under way would leave it. Nothing is decided by that.
+func (m *model) allows(got snapshot) error {
+	known := 0
+	for _, g := range m.groups {
+		if _, ok := got[g.id()]; ok {
+			known++
 		}
-	})
-	switch {
-	case err != nil:
-		return err
-	case len(s.Faults) > 0:
-		return errors.New(s.Faults[0].String())
-	case others != imported:
-		return fmt.Errorf("%d groups of the import are there, want %d", others, imported)
-	}
-	found, err := read(text.String())
-	if err != nil {
-		return err
-	}
-	for name := range found {
-		if m.known[name] == nil && m.doubt[name] == nil {
-			return fmt.Errorf("group %s is there, and nobody has pushed it", name)
+		if !slices.ContainsFunc(append(slices.Clone(g.doubts), g.acked), func(s state) bool { return g.text(s) == got[g.id()] }) {
+			return fmt.Errorf("group %s: got\n%s\n\nwant\n%s\n\nor one of %d in doubt%s", g.id(), clip(got[g.id()]), clip(g.text(g.acked)), len(g.doubts), g.textOfDoubts())
 		}
 	}
-	for i := range 8 {
-		if name := fmt.Sprint("g", i); !m.allows(name, found[name]) {
-			return fmt.Errorf("group %s has %v; answered was %v, possible would be %v", name, found[name], m.known[name], m.doubt[name])
-		}
+	if known != len(got) {
+		return fmt.Errorf("%d groups are there that nobody has pushed", len(got)-known)
 	}
 	return nil
 }

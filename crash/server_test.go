@@ -1,162 +1,199 @@
-// Package crash kills the real binary, makes its system calls fail, and fills
-// its disk, and compares what is left with a model: every change that was
-// answered is there, and none by half.
-package crash
+// Package crash_test kills the real binary, makes its disk fail, and takes its
+// power away, and then looks for what it had acknowledged.
+package crash_test
 
 import (
-	"bytes"
+	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"regexp"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
-)
 
-// patience bounds every wait. Nothing is expected to take that long.
-const patience = time.Minute
+	"pushgateway/internal/boltjournal"
+	"pushgateway/internal/daemon"
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
+)
 
 // binary is the gateway, built once for all tests.
 var binary string
 
-func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
-
-func buildAndRun(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "pushgateway-crash")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil { // most of the time they wait
+		panic(err)
 	}
-	defer os.RemoveAll(dir)
-	binary = filepath.Join(dir, "pushgateway")
-	build := exec.Command("go", "build", "-o", binary, "../cmd/pushgateway")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building the gateway: %v\n%s", err, out)
-		return 1
-	}
-	return m.Run()
+	os.Exit(daemon.Main(m, &binary))
 }
 
-// server is a gateway that is going to be killed.
+// server is a running gateway as a client knows it.
 type server struct {
-	t    testing.TB
-	cmd  *exec.Cmd
-	base string
-	log  *log
-	done chan struct{} // closed when it has ended
+	*daemon.Process
+	t testing.TB
 }
 
-// start runs a gateway on a file, under a wrapper like strace if there is one.
-func start(t testing.TB, file string, wrapper ...string) *server {
+// command is a gateway with this persistence file, which may be run by other
+// programs.
+func command(file string, under ...string) *exec.Cmd {
+	args := append(under, binary, "--web.listen-address=127.0.0.1:0", "--persistence.file="+file)
+	return exec.Command(args[0], args[1:]...)
+}
+
+// start runs a gateway until it is killed or the test ends.
+func start(t testing.TB, file string, under ...string) *server {
 	t.Helper()
-	s := launch(t, file, wrapper...)
-	select {
-	case addr := <-s.log.listening:
-		s.base = "http://" + addr
-	case <-s.done:
-		t.Fatalf("the gateway ended at its start: %s\n%s", s.cmd.ProcessState, s.log)
-	case <-time.After(patience):
-		t.Fatalf("the gateway does not listen\n%s", s.log)
+	s := &server{daemon.Launch(t, command(file, under...)), t}
+	if !s.awaitReady() {
+		t.Fatalf("it ended at its start\n%s", s.Log)
 	}
 	return s
 }
 
-// launch does not wait for it to listen.
-func launch(t testing.TB, file string, wrapper ...string) *server {
-	t.Helper()
-	args := append(wrapper, binary, "--web.listen-address=127.0.0.1:0", "--persistence.file="+file)
-	s := &server{t: t, cmd: exec.Command(args[0], args[1:]...), log: &log{listening: make(chan string, 1)}, done: make(chan struct{})}
-	s.cmd.Stderr = s.log
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a wrapper is killed with what it runs
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
+// awaitReady waits until the gateway has read its journal. It gives false if
+// the process ends instead.
+func (s *server) awaitReady() bool {
+	s.t.Helper()
+	if !s.AwaitListening() {
+		return false
 	}
-	go func() {
-		defer close(s.done)
-		_ = s.cmd.Wait() // it is killed
-	}()
-	t.Cleanup(s.kill)
-	return s
-}
-
-// kill ends the process as a crash would.
-func (s *server) kill() {
-	_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL) // it may have ended
-	<-s.done
-}
-
-// log is what the process says.
-type log struct {
-	listening chan string
-
-	mu    sync.Mutex
-	text  bytes.Buffer
-	found bool
-}
-
-var listeningLine = regexp.MustCompile(`msg="Listening on".* address=(\S+)\n`)
-
-func (l *log) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.text.Write(b)
-	if m := listeningLine.FindSubmatch(l.text.Bytes()); m != nil && !l.found {
-		l.found = true
-		l.listening <- string(m[1])
+	for deadline := time.Now().Add(daemon.Patience); ; time.Sleep(5 * time.Millisecond) {
+		a, err := ask(client, http.MethodGet, "http://"+s.Addr+"/-/ready", "")
+		if err != nil { // only the end of the process stops it from answering
+			<-s.Done
+			return false
+		}
+		if a.status == http.StatusOK {
+			return true
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("it does not become ready: %d %q\n%s", a.status, a.body, s.Log)
+		}
 	}
-	return len(b), nil
 }
 
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
+// answer is a response that has been read to its end.
+type answer struct {
+	status int
+	header http.Header
+	body   string
 }
 
-var client = &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+// client gives up on nothing before the tests do. Connections are not shared,
+// so that none of a dead server is used for the next.
+var client = &http.Client{Timeout: daemon.Patience, Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true}}
 
-// do sends a request. An error means that nobody knows what became of it.
-func (s *server) do(method, path, body string) (status int, answer string, err error) {
-	r, err := http.NewRequest(method, s.base+path, strings.NewReader(body))
+// ask sends a request. The header is a list of names and values in turn.
+func ask(c *http.Client, method, url, body string, header ...string) (answer, error) {
+	req, err := http.NewRequest(method, url, strings.NewReader(body))
 	if err != nil {
-		return 0, "", err
+		return answer{}, err
 	}
-	res, err := client.Do(r)
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	res, err := c.Do(req)
 	if err != nil {
-		return 0, "", err
+		return answer{}, err
 	}
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
-	return res.StatusCode, string(b), err
+	return answer{res.StatusCode, res.Header, string(b)}, err
 }
 
-// get wants an answer.
-func (s *server) get(path string) (status int, body string) {
+func (s *server) get(path string) answer {
 	s.t.Helper()
-	status, body, err := s.do(http.MethodGet, path, "")
+	a, err := ask(client, http.MethodGet, "http://"+s.Addr+path, "")
 	if err != nil {
-		s.t.Fatalf("GET %s: %v\n%s", path, err, s.log)
+		s.t.Fatalf("GET %s: %v\n%s", path, err, s.Log)
 	}
-	return status, body
+	return a
 }
 
-// awaitStatus asks until the answer is the wanted one.
-func (s *server) awaitStatus(path string, want int) (body string) {
+// scrape gives the groups. It waits while the gateway starts.
+func (s *server) scrape() snapshot {
 	s.t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		status, body := s.get(path)
-		if status == want {
-			return body
+	a := s.get("/metrics")
+	if a.status != http.StatusOK {
+		s.t.Fatalf("GET /metrics: got %d %q\n%s", a.status, clip(a.body), s.Log)
+	}
+	return readScrape(a.body)
+}
+
+// send makes a change and gives the answer. The model is told of it.
+func (s *server) send(c change) answer {
+	s.t.Helper()
+	a, err := sendVia(client, s.Addr, c)
+	if err != nil {
+		s.t.Fatalf("%s %s: %v\n%s", c.method, c.group.path(), err, s.Log)
+	}
+	return a
+}
+
+// must makes a change that has to be taken.
+func (s *server) must(c change) {
+	s.t.Helper()
+	if a := s.send(c); !a.taken(c) {
+		s.t.Fatalf("%s %s: got %d %q\n%s", c.method, c.group.path(), a.status, a.body, s.Log)
+	}
+}
+
+// sendVia sends a change that is numbered in a header, so that it can be found
+// in a trace, and tells the model what became of it.
+func sendVia(via *http.Client, addr string, c change) (answer, error) {
+	a, err := ask(via, c.method, "http://"+addr+c.group.path(), c.body(), numberHeader, fmt.Sprint(c.number))
+	c.answered(err == nil && a.taken(c))
+	return a, err
+}
+
+const numberHeader = "X-Change"
+
+func (a answer) taken(c change) bool {
+	if c.method == http.MethodDelete {
+		return a.status == http.StatusAccepted
+	}
+	return a.status == http.StatusOK
+}
+
+// read gives the groups of a journal, which must not have any fault.
+func read(path string) (snapshot, error) {
+	lines := make(map[string][]string)
+	s, err := boltjournal.Read(context.Background(), path, func(batch []gateway.Applied) {
+		for _, a := range batch {
+			show(lines, a.Group)
 		}
-		if time.Now().After(deadline) {
-			s.t.Fatalf("GET %s: still %d %q, want %d\n%s", path, status, body, want, s.log)
+	})
+	if err == nil && len(s.Faults) > 0 {
+		err = errors.New(s.Faults[0].String())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return snapshotOf(lines), nil
+}
+
+// show adds the lines of a group to those under its id.
+func show(lines map[string][]string, g *gateway.Group) {
+	id := idOf(g.Key)
+	if !g.Pushed.IsZero() {
+		lines[id] = append(lines[id], pushed)
+	}
+	for _, f := range g.Families {
+		for line := range strings.Lines(string(f.Text())) {
+			lines[id] = append(lines[id], strings.TrimSuffix(line, "\n"))
 		}
 	}
+}
+
+func idOf(key grouping.Key) string {
+	labels := make(map[string]string)
+	for _, l := range key.Labels() {
+		labels[l.Name] = l.Value
+	}
+	return fmt.Sprintf(`client="%s",group="%s"`, labels["client"], labels["group"])
 }

@@ -178,7 +178,7 @@ func TestBackupErrors(t *testing.T) {
 	file := makeJournal(t, 3)
 	s := start(t, "--web.enable-admin-api", "--persistence.file="+file)
 	gone := start(t)
-	gone.proc.stop()
+	gone.proc.Stop()
 	dir := t.TempDir()
 	for name, tt := range map[string]struct {
 		url, to string
@@ -199,7 +199,7 @@ func TestBackupErrors(t *testing.T) {
 		t.Errorf("there are %v", names)
 	}
 	s.push("/metrics/job/kept", "kept 1\n", http.StatusOK)
-	s.proc.stop()
+	s.proc.Stop()
 	start(t, "--persistence.file="+file).wantSeries([]string{`kept{instance="",job="kept"} 1`}, nil)
 }
 

@@ -366,7 +366,7 @@ func TestStartSalvages(t *testing.T) {
 				}
 			}
 			s.push("/metrics/job/more", "more 1\n", http.StatusOK)
-			s.proc.stop()
+			s.proc.Stop()
 			wantWhole(t, file)
 
 			names := lookAt(t, filepath.Dir(file)).names()
@@ -398,7 +398,7 @@ func TestStartThroughLink(t *testing.T) {
 	flipIn(t, file, "0007")
 	s := start(t, "--persistence.file="+link, "--persistence.salvage")
 	s.push("/metrics/job/more", "more 1\n", http.StatusOK)
-	s.proc.stop()
+	s.proc.Stop()
 	if d := lookAt(t, dir); len(d) != 1 || d["metrics"].mode != os.ModeSymlink {
 		t.Errorf("the link has become a file, or there are others beside: %v", d.names())
 	}

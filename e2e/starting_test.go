@@ -11,9 +11,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"pushgateway/internal/daemon"
 )
 
 // slowGroups are so many that their journal is not read while tests look at
@@ -43,21 +44,8 @@ func slowly(file string, args ...string) *exec.Cmd {
 // journal is read.
 func startSlowly(t *testing.T, file string, args ...string) *server {
 	t.Helper()
-	p := runProcess(t, slowly(file, args...))
-	return &server{t: t, addr: p.addr, base: "http://" + p.addr, log: p.log, proc: p}
-}
-
-// hurry lets a gateway that was started slowly go on at full speed.
-func (p *process) hurry() {
-	p.t.Helper()
-	status := readFile(p.t, fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
-	m := regexp.MustCompile(`(?m)^TracerPid:\s+(\d+)$`).FindStringSubmatch(status)
-	if m == nil || m[1] == "0" {
-		p.t.Fatalf("nobody slows the gateway down:\n%s", status)
-	}
-	if err := syscall.Kill(must(strconv.Atoi(m[1])), syscall.SIGKILL); err != nil {
-		p.t.Fatal(err)
-	}
+	p := daemon.Run(t, slowly(file, args...))
+	return &server{t: t, addr: p.Addr, base: "http://" + p.Addr, log: p.Log, proc: p}
 }
 
 var progress = regexp.MustCompile(`^The gateway is starting: (\d+) of (\d+) groups have been read from the persistence file\.\n$`)
@@ -130,7 +118,7 @@ func startingAnswers(t *testing.T, file string) {
 		waiting <- fetch(req)
 	}()
 	s.get("/-/healthy")
-	s.proc.hurry()
+	s.proc.Untrace()
 	if a := <-waiting; a.status != http.StatusOK || !slices.Equal(exactScrape(a.body), lines) {
 		t.Errorf("the scrape that has waited: got %d %q", a.status, clip(a.body))
 	}
@@ -166,16 +154,16 @@ func startingStops(t *testing.T, file string) {
 	conn := s.dial()
 	fmt.Fprintf(conn, "GET /metrics HTTP/1.1\r\nHost: x\r\n%s: 3000\r\n\r\n", scrapeTimeout)
 	s.get("/-/healthy")
-	s.proc.stop() // nor does it wait for the scrape
+	s.proc.Stop() // nor does it wait for the scrape
 	before.wantUntouched(t, filepath.Dir(file))
 
-	p := launch(t, slowly(file))
-	for deadline := time.Now().Add(patience); !strings.Contains(p.log.String(), "Starting pushgateway"); time.Sleep(time.Millisecond) {
+	p := daemon.Launch(t, slowly(file))
+	for deadline := time.Now().Add(patience); !strings.Contains(p.Log.String(), "Starting pushgateway"); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("it does not start\n%s", p.log)
+			t.Fatalf("it does not start\n%s", p.Log)
 		}
 	}
-	p.stop()
+	p.Stop()
 	before.wantUntouched(t, filepath.Dir(file))
 }
 
@@ -185,8 +173,8 @@ func startingFails(t *testing.T, file string) {
 	before := lookAt(t, filepath.Dir(file))
 	s := startSlowly(t, file)
 	s.awaitProgress()
-	s.proc.hurry()
-	s.proc.awaitExit(1)
+	s.proc.Untrace()
+	s.proc.AwaitExit(1)
 	_, said, _ := strings.Cut(s.log.String(), "pushgateway: ")
 	wantSentence(t, "pushgateway: "+said, file, `group {job="9999"}`, "--persistence.salvage")
 	before.wantUntouched(t, filepath.Dir(file))

@@ -85,7 +85,7 @@ func TestQuit(t *testing.T) {
 	if a := s.do(http.MethodPost, "/-/quit", ""); a.status != http.StatusOK {
 		t.Errorf("with the flag: got %d", a.status)
 	}
-	s.proc.awaitEnd()
+	s.proc.AwaitEnd()
 }
 
 func TestProfiles(t *testing.T) {
