@@ -24,7 +24,7 @@ check:
 test:
 	scripts/test-deps
 	$(MAKE) --no-print-directory check
-	scripts/fuzz 10000x
+	scripts/fuzz 5000x
 	go test -race -timeout 12m ./...
 
 fuzz:
