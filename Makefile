@@ -17,14 +17,14 @@ build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o pushgateway ./cmd/pushgateway
 
 check:
-	@unformatted=$$(gofmt -l cmd internal e2e bench); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
+	@unformatted=$$(gofmt -l cmd internal e2e crash bench); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
 	go vet ./...
 	go tool staticcheck ./...
 
 test:
 	scripts/test-deps
 	$(MAKE) --no-print-directory check
-	scripts/fuzz 5s
+	scripts/fuzz 5000x
 	go test -race -timeout 12m ./...
 
 fuzz:

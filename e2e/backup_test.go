@@ -178,7 +178,7 @@ func TestBackupErrors(t *testing.T) {
 	file := makeJournal(t, 3)
 	s := start(t, "--web.enable-admin-api", "--persistence.file="+file)
 	gone := start(t)
-	gone.proc.stop()
+	gone.proc.Stop()
 	dir := t.TempDir()
 	for name, tt := range map[string]struct {
 		url, to string
@@ -187,7 +187,7 @@ func TestBackupErrors(t *testing.T) {
 		"nobody there":      {gone.base, filepath.Join(dir, "copy"), []string{"connection refused"}},
 		"no gateway":        {s.base + "/nothing", filepath.Join(dir, "copy"), []string{"404 Not Found"}},
 		"missing directory": {s.base, filepath.Join(dir, "nowhere", "copy"), []string{"no such file or directory"}},
-		"directory":         {s.base, dir, nil},
+		"directory":         {s.base, dir, []string{"is a directory", "name a file in it"}},
 		"file in use":       {s.base, file, []string{"cannot be replaced", "another process uses"}},
 	} {
 		code, out, errs := command(t, "backup", "--url="+tt.url, tt.to)
@@ -199,7 +199,7 @@ func TestBackupErrors(t *testing.T) {
 		t.Errorf("there are %v", names)
 	}
 	s.push("/metrics/job/kept", "kept 1\n", http.StatusOK)
-	s.proc.stop()
+	s.proc.Stop()
 	start(t, "--persistence.file="+file).wantSeries([]string{`kept{instance="",job="kept"} 1`}, nil)
 }
 

@@ -48,7 +48,7 @@ func TestGobMovesToAndFrom15(t *testing.T) {
 	writeGob(t, file, groups)
 
 	p := startProcess(t, peer, "--web.listen-address=127.0.0.1:0", "--persistence.file="+file)
-	s := &server{t: t, addr: p.addr, base: "http://" + p.addr, log: p.log, proc: p}
+	s := &server{t: t, addr: p.Addr, base: "http://" + p.Addr, log: p.Log, proc: p}
 	s.wantExposed(groups)
 
 	for _, g := range stored {
@@ -61,7 +61,7 @@ func TestGobMovesToAndFrom15(t *testing.T) {
 	}
 	scrape := exactScrape(s.scrape().body)
 
-	p.stop()
+	p.Stop()
 	back := readGob(t, file)
 	if got := exposedText(back); !slices.Equal(got, scrape) {
 		t.Errorf("read back: got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(scrape, "\n"))

@@ -85,6 +85,7 @@ func TestVerify(t *testing.T) {
 			}
 		}
 	}
+	before.wantUntouched(t, filepath.Dir(file))
 	truncate(t, file, 9000)
 	if code, out, errs = command(t, "verify", file); code != 1 || !strings.Contains(out, "cut off") || errs != "" {
 		t.Errorf("truncated: exit code %d, %q, %q", code, out, errs)
@@ -176,7 +177,7 @@ func TestExport(t *testing.T) {
 	args := []string{"--push.enable-utf8-names", "--web.enable-openmetrics"}
 	s := start(t, append(args, "--persistence.file="+file)...)
 	all := s.pushEverything()
-	s.proc.stop()
+	s.proc.Stop()
 	before := lookAt(t, dir)
 	for format, want := range map[string]string{"text": all[textAsPushed], "json": all["/api/v1/metrics"]} {
 		code, out, errs := command(t, "export", "--format="+format, file)
@@ -206,7 +207,7 @@ func TestExport(t *testing.T) {
 	s = start(t, append(args, "--persistence.file="+exported)...)
 	s.wantEverything(all)
 	s.push("/metrics/job/back", "back 1\n", http.StatusOK)
-	s.proc.stop()
+	s.proc.Stop()
 	if names := lookAt(t, dir).names(); !slices.Equal(names, []string{"exported", "exported.db", "metrics"}) {
 		t.Errorf("there are %v", names)
 	}
@@ -241,7 +242,7 @@ func TestExportErrors(t *testing.T) {
 	if wantSentence(t, errs, file, "cannot be replaced", "another process uses"); code != 1 {
 		t.Errorf("onto a file in use: exit code %d", code)
 	}
-	s.proc.stop()
+	s.proc.Stop()
 	wantWhole(t, file)
 
 	flipIn(t, file, "0007")

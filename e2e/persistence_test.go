@@ -197,11 +197,11 @@ func TestPersistEverything(t *testing.T) {
 	args := []string{"--persistence.file=" + file, "--push.enable-utf8-names", "--web.enable-openmetrics"}
 	s := start(t, args...)
 	all := s.pushEverything()
-	s.proc.kill()
+	s.proc.Kill()
 	wantWhole(t, file)
 	s = start(t, args...)
 	s.wantEverything(all)
-	s.proc.stop()
+	s.proc.Stop()
 	wantWhole(t, file)
 	s = start(t, args...)
 	s.wantEverything(all)
@@ -212,13 +212,28 @@ func TestPersistEverything(t *testing.T) {
 	s.push("/metrics/job/last", "last_but_one 1 1000\n", http.StatusBadRequest)
 	s.want(http.StatusAccepted, http.MethodDelete, "/metrics/job/fails", "")
 	all = s.everything()
-	s.proc.stop() // the failure time is written on the way
+	s.proc.Stop() // the failure time is written on the way
 	s = start(t, args...)
 	s.wantEverything(all)
 	s.wantSeries([]string{`older{instance="",job="merged"} 2`, `newer{instance="",job="merged"} 1`}, []string{`kept{instance="",job="fails"} 1`})
 	if s.value(`push_failure_time_seconds{instance="",job="last"}`) == 0 {
 		t.Error("the last failure is forgotten")
 	}
+}
+
+// TestPersistWipe wants all groups to be gone for good.
+func TestPersistWipe(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "metrics")
+	args := []string{"--persistence.file=" + file, "--push.enable-utf8-names", "--web.enable-openmetrics", "--web.enable-admin-api"}
+	s := start(t, args...)
+	empty := s.everything()
+	s.pushEverything()
+	s.want(http.StatusAccepted, http.MethodPut, "/api/v1/admin/wipe", "")
+	s.proc.Kill()
+	wantWhole(t, file)
+	s = start(t, args...)
+	s.wantEverything(empty)
+	s.pushEverything()
 }
 
 // TestPersistConflicts wants the older of two to be exposed after a restart
@@ -240,7 +255,7 @@ func TestPersistConflicts(t *testing.T) {
 	}
 	exposed := []string{`typed{instance="",job="z"} 2`, `h_count{instance="",job="a"} 1`, `same{instance="",job="y",x="1"} 1`, "pushgateway_families_left_out 4"}
 	s.wantSeries(exposed, nil)
-	for _, end := range []func(*process){(*process).kill, (*process).stop} {
+	for _, end := range []func(*process){(*process).Kill, (*process).Stop} {
 		all := s.everything()
 		end(s.proc)
 		s = start(t, args...)
@@ -251,7 +266,7 @@ func TestPersistConflicts(t *testing.T) {
 	s.want(http.StatusAccepted, http.MethodDelete, "/metrics/job/z", "")
 	s.wantSeries([]string{`typed{instance="",job="a"} 1`, "pushgateway_families_left_out 3"}, nil)
 	all := s.everything()
-	s.proc.stop()
+	s.proc.Stop()
 	start(t, args...).wantEverything(all)
 }
 
@@ -262,7 +277,7 @@ func TestPersistUncheckedConflictsAreChecked(t *testing.T) {
 	s := start(t, "--persistence.file="+file, "--push.disable-consistency-check")
 	s.push("/metrics/job/b", "# TYPE m gauge\nm 1\n", http.StatusAccepted)
 	s.push("/metrics/job/a", "# TYPE m counter\nm 1\n", http.StatusAccepted)
-	s.proc.stop()
+	s.proc.Stop()
 	s = start(t, "--persistence.file="+file)
 	s.wantSeries([]string{`m{instance="",job="b"} 1`, "pushgateway_families_left_out 1"}, nil)
 	s.push("/metrics/job/c", "# TYPE m counter\nm 1\n", http.StatusBadRequest)
@@ -278,24 +293,24 @@ func TestPersistInterval(t *testing.T) {
 	if n := s.value("pushgateway_journal_commits_total"); n != 0 {
 		t.Errorf("there were %v commits within the interval", n)
 	}
-	s.proc.stop()
+	s.proc.Stop()
 	s = start(t, args...)
 	s.wantEverything(all)
 
 	s.push("/metrics/job/last", "last 2\n", http.StatusOK)
 	s.want(http.StatusAccepted, http.MethodDelete, "/metrics/job/merged", "")
 	s.push("/metrics/job/lost", "lost 1\n", http.StatusOK)
-	s.proc.kill()
+	s.proc.Kill()
 	wantWhole(t, file)
 	s = start(t, args...)
 	s.wantEverything(all)
-	s.proc.stop()
+	s.proc.Stop()
 
 	s = start(t, "--persistence.file="+file, "--persistence.interval=20ms", "--push.enable-utf8-names", "--web.enable-openmetrics")
 	s.push("/metrics/job/found", "found 1\n", http.StatusOK)
 	all = s.everything()
 	s.await("pushgateway_journal_commit_changes_sum", 1)
-	s.proc.kill()
+	s.proc.Kill()
 	start(t, args...).wantEverything(all)
 }
 

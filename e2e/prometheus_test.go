@@ -27,7 +27,7 @@ func TestPrometheus(t *testing.T) {
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	addr := startProcess(t, prometheus, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address=127.0.0.1:0").addr
+	addr := startProcess(t, prometheus, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address=127.0.0.1:0").Addr
 	await(t, addr, `backup_size_bytes{job="backup",instance="db1",disk="a/b"}`, "42")
 	await(t, addr, `up{job="pushgateway"}`, "1")
 	if a := s.do(http.MethodDelete, "/metrics/job/backup/instance/db1", ""); a.status != http.StatusAccepted {

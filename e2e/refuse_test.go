@@ -112,13 +112,20 @@ func TestStartErrors(t *testing.T) {
 		salvages bool // --persistence.salvage can do something
 	}{
 		"directory": {func(t *testing.T) string { return t.TempDir() }, []string{"is a directory", "name a file in it"}, false},
+		"pipe": {func(t *testing.T) string {
+			file := filepath.Join(t.TempDir(), "pipe")
+			if err := syscall.Mkfifo(file, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return file
+		}, []string{"a pipe", "name a regular file"}, false},
 		"missing directory": {func(t *testing.T) string { return filepath.Join(t.TempDir(), "nowhere", "metrics") },
 			[]string{"no such file or directory", "make the directory"}, false},
 		"file in place of a directory": {func(t *testing.T) string {
 			file := filepath.Join(t.TempDir(), "file")
 			writeFile(t, file, "x")
 			return filepath.Join(file, "metrics")
-		}, []string{"not a directory"}, false},
+		}, []string{"not a directory", "make the directory"}, false},
 		"empty file": {func(t *testing.T) string {
 			file := filepath.Join(t.TempDir(), "metrics")
 			writeFile(t, file, "")
@@ -291,6 +298,11 @@ func TestStartWithoutPermission(t *testing.T) {
 				t.Errorf("it ended with %v", err)
 			}
 			wantSentence(t, errs.String(), file, "permission denied", "must be allowed to read and write the file")
+			if tt.file == 0o400 { // enough to look at it
+				if out, err := run("verify", file).CombinedOutput(); err != nil {
+					t.Errorf("verify: %v, %s", err, out)
+				}
+			}
 
 			if err := os.Chmod(dir, 0o700); err != nil {
 				t.Fatal(err)
@@ -354,7 +366,7 @@ func TestStartSalvages(t *testing.T) {
 				}
 			}
 			s.push("/metrics/job/more", "more 1\n", http.StatusOK)
-			s.proc.stop()
+			s.proc.Stop()
 			wantWhole(t, file)
 
 			names := lookAt(t, filepath.Dir(file)).names()
@@ -372,6 +384,29 @@ func TestStartSalvages(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestStartThroughLink wants what a link leads to to be written anew, not the
+// link to be replaced by a file in another place.
+func TestStartThroughLink(t *testing.T) {
+	file := makeJournal(t, 20)
+	dir := t.TempDir()
+	link := filepath.Join(dir, "metrics")
+	if err := os.Symlink(file, link); err != nil {
+		t.Fatal(err)
+	}
+	flipIn(t, file, "0007")
+	s := start(t, "--persistence.file="+link, "--persistence.salvage")
+	s.push("/metrics/job/more", "more 1\n", http.StatusOK)
+	s.proc.Stop()
+	if d := lookAt(t, dir); len(d) != 1 || d["metrics"].mode != os.ModeSymlink {
+		t.Errorf("the link has become a file, or there are others beside: %v", d.names())
+	}
+	wantWhole(t, file)
+	if names := lookAt(t, filepath.Dir(file)).names(); len(names) != 2 || !strings.HasPrefix(names[1], "metrics.damaged-") {
+		t.Errorf("there are %v", names)
+	}
+	start(t, "--persistence.file="+link).wantSeries([]string{`more{instance="",job="more"} 1`}, nil)
 }
 
 // exportedLines are the sorted lines of an export as text.

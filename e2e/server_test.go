@@ -7,42 +7,23 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
+
+	"pushgateway/internal/daemon"
 )
 
 // binary is the gateway, built once for all tests.
 var binary string
 
-func TestMain(m *testing.M) {
-	os.Exit(buildAndRun(m))
-}
-
-func buildAndRun(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "pushgateway-e2e")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	binary = filepath.Join(dir, "pushgateway")
-	build := exec.Command("go", "build", "-o", binary, "../cmd/pushgateway")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building the gateway: %v\n%s", err, out)
-		return 1
-	}
-	return m.Run()
-}
+func TestMain(m *testing.M) { os.Exit(daemon.Main(m, &binary)) }
 
 // server is a running gateway as a client knows it.
 type server struct {
 	t    testing.TB
 	addr string
 	base string // URL with the prefix, without a slash at the end
-	log  *logBuffer
+	log  *daemon.Log
 	proc *process
 }
 
@@ -56,7 +37,7 @@ func start(t testing.TB, args ...string) *server {
 func startAt(t testing.TB, prefix string, args ...string) *server {
 	t.Helper()
 	p := startProcess(t, binary, append([]string{"--web.listen-address=127.0.0.1:0"}, args...)...)
-	return &server{t: t, addr: p.addr, base: "http://" + p.addr + prefix, log: p.log, proc: p}
+	return &server{t: t, addr: p.Addr, base: "http://" + p.Addr + prefix, log: p.Log, proc: p}
 }
 
 // with gives the same server to a subtest.

@@ -44,7 +44,7 @@ func command(t testing.TB, args ...string) (code int, stdout, stderr string) {
 func TestCommandLine(t *testing.T) {
 	flags := []string{
 		"--web.config.file", "--web.listen-address", "--[no-]web.systemd-socket", "--web.telemetry-path", "--web.external-url",
-		"--web.route-prefix", "--[no-]web.enable-lifecycle", "--[no-]web.enable-admin-api", "--persistence.file", "--persistence.interval",
+		"--web.route-prefix", "--[no-]web.enable-lifecycle", "--[no-]web.enable-admin-api", "--persistence.file", "--persistence.interval", "--[no-]persistence.salvage",
 		"--[no-]push.disable-consistency-check", "--[no-]push.enable-utf8-names", "--log.level", "--log.format", "--[no-]version",
 		"--[no-]web.enable-pprof", "--[no-]web.enable-openmetrics", "--push.max-body-bytes", "--push.max-inflight-bytes", "--web.read-timeout",
 	}
@@ -85,7 +85,7 @@ func TestQuit(t *testing.T) {
 	if a := s.do(http.MethodPost, "/-/quit", ""); a.status != http.StatusOK {
 		t.Errorf("with the flag: got %d", a.status)
 	}
-	s.proc.awaitEnd()
+	s.proc.AwaitEnd()
 }
 
 func TestProfiles(t *testing.T) {

@@ -61,8 +61,8 @@ type fileState struct {
 	modified time.Time
 }
 
-// directory has the state of all files in a directory. Of directories in it
-// only the names count.
+// directory has the state of all files in a directory. Of what are no regular
+// files only the names and kinds count.
 type directory map[string]fileState
 
 func lookAt(t testing.TB, dir string) directory {
@@ -73,8 +73,8 @@ func lookAt(t testing.TB, dir string) directory {
 	}
 	d := make(directory)
 	for _, e := range entries {
-		if e.IsDir() {
-			d[e.Name()] = fileState{mode: os.ModeDir}
+		if !e.Type().IsRegular() {
+			d[e.Name()] = fileState{mode: e.Type()}
 			continue
 		}
 		info, err := e.Info()
@@ -147,7 +147,7 @@ func TestUpgrade(t *testing.T) {
 			args := []string{"--persistence.file=" + file, "--web.enable-openmetrics"}
 			s := start(t, args...)
 			s.wantRecorded(name)
-			s.proc.stop()
+			s.proc.Stop()
 			s = start(t, args...)
 			s.wantRecorded(name)
 
@@ -155,11 +155,11 @@ func TestUpgrade(t *testing.T) {
 			s.want(http.StatusAccepted, http.MethodDelete, "/metrics/job/empty", "")
 			s.push("/metrics/job/new", "new 1\n", http.StatusOK)
 			all := s.everything()
-			s.proc.kill()
+			s.proc.Kill()
 			s = start(t, args...)
 			s.wantEverything(all)
 			s.wantSeries([]string{`backup_duration_seconds{instance="db1",job="backup"} 13`, `new{instance="",job="new"} 1`}, nil)
-			s.proc.stop()
+			s.proc.Stop()
 
 			after := lookAt(t, filepath.Dir(file))
 			if want := []string{"metrics", "metrics.db"}; !slices.Equal(after.names(), want) {
@@ -177,7 +177,7 @@ func TestUpgrade(t *testing.T) {
 			}
 			s = start(t, args...)
 			s.wantEverything(all)
-			s.proc.stop()
+			s.proc.Stop()
 			if names := lookAt(t, filepath.Dir(file)).names(); !slices.Equal(names, []string{"metrics.db"}) {
 				t.Errorf("there are %v", names)
 			}
@@ -210,7 +210,7 @@ func changedFile(t *testing.T) (file string, journal map[string]string) {
 	s := start(t, "--persistence.file="+file, "--web.enable-openmetrics")
 	s.push("/metrics/job/new", "new 1\n", http.StatusOK)
 	journal = s.everything()
-	s.proc.stop()
+	s.proc.Stop()
 	writeGob(t, file, storedGroups(t))
 	return file, journal
 }
@@ -242,7 +242,7 @@ func TestUpgradeKeepsTheJournal(t *testing.T) {
 	}
 	s := start(t, "--persistence.file="+file, "--web.enable-openmetrics")
 	s.wantEverything(journal)
-	s.proc.stop()
+	s.proc.Stop()
 	if names := lookAt(t, filepath.Dir(file)).names(); !slices.Equal(names, []string{"metrics", "metrics.db"}) || readFile(t, file) != changed {
 		t.Errorf("there are %v", names)
 	}
@@ -257,7 +257,7 @@ func TestUpgradeReplacesTheJournal(t *testing.T) {
 	}
 	s := start(t, "--persistence.file="+file, "--web.enable-openmetrics")
 	s.wantExposed(storedGroups(t))
-	s.proc.stop()
+	s.proc.Stop()
 	if readFile(t, file) != changed {
 		t.Error("the file of 1.11 has changed")
 	}
@@ -283,7 +283,7 @@ func TestUpgradeAndBackTo15(t *testing.T) {
 	}
 	startPeer := func(file string) *server {
 		p := startProcess(t, peer, "--web.listen-address=127.0.0.1:0", "--persistence.file="+file)
-		return &server{t: t, addr: p.addr, base: "http://" + p.addr, log: p.log, proc: p}
+		return &server{t: t, addr: p.Addr, base: "http://" + p.Addr, log: p.Log, proc: p}
 	}
 	file := filepath.Join(t.TempDir(), "metrics")
 	old := startPeer(file)
@@ -291,7 +291,7 @@ func TestUpgradeAndBackTo15(t *testing.T) {
 		old.push(g.path, g.body, http.StatusOK)
 	}
 	scrape := exactScrape(old.scrape().body)
-	old.proc.stop()
+	old.proc.Stop()
 
 	s := start(t, "--persistence.file="+file)
 	if got := exactScrape(s.scrape().body); !slices.Equal(got, scrape) {
@@ -299,13 +299,13 @@ func TestUpgradeAndBackTo15(t *testing.T) {
 	}
 	s.push("/metrics/job/here", "here 1\n", http.StatusOK)
 	scrape = exactScrape(s.scrape().body)
-	s.proc.stop()
+	s.proc.Stop()
 
 	// Back, without what has happened since.
 	old = startPeer(file)
 	old.wantSeries([]string{`greek{instance="",job="titan",name="Προ"} 1`}, []string{`here{instance="",job="here"} 1`})
 	old.push("/metrics/job/there", "there 1\n", http.StatusOK)
-	old.proc.stop()
+	old.proc.Stop()
 	if said := refusedStart(t, "--persistence.file="+file); !strings.Contains(said, "import --replace "+file) || !strings.Contains(said, "import --keep "+file) {
 		t.Errorf("got %q", said)
 	}
@@ -319,7 +319,7 @@ func TestUpgradeAndBackTo15(t *testing.T) {
 	if got := exactScrape(old.scrape().body); !slices.Equal(got, scrape) {
 		t.Errorf("exported: got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(scrape, "\n"))
 	}
-	old.proc.stop()
+	old.proc.Stop()
 
 	if code, _, errs := command(t, "import", "--replace", file); code != 0 {
 		t.Fatalf("exit code %d, %s", code, errs)

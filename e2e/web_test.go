@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pushgateway/internal/daemon"
 )
 
 // TestPlaces serves everything where the flags say.
@@ -80,7 +82,7 @@ func (s *server) awaitListeners(n int) (addrs []string) {
 	s.t.Helper()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		addrs = nil
-		for _, m := range listeningLine.FindAllStringSubmatch(s.log.String(), -1) {
+		for _, m := range daemon.Listening.FindAllStringSubmatch(s.log.String(), -1) {
 			addrs = append(addrs, m[1])
 		}
 		if len(addrs) == n {
@@ -105,7 +107,7 @@ func TestSocketActivation(t *testing.T) {
 	defer file.Close()
 	cmd := exec.Command("/bin/sh", "-c", `LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" --web.systemd-socket`, binary)
 	cmd.ExtraFiles = []*os.File{file}
-	p := runProcess(t, cmd)
-	s := &server{t: t, proc: p, addr: p.addr, base: "http://" + l.Addr().String(), log: p.log}
+	p := daemon.Run(t, cmd)
+	s := &server{t: t, proc: p, addr: p.Addr, base: "http://" + l.Addr().String(), log: p.Log}
 	s.push("/metrics/job/a", "m 1\n", http.StatusOK)
 }

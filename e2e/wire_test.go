@@ -212,7 +212,7 @@ func (s *server) beginPush(length int) (net.Conn, *bufio.Reader) {
 func TestEndFinishesPushes(t *testing.T) {
 	s := start(t)
 	conn, r := s.beginPush(len("m 1\n"))
-	if err := s.proc.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := s.proc.Cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	s.awaitRefusal()
@@ -222,7 +222,7 @@ func TestEndFinishesPushes(t *testing.T) {
 	if a := readAnswer(t, r); a.status != http.StatusOK {
 		t.Errorf("got %d %q", a.status, a.body)
 	}
-	s.proc.awaitEnd()
+	s.proc.AwaitEnd()
 }
 
 // awaitRefusal waits until the gateway takes no connections any more.

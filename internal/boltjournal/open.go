@@ -24,7 +24,7 @@ func (j *Journal) open(ctx context.Context) error {
 	}
 	defer func() { _ = f.Close() }() // only read
 	if j.Salvage {
-		if f, err = j.salvage(f); err != nil {
+		if f, err = j.salvage(ctx, f); err != nil {
 			return err
 		}
 	}

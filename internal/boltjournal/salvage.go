@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"iter"
-	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -18,8 +16,8 @@ import (
 
 // salvage puts, in the place of a damaged file, one that has what is whole,
 // and gives it opened. A file without damage stays.
-func (j *Journal) salvage(f *os.File) (*os.File, error) {
-	s, err := replay(context.Background(), f, func([]gateway.Applied) {}, func(int, int) {})
+func (j *Journal) salvage(ctx context.Context, f *os.File) (*os.File, error) {
+	s, err := replay(ctx, f, func([]gateway.Applied) {}, func(int, int) {})
 	if err != nil || len(s.faults) == 0 {
 		return f, err
 	}
@@ -27,8 +25,9 @@ func (j *Journal) salvage(f *os.File) (*os.File, error) {
 	if err != nil {
 		return f, fmt.Errorf("keeping the damaged file aside: %w", err)
 	}
-	whole := wholeEntries(f, s.faults)
-	before := s.state.groups
+	whole, before := wholeEntries(f, s.faults), s.state.groups
+	leftovers := s.leftovers(whole)
+	whole = inOrder(append(whole, leftovers...))
 	for _, e := range whole {
 		s.state.revision = max(s.state.revision, e.revision())
 	}
@@ -38,8 +37,8 @@ func (j *Journal) salvage(f *os.File) (*os.File, error) {
 	for _, x := range s.faults {
 		j.Logger.Error("Salvage: a part of the journal is lost", "page", x.Page, "group", x.Key, "fault", x.Msg)
 	}
-	for key, r := range s.leftovers(whole) {
-		j.Logger.Error("Salvage: this group was lost, or had been deleted before: an old record of it is still in the file", "group", key.String(), "revision", r)
+	for _, e := range leftovers {
+		j.Logger.Error("Salvage: this group is taken from a page that nothing leads to any more: it may be older than its last push, or have been deleted since", "group", e.key.String(), "revision", e.revision())
 	}
 	j.Logger.Error("Salvage: going on with the records that are whole", "groups", s.state.groups, "groups_before", before, "damaged_file", aside)
 	_ = f.Close() // only read
@@ -59,6 +58,10 @@ func entries(f *os.File) []entry {
 	var all []entry
 	// It was read a moment ago: what is wrong with it is known.
 	_, _ = scanFile(f, func(r stored) { all = append(all, entry{r.key, r.rec}) })
+	return inOrder(all)
+}
+
+func inOrder(all []entry) []entry {
 	slices.SortFunc(all, func(a, b entry) int {
 		return cmp.Or(strings.Compare(string(a.key), string(b.key)), cmp.Compare(b.revision(), a.revision()))
 	})
@@ -74,15 +77,17 @@ func wholeEntries(f *os.File, faults []Fault) []entry {
 	return slices.DeleteFunc(entries(f), func(e entry) bool { return broken[e.key.String()] })
 }
 
-// leftovers gives the groups of which whole records lie in pages that nothing
-// refers to, and that are not among those which were found. They are from
-// before their deletion, or all that is left behind a damaged page.
-func (s *scan) leftovers(found []entry) iter.Seq2[grouping.Key, gateway.Revision] {
+// leftovers gives, if groups have been lost, the newest whole record of each
+// group that was not found. They lie in pages that nothing refers to: behind a
+// damaged page, or from before a change that is in no page any more.
+func (s *scan) leftovers(found []entry) (left []entry) {
+	if s.hasState && uint64(len(found)) >= s.state.groups {
+		return nil
+	}
 	have := make(map[grouping.Key]bool, len(found))
 	for _, e := range found {
 		have[e.key] = true
 	}
-	old := make(map[grouping.Key]gateway.Revision)
 	s.fault = func(Fault) {} // these pages need not be whole
 	for id := uint64(2); id < s.meta.pages; id++ {
 		if s.seen[id] {
@@ -94,10 +99,10 @@ func (s *scan) leftovers(found []entry) iter.Seq2[grouping.Key, gateway.Revision
 		}
 		s.walkLeaf(pg, bounds{}, func(e element) {
 			key := grouping.Key(e.key)
-			if r, err := record.Check(e.value, key); err == nil && !have[key] {
-				old[key] = max(old[key], r)
+			if _, err := record.Check(e.value, key); err == nil && !have[key] {
+				left = append(left, entry{key, e.value})
 			}
 		})
 	}
-	return maps.All(old)
+	return inOrder(left)
 }

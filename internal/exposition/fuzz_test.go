@@ -49,6 +49,7 @@ func FuzzText(f *testing.F) {
 			return // a push that is read well can still be refused
 		}
 		compareText(t, blocks, theirs)
+		checkStored(t, blocks)
 		checkProto(t, ours, Options{Bare: true, Valid: true})
 	})
 }
@@ -103,6 +104,21 @@ func compareText(t *testing.T, blocks []*Block, theirs map[string]*dto.MetricFam
 	}
 }
 
+// checkStored stores blocks and reads them back.
+func checkStored(t *testing.T, blocks []*Block) {
+	t.Helper()
+	for _, b := range blocks {
+		back, err := ReadStored(b.AppendStored(nil), b.StoredText())
+		if err != nil {
+			t.Fatalf("family %q: %v", b.Name, err)
+		}
+		if back.Name != b.Name || back.Help != b.Help || back.Type != b.Type || back.Legacy != b.Legacy || back.Series() != b.Series() ||
+			!bytes.Equal(back.Text(), b.Text()) || !bytes.Equal(back.AppendProto(nil), b.AppendProto(nil)) {
+			t.Fatalf("family %q is another one after it was stored", b.Name)
+		}
+	}
+}
+
 // libraryLines is the library's text of a family, with labels sorted as the
 // gateway sorts them. Names with a colon it writes without the quotes that
 // Prometheus needs.
@@ -147,6 +163,7 @@ func FuzzReadable(f *testing.F) {
 		blocks, err := Render(families, Options{Grouping: grouping, Valid: true})
 		if err == nil {
 			checkReadable(t, blocks)
+			checkStored(t, blocks)
 		}
 	})
 }
@@ -175,6 +192,7 @@ func FuzzProto(f *testing.F) {
 		compareText(t, blocks, theirs)
 		checkProto(t, ours, Options{Bare: true})
 		checkReadable(t, blocks)
+		checkStored(t, blocks)
 	})
 }
 

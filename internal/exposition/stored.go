@@ -7,32 +7,80 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// AppendStored appends the block in the form that a restart reads: a delimited
-// io.prometheus.client.MetricFamily, from which ReadStored renders it anew.
+// A block is stored as a delimited io.prometheus.client.MetricFamily. If its
+// text says everything, that takes the place of the metrics in it: making them
+// would cost more than compressing the text.
+
+// AppendStored appends the family, without metrics if StoredText has them.
 func (b *Block) AppendStored(dst []byte) []byte {
+	if b.StoredText() != nil {
+		return appendFamily(dst, b.Name, b.Help, b.Type, 0)
+	}
 	dst = appendFamily(dst, b.Name, b.Help, b.Type, b.proto)
 	return b.AppendProto(dst)
 }
 
+// StoredText is the lines of the block if they say everything, or else nil.
+// The caller must not change it.
+func (b *Block) StoredText() []byte {
+	if !b.onlyText() {
+		return nil
+	}
+	return b.Text()
+}
+
 var errNotOneFamily = errors.New("it does not hold exactly one family")
 
-// ReadStored gives the block that AppendStored has written. It keeps nothing
-// of data.
-func ReadStored(data []byte) (*Block, error) {
+// ReadStored renders a block anew from what AppendStored and StoredText have
+// given. It keeps nothing of them.
+func ReadStored(family, text []byte) (*Block, error) {
 	p := GetParser()
 	defer p.Release()
-	p.reset()
-	p.trusted = true
-	families, err := p.readProto(data)
+	f, err := p.readStored(family, text)
 	if err != nil {
 		return nil, fmt.Errorf("reading a stored family: %w", err)
 	}
-	if len(families) != 1 {
-		return nil, fmt.Errorf("reading a stored family: %w", errNotOneFamily)
-	}
-	blocks, err := Render([]*metric.Family{families[0]}, Options{Bare: true, Valid: true})
+	blocks, err := Render([]*metric.Family{f}, Options{Bare: true, Valid: true})
 	if err != nil {
 		return nil, fmt.Errorf("reading a stored family: %w", err)
 	}
 	return blocks[0], nil
+}
+
+// readStored reads what we wrote ourselves: no bounds.
+func (p *Parser) readStored(family, text []byte) (*metric.Family, error) {
+	p.reset()
+	p.trusted = true
+	families, err := p.readProto(family)
+	if err != nil || len(text) == 0 {
+		return only(families, err)
+	}
+	head, err := only(families, nil)
+	if err != nil {
+		return nil, err
+	}
+	name, help, typ := head.Name, head.Help, head.Type
+	body := append([]byte("# TYPE "), appendName(nil, name, metric.IsLegacyName(name))...)
+	body = append(append(append(body, ' '), typ.String()...), '\n')
+	p.reset()
+	p.trusted = true
+	f, err := only(p.readText(append(body, text...)))
+	if err != nil {
+		return nil, err
+	}
+	if f.Name != name || f.Type != typ {
+		return nil, errNotOneFamily
+	}
+	f.Help = help // in the text blanks before it would be lost
+	return f, nil
+}
+
+func only(families []*metric.Family, err error) (*metric.Family, error) {
+	if err != nil {
+		return nil, err
+	}
+	if len(families) != 1 {
+		return nil, errNotOneFamily
+	}
+	return families[0], nil
 }

@@ -110,7 +110,7 @@ func unixSeconds(t time.Time) float64 {
 func pushed(old *Group, p Push, at time.Time) *Group {
 	g := &Group{Key: p.Key, Pushed: at}
 	if old != nil {
-		g.Failed = old.Failed
+		g.Failed, g.Since = old.Failed, old.Since
 	}
 	brought := make([]Held, len(p.Blocks))
 	var before []Held

@@ -14,6 +14,7 @@
 //	}
 //	message Family {
 //	  bytes  family = 1;  // a delimited io.prometheus.client.MetricFamily
+//	  bytes  text   = 4;  // its lines, in the place of its metrics
 //	  sint64 pushed = 2;  // ns after that of the group, or after 1970 if it has none; absent: at the same time
 //	  uint64 claim  = 3;  // revision; absent: that of the record
 //	}
@@ -68,6 +69,7 @@ const (
 	familyBlock  = 1
 	familyPushed = 2
 	familyClaim  = 3
+	familyText   = 4
 )
 
 // buffers are what a record goes through on its way.
@@ -140,7 +142,7 @@ func Decode(rec []byte, key grouping.Key) (*gateway.Group, gateway.Revision, err
 	if err != nil {
 		return nil, 0, fmt.Errorf("%w: unpacking it: %w", ErrDamaged, err)
 	}
-	g := gateway.Group{Key: key}
+	g := gateway.Group{Key: key, Revision: r}
 	if err := readGroup(&g, content, r); err != nil {
 		return nil, 0, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
@@ -161,6 +163,10 @@ func appendGroup(b []byte, g *gateway.Group) []byte {
 func appendHeld(b []byte, g *gateway.Group, h *gateway.Held) []byte {
 	b = protowire.AppendTag(b, familyBlock, protowire.BytesType)
 	b = appendSized(b, h.AppendStored)
+	if text := h.StoredText(); text != nil {
+		b = protowire.AppendTag(b, familyText, protowire.BytesType)
+		b = protowire.AppendBytes(b, text)
+	}
 	// As the clock on the wall shows them: that may have been set in between.
 	if after := h.Pushed.UnixNano() - base(g.Pushed); after != 0 && !h.Pushed.IsZero() {
 		b = protowire.AppendTag(b, familyPushed, protowire.VarintType)
@@ -271,21 +277,24 @@ func readGroup(g *gateway.Group, msg []byte, r gateway.Revision) error {
 
 func readHeld(msg []byte, pushed time.Time, r gateway.Revision) (h gateway.Held, err error) {
 	h.Pushed, h.Claim = pushed, r
-	err = eachField(msg, func(f field) (err error) {
+	var family, text []byte
+	err = eachField(msg, func(f field) error {
 		switch f.num {
 		case familyBlock:
-			h.Block, err = exposition.ReadStored(f.bytes)
+			family = f.bytes
+		case familyText:
+			text = f.bytes
 		case familyPushed:
 			h.Pushed = time.Unix(0, base(pushed)+protowire.DecodeZigZag(f.value))
 		case familyClaim:
 			h.Claim = gateway.Revision(f.value)
 		default:
-			err = unknown(f.num)
+			return unknown(f.num)
 		}
-		return err
+		return nil
 	})
-	if err == nil && h.Block == nil {
-		err = errors.New("a family is empty")
+	if err == nil {
+		h.Block, err = exposition.ReadStored(family, text)
 	}
 	return h, err
 }

@@ -153,6 +153,9 @@ func (source) Close() error         { return nil }
 // Replaceable tells whether a file may be put in the place of another, if there
 // is one: not while a gateway writes to that, or its pushes would be lost.
 func Replaceable(path string) error {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return fmt.Errorf("%s: %w", path, errDirectory)
+	}
 	err := boltjournal.Probe(path)
 	if errors.Is(err, boltjournal.ErrLocked) {
 		return Explain(fmt.Errorf("%s cannot be replaced: %w", path, err))

@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"pushgateway/internal/boltjournal"
@@ -49,6 +50,10 @@ func Open(ctx context.Context, c Config) (*boltjournal.Journal, error) {
 	path, err := c.find(ctx)
 	if err != nil {
 		return nil, err
+	}
+	// A link stays one when the journal is written anew.
+	if resolved, err := filepath.EvalSymlinks(path); err == nil {
+		path = resolved
 	}
 	bolt := boltjournal.Config{Path: path, Interval: c.Interval, Salvage: c.Salvage, Logger: c.Logger, Progress: c.Progress}
 	if c.Written != nil {
@@ -83,6 +88,20 @@ func exists(path string) bool {
 	return err == nil
 }
 
+var (
+	errDirectory = errors.New("it is a directory; name a file in it, which need not exist yet")
+	errSpecial   = errors.New("it is a device, a pipe or a socket; name a regular file, which need not exist yet")
+)
+
+// withoutPath is for errors that get the path in another place.
+func withoutPath(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
 var errEmpty = errors.New("it is empty, which no journal ever is: what it held is gone. Remove it to start with nothing, or put a backup in its place")
 
 // isLegacy tells whether Pushgateway 1.11 may have written a file.
@@ -90,15 +109,17 @@ func isLegacy(path string) (bool, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return false, err
+		return false, withoutPath(err)
 	case info.IsDir():
-		return false, errors.New("it is a directory; name a file in it, which need not exist yet")
-	case info.Mode().IsRegular() && info.Size() == 0:
+		return false, errDirectory
+	case !info.Mode().IsRegular():
+		return false, errSpecial
+	case info.Size() == 0:
 		return false, errEmpty
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return false, err
+		return false, withoutPath(err)
 	}
 	defer f.Close()
 	head := make([]byte, gobfile.SniffLen)
@@ -209,7 +230,7 @@ func Explain(err error) error {
 		return fmt.Errorf("%w: stop it first, or name another file. A running gateway gives copies: GET /api/v1/admin/snapshot", err)
 	case errors.Is(err, boltjournal.ErrForeign):
 		return fmt.Errorf("%w. Nothing has been changed: name another file, or move this one away", err)
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return fmt.Errorf("%w: make the directory first, or name a file in another one", err)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w: the user that runs the gateway must be allowed to read and write the file, and to make files in its directory", err)

@@ -1,0 +1,277 @@
+package crash_test
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"pushgateway/internal/daemon"
+)
+
+// fault is a way for the disk to fail.
+type fault struct {
+	call, errno, reason string
+	grows               bool // the call is only made when the file grows
+}
+
+var faults = []fault{
+	{"pwrite64", "EIO", "input/output error", false},
+	{"pwrite64", "ENOSPC", "no space left on device", false},
+	{"fdatasync", "EIO", "input/output error", false},
+	{"ftruncate", "EFBIG", "file too large", true},
+	{"ftruncate", "ENOSPC", "no space left on device", true},
+	{"fsync", "EIO", "input/output error", true},
+}
+
+// TestFaultWhileServing makes the system calls of commits fail, one by one and
+// for as long as it takes to look at the gateway meanwhile. Strace counts the
+// calls of each thread by itself, so that which step of a commit fails is
+// looked up afterwards: in the end every step must have.
+func TestFaultWhileServing(t *testing.T) {
+	t.Parallel()
+	needStrace(t)
+	r := randomness(t)
+	var mu sync.Mutex
+	hit := make(map[string]int)
+	t.Run("faults", func(t *testing.T) {
+		for _, f := range faults {
+			for _, x := range f.variants() {
+				x.seed = r.Uint64()
+				t.Run(x.String(), func(t *testing.T) {
+					t.Parallel()
+					steps := x.run(t)
+					mu.Lock()
+					defer mu.Unlock()
+					for _, step := range steps {
+						hit[step]++
+					}
+				})
+			}
+		}
+	})
+	want := []string{"fdatasync of data", "fdatasync of meta", "fsync", "ftruncate", "pwrite64 of data", "pwrite64 of meta"}
+	if got := slices.Sorted(maps.Keys(hit)); !t.Failed() && len(got) > 0 && !slices.Equal(got, want) {
+		t.Errorf("steps that failed: %v, want %v", hit, want)
+	}
+	t.Logf("steps that failed, and how often: %v", hit)
+}
+
+// occurrence is a fault at a place in the sequence of calls.
+type occurrence struct {
+	fault
+	at     int  // which of the calls of a thread fails
+	lasts  bool // and all after it
+	killed bool // the gateway is killed before the fault is over
+	seed   uint64
+}
+
+// variants are the places that a fault is tried at.
+func (f fault) variants() (all []occurrence) {
+	most, lasting := 4, 2
+	if f.grows {
+		most, lasting = 1, 1
+	}
+	for at := 1; at <= most; at++ {
+		for _, killed := range []bool{false, true} {
+			all = append(all, occurrence{fault: f, at: at, killed: killed})
+			if at <= lasting {
+				all = append(all, occurrence{fault: f, at: at, killed: killed, lasts: true})
+			}
+		}
+	}
+	return all
+}
+
+func (x occurrence) String() string {
+	s := fmt.Sprintf("%s %s %d", x.call, x.errno, x.at)
+	if x.lasts {
+		s += " and after"
+	}
+	if x.killed {
+		s += " killed"
+	}
+	return s
+}
+
+func (x occurrence) inject() []string {
+	when := fmt.Sprint(x.at)
+	if x.lasts {
+		when += "+"
+	}
+	return []string{"-e", "trace=" + calls, "-e", fmt.Sprintf("inject=%s:error=%s:when=%s", x.call, x.errno, when)}
+}
+
+// run gives the steps that failed.
+func (x occurrence) run(t *testing.T) (steps []string) {
+	r := rand.New(rand.NewPCG(x.seed, 0))
+	file := filepath.Join(t.TempDir(), "journal")
+	m := newModel(1, 8)
+	s := start(t, file)
+	for _, g := range m.groups[:4] {
+		s.must(change{group: g, method: http.MethodPut, number: m.next(), families: smallNames})
+	}
+	trace := s.attach(x.inject()...)
+	x.provoke(s, m, r)
+	m.compare(t, "after a refusal", s.scrape(), false)
+	// What the file has room for already can be written while it cannot grow.
+	if unready := s.checkReady(x.reason); !unready && x.lasts && x.at == 1 && !x.grows {
+		t.Error("the gateway says that it takes pushes, though it does not")
+	}
+	x.endure(s, m, r, trace)
+	m.compare(t, "after more refusals", s.scrape(), false)
+	if x.killed {
+		s.Kill()
+		trace.detach()
+		m.compare(t, "after a kill", start(t, file).scrape(), true)
+		return trace.injected()
+	}
+	trace.detach()
+	if took := s.awaitWritable(m, x.reason); took > 15*time.Second {
+		t.Errorf("pushes were taken again only after %s", took)
+	}
+	m.settle() // what was refused before that has not happened
+	m.compare(t, "after the fault", s.scrape(), false)
+	for _, g := range m.groups {
+		s.must(randomChange(r, g, m.next()))
+	}
+	if !s.checkWritable() {
+		t.Error("the gateway says that it takes no pushes, though it does")
+	}
+	s.Kill()
+	got, err := read(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.compare(t, "in the file", got, false)
+	m.compare(t, "after a start", start(t, file).scrape(), false)
+	return trace.injected()
+}
+
+func (s *server) checkWritable() bool {
+	s.t.Helper()
+	return s.get("/-/ready?for=push").status == http.StatusOK
+}
+
+// pick gives a change that leads to the call which is to fail.
+func (x occurrence) pick(m *model, r *rand.Rand) change {
+	g := m.groups[r.IntN(len(m.groups))]
+	if x.grows {
+		return large(m, g)
+	}
+	return randomChange(r, g, m.next())
+}
+
+// provoke makes changes until one is refused.
+func (x occurrence) provoke(s *server, m *model, r *rand.Rand) {
+	s.t.Helper()
+	const most = 200
+	for range most {
+		c := x.pick(m, r)
+		if a := s.send(c); !a.taken(c) {
+			s.checkRefusal(a, x.reason)
+			return
+		}
+	}
+	s.t.Fatalf("%d changes were taken, though the disk fails\n%s", most, s.Log)
+}
+
+// endure goes on with changes, if the fault lasts until the gateway has tried
+// again in vain.
+func (x occurrence) endure(s *server, m *model, r *rand.Rand, trace *tracer) {
+	s.t.Helper()
+	failures := len(trace.injected())
+	deadline := time.Now().Add(daemon.Patience)
+	for n := 0; n < 3 || x.lasts && len(trace.injected()) <= failures; n++ {
+		c := x.pick(m, r)
+		if a := s.send(c); !a.taken(c) {
+			s.checkRefusal(a, x.reason)
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("the gateway does not try again\n%s", s.Log)
+		}
+		time.Sleep(10 * time.Millisecond) // it tries once a second
+	}
+}
+
+// TestFaultAtStart lets each system call of each kind of start fail, and kills
+// the gateway at each. Either it starts nevertheless, with the right state, or
+// it says why not; the next start finds its way in any case.
+func TestFaultAtStart(t *testing.T) {
+	t.Parallel()
+	needStrace(t)
+	all := beginnings(t)
+	t.Run("faults", func(t *testing.T) {
+		for _, b := range all {
+			if b.name == "import utf8" {
+				continue // makes the same calls as the other
+			}
+			for call, n := range b.count(t) {
+				for _, how := range hows(call) {
+					t.Run(strings.Join([]string{b.name, call, how}, " "), func(t *testing.T) {
+						t.Parallel()
+						for k := 1; k <= n; k++ {
+							b.fault(t, call, how, k)
+						}
+					})
+				}
+			}
+		}
+	})
+}
+
+// hows are the ways in which a call goes wrong at a start.
+func hows(call string) []string {
+	if call == "pwrite64" || call == "ftruncate" {
+		return []string{"error=ENOSPC", "signal=KILL"}
+	}
+	return []string{"error=EIO", "signal=KILL"}
+}
+
+// count tells how often a start makes each call, at least in one thread.
+func (b *beginning) count(t *testing.T) map[string]int {
+	t.Helper()
+	dir, log := t.TempDir(), filepath.Join(t.TempDir(), "trace")
+	b.prepare(t, dir)
+	b.start(t, dir, traced(log, "-e", "trace="+calls)...).Kill()
+	n := make(map[string]int)
+	for line := range strings.Lines(string(readFile(t, log))) {
+		if m := callName.FindStringSubmatch(line); m != nil && !strings.Contains(line, "resumed>") {
+			n[m[1]]++
+		}
+	}
+	if n["fsync"] == 0 || n["pwrite64"] == 0 || n["renameat"]+n["rename"] == 0 {
+		t.Fatalf("%s: a start makes none of some calls: %v", b.name, n)
+	}
+	return n
+}
+
+// fault lets the k-th call of a start go wrong.
+func (b *beginning) fault(t *testing.T, call, how string, k int) {
+	t.Helper()
+	dir, log := t.TempDir(), filepath.Join(t.TempDir(), "trace")
+	b.prepare(t, dir)
+	s := b.launch(t, dir, traced(log, "-e", "trace="+call, "-e", fmt.Sprintf("inject=%s:%s:when=%d", call, how, k))...)
+	switch {
+	case s.awaitReady():
+		if got := b.sees(s); got != b.state {
+			t.Errorf("the start went on after call %d, with\n%s\nwant\n%s\n%s", k, clip(got), clip(b.state), s.Log)
+		}
+		s.Kill()
+	case how == "signal=KILL":
+		s.Kill() // it has ended
+	default:
+		s.AwaitExit(1)
+		reason := map[string]string{"error=EIO": "input/output error", "error=ENOSPC": "no space left on device"}[how]
+		if log := s.Log.String(); !strings.Contains(log, reason) || !strings.Contains(log, filepath.Join(dir, b.file)) {
+			t.Errorf("the start failed at call %d without saying why, %q, and with which file\n%s", k, reason, log)
+		}
+	}
+	b.check(t, dir)
+}

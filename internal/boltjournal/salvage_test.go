@@ -1,0 +1,59 @@
+package boltjournal_test
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"pushgateway/internal/boltjournal"
+)
+
+// TestSalvage damages a journal in different places and goes on with it.
+func TestSalvage(t *testing.T) {
+	const page = 4096
+	for name, damage := range map[string]func(content []byte) []byte{
+		"a record":        func(b []byte) []byte { b[bytes.LastIndex(b, []byte("job\xffjob042"))+40] ^= 1; return b },
+		"cut off":         func(b []byte) []byte { return b[:len(bytes.TrimRight(b, "\x00"))*3/4] },
+		"a page of zeros": func(b []byte) []byte { clear(b[10*page : 11*page]); return b },
+		"a meta page":     func(b []byte) []byte { b[page+20] ^= 1; return b },
+	} {
+		t.Run(name, func(t *testing.T) {
+			path, groups := journalOf(t, 100)
+			content, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			broken := damage(slices.Clone(content))
+			if err := os.WriteFile(path, broken, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var said bytes.Buffer
+			g := open(t, boltjournal.Config{Path: path, Salvage: true, Logger: slog.New(slog.NewTextHandler(&said, nil))})
+			kept := g.View().Groups()
+			if err := g.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if kept < 50 || !strings.Contains(said.String(), "Salvage") {
+				t.Errorf("%d groups were kept\n%s", kept, &said)
+			}
+			now, s, err := readAll(path)
+			if err != nil || len(s.Faults) > 0 || len(now) != kept {
+				t.Errorf("afterwards: %d groups, %v, %v", len(now), s.Faults, err)
+			}
+			if name == "a record" && (kept != 99 || !strings.Contains(said.String(), "job042") || slices.ContainsFunc(now, func(g string) bool { return !slices.Contains(groups, g) })) {
+				t.Errorf("%d groups are left\n%s", kept, &said)
+			}
+			asides, err := filepath.Glob(path + ".damaged-*")
+			if err != nil || len(asides) != 1 {
+				t.Fatalf("kept aside: %v %v", asides, err)
+			}
+			if aside, err := os.ReadFile(asides[0]); err != nil || !bytes.Equal(aside, broken) {
+				t.Errorf("the damaged file is not what it was: %v", err)
+			}
+		})
+	}
+}

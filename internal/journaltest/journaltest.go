@@ -1,0 +1,405 @@
+// Package journaltest is what every journal must pass: the contract of
+// gateway.Journal as tests.
+package journaltest
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"pushgateway/internal/exposition"
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
+	"pushgateway/internal/metric"
+)
+
+// Store is where journals of one kind keep their groups.
+type Store struct {
+	// New gives a journal of the store, to be opened. The one before has been
+	// closed.
+	New func() gateway.Journal
+	// Durable says that a journal has what the one before it had.
+	Durable bool
+}
+
+// Run runs the contract. Each part gets a store of its own from fresh.
+func Run(t *testing.T, fresh func(t *testing.T) Store) {
+	for name, part := range map[string]func(*testing.T, Store){
+		"order":        testOrder,
+		"concurrency":  testConcurrency,
+		"stamps":       testStamps,
+		"close":        testClose,
+		"random":       testRandom,
+		"contents":     testContents,
+		"many at once": testMany,
+	} {
+		t.Run(name, func(t *testing.T) { part(t, fresh(t)) })
+	}
+}
+
+// reader is what a gateway is to a journal: it takes what is applied.
+type reader struct {
+	t    *testing.T
+	busy atomic.Bool
+
+	mu     sync.Mutex
+	last   gateway.Revision
+	groups map[grouping.Key]*gateway.Group
+}
+
+// open opens a journal of the store and gives what it has replayed.
+func open(t *testing.T, s Store) (gateway.Journal, *reader) {
+	t.Helper()
+	j, r := s.New(), &reader{t: t, groups: make(map[grouping.Key]*gateway.Group)}
+	if err := j.Open(t.Context(), r.apply); err != nil {
+		t.Fatal(err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last = 0 // a replay has its own order
+	t.Cleanup(func() { _ = j.Close() })
+	return j, r
+}
+
+func (r *reader) apply(batch []gateway.Applied) {
+	if !r.busy.CompareAndSwap(false, true) {
+		r.t.Error("apply is called by two goroutines at once")
+	}
+	defer r.busy.Store(false)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(batch) == 0 {
+		r.t.Error("apply is called for nothing")
+	}
+	for _, a := range batch {
+		if a.Group == nil {
+			delete(r.groups, a.Key)
+			continue
+		}
+		if a.Group.Key != a.Key {
+			r.t.Errorf("a change of %s has group %s", a.Key, a.Group.Key)
+		}
+		settle(a.Group, r.groups[a.Key], a.Revision)
+		r.groups[a.Key] = a.Group
+	}
+	r.last = batch[len(batch)-1].Revision
+}
+
+// settle gives a group its revisions, as the gateway does.
+func settle(g, old *gateway.Group, revision gateway.Revision) {
+	g.Revision = revision
+	if old != nil {
+		g.Since = old.Since
+	}
+	if g.Since == 0 {
+		g.Since = revision
+	}
+	for i := range g.Families {
+		if g.Families[i].Claim == 0 {
+			g.Families[i].Claim = revision
+		}
+	}
+}
+
+// state shows all groups with everything that must survive.
+func (r *reader) state() map[grouping.Key]string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := make(map[grouping.Key]string, len(r.groups))
+	for key, g := range r.groups {
+		all[key] = show(g)
+	}
+	return all
+}
+
+func (r *reader) revision() gateway.Revision {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last
+}
+
+func (r *reader) group(key grouping.Key) *gateway.Group {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.groups[key]
+}
+
+func show(g *gateway.Group) string {
+	var b strings.Builder
+	fmt.Fprintln(&b, g.Key, g.Revision, g.Since, nanos(g.Pushed), nanos(g.Failed), g.Series)
+	for _, h := range g.Families {
+		fmt.Fprintf(&b, "%q %q %s %d %d\n%s%x\n", h.Name, h.Help, h.Type, nanos(h.Pushed), h.Claim, h.Text(), h.AppendProto(nil))
+	}
+	return b.String()
+}
+
+func nanos(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+func keyOf(t *testing.T, job string, labels ...metric.Label) grouping.Key {
+	t.Helper()
+	key, err := grouping.NewKey(job, labels...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// groupOf makes a group of a text push, as it would come out of old.
+func groupOf(t *testing.T, old *gateway.Group, key grouping.Key, text string) *gateway.Group {
+	t.Helper()
+	p := exposition.GetParser()
+	defer p.Release()
+	families, err := p.ParseText([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks, err := exposition.Render(families, exposition.Options{Grouping: key.Labels()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := gateway.Group{Key: key, Pushed: time.Now()}
+	if old != nil {
+		g.Failed, g.Since = old.Failed, old.Since
+	}
+	for _, b := range blocks {
+		h := gateway.Held{Block: b, Pushed: g.Pushed}
+		if was := old.Find(b.Name); was != nil && was.Type == b.Type {
+			h.Claim = was.Claim
+		}
+		g.Families = append(g.Families, h)
+	}
+	slices.SortFunc(g.Families, func(a, b gateway.Held) int { return strings.Compare(a.Name, b.Name) })
+	return gateway.Restore(g)
+}
+
+// change is one of a group to the content of a push, or to its end if that is
+// empty.
+func change(t *testing.T, r *reader, key grouping.Key, text string) gateway.Change {
+	t.Helper()
+	old := r.group(key)
+	c := gateway.Change{Key: key}
+	if old != nil {
+		c.Against = old.Revision
+	}
+	if text != "" {
+		c.Group = groupOf(t, old, key, text)
+	}
+	return c
+}
+
+func must(t *testing.T, j gateway.Journal, changes ...gateway.Change) {
+	t.Helper()
+	for i, o := range j.Commit(context.Background(), changes) {
+		if o.Verdict != gateway.Committed || o.Err != nil {
+			t.Fatalf("change %d of %d: verdict %d, %v", i, len(changes), o.Verdict, o.Err)
+		}
+	}
+}
+
+// again closes the journal, opens it anew, and wants it to be as it was.
+func again(t *testing.T, s Store, j gateway.Journal, r *reader) (gateway.Journal, *reader) {
+	t.Helper()
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want := r.state()
+	j, r = open(t, s)
+	if !s.Durable {
+		clear(want)
+	}
+	got := r.state()
+	if len(got) != len(want) {
+		t.Errorf("%d groups are there again, want %d", len(got), len(want))
+	}
+	for key, w := range want {
+		if got[key] != w {
+			t.Errorf("a group is another one:\n%s\nwant\n%s", got[key], w)
+		}
+	}
+	return j, r
+}
+
+// testOrder commits one change after the other: each is applied when Commit
+// returns, with a higher revision than all before, also after a restart.
+func testOrder(t *testing.T, s Store) {
+	j, r := open(t, s)
+	if len(r.state()) != 0 {
+		t.Error("a new journal is not empty")
+	}
+	if err := j.Err(); err != nil {
+		t.Errorf("it takes no changes: %v", err)
+	}
+	last := gateway.Revision(0)
+	for range 3 {
+		for i := range 10 {
+			key := keyOf(t, fmt.Sprint("job", i%4))
+			c := change(t, r, key, fmt.Sprintf("m %d\n", i))
+			if i == 7 {
+				c = change(t, r, key, "")
+			}
+			must(t, j, c)
+			if r.group(key) != c.Group {
+				t.Fatal("Commit returned before the change was applied")
+			}
+			if r.revision() <= last {
+				t.Fatalf("revision %d comes after %d", r.revision(), last)
+			}
+			last = r.revision()
+		}
+		if j, r = again(t, s, j, r); !s.Durable {
+			last = 0
+		}
+	}
+}
+
+// testConcurrency commits from many goroutines at once.
+func testConcurrency(t *testing.T, s Store) {
+	j, r := open(t, s)
+	var wg sync.WaitGroup
+	for c := range 16 {
+		wg.Go(func() {
+			key := keyOf(t, fmt.Sprint("job", c))
+			for i := range 20 {
+				must(t, j, change(t, r, key, fmt.Sprintf("m{c=\"%d\"} %d\n", c, i)))
+			}
+		})
+	}
+	wg.Wait()
+	if n := len(r.state()); n != 16 {
+		t.Errorf("%d groups are there, want 16", n)
+	}
+	again(t, s, j, r)
+}
+
+// testStamps stamps failure times: they are applied at once, written with the
+// next commit, and part of the changes that are made from them.
+func testStamps(t *testing.T, s Store) {
+	j, r := open(t, s)
+	a, b, c := keyOf(t, "a"), keyOf(t, "b"), keyOf(t, "c")
+	must(t, j, change(t, r, a, "m 1\n"))
+	stamp := func(key grouping.Key) {
+		g := gateway.Group{Key: key}
+		if old := r.group(key); old != nil {
+			g = *old
+		}
+		g.Failed = time.Now()
+		j.Stamp(gateway.Change{Key: key, Group: gateway.Restore(g)})
+		if got := r.group(key); got == nil || !got.Failed.Equal(g.Failed) {
+			t.Fatal("Stamp returned before the change was applied")
+		}
+	}
+	stamp(a)
+	stamp(b) // a group that has nothing else
+	stamp(c)
+	must(t, j, change(t, r, c, "m 2\n")) // made from the stamp
+	must(t, j, change(t, r, keyOf(t, "d"), "m 3\n"))
+	j, r = again(t, s, j, r)
+	if s.Durable && (r.group(a).Failed.IsZero() || r.group(b) == nil || r.group(c).Failed.IsZero()) {
+		t.Error("a failure time is gone")
+	}
+	stamp(b)
+	must(t, j, change(t, r, b, "")) // and an end takes it along
+	again(t, s, j, r)
+}
+
+// testClose closes a journal twice and commits to it afterwards.
+func testClose(t *testing.T, s Store) {
+	j, r := open(t, s)
+	must(t, j, change(t, r, keyOf(t, "a"), "m 1\n"))
+	for range 2 {
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !s.Durable {
+		return
+	}
+	before := r.state()
+	o := j.Commit(context.Background(), []gateway.Change{change(t, r, keyOf(t, "b"), "m 1\n")})
+	if len(o) != 1 || o[0].Verdict != gateway.Failed || o[0].Err == nil {
+		t.Errorf("a change after the end: %v", o)
+	}
+	if len(r.state()) != len(before) {
+		t.Error("a change after the end was applied")
+	}
+}
+
+// testRandom does what comes, with restarts in between.
+func testRandom(t *testing.T, s Store) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	j, r := open(t, s)
+	for i := range 300 {
+		var batch []gateway.Change
+		for _, n := range random.Perm(12)[:1+random.IntN(3)] {
+			key, text := keyOf(t, fmt.Sprint("job", n)), ""
+			for f := range random.IntN(4) {
+				text += fmt.Sprintf("# TYPE f%d gauge\nf%d{x=\"%d\"} %d\n", f, f, random.IntN(3), i)
+			}
+			batch = append(batch, change(t, r, key, text))
+		}
+		must(t, j, batch...)
+		if random.IntN(60) == 0 {
+			j, r = again(t, s, j, r)
+		}
+	}
+	again(t, s, j, r)
+}
+
+// testContents keeps what is odd, empty or large.
+func testContents(t *testing.T, s Store) {
+	j, r := open(t, s)
+	long := strings.Repeat("x", grouping.MaxKey-20)
+	var large strings.Builder
+	for i := range 20_000 {
+		fmt.Fprintf(&large, "large{i=\"%d\"} %d\n", i, i)
+	}
+	for i, text := range []string{
+		"# HELP m Hölp \\\\ \\n two lines.\n# TYPE m counter\nm{a=\"\\\"\\n\\\\\",b=\"\"} 1e-300\n",
+		"nan NaN\ninf +Inf\nneg -Inf\nzero -0\n",
+		"{\"m.x\",\"l.y\"=\"π\"} 1\n",
+		"# TYPE h histogram\nh_bucket{le=\"0.1\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 3\nh_count 2\n",
+		"# TYPE s summary\ns{quantile=\"0.5\"} 1\ns_sum 3\ns_count 2\n",
+		large.String(),
+	} {
+		must(t, j, change(t, r, keyOf(t, fmt.Sprint("job", i), metric.Label{Name: "empty"}), text))
+	}
+	must(t, j, change(t, r, keyOf(t, "long", metric.Label{Name: "l", Value: long}), "m 1\n"))
+	empty := gateway.Restore(gateway.Group{Key: keyOf(t, "nothing"), Pushed: time.Now()})
+	must(t, j, gateway.Change{Key: empty.Key, Group: empty})
+	again(t, s, j, r)
+}
+
+// testMany ends many groups in one commit.
+func testMany(t *testing.T, s Store) {
+	j, r := open(t, s)
+	const n = 500
+	var batch, ends []gateway.Change
+	for i := range n {
+		batch = append(batch, change(t, r, keyOf(t, fmt.Sprint("job", i)), "m 1\n"))
+	}
+	must(t, j, batch...)
+	j, r = again(t, s, j, r)
+	for key := range r.state() {
+		ends = append(ends, change(t, r, key, ""))
+	}
+	if s.Durable && len(ends) != n {
+		t.Fatalf("%d groups are there, want %d", len(ends), n)
+	}
+	if len(ends) > 0 {
+		must(t, j, ends...)
+	}
+	again(t, s, j, r)
+}
