@@ -458,11 +458,16 @@ func (p *Parser) cutSpecial(labels []metric.Label, name string) ([]metric.Label,
 // findSeries gives the series of f with these labels, in any order, or a new
 // one. Lines of one series mostly come together, so the last is tried first.
 func (p *Parser) findSeries(f *family, labels []metric.Label) (*metric.Series, error) {
-	if n := len(f.Series); n > 0 && slices.Equal(f.Series[n-1].Labels, labels) {
+	n := len(f.Series)
+	if n == 0 {
+		return p.addSeries(f, labels)
+	}
+	if slices.Equal(f.Series[n-1].Labels, labels) {
 		return &f.Series[n-1], nil
 	}
 	if f.bySet == nil {
-		f.bySet = make(map[string]int)
+		p.scratch = appendSet(p.scratch[:0], f.Series[0].Labels)
+		f.bySet = map[string]int{string(p.scratch): 0}
 	}
 	p.scratch = appendSet(p.scratch[:0], labels)
 	if i, ok := f.bySet[string(p.scratch)]; ok {
