@@ -176,6 +176,7 @@ type page struct {
 			Families int
 			Series   int
 			LeftOut  []string `json:"families_left_out"`
+			Failure  string   `json:"push_failure_message"`
 		}
 		Total int
 		Next  string `json:"next_page_token"`

@@ -37,7 +37,7 @@ func (g *Gateway) fail(key grouping.Key, reason error) {
 	if g.hasTwin(key) {
 		return
 	}
-	change := Change{Key: key, Group: failed(old, key, now)}
+	change := Change{Key: key, Group: failed(old, key, now, reason)}
 	if old != nil {
 		change.Against = old.Revision
 	}

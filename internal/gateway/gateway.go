@@ -224,36 +224,52 @@ func (g *Gateway) Delete(ctx context.Context, key grouping.Key) error {
 	}
 }
 
-// Wipe ends all groups there are, in one commit. It waits for the pushes under
-// way, and others wait for it.
-func (g *Gateway) Wipe(ctx context.Context) error {
+// DeleteMatching ends the groups that match, in one commit, and gives them. It
+// waits for the pushes under way, and others wait for it; matches is called
+// for every group there is. An error means that none of those that still
+// match has ended.
+func (g *Gateway) DeleteMatching(ctx context.Context, matches func(*Group) bool) ([]*Group, error) {
 	defer g.locks.lockAll()()
+	var ended []*Group
 	for {
-		retry, err := g.tryWipe(ctx)
-		if !retry {
-			return err
+		more, retry, err := g.tryDelete(ctx, matches)
+		if ended = append(ended, more...); !retry {
+			return ended, err
 		}
 	}
 }
 
-func (g *Gateway) tryWipe(ctx context.Context) (retry bool, err error) {
-	v := g.View()
-	changes := make([]Change, 0, v.Groups())
-	for group := range v.EachGroup("") {
-		changes = append(changes, Change{Key: group.Key, Against: group.Revision})
+// Wipe ends all groups there are.
+func (g *Gateway) Wipe(ctx context.Context) error {
+	_, err := g.DeleteMatching(ctx, func(*Group) bool { return true })
+	return err
+}
+
+// tryDelete makes one attempt. It is worth another if somebody else has
+// changed one of the groups meanwhile.
+func (g *Gateway) tryDelete(ctx context.Context, matches func(*Group) bool) (ended []*Group, retry bool, err error) {
+	var groups []*Group
+	var changes []Change
+	for group := range g.View().EachGroup("") {
+		if matches(group) {
+			groups = append(groups, group)
+			changes = append(changes, Change{Key: group.Key, Against: group.Revision})
+		}
 	}
 	if len(changes) == 0 {
-		return false, nil
+		return nil, false, nil
 	}
-	for _, o := range g.Journal.Commit(ctx, changes) {
+	for i, o := range g.Journal.Commit(ctx, changes) {
 		switch o.Verdict {
+		case Committed:
+			ended = append(ended, groups[i])
 		case Stale:
 			retry = true
 		case Failed, Unknown:
-			return false, fmt.Errorf("wiping: %w: %w", ErrUnavailable, o.Err)
+			err = fmt.Errorf("deleting %d groups: %w: %w", len(changes), ErrUnavailable, o.Err)
 		}
 	}
-	return retry, nil
+	return ended, retry && err == nil, err
 }
 
 // helpNews are differing help texts of one family, to be logged.

@@ -17,6 +17,7 @@ type Group struct {
 	Families []Held    // sorted by name
 	Pushed   time.Time // the last good push; zero if there was none
 	Failed   time.Time // the last refused push; zero if there was none
+	Failure  string    // why that was refused; empty if it is not known
 	Since    Revision  // when the group came to be
 	Revision Revision  // of its last change
 	Series   int       // of all families together
@@ -66,6 +67,9 @@ func (g *Group) PushTime() *exposition.Block { return g.pushTime }
 // FailureTime is the same for push_failure_time_seconds.
 func (g *Group) FailureTime() *exposition.Block { return g.failTime }
 
+// Times are the families that the gateway makes of the group, sorted by name.
+func (g *Group) Times() []*exposition.Block { return []*exposition.Block{g.failTime, g.pushTime} }
+
 // The help texts of the time families, as Pushgateway 1.11 has them.
 const (
 	PushTimeHelp    = "Last Unix time when changing this group in the Pushgateway succeeded."
@@ -110,7 +114,7 @@ func unixSeconds(t time.Time) float64 {
 func pushed(old *Group, p Push, at time.Time) *Group {
 	g := &Group{Key: p.Key, Pushed: at}
 	if old != nil {
-		g.Failed, g.Since = old.Failed, old.Since
+		g.Failed, g.Failure, g.Since = old.Failed, old.Failure, old.Since
 	}
 	brought := make([]Held, len(p.Blocks))
 	var before []Held
@@ -155,16 +159,19 @@ func merge(old, brought []Held) []Held {
 	return append(append(out, old...), brought...)
 }
 
+// maxFailure bounds what is kept of the reason for a refusal, in bytes.
+const maxFailure = 1000
+
 // failed gives the group that comes out of a refused push onto old, which may
 // be nil.
-func failed(old *Group, key grouping.Key, at time.Time) *Group {
+func failed(old *Group, key grouping.Key, at time.Time, reason error) *Group {
 	g := &Group{Key: key}
-	if old == nil {
-		g.Failed = at
-		return g.finish(nil)
+	if old != nil {
+		*g = *old
 	}
-	*g = *old
-	g.Failed = at
-	g.failTime = old.failTime.WithValue(unixSeconds(at))
-	return g
+	g.Failed, g.Failure = at, strings.ToValidUTF8(reason.Error(), "\uFFFD")
+	if len(g.Failure) > maxFailure {
+		g.Failure = strings.ToValidUTF8(g.Failure[:maxFailure], "") + "…"
+	}
+	return g.finish(old)
 }

@@ -11,9 +11,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/promql/parser"
-
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
 )
@@ -27,6 +24,8 @@ type groupInfo struct {
 	Families int               `json:"families"`
 	Series   int               `json:"series"`
 	LeftOut  []string          `json:"families_left_out,omitempty"`
+	// Failure is why the last refused push was refused.
+	Failure string `json:"push_failure_message,omitempty"`
 }
 
 type groupsPage struct {
@@ -42,11 +41,10 @@ const (
 
 // groupsQuery is what was asked for.
 type groupsQuery struct {
-	selectors [][]*labels.Matcher // any of them
-	status    string              // "", "success" or "failure"
-	order     func(a, b position) int
-	limit     int
-	after     *position // where the page before ended, nil for the first
+	filter
+	order func(a, b position) int
+	limit int
+	after *position // where the page before ended, nil for the first
 }
 
 // orders are what sort=<name> can ask for; sort=-<name> is the reverse. Ties
@@ -61,7 +59,7 @@ var orders = map[string]func(a, b position) int{
 }
 
 func (a *api) groups(w http.ResponseWriter, r *http.Request) {
-	q, err := parseGroupsQuery(r.URL.Query())
+	q, err := parseGroupsQuery(r.URL.Query(), time.Now())
 	if err != nil {
 		writeError(w, http.StatusBadRequest, err)
 		return
@@ -69,20 +67,11 @@ func (a *api) groups(w http.ResponseWriter, r *http.Request) {
 	writeData(w, q.page(a.Gateway.View()))
 }
 
-func parseGroupsQuery(v url.Values) (q groupsQuery, err error) {
+func parseGroupsQuery(v url.Values, now time.Time) (q groupsQuery, err error) {
+	if q.filter, err = parseFilter(v, now); err != nil {
+		return q, err
+	}
 	q.limit = defaultLimit
-	for _, s := range v["match[]"] {
-		matchers, err := parser.NewParser(parser.Options{}).ParseMetricSelector(s)
-		if err != nil {
-			return q, fmt.Errorf("match[]=%q is not a selector like {job=\"backup\"}: %w", s, err)
-		}
-		q.selectors = append(q.selectors, matchers)
-	}
-	switch q.status = v.Get("status"); q.status {
-	case "", "success", "failure":
-	default:
-		return q, fmt.Errorf("status=%q is not one of success, failure", q.status)
-	}
 	if q.order, err = parseOrder(v.Get("sort")); err != nil {
 		return q, err
 	}
@@ -182,35 +171,10 @@ func (q *groupsQuery) page(v *gateway.View) groupsPage {
 	return page
 }
 
-func (q *groupsQuery) matches(g *gateway.Group) bool {
-	if q.status != "" && g.LastPushSuccessful() != (q.status == "success") {
-		return false
-	}
-	return len(q.selectors) == 0 || slices.ContainsFunc(q.selectors, func(ms []*labels.Matcher) bool { return selects(ms, g.Key) })
-}
-
-// selects applies a selector to the grouping labels. A label that the key
-// does not have counts as empty, as in Prometheus.
-func selects(matchers []*labels.Matcher, key grouping.Key) bool {
-	set := key.Labels()
-	for _, m := range matchers {
-		value := ""
-		for _, l := range set {
-			if l.Name == m.Name {
-				value = l.Value
-			}
-		}
-		if !m.Matches(value) {
-			return false
-		}
-	}
-	return true
-}
-
 func info(v *gateway.View, g *gateway.Group) groupInfo {
 	i := groupInfo{
 		Labels: labelsJSON(g.Key.Labels()), Success: g.LastPushSuccessful(),
-		Families: len(g.Families), Series: g.Series,
+		Families: len(g.Families), Series: g.Series, Failure: g.Failure,
 	}
 	if !g.Pushed.IsZero() {
 		i.Pushed = &g.Pushed

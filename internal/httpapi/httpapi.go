@@ -142,6 +142,12 @@ func (a *api) questions(r *route.Router) {
 	r.Get("/api/v1/status", a.Instrument("api/v1/status", crossOrigin(a.status)))
 	r.Get("/api/v1/metrics", a.Instrument("api/v1/metrics", crossOrigin(a.metrics)))
 	r.Get("/api/v1/groups", a.Instrument("api/v1/groups", crossOrigin(a.groups)))
+	for _, job := range []string{"job", "job@base64"} {
+		path := "/api/v1/group/" + job + "/:job"
+		r.Get(path, a.Instrument("api/v1/group", crossOrigin(a.group(job))))
+		r.Get(path+"/*labels", a.Instrument("api/v1/group", crossOrigin(a.group(job))))
+	}
+	r.Post("/api/v1/admin/delete_groups", a.Instrument("api/v1/admin/delete_groups", a.admin(a.deleteGroups)))
 	r.Get("/api/v1/admin/snapshot", a.Instrument("api/v1/admin/snapshot", a.admin(a.snapshot)))
 	r.Put("/api/v1/admin/wipe", a.Instrument("api/v1/admin/wipe", a.admin(a.wipe)))
 }

@@ -164,7 +164,7 @@ func toSeriesJSON(t metric.Type, s *metric.Series) seriesJSON {
 		j.Count, j.Sum = countJSON(s.Histogram.Count), number(s.Histogram.Sum)
 		j.Buckets = bucketsJSON(s.Histogram)
 	case metric.GaugeHistogram:
-		j.Value = number(0) // 1.11 does not know how to show one
+		j.Value = number(0) // 1.11 does not know how to show one; see groupDetail
 	default:
 		j.Value = number(s.Value)
 	}

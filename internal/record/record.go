@@ -11,6 +11,7 @@
 //	  uint64 since   = 3;          // revision; absent: that of the record
 //	  // 4 is kept for the time at which the group ends
 //	  repeated Family families = 5; // sorted by name
+//	  string failure = 6;          // why the last refused push was refused
 //	}
 //	message Family {
 //	  bytes  family = 1;  // a delimited io.prometheus.client.MetricFamily
@@ -65,6 +66,7 @@ const (
 	groupFailed   = 2
 	groupSince    = 3
 	groupFamilies = 5
+	groupFailure  = 6
 
 	familyBlock  = 1
 	familyPushed = 2
@@ -153,6 +155,10 @@ func appendGroup(b []byte, g *gateway.Group) []byte {
 	b = appendTime(b, groupPushed, g.Pushed)
 	b = appendTime(b, groupFailed, g.Failed)
 	b = appendRevision(b, groupSince, g.Since)
+	if g.Failure != "" {
+		b = protowire.AppendTag(b, groupFailure, protowire.BytesType)
+		b = protowire.AppendString(b, g.Failure)
+	}
 	for i := range g.Families {
 		b = protowire.AppendTag(b, groupFamilies, protowire.BytesType)
 		b = appendSized(b, func(b []byte) []byte { return appendHeld(b, g, &g.Families[i]) })
@@ -262,6 +268,8 @@ func readGroup(g *gateway.Group, msg []byte, r gateway.Revision) error {
 			g.Failed = f.time()
 		case groupSince:
 			g.Since = gateway.Revision(f.value)
+		case groupFailure:
+			g.Failure = string(f.bytes)
 		case groupFamilies:
 			h, err := readHeld(f.bytes, g.Pushed, r)
 			if err != nil {

@@ -1,0 +1,96 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"pushgateway/internal/gateway"
+)
+
+// deletedGroups is what a delete by selector answers.
+type deletedGroups struct {
+	DryRun  bool                `json:"dry_run"`
+	Deleted int                 `json:"deleted"` // or would be
+	Groups  []map[string]string `json:"groups"`  // their grouping labels
+}
+
+// deleteGroups ends all groups that the parameters select, which are those of
+// GET /api/v1/groups.
+func (a *api) deleteGroups(w http.ResponseWriter, r *http.Request) {
+	f, dry, err := parseDelete(r)
+	if err != nil {
+		writeError(w, http.StatusBadRequest, err)
+		return
+	}
+	groups, err := a.endGroups(r.Context(), &f, dry)
+	if err != nil {
+		status, reason := classify(err)
+		a.Refused(reason)
+		writeError(w, status, err)
+		return
+	}
+	d := deletedGroups{DryRun: dry, Deleted: len(groups), Groups: make([]map[string]string, len(groups))}
+	for i, g := range groups {
+		d.Groups[i] = labelsJSON(g.Key.Labels())
+	}
+	writeData(w, d)
+}
+
+// parseDelete takes parameters from the URL and from a form.
+func parseDelete(r *http.Request) (f filter, dry bool, err error) {
+	r.Body = http.MaxBytesReader(nil, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		return f, false, fmt.Errorf("reading the parameters: %w", err)
+	}
+	if err := knownParameters(r.Form); err != nil {
+		return f, false, err
+	}
+	if !narrows(r.Form) {
+		return f, false, errors.New("say which groups, with match[], older_than, status or search; PUT /api/v1/admin/wipe ends all of them")
+	}
+	if s := r.Form.Get("dry_run"); s != "" {
+		if dry, err = strconv.ParseBool(s); err != nil {
+			return f, false, fmt.Errorf("dry_run=%q is not one of true, false", s)
+		}
+	}
+	f, err = parseFilter(r.Form, time.Now())
+	return f, dry, err
+}
+
+// maxForm bounds the parameters of a delete, in bytes.
+const maxForm = 1 << 20
+
+// knownParameters refuses a name that is misspelt: without that parameter
+// more groups would go than were meant.
+func knownParameters(v url.Values) error {
+	for name := range v {
+		switch name {
+		case "match[]", "older_than", "status", "search", "dry_run":
+		default:
+			return fmt.Errorf("there is no parameter %q; there are match[], older_than, status, search and dry_run", name)
+		}
+	}
+	return nil
+}
+
+func (a *api) endGroups(ctx context.Context, f *filter, dry bool) (groups []*gateway.Group, err error) {
+	if !dry {
+		// Once begun it is finished, whether or not the client waits for it.
+		groups, err = a.Gateway.DeleteMatching(context.WithoutCancel(ctx), f.matches)
+		if len(groups) > 0 {
+			a.Logger.Info("Groups have been deleted by selector", "groups", len(groups))
+		}
+		return groups, err
+	}
+	for g := range a.Gateway.View().EachGroup("") {
+		if f.matches(g) {
+			groups = append(groups, g)
+		}
+	}
+	return groups, nil
+}

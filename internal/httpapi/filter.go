@@ -1,0 +1,99 @@
+package httpapi
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
+
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
+	"pushgateway/internal/metric"
+)
+
+// filter is which groups a request is about. Different parameters all have to
+// hold.
+type filter struct {
+	selectors [][]*labels.Matcher // match[]: any of them
+	status    string              // "", "success" or "failure"
+	search    string              // in lower case
+	before    time.Time           // older_than, as a time; zero if not asked for
+}
+
+// narrowing are the parameters that filters are made of.
+var narrowing = []string{"match[]", "older_than", "status", "search"}
+
+// narrows tells whether a request asks for less than all groups.
+func narrows(v url.Values) bool {
+	return slices.ContainsFunc(narrowing, func(name string) bool { return v.Get(name) != "" })
+}
+
+func parseFilter(v url.Values, now time.Time) (f filter, err error) {
+	for _, s := range v["match[]"] {
+		matchers, err := parser.NewParser(parser.Options{}).ParseMetricSelector(s)
+		if err != nil {
+			return f, fmt.Errorf("match[]=%q is not a selector like {job=\"backup\"}: %w", s, err)
+		}
+		f.selectors = append(f.selectors, matchers)
+	}
+	switch f.status = v.Get("status"); f.status {
+	case "", "success", "failure":
+	default:
+		return f, fmt.Errorf("status=%q is not one of success, failure", f.status)
+	}
+	if s := v.Get("older_than"); s != "" {
+		age, err := model.ParseDuration(s)
+		if err != nil {
+			return f, fmt.Errorf("older_than=%q is not a duration like 90m, 24h or 7d", s)
+		}
+		f.before = now.Add(-time.Duration(age))
+	}
+	f.search = strings.ToLower(v.Get("search"))
+	return f, nil
+}
+
+func (f *filter) matches(g *gateway.Group) bool {
+	switch {
+	case f.status != "" && g.LastPushSuccessful() != (f.status == "success"):
+		return false
+	case !f.before.IsZero() && !lastPush(g).Before(f.before):
+		return false
+	case f.search != "" && !contains(g.Key, f.search):
+		return false
+	}
+	return len(f.selectors) == 0 || slices.ContainsFunc(f.selectors, func(ms []*labels.Matcher) bool { return selects(ms, g.Key) })
+}
+
+// lastPush is when a group was last pushed to with success; where that never
+// happened, when it last failed.
+func lastPush(g *gateway.Group) time.Time {
+	if g.Pushed.IsZero() {
+		return g.Failed
+	}
+	return g.Pushed
+}
+
+// selects applies a selector to the grouping labels. A label that the key
+// does not have counts as empty, as in Prometheus.
+func selects(matchers []*labels.Matcher, key grouping.Key) bool {
+	for _, m := range matchers {
+		value, _ := key.Value(m.Name)
+		if !m.Matches(value) {
+			return false
+		}
+	}
+	return true
+}
+
+// contains looks for a text, in lower case, in a label as a selector would
+// have it.
+func contains(key grouping.Key, text string) bool {
+	return slices.ContainsFunc(key.Labels(), func(l metric.Label) bool {
+		return strings.Contains(strings.ToLower(l.Name+`="`+l.Value+`"`), text)
+	})
+}

@@ -1,0 +1,59 @@
+package httpapi
+
+import (
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
+
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
+	"pushgateway/internal/metric"
+)
+
+// FuzzSelector selects a group as Prometheus would select a series with the
+// grouping labels.
+func FuzzSelector(f *testing.F) {
+	for _, selector := range []string{
+		`{job="a"}`, `{job!="a"}`, `{job=~"a.*",x!~"1|2"}`, `{x=""}`, `{x!=""}`, `{y=""}`, `m{job="a"}`, `{"x.y"="1"}`,
+		`{__name__="m"}`, `{job=~".*"}`, `{job=~"("}`, `{job=`, `{job="a" or job="b"}`, `{}`, ``,
+	} {
+		f.Add(selector, "a", "x", "1")
+	}
+	f.Fuzz(func(t *testing.T, selector, job, name, value string) {
+		key, err := grouping.NewKey(job, metric.Label{Name: name, Value: value})
+		if err != nil {
+			return
+		}
+		got, err := parseFilter(map[string][]string{"match[]": {selector}}, time.Now())
+		matchers, oracle := parser.NewParser(parser.Options{}).ParseMetricSelector(selector)
+		if (err == nil) != (oracle == nil) {
+			t.Fatalf("%q: %v, Prometheus says %v", selector, err, oracle)
+		}
+		if err != nil {
+			if !strings.Contains(err.Error(), oracle.Error()) {
+				t.Fatalf("%q: %q does not tell where: %q", selector, err, oracle)
+			}
+			return
+		}
+		b := labels.NewScratchBuilder(2)
+		for _, l := range key.Labels() {
+			if !utf8.ValidString(l.Name) {
+				return
+			}
+			b.Add(l.Name, l.Value)
+		}
+		b.Sort()
+		set := b.Labels()
+		want := true
+		for _, m := range matchers {
+			want = want && m.Matches(set.Get(m.Name))
+		}
+		if got := got.matches(&gateway.Group{Key: key}); got != want {
+			t.Errorf("%q selects %s: %v, want %v", selector, key, got, want)
+		}
+	})
+}
