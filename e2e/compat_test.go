@@ -138,7 +138,7 @@ func (s *server) raw(r recordedRequest) answer {
 
 var (
 	ownFamily = regexp.MustCompile(`^(# (HELP|TYPE) )?(go_|process_|promhttp_|pushgateway_)`)
-	timeLine  = regexp.MustCompile(`^(push_(?:failure_)?time_seconds\{.*\}) (.+)$`)
+	timeLine  = regexp.MustCompile(`^(push_(?:failure_|expiry_)?time_seconds\{.*\}) (.+)$`)
 )
 
 // normalScrape sorts the lines and takes out what differs from run to run.

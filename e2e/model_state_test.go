@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -64,18 +65,20 @@ type modelState struct {
 	mode   modelMode
 	own    []*dto.MetricFamily
 	groups map[string]*modelGroup
+	clock  time.Duration // since the beginning
 }
 
 type modelGroup struct {
 	key            modelKey
 	families       map[string]*dto.MetricFamily
 	pushed, failed bool
+	expires        time.Duration // 0 for never
 }
 
 // newModelState reserves the gateway's own families, those included that have
 // no series yet: client_golang sees only the type of an empty family.
 func newModelState(m modelMode, own []*dto.MetricFamily, reserved map[string]metric.Type) *modelState {
-	s := &modelState{mode: m, groups: make(map[string]*modelGroup)}
+	s := &modelState{mode: m, groups: make(map[string]*modelGroup), clock: 1000 * time.Hour}
 	for name, t := range reserved {
 		s.own = append(s.own, &dto.MetricFamily{Name: &name, Type: dto.MetricType(t).Enum()})
 	}
@@ -87,6 +90,12 @@ func newModelState(m modelMode, own []*dto.MetricFamily, reserved map[string]met
 
 // do gives the status that the gateway must answer, and why.
 func (s *modelState) do(op modelOp) (status int, why error) {
+	switch {
+	case op.method == deleteSome:
+		return s.deleteSome(op)
+	case op.groupBy != "":
+		return s.pushMany(op)
+	}
 	op.key = op.key.in(s.mode)
 	if op.method != wipe && op.key.utf8 && !s.mode.utf8 {
 		return http.StatusBadRequest, errors.New("the key needs UTF-8 names")
@@ -118,6 +127,8 @@ func (s *modelState) push(op modelOp) (status int, why error) {
 		s.fail(op.key)
 	}
 	switch {
+	case s.mode.unchecked && errors.Is(err, errTimestamp) && errors.Is(err, errSpecial):
+		return anyStatus, err
 	case s.mode.unchecked && (err == nil || errors.Is(err, errTimestamp)):
 		return http.StatusAccepted, err
 	case err != nil:
@@ -158,40 +169,41 @@ func labelPairs(labels map[string]string) (pairs []*dto.LabelPair) {
 	return pairs
 }
 
-var errTimestamp = errors.New("a series has a timestamp")
+var (
+	errTimestamp = errors.New("a series has a timestamp")
+	errSpecial   = errors.New("the lines of the type have it themselves")
+)
+
+// anyStatus stands for a verdict that depends on the order in the body, which
+// the model does not know.
+const anyStatus = 0
 
 // checkBody refuses what is wrong whatever else is stored, where client_golang
-// is more lenient than the gateway means to be.
-func checkBody(families map[string]*dto.MetricFamily) error {
+// is more lenient than the gateway means to be. It gives all there is to say:
+// the gateway gives what comes first in the body.
+func checkBody(families map[string]*dto.MetricFamily) (err error) {
 	for _, f := range families {
 		for _, m := range f.Metric {
 			if m.TimestampMs != nil {
-				return errTimestamp
+				err = errors.Join(err, errTimestamp)
 			}
 			for _, l := range m.Label {
 				if m.Histogram != nil && l.GetName() == "le" || m.Summary != nil && l.GetName() == "quantile" {
-					return fmt.Errorf("%s with a label %q", f.GetType(), l.GetName())
+					err = errors.Join(err, fmt.Errorf("%s with a label %q: %w", f.GetType(), l.GetName(), errSpecial))
 				}
 			}
 		}
 	}
-	return nil
+	return err
 }
 
 // store makes the state as it would be with the push, and keeps it if it can
 // be exposed.
 func (s *modelState) store(op modelOp, brought map[string]*dto.MetricFamily) error {
-	delete(brought, "push_time_seconds")
-	delete(brought, "push_failure_time_seconds")
-	next := &modelGroup{key: op.key, pushed: true, families: make(map[string]*dto.MetricFamily)}
-	old := s.groups[op.key.id()]
-	if old != nil {
-		next.failed = old.failed
-		if op.method == http.MethodPost {
-			maps.Copy(next.families, old.families)
-		}
+	next, err := s.next(op, brought)
+	if err != nil {
+		return err
 	}
-	maps.Copy(next.families, brought)
 	if s.mode.unchecked {
 		for _, f := range next.families {
 			dropEqual(f)
@@ -199,15 +211,44 @@ func (s *modelState) store(op modelOp, brought map[string]*dto.MetricFamily) err
 		s.groups[op.key.id()] = next
 		return nil
 	}
-	s.groups[op.key.id()] = next
+	return s.replace(op.key.id(), next)
+}
+
+// replace puts a group in the place of what there is, if all can be exposed
+// together then.
+func (s *modelState) replace(id string, next *modelGroup) error {
+	old := s.groups[id]
+	s.groups[id] = next
 	err := s.judge()
 	if err != nil {
-		delete(s.groups, op.key.id())
+		delete(s.groups, id)
 		if old != nil {
-			s.groups[op.key.id()] = old
+			s.groups[id] = old
 		}
 	}
 	return err
+}
+
+// next is the group as the push makes it.
+func (s *modelState) next(op modelOp, brought map[string]*dto.MetricFamily) (*modelGroup, error) {
+	maps.DeleteFunc(brought, func(name string, _ *dto.MetricFamily) bool { return metric.IsTime(name) })
+	next := &modelGroup{key: op.key, pushed: true, families: make(map[string]*dto.MetricFamily)}
+	if op.ttl > 0 {
+		next.expires = s.clock + op.ttl
+	}
+	if old := s.groups[op.key.id()]; old != nil {
+		next.failed = old.failed
+		if op.method == http.MethodPost {
+			maps.Copy(next.families, old.families)
+		}
+	}
+	if op.merge {
+		if err := s.merge(next.families, brought); err != nil {
+			return nil, err
+		}
+	}
+	maps.Copy(next.families, brought)
+	return next, nil
 }
 
 // dropEqual keeps the first of equal series.
@@ -232,10 +273,8 @@ func seriesID(m *dto.Metric) string {
 // fail notes a refused push, unless the time of it would be a series that
 // another group has.
 func (s *modelState) fail(key modelKey) {
-	for id, g := range s.groups {
-		if !s.mode.unchecked && id != key.id() && g.key.exposedID() == key.exposedID() {
-			return
-		}
+	if !s.mode.unchecked && s.hasTwin(&modelGroup{key: key}) {
+		return
 	}
 	g := s.groups[key.id()]
 	if g == nil {
@@ -249,9 +288,16 @@ func (s *modelState) fail(key modelKey) {
 func (g *modelGroup) all() []*dto.MetricFamily {
 	all := slices.Collect(maps.Values(g.families))
 	times := []struct {
-		name, what string
+		name, help string
 		set        bool
-	}{{"push_time_seconds", "succeeded", g.pushed}, {"push_failure_time_seconds", "failed", g.failed}}
+	}{
+		{"push_time_seconds", "Last Unix time when changing this group in the Pushgateway succeeded.", g.pushed},
+		{"push_failure_time_seconds", "Last Unix time when changing this group in the Pushgateway failed.", g.failed},
+		{"push_expiry_time_seconds", "Unix time when this group will end, unless it is pushed to before.", true},
+	}
+	if g.expires == 0 {
+		times = times[:2]
+	}
 	for _, t := range times {
 		m := &dto.Metric{Gauge: &dto.Gauge{Value: proto.Float64(0)}}
 		if t.set {
@@ -259,7 +305,7 @@ func (g *modelGroup) all() []*dto.MetricFamily {
 		}
 		f := &dto.MetricFamily{
 			Name: proto.String(t.name), Type: dto.MetricType_GAUGE.Enum(), Metric: []*dto.Metric{m},
-			Help: proto.String("Last Unix time when changing this group in the Pushgateway " + t.what + "."),
+			Help: proto.String(t.help),
 		}
 		label(f, g.key.labels)
 		all = append(all, f)
@@ -289,6 +335,31 @@ func (s *modelState) judge() error {
 
 func gathererOf(families ...*dto.MetricFamily) prometheus.Gatherer {
 	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) { return families, nil })
+}
+
+// withoutOdd is the state without histograms that contradict themselves, which
+// delimited protobuf leaves out.
+func (s *modelState) withoutOdd() *modelState {
+	rest := *s
+	rest.groups = make(map[string]*modelGroup, len(s.groups))
+	for id, g := range s.groups {
+		copied := *g
+		copied.families = make(map[string]*dto.MetricFamily, len(g.families))
+		for name, f := range g.families {
+			copied.families[name] = &dto.MetricFamily{
+				Name: f.Name, Help: f.Help, Type: f.Type,
+				Metric: slices.DeleteFunc(slices.Clone(f.Metric), isOdd),
+			}
+		}
+		rest.groups[id] = &copied
+	}
+	return &rest
+}
+
+// isOdd tells whether a bucket has more than all of them together.
+func isOdd(m *dto.Metric) bool {
+	h := m.GetHistogram()
+	return slices.ContainsFunc(h.GetBucket(), func(b *dto.Bucket) bool { return b.GetCumulativeCount() > h.GetSampleCount() })
 }
 
 // compare holds a scrape, text with UTF-8 names, to the model.
@@ -403,7 +474,7 @@ func (s *modelState) compareUnchecked(got []string) error {
 				return err
 			}
 			maps.Copy(stored, lineSet(lines))
-			if f.group == nil || contradicted(f, byName) {
+			if f.group == nil || contradicted(f, byName) || metric.IsTime(f.GetName()) && s.hasTwin(f.group) {
 				continue
 			}
 			for line := range lineSet(lines) {
@@ -419,6 +490,17 @@ func (s *modelState) compareUnchecked(got []string) error {
 		}
 	}
 	return nil
+}
+
+// hasTwin tells whether another group would expose the same times, so that
+// nobody could tell whose they are.
+func (s *modelState) hasTwin(g *modelGroup) bool {
+	for id, other := range s.groups {
+		if id != g.key.id() && other.key.exposedID() == g.key.exposedID() {
+			return true
+		}
+	}
+	return false
 }
 
 func lineSet(lines []string) map[string]bool {

@@ -115,6 +115,7 @@ type system struct {
 	handler http.Handler // as with default flags
 	open    http.Handler // with OpenMetrics
 	state   *modelState
+	clock   *modelClock
 
 	// own are the gateway's own families, gathered now and then: to do so for
 	// each scrape would take most of the time.
@@ -132,8 +133,9 @@ func newSystem(m modelMode) (*system, error) {
 	if err != nil {
 		return nil, err
 	}
+	clock := newModelClock()
 	gw, err := gateway.Open(context.Background(), gateway.Config{
-		Journal: &gateway.Memory{}, Reserved: metrics.Reserved(), Unchecked: m.unchecked,
+		Journal: &gateway.Memory{}, Reserved: metrics.Reserved(), Unchecked: m.unchecked, Now: clock.now,
 	})
 	if err != nil {
 		return nil, err
@@ -143,8 +145,10 @@ func newSystem(m modelMode) (*system, error) {
 		Series:      func() float64 { return float64(gw.View().Series) },
 		LeftOut:     func() float64 { return float64(gw.View().LeftOut) },
 		HelpDiffers: func() float64 { return float64(gw.HelpDiffers()) },
+		Expired:     func() float64 { return float64(gw.Expired()) },
+		NextExpiry:  func() float64 { return float64(gw.NextExpiry().Unix()) },
 	})
-	s := &system{gateway: gw, metrics: metrics}
+	s := &system{gateway: gw, metrics: metrics, clock: clock}
 	if err := s.gatherOwn(); err != nil {
 		return nil, err
 	}
@@ -179,20 +183,19 @@ func serveOne(h http.Handler, method, path, body string, header http.Header) *ht
 
 // do sends an operation to gateway and model and compares the verdicts.
 func (s *system) do(op modelOp) error {
-	if op.method == keepOne {
+	switch op.method {
+	case keepOne:
 		return s.keepOne(op)
+	case turnClock:
+		s.clock.turn(op.turn)
+		s.gateway.View() // somebody looks
+		s.state.turn(op.turn)
+		return nil
 	}
-	path, header := op.key.path, make(http.Header)
-	if op.method == wipe {
-		path = "/api/v1/admin/wipe"
-	}
-	if op.body.proto {
-		header.Set("Content-Type", protobufAccept)
-	}
-	method := strings.Replace(op.method, wipe, http.MethodPut, 1)
+	method, path, header := op.request()
 	got := serveOne(s.handler, method, path, op.body.bytes, header)
 	want, why := s.state.do(op)
-	if got.Code != want {
+	if got.Code != want && want != anyStatus {
 		return fmt.Errorf("got %d %q, want %d (%v)", got.Code, got.Body, want, why)
 	}
 	return nil
@@ -259,6 +262,7 @@ type modelOp struct {
 	method string
 	key    modelKey
 	body   modelBody
+	modelLife
 }
 
 const (
@@ -266,14 +270,36 @@ const (
 	keepOne = "DELETE all but"
 )
 
+// request is the operation as HTTP.
+func (o modelOp) request() (method, path string, header http.Header) {
+	header = make(http.Header)
+	if o.body.proto {
+		header.Set("Content-Type", protobufAccept)
+	}
+	switch o.method {
+	case wipe:
+		return http.MethodPut, "/api/v1/admin/wipe", header
+	case deleteSome:
+		return http.MethodPost, "/api/v1/admin/delete_groups?" + query("match[]", o.selector), header
+	}
+	path = o.key.path
+	if o.groupBy != "" {
+		path = "/api/v1/push"
+	}
+	return o.method, path + o.parameters(header), header
+}
+
 func (o modelOp) String() string {
 	switch o.method {
 	case wipe:
 		return wipe
 	case keepOne, http.MethodDelete:
 		return o.method + " " + o.key.path
+	case turnClock:
+		return fmt.Sprint(turnClock, " ", o.turn)
 	}
-	return fmt.Sprintf("%s %s %s", o.method, o.key.path, o.body)
+	method, path, header := o.request()
+	return fmt.Sprintf("%s %s %v %s", method, path, header[ttlHeader], o.body)
 }
 
 func showOps(ops []modelOp) string {
@@ -288,7 +314,9 @@ func randomOps(r *rand.Rand, n int) []modelOp {
 	ops := make([]modelOp, n)
 	for i := range ops {
 		op := modelOp{method: http.MethodPost, key: modelKeys[r.IntN(len(modelKeys))]}
-		switch p := r.IntN(200); {
+		switch p := r.IntN(230); {
+		case p >= 200:
+			op = randomLife(r, op)
 		case p < 1:
 			op.method = wipe
 		case p < 4:
@@ -298,8 +326,9 @@ func randomOps(r *rand.Rand, n int) []modelOp {
 		case p < 124:
 			op.method = http.MethodPut
 		}
-		if op.method == http.MethodPut || op.method == http.MethodPost {
+		if op.groupBy == "" && (op.method == http.MethodPut || op.method == http.MethodPost) {
 			op.body = randomBody(r)
+			op.ttl = randomTTLs[r.IntN(len(randomTTLs))]
 		}
 		ops[i] = op
 	}

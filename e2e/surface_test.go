@@ -47,6 +47,7 @@ func TestCommandLine(t *testing.T) {
 		"--web.route-prefix", "--[no-]web.enable-lifecycle", "--[no-]web.enable-admin-api", "--persistence.file", "--persistence.interval", "--[no-]persistence.salvage",
 		"--[no-]push.disable-consistency-check", "--[no-]push.enable-utf8-names", "--log.level", "--log.format", "--[no-]version",
 		"--[no-]web.enable-pprof", "--[no-]web.enable-openmetrics", "--push.max-body-bytes", "--push.max-inflight-bytes", "--web.read-timeout",
+		"--push.ttl", "--push.max-ttl", "--push.timestamps", "--[no-]push.lenient-newlines",
 	}
 	for _, args := range [][]string{{"-h"}, {"--help"}, {"serve", "--help"}} {
 		code, out, _ := command(t, args...)
@@ -66,6 +67,7 @@ func TestCommandLine(t *testing.T) {
 		{"--persistence.salvage"}, {"--persistence.interval=-1s"}, {"--nonsense"}, {"--web.telemetry-path=metrics"}, {"--web.telemetry-path=/api/v1/x"},
 		{"--push.max-body-bytes=0"}, {"--push.max-inflight-bytes=1KiB"}, {"--web.read-timeout=-1s"}, {"--web.config.file=/does/not/exist"},
 		{"--web.route-prefix=/a:b"}, {"--web.listen-address=127.0.0.1:99999"},
+		{"--push.ttl=soon"}, {"--push.max-ttl=-1h"}, {"--push.ttl=2d", "--push.max-ttl=1d"}, {"--push.timestamps=keep"},
 	} {
 		// Should it start after all, then not on a port that is taken.
 		code, _, errs := command(t, append(args, "--web.listen-address=127.0.0.1:0")...)
@@ -177,6 +179,8 @@ type page struct {
 			Series   int
 			LeftOut  []string `json:"families_left_out"`
 			Failure  string   `json:"push_failure_message"`
+			Expires  *string  `json:"expiry_time"`
+			TTL      float64  `json:"ttl_seconds"`
 		}
 		Total int
 		Next  string `json:"next_page_token"`

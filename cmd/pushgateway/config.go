@@ -11,11 +11,14 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/alecthomas/units"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/common/promslog"
 	promslogflag "github.com/prometheus/common/promslog/flag"
 	"github.com/prometheus/common/version"
 	"github.com/prometheus/exporter-toolkit/web"
 	webflag "github.com/prometheus/exporter-toolkit/web/kingpinflag"
+
+	"pushgateway/internal/httpapi"
 )
 
 // release is the version of builds that are not told another one.
@@ -43,6 +46,9 @@ type config struct {
 	utf8Names        bool
 	maxBodyBytes     units.Base2Bytes
 	maxInflightBytes units.Base2Bytes
+	ttl              httpapi.TTL
+	timestamps       string // "reject" or "strip"
+	lenientNewlines  bool
 
 	flags map[string]string // all, as /api/v1/status shows them
 }
@@ -82,10 +88,37 @@ func (c *config) addFlags(serve *kingpin.CmdClause) {
 	serve.Flag("push.max-body-bytes", "Size that a push may have after unpacking; larger ones are answered 413.").Default("64MiB").BytesVar(&c.maxBodyBytes)
 	serve.Flag("push.max-inflight-bytes", "Size of all pushes together that are being worked on, each counted five times for what working on it takes; more are answered 429.").Default("512MiB").BytesVar(&c.maxInflightBytes)
 
+	ttlFlag(serve, &c.ttl.Default, "push.ttl", "How long a group lives that nobody pushes to, like 24h or 7d, where the push does not say it with X-Pushgateway-TTL or ?ttl=. 0 means for ever.")
+	ttlFlag(serve, &c.ttl.Max, "push.max-ttl", "The longest that a push may ask for, and what it gets if neither it nor --push.ttl says anything. 0 means no limit.")
+	serve.Flag("push.timestamps", "What to do with timestamps in pushes: reject the push, or strip them.").Default("reject").StringVar(&c.timestamps)
+	serve.Flag("push.lenient-newlines", "Take text with CRLF line ends, or without a newline at its end.").Default("false").BoolVar(&c.lenientNewlines)
+
 	c.log = &promslog.Config{Level: promslog.NewLevel(), Format: promslog.NewFormat()}
 	serve.Flag(promslogflag.LevelFlagName, promslogflag.LevelFlagHelp).Default("info").SetValue(c.log.Level)
 	serve.Flag(promslogflag.FormatFlagName, promslogflag.FormatFlagHelp).Default("logfmt").SetValue(c.log.Format)
 }
+
+// ttlFlag adds a flag that is a time to live.
+func ttlFlag(serve *kingpin.CmdClause, to *time.Duration, name, help string) {
+	serve.Flag(name, help).Default("0").SetValue(&ttlValue{name, to})
+}
+
+// ttlValue is the value of such a flag.
+type ttlValue struct {
+	name string
+	to   *time.Duration
+}
+
+// Set is for kingpin.
+func (v *ttlValue) Set(s string) (err error) {
+	if *v.to, err = httpapi.ParseTTL(s); err != nil {
+		return fmt.Errorf("--%s: %w", v.name, err)
+	}
+	return nil
+}
+
+// String is for kingpin.
+func (v *ttlValue) String() string { return model.Duration(*v.to).String() }
 
 // check finds what cannot work, and brings paths into one form.
 func (c *config) check() error {
@@ -115,6 +148,12 @@ func (c *config) check() error {
 	}
 	if c.maxInflightBytes < c.maxBodyBytes {
 		return fmt.Errorf("--push.max-inflight-bytes=%s: it must not be less than --push.max-body-bytes=%s, or the largest pushes would never be taken", c.maxInflightBytes, c.maxBodyBytes)
+	}
+	if c.timestamps != "reject" && c.timestamps != "strip" {
+		return fmt.Errorf("--push.timestamps=%q: it must be reject or strip", c.timestamps)
+	}
+	if err := c.ttl.Check(); err != nil {
+		return err
 	}
 	if c.readTimeout < 0 {
 		return fmt.Errorf("--web.read-timeout=%s: it must not be negative; 0 means no limit", c.readTimeout)

@@ -158,6 +158,13 @@ func stateOf(gw *gateway.Gateway) telemetry.State {
 		Series:      func() float64 { return float64(gw.View().Series) },
 		LeftOut:     func() float64 { return float64(gw.View().LeftOut) },
 		HelpDiffers: func() float64 { return float64(gw.HelpDiffers()) },
+		Expired:     func() float64 { return float64(gw.Expired()) },
+		NextExpiry: func() float64 {
+			if at := gw.NextExpiry(); !at.IsZero() {
+				return float64(at.UnixNano()) / 1e9
+			}
+			return 0
+		},
 	}
 }
 
@@ -178,6 +185,9 @@ func (s *server) handler() (http.Handler, error) {
 		Keys:              grouping.Decoder{UTF8Names: s.utf8Names},
 		MaxBodyBytes:      int64(s.maxBodyBytes),
 		MaxInflightBytes:  int64(s.maxInflightBytes),
+		TTL:               s.ttl,
+		StripTimestamps:   s.timestamps == "strip",
+		LenientNewlines:   s.lenientNewlines,
 		EnableAdmin:       s.enableAdmin,
 		EnablePprof:       s.enablePprof,
 		EnableOpenMetrics: s.enableOpenMetrics,

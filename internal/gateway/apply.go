@@ -7,8 +7,8 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// apply is the only thing that changes the index. Journals call it, in the
-// order of revisions.
+// apply takes changes over into the index. Journals call it, in the order of
+// revisions. But for groups that end at their time nothing else changes it.
 func (g *Gateway) apply(batch []Applied) {
 	for i := range batch {
 		g.discover(&batch[i])
@@ -19,15 +19,24 @@ func (g *Gateway) apply(batch []Applied) {
 	var changed []*indexed
 	for _, a := range batch {
 		changed = x.apply(a, changed)
+		delete(x.ghosts, a.Key)
 	}
+	x.view.Revision = max(x.view.Revision, batch[len(batch)-1].Revision) // a replay has its own order
+	g.settle(changed)
+}
+
+// settle ends a change of the index, of the names in changed: the state is one
+// to look at again. The caller holds mu.
+func (g *Gateway) settle(changed []*indexed) {
+	x := g.index
 	x.settle(changed)
 	for _, f := range changed {
 		x.forget(f)
 	}
-	x.view.Revision = max(x.view.Revision, batch[len(batch)-1].Revision) // a replay has its own order
 	if len(x.stale) > maxStale {
 		x.publishStale()
 	}
+	g.firstDeadline.Store(x.firstDeadline())
 	g.view.Store(nil)
 }
 
@@ -102,6 +111,7 @@ func (x *index) apply(a Applied, changed []*indexed) []*indexed {
 		x.groups.Delete(a.Key)
 	}
 	x.moveShape(old, group)
+	x.moveDeadline(old, group)
 	changed = x.exchange(a, old, changed)
 	if a.claimed {
 		x.withdraw(a.Key)

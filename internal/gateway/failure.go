@@ -37,11 +37,7 @@ func (g *Gateway) fail(key grouping.Key, reason error) {
 	if g.hasTwin(key) {
 		return
 	}
-	change := Change{Key: key, Group: failed(old, key, now, reason)}
-	if old != nil {
-		change.Against = old.Revision
-	}
-	g.Journal.Stamp(change)
+	g.Journal.Stamp(Change{Key: key, Group: failed(old, key, now, reason), Against: g.against(key, old)})
 	if now := g.group(key); old == nil && now != nil {
 		g.failures.add(now, g.View())
 	}

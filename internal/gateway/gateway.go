@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,6 +54,13 @@ type Gateway struct {
 	mu    sync.Mutex
 	index *index
 
+	// firstDeadline is when the next group ends, in Unix ns. It is stored under
+	// mu.
+	firstDeadline atomic.Int64
+	expired       atomic.Uint64
+	stop, reaped  chan struct{} // closed to end reap, and when it has ended
+	closing       sync.Once
+
 	failures    failures
 	helpDiffers atomic.Uint64
 }
@@ -68,11 +73,13 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	g := &Gateway{Config: c, index: newIndex(c.Reserved)}
+	g := &Gateway{Config: c, index: newIndex(c.Reserved), stop: make(chan struct{}), reaped: make(chan struct{})}
+	g.firstDeadline.Store(never)
 	if err := c.Journal.Open(ctx, g.apply); err != nil {
 		return nil, err
 	}
 	g.failures.restore(g.View())
+	go g.reap()
 	return g, nil
 }
 
@@ -80,10 +87,15 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 func (g *Gateway) Err() error { return g.Journal.Err() }
 
 // Close closes the journal, after the changes under way.
-func (g *Gateway) Close() error { return g.Journal.Close() }
+func (g *Gateway) Close() error {
+	g.closing.Do(func() { close(g.stop) })
+	<-g.reaped
+	return g.Journal.Close()
+}
 
 // View gives the present state, with everything that has been answered.
 func (g *Gateway) View() *View {
+	g.expire()
 	if v := g.view.Load(); v != nil {
 		return v
 	}
@@ -100,6 +112,7 @@ func (g *Gateway) View() *View {
 // group gives a group of the present state, or nil, without a view to be made
 // for it.
 func (g *Gateway) group(key grouping.Key) *Group {
+	g.expire()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	group, _ := g.index.groups.Get(key)
@@ -109,48 +122,6 @@ func (g *Gateway) group(key grouping.Key) *Group {
 // HelpDiffers counts the families for which groups have pushed different help
 // texts.
 func (g *Gateway) HelpDiffers() uint64 { return g.helpDiffers.Load() }
-
-// Push is what a client sends for one group.
-type Push struct {
-	Key grouping.Key
-	// Blocks are the gateway's own from here on. The families that the gateway
-	// makes of times are not among them: pushed ones are ignored.
-	Blocks []*exposition.Block
-	// Replace makes the group have nothing but Blocks; otherwise families that
-	// the push does not name stay.
-	Replace bool
-}
-
-// Push stores what a client sends. When it returns nil the push is durable as
-// configured, and in the view. A ConflictError has changed nothing but the
-// failure time of the group.
-func (g *Gateway) Push(ctx context.Context, p Push) error {
-	defer g.trimFailures()
-	defer g.locks.lock(p.Key)()
-	slices.SortFunc(p.Blocks, func(a, b *exposition.Block) int { return strings.Compare(a.Name, b.Name) })
-	for {
-		retry, err := g.tryPush(ctx, p)
-		if !retry {
-			return err
-		}
-	}
-}
-
-// tryPush makes one attempt. It is worth another if somebody else has changed
-// the group meanwhile.
-func (g *Gateway) tryPush(ctx context.Context, p Push) (retry bool, err error) {
-	old := g.group(p.Key)
-	group := pushed(old, p, g.Now())
-	suspects, err := g.claim(group, old, p.Blocks)
-	if err != nil {
-		if !errors.Is(err, ErrUnavailable) {
-			g.fail(p.Key, err)
-		}
-		return false, err
-	}
-	change := Change{Key: p.Key, Group: group, suspects: suspects, claimed: true}
-	return g.commit(ctx, change, old)
-}
 
 // claim checks a change and places its provisional claims.
 func (g *Gateway) claim(group, old *Group, brings []*exposition.Block) ([]suspect, error) {
@@ -190,23 +161,10 @@ func (g *Gateway) withdraw(key grouping.Key) {
 	}
 }
 
-// commit hands one change to the journal and turns its outcome into an error.
+// commit hands one change to the journal, and concludes it.
 func (g *Gateway) commit(ctx context.Context, c Change, old *Group) (retry bool, err error) {
-	if old != nil {
-		c.Against = old.Revision
-	}
-	switch o := g.Journal.Commit(ctx, []Change{c})[0]; o.Verdict {
-	case Committed:
-		return false, nil
-	case Stale:
-		g.withdraw(c.Key)
-		return true, nil
-	case Failed:
-		g.withdraw(c.Key)
-		return false, fmt.Errorf("%w: %w", ErrUnavailable, o.Err)
-	default:
-		return false, fmt.Errorf("%w, or may have been: %w", ErrUnavailable, o.Err)
-	}
+	c.Against = g.against(c.Key, old)
+	return g.conclude(c.Key, g.Journal.Commit(ctx, []Change{c})[0])
 }
 
 // Delete ends a group. To end one that does not exist is no error.

@@ -265,30 +265,27 @@ func TestOutcomes(t *testing.T) {
 	})
 }
 
-// clock is set by hand.
-type clock struct{ now time.Time }
-
 func TestFailureTimes(t *testing.T) {
-	c := &clock{now: time.Unix(1000, 0)}
-	g := open(t, gateway.Config{Now: func() time.Time { return c.now }})
+	c := newClock()
+	g := open(t, gateway.Config{Now: c.now})
 	k := key(t, "a")
 	refuse := func() time.Time {
 		g.Refuse(k, errDisk)
 		return g.View().Group(k).Failed
 	}
-	if got := refuse(); !got.Equal(c.now) {
+	if got := refuse(); !got.Equal(c.now()) {
 		t.Errorf("first failure: %v", got)
 	}
-	first := c.now
-	c.now = c.now.Add(500 * time.Millisecond)
+	first := c.now()
+	c.turn(500 * time.Millisecond)
 	if got := refuse(); !got.Equal(first) {
 		t.Errorf("a second failure within a second must not stamp: %v", got)
 	}
 	mustPush(t, g, k, "m 1\n")
-	if got := refuse(); !got.Equal(c.now) {
+	if got := refuse(); !got.Equal(c.now()) {
 		t.Errorf("a failure after a good push must show at once: %v", got)
 	}
-	if g.View().Group(k).LastPushSuccessful() && c.now.After(g.View().Group(k).Pushed) {
+	if g.View().Group(k).LastPushSuccessful() && c.now().After(g.View().Group(k).Pushed) {
 		t.Error("the last push counts as good")
 	}
 }

@@ -18,12 +18,14 @@ type Group struct {
 	Pushed   time.Time // the last good push; zero if there was none
 	Failed   time.Time // the last refused push; zero if there was none
 	Failure  string    // why that was refused; empty if it is not known
+	Expires  time.Time // when the group ends by itself; zero if it does not
 	Since    Revision  // when the group came to be
 	Revision Revision  // of its last change
 	Series   int       // of all families together
 
-	// The two families that the gateway makes for each group.
-	pushTime, failTime *exposition.Block
+	// The families that the gateway makes for each group; the last is nil where
+	// Expires is zero.
+	pushTime, failTime, expiryTime *exposition.Block
 
 	shape *shape // set when applied
 }
@@ -67,13 +69,24 @@ func (g *Group) PushTime() *exposition.Block { return g.pushTime }
 // FailureTime is the same for push_failure_time_seconds.
 func (g *Group) FailureTime() *exposition.Block { return g.failTime }
 
-// Times are the families that the gateway makes of the group, sorted by name.
-func (g *Group) Times() []*exposition.Block { return []*exposition.Block{g.failTime, g.pushTime} }
+// ExpiryTime is the same for push_expiry_time_seconds, nil if the group does
+// not end by itself.
+func (g *Group) ExpiryTime() *exposition.Block { return g.expiryTime }
 
-// The help texts of the time families, as Pushgateway 1.11 has them.
+// Times are the families that the gateway makes of the group, sorted by name.
+func (g *Group) Times() []*exposition.Block {
+	if g.expiryTime == nil {
+		return []*exposition.Block{g.failTime, g.pushTime}
+	}
+	return []*exposition.Block{g.expiryTime, g.failTime, g.pushTime}
+}
+
+// The help texts of the time families, the first two as Pushgateway 1.11 has
+// them.
 const (
 	PushTimeHelp    = "Last Unix time when changing this group in the Pushgateway succeeded."
 	FailureTimeHelp = "Last Unix time when changing this group in the Pushgateway failed."
+	ExpiryTimeHelp  = "Unix time when this group will end, unless it is pushed to before."
 )
 
 // finish fills in what follows from the rest. The blocks of times that have
@@ -84,22 +97,27 @@ func (g *Group) finish(old *Group) *Group {
 		g.Series += h.Block.Series()
 	}
 	if old == nil {
-		g.pushTime = g.renderTime(metric.PushTime, PushTimeHelp, g.Pushed)
-		g.failTime = g.renderTime(metric.PushFailureTime, FailureTimeHelp, g.Failed)
-		return g
+		old = new(Group)
 	}
-	g.pushTime, g.failTime = old.pushTime, old.failTime
-	if !old.Pushed.Equal(g.Pushed) {
-		g.pushTime = old.pushTime.WithValue(unixSeconds(g.Pushed))
-	}
-	if !old.Failed.Equal(g.Failed) {
-		g.failTime = old.failTime.WithValue(unixSeconds(g.Failed))
+	g.pushTime = g.timeBlock(old.pushTime, metric.PushTime, PushTimeHelp, old.Pushed, g.Pushed)
+	g.failTime = g.timeBlock(old.failTime, metric.PushFailureTime, FailureTimeHelp, old.Failed, g.Failed)
+	g.expiryTime = nil
+	if !g.Expires.IsZero() {
+		g.expiryTime = g.timeBlock(old.expiryTime, metric.PushExpiryTime, ExpiryTimeHelp, old.Expires, g.Expires)
 	}
 	return g
 }
 
-func (g *Group) renderTime(name, help string, t time.Time) *exposition.Block {
-	return exposition.RenderGauge(name, help, g.Key.Labels(), unixSeconds(t))
+// timeBlock makes the block of a time, if need be; before was made of was, and
+// may be nil.
+func (g *Group) timeBlock(before *exposition.Block, name, help string, was, is time.Time) *exposition.Block {
+	switch {
+	case before == nil:
+		return exposition.RenderGauge(name, help, g.Key.Labels(), unixSeconds(is))
+	case was.Equal(is):
+		return before
+	}
+	return before.WithValue(unixSeconds(is))
 }
 
 func unixSeconds(t time.Time) float64 {
@@ -113,6 +131,9 @@ func unixSeconds(t time.Time) float64 {
 // The blocks are sorted by name.
 func pushed(old *Group, p Push, at time.Time) *Group {
 	g := &Group{Key: p.Key, Pushed: at}
+	if p.TTL > 0 {
+		g.Expires = at.Add(p.TTL).Round(0) // by the clock on the wall
+	}
 	if old != nil {
 		g.Failed, g.Failure, g.Since = old.Failed, old.Failure, old.Since
 	}

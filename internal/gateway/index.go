@@ -18,7 +18,12 @@ type index struct {
 	shapes   shapes
 	claims   uint64 // provisional claims placed so far
 
-	groups  *btree.Map[grouping.Key, *Group]
+	groups    *btree.Map[grouping.Key, *Group]
+	deadlines *btree.BTreeG[deadline] // of those groups that have one
+	// ghosts are groups that have expired, and of which the journal may still
+	// have a record of this revision.
+	ghosts map[grouping.Key]Revision
+
 	exposed *btree.Map[string, *Family]
 	stale   []*indexed // those of which exposed does not have the present state
 	view    View       // the numbers of the next one
@@ -74,10 +79,12 @@ type pending struct {
 
 func newIndex(reserved map[string]metric.Type) *index {
 	x := &index{
-		families: make(map[string]*indexed),
-		pending:  make(map[grouping.Key]*pending),
-		groups:   btree.NewMap[grouping.Key, *Group](treeDegree),
-		exposed:  btree.NewMap[string, *Family](treeDegree),
+		families:  make(map[string]*indexed),
+		pending:   make(map[grouping.Key]*pending),
+		groups:    btree.NewMap[grouping.Key, *Group](treeDegree),
+		exposed:   btree.NewMap[string, *Family](treeDegree),
+		ghosts:    make(map[grouping.Key]Revision),
+		deadlines: btree.NewBTreeGOptions(deadline.less, btree.Options{NoLocks: true}),
 	}
 	for name, t := range reserved {
 		x.family(name).reserved = &t

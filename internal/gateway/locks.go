@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"slices"
 	"sync"
 
 	"pushgateway/internal/grouping"
@@ -26,10 +27,24 @@ func (l *keyLocks) lockAll() (unlock func()) {
 	return l.all.Unlock
 }
 
-// lock waits for the group and gives the function that lets it go.
-func (l *keyLocks) lock(key grouping.Key) (unlock func()) {
+// lock waits for the groups and gives the function that lets them go. The keys
+// are different and sorted: who takes several takes them in one order.
+func (l *keyLocks) lock(keys ...grouping.Key) (unlock func()) {
 	l.all.RLock()
+	for _, key := range keys {
+		l.use(key).Lock()
+	}
+	return func() {
+		defer l.all.RUnlock()
+		for _, key := range slices.Backward(keys) {
+			l.release(key)
+		}
+	}
+}
+
+func (l *keyLocks) use(key grouping.Key) *keyLock {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	k := l.held[key]
 	if k == nil {
 		if l.held == nil {
@@ -39,15 +54,15 @@ func (l *keyLocks) lock(key grouping.Key) (unlock func()) {
 		l.held[key] = k
 	}
 	k.users++
-	l.mu.Unlock()
-	k.Lock()
-	return func() {
-		defer l.all.RUnlock()
-		k.Unlock()
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if k.users--; k.users == 0 {
-			delete(l.held, key)
-		}
+	return k
+}
+
+func (l *keyLocks) release(key grouping.Key) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	k := l.held[key]
+	k.Unlock()
+	if k.users--; k.users == 0 {
+		delete(l.held, key)
 	}
 }

@@ -115,14 +115,15 @@ func (v *View) ExposesTimes(g *Group) bool {
 	return other == nil || other.Since > g.Since
 }
 
-// Times are the numbers of the two families that the gateway makes for each
-// group.
+// Times are the numbers of the families that the gateway makes for each group.
 type Times struct {
 	Series    int // of each family
 	NotLegacy int // blocks with names that escaping changes, of each family
 	// PushProto and FailureProto are the sizes of the blocks' protobuf, in
 	// bytes.
 	PushProto, FailureProto int
+	// The same for push_expiry_time_seconds, which not all groups have.
+	Expiring, ExpiringNotLegacy, ExpiryProto int
 }
 
 // Times are the numbers of the exposed time families.
@@ -145,5 +146,13 @@ func (t *Times) add(g *Group, sign int) {
 	t.FailureProto += sign * g.failTime.DelimitedSize()
 	if !g.pushTime.Legacy {
 		t.NotLegacy += sign
+	}
+	if g.expiryTime == nil {
+		return
+	}
+	t.Expiring += sign
+	t.ExpiryProto += sign * g.expiryTime.DelimitedSize()
+	if !g.expiryTime.Legacy {
+		t.ExpiringNotLegacy += sign
 	}
 }

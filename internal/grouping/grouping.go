@@ -198,13 +198,8 @@ func (d Decoder) decodeLabel(l *metric.Label) error {
 	if d.UTF8Names {
 		name = model.UnescapeName(name, model.ValueEncodingEscaping)
 	}
-	switch {
-	case strings.HasPrefix(name, metric.ReservedLabelPrefix):
-		return fmt.Errorf("grouping label %q is not allowed: names that start with __ are reserved for Prometheus", clip(name))
-	case d.UTF8Names && !metric.IsName(name):
-		return fmt.Errorf("grouping label %q is not a valid label name: it must be UTF-8, without a NUL, and not empty", clip(name))
-	case !d.UTF8Names && !metric.IsLegacyLabel(name):
-		return fmt.Errorf("grouping label %q is not a valid label name: it must match [a-zA-Z_][a-zA-Z0-9_]* (other names need --push.enable-utf8-names)", clip(name))
+	if err := d.CheckName(name); err != nil {
+		return err
 	}
 	l.Name = name
 	if !isBase64 {
@@ -215,6 +210,19 @@ func (d Decoder) decodeLabel(l *metric.Label) error {
 		return fmt.Errorf("decoding the value %q of grouping label %q as base64url: %w", clip(l.Value), name, err)
 	}
 	l.Value = value
+	return nil
+}
+
+// CheckName tells why a label cannot be part of a grouping key.
+func (d Decoder) CheckName(name string) error {
+	switch {
+	case strings.HasPrefix(name, metric.ReservedLabelPrefix):
+		return fmt.Errorf("grouping label %q is not allowed: names that start with __ are reserved for Prometheus", clip(name))
+	case d.UTF8Names && !metric.IsName(name):
+		return fmt.Errorf("grouping label %q is not a valid label name: it must be UTF-8, without a NUL, and not empty", clip(name))
+	case !d.UTF8Names && !metric.IsLegacyLabel(name):
+		return fmt.Errorf("grouping label %q is not a valid label name: it must match [a-zA-Z_][a-zA-Z0-9_]* (other names need --push.enable-utf8-names)", clip(name))
+	}
 	return nil
 }
 

@@ -29,9 +29,7 @@ func (a *api) deleteGroups(w http.ResponseWriter, r *http.Request) {
 	}
 	groups, err := a.endGroups(r.Context(), &f, dry)
 	if err != nil {
-		status, reason := classify(err)
-		a.Refused(reason)
-		writeError(w, status, err)
+		writeError(w, a.refused(w, err), err)
 		return
 	}
 	d := deletedGroups{DryRun: dry, Deleted: len(groups), Groups: make([]map[string]string, len(groups))}

@@ -14,6 +14,7 @@ import (
 // Reasons for which a push is refused, as in a label of a metric.
 const (
 	reasonKey          = "grouping_key"
+	reasonParameter    = "parameter"
 	reasonSyntax       = "syntax"
 	reasonInvalid      = "invalid"
 	reasonTimestamps   = "timestamps"
@@ -25,7 +26,7 @@ const (
 )
 
 // Reasons are all of them.
-var Reasons = []string{reasonKey, reasonSyntax, reasonInvalid, reasonTimestamps, reasonInconsistent, reasonTooLarge, reasonOverload, reasonTimeout, reasonUnavailable}
+var Reasons = []string{reasonKey, reasonParameter, reasonSyntax, reasonInvalid, reasonTimestamps, reasonInconsistent, reasonTooLarge, reasonOverload, reasonTimeout, reasonUnavailable}
 
 var errTimeout = errors.New("the request did not arrive whole within --web.read-timeout")
 
@@ -43,11 +44,17 @@ type keyError struct{ error }
 
 func (e *keyError) Unwrap() error { return e.error }
 
+// parameterError marks an error as one about a parameter or a header.
+type parameterError struct{ error }
+
+func (e *parameterError) Unwrap() error { return e.error }
+
 // classify turns an error into a status and a reason. It is the only place
 // that does.
 func classify(err error) (status int, reason string) {
 	var (
 		key      *keyError
+		param    *parameterError
 		invalid  *exposition.InvalidError
 		conflict *gateway.ConflictError
 		twin     *gateway.TwinError
@@ -55,6 +62,8 @@ func classify(err error) (status int, reason string) {
 	switch {
 	case errors.As(err, &key):
 		return http.StatusBadRequest, reasonKey
+	case errors.As(err, &param):
+		return http.StatusBadRequest, reasonParameter
 	case errors.Is(err, errTimeout):
 		return http.StatusRequestTimeout, reasonTimeout
 	case errors.Is(err, errTooLarge), errors.Is(err, exposition.ErrTooLarge):
@@ -79,11 +88,17 @@ const retryAfter = "1"
 
 // refuse answers a push or a delete that was not taken.
 func (a *api) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	_, reason := classify(err)
+	a.Logger.Debug("Refused", "method", r.Method, "job", route.Param(r.Context(), "job"), "labels", route.Param(r.Context(), "labels"), "reason", reason, "err", err)
+	http.Error(w, err.Error(), a.refused(w, err))
+}
+
+// refused counts something that was not taken, and gives the status to answer.
+func (a *api) refused(w http.ResponseWriter, err error) (status int) {
 	status, reason := classify(err)
 	a.Refused(reason)
 	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", retryAfter)
 	}
-	a.Logger.Debug("Refused", "method", r.Method, "job", route.Param(r.Context(), "job"), "labels", route.Param(r.Context(), "labels"), "reason", reason, "err", err)
-	http.Error(w, err.Error(), status)
+	return status
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -24,6 +25,8 @@ type groupInfo struct {
 	Families int               `json:"families"`
 	Series   int               `json:"series"`
 	LeftOut  []string          `json:"families_left_out,omitempty"`
+	Expires  *time.Time        `json:"expiry_time,omitempty"` // absent if the group does not end by itself
+	TTL      float64           `json:"ttl_seconds,omitempty"` // from the last good push on
 	// Failure is why the last refused push was refused.
 	Failure string `json:"push_failure_message,omitempty"`
 }
@@ -56,6 +59,15 @@ var orders = map[string]func(a, b position) int{
 	"failure_time": func(a, b position) int { return a.Failed.Compare(b.Failed) },
 	"families":     func(a, b position) int { return cmp.Compare(a.Families, b.Families) },
 	"series":       func(a, b position) int { return cmp.Compare(a.Series, b.Series) },
+	"expiry_time":  func(a, b position) int { return expiry(a).Compare(expiry(b)) },
+}
+
+// expiry puts groups that do not end by themselves behind those that do.
+func expiry(p position) time.Time {
+	if p.Expires.IsZero() {
+		return time.Unix(math.MaxInt32<<10, 0)
+	}
+	return p.Expires
 }
 
 func (a *api) groups(w http.ResponseWriter, r *http.Request) {
@@ -92,11 +104,12 @@ func parseGroupsQuery(v url.Values, now time.Time) (q groupsQuery, err error) {
 type position struct {
 	Key              grouping.Key
 	Pushed, Failed   time.Time
+	Expires          time.Time
 	Families, Series int
 }
 
 func positionOf(g *gateway.Group) position {
-	return position{g.Key, g.Pushed, g.Failed, len(g.Families), g.Series}
+	return position{g.Key, g.Pushed, g.Failed, g.Expires, len(g.Families), g.Series}
 }
 
 // token is a position in JSON: where a page ended, as the group was then, so
@@ -134,7 +147,7 @@ func parseOrder(name string) (func(a, b position) int, error) {
 	}
 	order, ok := orders[name]
 	if !ok {
-		return nil, fmt.Errorf("sort=%q is not one of labels, push_time, failure_time, families, series, or one of these behind a minus", name)
+		return nil, fmt.Errorf("sort=%q is not one of labels, push_time, failure_time, expiry_time, families, series, or one of these behind a minus", name)
 	}
 	return func(a, b position) int {
 		c := cmp.Or(order(a, b), cmp.Compare(a.Key, b.Key))
@@ -181,6 +194,9 @@ func info(v *gateway.View, g *gateway.Group) groupInfo {
 	}
 	if !g.Failed.IsZero() {
 		i.Failed = &g.Failed
+	}
+	if !g.Expires.IsZero() {
+		i.Expires, i.TTL = &g.Expires, g.Expires.Sub(g.Pushed.Round(0)).Seconds()
 	}
 	if v.LeftOut > 0 {
 		for n := range g.Families {

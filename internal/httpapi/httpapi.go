@@ -33,6 +33,14 @@ type Config struct {
 	MaxBodyBytes     int64 // of one push, after unpacking
 	MaxInflightBytes int64 // of all pushes being worked on
 
+	// TTL says how long groups live without a push.
+	TTL TTL
+	// StripTimestamps takes pushes with timestamps, without these. Otherwise
+	// they are refused.
+	StripTimestamps bool
+	// LenientNewlines takes text with CRLF, or without a newline at its end.
+	LenientNewlines bool
+
 	EnableAdmin       bool
 	EnablePprof       bool
 	EnableOpenMetrics bool
@@ -137,10 +145,13 @@ func (a *api) routes(r *route.Router) {
 	r.Get("/static/*filepath", a.Instrument("static", a.UI.ServeHTTP))
 }
 
+// questions are the paths that are new here, or answer in JSON.
 func (a *api) questions(r *route.Router) {
 	r.Options("/api/v1/*path", a.Instrument("api/v1/options", crossOrigin(ok)))
 	r.Get("/api/v1/status", a.Instrument("api/v1/status", crossOrigin(a.status)))
 	r.Get("/api/v1/metrics", a.Instrument("api/v1/metrics", crossOrigin(a.metrics)))
+	r.Put("/api/v1/push", a.Instrument("api/v1/push", a.pushMany(true)))
+	r.Post("/api/v1/push", a.Instrument("api/v1/push", a.pushMany(false)))
 	r.Get("/api/v1/groups", a.Instrument("api/v1/groups", crossOrigin(a.groups)))
 	for _, job := range []string{"job", "job@base64"} {
 		path := "/api/v1/group/" + job + "/:job"

@@ -113,6 +113,9 @@ func groupJSON(g *gateway.Group) map[string]any {
 		last = g.Failed
 	}
 	m[push.Name], m[failure.Name] = blockJSON(push, pushStamp(g)), blockJSON(failure, failureStamp(g, last))
+	if expiry := g.ExpiryTime(); expiry != nil {
+		m[expiry.Name] = blockJSON(expiry, g.Pushed)
+	}
 	m["labels"] = labelsJSON(g.Key.Labels())
 	m["last_push_successful"] = g.LastPushSuccessful()
 	return m

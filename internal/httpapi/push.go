@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"errors"
+	"fmt"
 	"mime"
 	"net/http"
 	"slices"
@@ -37,14 +38,19 @@ func (a *api) takePush(r *http.Request, jobLabel string, replace bool) (size int
 	if err != nil {
 		return 0, err
 	}
+	p, err := a.newPush(r, replace)
+	if err != nil {
+		return 0, err
+	}
 	body, err := a.bodies.read(r)
 	if err != nil {
 		return 0, err
 	}
 	defer body.Close()
-	blocks, err := a.parse(r, body.bytes, key)
+	p.Key = key
+	p.Blocks, err = a.parse(r, body.bytes, key)
 	if err == nil {
-		err = a.Gateway.Push(r.Context(), gateway.Push{Key: key, Blocks: blocks, Replace: replace})
+		err = a.Gateway.Push(r.Context(), p)
 	} else if a.isVerdict(err) {
 		a.Gateway.Refuse(key, err)
 	}
@@ -54,6 +60,25 @@ func (a *api) takePush(r *http.Request, jobLabel string, replace bool) (size int
 	}
 	return body.received, err
 }
+
+// newPush makes a push of what a request says beside its body.
+func (a *api) newPush(r *http.Request, replace bool) (p gateway.Push, err error) {
+	p = gateway.Push{Replace: replace, MaxBytes: a.maxBlocks()}
+	query := r.URL.Query()
+	switch merge := query.Get("merge"); {
+	case merge == "series" && !replace:
+		p.MergeSeries = true
+	case merge == "series":
+		return p, &parameterError{errors.New("merge=series is for POST: PUT replaces the whole group")}
+	case merge != "":
+		return p, &parameterError{fmt.Errorf("merge=%q: only merge=series is known", merge)}
+	}
+	p.TTL, err = a.TTL.of(r.Header.Get(ttlHeader), query.Get("ttl"))
+	return p, err
+}
+
+// maxBlocks bounds what a push takes in scrapes, in bytes.
+func (a *api) maxBlocks() int { return int(4 * a.MaxBodyBytes) }
 
 func (a *api) key(r *http.Request, jobLabel string) (grouping.Key, error) {
 	key, err := a.Keys.Decode(jobLabel, route.Param(r.Context(), "job"), route.Param(r.Context(), "labels"))
@@ -67,34 +92,54 @@ func (a *api) key(r *http.Request, jobLabel string) (grouping.Key, error) {
 func (a *api) parse(r *http.Request, body []byte, key grouping.Key) ([]*exposition.Block, error) {
 	p := exposition.GetParser()
 	defer p.Release()
-	var families []*metric.Family
-	var err error
-	protobuf := isProtobuf(r.Header.Get("Content-Type"))
-	if protobuf {
-		families, err = p.ParseProto(body)
-	} else {
-		families, err = p.ParseText(body)
-	}
+	families, valid, err := a.families(p, r, body)
 	if err != nil {
 		return nil, err
 	}
-	families = slices.DeleteFunc(families, isIgnored)
-	o := exposition.Options{
-		Grouping: key.Labels(),
-		MaxBytes: int(4 * a.MaxBodyBytes),
-		Valid:    !protobuf, // reading text has looked at it already
+	return exposition.Render(families, a.rendering(key, valid, a.maxBlocks()))
+}
+
+// families reads a body. They are the parser's, and use the memory of the
+// body. Valid tells whether all label values are known to be UTF-8.
+func (a *api) families(p *exposition.Parser, r *http.Request, body []byte) (families []*metric.Family, valid bool, err error) {
+	if isProtobuf(r.Header.Get("Content-Type")) {
+		families, err = p.ParseProto(body)
+	} else {
+		if a.LenientNewlines {
+			body = exposition.MendNewlines(body)
+		}
+		families, err = p.ParseText(body)
+		valid = true
 	}
+	if a.StripTimestamps {
+		strip(families)
+	}
+	return slices.DeleteFunc(families, isIgnored), valid, err
+}
+
+// strip takes the timestamps off.
+func strip(families []*metric.Family) {
+	for _, f := range families {
+		for i := range f.Series {
+			f.Series[i].Timed = false
+		}
+	}
+}
+
+// rendering says how the families of a push to a group are rendered.
+func (a *api) rendering(key grouping.Key, valid bool, maxBytes int) exposition.Options {
+	o := exposition.Options{Grouping: key.Labels(), MaxBytes: maxBytes, Valid: valid}
 	if a.Gateway.Unchecked {
 		o.Duplicate = a.Duplicate
 	}
-	return exposition.Render(families, o)
+	return o
 }
 
 // isIgnored finds pushed families that the gateway makes itself, whatever they
 // say, as in 1.11. Timestamps are refused even there.
 func isIgnored(f *metric.Family) bool {
 	timed := slices.ContainsFunc(f.Series, func(s metric.Series) bool { return s.Timed })
-	return (f.Name == metric.PushTime || f.Name == metric.PushFailureTime) && !timed
+	return metric.IsTime(f.Name) && !timed
 }
 
 // isProtobuf takes every other content type for text, as 1.11 does.

@@ -144,28 +144,32 @@ func merged(own exposition.Exposed, f *gateway.Family) exposition.Exposed {
 	return both
 }
 
-// times are the two families that the gateway makes for each group.
+// times are the families that the gateway makes for each group.
 func times(v *gateway.View) []exposition.Exposed {
 	t := v.Times()
 	if t.Series == 0 {
 		return nil
 	}
-	family := func(name, help string, protoSize int, block func(*gateway.Group) *exposition.Block) exposition.Exposed {
+	family := func(name, help string, series, notLegacy, protoSize int, block func(*gateway.Group) *exposition.Block) exposition.Exposed {
 		return exposition.Exposed{
-			Name: name, Help: help, Type: metric.Gauge, Series: t.Series, NotLegacy: t.NotLegacy, ProtoSize: protoSize,
+			Name: name, Help: help, Type: metric.Gauge, Series: series, NotLegacy: notLegacy, ProtoSize: protoSize,
 			Blocks: func(yield func(*exposition.Block) bool) {
 				for g := range v.EachGroup("") {
-					if v.ExposesTimes(g) && !yield(block(g)) {
+					if b := block(g); b != nil && v.ExposesTimes(g) && !yield(b) {
 						return
 					}
 				}
 			},
 		}
 	}
-	return []exposition.Exposed{
-		family(metric.PushFailureTime, gateway.FailureTimeHelp, t.FailureProto, (*gateway.Group).FailureTime),
-		family(metric.PushTime, gateway.PushTimeHelp, t.PushProto, (*gateway.Group).PushTime),
+	families := []exposition.Exposed{
+		family(metric.PushFailureTime, gateway.FailureTimeHelp, t.Series, t.NotLegacy, t.FailureProto, (*gateway.Group).FailureTime),
+		family(metric.PushTime, gateway.PushTimeHelp, t.Series, t.NotLegacy, t.PushProto, (*gateway.Group).PushTime),
 	}
+	if t.Expiring > 0 {
+		families = append(families, family(metric.PushExpiryTime, gateway.ExpiryTimeHelp, t.Expiring, t.ExpiringNotLegacy, t.ExpiryProto, (*gateway.Group).ExpiryTime))
+	}
+	return families
 }
 
 // renamed is 1 for a family that has another name in the format, or else 0.

@@ -132,7 +132,7 @@ func (r *reader) group(key grouping.Key) *gateway.Group {
 
 func show(g *gateway.Group) string {
 	var b strings.Builder
-	fmt.Fprintln(&b, g.Key, g.Revision, g.Since, nanos(g.Pushed), nanos(g.Failed), g.Series)
+	fmt.Fprintln(&b, g.Key, g.Revision, g.Since, nanos(g.Pushed), nanos(g.Failed), nanos(g.Expires), g.Failure, g.Series)
 	for _, h := range g.Families {
 		fmt.Fprintf(&b, "%q %q %s %d %d\n%s%x\n", h.Name, h.Help, h.Type, nanos(h.Pushed), h.Claim, h.Text(), h.AppendProto(nil))
 	}

@@ -18,11 +18,19 @@ const (
 	ReservedLabelPrefix = "__"
 )
 
-// The two families that the gateway makes for every group.
+// The families that the gateway makes for every group, the last one only for
+// those that end by themselves.
 const (
 	PushTime        = "push_time_seconds"
 	PushFailureTime = "push_failure_time_seconds"
+	PushExpiryTime  = "push_expiry_time_seconds"
 )
+
+// IsTime tells whether the gateway makes a family of this name, so that it
+// cannot be pushed.
+func IsTime(name string) bool {
+	return name == PushTime || name == PushFailureTime || name == PushExpiryTime
+}
 
 // Suffixes of the lines that a summary or a histogram exposes under other
 // names than its own.

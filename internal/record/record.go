@@ -9,7 +9,7 @@
 //	  sint64 pushed  = 1;          // Unix time in ns; absent: never
 //	  sint64 failed  = 2;          // the same
 //	  uint64 since   = 3;          // revision; absent: that of the record
-//	  // 4 is kept for the time at which the group ends
+//	  sint64 expires = 4;          // Unix time in ns; absent: never
 //	  repeated Family families = 5; // sorted by name
 //	  string failure = 6;          // why the last refused push was refused
 //	}
@@ -65,6 +65,7 @@ const (
 	groupPushed   = 1
 	groupFailed   = 2
 	groupSince    = 3
+	groupExpires  = 4
 	groupFamilies = 5
 	groupFailure  = 6
 
@@ -155,6 +156,7 @@ func appendGroup(b []byte, g *gateway.Group) []byte {
 	b = appendTime(b, groupPushed, g.Pushed)
 	b = appendTime(b, groupFailed, g.Failed)
 	b = appendRevision(b, groupSince, g.Since)
+	b = appendTime(b, groupExpires, g.Expires)
 	if g.Failure != "" {
 		b = protowire.AppendTag(b, groupFailure, protowire.BytesType)
 		b = protowire.AppendString(b, g.Failure)
@@ -268,6 +270,8 @@ func readGroup(g *gateway.Group, msg []byte, r gateway.Revision) error {
 			g.Failed = f.time()
 		case groupSince:
 			g.Since = gateway.Revision(f.value)
+		case groupExpires:
+			g.Expires = f.time()
 		case groupFailure:
 			g.Failure = string(f.bytes)
 		case groupFamilies:

@@ -1,0 +1,181 @@
+package gateway
+
+import (
+	"context"
+	"math"
+	"slices"
+	"time"
+
+	"pushgateway/internal/grouping"
+)
+
+// A group with a time to live ends at a time that is stored with it, by the
+// clock on the wall. From then on nobody sees it: whoever asks for the state
+// first takes out what has ended. Its record goes later, when the journal
+// takes that; should it never do so, the next replay finds the time in it.
+
+const (
+	// reapEvery is how often records of ended groups are removed.
+	reapEvery = time.Second
+	// maxExpired bounds how many groups end while the index is locked, and how
+	// many records go in one commit, so that pushes get their turn.
+	maxExpired = 1000
+	// never is the deadline of what has none.
+	never = math.MaxInt64
+)
+
+// deadline is when a group ends.
+type deadline struct {
+	at  int64 // Unix time in ns
+	key grouping.Key
+}
+
+func (d deadline) less(e deadline) bool {
+	if d.at != e.at {
+		return d.at < e.at
+	}
+	return d.key < e.key
+}
+
+// deadlineOf gives the deadline of a group, which may be nil.
+func deadlineOf(g *Group) (d deadline, ok bool) {
+	if g == nil || g.Expires.IsZero() {
+		return deadline{}, false
+	}
+	return deadline{g.Expires.UnixNano(), g.Key}, true
+}
+
+// moveDeadline notes when a group ends that was in one state and now is in
+// another; either may be nil.
+func (x *index) moveDeadline(old, group *Group) {
+	was, had := deadlineOf(old)
+	is, has := deadlineOf(group)
+	if was == is {
+		return
+	}
+	if had {
+		x.deadlines.Delete(was)
+	}
+	if has {
+		x.deadlines.Set(is)
+	}
+}
+
+// firstDeadline is when the next group ends.
+func (x *index) firstDeadline() int64 {
+	if d, ok := x.deadlines.Min(); ok {
+		return d.at
+	}
+	return never
+}
+
+// expire ends the groups whose time has come.
+func (g *Gateway) expire() {
+	if first := g.firstDeadline.Load(); first == never || g.Now().UnixNano() < first {
+		return
+	}
+	for now := g.Now().UnixNano(); g.firstDeadline.Load() <= now; {
+		g.expireSome(now)
+	}
+}
+
+func (g *Gateway) expireSome(now int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	x := g.index
+	var changed []*indexed
+	for range maxExpired {
+		d, ok := x.deadlines.Min()
+		if !ok || d.at > now {
+			break
+		}
+		group, _ := x.groups.Get(d.key)
+		changed = x.apply(Applied{Change: Change{Key: d.key}, Revision: group.Revision}, changed)
+		x.ghosts[d.key] = group.Revision
+		g.expired.Add(1)
+	}
+	g.settle(changed)
+}
+
+// Expired is how many groups have ended at their time.
+func (g *Gateway) Expired() uint64 {
+	g.expire()
+	return g.expired.Load()
+}
+
+// NextExpiry is when the next group ends by itself; zero if none does.
+func (g *Gateway) NextExpiry() time.Time {
+	g.expire()
+	if first := g.firstDeadline.Load(); first != never {
+		return time.Unix(0, first)
+	}
+	return time.Time{}
+}
+
+// reap removes the records of ended groups until stop is closed.
+func (g *Gateway) reap() {
+	defer close(g.reaped)
+	ticker := time.NewTicker(reapEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			g.expire()
+			for g.Journal.Err() == nil && g.reapSome() {
+			}
+		case <-g.stop:
+			return
+		}
+	}
+}
+
+// reapSome removes some records, and tells whether there may be more that can
+// be removed.
+func (g *Gateway) reapSome() (more bool) {
+	keys := g.someGhosts()
+	if len(keys) == 0 {
+		return false
+	}
+	defer g.locks.lock(keys...)()
+	var changes []Change
+	for _, key := range keys {
+		if against := g.against(key, nil); against != 0 { // nobody has pushed to it meanwhile
+			changes = append(changes, Change{Key: key, Against: against})
+		}
+	}
+	if len(changes) == 0 {
+		return true
+	}
+	for _, o := range g.Journal.Commit(context.Background(), changes) {
+		if o.Verdict != Committed {
+			return false // they are still known, and tried again
+		}
+	}
+	return len(keys) == maxExpired
+}
+
+// someGhosts are keys of ended groups with records, sorted.
+func (g *Gateway) someGhosts() []grouping.Key {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var keys []grouping.Key
+	for key := range g.index.ghosts {
+		if keys = append(keys, key); len(keys) == maxExpired {
+			break
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// against is the revision that a change is made from where the present state
+// has old, which may be nil: also an ended group has one, as long as the
+// journal has its record.
+func (g *Gateway) against(key grouping.Key, old *Group) Revision {
+	if old != nil {
+		return old.Revision
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.index.ghosts[key]
+}

@@ -1,0 +1,350 @@
+package gateway_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
+)
+
+// clock is a time that tests turn.
+type clock struct{ at atomic.Int64 }
+
+func newClock() *clock {
+	c := new(clock)
+	c.at.Store(1.7e18)
+	return c
+}
+
+func (c *clock) now() time.Time       { return time.Unix(0, c.at.Load()) }
+func (c *clock) turn(d time.Duration) { c.at.Add(int64(d)) }
+
+// strict is a journal that looks at what changes are made against, as one that
+// others write to does, and that can be out of reach.
+type strict struct {
+	gateway.Memory
+	mu        sync.Mutex
+	revisions map[grouping.Key]gateway.Revision
+	records   map[grouping.Key]*gateway.Group
+	down      bool
+	commits   int
+}
+
+func newStrict() *strict {
+	return &strict{revisions: make(map[grouping.Key]gateway.Revision), records: make(map[grouping.Key]*gateway.Group)}
+}
+
+// Open replays what the journal had when it was closed.
+func (s *strict) Open(ctx context.Context, apply func([]gateway.Applied)) error {
+	err := s.Memory.Open(ctx, func(batch []gateway.Applied) {
+		for _, a := range batch {
+			if s.records[a.Key] = a.Group; a.Group == nil {
+				delete(s.records, a.Key)
+				delete(s.revisions, a.Key)
+				continue
+			}
+			s.revisions[a.Key] = a.Revision
+		}
+		apply(batch)
+	})
+	for key, g := range s.records {
+		replayed := gateway.Restore(gateway.Group{Key: key, Families: g.Families, Pushed: g.Pushed, Failed: g.Failed, Expires: g.Expires, Since: g.Since})
+		apply([]gateway.Applied{{Change: gateway.Change{Key: key, Group: replayed}, Revision: s.revisions[key]}})
+	}
+	return err
+}
+
+func (s *strict) Commit(ctx context.Context, changes []gateway.Change) []gateway.Outcome {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.commits++
+	out := make([]gateway.Outcome, len(changes))
+	for i, c := range changes {
+		switch {
+		case s.down:
+			out[i] = gateway.Outcome{Verdict: gateway.Failed, Err: errDisk}
+		case c.Against != s.revisions[c.Key]:
+			out[i] = gateway.Outcome{Verdict: gateway.Stale, Err: fmt.Errorf("made against %d, it is at %d", c.Against, s.revisions[c.Key])}
+		default:
+			s.Memory.Commit(ctx, []gateway.Change{c})
+		}
+	}
+	return out
+}
+
+func (s *strict) Stamp(c gateway.Change) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.Memory.Stamp(c)
+}
+
+// Err tells whether changes would be taken.
+func (s *strict) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.down {
+		return errDisk
+	}
+	return nil
+}
+
+func (s *strict) setDown(down bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.down = down
+}
+
+func (s *strict) has(key grouping.Key) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.records[key] != nil
+}
+
+// await waits until the journal has, or has not, a record of the group.
+func (s *strict) await(t *testing.T, key grouping.Key, want bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); s.has(key) != want; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the journal has a record of %s: %v", key, !want)
+		}
+	}
+}
+
+func mustPushTTL(t *testing.T, g *gateway.Gateway, k grouping.Key, text string, ttl time.Duration) {
+	t.Helper()
+	if err := g.Push(context.Background(), gateway.Push{Key: k, Blocks: blocks(t, k, text), TTL: ttl}); err != nil {
+		t.Fatalf("push to %s: %v", k, err)
+	}
+}
+
+// wantGroups compares the jobs that there are.
+func wantGroups(t *testing.T, g *gateway.Gateway, when string, want ...grouping.Key) {
+	t.Helper()
+	v := g.View()
+	var got []grouping.Key
+	for group := range v.EachGroup("") {
+		got = append(got, group.Key)
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("%s there are %v, want %v", when, got, want)
+	}
+	if lines := len(exposedLines(v, "m")); lines != len(want) {
+		t.Errorf("%s %d series are exposed, want %d", when, lines, len(want))
+	}
+	if n := v.Times().Series; n != len(want) {
+		t.Errorf("%s there are %d push times, want %d", when, n, len(want))
+	}
+}
+
+func TestExpiry(t *testing.T) {
+	c := newClock()
+	g := open(t, gateway.Config{Now: c.now})
+	a, b, never := key(t, "a"), key(t, "b"), key(t, "never")
+	mustPushTTL(t, g, a, "m 1\n", time.Hour)
+	mustPushTTL(t, g, b, "m 1\n", 2*time.Hour)
+	mustPushTTL(t, g, never, "m 1\n", 0)
+	wantGroups(t, g, "at first", a, b, never)
+	if want := c.now().Add(time.Hour); !g.NextExpiry().Equal(want) {
+		t.Errorf("the next to end does so at %v, want %v", g.NextExpiry(), want)
+	}
+
+	c.turn(time.Hour - 1)
+	wantGroups(t, g, "just before its time", a, b, never)
+	if err := push(t, g, a, "# TYPE m gauge\nm 1\n"); err == nil {
+		t.Fatal("another type was taken")
+	}
+	c.turn(1)
+	wantGroups(t, g, "at its time, whatever was refused meanwhile,", b, never)
+
+	mustPushTTL(t, g, b, "n 1\n", time.Hour) // ends when it would have, too
+	c.turn(time.Hour - 1)
+	wantGroups(t, g, "before the end of its second life", b, never)
+	mustPushTTL(t, g, b, "n 2\n", 0)
+	c.turn(1000 * time.Hour)
+	wantGroups(t, g, "after a push without a time to live", b, never)
+	if n := g.Expired(); n != 1 || !g.NextExpiry().IsZero() {
+		t.Errorf("%d groups have ended, and the next does at %v", n, g.NextExpiry())
+	}
+}
+
+// TestExpiryMakesRoom lets go of names and series with the group, at its time.
+func TestExpiryMakesRoom(t *testing.T) {
+	c := newClock()
+	g := open(t, gateway.Config{Now: c.now})
+	a, twin, shares, b := key(t, "a"), key(t, "a", "instance", ""), key(t, "a", "x", "1"), key(t, "b")
+	mustPushTTL(t, g, a, "m{x=\"1\"} 1\n", time.Hour)
+	pushes := map[grouping.Key]string{b: "# TYPE m counter\nm 1\n", shares: "m 1\n", twin: "n 1\n"}
+	for k, text := range pushes {
+		if push(t, g, k, text) == nil {
+			t.Errorf("the push to %s was taken", k)
+		}
+	}
+	c.turn(time.Hour)
+	mustPush(t, g, twin, pushes[twin])
+	mustPush(t, g, shares, pushes[shares])
+	if err := g.Delete(t.Context(), shares); err != nil {
+		t.Fatal(err)
+	}
+	mustPush(t, g, b, pushes[b])
+}
+
+// TestExpiryByWallClock goes by the clock as it is set: back it lets groups
+// live longer, and what has ended stays away.
+func TestExpiryByWallClock(t *testing.T) {
+	c := newClock()
+	g := open(t, gateway.Config{Now: c.now})
+	a, b := key(t, "a"), key(t, "b")
+	mustPushTTL(t, g, a, "m 1\n", time.Hour)
+	c.turn(-24 * time.Hour)
+	mustPushTTL(t, g, b, "m 1\n", time.Hour)
+	c.turn(2 * time.Hour)
+	wantGroups(t, g, "on the day before", a)
+	c.turn(23 * time.Hour)
+	wantGroups(t, g, "on the day again")
+	c.turn(-48 * time.Hour)
+	wantGroups(t, g, "back before everything")
+}
+
+// TestExpiryWithoutJournal ends a group though the journal takes nothing, and
+// lets the record go when it does again.
+func TestExpiryWithoutJournal(t *testing.T) {
+	c, j := newClock(), newStrict()
+	g := open(t, gateway.Config{Now: c.now, Journal: j})
+	a, b, other := key(t, "a"), key(t, "b"), key(t, "other")
+	mustPushTTL(t, g, a, "m 1\n", time.Hour)
+	mustPushTTL(t, g, b, "m 1\n", time.Hour)
+	mustPushTTL(t, g, other, "m 1\n", 0)
+	j.setDown(true)
+	c.turn(time.Hour)
+	wantGroups(t, g, "while the journal is away", other)
+	if !j.has(a) {
+		t.Error("the record of a went while the journal was away")
+	}
+	if err := push(t, g, a, "m 2\n"); err == nil {
+		t.Error("a push was taken while the journal was away")
+	}
+	wantGroups(t, g, "after a push that failed", other)
+
+	j.setDown(false)
+	mustPush(t, g, a, "m 3\n") // made against the record that is still there
+	wantGroups(t, g, "after a push", a, other)
+	j.await(t, b, false)
+	wantGroups(t, g, "in the end", a, other)
+	if !j.has(a) {
+		t.Error("the new a went with the record of the old one")
+	}
+}
+
+// TestExpiryAfterRestart neither revives groups nor forgets when they end.
+func TestExpiryAfterRestart(t *testing.T) {
+	c, j := newClock(), newStrict()
+	keys := map[time.Duration]grouping.Key{0: key(t, "never"), time.Hour: key(t, "hour"), 2 * time.Hour: key(t, "two")}
+	g, err := gateway.Open(t.Context(), gateway.Config{Now: c.now, Journal: j})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ttl, k := range keys {
+		mustPushTTL(t, g, k, "m 1\n", ttl)
+	}
+	j.setDown(true) // nothing goes from it any more
+	c.turn(30 * time.Minute)
+	for _, turn := range []struct {
+		by   time.Duration
+		want []grouping.Key
+	}{
+		{0, []grouping.Key{keys[time.Hour], keys[0], keys[2*time.Hour]}},
+		{30 * time.Minute, []grouping.Key{keys[0], keys[2*time.Hour]}},
+		{time.Hour - 1, []grouping.Key{keys[0], keys[2*time.Hour]}},
+		{1, []grouping.Key{keys[0]}},
+	} {
+		if err := g.Close(); err != nil {
+			t.Fatal(err)
+		}
+		c.turn(turn.by) // while nobody runs
+		if g, err = gateway.Open(t.Context(), gateway.Config{Now: c.now, Journal: j}); err != nil {
+			t.Fatal(err)
+		}
+		wantGroups(t, g, fmt.Sprint("after ", turn.by, " more"), turn.want...)
+	}
+	j.setDown(false)
+	j.await(t, keys[time.Hour], false)
+	j.await(t, keys[2*time.Hour], false)
+	if err := g.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestExpiryOfManyAtOnce ends more groups than one go takes, and with few
+// commits.
+func TestExpiryOfManyAtOnce(t *testing.T) {
+	c, j := newClock(), newStrict()
+	g := open(t, gateway.Config{Now: c.now, Journal: j})
+	const groups = 5000
+	for i := range groups {
+		mustPushTTL(t, g, key(t, "many", "i", fmt.Sprint(i)), "m 1\n", time.Hour+time.Duration(i))
+	}
+	j.mu.Lock()
+	before := j.commits
+	j.mu.Unlock()
+	c.turn(2 * time.Hour)
+	wantGroups(t, g, "at their time")
+	if n := g.Expired(); n != groups {
+		t.Errorf("%d groups have ended, want %d", n, groups)
+	}
+	j.await(t, key(t, "many", "i", "0"), false)
+	for i := range groups {
+		j.await(t, key(t, "many", "i", fmt.Sprint(i)), false)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if n := j.commits - before; n > groups/500 {
+		t.Errorf("it took %d commits to remove %d records", n, groups)
+	}
+}
+
+// TestExpiryDuringPushes lets groups end while they are pushed to. A push that
+// was answered well must be there, unless its own time is over.
+func TestExpiryDuringPushes(t *testing.T) {
+	c, j := newClock(), newStrict()
+	g := open(t, gateway.Config{Now: c.now, Journal: j})
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	turner := make(chan struct{})
+	go func() {
+		defer close(turner)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				c.turn(time.Millisecond)
+				g.View()
+			}
+		}
+	}()
+	for n := range 4 {
+		wg.Go(func() {
+			k := key(t, "pushed", "n", fmt.Sprint(n))
+			for i := range 300 {
+				ttl := time.Duration(0)
+				if i%3 != 0 {
+					ttl = time.Duration(i%7) * 10 * time.Millisecond
+				}
+				if err := g.Push(t.Context(), gateway.Push{Key: k, Blocks: blocks(t, k, fmt.Sprintf("m %d\n", i)), TTL: ttl}); err != nil {
+					t.Errorf("push %d to %s: %v", i, k, err)
+				}
+				if group := g.View().Group(k); group == nil && ttl == 0 {
+					t.Errorf("push %d to %s is gone, though it lives for ever", i, k)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	close(stop)
+	<-turner
+}

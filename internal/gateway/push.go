@@ -1,0 +1,135 @@
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"pushgateway/internal/exposition"
+	"pushgateway/internal/grouping"
+)
+
+// Push is what a client sends for one group.
+type Push struct {
+	Key grouping.Key
+	// Blocks are the gateway's own from here on. The families that the gateway
+	// makes of times are not among them: pushed ones are ignored.
+	Blocks []*exposition.Block
+	// Replace makes the group have nothing but Blocks; otherwise families that
+	// the push does not name stay.
+	Replace bool
+	// MergeSeries lets series that the push does not name stay too, within the
+	// families that it names.
+	MergeSeries bool
+	// MaxBytes bounds what each family takes that merging makes; 0 is no bound.
+	MaxBytes int
+	// TTL is how long the group lives unless it is pushed to again; 0 for ever.
+	TTL time.Duration
+}
+
+// Push stores what a client sends. When it returns nil the push is durable as
+// configured, and in the view. A ConflictError has changed nothing but the
+// failure time of the group.
+func (g *Gateway) Push(ctx context.Context, p Push) error {
+	return g.PushAll(ctx, []Push{p})[0]
+}
+
+// PushAll stores what a client sends for several groups, all different, in one
+// commit. Each has an outcome of its own, as that of Push. Pushes are put in
+// the order of their keys.
+func (g *Gateway) PushAll(ctx context.Context, pushes []Push) []error {
+	defer g.trimFailures()
+	slices.SortFunc(pushes, func(a, b Push) int { return cmp.Compare(a.Key, b.Key) })
+	keys, todo := make([]grouping.Key, len(pushes)), make([]int, len(pushes))
+	for i, p := range pushes {
+		keys[i], todo[i] = p.Key, i
+		slices.SortFunc(p.Blocks, func(a, b *exposition.Block) int { return strings.Compare(a.Name, b.Name) })
+	}
+	defer g.locks.lock(keys...)()
+	errs := make([]error, len(pushes))
+	for len(todo) > 0 {
+		todo = g.tryPushes(ctx, pushes, todo, errs)
+	}
+	return errs
+}
+
+// tryPushes makes one attempt at the pushes in todo. It gives those that are
+// worth another: somebody else has changed their groups meanwhile.
+func (g *Gateway) tryPushes(ctx context.Context, pushes []Push, todo []int, errs []error) (again []int) {
+	changes, of := make([]Change, 0, len(todo)), make([]int, 0, len(todo))
+	for _, i := range todo {
+		c, err := g.prepare(pushes[i])
+		if errs[i] = err; err == nil {
+			changes, of = append(changes, c), append(of, i)
+		}
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	for n, o := range g.Journal.Commit(ctx, changes) {
+		retry, err := g.conclude(changes[n].Key, o)
+		if errs[of[n]] = err; retry {
+			again = append(again, of[n])
+		}
+	}
+	return again
+}
+
+// prepare makes the change of a push, with its provisional claims. The caller
+// holds the lock of the group.
+func (g *Gateway) prepare(p Push) (Change, error) {
+	old := g.group(p.Key)
+	c, err := g.changeOf(p, old)
+	if err != nil && !errors.Is(err, ErrUnavailable) {
+		g.fail(p.Key, err)
+	}
+	return c, err
+}
+
+func (g *Gateway) changeOf(p Push, old *Group) (c Change, err error) {
+	if p.MergeSeries && old != nil {
+		if p.Blocks, err = mergeSeries(old, p); err != nil {
+			return c, err
+		}
+	}
+	group := pushed(old, p, g.Now())
+	suspects, err := g.claim(group, old, p.Blocks)
+	return Change{Key: p.Key, Group: group, Against: g.against(p.Key, old), suspects: suspects, claimed: true}, err
+}
+
+// mergeSeries gives the blocks of a push with the series that the group has
+// besides.
+func mergeSeries(old *Group, p Push) ([]*exposition.Block, error) {
+	merged := make([]*exposition.Block, len(p.Blocks))
+	for i, b := range p.Blocks {
+		merged[i] = b
+		if h := old.Find(b.Name); h != nil {
+			var err error
+			if merged[i], err = exposition.Merge(h.Block, b, p.MaxBytes); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return merged, nil
+}
+
+// conclude turns the outcome of a change into an error. It is worth another
+// attempt if somebody else was first.
+func (g *Gateway) conclude(key grouping.Key, o Outcome) (retry bool, err error) {
+	switch o.Verdict {
+	case Committed:
+		return false, nil
+	case Stale:
+		g.withdraw(key)
+		return true, nil
+	case Failed:
+		g.withdraw(key)
+		return false, fmt.Errorf("%w: %w", ErrUnavailable, o.Err)
+	default:
+		return false, fmt.Errorf("%w, or may have been: %w", ErrUnavailable, o.Err)
+	}
+}

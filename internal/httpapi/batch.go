@@ -1,0 +1,240 @@
+package httpapi
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"pushgateway/internal/exposition"
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
+	"pushgateway/internal/metric"
+)
+
+// maxGroups bounds the groups of one request.
+const maxGroups = 10_000
+
+// pushedGroup is what became of one group.
+type pushedGroup struct {
+	Labels map[string]string `json:"labels"`
+	Error  string            `json:"error,omitempty"` // empty if it was taken
+}
+
+type pushedGroups struct {
+	Taken   int           `json:"taken"`
+	Refused int           `json:"refused"`
+	Groups  []pushedGroup `json:"groups"`
+}
+
+// pushMany serves pushes of several groups in one body: group_by names the
+// labels that sort the series into groups. Each group has an outcome of its
+// own.
+func (a *api) pushMany(replace bool) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		keys, errs, size, err := a.takePushes(r, replace)
+		a.Pushed(strings.ToLower(r.Method), size, time.Since(start))
+		if err != nil {
+			writeError(w, a.refused(w, err), err)
+			return
+		}
+		a.answerMany(w, keys, errs)
+	}
+}
+
+// answerMany tells of each group what became of it. The status is that of the
+// worst: a client that looks at nothing else does not take a part for all.
+func (a *api) answerMany(w http.ResponseWriter, keys []grouping.Key, errs []error) {
+	ok := http.StatusOK
+	if a.Gateway.Unchecked {
+		ok = http.StatusAccepted
+	}
+	status, d := ok, pushedGroups{Groups: make([]pushedGroup, len(keys))}
+	for i, key := range keys {
+		d.Groups[i].Labels = labelsJSON(key.Labels())
+		if errs[i] == nil {
+			d.Taken++
+			continue
+		}
+		d.Refused++
+		d.Groups[i].Error = errs[i].Error()
+		status = max(status, a.refused(w, errs[i]))
+	}
+	if d.Refused == 0 {
+		writeJSON(w, status, answer{Status: "success", Data: d})
+		return
+	}
+	writeJSON(w, status, answer{Status: "error", Data: d, Error: fmt.Sprintf("%d of %d groups were refused", d.Refused, len(keys))})
+}
+
+func (a *api) takePushes(r *http.Request, replace bool) (keys []grouping.Key, errs []error, size int64, err error) {
+	by, err := a.groupBy(r)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	p, err := a.newPush(r, replace)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	body, err := a.bodies.read(r)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	defer body.Close()
+	parts, err := a.split(r, body.bytes, by)
+	if err != nil {
+		return nil, nil, body.received, err
+	}
+	for _, part := range parts {
+		keys = append(keys, part.key)
+	}
+	return keys, a.pushParts(r, p, parts), body.received, nil
+}
+
+// groupBy gives the labels that group_by names, sorted.
+func (a *api) groupBy(r *http.Request) ([]string, error) {
+	s := r.URL.Query().Get("group_by")
+	by := strings.Split(s, ",")
+	for i, name := range by {
+		by[i] = strings.TrimSpace(name)
+		if err := a.Keys.CheckName(by[i]); err != nil {
+			return nil, &parameterError{fmt.Errorf("group_by=%q: %w", s, err)}
+		}
+	}
+	slices.Sort(by)
+	if by = slices.Compact(by); !slices.Contains(by, metric.JobLabel) {
+		return nil, &parameterError{fmt.Errorf("group_by=%q must name job, like group_by=job,instance", s)}
+	}
+	return by, nil
+}
+
+// part is what a body has for one group.
+type part struct {
+	key    grouping.Key
+	blocks []*exposition.Block
+	err    error // why it was refused already
+}
+
+// split reads a body and renders what it has for each group. Parts come in the
+// order of their keys.
+func (a *api) split(r *http.Request, body []byte, by []string) ([]part, error) {
+	p := exposition.GetParser()
+	defer p.Release()
+	families, valid, err := a.families(p, r, body)
+	if err != nil {
+		return nil, err
+	}
+	s := splitter{by: by, groups: make(map[string]*splitGroup)}
+	for _, f := range families {
+		if err := s.add(f); err != nil {
+			return nil, err
+		}
+	}
+	parts, left := make([]part, 0, len(s.groups)), a.maxBlocks()
+	for _, g := range s.groups {
+		part := part{key: g.key}
+		if part.blocks, part.err = exposition.Render(g.families, a.rendering(g.key, valid, max(left, 1))); errors.Is(part.err, exposition.ErrTooLarge) {
+			return nil, part.err
+		}
+		for _, b := range part.blocks {
+			left -= b.Size()
+		}
+		parts = append(parts, part)
+	}
+	slices.SortFunc(parts, func(a, b part) int { return cmp.Compare(a.key, b.key) })
+	return parts, nil
+}
+
+// pushParts pushes what was rendered, in one commit, and gives the outcome of
+// each part.
+func (a *api) pushParts(r *http.Request, p gateway.Push, parts []part) []error {
+	errs := make([]error, len(parts))
+	var pushes []gateway.Push
+	var of []int
+	for i, part := range parts {
+		if errs[i] = part.err; part.err != nil {
+			if a.isVerdict(part.err) {
+				a.Gateway.Refuse(part.key, part.err)
+			}
+			continue
+		}
+		p.Key, p.Blocks = part.key, part.blocks
+		pushes, of = append(pushes, p), append(of, i)
+	}
+	for n, err := range a.Gateway.PushAll(r.Context(), pushes) {
+		errs[of[n]] = err
+	}
+	return errs
+}
+
+// splitter sorts series into groups.
+type splitter struct {
+	by      []string // sorted
+	groups  map[string]*splitGroup
+	scratch []byte
+}
+
+type splitGroup struct {
+	key      grouping.Key
+	families []*metric.Family
+}
+
+// add gives each group its series of a family. A family without series is
+// nobody's.
+func (s *splitter) add(f *metric.Family) error {
+	for i := range f.Series {
+		g, err := s.group(f, f.Series[i].Labels)
+		if err != nil {
+			return err
+		}
+		last := len(g.families) - 1
+		if last < 0 || g.families[last].Name != f.Name {
+			g.families = append(g.families, &metric.Family{Name: f.Name, Help: f.Help, Type: f.Type})
+			last++
+		}
+		g.families[last].Series = append(g.families[last].Series, f.Series[i])
+	}
+	return nil
+}
+
+// group gives the group of a series. A label that is missing or empty is not
+// part of the key.
+func (s *splitter) group(f *metric.Family, labels []metric.Label) (*splitGroup, error) {
+	key := s.scratch[:0]
+	job := ""
+	for _, name := range s.by {
+		i := slices.IndexFunc(labels, func(l metric.Label) bool { return l.Name == name && l.Value != "" })
+		if i < 0 {
+			continue
+		}
+		value := labels[i].Value
+		if !utf8.ValidString(value) {
+			return nil, &keyError{fmt.Errorf("family %q: grouping label %q=%q: %w", f.Name, name, value, grouping.ErrNotText)}
+		}
+		if key = grouping.AppendLabel(key, name, value); name == metric.JobLabel {
+			job = value
+		}
+	}
+	s.scratch = key
+	if job == "" {
+		return nil, &exposition.InvalidError{Family: strings.Clone(f.Name), Msg: fmt.Sprintf("the series %s has no job, which group_by sorts it by; nothing was stored", exposition.FormatSeries(f.Name, labels))}
+	}
+	if g := s.groups[string(key)]; g != nil {
+		return g, nil
+	}
+	if len(s.groups) == maxGroups {
+		return nil, fmt.Errorf("%w: it has more than %d groups; push fewer at once", exposition.ErrTooLarge, maxGroups)
+	}
+	checked, err := grouping.NewKey(job, grouping.Key(key).Labels()...)
+	if err != nil {
+		return nil, &keyError{err}
+	}
+	g := &splitGroup{key: checked}
+	s.groups[string(key)] = g
+	return g, nil
+}
