@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -171,6 +172,8 @@ func TestImport(t *testing.T) {
 	s.wantRecorded("1.11.3-legacy")
 }
 
+var failureMessage = regexp.MustCompile(`,"push_failure_message":"(\\.|[^"])*"`)
+
 func TestExport(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "metrics")
@@ -205,6 +208,9 @@ func TestExport(t *testing.T) {
 		}
 	}
 	s = start(t, append(args, "--persistence.file="+exported)...)
+	for path := range all { // files of 1.11 have no place for this
+		all[path] = failureMessage.ReplaceAllString(all[path], "")
+	}
 	s.wantEverything(all)
 	s.push("/metrics/job/back", "back 1\n", http.StatusOK)
 	s.proc.Stop()
