@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"strings"
+	"time"
 )
 
 const (
@@ -23,18 +24,30 @@ const (
 // is not changed after newLoad, so all clients share it.
 type load struct {
 	groups int
+	each   int // series of a group
 	bodies []string
+	// ttl gives the time to live that the nth push asks for, if it is set.
+	ttl func(n int) time.Duration
+}
+
+// newSmallLoad has groups of a single series each.
+func newSmallLoad(groups int) *load {
+	l := &load{groups: groups, each: 1}
+	for i := range variants {
+		l.bodies = append(l.bodies, fmt.Sprintf("# TYPE etl_success_timestamp_seconds gauge\netl_success_timestamp_seconds %d\n", 1_760_000_000+i))
+	}
+	return l
 }
 
 func newLoad(series int) *load {
-	l := &load{groups: series / seriesPerGroup}
+	l := &load{groups: series / seriesPerGroup, each: seriesPerGroup}
 	for i := range variants {
 		l.bodies = append(l.bodies, renderBody(rand.New(rand.NewPCG(1, uint64(i)))))
 	}
 	return l
 }
 
-func (l *load) series() int { return l.groups * seriesPerGroup }
+func (l *load) series() int { return l.groups * l.each }
 
 // appendPush appends the request of the nth push: n cycles over the groups.
 func (l *load) appendPush(to []byte, n int) []byte {
@@ -43,6 +56,10 @@ func (l *load) appendPush(to []byte, n int) []byte {
 	to = strconv.AppendInt(to, int64(n%l.groups), 10)
 	to = append(to, " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: "...)
 	to = strconv.AppendInt(to, int64(len(body)), 10)
+	if l.ttl != nil {
+		to = append(to, "\r\nX-Pushgateway-TTL: "...)
+		to = append(to, l.ttl(n).String()...)
+	}
 	to = append(to, "\r\n\r\n"...)
 	return append(to, body...)
 }

@@ -37,14 +37,14 @@ func (b *bench) startGateway(ctx context.Context, l *load) (*target, error) {
 
 // startDurable starts the gateway with a persistence file in a directory of
 // its own.
-func (b *bench) startDurable(ctx context.Context, l *load) (t *target, file string, err error) {
+func (b *bench) startDurable(ctx context.Context, l *load, args ...string) (t *target, file string, err error) {
 	dir, err := os.MkdirTemp(b.dir, "durable")
 	if err != nil {
 		return nil, "", err
 	}
 	file = filepath.Join(dir, "data")
 	t, err = b.start(ctx, kind{path: b.gateway, listen: "--web.listen-address",
-		args: []string{"--log.level=error", "--persistence.file=" + file}}, l)
+		args: append(args, "--log.level=error", "--persistence.file="+file)}, l)
 	return t, file, err
 }
 

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+)
+
+const (
+	// mortals are the groups that end by themselves.
+	mortals = 100_000
+	// wiped are the groups that one request deletes.
+	wiped = 5000
+	// lifecycleRounds is how often groups are made to end.
+	lifecycleRounds = 3
+)
+
+// measureDeadlines measures what it costs a push that groups have deadlines,
+// each another one, and that it gives its group a new one.
+func (b *bench) measureDeadlines(ctx context.Context) ([]row, error) {
+	without, with := newSmallLoad(mortals), newSmallLoad(mortals)
+	with.ttl = func(n int) time.Duration { return 24*time.Hour + time.Duration(n%mortals*7919)*time.Millisecond }
+	plain, err := b.startGateway(ctx, without)
+	if err != nil {
+		return nil, err
+	}
+	defer plain.stop()
+	mortal, err := b.startGateway(ctx, with)
+	if err != nil {
+		return nil, err
+	}
+	defer mortal.stop()
+	rates, err := contest(b.rounds, b.turn(plain), b.turn(mortal))
+	if err != nil {
+		return nil, err
+	}
+	return []row{
+		{what: fmt.Sprintf("pushes/s of 1 series, %s groups", inWords(mortals)), unit: perSecond, gateway: rates[0]},
+		{what: "the same, each with a deadline of its own", unit: perSecond, gateway: rates[1]},
+	}, nil
+}
+
+// measureExpiry measures how long somebody waits who asks first after many
+// groups have ended at the same moment.
+func (b *bench) measureExpiry(ctx context.Context) ([]row, error) {
+	times, err := contest(lifecycleRounds, func() (float64, error) {
+		l := newSmallLoad(mortals)
+		end := time.Now().Add(20 * time.Second) // long enough to fill
+		l.ttl = func(int) time.Duration { return time.Until(end) }
+		t, _, err := b.startDurable(ctx, l)
+		if err != nil {
+			return 0, err
+		}
+		defer t.stop()
+		time.Sleep(time.Until(end.Add(20 * time.Millisecond)))
+		return t.timed(get("/api/v1/groups?limit=1"), `"total":0`)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return []row{{what: fmt.Sprintf("GET /api/v1/groups as %s groups end at once", inWords(mortals)), unit: milliseconds, gateway: times[0]}}, nil
+}
+
+// measureWipe measures deleting groups by selector, on disk.
+func (b *bench) measureWipe(ctx context.Context) ([]row, error) {
+	l := newLoad(wiped * seriesPerGroup)
+	t, _, err := b.startDurable(ctx, l, "--web.enable-admin-api")
+	if err != nil {
+		return nil, err
+	}
+	defer t.stop()
+	request := bytes.Replace(get(`/api/v1/admin/delete_groups?match%5B%5D=%7Bjob%3D%22bench%22%7D`), []byte("GET"), []byte("POST"), 1)
+	times, err := contest(lifecycleRounds, func() (float64, error) {
+		t.next.Store(0)
+		if err := t.fill(); err != nil {
+			return 0, err
+		}
+		return t.timed(request, fmt.Sprintf(`"deleted":%d`, wiped))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return []row{{what: fmt.Sprintf("deleting %s groups of %d series by selector, on disk", inWords(wiped), seriesPerGroup), unit: milliseconds, gateway: times[0]}}, nil
+}
+
+// timed sends a request, and gives the time to the end of an answer that must
+// have a text in it.
+func (t *target) timed(request []byte, want string) (ms float64, err error) {
+	c, err := dial(t.addr)
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	var body bytes.Buffer
+	begin := time.Now()
+	_, err = c.do(request, &body)
+	ms = float64(time.Since(begin).Nanoseconds()) / 1e6
+	if err == nil && !bytes.Contains(body.Bytes(), []byte(want)) {
+		err = fmt.Errorf("%q is not in the answer %.200q", want, body.Bytes())
+	}
+	return ms, err
+}
