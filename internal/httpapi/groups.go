@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"math"
 	"net/http"
 	"net/url"
@@ -47,7 +48,10 @@ type groupsQuery struct {
 	filter
 	order func(a, b position) int
 	limit int
-	after *position // where the page before ended, nil for the first
+	// A page begins behind where the one before ended, nil for the first, or
+	// after so many groups.
+	after  *position
+	offset int
 }
 
 // orders are what sort=<name> can ask for; sort=-<name> is the reverse. Ties
@@ -55,6 +59,7 @@ type groupsQuery struct {
 var orders = map[string]func(a, b position) int{
 	"":             func(a, b position) int { return 0 },
 	"labels":       func(a, b position) int { return 0 },
+	"status":       func(a, b position) int { return cmp.Compare(a.failing(), b.failing()) },
 	"push_time":    func(a, b position) int { return a.Pushed.Compare(b.Pushed) },
 	"failure_time": func(a, b position) int { return a.Failed.Compare(b.Failed) },
 	"families":     func(a, b position) int { return cmp.Compare(a.Families, b.Families) },
@@ -83,13 +88,15 @@ func parseGroupsQuery(v url.Values, now time.Time) (q groupsQuery, err error) {
 	if q.filter, err = parseFilter(v, now); err != nil {
 		return q, err
 	}
-	q.limit = defaultLimit
 	if q.order, err = parseOrder(v.Get("sort")); err != nil {
 		return q, err
 	}
-	if s := v.Get("limit"); s != "" {
-		if q.limit, err = strconv.Atoi(s); err != nil || q.limit < 1 || q.limit > maxLimit {
-			return q, fmt.Errorf("limit=%q is not a number from 1 to %d", s, maxLimit)
+	if q.limit, err = parseLimit(v); err != nil {
+		return q, err
+	}
+	if s := v.Get("offset"); s != "" {
+		if q.offset, err = strconv.Atoi(s); err != nil || q.offset < 0 {
+			return q, fmt.Errorf("offset=%q is not a number of groups to skip", s)
 		}
 	}
 	if token := v.Get("page_token"); token != "" {
@@ -106,6 +113,14 @@ type position struct {
 	Pushed, Failed   time.Time
 	Expires          time.Time
 	Families, Series int
+}
+
+// failing is 1 if the last push was refused, or else 0.
+func (p position) failing() int {
+	if p.Failed.After(p.Pushed) {
+		return 1
+	}
+	return 0
 }
 
 func positionOf(g *gateway.Group) position {
@@ -147,7 +162,7 @@ func parseOrder(name string) (func(a, b position) int, error) {
 	}
 	order, ok := orders[name]
 	if !ok {
-		return nil, fmt.Errorf("sort=%q is not one of labels, push_time, failure_time, expiry_time, families, series, or one of these behind a minus", name)
+		return nil, fmt.Errorf("sort=%q is not one of labels, status, push_time, failure_time, expiry_time, families, series, or one of these behind a minus", name)
 	}
 	return func(a, b position) int {
 		c := cmp.Or(order(a, b), cmp.Compare(a.Key, b.Key))
@@ -174,6 +189,7 @@ func (q *groupsQuery) page(v *gateway.View) groupsPage {
 		}
 	}
 	slices.SortFunc(found, func(a, b *gateway.Group) int { return q.order(positionOf(a), positionOf(b)) })
+	found = found[min(q.offset, len(found)):]
 	if len(found) > q.limit {
 		found = found[:q.limit]
 		page.Next = tokenOf(found[q.limit-1])
@@ -198,12 +214,22 @@ func info(v *gateway.View, g *gateway.Group) groupInfo {
 	if !g.Expires.IsZero() {
 		i.Expires, i.TTL = &g.Expires, g.Expires.Sub(g.Pushed.Round(0)).Seconds()
 	}
-	if v.LeftOut > 0 {
+	for h := range leftOut(v, g) {
+		i.LeftOut = append(i.LeftOut, h.Name)
+	}
+	return i
+}
+
+// leftOut goes through what a group has that is not exposed.
+func leftOut(v *gateway.View, g *gateway.Group) iter.Seq[*gateway.Held] {
+	return func(yield func(*gateway.Held) bool) {
+		if v.LeftOut == 0 {
+			return
+		}
 		for n := range g.Families {
-			if h := &g.Families[n]; h.Block.Series() > 0 && !v.Exposes(g, h) {
-				i.LeftOut = append(i.LeftOut, h.Name)
+			if h := &g.Families[n]; h.Block.Series() > 0 && !v.Exposes(g, h) && !yield(h) {
+				return
 			}
 		}
 	}
-	return i
 }
