@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -10,6 +11,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +21,7 @@ import (
 	"google.golang.org/protobuf/encoding/protodelim"
 	"google.golang.org/protobuf/encoding/prototext"
 
+	"pushgateway/internal/boltjournal"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
@@ -34,6 +38,7 @@ var (
 type modelMode struct {
 	name            string
 	utf8, unchecked bool
+	onDisk          bool // the gateway is restarted now and then
 }
 
 var modelModes = []modelMode{
@@ -41,6 +46,8 @@ var modelModes = []modelMode{
 	{name: "utf8", utf8: true},
 	{name: "unchecked", unchecked: true},
 	{name: "unchecked-utf8", unchecked: true, utf8: true},
+	{name: "on-disk", onDisk: true, utf8: true},
+	{name: "unchecked-on-disk", onDisk: true, unchecked: true},
 }
 
 // TestModel sends random pushes that often contradict each other, and holds
@@ -70,7 +77,7 @@ func (m modelMode) run(ops []modelOp, reducing bool) (step int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	defer s.gateway.Close()
+	defer func() { err = errors.Join(err, s.close()) }()
 	formats := rand.New(rand.NewPCG(*modelSeed, 1))
 	for i, op := range ops {
 		if err := s.do(op); err != nil {
@@ -111,6 +118,8 @@ func (m modelMode) reduce(ops []modelOp) []modelOp {
 
 // system is a gateway beside its model.
 type system struct {
+	mode    modelMode
+	dir     string // of the journal, if it has one
 	gateway *gateway.Gateway
 	handler http.Handler // as with default flags
 	open    http.Handler // with OpenMetrics
@@ -128,19 +137,43 @@ func (s *system) gatherOwn() (err error) {
 	return err
 }
 
-func newSystem(m modelMode) (*system, error) {
-	metrics, err := telemetry.New(httpapi.Reasons)
-	if err != nil {
-		return nil, err
+func newSystem(m modelMode) (s *system, err error) {
+	s = &system{mode: m, clock: newModelClock()}
+	if m.onDisk {
+		if s.dir, err = os.MkdirTemp("", "model"); err != nil {
+			return nil, err
+		}
 	}
-	clock := newModelClock()
+	if err := s.start(); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(s.dir))
+	}
+	own, err := s.scrapeFamilies()
+	if err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	s.state = newModelState(m, own, s.metrics.Reserved())
+	return s, nil
+}
+
+func (s *system) close() error { return errors.Join(s.gateway.Close(), os.RemoveAll(s.dir)) }
+
+// start opens a gateway, with what the one before has left on disk.
+func (s *system) start() (err error) {
+	if s.metrics, err = telemetry.New(httpapi.Reasons); err != nil {
+		return err
+	}
+	var journal gateway.Journal = &gateway.Memory{}
+	if s.mode.onDisk {
+		journal = boltjournal.New(boltjournal.Config{Path: filepath.Join(s.dir, "journal")})
+	}
 	gw, err := gateway.Open(context.Background(), gateway.Config{
-		Journal: &gateway.Memory{}, Reserved: metrics.Reserved(), Unchecked: m.unchecked, Now: clock.now,
+		Journal: journal, Reserved: s.metrics.Reserved(), Unchecked: s.mode.unchecked, Now: s.clock.now,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	metrics.Observe(telemetry.State{
+	s.gateway = gw
+	s.metrics.Observe(telemetry.State{
 		Groups:      func() float64 { return float64(gw.View().Groups()) },
 		Series:      func() float64 { return float64(gw.View().Series) },
 		LeftOut:     func() float64 { return float64(gw.View().LeftOut) },
@@ -148,13 +181,16 @@ func newSystem(m modelMode) (*system, error) {
 		Expired:     func() float64 { return float64(gw.Expired()) },
 		NextExpiry:  func() float64 { return float64(gw.NextExpiry().Unix()) },
 	})
-	s := &system{gateway: gw, metrics: metrics, clock: clock}
-	if err := s.gatherOwn(); err != nil {
-		return nil, err
-	}
+	s.serve()
+	return s.gatherOwn()
+}
+
+// serve makes the handlers.
+func (s *system) serve() {
+	metrics := s.metrics
 	c := httpapi.Config{
-		Gateway: gw, Logger: slog.New(slog.DiscardHandler),
-		TelemetryPath: "/metrics", Keys: grouping.Decoder{UTF8Names: m.utf8},
+		Gateway: s.gateway, Logger: slog.New(slog.DiscardHandler),
+		TelemetryPath: "/metrics", Keys: grouping.Decoder{UTF8Names: s.mode.utf8},
 		MaxBodyBytes: 1 << 20, MaxInflightBytes: 1 << 24, EnableAdmin: true,
 		Own: func() ([]exposition.Exposed, error) { return s.own, nil }, UI: http.NotFoundHandler(),
 		Instrument: metrics.Instrument, Refused: metrics.Refused, Pushed: metrics.Pushed, Duplicate: metrics.Duplicate,
@@ -165,12 +201,36 @@ func newSystem(m modelMode) (*system, error) {
 	s.handler = httpapi.New(c)
 	c.EnableOpenMetrics = true
 	s.open = httpapi.New(c)
-	own, err := s.scrapeFamilies()
-	if err != nil {
-		return nil, err
+}
+
+// restart ends the gateway and starts another, which must expose the same.
+func (s *system) restart() error {
+	if !s.mode.onDisk {
+		return nil
 	}
-	s.state = newModelState(m, own, metrics.Reserved())
-	return s, nil
+	before := s.exposed()
+	if err := s.gateway.Close(); err != nil {
+		return err
+	}
+	if err := s.start(); err != nil {
+		return err
+	}
+	if after := s.exposed(); after != before {
+		return fmt.Errorf("it exposes something else:\n%s", diffLines(strings.Split(after, "\n"), strings.Split(before, "\n")))
+	}
+	return nil
+}
+
+// exposed is what was pushed as it is exposed, with all times.
+func (s *system) exposed() string {
+	w := serveOne(s.handler, http.MethodGet, "/metrics", "", http.Header{"Accept": {"text/plain;version=0.0.4;escaping=allow-utf-8"}})
+	var b strings.Builder
+	for line := range strings.Lines(w.Body.String()) {
+		if !ownFamily.MatchString(line) || strings.Contains(line, `job="`) {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
 }
 
 func serveOne(h http.Handler, method, path, body string, header http.Header) *httptest.ResponseRecorder {
@@ -186,6 +246,8 @@ func (s *system) do(op modelOp) error {
 	switch op.method {
 	case keepOne:
 		return s.keepOne(op)
+	case restart:
+		return s.restart()
 	case turnClock:
 		s.clock.turn(op.turn)
 		s.gateway.View() // somebody looks
@@ -268,6 +330,7 @@ type modelOp struct {
 const (
 	wipe    = "WIPE"
 	keepOne = "DELETE all but"
+	restart = "RESTART"
 )
 
 // request is the operation as HTTP.
@@ -291,8 +354,8 @@ func (o modelOp) request() (method, path string, header http.Header) {
 
 func (o modelOp) String() string {
 	switch o.method {
-	case wipe:
-		return wipe
+	case wipe, restart:
+		return o.method
 	case keepOne, http.MethodDelete:
 		return o.method + " " + o.key.path
 	case turnClock:
@@ -321,6 +384,8 @@ func randomOps(r *rand.Rand, n int) []modelOp {
 			op.method = wipe
 		case p < 4:
 			op.method = keepOne
+		case p < 8:
+			op.method = restart
 		case p < 54:
 			op.method = http.MethodDelete
 		case p < 124:

@@ -112,7 +112,8 @@ func (g *Gateway) NextExpiry() time.Time {
 	return time.Time{}
 }
 
-// reap removes the records of ended groups until stop is closed.
+// reap removes the records of ended groups until stop is closed; then for the
+// last time, so that no clock that is set back brings them back.
 func (g *Gateway) reap() {
 	defer close(g.reaped)
 	ticker := time.NewTicker(reapEvery)
@@ -120,12 +121,17 @@ func (g *Gateway) reap() {
 	for {
 		select {
 		case <-ticker.C:
-			g.expire()
-			for g.Journal.Err() == nil && g.reapSome() {
-			}
+			g.reapAll()
 		case <-g.stop:
+			g.reapAll()
 			return
 		}
+	}
+}
+
+func (g *Gateway) reapAll() {
+	g.expire()
+	for g.Journal.Err() == nil && g.reapSome() {
 	}
 }
 
