@@ -2,13 +2,14 @@
 # make test    all tests; on Debian as root it installs what they need
 # make fuzz    minutes of fuzzing (FUZZTIME=2m for each fuzz test)
 # make bench   this gateway, a bare server and Debian's pushgateway side by side
+# make screenshots   the pictures in docs/images
 
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 2m
 PKG      := github.com/prometheus/common/version
 LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Branch=$(shell git rev-parse --abbrev-ref HEAD 2>/dev/null)
 
-.PHONY: run build test check fuzz bench clean
+.PHONY: run build test check fuzz screenshots bench clean
 
 run: build
 	./pushgateway
@@ -17,7 +18,7 @@ build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o pushgateway ./cmd/pushgateway
 
 check:
-	@unformatted=$$(gofmt -l cmd internal e2e crash bench); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
+	@unformatted=$$(gofmt -l cmd internal e2e browser crash bench); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
 	go vet ./...
 	go tool staticcheck ./...
 
@@ -29,6 +30,10 @@ test:
 
 fuzz:
 	scripts/fuzz $(FUZZTIME)
+
+screenshots:
+	scripts/test-deps
+	go test ./browser -count=1 -run TestScreenshots -screenshots ../docs/images
 
 bench:
 	go run ./bench -update

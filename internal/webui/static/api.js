@@ -1,5 +1,9 @@
 // Talking to the gateway. All paths are relative to the page's.
 
+// here is the address of the page without a password that may stand in it,
+// which the browser would refuse to send along.
+export const here = (path) => new URL(path, location.origin + location.pathname).href;
+
 // Failure is an answer that says no, with the gateway's own words.
 export class Failure extends Error {
   constructor(status, message) {
@@ -18,7 +22,7 @@ export function onReach(f) { reached = f; }
 async function request(url, options) {
   let answer;
   try {
-    answer = await fetch(url, { cache: "no-store", ...options });
+    answer = await fetch(here(url), { cache: "no-store", ...options });
   } catch (e) {
     if (e.name !== "AbortError") reached("The gateway cannot be reached.");
     throw e;

@@ -145,7 +145,7 @@ export class GroupPage {
   }
 
   commands() {
-    const url = new URL(`metrics/${path(this.group.labels)}`, document.baseURI).href;
+    const url = api.here(`metrics/${path(this.group.labels)}`);
     return h("section", {}, h("h2", {}, "From a shell"),
       command("Push to this group", `echo 'my_metric 3.14' | curl -m 5 --data-binary @- '${url}'`),
       command("Delete this group", `curl -m 5 -X DELETE '${url}'`));

@@ -219,7 +219,7 @@ function nothingFound(what, clear) {
 }
 
 function noGroups() {
-  const url = new URL("metrics/job/my_job", document.baseURI).href;
+  const url = api.here("metrics/job/my_job");
   return [
     h("h2", {}, "No groups yet"),
     h("p", {}, "Nothing has been pushed to this gateway. This command pushes a first metric:"),
