@@ -2,7 +2,7 @@
 # make test    all tests; on Debian as root it installs what they need
 # make fuzz    minutes of fuzzing (FUZZTIME=2m for each fuzz test)
 # make bench   this gateway, a bare server and Debian's pushgateway side by side
-# make screenshots   the pictures in docs/images
+# make screenshots   the pictures in docs/images; takes ten minutes of pushing
 
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 2m
@@ -33,7 +33,7 @@ fuzz:
 
 screenshots:
 	scripts/test-deps
-	go test ./browser -count=1 -run TestScreenshots -screenshots ../docs/images
+	go test ./browser -count=1 -run TestScreenshots -timeout 30m -screenshots ../docs/images
 
 bench:
 	go run ./bench -update

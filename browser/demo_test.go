@@ -9,22 +9,50 @@ import (
 	"time"
 )
 
-// demo fills a gateway with what a company might push.
-func (s *server) demo(hosts int) {
+// demoPast is what a company has pushed before today: many hosts, some of
+// which have long been forgotten.
+func demoPast(random *rand.Rand) (groups []oldGroup) {
+	jobs := []string{"database_backup", "certbot_renew", "apt_upgrade", "log_rotation", "invoice_export", "mail_digest"}
+	for i := range 2400 {
+		job := jobs[random.IntN(len(jobs))%(1+i%len(jobs))]
+		labels := fmt.Sprintf("instance/%s-%03d.example.org", []string{"db", "web", "mail", "build"}[i%4], i/4+1)
+		age := time.Duration(math.Exp(random.NormFloat64()*2.4+9.2)) * time.Second
+		groups = append(groups, oldGroup{job, labels, age, batchJob(random, job)})
+	}
+	day := 24 * time.Hour
+	return append(groups,
+		oldGroup{"database_backup", "env/production/instance/db-1", 5 * time.Hour, batchJob(random, "database_backup")},
+		oldGroup{"database_backup", "env/production/instance/db-2", 5*time.Hour + 4*time.Minute, batchJob(random, "database_backup")},
+		oldGroup{"geoip_update", "env/production", 41 * day, batchJob(random, "geoip_update")},
+		oldGroup{"tls_expiry_check", "env/production/region/us-east-2", 9 * day, batchJob(random, "tls_expiry_check")},
+		oldGroup{"warehouse_vacuum", "env/production/team/data", 19 * time.Hour, batchJob(random, "warehouse_vacuum")},
+	)
+}
+
+// demoNow is what comes in today: good, short-lived, and refused. The gateway
+// is looked at after warm.
+func (s *server) demoNow(random *rand.Rand, warm time.Duration) {
 	s.t.Helper()
-	random := rand.New(rand.NewPCG(1, 2))
-	jobs := []string{"database_backup", "certbot_renew", "apt_upgrade", "log_rotation", "invoice_export"}
-	for i := range hosts {
-		job := jobs[i%len(jobs)]
-		path := fmt.Sprintf("job/%s/instance/%s-%02d.example.org", job, []string{"db", "web", "mail", "build"}[i%4], i/len(jobs)+1)
-		s.push(path, batchJob(random, job), http.StatusOK)
+	s.push("job/nightly_etl/team/data/env/production", etl(random), http.StatusOK)
+	s.pushNative("job/checkout_smoke_test/env/production/region/eu-west-1")
+	s.push("job/ml_training/model/churn/env/production", training, http.StatusOK, "X-Pushgateway-TTL", "72h")
+	s.push("job/canary_deploy/env/production/version/v2.31.0", training, http.StatusOK, "X-Pushgateway-TTL", (warm + warm/6 + 15*time.Second).String())
+	s.push("job/payments_reconcile/env/production/region/eu-west-1", reconcile, http.StatusOK)
+	for deadline := time.Now().Add(warm); time.Now().Before(deadline); time.Sleep(time.Second) {
+		for range random.IntN(8) + int(12+10*math.Sin(float64(time.Now().Unix())/50)) {
+			s.push(fmt.Sprintf("job/build_agent/instance/build-%03d.example.org", random.IntN(120)), batchJob(random, "build"), http.StatusOK)
+		}
+		if random.IntN(3) == 0 {
+			s.push("job/legacy_importer/env/staging", "imported_total 1 1500000000000\n", http.StatusBadRequest)
+		}
 	}
 	s.push("job/nightly_etl/team/data/env/production", etl(random), http.StatusOK)
-	s.push("job/ml_training/model/churn/env/production", training(), http.StatusOK)
-	s.push("job/payments_reconcile/env/production/region/eu-west-1", "# HELP reconcile_rows_total Rows compared with the bank's file.\n# TYPE reconcile_rows_total counter\nreconcile_rows_total 184223\n", http.StatusOK)
-	s.push("job/payments_reconcile/env/production/region/eu-west-1", "# TYPE reconcile_rows_total gauge\nreconcile_rows_total 5\nreconcile_rows_total 6\n", http.StatusBadRequest)
-	s.push("job/disk_check/instance/nas-1", "smart_ok 1 1500000000000\n", http.StatusBadRequest)
+	s.push("job/payments_reconcile/env/production/region/eu-west-1", reconcile+"reconcile_rows_total 184224\n", http.StatusBadRequest)
+	s.push("job/disk_check/env/production/instance/nas-1", "smart_ok 1 1500000000000\n", http.StatusBadRequest)
+	s.scrape()
 }
+
+const reconcile = "# HELP reconcile_rows_total Rows compared with the bank's file.\n# TYPE reconcile_rows_total counter\nreconcile_rows_total 184223\n"
 
 func batchJob(random *rand.Rand, job string) string {
 	now := float64(time.Now().Unix())
@@ -67,8 +95,7 @@ etl_batch_seconds_count 1840
 	return b.String()
 }
 
-func training() string {
-	return `# HELP training_loss Loss after the last epoch.
+const training = `# HELP training_loss Loss after the last epoch.
 # TYPE training_loss gauge
 training_loss{set="train"} 0.0821
 training_loss{set="validation"} 0.1134
@@ -76,4 +103,3 @@ training_loss{set="validation"} 0.1134
 # TYPE training_epochs_total counter
 training_epochs_total 40
 `
-}

@@ -3,66 +3,21 @@ package browser
 import (
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
-
-	"pushgateway/internal/exposition"
-	"pushgateway/internal/gateway"
-	"pushgateway/internal/gobfile"
-	"pushgateway/internal/grouping"
 )
-
-// past writes a persistence file of groups as they were pushed long ago, from
-// the oldest to the youngest.
-func past(t testing.TB, groups map[string]time.Duration, body string) (file string) {
-	t.Helper()
-	var list []*gateway.Group
-	for job, age := range groups {
-		key, err := grouping.Decoder{}.Decode("job", job, "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		list = append(list, gateway.Restore(gateway.Group{Key: key, Families: held(t, key, body, age), Pushed: time.Now().Add(-age)}))
-	}
-	file = filepath.Join(t.TempDir(), "pushgateway.gob")
-	f, err := os.Create(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := gobfile.Write(f, slices.Values(list)); err != nil {
-		t.Fatal(err)
-	}
-	return file
-}
-
-func held(t testing.TB, key grouping.Key, body string, age time.Duration) (families []gateway.Held) {
-	t.Helper()
-	p := exposition.GetParser()
-	defer p.Release()
-	parsed, err := p.ParseText([]byte(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks, err := exposition.Render(parsed, exposition.Options{Grouping: key.Labels(), MaxBytes: 1 << 20})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, b := range blocks {
-		families = append(families, gateway.Held{Block: b, Pushed: time.Now().Add(-age)})
-	}
-	return families
-}
 
 // TestStale tells old groups from fresh ones, by the reader's measure.
 func TestStale(t *testing.T) {
-	file := past(t, map[string]time.Duration{"old": 3 * 24 * time.Hour, "older": 30 * 24 * time.Hour, "today": 2 * time.Hour}, "m 1\n")
+	file := past(t, []oldGroup{
+		{"old", "", 3 * 24 * time.Hour, "m 1\n"},
+		{"older", "", 31 * 24 * time.Hour, "m 1\n"},
+		{"today", "", 2 * time.Hour, "m 1\n"},
+	})
 	s := start(t, "--persistence.file="+file)
 	tb := s.open(desktop, "")
 	tb.reads("#row-0 .badge", "stale")

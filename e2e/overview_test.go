@@ -126,7 +126,7 @@ func TestCompletion(t *testing.T) {
 // TestGroupsOffset jumps to a place, and sorts by state.
 func TestGroupsOffset(t *testing.T) {
 	s := start(t)
-	for _, job := range []string{"a", "b", "c"} {
+	for _, job := range []string{"a/a/z", "b", "c/a/b"} {
 		s.push("/metrics/job/"+job, "m 1\n", http.StatusOK)
 	}
 	s.push("/metrics/job/b", "m 1 1000\n", http.StatusBadRequest)
@@ -138,11 +138,13 @@ func TestGroupsOffset(t *testing.T) {
 		query url.Values
 		want  []string
 	}{
-		{url.Values{"offset": {"1"}, "limit": {"1"}}, []string{"b"}},
-		{url.Values{"offset": {"2"}}, []string{"c"}},
+		{url.Values{"offset": {"1"}, "limit": {"1"}}, []string{"a"}},
+		{url.Values{"offset": {"2"}}, []string{"b"}},
 		{url.Values{"offset": {"9"}}, nil},
-		{url.Values{"sort": {"status"}}, []string{"a", "c", "b"}},
-		{url.Values{"sort": {"-status"}}, []string{"b", "c", "a"}},
+		{url.Values{"sort": {"job"}}, []string{"a", "b", "c"}},
+		{url.Values{"sort": {"-job"}, "limit": {"2"}}, []string{"c", "b"}},
+		{url.Values{"sort": {"status"}}, []string{"c", "a", "b"}},
+		{url.Values{"sort": {"-status"}}, []string{"b", "a", "c"}},
 	} {
 		p := dataOf[page](s, "/api/v1/groups", tt.query)
 		var got []string

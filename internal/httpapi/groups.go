@@ -59,6 +59,7 @@ type groupsQuery struct {
 var orders = map[string]func(a, b position) int{
 	"":             func(a, b position) int { return 0 },
 	"labels":       func(a, b position) int { return 0 },
+	"job":          func(a, b position) int { return cmp.Compare(a.job(), b.job()) },
 	"status":       func(a, b position) int { return cmp.Compare(a.failing(), b.failing()) },
 	"push_time":    func(a, b position) int { return a.Pushed.Compare(b.Pushed) },
 	"failure_time": func(a, b position) int { return a.Failed.Compare(b.Failed) },
@@ -115,6 +116,13 @@ type position struct {
 	Families, Series int
 }
 
+// job is what people look for first; keys begin with the label whose name is
+// the first of the alphabet.
+func (p position) job() string {
+	job, _ := p.Key.Value("job")
+	return job
+}
+
 // failing is 1 if the last push was refused, or else 0.
 func (p position) failing() int {
 	if p.Failed.After(p.Pushed) {
@@ -162,7 +170,7 @@ func parseOrder(name string) (func(a, b position) int, error) {
 	}
 	order, ok := orders[name]
 	if !ok {
-		return nil, fmt.Errorf("sort=%q is not one of labels, status, push_time, failure_time, expiry_time, families, series, or one of these behind a minus", name)
+		return nil, fmt.Errorf("sort=%q is not one of labels, job, status, push_time, failure_time, expiry_time, families, series, or one of these behind a minus", name)
 	}
 	return func(a, b position) int {
 		c := cmp.Or(order(a, b), cmp.Compare(a.Key, b.Key))

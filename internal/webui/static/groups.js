@@ -13,7 +13,7 @@ import { cleanUp } from "./cleanup.js";
 // columns have the sort of the API that belongs to them, and in which
 // direction it begins.
 const columns = [
-  { name: "Group", sort: "labels" },
+  { name: "Group", sort: "job" },
   { name: "State", sort: "status", first: "-status" },
   { name: "Last push", sort: "push_time", first: "-push_time" },
   { name: "Families", sort: "families", first: "-families", number: true },
@@ -121,7 +121,7 @@ export class GroupsPage {
 
   fetch(offset, limit, signal) {
     const p = query.filter(this.query);
-    if (this.query.sort !== "labels") p.set("sort", this.query.sort);
+    p.set("sort", this.query.sort);
     p.set("offset", offset);
     p.set("limit", limit);
     return api.groups(p, signal);
@@ -183,7 +183,7 @@ function direction(sort, now) {
 }
 
 const sortNames = {
-  labels: ["label", "label, backwards"], status: ["good first", "failing first"], push_time: ["oldest push", "latest push"],
+  job: ["job", "job, backwards"], status: ["good first", "failing first"], push_time: ["oldest push", "latest push"],
   families: ["fewest families", "most families"], series: ["fewest series", "most series"], expiry_time: ["next to expire", "last to expire"],
 };
 

@@ -4,6 +4,7 @@ import { matcher } from "./keys.js";
 import { parseDuration } from "./format.js";
 
 export const defaultStale = "24h";
+export const defaultSort = "job";
 
 function rememberedStale() {
   const stale = localStorage.getItem("stale");
@@ -17,7 +18,7 @@ export function fromAddress(search) {
   return {
     text: p.get("q") ?? "",
     state: ["failing", "stale"].includes(p.get("state")) ? p.get("state") : "",
-    sort: p.get("sort") ?? "labels",
+    sort: p.get("sort") ?? defaultSort,
     stale: parseDuration(stale) ? stale : rememberedStale(),
   };
 }
@@ -27,7 +28,7 @@ export function toAddress(q) {
   const p = new URLSearchParams();
   if (q.text) p.set("q", q.text);
   if (q.state) p.set("state", q.state);
-  if (q.sort !== "labels") p.set("sort", q.sort);
+  if (q.sort !== defaultSort) p.set("sort", q.sort);
   if (q.stale !== defaultStale) p.set("stale", q.stale);
   return p.size > 0 ? `./?${p}` : "./";
 }
