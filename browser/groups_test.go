@@ -32,7 +32,7 @@ func TestGroups(t *testing.T) {
 	s.push("job/backup/instance/db2", "m 1\n", http.StatusOK)
 	s.push("job/certs", "m 1\n", http.StatusOK)
 	s.push("job/certs", "m 1 1000\n", http.StatusBadRequest)
-	s.push("job/expires", "m 1\n", http.StatusOK, "X-Pushgateway-TTL", "2h")
+	s.push("job/expires", "m 1\n", http.StatusOK, "X-Pushgateway-TTL", "90m")
 	for _, screen := range []screen{desktop, phone} {
 		t.Run(fmt.Sprint(screen.width), func(t *testing.T) {
 			tb := s.with(t).open(screen, "")
@@ -40,7 +40,7 @@ func TestGroups(t *testing.T) {
 			tb.until(rows + ` === "backup backup certs expires"`)
 			tb.reads("#row-2 .badge", "failing")
 			tb.reads("#row-0 .badge", "fresh")
-			tb.reads("#row-3 .expiry", "in 1h 59m")
+			tb.reads("#row-3 .expiry", "in 1h")
 			tb.until(`/UTC|GMT|\d\d:\d\d/.test(document.querySelector("#row-0 time").title)`)
 
 			tb.press("Failing")
@@ -65,7 +65,7 @@ func TestSort(t *testing.T) {
 	s := start(t)
 	s.push("job/b", "m 1\n", http.StatusOK)
 	s.push("job/c", "m{a=\"1\"} 1\nm{a=\"2\"} 1\nm{a=\"3\"} 1\n", http.StatusOK, "X-Pushgateway-TTL", "1h")
-	s.push("job/a", "m 1\nn 1\n", http.StatusOK, "X-Pushgateway-TTL", "2h")
+	s.push("job/a", "m 1\nn 1\n", http.StatusOK, "X-Pushgateway-TTL", "90m")
 	s.push("job/b", "m 1 1000\n", http.StatusBadRequest)
 	tb := s.open(desktop, "")
 	tb.until(rows + ` === "a b c"`)

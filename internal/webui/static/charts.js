@@ -28,12 +28,13 @@ const axis = (more) => ({
   font: "12px system-ui, sans-serif", ...more,
 });
 
-// chart keeps a plot as wide as its element, in the colours of the theme, and
-// ends it with the element. words says in text what it shows.
+// chart keeps a plot as wide as its element, in the colours of the theme,
+// until endCharts. words says in text what it shows.
 function chart(words, height, options, data) {
   const element = h("div", { class: "chart", role: "img", "aria-label": words });
   element.style.height = `${height}px`;
   library().then((uPlot) => {
+    if (element.ended) return;
     const plot = new uPlot({ width: Math.max(200, element.clientWidth), height, legend: { show: false }, ...options(uPlot) }, data, element);
     element.update = (fresh, text) => {
       plot.setData(fresh);
@@ -41,10 +42,23 @@ function chart(words, height, options, data) {
     };
     const size = new ResizeObserver(() => element.clientWidth > 0 && plot.setSize({ width: element.clientWidth, height }));
     size.observe(element);
-    addEventListener("theme", () => plot.redraw(false, true));
+    element.plot = plot;
   }, () => { element.textContent = "The library for charts could not be loaded."; });
   return element;
 }
+
+// endCharts ends those within an element that is about to go: they listen to
+// the window.
+export function endCharts(parent) {
+  for (const element of parent.querySelectorAll(".chart")) {
+    element.ended = true;
+    element.plot?.destroy();
+  }
+}
+
+addEventListener("theme", () => {
+  for (const element of document.querySelectorAll(".chart")) element.plot?.redraw(false, true);
+});
 
 // bars draws one bar for each label. detail(i) is what is said of a bar when
 // the pointer is on it.

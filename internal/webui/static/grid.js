@@ -32,6 +32,7 @@ export class Grid {
     this.pending = new AbortController();
     this.blocks = new Map();
     this.wanted = new Set();
+    this.fresh = undefined; // {offset, groups} of the last refresh
     this.drawn = new Map();
     this.selected = null; // {key, index}
   }
@@ -107,7 +108,6 @@ export class Grid {
     this.wanted.delete(block);
     if (!page) return;
     this.blocks.set(block, page.groups);
-    if (this.blocks.size === 1) this.fresh = undefined;
     if (this.blocks.size > keptBlocks) this.blocks.delete(this.blocks.keys().next().value);
     this.setTotal(page.total);
     this.redraw();

@@ -1,6 +1,7 @@
 // The page of one group.
 
 import * as api from "./api.js";
+import { endCharts } from "./charts.js";
 import { removeGroup } from "./cleanup.js";
 import { copy, copyButton, h } from "./dom.js";
 import { age, count, duration, exact, left, parseDuration, plural } from "./format.js";
@@ -53,6 +54,7 @@ export class GroupPage {
   }
 
   draw(group, lines) {
+    endCharts(this.element);
     this.group = group;
     this.sections = sectionsOf(lines);
     const focused = document.activeElement?.id;
@@ -121,6 +123,7 @@ export class GroupPage {
   drawFamilies() {
     const names = Object.keys(this.group.metrics).sort().filter((n) => this.matches(n));
     const shown = this.allFamilies ? names : names.slice(0, shownFamilies);
+    endCharts(this.families);
     this.families.replaceChildren(
       ...shown.map((name, i) => this.drawFamily(name, i)),
       ...(names.length === 0 ? [h("p", { class: "none" }, this.filter ? "Nothing here matches." : "This group has no families.")] : []),

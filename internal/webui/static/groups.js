@@ -113,7 +113,10 @@ export class GroupsPage {
     await Promise.all([this.grid.reset(), this.count()]);
   }
 
-  hide() { this.grid.hide(); }
+  hide() {
+    this.search.stop();
+    this.grid.hide();
+  }
 
   async refresh() {
     await Promise.all([this.grid.refresh(), this.count()]);

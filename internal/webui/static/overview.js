@@ -1,7 +1,7 @@
 // The page of the whole gateway, drawn.
 
 import * as api from "./api.js";
-import { bars, rates, share } from "./charts.js";
+import { bars, endCharts, rates, share } from "./charts.js";
 import { h } from "./dom.js";
 import { count, duration, plural } from "./format.js";
 import { groupAddress, rate } from "./groups.js";
@@ -67,6 +67,7 @@ export class OverviewPage {
     this.knownAges = known;
     const name = (i) => ages[i].up_to_seconds ? `≤ ${duration(ages[i].up_to_seconds)}` : `> ${duration(ages[i - 1].up_to_seconds)}`;
     const labels = ages.map((_, i) => name(i));
+    endCharts(this.ages);
     this.ages.replaceChildren(bars({
       words: `Groups by age: ${ages.map((a, i) => `${name(i)}: ${a.groups}`).join(", ")}`,
       labels, values: ages.map((a) => a.groups), detail: (i) => `${labels[i]}: ${plural(ages[i].groups, "group")}`,

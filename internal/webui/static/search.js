@@ -30,6 +30,9 @@ export class Search {
     if (this.input.value !== text) this.input.value = text;
   }
 
+  // stop forgets what has been typed but not searched for.
+  stop() { clearTimeout(this.timer); }
+
   typed() {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.changed(this.text), 150);
