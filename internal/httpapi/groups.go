@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"maps"
 	"math"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"pushgateway/internal/gateway"
@@ -47,6 +49,7 @@ const (
 type groupsQuery struct {
 	filter
 	order func(a, b position) int
+	byJob bool // the order is that of jobs
 	limit int
 	// A page begins behind where the one before ended, nil for the first, or
 	// after so many groups.
@@ -92,6 +95,7 @@ func parseGroupsQuery(v url.Values, now time.Time) (q groupsQuery, err error) {
 	if q.order, err = parseOrder(v.Get("sort")); err != nil {
 		return q, err
 	}
+	q.byJob = strings.TrimPrefix(v.Get("sort"), "-") == "job"
 	if q.limit, err = parseLimit(v); err != nil {
 		return q, err
 	}
@@ -196,6 +200,9 @@ func (q *groupsQuery) page(v *gateway.View) groupsPage {
 			found = append(found, g)
 		}
 	}
+	if q.byJob {
+		found = gathered(found)
+	}
 	slices.SortFunc(found, func(a, b *gateway.Group) int { return q.order(positionOf(a), positionOf(b)) })
 	found = found[min(q.offset, len(found)):]
 	if len(found) > q.limit {
@@ -206,6 +213,21 @@ func (q *groupsQuery) page(v *gateway.View) groupsPage {
 		page.Groups = append(page.Groups, info(v, g))
 	}
 	return page
+}
+
+// gathered puts groups in the order of their jobs if they come in that of their
+// keys, so that there is nothing left to sort: jobs are few.
+func gathered(groups []*gateway.Group) []*gateway.Group {
+	jobs := make(map[string][]*gateway.Group)
+	for _, g := range groups {
+		job := positionOf(g).job()
+		jobs[job] = append(jobs[job], g)
+	}
+	groups = groups[:0]
+	for _, job := range slices.Sorted(maps.Keys(jobs)) {
+		groups = append(groups, jobs[job]...)
+	}
+	return groups
 }
 
 func info(v *gateway.View, g *gateway.Group) groupInfo {
