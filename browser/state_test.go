@@ -76,6 +76,6 @@ func TestStatus(t *testing.T) {
 	tb.gone(".banner")
 	tb.click("#flag-search")
 	tb.keys("max-body")
-	tb.until(`document.querySelectorAll(".page > .card tbody tr").length === 1`)
-	tb.reads(".page > .card td", "64MiB")
+	tb.until(`document.querySelectorAll("#flags tbody tr").length === 1`)
+	tb.reads("#flags td", "64MiB")
 }

@@ -20,6 +20,14 @@ function set(e, name, value) {
   for (const [property, v] of Object.entries(value)) e.style.setProperty(property, v);
 }
 
+// update puts an element in the place of another, unless they are the same: the
+// reader may be marking a text in it.
+export function update(old, fresh) {
+  if (old.isEqualNode(fresh)) return old;
+  old.replaceWith(fresh);
+  return fresh;
+}
+
 // tell says something to everybody: at the foot of the page, and to screen
 // readers.
 export function tell(text) {

@@ -133,9 +133,12 @@ export class Grid {
     return [Math.max(0, first), Math.max(0, Math.min((this.shown ?? 0) - 1, last))];
   }
 
+  // redraw makes the rows in view again, and keeps those that are the same.
   redraw() {
-    this.drawn.clear();
+    this.before = this.drawn;
+    this.drawn = new Map();
     this.draw();
+    this.before = undefined;
   }
 
   draw() {
@@ -166,8 +169,11 @@ export class Grid {
       role: "row", class: "row", id: `row-${index}`, "data-index": index, "aria-rowindex": index + 2,
       "aria-selected": String(selected), style: { transform: `translateY(${index * height}px)` },
     }, group ? this.row(group) : h("span", { role: "gridcell", class: "loading" }, "…"));
-    if (group) this.drawn.set(index, row);
-    return row;
+    if (!group) return row;
+    const before = this.before?.get(index);
+    const kept = before?.isEqualNode(row) ? before : row;
+    this.drawn.set(index, kept);
+    return kept;
   }
 
   // select marks a row and brings it into view.

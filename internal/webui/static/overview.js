@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { bars, endCharts, rates, share } from "./charts.js";
-import { h } from "./dom.js";
+import { h, update } from "./dom.js";
 import { count, duration, plural } from "./format.js";
 import { groupAddress, rate } from "./groups.js";
 import { text } from "./keys.js";
@@ -34,8 +34,8 @@ export class OverviewPage {
     this.drawNumbers(o);
     this.drawActivity(o.activity);
     this.drawAges(o.ages);
-    this.jobs.replaceChildren(jobTable(o));
-    this.hidden.replaceChildren(...hiddenList(o));
+    this.jobs = update(this.jobs, jobTable(o));
+    this.hidden = update(this.hidden, h("div", {}, hiddenList(o)));
   }
 
   drawNumbers(o) {

@@ -2,13 +2,15 @@
 // was started.
 
 import * as api from "./api.js";
-import { h } from "./dom.js";
-import { age, bytes, duration, exact, secondsSince } from "./format.js";
+import { h, update } from "./dom.js";
+import { age, bytes, exact } from "./format.js";
 
 export class StatusPage {
   constructor() {
     this.title = "Status";
-    this.element = h("div", { class: "page status" }, h("h1", {}, "Status"), h("p", { class: "loading" }, "Loading…"));
+    this.cards = h("div", { class: "cards" }, h("p", { class: "loading" }, "Loading…"));
+    this.flags = h("div", { id: "flags" });
+    this.element = h("div", { class: "page status" }, h("h1", {}, "Status"), this.cards, this.flags);
   }
 
   async show() { await this.refresh(); }
@@ -17,23 +19,24 @@ export class StatusPage {
   async refresh() {
     const answers = await Promise.all([api.status(true), api.overview()]).catch(() => null);
     if (!answers) return;
-    const known = JSON.stringify(answers);
     const [status, o] = answers;
-    const filter = this.element.querySelector("#flag-search")?.value ?? "";
-    const focused = document.activeElement?.id === "flag-search";
-    const card = (title, ...content) => h("section", { class: "card" }, h("h2", {}, title), ...content);
-    if (known === this.known) return;
+    this.cards = update(this.cards, cards(status, o));
+    const known = JSON.stringify(status.flags);
+    if (known === this.known) return; // the reader may be searching in them
     this.known = known;
-    this.element.replaceChildren(h("h1", {}, "Status"), h("div", { class: "cards" },
-      card("Scrapes", scrapes(o.scrapers, status.flags)),
-      card("Storage", storage(o.storage, status.flags)),
-      card("Allowed here", allowed(status.flags)),
-      card("Build", facts([["Version", status.build_information.version], ["Revision", status.build_information.revision],
-        ["Branch", status.build_information.branch], ["Go", status.build_information.goVersion],
-        ["Started", `${duration(secondsSince(status.start_time))} ago, ${exact(status.start_time)}`]]))),
-    flags(status.flags, filter));
-    if (focused) this.element.querySelector("#flag-search").focus();
+    this.flags.replaceChildren(flags(status.flags));
   }
+}
+
+function cards(status, o) {
+  const card = (title, ...content) => h("section", { class: "card" }, h("h2", {}, title), ...content);
+  const build = status.build_information;
+  return h("div", { class: "cards" },
+    card("Scrapes", scrapes(o.scrapers, status.flags)),
+    card("Storage", storage(o.storage, status.flags)),
+    card("Allowed here", allowed(status.flags)),
+    card("Build", facts([["Version", build.version], ["Revision", build.revision], ["Branch", build.branch], ["Go", build.goVersion],
+      ["Started", exact(status.start_time)]])));
 }
 
 function facts(pairs) {
@@ -78,12 +81,11 @@ function allowed(flags) {
   }));
 }
 
-function flags(all, filter) {
+function flags(all) {
   const rows = h("tbody");
   const draw = () => rows.replaceChildren(...Object.entries(all).sort().filter(([n, v]) => `${n}=${v}`.includes(input.value.trim()))
     .map(([n, v]) => h("tr", {}, h("td", {}, h("code", {}, `--${n}`)), h("td", {}, v === "" ? h("span", { class: "none" }, "not set") : h("code", {}, v)))));
   const input = h("input", { type: "search", id: "flag-search", placeholder: "Search flags", "aria-label": "Search flags", oninput: draw });
-  input.value = filter;
   draw();
   return h("section", { class: "card" }, h("div", { class: "section-head" }, h("h2", {}, "Configuration"), input),
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Configuration" },
