@@ -27,7 +27,7 @@ func past(t testing.TB, groups []oldGroup) (file string) {
 	for _, g := range groups {
 		list = append(list, g.restore(t))
 	}
-	file = filepath.Join(t.TempDir(), "pushgateway.gob")
+	file = filepath.Join(t.TempDir(), "metrics")
 	f, err := os.Create(file)
 	if err != nil {
 		t.Fatal(err)

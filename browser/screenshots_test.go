@@ -22,7 +22,13 @@ func TestScreenshots(t *testing.T) {
 		t.Skip("no directory given: make screenshots")
 	}
 	random := rand.New(rand.NewPCG(1, 2))
-	s := start(t, "--web.enable-admin-api", "--persistence.file="+past(t, demoPast(random)))
+	directory, err := filepath.Abs(*screenshots)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := past(t, demoPast(random))
+	t.Chdir(filepath.Dir(file))
+	s := start(t, "--web.enable-admin-api", "--persistence.file="+filepath.Base(file))
 	s.demoNow(random, *warm)
 	const (
 		production = `?q={env="production"}`
@@ -61,17 +67,17 @@ func TestScreenshots(t *testing.T) {
 				tb.until(`document.querySelector(".completions li")`)
 			}
 			tb.until(`new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(() => drawn(true))))`)
-			tb.shoot(shot.name)
+			tb.shoot(filepath.Join(directory, shot.name+".png"))
 		})
 	}
 }
 
 // shoot writes what is shown to a file.
-func (tb *tab) shoot(name string) {
+func (tb *tab) shoot(file string) {
 	tb.t.Helper()
 	var png []byte
 	tb.run(chromedp.CaptureScreenshot(&png))
-	if err := os.WriteFile(filepath.Join(*screenshots, name+".png"), png, 0o644); err != nil {
+	if err := os.WriteFile(file, png, 0o644); err != nil {
 		tb.t.Fatal(err)
 	}
 }

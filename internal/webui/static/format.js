@@ -2,7 +2,8 @@
 
 const units = [["d", 86400], ["h", 3600], ["m", 60], ["s", 1]];
 
-// duration gives seconds in the two largest units: "3d 4h", "12s".
+// duration gives seconds in the largest unit, and if there are few of these
+// in the next one too: "3d 4h", "19h", "12s".
 export function duration(seconds) {
   let rest = Math.max(0, Math.round(seconds));
   const parts = [];
@@ -11,7 +12,7 @@ export function duration(seconds) {
     if (n > 0) parts.push(`${n}${name}`);
     else if (parts.length > 0) break;
     rest -= n * size;
-    if (parts.length === 2) break;
+    if (parts.length === 2 || n >= 10) break;
   }
   return parts.join(" ") || "0s";
 }
