@@ -77,6 +77,22 @@ func startOn(t testing.TB, address string, args ...string) *server {
 	return &server{t: t, base: "http://" + p.Addr + "/", proc: p}
 }
 
+// ready waits until the persistence file has been read.
+func (s *server) ready() {
+	s.t.Helper()
+	for deadline := time.Now().Add(daemon.Patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		res, err := client.Get(s.base + "-/ready")
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode == http.StatusOK {
+			return
+		}
+	}
+	s.t.Fatal("the gateway does not become ready")
+}
+
 var client = &http.Client{Timeout: daemon.Patience}
 
 // push replaces a group, and wants a status for it.

@@ -151,7 +151,8 @@ func TestRefusedPush(t *testing.T) {
 	tb := s.open(desktop, "?group=job/a")
 	tb.reads(".banner pre", "comes twice")
 	s.push("job/a", "# TYPE m gauge\nm 1\n", http.StatusOK)
-	tb.gone(".banner.bad") // by itself
+	tb.refresh()
+	tb.gone(".banner.bad")
 	tb.reads(".heading .badge", "fresh")
 }
 

@@ -29,6 +29,7 @@ func TestScreenshots(t *testing.T) {
 	file := past(t, demoPast(random))
 	t.Chdir(filepath.Dir(file))
 	s := start(t, "--web.enable-admin-api", "--persistence.file="+filepath.Base(file))
+	s.ready()
 	s.demoNow(random, *warm)
 	const (
 		production = `?q={env="production"}`

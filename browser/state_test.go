@@ -19,6 +19,7 @@ func TestStale(t *testing.T) {
 		{"today", "", 2 * time.Hour, "m 1\n"},
 	})
 	s := start(t, "--persistence.file="+file)
+	s.ready()
 	tb := s.open(desktop, "")
 	tb.reads("#row-0 .badge", "stale")
 	tb.reads("#row-0 time", "3d")
@@ -66,12 +67,14 @@ func TestOverview(t *testing.T) {
 // TestStatus says that nobody scrapes, and then who does.
 func TestStatus(t *testing.T) {
 	s := start(t, "--persistence.file="+filepath.Join(t.TempDir(), "groups.db"))
+	s.ready()
 	tb := s.open(desktop, "status")
 	tb.reads(".banner", "Nobody has scraped this gateway")
 	tb.reads("pre", "honor_labels: true")
 	tb.reads(".pairs", "groups.db")
 	tb.reads(".permissions", "needs --web.enable-admin-api")
 	s.scrape()
+	tb.refresh()
 	tb.reads("td", "Prometheus/3.5.0")
 	tb.gone(".banner")
 	tb.click("#flag-search")
