@@ -3,13 +3,14 @@
 # make fuzz    minutes of fuzzing (FUZZTIME=2m for each fuzz test)
 # make man     write docs/man/pushgateway.1 anew
 # make bench   this gateway, a bare server and Debian's pushgateway side by side
+# make screenshots   the pictures in docs/images; takes ten minutes of pushing
 
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 2m
 PKG      := github.com/prometheus/common/version
 LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Branch=$(shell git rev-parse --abbrev-ref HEAD 2>/dev/null)
 
-.PHONY: run build test check fuzz man bench clean
+.PHONY: run build test check fuzz man screenshots bench clean
 
 run: build
 	./pushgateway
@@ -18,7 +19,7 @@ build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o pushgateway ./cmd/pushgateway
 
 check:
-	@unformatted=$$(gofmt -l cmd internal e2e crash bench); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
+	@unformatted=$$(gofmt -l cmd internal e2e browser crash bench); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
 	go vet ./...
 	go tool staticcheck ./...
 
@@ -33,6 +34,10 @@ fuzz:
 
 man: build
 	./pushgateway man > docs/man/pushgateway.1
+
+screenshots:
+	scripts/test-deps
+	go test ./browser -count=1 -run TestScreenshots -timeout 30m -screenshots ../docs/images
 
 bench:
 	go run ./bench -update

@@ -22,7 +22,9 @@ type mortal struct {
 	doubt            bool // a push after that was not answered
 }
 
-func (m *mortal) url(addr string) string { return "http://" + addr + "/metrics/job/mortal/name/" + m.name }
+func (m *mortal) url(addr string) string {
+	return "http://" + addr + "/metrics/job/mortal/name/" + m.name
+}
 
 // push lets the group live for a while, 0 for ever.
 func (m *mortal) push(addr string, ttl time.Duration) error {

@@ -43,6 +43,7 @@ type server struct {
 	gate    *httpapi.Gate
 	quit    func() // ends serving
 	gateway *gateway.Gateway
+	size    func() int64 // of the persistence file; nil if there is none
 }
 
 // serve runs the gateway until ctx ends, somebody asks for the end over HTTP,
@@ -149,6 +150,7 @@ func (s *server) journal(ctx context.Context) (gateway.Journal, error) {
 		return nil, storage.Explain(err)
 	}
 	observed = s.metrics.ObserveJournal(j.Size, j.Err)
+	s.size = j.Size
 	return j, nil
 }
 
@@ -169,7 +171,7 @@ func stateOf(gw *gateway.Gateway) telemetry.State {
 }
 
 func (s *server) handler() (http.Handler, error) {
-	ui, err := webui.New(webui.Config{Gateway: s.gateway, Prefix: s.routePrefix, TelemetryPath: s.telemetryPath, Version: version.Version})
+	ui, err := webui.New(s.routePrefix)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the pages: %w", err)
 	}
@@ -197,11 +199,12 @@ func (s *server) handler() (http.Handler, error) {
 		Snapshot: func(v *gateway.View) (io.ReadSeekCloser, error) {
 			return storage.Snapshot(s.persistenceFile, v)
 		},
-		UI:         ui,
-		Instrument: s.metrics.Instrument,
-		Refused:    s.metrics.Refused,
-		Duplicate:  s.metrics.Duplicate,
-		Pushed:     s.metrics.Pushed,
+		StorageSize: s.size,
+		UI:          ui,
+		Instrument:  s.metrics.Instrument,
+		Refused:     s.metrics.Refused,
+		Duplicate:   s.metrics.Duplicate,
+		Pushed:      s.metrics.Pushed,
 		Scraped: func(x httpapi.Scrape) {
 			s.metrics.Scraped(x.Format.Syntax.String(), x.Format.Escaping, x.Bytes, x.Took, x.LeftOut)
 		},

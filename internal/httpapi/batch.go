@@ -39,6 +39,7 @@ func (a *api) pushMany(replace bool) http.HandlerFunc {
 		start := time.Now()
 		keys, errs, size, err := a.takePushes(r, replace)
 		a.Pushed(strings.ToLower(r.Method), size, time.Since(start))
+		a.activity.note(time.Now(), err == nil && errors.Join(errs...) == nil)
 		if err != nil {
 			writeError(w, a.refused(w, err), err)
 			return

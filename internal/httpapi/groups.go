@@ -5,11 +5,14 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"iter"
+	"maps"
 	"math"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"pushgateway/internal/gateway"
@@ -46,8 +49,12 @@ const (
 type groupsQuery struct {
 	filter
 	order func(a, b position) int
+	byJob bool // the order is that of jobs
 	limit int
-	after *position // where the page before ended, nil for the first
+	// A page begins behind where the one before ended, nil for the first, or
+	// after so many groups.
+	after  *position
+	offset int
 }
 
 // orders are what sort=<name> can ask for; sort=-<name> is the reverse. Ties
@@ -55,6 +62,8 @@ type groupsQuery struct {
 var orders = map[string]func(a, b position) int{
 	"":             func(a, b position) int { return 0 },
 	"labels":       func(a, b position) int { return 0 },
+	"job":          func(a, b position) int { return cmp.Compare(a.job(), b.job()) },
+	"status":       func(a, b position) int { return cmp.Compare(a.failing(), b.failing()) },
 	"push_time":    func(a, b position) int { return a.Pushed.Compare(b.Pushed) },
 	"failure_time": func(a, b position) int { return a.Failed.Compare(b.Failed) },
 	"families":     func(a, b position) int { return cmp.Compare(a.Families, b.Families) },
@@ -83,13 +92,16 @@ func parseGroupsQuery(v url.Values, now time.Time) (q groupsQuery, err error) {
 	if q.filter, err = parseFilter(v, now); err != nil {
 		return q, err
 	}
-	q.limit = defaultLimit
 	if q.order, err = parseOrder(v.Get("sort")); err != nil {
 		return q, err
 	}
-	if s := v.Get("limit"); s != "" {
-		if q.limit, err = strconv.Atoi(s); err != nil || q.limit < 1 || q.limit > maxLimit {
-			return q, fmt.Errorf("limit=%q is not a number from 1 to %d", s, maxLimit)
+	q.byJob = strings.TrimPrefix(v.Get("sort"), "-") == "job"
+	if q.limit, err = parseLimit(v); err != nil {
+		return q, err
+	}
+	if s := v.Get("offset"); s != "" {
+		if q.offset, err = strconv.Atoi(s); err != nil || q.offset < 0 {
+			return q, fmt.Errorf("offset=%q is not a number of groups to skip", s)
 		}
 	}
 	if token := v.Get("page_token"); token != "" {
@@ -106,6 +118,21 @@ type position struct {
 	Pushed, Failed   time.Time
 	Expires          time.Time
 	Families, Series int
+}
+
+// job is what people look for first; keys begin with the label whose name is
+// the first of the alphabet.
+func (p position) job() string {
+	job, _ := p.Key.Value("job")
+	return job
+}
+
+// failing is 1 if the last push was refused, or else 0.
+func (p position) failing() int {
+	if p.Failed.After(p.Pushed) {
+		return 1
+	}
+	return 0
 }
 
 func positionOf(g *gateway.Group) position {
@@ -147,7 +174,7 @@ func parseOrder(name string) (func(a, b position) int, error) {
 	}
 	order, ok := orders[name]
 	if !ok {
-		return nil, fmt.Errorf("sort=%q is not one of labels, push_time, failure_time, expiry_time, families, series, or one of these behind a minus", name)
+		return nil, fmt.Errorf("sort=%q is not one of labels, job, status, push_time, failure_time, expiry_time, families, series, or one of these behind a minus", name)
 	}
 	return func(a, b position) int {
 		c := cmp.Or(order(a, b), cmp.Compare(a.Key, b.Key))
@@ -173,7 +200,11 @@ func (q *groupsQuery) page(v *gateway.View) groupsPage {
 			found = append(found, g)
 		}
 	}
+	if q.byJob {
+		found = gathered(found)
+	}
 	slices.SortFunc(found, func(a, b *gateway.Group) int { return q.order(positionOf(a), positionOf(b)) })
+	found = found[min(q.offset, len(found)):]
 	if len(found) > q.limit {
 		found = found[:q.limit]
 		page.Next = tokenOf(found[q.limit-1])
@@ -182,6 +213,21 @@ func (q *groupsQuery) page(v *gateway.View) groupsPage {
 		page.Groups = append(page.Groups, info(v, g))
 	}
 	return page
+}
+
+// gathered puts groups in the order of their jobs if they come in that of their
+// keys, so that there is nothing left to sort: jobs are few.
+func gathered(groups []*gateway.Group) []*gateway.Group {
+	jobs := make(map[string][]*gateway.Group)
+	for _, g := range groups {
+		job := positionOf(g).job()
+		jobs[job] = append(jobs[job], g)
+	}
+	groups = groups[:0]
+	for _, job := range slices.Sorted(maps.Keys(jobs)) {
+		groups = append(groups, jobs[job]...)
+	}
+	return groups
 }
 
 func info(v *gateway.View, g *gateway.Group) groupInfo {
@@ -198,12 +244,22 @@ func info(v *gateway.View, g *gateway.Group) groupInfo {
 	if !g.Expires.IsZero() {
 		i.Expires, i.TTL = &g.Expires, g.Expires.Sub(g.Pushed.Round(0)).Seconds()
 	}
-	if v.LeftOut > 0 {
+	for h := range leftOut(v, g) {
+		i.LeftOut = append(i.LeftOut, h.Name)
+	}
+	return i
+}
+
+// leftOut goes through what a group has that is not exposed.
+func leftOut(v *gateway.View, g *gateway.Group) iter.Seq[*gateway.Held] {
+	return func(yield func(*gateway.Held) bool) {
+		if v.LeftOut == 0 {
+			return
+		}
 		for n := range g.Families {
-			if h := &g.Families[n]; h.Block.Series() > 0 && !v.Exposes(g, h) {
-				i.LeftOut = append(i.LeftOut, h.Name)
+			if h := &g.Families[n]; h.Block.Series() > 0 && !v.Exposes(g, h) && !yield(h) {
+				return
 			}
 		}
 	}
-	return i
 }

@@ -54,6 +54,9 @@ type Config struct {
 	// Snapshot writes the state of a view into a persistence file, which
 	// vanishes when it is closed.
 	Snapshot func(*gateway.View) (io.ReadSeekCloser, error)
+	// StorageSize gives the bytes of the persistence file. It is nil if there
+	// is none.
+	StorageSize func() int64
 	// UI serves / and /status and /static/.
 	UI http.Handler
 
@@ -84,8 +87,10 @@ type Scrape struct {
 // api is what the handlers share.
 type api struct {
 	Config
-	bodies bodies
-	cache  *exposition.Cache
+	bodies   bodies
+	cache    *exposition.Cache
+	activity activity
+	scrapers scrapers
 }
 
 // maxCache bounds, in bytes, what is kept for formats and escapings that the
@@ -153,6 +158,9 @@ func (a *api) questions(r *route.Router) {
 	r.Put("/api/v1/push", a.Instrument("api/v1/push", a.pushMany(true)))
 	r.Post("/api/v1/push", a.Instrument("api/v1/push", a.pushMany(false)))
 	r.Get("/api/v1/groups", a.Instrument("api/v1/groups", crossOrigin(a.groups)))
+	r.Get("/api/v1/overview", a.Instrument("api/v1/overview", crossOrigin(a.overview)))
+	r.Get("/api/v1/labels", a.Instrument("api/v1/labels", crossOrigin(a.labelNames)))
+	r.Get("/api/v1/label/:name/values", a.Instrument("api/v1/label", crossOrigin(a.labelValues)))
 	for _, job := range []string{"job", "job@base64"} {
 		path := "/api/v1/group/" + job + "/:job"
 		r.Get(path, a.Instrument("api/v1/group", crossOrigin(a.group(job))))

@@ -24,6 +24,7 @@ func (a *api) push(jobLabel string, replace bool) http.HandlerFunc {
 		start := time.Now()
 		size, err := a.takePush(r, jobLabel, replace)
 		a.Pushed(strings.ToLower(r.Method), size, time.Since(start))
+		a.activity.note(time.Now(), err == nil)
 		switch {
 		case err != nil:
 			a.refuse(w, r, err)

@@ -1,57 +1,126 @@
-// Package webui serves the pages for people.
+// Package webui serves the page for people: files that are embedded, and ask
+// the API for everything. They know no path but those relative to their own,
+// so that they work below any prefix and behind any proxy.
 package webui
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"embed"
-	"html/template"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
 	"net/http"
+	"path"
 	"strings"
+	"time"
 
-	"pushgateway/internal/gateway"
+	"github.com/klauspost/compress/gzip"
 )
 
-var (
-	//go:embed page.html
-	pageSource string
-	//go:embed static
-	assets embed.FS
-)
+//go:generate ../../scripts/vendor-uplot static/vendor
 
-// Config says what the pages show.
-type Config struct {
-	Gateway *gateway.Gateway
-	// Prefix comes before all paths, "" or like "/gw".
-	Prefix        string
-	TelemetryPath string
-	Version       string
+//go:embed index.html static
+var files embed.FS
+
+// policy lets the page use its own files and talk to its own origin, and
+// nothing else.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// asset is a file as it is sent.
+type asset struct {
+	contentType  string
+	etag         string
+	plain, small []byte // small is compressed with gzip
 }
 
-// page is what the template is given.
-type page struct {
-	Config
-	Groups, Series, LeftOut int
-}
-
-// New gives the handler of the pages and what they need.
-func New(c Config) (http.Handler, error) {
-	t, err := template.New("page").Parse(pageSource)
+// New gives the handler of the page, which is at / and /status, and of the
+// files below /static/. All of them stand below prefix, "" or like "/gw".
+func New(prefix string) (http.Handler, error) {
+	assets, err := load(files)
 	if err != nil {
 		return nil, err
 	}
-	files := http.StripPrefix(c.Prefix+"/", http.FileServerFS(assets))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		if file, ok := strings.CutPrefix(r.URL.Path, c.Prefix+"/static/"); ok {
-			if file == "" || strings.HasSuffix(file, "/") { // nobody needs lists of files
-				http.NotFound(w, r)
-				return
-			}
-			files.ServeHTTP(w, r)
+		name := strings.TrimPrefix(r.URL.Path, prefix+"/")
+		if name == "" || name == "status" {
+			name = "index.html"
+		}
+		a, ok := assets[name]
+		if !ok {
+			http.NotFound(w, r)
 			return
 		}
-		v := c.Gateway.View()
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_ = t.Execute(w, page{Config: c, Groups: v.Groups(), Series: v.Series, LeftOut: v.LeftOut}) // a client that has gone needs no page
+		a.serve(w, r)
 	}), nil
+}
+
+func load(files fs.FS) (map[string]*asset, error) {
+	assets := make(map[string]*asset)
+	err := fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		plain, err := fs.ReadFile(files, name)
+		if err != nil {
+			return err
+		}
+		assets[name], err = newAsset(name, plain)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("loading the page: %w", err)
+	}
+	return assets, nil
+}
+
+func newAsset(name string, plain []byte) (*asset, error) {
+	var small bytes.Buffer
+	z, err := gzip.NewWriterLevel(&small, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := z.Write(plain); err != nil {
+		return nil, err
+	}
+	if err := z.Close(); err != nil {
+		return nil, err
+	}
+	hash := sha256.Sum256(plain)
+	return &asset{contentTypeOf(name), hex.EncodeToString(hash[:12]), plain, small.Bytes()}, nil
+}
+
+// contentTypeOf does not ask the machine, which may know of other types.
+func contentTypeOf(name string) string {
+	switch path.Ext(name) {
+	case ".html":
+		return "text/html; charset=utf-8"
+	case ".js":
+		return "text/javascript; charset=utf-8"
+	case ".css":
+		return "text/css; charset=utf-8"
+	case ".svg":
+		return "image/svg+xml"
+	}
+	return "text/plain; charset=utf-8"
+}
+
+// serve answers with the file, or says that the client has it already: it is
+// asked each time, so that a new version of the gateway shows its own page.
+func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Security-Policy", policy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "no-cache")
+	h.Set("Vary", "Accept-Encoding")
+	h.Set("Content-Type", a.contentType)
+	body, etag := a.plain, a.etag
+	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		h.Set("Content-Encoding", "gzip")
+		body, etag = a.small, a.etag+"-gzip"
+	}
+	h.Set("ETag", `"`+etag+`"`)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 }

@@ -1,0 +1,64 @@
+package browser
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"pushgateway/internal/exposition"
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/gobfile"
+	"pushgateway/internal/grouping"
+)
+
+// oldGroup was pushed to some time ago. Its labels stand as in a path.
+type oldGroup struct {
+	job, labels string
+	age         time.Duration
+	body        string
+}
+
+// past writes a persistence file of groups as they were pushed long ago.
+func past(t testing.TB, groups []oldGroup) (file string) {
+	t.Helper()
+	var list []*gateway.Group
+	for _, g := range groups {
+		list = append(list, g.restore(t))
+	}
+	file = filepath.Join(t.TempDir(), "metrics")
+	f, err := os.Create(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := gobfile.Write(f, slices.Values(list)); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func (g oldGroup) restore(t testing.TB) *gateway.Group {
+	t.Helper()
+	key, err := grouping.Decoder{}.Decode("job", g.job, g.labels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := exposition.GetParser()
+	defer p.Release()
+	parsed, err := p.ParseText([]byte(g.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks, err := exposition.Render(parsed, exposition.Options{Grouping: key.Labels(), MaxBytes: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Now().Add(-g.age)
+	group := gateway.Group{Key: key, Pushed: at}
+	for _, b := range blocks {
+		group.Families = append(group.Families, gateway.Held{Block: b, Pushed: at})
+	}
+	return gateway.Restore(group)
+}

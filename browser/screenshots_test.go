@@ -1,0 +1,84 @@
+package browser
+
+import (
+	"flag"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+var (
+	screenshots = flag.String("screenshots", "", "directory to write the screenshots of the documentation to")
+	warm        = flag.Duration("warm", 10*time.Minute, "how long to push before they are made")
+)
+
+// TestScreenshots makes the pictures of the documentation: make screenshots.
+func TestScreenshots(t *testing.T) {
+	if *screenshots == "" {
+		t.Skip("no directory given: make screenshots")
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	directory, err := filepath.Abs(*screenshots)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := past(t, demoPast(random))
+	t.Chdir(filepath.Dir(file))
+	s := start(t, "--web.enable-admin-api", "--persistence.file="+filepath.Base(file))
+	s.ready()
+	s.demoNow(random, *warm)
+	const (
+		production = `?q={env="production"}`
+		group      = "?group=job/nightly_etl/env/production/team/data"
+	)
+	rowsDrawn, chart := `document.querySelector(".rows .badge")`, `document.querySelector(".plot canvas")`
+	for _, shot := range []struct {
+		name, address, ready string
+		screen
+		press string // a button
+		typed string // into the search
+	}{
+		{"groups", production, rowsDrawn, screen{1280, 760, false}, "", ""},
+		{"groups-dark", production, rowsDrawn, screen{1280, 760, true}, "", ""},
+		{"groups-phone", production, rowsDrawn, phone, "", ""},
+		{"search", "", rowsDrawn, screen{1280, 560, false}, "", `{job="b`},
+		{"clean-up", "?q=apt&state=stale&stale=30d", rowsDrawn, screen{1280, 760, false}, "Clean up…", ""},
+		{"group", group, chart, screen{1280, 1080, false}, "", ""},
+		{"group-dark", group, chart, screen{1280, 1080, true}, "", ""},
+		{"group-phone", group, chart, screen{375, 1100, true}, "", ""},
+		{"refused", "?group=job/payments_reconcile/env/production/region/eu-west-1", `document.querySelector(".banner.bad strong")`, screen{1280, 800, false}, "", ""},
+		{"overview", "?view=overview", `document.querySelectorAll(".chart canvas").length === 2`, screen{1280, 860, false}, "", ""},
+		{"overview-phone", "?view=overview", `document.querySelectorAll(".chart canvas").length === 2`, screen{375, 1100, false}, "", ""},
+		{"status", "status", `document.querySelector(".permissions li")`, screen{1280, 860, false}, "", ""},
+	} {
+		t.Run(shot.name, func(t *testing.T) {
+			tb := s.with(t).open(shot.screen, shot.address)
+			tb.until(shot.ready)
+			if shot.press != "" {
+				tb.press(shot.press)
+				tb.until(`document.querySelector(".preview li")`)
+			}
+			if shot.typed != "" {
+				tb.expect("400 (Bad Request)")
+				tb.search(shot.typed)
+				tb.until(`document.querySelector(".completions li")`)
+			}
+			tb.until(`new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(() => drawn(true))))`)
+			tb.shoot(filepath.Join(directory, shot.name+".png"))
+		})
+	}
+}
+
+// shoot writes what is shown to a file.
+func (tb *tab) shoot(file string) {
+	tb.t.Helper()
+	var png []byte
+	tb.run(chromedp.CaptureScreenshot(&png))
+	if err := os.WriteFile(file, png, 0o644); err != nil {
+		tb.t.Fatal(err)
+	}
+}

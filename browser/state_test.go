@@ -1,0 +1,84 @@
+package browser
+
+import (
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+// TestStale tells old groups from fresh ones, by the reader's measure.
+func TestStale(t *testing.T) {
+	file := past(t, []oldGroup{
+		{"old", "", 3 * 24 * time.Hour, "m 1\n"},
+		{"older", "", 31 * 24 * time.Hour, "m 1\n"},
+		{"today", "", 2 * time.Hour, "m 1\n"},
+	})
+	s := start(t, "--persistence.file="+file)
+	s.ready()
+	tb := s.open(desktop, "")
+	tb.reads("#row-0 .badge", "stale")
+	tb.reads("#row-0 time", "3d")
+	tb.reads("#row-2 .badge", "fresh")
+	tb.press("Stale")
+	tb.until(rows + ` === "old older"`)
+	tb.stale("7d")
+	tb.until(rows + ` === "older"`)
+	tb.stale("nonsense")
+	tb.reads(".problem", "is not a duration")
+	tb.visit("") // it is remembered
+	tb.until(`document.getElementById("stale").value === "7d"`)
+	tb.reads("#row-0 .badge", "fresh")
+	tb.visit("?view=overview")
+	tb.until(`document.querySelectorAll(".chart canvas").length === 2`)
+	tb.until(`document.querySelectorAll(".chart")[1].ariaLabel.includes("≤ 6h: 1, ≤ 1d: 0, ≤ 7d: 1, ≤ 30d: 0, > 30d: 1")`)
+}
+
+func (tb *tab) stale(text string) {
+	tb.t.Helper()
+	tb.click("#stale")
+	tb.run(chromedp.Evaluate(`document.getElementById("stale").select()`, nil))
+	tb.keys(text + kb.Enter)
+}
+
+// TestOverview draws the whole, and tells what is left out.
+func TestOverview(t *testing.T) {
+	s := start(t, "--push.disable-consistency-check")
+	s.push("job/a", "# TYPE m gauge\nm 1\n", http.StatusAccepted)
+	s.push("job/b", "# TYPE m counter\nm 1\n", http.StatusAccepted)
+	for _, screen := range []screen{desktop, phone} {
+		t.Run(fmt.Sprint(screen.width), func(t *testing.T) {
+			tb := s.with(t).open(screen, "")
+			tb.press("Overview")
+			tb.until(`document.querySelectorAll(".chart canvas").length === 2`)
+			tb.reads(".hidden-list li", "it has the type counter here, and gauge in an older push of another group.")
+			tb.reads(".legend", "taken")
+			tb.press("b")
+			tb.reads(".total", `1 group matching {job="b"}.`)
+			tb.reads("#row-0", "b")
+		})
+	}
+}
+
+// TestStatus says that nobody scrapes, and then who does.
+func TestStatus(t *testing.T) {
+	s := start(t, "--persistence.file="+filepath.Join(t.TempDir(), "groups.db"))
+	s.ready()
+	tb := s.open(desktop, "status")
+	tb.reads(".banner", "Nobody has scraped this gateway")
+	tb.reads("pre", "honor_labels: true")
+	tb.reads(".pairs", "groups.db")
+	tb.reads(".permissions", "needs --web.enable-admin-api")
+	s.scrape()
+	tb.refresh()
+	tb.reads("td", "Prometheus/3.5.0")
+	tb.gone(".banner")
+	tb.click("#flag-search")
+	tb.keys("max-body")
+	tb.until(`document.querySelectorAll("#flags tbody tr").length === 1`)
+	tb.reads("#flags td", "64MiB")
+}

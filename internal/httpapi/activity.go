@@ -1,0 +1,72 @@
+package httpapi
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	// activityStep is the time over which pushes are counted together.
+	activityStep = 5 * time.Second
+	// activitySteps is how many of those are told of.
+	activitySteps = 120
+)
+
+// activity counts the pushes of the last minutes. It is safe for concurrent
+// use, and its zero value is ready.
+type activity struct {
+	mu    sync.Mutex
+	steps [activitySteps + 1]activityCount // a ring; one is still being counted
+}
+
+// activityCount is what came within one step.
+type activityCount struct {
+	step              int64 // its number since 1970
+	accepted, refused int
+}
+
+// activityJSON is the same for the page: counts a step, the oldest first.
+type activityJSON struct {
+	End     time.Time `json:"end"`
+	Step    float64   `json:"step_seconds"`
+	Pushes  []int     `json:"pushes"` // refused ones are not among them
+	Refused []int     `json:"refused"`
+}
+
+func stepOf(t time.Time) int64 { return t.UnixNano() / int64(activityStep) }
+
+// note counts a push.
+func (a *activity) note(now time.Time, accepted bool) {
+	step := stepOf(now)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c := &a.steps[step%int64(len(a.steps))]
+	if c.step != step {
+		*c = activityCount{step: step}
+	}
+	if accepted {
+		c.accepted++
+		return
+	}
+	c.refused++
+}
+
+// recent tells of the steps that are over.
+func (a *activity) recent(now time.Time) activityJSON {
+	end := stepOf(now)
+	j := activityJSON{
+		End:     time.Unix(0, end*int64(activityStep)).UTC(),
+		Step:    activityStep.Seconds(),
+		Pushes:  make([]int, activitySteps),
+		Refused: make([]int, activitySteps),
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i := range j.Pushes {
+		step := end - activitySteps + int64(i)
+		if c := a.steps[step%int64(len(a.steps))]; c.step == step {
+			j.Pushes[i], j.Refused[i] = c.accepted, c.refused
+		}
+	}
+	return j
+}

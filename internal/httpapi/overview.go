@@ -1,0 +1,148 @@
+package httpapi
+
+import (
+	"cmp"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"pushgateway/internal/gateway"
+)
+
+// overview is the state of the whole gateway in numbers.
+type overview struct {
+	Groups   int          `json:"groups"`
+	Failing  int          `json:"groups_failing"` // their last push was refused
+	Series   int          `json:"series"`
+	Families int          `json:"families"`          // each group's counted
+	LeftOut  int          `json:"families_left_out"` // stored, but not exposed
+	Activity activityJSON `json:"activity"`
+	Ages     []ageCount   `json:"ages"`
+	Jobs     []jobSize    `json:"jobs"` // the largest
+	Hidden   []hidden     `json:"left_out"`
+	Scrapers []scraper    `json:"scrapers"` // the latest first
+	Storage  *storageJSON `json:"storage"`  // null without a persistence file
+}
+
+// ageCount is how many groups were last pushed to so long ago, but longer ago
+// than the entry before says.
+type ageCount struct {
+	UpTo   float64 `json:"up_to_seconds,omitempty"` // absent in the last entry
+	Groups int     `json:"groups"`
+}
+
+type jobSize struct {
+	Job    string `json:"job"`
+	Groups int    `json:"groups"`
+	Series int    `json:"series"`
+}
+
+// hidden is a family of a group that is not exposed.
+type hidden struct {
+	Labels map[string]string `json:"labels"`
+	Family string            `json:"family"`
+	Reason string            `json:"reason"`
+}
+
+type storageJSON struct {
+	Bytes int64  `json:"size_bytes"`
+	Error string `json:"error,omitempty"` // why pushes are refused
+}
+
+const (
+	maxJobs   = 15
+	maxHidden = 100
+)
+
+// ages are the bounds of the histogram.
+var ages = []time.Duration{
+	time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour, 6 * time.Hour,
+	24 * time.Hour, 7 * 24 * time.Hour, 30 * 24 * time.Hour,
+}
+
+func (a *api) overview(w http.ResponseWriter, _ *http.Request) {
+	v, now := a.Gateway.View(), time.Now()
+	o := survey(v, now)
+	o.Activity, o.Scrapers, o.Storage = a.activity.recent(now), a.scrapers.latest(), a.storage()
+	writeData(w, o)
+}
+
+func (a *api) storage() *storageJSON {
+	if a.StorageSize == nil {
+		return nil
+	}
+	s := &storageJSON{Bytes: a.StorageSize()}
+	if err := a.Gateway.Err(); err != nil {
+		s.Error = err.Error()
+	}
+	return s
+}
+
+// survey goes through all groups once.
+func survey(v *gateway.View, now time.Time) *overview {
+	o := &overview{Groups: v.Groups(), Series: v.Series, Families: v.Held, LeftOut: v.LeftOut, Hidden: []hidden{}}
+	o.Ages = make([]ageCount, len(ages)+1)
+	for i, age := range ages {
+		o.Ages[i].UpTo = age.Seconds()
+	}
+	jobs := make(map[string]*jobSize)
+	for g := range v.EachGroup("") {
+		if !g.LastPushSuccessful() {
+			o.Failing++
+		}
+		o.Ages[ageIndex(now.Sub(lastPush(g)))].Groups++
+		addToJob(jobs, g)
+		o.addHidden(v, g)
+	}
+	o.Jobs = largest(jobs)
+	return o
+}
+
+func ageIndex(age time.Duration) int {
+	i, _ := slices.BinarySearch(ages, age)
+	return i
+}
+
+func addToJob(jobs map[string]*jobSize, g *gateway.Group) {
+	name := positionOf(g).job()
+	j := jobs[name]
+	if j == nil {
+		j = &jobSize{Job: name}
+		jobs[name] = j
+	}
+	j.Groups++
+	j.Series += g.Series
+}
+
+func largest(jobs map[string]*jobSize) []jobSize {
+	list := make([]jobSize, 0, len(jobs))
+	for j := range maps.Values(jobs) {
+		list = append(list, *j)
+	}
+	slices.SortFunc(list, func(a, b jobSize) int {
+		return cmp.Or(cmp.Compare(b.Series, a.Series), cmp.Compare(a.Job, b.Job))
+	})
+	return list[:min(len(list), maxJobs)]
+}
+
+func (o *overview) addHidden(v *gateway.View, g *gateway.Group) {
+	for h := range leftOut(v, g) {
+		if len(o.Hidden) == maxHidden {
+			return
+		}
+		o.Hidden = append(o.Hidden, hidden{labelsJSON(g.Key.Labels()), h.Name, whyLeftOut(v, h)})
+	}
+}
+
+// whyLeftOut tells what stands against a family.
+func whyLeftOut(v *gateway.View, h *gateway.Held) string {
+	f := v.Family(h.Name)
+	switch {
+	case f == nil:
+		return "an older family, or one of the gateway itself, has this name or that of one of its lines"
+	case f.Type != h.Type:
+		return "it has the type " + h.Type.String() + " here, and " + f.Type.String() + " in an older push of another group"
+	}
+	return "an older push of another group has one of its series"
+}

@@ -1,0 +1,58 @@
+package httpapi
+
+import (
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// maxScrapers bounds the clients that are remembered.
+const maxScrapers = 10
+
+// scrapers remembers who has scraped, the latest first, so that a gateway
+// that nobody scrapes can say so. It is safe for concurrent use, and its zero
+// value is ready.
+type scrapers struct {
+	mu   sync.Mutex
+	list []scraper
+}
+
+// scraper is the last scrape of one client that was read to its end.
+type scraper struct {
+	Client    string    `json:"client"` // its address
+	UserAgent string    `json:"user_agent"`
+	Time      time.Time `json:"time"`
+	Format    string    `json:"format"`
+	Bytes     int64     `json:"bytes"` // before compression
+	Seconds   float64   `json:"duration_seconds"`
+}
+
+// maxUserAgent bounds what is kept of a header, in bytes.
+const maxUserAgent = 200
+
+func scraperOf(r *http.Request, s Scrape, now time.Time) scraper {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr // a listener that is not TCP
+	}
+	agent := r.UserAgent()
+	return scraper{host, agent[:min(len(agent), maxUserAgent)], now, s.Format.Syntax.String(), s.Bytes, s.Took.Seconds()}
+}
+
+func (s *scrapers) note(latest scraper) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.list = slices.DeleteFunc(s.list, func(o scraper) bool {
+		return o.Client == latest.Client && o.UserAgent == latest.UserAgent
+	})
+	s.list = slices.Insert(s.list, 0, latest)
+	s.list = s.list[:min(len(s.list), maxScrapers)]
+}
+
+func (s *scrapers) latest() []scraper {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]scraper{}, s.list...)
+}

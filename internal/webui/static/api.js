@@ -1,0 +1,76 @@
+// Talking to the gateway. All paths are relative to the page's.
+
+// here is the address of the page without a password that may stand in it,
+// which the browser would refuse to send along.
+export const here = (path) => new URL(path, location.origin + location.pathname).href;
+
+// Failure is an answer that says no, with the gateway's own words.
+export class Failure extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+let reached = () => {};
+
+// onReach is told after each request whether the gateway could be reached:
+// null, or why not.
+export function onReach(f) { reached = f; }
+
+// request gives the answer as it came; text turns errors into Failures.
+async function request(url, options) {
+  let answer;
+  try {
+    answer = await fetch(here(url), { cache: "no-store", ...options });
+  } catch (e) {
+    if (e.name !== "AbortError") reached("The gateway cannot be reached.");
+    throw e;
+  }
+  const body = await answer.text();
+  if (answer.status === 502 || answer.status === 503 || answer.status === 504) reached(body.trim() || "The gateway is not available.");
+  else reached(null);
+  if (!answer.ok) throw new Failure(answer.status, errorText(body) || answer.statusText);
+  return body;
+}
+
+function errorText(body) {
+  try {
+    return JSON.parse(body).error;
+  } catch {
+    return body.trim();
+  }
+}
+
+// data asks for JSON.
+export async function data(url, options) {
+  return JSON.parse(await request(url, options)).data;
+}
+
+export const groups = (query, signal) => data(`api/v1/groups?${query}`, { signal });
+export const overview = () => data("api/v1/overview");
+export const group = (path) => request(`api/v1/group/${path}`);
+
+export const lines = (path) => request(`api/v1/group/${path}?format=text`, {
+  headers: { Accept: "text/plain;version=0.0.4;escaping=allow-utf-8" },
+});
+
+export const labelNames = (parameters) => data(`api/v1/labels?${parameters}`);
+export const labelValues = (name, parameters) => data(`api/v1/label/${encodeURIComponent(name)}/values?${parameters}`);
+
+let statusOnce;
+
+// status does not change while the process lives, but for a restart.
+export function status(again) {
+  if (again || !statusOnce) {
+    statusOnce = data("api/v1/status");
+    statusOnce.catch(() => { statusOnce = undefined; });
+  }
+  return statusOnce;
+}
+
+export const adminAllowed = async () => (await status()).flags["web.enable-admin-api"] === "true";
+
+export const remove = (path) => request(`metrics/${path}`, { method: "DELETE" });
+export const removeMatching = (parameters) => data("api/v1/admin/delete_groups", { method: "POST", body: parameters });
+export const wipe = () => request("api/v1/admin/wipe", { method: "PUT" });

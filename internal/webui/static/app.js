@@ -1,0 +1,160 @@
+// Which page is shown, refreshing it, and what is around it.
+
+import { onReach } from "./api.js";
+import { GroupsPage } from "./groups.js";
+
+const main = document.getElementById("main");
+const refreshEvery = 5000;
+
+// pages are loaded when they are first shown, but for the first.
+const loaders = {
+  groups: async () => GroupsPage,
+  group: async () => (await import("./group.js")).GroupPage,
+  overview: async () => (await import("./overview.js")).OverviewPage,
+  status: async () => (await import("./status.js")).StatusPage,
+};
+
+const pages = {};
+let current;
+
+function nameOf(url) {
+  const p = url.searchParams;
+  if (url.pathname.endsWith("/status")) return "status";
+  if (p.has("group")) return "group";
+  return p.get("view") === "overview" ? "overview" : "groups";
+}
+
+// route shows what the address says.
+async function route() {
+  const url = new URL(location.href);
+  const name = nameOf(url);
+  pages[name] ??= new (await loaders[name]())(go);
+  if (nameOf(new URL(location.href)) !== name) return; // the reader is elsewhere by now
+  const page = pages[name];
+  if (current !== page) {
+    current?.hide();
+    main.replaceChildren(page.element);
+    if (current) main.focus({ preventScroll: true });
+    current = page;
+    scrollTo(0, 0);
+  }
+  for (const a of document.querySelectorAll("nav a")) {
+    if (a.dataset.page === name) a.setAttribute("aria-current", "page");
+    else a.removeAttribute("aria-current");
+  }
+  await page.show(url.search);
+  if (current === page) document.title = `${page.title} · Pushgateway`;
+}
+
+// go shows another address.
+export function go(address, { replace = false } = {}) {
+  const state = { from: nameOf(new URL(location.href)) };
+  if (replace) history.replaceState(history.state, "", address);
+  else history.pushState(state, "", address);
+  route();
+}
+
+// follow makes links to this page's own addresses stay within it.
+function follow(e) {
+  const a = e.target.closest("a[href]");
+  if (!a || e.defaultPrevented || e.button !== 0 || e.ctrlKey || e.metaKey || e.shiftKey || a.target) return;
+  const base = new URL(".", document.baseURI).pathname;
+  const to = new URL(a.href);
+  if (to.origin !== location.origin || ![base, `${base}status`].includes(to.pathname)) return;
+  e.preventDefault();
+  go(a.href);
+}
+
+const inText = (e) => e.matches("input, select, textarea");
+
+function shortcut(e) {
+  if (e.ctrlKey || e.metaKey || e.altKey || document.querySelector("dialog[open]")) return;
+  if (e.key === "/" && !inText(e.target)) {
+    e.preventDefault();
+    focusSearch();
+  } else if (e.key === "Escape" && !inText(e.target)) {
+    if (current === pages.groups) focusSearch();
+    else history.state?.from === "groups" ? history.back() : go("./");
+  }
+}
+
+async function focusSearch() {
+  if (current === pages.group) return document.getElementById("series-search")?.focus();
+  if (current !== pages.groups) {
+    go("./");
+    await new Promise((resolve) => { setTimeout(resolve); });
+  }
+  const input = document.getElementById("search");
+  input?.focus();
+  input?.select();
+}
+
+// Refreshing.
+
+const live = document.getElementById("live");
+const liveText = document.getElementById("live-text");
+let refreshing = true;
+
+live.addEventListener("click", () => {
+  refreshing = !refreshing;
+  live.setAttribute("aria-pressed", String(refreshing));
+  liveText.textContent = refreshing ? "Live" : "Paused";
+  if (refreshing) refresh();
+});
+
+async function refresh() {
+  await current?.refresh().catch(() => {}); // the banner tells
+}
+
+async function forever() {
+  for (;;) {
+    await new Promise((resolve) => { setTimeout(resolve, refreshEvery); });
+    if (refreshing && document.visibilityState === "visible") await refresh();
+  }
+}
+
+// Whether the gateway can be reached.
+
+const offline = document.getElementById("offline");
+let since;
+
+onReach((problem) => {
+  live.classList.toggle("lost", problem !== null);
+  if (problem === null) {
+    since = undefined;
+    offline.hidden = true;
+    return;
+  }
+  since ??= new Date();
+  offline.textContent = `${problem} What is shown is from before ${since.toLocaleTimeString()}. Trying again every five seconds.`;
+  offline.hidden = false;
+});
+
+// Colours.
+
+const themes = ["", "light", "dark"];
+const themeNames = { "": "Auto", light: "Light", dark: "Dark" };
+const themeButton = document.getElementById("theme");
+
+function showTheme() {
+  const theme = document.documentElement.dataset.theme ?? "";
+  themeButton.textContent = themeNames[theme];
+  themeButton.setAttribute("aria-label", `Colours: ${themeNames[theme]}`);
+  dispatchEvent(new Event("theme"));
+}
+
+themeButton.addEventListener("click", () => {
+  const next = themes[(themes.indexOf(document.documentElement.dataset.theme ?? "") + 1) % themes.length];
+  if (next) document.documentElement.dataset.theme = next;
+  else delete document.documentElement.dataset.theme;
+  localStorage.setItem("theme", next);
+  showTheme();
+});
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showTheme);
+
+document.addEventListener("click", follow);
+document.addEventListener("keydown", shortcut);
+addEventListener("popstate", route);
+showTheme();
+route();
+forever();

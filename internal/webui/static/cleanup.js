@@ -1,0 +1,109 @@
+// Deleting: one group, all that a search finds, everything. Each says first
+// what would go.
+
+import * as api from "./api.js";
+import { h, tell } from "./dom.js";
+import { count, plural } from "./format.js";
+import { path, text } from "./keys.js";
+import { filter, words } from "./query.js";
+
+// dialog opens a <dialog>, which goes when it is closed.
+function dialog(title, ...children) {
+  const close = () => d.close();
+  const d = h("dialog", { "aria-labelledby": "dialog-title", onclose: () => d.remove() },
+    h("header", {}, h("h2", { id: "dialog-title" }, title), h("button", { type: "button", class: "quiet", "aria-label": "Close", onclick: close }, "✕")),
+    ...children);
+  document.body.append(d);
+  d.showModal();
+  return d;
+}
+
+// attempt runs what a button asks for, and shows why it did not work.
+async function attempt(button, problem, action) {
+  button.disabled = true;
+  problem.hidden = true;
+  try {
+    await action();
+  } catch (e) {
+    problem.textContent = e instanceof api.Failure ? e.message : "The gateway cannot be reached.";
+    problem.hidden = false;
+    button.disabled = false;
+  }
+}
+
+const problemLine = () => h("p", { class: "problem", role: "alert", hidden: true });
+
+// removeGroup asks, deletes one group, and then calls done.
+export function removeGroup(group, done) {
+  const problem = problemLine();
+  const button = h("button", { type: "button", class: "danger", onclick: () => attempt(button, problem, async () => {
+    await api.remove(path(group.labels));
+    d.close();
+    tell(`Deleted ${text(group.labels)}.`);
+    done();
+  }) }, "Delete group");
+  const d = dialog("Delete this group?",
+    h("p", {}, h("code", {}, text(group.labels))),
+    h("p", {}, `${plural(group.families, "family", "families")} with ${plural(group.series, "series", "series")} will be gone from the next scrape.`),
+    problem, actions(() => d.close(), button));
+}
+
+function actions(cancel, ...buttons) {
+  return h("div", { class: "actions" }, h("button", { type: "button", onclick: cancel }, "Cancel"), buttons);
+}
+
+// cleanUp offers to delete what the search finds, and to wipe.
+export async function cleanUp(query, done) {
+  const allowed = await api.adminAllowed().catch(() => false);
+  const finish = (message) => {
+    d.close();
+    tell(message);
+    done();
+  };
+  const d = dialog("Clean up",
+    allowed ? null : h("p", { class: "note" }, "This gateway does not allow deleting many groups at once. Start it with ", h("code", {}, "--web.enable-admin-api"), " to allow it. Single groups can be deleted on their own pages."),
+    matching(query, allowed, finish), wiping(allowed, finish));
+}
+
+// matching counts first, with a dry run, and then deletes.
+function matching(query, allowed, finish) {
+  const which = words(query);
+  const problem = problemLine();
+  const found = h("div", { "aria-live": "polite" });
+  const button = h("button", { type: "button", class: "danger", disabled: true, onclick: () => attempt(button, problem, async () => {
+    const { deleted } = await api.removeMatching(filter(query));
+    finish(`Deleted ${plural(deleted, "group")}.`);
+  }) }, "Delete");
+  const section = h("section", {}, h("h3", {}, "Delete what the search finds"),
+    h("p", {}, which ? `All groups ${which}.` : "Search first, or choose Failing or Stale: then what is found can be deleted here."), found, problem,
+    h("div", { class: "actions" }, button));
+  if (which && allowed) preview(query, found, button, problem);
+  return section;
+}
+
+const listed = 8;
+
+async function preview(query, found, button, problem) {
+  await attempt(button, problem, async () => {
+    const parameters = filter(query);
+    parameters.set("dry_run", "true");
+    const { deleted, groups } = await api.removeMatching(parameters);
+    found.replaceChildren(h("p", {}, h("strong", {}, plural(deleted, "group")), " would go:"),
+      h("ul", { class: "preview" }, groups.slice(0, listed).map((g) => h("li", {}, h("code", {}, text(g)))),
+        deleted > listed ? h("li", {}, `and ${count(deleted - listed)} more`) : null));
+    button.textContent = `Delete ${plural(deleted, "group")}`;
+    button.disabled = deleted === 0;
+  });
+}
+
+function wiping(allowed, finish) {
+  const problem = problemLine();
+  const button = h("button", { type: "button", class: "danger", disabled: true, onclick: () => attempt(button, problem, async () => {
+    await api.wipe();
+    finish("All groups are gone.");
+  }) }, "Wipe everything");
+  const sure = h("input", { type: "text", id: "sure", size: "6", autocomplete: "off", disabled: !allowed,
+    oninput: () => { button.disabled = sure.value !== "wipe"; } });
+  return h("section", {}, h("h3", {}, "Wipe"), h("p", {}, "Deletes every group of this gateway. It cannot be undone."),
+    problem, h("div", { class: "actions" }, h("label", {}, "Type “wipe” to confirm ", sure), button));
+}

@@ -1,0 +1,59 @@
+// Making elements. Strings always become text nodes, never markup.
+
+// h makes an element. Properties that start with "on" are listeners, "style"
+// is a map of CSS properties, booleans switch attributes; the rest are
+// attributes.
+export function h(tag, properties, ...children) {
+  const svg = tag === "svg" || svgTags.has(tag);
+  const e = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+  for (const [name, value] of Object.entries(properties ?? {})) set(e, name, value);
+  e.append(...children.flat(Infinity).filter((c) => c !== null && c !== undefined && c !== false));
+  return e;
+}
+
+const svgTags = new Set(["g", "line", "rect", "circle", "path", "text"]);
+
+function set(e, name, value) {
+  if (value === null || value === undefined || value === false) return;
+  if (name.startsWith("on")) return e.addEventListener(name.slice(2), value);
+  if (name !== "style") return e.setAttribute(name, value === true ? "" : value);
+  for (const [property, v] of Object.entries(value)) e.style.setProperty(property, v);
+}
+
+// update puts an element in the place of another, unless they are the same: the
+// reader may be marking a text in it.
+export function update(old, fresh) {
+  if (old.isEqualNode(fresh)) return old;
+  old.replaceWith(fresh);
+  return fresh;
+}
+
+// tell says something to everybody: at the foot of the page, and to screen
+// readers.
+export function tell(text) {
+  const told = document.getElementById("told");
+  told.textContent = text;
+  clearTimeout(told.timer);
+  told.timer = setTimeout(() => { told.textContent = ""; }, 5000);
+}
+
+// copy puts a text into the clipboard, also where the page was not loaded over
+// TLS, as the modern way would need.
+export async function copy(text, what) {
+  if (navigator.clipboard && window.isSecureContext) {
+    await navigator.clipboard.writeText(text);
+  } else {
+    const area = h("textarea", { class: "offscreen", "aria-hidden": "true" });
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+  tell(`Copied ${what}.`);
+}
+
+// copyButton copies what text gives when it is pressed.
+export function copyButton(name, what, text) {
+  return h("button", { type: "button", class: "small", onclick: () => copy(text(), what) }, name);
+}

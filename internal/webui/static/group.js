@@ -1,0 +1,183 @@
+// The page of one group.
+
+import * as api from "./api.js";
+import { endCharts } from "./charts.js";
+import { removeGroup } from "./cleanup.js";
+import { copy, copyButton, h } from "./dom.js";
+import { age, count, duration, exact, left, parseDuration, plural } from "./format.js";
+import { family } from "./family.js";
+import { pairs, path, text } from "./keys.js";
+import * as query from "./query.js";
+import { stateOf, titleOf } from "./state.js";
+
+const openAtFirst = 3; // families
+const shownFamilies = 100;
+
+export class GroupPage {
+  constructor(go) {
+    this.go = go;
+    this.title = "Group";
+    this.element = h("div", { class: "page group" });
+  }
+
+  async show(search) {
+    const key = new URLSearchParams(search).get("group");
+    if (key !== this.key) {
+      Object.assign(this, { key, known: null, filter: "", opened: new Map(), all: new Set(), allFamilies: false });
+      this.element.replaceChildren(h("p", { class: "loading" }, "Loading…"));
+    }
+    await this.refresh();
+  }
+
+  hide() {}
+
+  // refresh asks again, and draws only what has changed: the reader may be
+  // marking a text.
+  async refresh() {
+    const key = this.key;
+    try {
+      const [json, lines] = await Promise.all([api.group(key), api.lines(key)]);
+      if (key !== this.key) return;
+      if (json !== this.known) this.draw(JSON.parse(json).data, lines);
+      else this.drawTimes();
+      this.known = json;
+    } catch (e) {
+      if (key === this.key && e instanceof api.Failure) this.gone(e);
+    }
+  }
+
+  gone(e) {
+    this.known = null;
+    this.element.replaceChildren(h("div", { class: "empty" },
+      h("h1", {}, e.status === 404 ? "This group is gone" : "This group cannot be shown"),
+      h("p", {}, e.message), h("a", { class: "button", href: "./" }, "All groups")));
+  }
+
+  draw(group, lines) {
+    endCharts(this.element);
+    this.group = group;
+    this.sections = sectionsOf(lines);
+    const focused = document.activeElement?.id;
+    this.times = h("dl", { class: "facts" });
+    this.families = h("div", { class: "families" });
+    this.badge = h("span", { class: "badge" });
+    this.element.replaceChildren(
+      h("a", { href: "./", class: "back", onclick: (e) => this.back(e) }, "← All groups"),
+      this.heading(), this.failure(), this.times,
+      h("section", { "aria-labelledby": "families" }, this.familiesHead(), this.families),
+      this.commands(), linesSection(lines));
+    this.title = text(group.labels);
+    this.drawTimes();
+    this.drawFamilies();
+    if (focused) document.getElementById(focused)?.focus();
+  }
+
+  back(e) {
+    if (history.state?.from === "groups") {
+      e.preventDefault();
+      e.stopPropagation();
+      history.back();
+    }
+  }
+
+  heading() {
+    const group = this.group;
+    return h("div", { class: "heading" },
+      h("h1", { "aria-label": text(group.labels) }, pairs(group.labels).map(([n, v]) => h("a", {
+        class: "chip", href: query.toAddress({ ...query.fromAddress(""), text: query.narrowed("", n, v) }), title: `Show all groups with ${n}="${v}"`,
+      }, h("b", {}, n), v || "“”"))),
+      this.badge,
+      h("button", { type: "button", class: "danger quiet", onclick: () => removeGroup(group, () => this.go("./")) }, "Delete…"));
+  }
+
+  failure() {
+    const g = this.group;
+    if (g.last_push_successful) return "";
+    return h("div", { class: "banner bad", role: "note" },
+      h("strong", {}, "The last push was refused"), `, ${exact(g.push_failure_time)}. The group still has what was pushed before.`,
+      g.push_failure_message ? h("pre", { tabindex: "0" }, g.push_failure_message) : null);
+  }
+
+  drawTimes() {
+    const g = this.group;
+    const state = stateOf(g, parseDuration(query.fromAddress("").stale));
+    this.badge.className = `badge ${state}`;
+    this.badge.textContent = state;
+    this.badge.title = titleOf(state);
+    const fact = (name, value, title) => h("div", {}, h("dt", {}, name), h("dd", { title }, value));
+    this.times.replaceChildren(
+      fact("Last good push", age(g.push_time), exact(g.push_time)),
+      fact("Last refused push", age(g.push_failure_time), exact(g.push_failure_time)),
+      fact("Expires", g.expiry_time ? left(g.expiry_time) : "never", g.expiry_time ? exact(g.expiry_time) : "It was pushed without a time to live"),
+      g.ttl_seconds ? fact("Time to live", duration(g.ttl_seconds)) : "",
+      fact("Families", count(g.families)), fact("Series", count(g.series)));
+  }
+
+  familiesHead() {
+    const input = h("input", { type: "search", id: "series-search", placeholder: "Search families and series", "aria-label": "Search families and series",
+      oninput: () => { this.filter = input.value.trim().toLowerCase(); this.drawFamilies(); } });
+    input.value = this.filter;
+    return h("div", { class: "section-head" }, h("h2", { id: "families" }, "Families"), input);
+  }
+
+  drawFamilies() {
+    const names = Object.keys(this.group.metrics).sort().filter((n) => this.matches(n));
+    const shown = this.allFamilies ? names : names.slice(0, shownFamilies);
+    endCharts(this.families);
+    this.families.replaceChildren(
+      ...shown.map((name, i) => this.drawFamily(name, i)),
+      ...(names.length === 0 ? [h("p", { class: "none" }, this.filter ? "Nothing here matches." : "This group has no families.")] : []),
+      ...(shown.length < names.length ? [h("button", { type: "button", onclick: () => { this.allFamilies = true; this.drawFamilies(); } }, `Show all ${plural(names.length, "family", "families")}`)] : []));
+  }
+
+  matches(name) {
+    const f = this.group.metrics[name];
+    const in_ = (s) => s.toLowerCase().includes(this.filter);
+    return in_(name) || in_(f.help ?? "") || f.metrics.some((s) => Object.entries(s.labels).some(([n, v]) => in_(`${n}="${v}"`)));
+  }
+
+  drawFamily(name, i) {
+    const open = this.opened.get(name) ?? (i < openAtFirst || this.filter !== "");
+    const e = family({
+      name, family: this.group.metrics[name], groupLabels: this.group.labels, filter: this.filter, open,
+      leftOut: this.group.families_left_out?.includes(name), lines: this.sections.get(name),
+      more: this.all.has(name), showMore: (n) => { this.all.add(n); this.drawFamilies(); },
+    });
+    e.addEventListener("toggle", (event) => { if (event.target === e) this.opened.set(name, e.open); });
+    return e;
+  }
+
+  commands() {
+    const url = api.here(`metrics/${path(this.group.labels)}`);
+    return h("section", {}, h("h2", {}, "From a shell"),
+      command("Push to this group", `echo 'my_metric 3.14' | curl -m 5 --data-binary @- '${url}'`),
+      command("Delete this group", `curl -m 5 -X DELETE '${url}'`));
+  }
+}
+
+function command(name, line) {
+  return h("div", { class: "command" }, h("h3", {}, name), h("pre", { tabindex: "0" }, line),
+    h("button", { type: "button", class: "small", "aria-label": `Copy: ${name}`, onclick: () => copy(line, "the command") }, "Copy"));
+}
+
+const shownLines = 200;
+
+function linesSection(lines) {
+  const all = lines.split("\n");
+  const pre = h("pre", { tabindex: "0", class: "lines" }, all.slice(0, shownLines).join("\n"));
+  const rest = all.length - 1 - shownLines;
+  const more = rest > 0 ? h("button", { type: "button", class: "small", onclick: () => { pre.textContent = lines; more.remove(); } }, `Show ${count(rest)} more lines`) : null;
+  return h("section", {}, h("div", { class: "section-head" }, h("h2", {}, "As it will be scraped"), copyButton("Copy", "all lines", () => lines)), pre, more);
+}
+
+// sectionsOf gives, for each family, its lines of the exposition.
+function sectionsOf(lines) {
+  const sections = new Map();
+  let name = "";
+  for (const line of lines.split("\n")) {
+    const comment = line.match(/^# (?:HELP|TYPE) (?:"((?:[^"\\]|\\.)*)"|(\S+))/);
+    if (comment) name = comment[2] ?? comment[1].replace(/\\(["\\])/g, "$1");
+    if (line) sections.set(name, `${sections.get(name) ?? ""}${line}\n`);
+  }
+  return sections;
+}

@@ -1,0 +1,232 @@
+// The page of all groups: numbers, search, table.
+
+import * as api from "./api.js";
+import { h } from "./dom.js";
+import { age, count, exact, left, parseDuration, plural } from "./format.js";
+import { Grid, rowsText } from "./grid.js";
+import { pairs, path, text } from "./keys.js";
+import * as query from "./query.js";
+import { Search } from "./search.js";
+import { stateOf, titleOf } from "./state.js";
+import { cleanUp } from "./cleanup.js";
+
+// columns have the sort of the API that belongs to them, and in which
+// direction it begins.
+const columns = [
+  { name: "Group", sort: "job" },
+  { name: "State", sort: "status", first: "-status" },
+  { name: "Last push", sort: "push_time", first: "-push_time" },
+  { name: "Families", sort: "families", first: "-families", number: true },
+  { name: "Series", sort: "series", first: "-series", number: true },
+  { name: "Expires", sort: "expiry_time" },
+];
+
+const states = [["", "All"], ["failing", "Failing"], ["stale", "Stale"]];
+
+export class GroupsPage {
+  // go(address) leads to another address.
+  constructor(go) {
+    this.go = go;
+    this.title = "Groups";
+    this.search = new Search({
+      changed: (t) => this.change({ text: t }),
+      leave: () => this.enterGrid(),
+    });
+    this.grid = new Grid({
+      label: "Groups", columns: columns.length, header: this.header(),
+      fetch: (offset, limit, signal) => this.fetch(offset, limit, signal),
+      row: (g) => this.row(g), open: (g) => go(groupAddress(g)),
+      changed: (total) => this.counted(total), failed: (e) => this.wrong(e),
+    });
+    this.build();
+  }
+
+  build() {
+    this.numbers = h("dl", { class: "numbers", "aria-label": "This gateway" });
+    this.total = h("p", { class: "total", role: "status" });
+    this.problem = h("p", { class: "problem", role: "alert", hidden: true });
+    this.empty = h("div", { class: "empty", hidden: true });
+    this.stale = h("input", {
+      type: "text", size: "4", id: "stale", list: "ages", autocomplete: "off",
+      title: "How old the last good push may be, like 90m, 24h or 7d", onchange: () => this.setStale(),
+    });
+    this.tabs = states.map(([state, name]) => h("button", { type: "button", "data-state": state, onclick: () => this.change({ state }) }, name));
+    this.sorts = this.sortSelect();
+    this.element = h("div", { class: "page groups" },
+      h("h1", { class: "offscreen" }, "Groups"), this.numbers,
+      h("div", { class: "toolbar" },
+        this.search.element,
+        h("div", { class: "tabs", role: "group", "aria-label": "State" }, this.tabs),
+        h("label", { class: "inline" }, "stale after ", this.stale),
+        h("datalist", { id: "ages" }, ["1h", "6h", "24h", "7d", "30d"].map((v) => h("option", { value: v }))),
+        h("label", { class: "inline phone" }, "sort by ", this.sorts),
+        h("button", { type: "button", onclick: () => cleanUp(this.query, () => this.refresh()) }, "Clean up…")),
+      this.problem, this.total, this.empty, this.grid.element);
+  }
+
+  header() {
+    this.heads = columns.map((c) => h("span", { role: "columnheader", class: c.number ? "number" : null },
+      h("button", { type: "button", onclick: () => this.sortBy(c) }, c.name)));
+    return h("div", { role: "row", class: "row" }, this.heads);
+  }
+
+  sortSelect() {
+    const options = columns.flatMap((c) => c.first ? [c.first, c.sort] : [c.sort, `-${c.sort}`]);
+    return h("select", { onchange: (e) => this.change({ sort: e.target.value }) },
+      options.map((s) => h("option", { value: s }, sortWords(s))));
+  }
+
+  sortBy(column) {
+    const [first, second] = column.first ? [column.first, column.sort] : [column.sort, `-${column.sort}`];
+    this.change({ sort: this.query.sort === first ? second : first });
+  }
+
+  setStale() {
+    const value = this.stale.value.trim();
+    const bad = parseDuration(value) === null;
+    this.stale.setAttribute("aria-invalid", String(bad));
+    if (bad) return this.wrong(new Error(`“${value}” is not a duration like 90m, 24h or 7d.`));
+    localStorage.setItem("stale", value);
+    this.change({ stale: value });
+  }
+
+  // change goes to the address of another question.
+  change(part) {
+    const next = { ...this.query, ...part };
+    const address = query.toAddress(next);
+    if (address !== query.toAddress(this.query)) this.go(address, { replace: "text" in part });
+  }
+
+  async show(search) {
+    const next = query.fromAddress(search);
+    const same = this.query && JSON.stringify(next) === JSON.stringify(this.query);
+    this.query = next;
+    this.search.text = next.text;
+    this.stale.value = next.stale;
+    this.sorts.value = next.sort;
+    for (const tab of this.tabs) tab.setAttribute("aria-pressed", String(tab.dataset.state === next.state));
+    this.heads.forEach((head, i) => head.setAttribute("aria-sort", direction(columns[i].sort, next.sort)));
+    if (same) {
+      this.grid.show();
+      return this.refresh();
+    }
+    await Promise.all([this.grid.reset(), this.count()]);
+  }
+
+  hide() {
+    this.search.stop();
+    this.grid.hide();
+  }
+
+  async refresh() {
+    await Promise.all([this.grid.refresh(), this.count()]);
+  }
+
+  fetch(offset, limit, signal) {
+    const p = query.filter(this.query);
+    p.set("sort", this.query.sort);
+    p.set("offset", offset);
+    p.set("limit", limit);
+    return api.groups(p, signal);
+  }
+
+  counted(total) {
+    this.problem.hidden = true;
+    const what = query.words(this.query);
+    this.total.textContent = `${plural(total, "group")}${what ? ` ${what}` : ""}.${rowsText(total, this.grid.shown)}`;
+    this.grid.element.hidden = total === 0;
+    this.empty.hidden = total > 0;
+    this.total.hidden = total === 0;
+    if (total === 0) this.empty.replaceChildren(...(what ? nothingFound(what, () => this.change({ text: "", state: "" })) : noGroups()));
+  }
+
+  wrong(error) {
+    this.problem.textContent = error.message;
+    this.problem.hidden = error.status === undefined && error instanceof TypeError; // the banner tells
+  }
+
+  async count() {
+    const o = await api.overview().catch(() => null);
+    if (!o) return;
+    this.numbers.replaceChildren(...numbers(o));
+  }
+
+  enterGrid() {
+    this.grid.element.focus();
+    if (!this.grid.selected) this.grid.select(0);
+  }
+
+  row(g) {
+    const state = stateOf(g, parseDuration(this.query.stale));
+    const cell = (name, ...children) => h("span", { role: "gridcell", class: name }, ...children);
+    return [
+      cell("labels", pairs(g.labels).map(([n, v]) => this.chip(n, v)),
+        h("a", { href: groupAddress(g), class: "open", tabindex: "-1", "aria-label": `Open ${text(g.labels)}` }, "Open")),
+      cell("state", h("span", { class: `badge ${state}`, title: g.push_failure_message && state === "failing" ? g.push_failure_message : titleOf(state) }, state)),
+      cell("age", h("time", { title: exact(g.push_time) }, age(g.push_time))),
+      cell("number families", count(g.families)),
+      cell("number series", count(g.series)),
+      cell("expiry", g.expiry_time ? h("time", { title: exact(g.expiry_time) }, left(g.expiry_time)) : h("span", { class: "none" }, "never")),
+    ];
+  }
+
+  chip(name, value) {
+    return h("button", {
+      type: "button", class: "chip", tabindex: "-1", title: `Show only ${name}="${value}"`,
+      onclick: () => this.change({ text: query.narrowed(this.query.text, name, value) }),
+    }, h("b", {}, name), value || "“”");
+  }
+}
+
+export const groupAddress = (g) => `./?${new URLSearchParams({ group: path(g.labels) })}`;
+
+function direction(sort, now) {
+  if (now === sort) return "ascending";
+  return now === `-${sort}` ? "descending" : "none";
+}
+
+const sortNames = {
+  job: ["job", "job, backwards"], status: ["good first", "failing first"], push_time: ["oldest push", "latest push"],
+  families: ["fewest families", "most families"], series: ["fewest series", "most series"], expiry_time: ["next to expire", "last to expire"],
+};
+
+const sortWords = (sort) => sort.startsWith("-") ? sortNames[sort.slice(1)][1] : sortNames[sort][0];
+
+// rate is the mean of the last minute.
+export function rate(counts, step) {
+  const n = Math.round(60 / step);
+  const sum = counts.slice(-n).reduce((a, b) => a + b, 0);
+  const r = sum / 60;
+  return r === 0 ? "0/s" : r < 10 ? `${r.toFixed(2)}/s` : `${count(Math.round(r))}/s`;
+}
+
+function numbers(o) {
+  const item = (name, value, className, title) => h("div", { class: className, title }, h("dt", {}, name), h("dd", {}, value));
+  const last = o.scrapers[0];
+  return [
+    item("Groups", count(o.groups)),
+    item("Series", count(o.series)),
+    item("Failing", count(o.groups_failing), o.groups_failing > 0 ? "bad" : null, "Groups whose last push was refused"),
+    item("Pushes", rate(o.activity.pushes, o.activity.step_seconds), null, "Taken, over the last minute"),
+    item("Refused", rate(o.activity.refused, o.activity.step_seconds), null, "Over the last minute"),
+    item("Last scrape", last ? age(last.time) : "never", last ? null : "bad", last ? `${last.user_agent} at ${last.client}, ${exact(last.time)}` : "Nobody has scraped this gateway since it started"),
+  ];
+}
+
+function nothingFound(what, clear) {
+  return [
+    h("h2", {}, "No group matches"),
+    h("p", {}, `There is none ${what}.`),
+    h("button", { type: "button", onclick: clear }, "Show all groups"),
+  ];
+}
+
+function noGroups() {
+  const url = api.here("metrics/job/my_job");
+  return [
+    h("h2", {}, "No groups yet"),
+    h("p", {}, "Nothing has been pushed to this gateway. This command pushes a first metric:"),
+    h("pre", { tabindex: "0" }, `echo 'my_metric 3.14' | curl -m 5 --data-binary @- '${url}'`),
+    h("p", {}, "It appears here by itself."),
+  ];
+}

@@ -1,0 +1,96 @@
+// The page of the whole gateway, drawn.
+
+import * as api from "./api.js";
+import { bars, endCharts, rates, share } from "./charts.js";
+import { h, update } from "./dom.js";
+import { count, duration, plural } from "./format.js";
+import { groupAddress, rate } from "./groups.js";
+import { text } from "./keys.js";
+import * as query from "./query.js";
+
+export class OverviewPage {
+  constructor() {
+    this.title = "Overview";
+    this.numbers = h("dl", { class: "numbers large" });
+    this.activity = h("div");
+    this.ages = h("div");
+    this.jobs = h("div");
+    this.hidden = h("div");
+    const card = (id, title, ...content) => h("section", { class: "card", "aria-labelledby": id }, h("h2", { id }, title), ...content);
+    this.element = h("div", { class: "page overview" }, h("h1", {}, "Overview"), this.numbers,
+      h("div", { class: "cards" },
+        card("activity", "Pushes a second, last ten minutes", this.activity),
+        card("ages-title", "Groups by the age of their last push", this.ages),
+        card("jobs", "Largest jobs by series", this.jobs),
+        card("left-out", "Families left out of the exposition", this.hidden)));
+  }
+
+  async show() { await this.refresh(); }
+  hide() {}
+
+  async refresh() {
+    const o = await api.overview().catch(() => null);
+    if (!o) return;
+    this.drawNumbers(o);
+    this.drawActivity(o.activity);
+    this.drawAges(o.ages);
+    this.jobs = update(this.jobs, jobTable(o));
+    this.hidden = update(this.hidden, h("div", {}, hiddenList(o)));
+  }
+
+  drawNumbers(o) {
+    const item = (name, value, bad) => h("div", { class: bad ? "bad" : null }, h("dt", {}, name), h("dd", {}, value));
+    this.numbers.replaceChildren(
+      item("Groups", count(o.groups)), item("Series", count(o.series)), item("Families", count(o.families)),
+      item("Failing groups", count(o.groups_failing), o.groups_failing > 0),
+      item("Left out", count(o.families_left_out), o.families_left_out > 0));
+  }
+
+  drawActivity(a) {
+    const end = new Date(a.end) / 1000;
+    const times = a.pushes.map((_, i) => end - (a.pushes.length - i) * a.step_seconds);
+    const perSecond = (counts) => counts.map((n) => n / a.step_seconds);
+    const now = `${rate(a.pushes, a.step_seconds)} taken, ${rate(a.refused, a.step_seconds)} refused`;
+    const words = `Pushes over the last ten minutes; in the last one ${now}`;
+    const data = [times, perSecond(a.pushes), perSecond(a.refused)];
+    this.rates ??= rates({ words, times, series: [{ values: data[1], color: "accent", fill: "wash" }, { values: data[2], color: "bad" }] });
+    this.rates.update?.(data, words);
+    this.activity.replaceChildren(this.rates, h("p", { class: "legend" },
+      h("span", { class: "key accent" }), "taken ", h("strong", {}, rate(a.pushes, a.step_seconds)),
+      h("span", { class: "key bad" }), "refused ", h("strong", {}, rate(a.refused, a.step_seconds)), h("span", { class: "none" }, "mean of the last minute")));
+  }
+
+  // drawAges draws again only if a number has changed.
+  drawAges(ages) {
+    const known = JSON.stringify(ages);
+    if (known === this.knownAges) return;
+    this.knownAges = known;
+    const name = (i) => ages[i].up_to_seconds ? `≤ ${duration(ages[i].up_to_seconds)}` : `> ${duration(ages[i - 1].up_to_seconds)}`;
+    const labels = ages.map((_, i) => name(i));
+    endCharts(this.ages);
+    this.ages.replaceChildren(bars({
+      words: `Groups by age: ${ages.map((a, i) => `${name(i)}: ${a.groups}`).join(", ")}`,
+      labels, values: ages.map((a) => a.groups), detail: (i) => `${labels[i]}: ${plural(ages[i].groups, "group")}`,
+    }));
+  }
+}
+
+function jobTable(o) {
+  if (o.jobs.length === 0) return h("p", { class: "none" }, "No groups yet.");
+  const address = (job) => query.toAddress({ ...query.fromAddress(""), text: query.narrowed("", "job", job) });
+  return h("table", { class: "jobs" },
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Job"), h("th", { scope: "col", class: "number" }, "Groups"), h("th", { scope: "col", class: "number" }, "Series"), h("th", { scope: "col" }, h("span", { class: "offscreen" }, "Share")))),
+    h("tbody", {}, o.jobs.map((j) => h("tr", {},
+      h("td", {}, h("a", { href: address(j.job) }, j.job || "“”")), h("td", { class: "number" }, count(j.groups)),
+      h("td", { class: "number" }, count(j.series)), h("td", { class: "wide" }, share(j.series, o.jobs[0].series))))));
+}
+
+function hiddenList(o) {
+  if (o.families_left_out === 0) return [h("p", { class: "good" }, "None: everything that is stored is in the scrape.")];
+  const rest = o.families_left_out - o.left_out.length;
+  return [
+    h("ul", { class: "hidden-list" }, o.left_out.map((x) => h("li", {},
+      h("code", {}, x.family), " of ", h("a", { href: groupAddress(x) }, text(x.labels)), h("p", {}, `${x.reason}.`)))),
+    rest > 0 ? h("p", { class: "none" }, `And ${count(rest)} more.`) : "",
+  ];
+}

@@ -1,0 +1,72 @@
+// What the groups page shows, as it stands in the address.
+
+import { matcher } from "./keys.js";
+import { parseDuration } from "./format.js";
+
+export const defaultStale = "24h";
+export const defaultSort = "job";
+
+function rememberedStale() {
+  const stale = localStorage.getItem("stale");
+  return parseDuration(stale ?? "") ? stale : defaultStale;
+}
+
+// fromAddress reads {text, state, sort, stale}.
+export function fromAddress(search) {
+  const p = new URLSearchParams(search);
+  const stale = p.get("stale") ?? "";
+  return {
+    text: p.get("q") ?? "",
+    state: ["failing", "stale"].includes(p.get("state")) ? p.get("state") : "",
+    sort: p.get("sort") ?? defaultSort,
+    stale: parseDuration(stale) ? stale : rememberedStale(),
+  };
+}
+
+// toAddress gives what has to stand in a link.
+export function toAddress(q) {
+  const p = new URLSearchParams();
+  if (q.text) p.set("q", q.text);
+  if (q.state) p.set("state", q.state);
+  if (q.sort !== defaultSort) p.set("sort", q.sort);
+  if (q.stale !== defaultStale) p.set("stale", q.stale);
+  return p.size > 0 ? `./?${p}` : "./";
+}
+
+// selector gives the text as a PromQL selector, or "" if it is plain text.
+// The braces may be left out.
+export function selector(text) {
+  const t = text.trim();
+  if (t.startsWith("{") || /^[a-zA-Z_:][\w:]*\{/.test(t)) return t;
+  return /^[a-zA-Z_]\w*\s*(=~|!~|!=|=)\s*["'`]/.test(t) ? `{${t}}` : "";
+}
+
+// filter gives the parameters of the API that select the groups.
+export function filter(q) {
+  const p = new URLSearchParams();
+  const s = selector(q.text);
+  if (s) p.set("match[]", s);
+  else if (q.text.trim()) p.set("search", q.text.trim());
+  if (q.state === "failing") p.set("status", "failure");
+  if (q.state === "stale") p.set("older_than", q.stale);
+  return p;
+}
+
+// words says which groups the filter selects.
+export function words(q) {
+  const parts = [];
+  const s = selector(q.text);
+  if (s) parts.push(`matching ${s}`);
+  else if (q.text.trim()) parts.push(`with “${q.text.trim()}” in a label`);
+  if (q.state === "failing") parts.push("whose last push was refused");
+  if (q.state === "stale") parts.push(`without a good push for ${q.stale}`);
+  return parts.join(" and ");
+}
+
+// narrowed adds a label to the search.
+export function narrowed(text, name, value) {
+  const m = matcher(name, value);
+  const inner = selector(text).match(/^\{(.*?),?\s*\}$/s)?.[1].trim();
+  if (!inner) return `{${m}}`;
+  return inner.includes(m) ? `{${inner}}` : `{${inner},${m}}`;
+}

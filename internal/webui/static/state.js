@@ -1,0 +1,18 @@
+// The state of a group, of which only the worst is shown.
+
+import { secondsSince } from "./format.js";
+
+const titles = {
+  fresh: "The last push was good, and is recent",
+  failing: "The last push was refused",
+  expiring: "Less than a fifth of its time to live is left",
+  stale: "There has been no good push for a long time",
+};
+
+export function stateOf(group, staleSeconds) {
+  if (!group.last_push_successful) return "failing";
+  if (group.expiry_time && -secondsSince(group.expiry_time) < (group.ttl_seconds || 0) / 5) return "expiring";
+  return secondsSince(group.push_time) > staleSeconds ? "stale" : "fresh";
+}
+
+export const titleOf = (state) => titles[state];

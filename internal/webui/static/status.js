@@ -1,0 +1,93 @@
+// The page about the process: who scrapes it, where it keeps things, how it
+// was started.
+
+import * as api from "./api.js";
+import { h, update } from "./dom.js";
+import { age, bytes, exact } from "./format.js";
+
+export class StatusPage {
+  constructor() {
+    this.title = "Status";
+    this.cards = h("div", { class: "cards" }, h("p", { class: "loading" }, "Loading…"));
+    this.flags = h("div", { id: "flags" });
+    this.element = h("div", { class: "page status" }, h("h1", {}, "Status"), this.cards, this.flags);
+  }
+
+  async show() { await this.refresh(); }
+  hide() {}
+
+  async refresh() {
+    const answers = await Promise.all([api.status(true), api.overview()]).catch(() => null);
+    if (!answers) return;
+    const [status, o] = answers;
+    this.cards = update(this.cards, cards(status, o));
+    const known = JSON.stringify(status.flags);
+    if (known === this.known) return; // the reader may be searching in them
+    this.known = known;
+    this.flags.replaceChildren(flags(status.flags));
+  }
+}
+
+function cards(status, o) {
+  const card = (title, ...content) => h("section", { class: "card" }, h("h2", {}, title), ...content);
+  const build = status.build_information;
+  return h("div", { class: "cards" },
+    card("Scrapes", scrapes(o.scrapers, status.flags)),
+    card("Storage", storage(o.storage, status.flags)),
+    card("Allowed here", allowed(status.flags)),
+    card("Build", facts([["Version", build.version], ["Revision", build.revision], ["Branch", build.branch], ["Go", build.goVersion],
+      ["Started", exact(status.start_time)]])));
+}
+
+function facts(pairs) {
+  return h("dl", { class: "pairs" }, pairs.filter(([, v]) => v).map(([n, v]) => h("div", {}, h("dt", {}, n), h("dd", {}, v))));
+}
+
+function scrapes(list, flags) {
+  if (list.length === 0) {
+    const target = location.host;
+    return h("div", {}, h("p", { class: "banner bad" }, h("strong", {}, "Nobody has scraped this gateway since it started."), " What is pushed here reaches no Prometheus. Add to its configuration:"),
+      h("pre", { tabindex: "0" }, [
+        "scrape_configs:", "  - job_name: pushgateway", "    honor_labels: true",
+        ...(new URL(".", document.baseURI).pathname + flags["web.telemetry-path"].slice(1) === "/metrics" ? [] : [`    metrics_path: ${new URL(".", document.baseURI).pathname}${flags["web.telemetry-path"].slice(1)}`]),
+        ...(location.protocol === "https:" ? ["    scheme: https"] : []),
+        "    static_configs:", `      - targets: ["${target}"]`].join("\n")));
+  }
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Scrapes" }, h("table", {},
+    h("thead", {}, h("tr", {}, ["Who", "From", "Last", "Format", "Size"].map((n) => h("th", { scope: "col" }, n)))),
+    h("tbody", {}, list.map((s) => h("tr", {}, h("td", {}, s.user_agent || "unknown"), h("td", {}, s.client), h("td", { title: exact(s.time) }, age(s.time)),
+      h("td", {}, s.format), h("td", { title: `in ${s.duration_seconds} s` }, bytes(s.bytes)))))));
+}
+
+function storage(s, flags) {
+  if (!s) return h("p", {}, "In memory only: a restart forgets all groups. ", h("code", {}, "--persistence.file"), " keeps them on disk.");
+  const interval = flags["persistence.interval"];
+  return h("div", {},
+    s.error ? h("p", { class: "banner bad" }, h("strong", {}, "Pushes are refused: "), s.error) : null,
+    facts([["File", flags["persistence.file"]], ["Size", bytes(s.size_bytes)],
+      ["Written", interval === "0s" ? "at once: an answered push is on disk" : `every ${interval}`]]));
+}
+
+const permissions = [
+  ["web.enable-admin-api", "Delete by search, wipe, snapshot"],
+  ["web.enable-lifecycle", "End the process over HTTP"],
+  ["web.enable-pprof", "Profiles"],
+];
+
+function allowed(flags) {
+  return h("ul", { class: "permissions" }, permissions.map(([flag, what]) => {
+    const on = flags[flag] === "true";
+    return h("li", {}, h("span", { class: `badge ${on ? "fresh" : "stale"}` }, on ? "yes" : "no"), h("span", {}, what, on ? null : [" (needs ", h("code", {}, `--${flag}`), ")"]));
+  }));
+}
+
+function flags(all) {
+  const rows = h("tbody");
+  const draw = () => rows.replaceChildren(...Object.entries(all).sort().filter(([n, v]) => `${n}=${v}`.includes(input.value.trim()))
+    .map(([n, v]) => h("tr", {}, h("td", {}, h("code", {}, `--${n}`)), h("td", {}, v === "" ? h("span", { class: "none" }, "not set") : h("code", {}, v)))));
+  const input = h("input", { type: "search", id: "flag-search", placeholder: "Search flags", "aria-label": "Search flags", oninput: draw });
+  draw();
+  return h("section", { class: "card" }, h("div", { class: "section-head" }, h("h2", {}, "Configuration"), input),
+    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Configuration" },
+      h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Flag"), h("th", { scope: "col" }, "Value"))), rows)));
+}
