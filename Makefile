@@ -1,6 +1,7 @@
 # make run     build and serve on :9091
 # make test    all tests; on Debian as root it installs what they need
 # make fuzz    minutes of fuzzing (FUZZTIME=2m for each fuzz test)
+# make man     write docs/man/pushgateway.1 anew
 # make bench   this gateway, a bare server and Debian's pushgateway side by side
 
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -8,7 +9,7 @@ FUZZTIME ?= 2m
 PKG      := github.com/prometheus/common/version
 LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Branch=$(shell git rev-parse --abbrev-ref HEAD 2>/dev/null)
 
-.PHONY: run build test check fuzz bench clean
+.PHONY: run build test check fuzz man bench clean
 
 run: build
 	./pushgateway
@@ -29,6 +30,9 @@ test:
 
 fuzz:
 	scripts/fuzz $(FUZZTIME)
+
+man: build
+	./pushgateway man > docs/man/pushgateway.1
 
 bench:
 	go run ./bench -update
