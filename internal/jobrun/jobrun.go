@@ -130,7 +130,11 @@ func (j *Job) supervise(p process, signals <-chan os.Signal, done <-chan error) 
 			kill = time.After(j.Grace)
 		case <-kill:
 			p.kill()
+			kill = nil
 		case <-done: // the state says more than the error
+			if kill != nil {
+				p.endRest(kill)
+			}
 			return late
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"runtime"
 	"syscall"
+	"time"
 
 	"golang.org/x/term"
 )
@@ -42,6 +43,20 @@ func (p process) forward(s os.Signal) {
 func (p process) end() { p.send(syscall.SIGTERM) }
 
 func (p process) kill() { p.send(syscall.SIGKILL) }
+
+// endRest waits until nobody is left of the group of a command that has ended,
+// and ends for good who is when the time is over. Where nobody looks after
+// orphans they count as left.
+func (p process) endRest(over <-chan time.Time) {
+	for p.group && syscall.Kill(-p.Pid, 0) == nil {
+		select {
+		case <-over:
+			p.kill()
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
 
 // send signals the group, or the process. One that has ended already needs no
 // signal.

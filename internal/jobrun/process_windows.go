@@ -3,6 +3,7 @@ package jobrun
 import (
 	"os"
 	"os/exec"
+	"time"
 )
 
 // forwarded are the signals that the command gets when we do.
@@ -22,6 +23,8 @@ func (p process) forward(os.Signal) {} // the console has sent its own to all
 func (p process) end() { p.kill() }
 
 func (p process) kill() { _ = p.Kill() } // one that has ended already needs none
+
+func (p process) endRest(<-chan time.Time) {} // there is no group
 
 func exitCode(s *os.ProcessState) int { return s.ExitCode() }
 
