@@ -1,6 +1,7 @@
 # make run     build and serve on :9091
 # make test    all tests; on Debian as root it installs what they need
 # make fuzz    minutes of fuzzing (FUZZTIME=2m for each fuzz test)
+# make man     write docs/man/pushgateway.1 anew
 # make bench   this gateway, a bare server and Debian's pushgateway side by side
 # make screenshots   the pictures in docs/images; takes ten minutes of pushing
 
@@ -9,7 +10,7 @@ FUZZTIME ?= 2m
 PKG      := github.com/prometheus/common/version
 LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Branch=$(shell git rev-parse --abbrev-ref HEAD 2>/dev/null)
 
-.PHONY: run build test check fuzz screenshots bench clean
+.PHONY: run build test check fuzz man screenshots bench clean
 
 run: build
 	./pushgateway
@@ -34,6 +35,9 @@ fuzz:
 screenshots:
 	scripts/test-deps
 	go test ./browser -count=1 -run TestScreenshots -timeout 30m -screenshots ../docs/images
+
+man: build
+	./pushgateway man > docs/man/pushgateway.1
 
 bench:
 	go run ./bench -update
