@@ -1,6 +1,7 @@
 # make run     build and serve on :9091
 # make test    all tests; on Debian as root it installs what they need
 # make fuzz    minutes of fuzzing (FUZZTIME=2m for each fuzz test)
+# make release binaries, archives, packages and images of all platforms, in dist/
 # make bench   this gateway, a bare server and Debian's pushgateway side by side
 
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -8,7 +9,7 @@ FUZZTIME ?= 2m
 PKG      := github.com/prometheus/common/version
 LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Branch=$(shell git rev-parse --abbrev-ref HEAD 2>/dev/null)
 
-.PHONY: run build test check fuzz bench clean
+.PHONY: run build test check fuzz bench release clean
 
 run: build
 	./pushgateway
@@ -17,8 +18,9 @@ build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o pushgateway ./cmd/pushgateway
 
 check:
-	@unformatted=$$(gofmt -l cmd internal e2e crash bench); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
+	@unformatted=$$(gofmt -l cmd internal e2e crash bench tools); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
 	go vet ./...
+	go -C tools vet ./...
 	go tool staticcheck ./...
 
 test:
@@ -26,13 +28,17 @@ test:
 	$(MAKE) --no-print-directory check
 	scripts/fuzz 5000x
 	go test -race -timeout 12m ./...
+	go -C tools test ./...
 
 fuzz:
 	scripts/fuzz $(FUZZTIME)
+
+release:
+	go -C tools run ./release
 
 bench:
 	go run ./bench -update
 
 clean:
-	rm -f pushgateway
+	rm -rf pushgateway dist
 	go clean -testcache
