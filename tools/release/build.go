@@ -73,7 +73,7 @@ func (r *release) build(p platform) error {
 	cmd := r.command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", strings.Join(flags, " "), "-o", r.binary(p), "./cmd/pushgateway")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOOS="+p.os, "GOARCH="+p.arch, "GOARM=7", "GOAMD64=v1")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building for %s: %w\n%s", p, err, out)
+		return fmt.Errorf("building: %w\n%s", err, out)
 	}
 	return nil
 }

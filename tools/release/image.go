@@ -22,28 +22,27 @@ import (
 // nobody is the user that the container runs as.
 const nobody = 65534
 
-// image writes an OCI archive with an image for each platform.
-func (r *release) image(all []platform) error {
-	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
-	for _, p := range all {
-		img, err := r.imageOf(p)
-		if err != nil {
-			return err
-		}
-		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{
-			MediaType: types.OCIManifestSchema1,
-			Platform:  &v1.Platform{OS: p.os, Architecture: p.arch},
-		}})
+// image writes the image of a platform as an OCI archive. There is one for
+// each platform, since `podman load` takes none with two.
+func (r *release) image(p platform) error {
+	img, err := r.imageOf(p)
+	if err != nil {
+		return err
 	}
 	dir, err := os.MkdirTemp("", "oci")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if _, err := layout.Write(dir, index); err != nil {
+	archive, err := layout.Write(dir, mutate.IndexMediaType(empty.Index, types.OCIImageIndex))
+	if err != nil {
 		return err
 	}
-	return r.pack(dir, fmt.Sprintf("pushgateway-%s.oci.tar", r.version))
+	name := layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": "pushgateway:" + r.version})
+	if err := archive.AppendImage(img, name); err != nil {
+		return err
+	}
+	return r.pack(dir, r.file(p)+".oci.tar")
 }
 
 // imageOf is the image of a platform: the binary, and a directory for data.

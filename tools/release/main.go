@@ -42,32 +42,35 @@ func makeRelease(root, out, version, only string) error {
 	if err != nil {
 		return err
 	}
-	var linux []platform
 	for _, p := range chosen {
-		if err := r.build(p); err != nil {
-			return err
-		}
-		if err := r.archive(p); err != nil {
-			return fmt.Errorf("archive of %s: %w", p, err)
-		}
-		if p.os == "linux" && (p.arch == "amd64" || p.arch == "arm64") {
-			linux = append(linux, p)
-		}
-	}
-	for _, p := range linux {
-		if err := r.packages(p); err != nil {
-			return err
-		}
-	}
-	if len(linux) > 0 {
-		if err := r.image(linux); err != nil {
-			return fmt.Errorf("container image: %w", err)
+		if err := r.publish(p); err != nil {
+			return fmt.Errorf("%s: %w", p, err)
 		}
 	}
 	if err := r.materials(chosen); err != nil {
 		return fmt.Errorf("bill of materials: %w", err)
 	}
 	return r.checksums()
+}
+
+// publish makes everything for a platform.
+func (r *release) publish(p platform) error {
+	if err := r.build(p); err != nil {
+		return err
+	}
+	if err := r.archive(p); err != nil {
+		return fmt.Errorf("archive: %w", err)
+	}
+	if p.os != "linux" || p.arch != "amd64" && p.arch != "arm64" {
+		return nil
+	}
+	if err := r.packages(p); err != nil {
+		return err
+	}
+	if err := r.image(p); err != nil {
+		return fmt.Errorf("container image: %w", err)
+	}
+	return nil
 }
 
 // prepare empties the output directory and finds out what is released.

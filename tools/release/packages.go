@@ -15,7 +15,7 @@ func (r *release) packages(p platform) error {
 			"PACKAGE_ARCH="+p.arch, "PACKAGE_VERSION="+r.version, "PACKAGE_BINARY="+r.binary(p),
 			"SOURCE_DATE_EPOCH="+strconv.FormatInt(r.date.Unix(), 10))
 		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("%s for %s: %w\n%s", kind, p, err, out)
+			return fmt.Errorf("%s: %w\n%s", kind, err, out)
 		}
 	}
 	return nil

@@ -29,6 +29,11 @@ func TestPackages(t *testing.T) {
 	}
 }
 
+func TestImage(t *testing.T) {
+	needs(t, "podman", "runc", "curl")
+	run(t, "../../deploy/image-test", one(t, made(t, "v1.0.0"), "oci.tar"))
+}
+
 // made is the directory of a release for this machine.
 func made(t *testing.T, version string) string {
 	t.Helper()
