@@ -2,6 +2,7 @@
 # make test    all tests; on Debian as root it installs what they need
 # make fuzz    minutes of fuzzing (FUZZTIME=2m for each fuzz test)
 # make release binaries, archives, packages and images of all platforms, in dist/
+# make man     write docs/man/pushgateway.1 anew
 # make bench   this gateway, a bare server and Debian's pushgateway side by side
 
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -9,7 +10,7 @@ FUZZTIME ?= 2m
 PKG      := github.com/prometheus/common/version
 LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Branch=$(shell git rev-parse --abbrev-ref HEAD 2>/dev/null)
 
-.PHONY: run build test check fuzz bench release clean
+.PHONY: run build test check fuzz man bench release clean
 
 run: build
 	./pushgateway
@@ -35,6 +36,9 @@ fuzz:
 
 release:
 	go -C tools run ./release
+
+man: build
+	./pushgateway man > docs/man/pushgateway.1
 
 bench:
 	go run ./bench -update

@@ -297,7 +297,7 @@ func TestTLSAndBasicAuth(t *testing.T) {
 }
 
 // writeCertificate makes a certificate for the loopback address.
-func writeCertificate(t *testing.T, dir string) *x509.CertPool {
+func writeCertificate(t testing.TB, dir string) *x509.CertPool {
 	t.Helper()
 	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	template := &x509.Certificate{

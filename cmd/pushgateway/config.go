@@ -56,7 +56,9 @@ type config struct {
 // newServe adds the command that serves.
 func newServe(app *kingpin.Application) command {
 	c := new(config)
-	serving := app.Command("serve", "Serve pushes and scrapes. This is what happens without a command.").Default()
+	serving := app.Command("serve", "Serve pushes and scrapes. This is what happens without a command.").Default().HelpLong(`Examples:
+  pushgateway
+  pushgateway --persistence.file=/var/lib/pushgateway/metrics.db --web.enable-admin-api --push.ttl=30d`)
 	c.addFlags(serving)
 	return command{
 		clause: serving,

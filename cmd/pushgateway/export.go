@@ -22,8 +22,10 @@ import (
 )
 
 // newExport adds the command that writes groups for other programs.
-func newExport(app *kingpin.Application, stdout io.Writer) command {
-	clause := app.Command("export", "Write the groups of a persistence file for other programs. The file is only read; no gateway may be using it.")
+func newExport(app *kingpin.Application, stdout, stderr io.Writer) command {
+	clause := app.Command("export", "Write the groups of a persistence file for other programs. The file is only read; no gateway may be using it.").HelpLong(`Examples:
+  pushgateway export --format=gob -o metrics.gob metrics.db
+  pushgateway export --format=text metrics.db | less`)
 	path := clause.Arg("file", "The persistence file. For one that Pushgateway 1.11 has written, the journal <file>.db counts if there is one.").Required().String()
 	format := clause.Flag("format", "gob: a persistence file for Pushgateway 1.11. text: as scraped. json: as /api/v1/metrics answers.").Required().String()
 	output := clause.Flag("output", "File to write. The standard output if empty.").Short('o').Default("").String()
@@ -43,7 +45,9 @@ func newExport(app *kingpin.Application, stdout io.Writer) command {
 			return err
 		}
 		defer gw.Close()
-		if err := toFile(*output, stdout, func(w io.Writer) error { return export(gw, *format, w) }); err != nil {
+		bar := newProgress(stderr, "exporting", -1)
+		defer bar.Close()
+		if err := toFile(*output, stdout, func(w io.Writer) error { return export(gw, *format, io.MultiWriter(w, bar)) }); err != nil {
 			return fmt.Errorf("exporting %s: %w", present, err)
 		}
 		return nil

@@ -19,7 +19,7 @@ func main() {
 	tuneGC()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
 // The exit codes.
@@ -30,8 +30,8 @@ const (
 
 // run is the whole program but for the process around it. It gives the exit
 // code.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	c, err := parseArgs(args, stdout, stderr)
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	c, err := parseArgs(args, stdin, stdout, stderr)
 	var done exit
 	switch {
 	case errors.As(err, &done):
@@ -60,13 +60,14 @@ type command struct {
 
 const description = `The Pushgateway: jobs that end before Prometheus can scrape them push their metrics here.
 
-Push:    echo 'last_success_timestamp_seconds 1.7e9' | curl --data-binary @- http://localhost:9091/metrics/job/backup
-Look:    curl http://localhost:9091/metrics
-Delete:  curl -X DELETE http://localhost:9091/metrics/job/backup
+Serve:   pushgateway --persistence.file=/var/lib/pushgateway/metrics.db
+Run:     pushgateway run --job=backup --expect=24h -- ./backup.sh
+Push:    echo 'backup_size_bytes 1e9' | pushgateway push --job=backup
+Look:    pushgateway groups
 `
 
 // parseArgs reads and checks the command line.
-func parseArgs(args []string, stdout, stderr io.Writer) (command, error) {
+func parseArgs(args []string, stdin io.Reader, stdout, stderr io.Writer) (command, error) {
 	if version.Version == "" {
 		version.Version = release
 	}
@@ -74,12 +75,22 @@ func parseArgs(args []string, stdout, stderr io.Writer) (command, error) {
 	app.UsageTemplate(usage)
 	app.Version(version.Print("pushgateway"))
 	app.HelpFlag.Short('h')
+	check := func() *kingpin.CmdClause { return app.Command("check", "Check files.") }
 	commands := []command{
 		newServe(app),
+		newRun(app, stderr),
+		newPush(app, stdin, stderr),
+		newDelete(app, stdout),
+		newGroups(app, stdout),
+		newGet(app, stdout),
+		newLint(check(), stdin, stdout),
+		newHealthcheck(app),
 		newImport(app, stdout, stderr),
-		newExport(app, stdout),
+		newExport(app, stdout, stderr),
 		newVerify(app, stdout),
-		newBackup(app, stdout),
+		newBackup(app, stdout, stderr),
+		newCompletion(app, stdout),
+		newMan(app, stdout),
 	}
 	name, err := parse(app, args, stdout, stderr)
 	if err != nil {

@@ -9,10 +9,12 @@ const usage = `{{define "FormatCommandList" -}}
 {{end}}{{end -}}
 {{end -}}
 {{if .Context.SelectedCommand -}}
-usage: {{.App.Name}} {{.Context.SelectedCommand}} [<flags>]{{range .Context.Args}} <{{.Name}}>{{end}}
+usage: {{.App.Name}} {{.Context.SelectedCommand}} [<flags>]{{range .Context.SelectedCommand.Args}} {{if eq .Name "command"}}-- {{end}}{{if not .Required}}[{{end}}<{{.Name}}>{{if not .Required}}]{{end}}{{if .Value|IsCumulative}}...{{end}}{{end}}
 
 {{.Context.SelectedCommand.Help}}
-
+{{with .Context.SelectedCommand.HelpLong}}
+{{.}}
+{{end}}
 {{else -}}
 usage: {{.App.Name}} [<command>] [<flags>]
 
@@ -29,6 +31,6 @@ Flags:
 {{.Flags|FlagsToTwoColumns|FormatTwoColumns -}}
 {{end}}{{end}}
 Commands:
-{{template "FormatCommandList" .App.Commands -}}
+{{template "FormatCommandList" .App.FlattenedCommands -}}
 {{end -}}
 `

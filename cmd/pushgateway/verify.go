@@ -14,7 +14,8 @@ import (
 
 // newVerify adds the command that looks through a persistence file.
 func newVerify(app *kingpin.Application, stdout io.Writer) command {
-	clause := app.Command("verify", "Check every record of a persistence file, and print what is wrong with it. Exits with 1 if anything is. The file is only read; no gateway may be using it.")
+	clause := app.Command("verify", "Check every record of a persistence file, and print what is wrong with it. Exits with 1 if anything is. The file is only read; no gateway may be using it.").HelpLong(`Example:
+  pushgateway verify /var/lib/pushgateway/metrics.db`)
 	path := clause.Arg("file", "The persistence file. For one that Pushgateway 1.11 has written, the journal <file>.db is checked too if there is one.").Required().String()
 	return command{clause, nothingToCheck, func(ctx context.Context) error {
 		return verify(ctx, stdout, *path)

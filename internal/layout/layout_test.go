@@ -14,8 +14,8 @@ import (
 // only from floors below its own, and nobody on its own.
 var floors = [][]string{
 	{"cmd/pushgateway"},
-	{"internal/storage"},
-	{"internal/httpapi", "internal/webui", "internal/telemetry", "internal/boltjournal", "internal/gobfile"},
+	{"internal/storage", "internal/jobrun"},
+	{"internal/httpapi", "internal/webui", "internal/telemetry", "internal/boltjournal", "internal/gobfile", "internal/client"},
 	{"internal/record"}, // what all journals store
 	{"internal/gateway"},
 	{"internal/exposition"},

@@ -58,7 +58,7 @@ func (r *Report) count(g *gateway.Group) {
 }
 
 func (r *Report) verifyLegacy(path string) error {
-	content, err := readLegacy(path)
+	content, err := readLegacy(path, nil)
 	if err != nil {
 		return err
 	}
@@ -192,7 +192,7 @@ func Source(path string) gateway.Journal {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 		if legacy {
-			content, err := readLegacy(path)
+			content, err := readLegacy(path, nil)
 			if err != nil {
 				return err
 			}

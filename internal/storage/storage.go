@@ -39,6 +39,9 @@ type Config struct {
 	Written func(changes, bytes int, took time.Duration, err error)
 	// Progress is told how many of all groups have been replayed.
 	Progress func(done, all int)
+	// Reading gets what is read of a file of Pushgateway 1.11, to see how far
+	// that is. Nobody does if it is nil.
+	Reading io.Writer
 }
 
 // Open gives the journal that the file means, to be opened by a gateway. What
@@ -184,7 +187,7 @@ func (c Config) load(ctx context.Context, journal string, mustBeNew bool) error 
 	if err != nil {
 		return fmt.Errorf("the persistence file %s: %w", c.File, err)
 	}
-	content, err := readLegacy(c.File)
+	content, err := readLegacy(c.File, c.Reading)
 	if err != nil {
 		return err
 	}
@@ -207,13 +210,19 @@ func (c Config) load(ctx context.Context, journal string, mustBeNew bool) error 
 	return nil
 }
 
-func readLegacy(path string) (*gobfile.File, error) {
+// readLegacy reads a file of Pushgateway 1.11. What it reads goes to reading,
+// too, unless that is nil.
+func readLegacy(path string, reading io.Writer) (*gobfile.File, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("the persistence file %s: %w", path, err)
 	}
 	defer f.Close()
-	content, err := gobfile.Read(f)
+	in := io.Reader(f)
+	if reading != nil {
+		in = io.TeeReader(f, reading)
+	}
+	content, err := gobfile.Read(in)
 	if err != nil {
 		return nil, fmt.Errorf("the persistence file %s: it looks like one of Pushgateway 1.11, but cannot be read: %w. Nothing has been changed: put a backup in its place, or move it away to start with nothing", path, err)
 	}

@@ -77,6 +77,7 @@ func (r *release) runtime() v1.Config {
 	return v1.Config{
 		User:         fmt.Sprintf("%d:%d", nobody, nobody),
 		Entrypoint:   []string{"/bin/pushgateway"},
+		Healthcheck:  &v1.HealthConfig{Test: []string{"CMD", "/bin/pushgateway", "healthcheck"}, StartPeriod: 5 * time.Minute},
 		ExposedPorts: map[string]struct{}{"9091/tcp": {}},
 		Volumes:      map[string]struct{}{"/pushgateway": {}},
 		WorkingDir:   "/pushgateway",

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/common/model"
+
+	"pushgateway/internal/client"
+	"pushgateway/internal/grouping"
+)
+
+// filter selects groups by flags.
+type filter struct {
+	client.Filter
+	failing bool
+}
+
+func addFilter(clause *kingpin.CmdClause) *filter {
+	f := new(filter)
+	clause.Flag("match", "Groups that this PromQL selector matches. Can be given more than once: any of them.").Short('m').PlaceHolder("SELECTOR").StringsVar(&f.Selectors)
+	clause.Flag("older-than", "Groups with no good push for this long, like 24h.").PlaceHolder("DURATION").StringVar(&f.OlderThan)
+	clause.Flag("failing", "Groups of which the last push was refused.").Action(func(*kingpin.ParseContext) error {
+		if f.failing {
+			f.Status = "failure"
+		}
+		return nil
+	}).BoolVar(&f.failing)
+	clause.Flag("search", "Groups with this text in a grouping label.").PlaceHolder("TEXT").StringVar(&f.Search)
+	return f
+}
+
+func (f *filter) empty() bool {
+	return len(f.Selectors) == 0 && f.OlderThan == "" && !f.failing && f.Search == ""
+}
+
+// newGroups adds the command that lists groups.
+func newGroups(app *kingpin.Application, stdout io.Writer) command {
+	clause := app.Command("groups", "List groups: how fresh they are, whether their last push failed, how much they hold.").HelpLong(`Examples:
+  pushgateway groups
+  pushgateway groups --match='{job="backup"}' --older-than=24h
+  pushgateway groups --failing -o wide
+  pushgateway groups -o json | jq -r '.[] | select(.series > 1000) | .labels.job'`)
+	gw, filter := addWhere(clause), addFilter(clause)
+	output := clause.Flag("output", "table, wide (with failures), or json.").Short('o').Default("table").String()
+	order := clause.Flag("sort", "labels, push_time, failure_time, expiry_time, families or series; with - before it, the reverse.").Default("labels").String()
+	check := func() error {
+		if !slices.Contains([]string{"table", "wide", "json"}, *output) {
+			return fmt.Errorf("--output=%q: it must be table, wide or json", *output)
+		}
+		return gw.check()
+	}
+	return command{clause, check, func(ctx context.Context) error {
+		return gw.talk(ctx, func(ctx context.Context, c *client.Client) error {
+			groups := make([]json.RawMessage, 0)
+			for g, err := range c.Groups(ctx, filter.Filter, *order) {
+				if err != nil {
+					return describe("listing groups", err)
+				}
+				groups = append(groups, g)
+			}
+			if *output == "json" {
+				return writeIndented(stdout, groups)
+			}
+			return writeTable(stdout, groups, *output == "wide", time.Now())
+		})
+	}}
+}
+
+func writeIndented(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// writeTable writes a line for each group.
+func writeTable(w io.Writer, groups []json.RawMessage, wide bool, now time.Time) error {
+	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	heads := []string{"GROUP", "PUSHED", "STATE", "FAMILIES", "SERIES", "ENDS"}
+	if wide {
+		heads = append(heads, "FAILED", "WHY", "LEFT OUT")
+	}
+	fmt.Fprintln(t, strings.Join(heads, "\t"))
+	for _, raw := range groups {
+		var g client.Group
+		if err := json.Unmarshal(raw, &g); err != nil {
+			return fmt.Errorf("reading a group: %w", err)
+		}
+		cells := []string{showLabels(g.Labels), ago(g.Pushed, now), state(g), fmt.Sprint(g.Families), fmt.Sprint(g.Series), within(g.Expires, now)}
+		if wide {
+			cells = append(cells, ago(g.Failed, now), dash(strings.ReplaceAll(g.Failure, "\t", " ")), dash(strings.Join(g.LeftOut, ",")))
+		}
+		fmt.Fprintln(t, strings.Join(cells, "\t"))
+	}
+	return t.Flush()
+}
+
+func state(g client.Group) string {
+	switch {
+	case g.Pushed == nil:
+		return "never pushed"
+	case !g.Success:
+		return "failing"
+	}
+	return "ok"
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func ago(t *time.Time, now time.Time) string {
+	if t == nil {
+		return "-"
+	}
+	return short(now.Sub(*t)) + " ago"
+}
+
+func within(t *time.Time, now time.Time) string {
+	if t == nil {
+		return "-"
+	}
+	return "in " + short(t.Sub(now))
+}
+
+// short rounds to what somebody wants to know.
+func short(d time.Duration) string {
+	for _, unit := range []time.Duration{24 * time.Hour, time.Hour, time.Minute} {
+		if d >= 2*unit {
+			return model.Duration(d.Round(unit / 24).Truncate(max(unit/60, time.Second))).String()
+		}
+	}
+	return model.Duration(max(d, 0).Round(time.Second)).String()
+}
+
+// showLabels writes labels as a selector.
+func showLabels(labels map[string]string) string {
+	var key []byte
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		key = grouping.AppendLabel(key, name, labels[name])
+	}
+	return grouping.Key(key).String()
+}
+
+// newGet adds the command that shows a group.
+func newGet(app *kingpin.Application, stdout io.Writer) command {
+	clause := app.Command("get", "Show the metrics of one group, as scrapes get them.").HelpLong(`Example:
+  pushgateway get --job=backup --label=instance=db1`)
+	group, gw := addWhich(clause), addWhere(clause)
+	var key grouping.Key
+	check := func() (err error) {
+		if key, err = group.key(); err != nil {
+			return err
+		}
+		return gw.check()
+	}
+	return command{clause, check, func(ctx context.Context) error {
+		return gw.talk(ctx, func(ctx context.Context, c *client.Client) error {
+			return describe("getting "+key.String(), c.Text(ctx, key, stdout))
+		})
+	}}
+}
+
+// newHealthcheck adds the command that asks whether a gateway works.
+func newHealthcheck(app *kingpin.Application) command {
+	clause := app.Command("healthcheck", "Exit with 0 if the gateway works, and with 1 if it does not. For containers, which need nothing else for it.").HelpLong(`Examples:
+  pushgateway healthcheck
+  pushgateway healthcheck --for=push --url=http://localhost:9091/prefix`)
+	gw := addWhere(clause)
+	paths := map[string]string{"alive": "/-/healthy", "scrape": "/-/ready", "push": "/-/ready?for=push"}
+	what := clause.Flag("for", "alive: it answers at all. scrape: it has read its persistence file. push: it also takes pushes.").Default("scrape").String()
+	check := func() error {
+		if paths[*what] == "" {
+			return fmt.Errorf("--for=%q: it must be alive, scrape or push", *what)
+		}
+		return gw.check()
+	}
+	return command{clause, check, func(ctx context.Context) error {
+		return gw.talk(ctx, func(ctx context.Context, c *client.Client) error { return c.Check(ctx, paths[*what]) })
+	}}
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"pushgateway/internal/exposition"
+	"pushgateway/internal/metric"
+)
+
+// newLint adds the command that looks for bad habits in metrics.
+func newLint(check *kingpin.CmdClause, stdin io.Reader, stdout io.Writer) command {
+	clause := check.Command("metrics", "Look for what is wrong with metrics in the text format, or will be a nuisance: syntax, names, units, help, types, too many label values. Exits with 1 if there is anything.").HelpLong(`Examples:
+  pushgateway check metrics metrics.prom
+  ./job --print-metrics | pushgateway check metrics`)
+	files := clause.Arg("file", "Files in the text format; - is the standard input, which is read if none is given.").Strings()
+	return command{clause, nothingToCheck, func(context.Context) error {
+		docs, err := readDocuments(*files, stdin)
+		if err != nil {
+			return err
+		}
+		found := 0
+		for _, d := range docs {
+			for _, p := range d.lint() {
+				found++
+				fmt.Fprintf(stdout, "%s:%d: %s\n", d.name, p.line, p.text)
+			}
+		}
+		if found > 0 {
+			return exit(exitFailed)
+		}
+		return nil
+	}}
+}
+
+// problem is something wrong in a line, from 1.
+type problem struct {
+	line int
+	text string
+}
+
+// lint gives what is wrong with a document, in the order of lines.
+func (d document) lint() []problem {
+	found := d.lintNewlines()
+	mended := document{d.name, exposition.MendNewlines(d.text)}
+	p := exposition.GetParser()
+	defer p.Release()
+	families, err := p.ParseText(mended.text)
+	var syntax *exposition.SyntaxError
+	switch {
+	case errors.As(err, &syntax):
+		return append(found, problem{syntax.Line, syntax.Msg})
+	case err != nil:
+		return append(found, problem{1, err.Error()})
+	}
+	for _, f := range families {
+		found = append(found, mended.lintFamily(f)...)
+	}
+	found = append(found, mended.promlint()...)
+	slices.SortStableFunc(found, func(a, b problem) int { return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.text, b.text)) })
+	return found
+}
+
+// lintNewlines looks at how lines end.
+func (d document) lintNewlines() (found []problem) {
+	if i := bytes.Index(d.text, []byte("\r\n")); i >= 0 {
+		found = append(found, problem{1 + bytes.Count(d.text[:i], []byte("\n")), "lines end with CRLF, which the format does not have: write LF alone"})
+	}
+	if len(d.text) > 0 && d.text[len(d.text)-1] != '\n' {
+		found = append(found, problem{1 + bytes.Count(d.text, []byte("\n")), "the last line does not end with a newline"})
+	}
+	return found
+}
+
+// manyValues is how many values of a label in one push are suspicious.
+const manyValues = 100
+
+// lintFamily looks for what a gateway refuses, and for too many series.
+func (d document) lintFamily(f *metric.Family) (found []problem) {
+	add := func(format string, args ...any) {
+		found = append(found, problem{d.lineOf(f.Name), fmt.Sprintf("%s: ", f.Name) + fmt.Sprintf(format, args...)})
+	}
+	values := make(map[string]map[string]bool)
+	timed := false
+	for _, s := range f.Series {
+		timed = timed || s.Timed
+		for _, l := range s.Labels {
+			if values[l.Name] == nil {
+				values[l.Name] = make(map[string]bool)
+			}
+			values[l.Name][l.Value] = true
+		}
+	}
+	if timed {
+		add("it has a timestamp, which a gateway refuses: Prometheus would drop the series as stale after five minutes")
+	}
+	if metric.IsTime(f.Name) {
+		add("a gateway ignores this family: it makes it itself")
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if n := len(values[name]); n > manyValues {
+			add("the label %q has %d values: each is a series of its own in Prometheus, for as long as it keeps data", name, n)
+		}
+	}
+	if _, err := exposition.Render([]*metric.Family{f}, exposition.Options{Valid: true}); err != nil && !timed {
+		found = append(found, problem{d.lineOf(f.Name), err.Error()})
+	}
+	return found
+}
+
+// promlint asks for the rules of the Prometheus project.
+func (d document) promlint() (found []problem) {
+	problems, err := promlint.New(bytes.NewReader(d.text)).Lint()
+	if err != nil {
+		return nil // the parser there is older than ours, which found nothing
+	}
+	for _, p := range problems {
+		found = append(found, problem{d.lineOf(p.Metric), p.Metric + ": " + p.Text})
+	}
+	return found
+}
+
+// lineOf gives the first line, from 1, that is about a family; 1 if none is.
+func (d document) lineOf(family string) int {
+	n := 0
+	for line := range strings.Lines(string(d.text)) {
+		n++
+		line = strings.TrimPrefix(strings.TrimPrefix(strings.TrimLeft(line, " \t"), "# HELP "), "# TYPE ")
+		line = strings.TrimLeft(line, `{"`)
+		if rest, ok := strings.CutPrefix(line, family); ok && (rest == "" || strings.ContainsAny(rest[:1], " \t{\"\n") || rest[0] == '_') {
+			return n
+		}
+	}
+	return 1
+}

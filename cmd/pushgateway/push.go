@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kingpin/v2"
+
+	"pushgateway/internal/client"
+	"pushgateway/internal/exposition"
+)
+
+// newPush adds the command that pushes files.
+func newPush(app *kingpin.Application, stdin io.Reader, stderr io.Writer) command {
+	clause := app.Command("push", "Push metrics in the text format from files, or from the standard input. They are checked first; a missing newline at the end is added.").HelpLong(`Examples:
+  echo 'backup_size_bytes 1.2e9' | pushgateway push --job=backup --label=instance=db1
+  pushgateway push --job=etl --replace metrics.prom
+  pushgateway push --job=etl --merge-series --ttl=7d part-1.prom part-2.prom`)
+	group, gw := addWhich(clause), addWhere(clause)
+	var p client.Push
+	files := clause.Arg("file", "Files in the text format; - is the standard input, which is read if none is given.").Strings()
+	clause.Flag("replace", "Replace the whole group (PUT). Otherwise the families that the files name (POST).").BoolVar(&p.Replace)
+	clause.Flag("merge-series", "Replace only the series that the files name.").BoolVar(&p.MergeSeries)
+	clause.Flag("ttl", "How long the group lives without another push, like 7d. As the gateway has it if not given.").PlaceHolder("DURATION").StringVar(&p.TTL)
+	check := func() (err error) {
+		if p.Replace && p.MergeSeries {
+			return errors.New("--replace and --merge-series exclude each other")
+		}
+		if p.Key, err = group.key(); err != nil {
+			return err
+		}
+		return checkAll(gw.check, func() error { return checkTTL(p.TTL) })
+	}
+	return command{clause, check, func(ctx context.Context) (err error) {
+		if p.Body, err = readText(*files, stdin); err != nil {
+			return err
+		}
+		bar := newProgress(stderr, "pushing", int64(len(p.Body)))
+		defer bar.Close()
+		p.Progress = bar
+		return gw.talk(ctx, func(ctx context.Context, c *client.Client) error {
+			if err := c.Push(ctx, p); err != nil {
+				return fmt.Errorf("pushing to %s: %w", p.Key, err)
+			}
+			return nil
+		})
+	}}
+}
+
+// document is text and where it comes from.
+type document struct {
+	name string
+	text []byte
+}
+
+// readDocuments reads files, or the standard input if there are none.
+func readDocuments(files []string, stdin io.Reader) ([]document, error) {
+	if len(files) == 0 {
+		files = []string{"-"}
+	}
+	docs := make([]document, len(files))
+	for i, name := range files {
+		d := document{name: name}
+		var err error
+		if name == "-" || name == "" { // kingpin makes the one of the other
+			d.name = "<stdin>"
+			d.text, err = io.ReadAll(stdin)
+		} else {
+			d.text, err = os.ReadFile(name)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading what to push: %w", err)
+		}
+		docs[i] = d
+	}
+	return docs, nil
+}
+
+// readText reads files, checks each, and puts them together.
+func readText(files []string, stdin io.Reader) (all []byte, err error) {
+	docs, err := readDocuments(files, stdin)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range docs {
+		text := exposition.MendNewlines(d.text)
+		if err := (document{d.name, text}).check(); err != nil {
+			return nil, fmt.Errorf("%w; nothing was pushed", err)
+		}
+		all = append(all, text...)
+	}
+	return all, nil
+}
+
+// check tells what a gateway would not take, and where it is.
+func (d document) check() error {
+	p := exposition.GetParser()
+	defer p.Release()
+	families, err := p.ParseText(d.text)
+	if err == nil {
+		_, err = exposition.Render(families, exposition.Options{Valid: true})
+	}
+	var syntax *exposition.SyntaxError
+	var invalid *exposition.InvalidError
+	switch {
+	case errors.As(err, &syntax):
+		return fmt.Errorf("%s:%d: %s", d.name, syntax.Line, syntax.Msg)
+	case errors.As(err, &invalid):
+		return fmt.Errorf("%s:%d: %w", d.name, d.lineOf(invalid.Family), err)
+	case err != nil:
+		return fmt.Errorf("%s: %w", d.name, err)
+	}
+	return nil
+}

@@ -1,0 +1,143 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/crypto/bcrypt"
+
+	"pushgateway/internal/daemon"
+)
+
+// TestScripts runs the commands as somebody at a terminal does, each script in
+// testdata/script with gateways of its own.
+func TestScripts(t *testing.T) {
+	s := scripts{t}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("PATH", filepath.Dir(binary)+string(os.PathListSeparator)+os.Getenv("PATH"))
+			env.Setenv("PUSHGATEWAY_URL", "http://127.0.0.1:1") // nobody, until there is a gateway
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"gateway":  s.gateway,
+			"port":     s.port,
+			"socket":   s.socket,
+			"secure":   s.secure,
+			"await":    s.await,
+			"exitcode": s.exitCode,
+			"lines":    s.lines,
+		},
+	})
+}
+
+// scripts are the commands that scripts have beside those of testscript.
+type scripts struct{ t *testing.T }
+
+// gateway [flags] starts a gateway, and lets $PUSHGATEWAY_URL be its URL and
+// $ADDR its address.
+func (s scripts) gateway(ts *testscript.TestScript, _ bool, args []string) {
+	if !strings.Contains(strings.Join(args, " "), "--web.listen-address") {
+		args = append(args, "--web.listen-address=127.0.0.1:0")
+	}
+	cmd := exec.Command(binary, args...)
+	cmd.Dir = ts.Getenv("WORK")
+	p := daemon.Launch(s.t, cmd)
+	ts.Defer(p.Stop)
+	if !p.AwaitListening() {
+		ts.Fatalf("the gateway ended at its start\n%s", p.Log)
+	}
+	ts.Setenv("ADDR", p.Addr)
+	ts.Setenv("PUSHGATEWAY_URL", "http://"+p.Addr)
+}
+
+// port finds a free one for $PORT.
+func (s scripts) port(ts *testscript.TestScript, _ bool, _ []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	ts.Check(err)
+	ts.Check(l.Close())
+	ts.Setenv("PORT", port)
+}
+
+// socket <path> lets the gateway be reached through a socket.
+func (s scripts) socket(ts *testscript.TestScript, _ bool, args []string) {
+	l, err := net.Listen("unix", ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Defer(func() { _ = l.Close() })
+	to := ts.Getenv("ADDR")
+	go func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			out, err := net.Dial("tcp", to)
+			if err != nil {
+				_ = in.Close()
+				continue
+			}
+			go func() { _, _ = io.Copy(out, in) }()
+			go func() { _, _ = io.Copy(in, out); _ = in.Close() }()
+		}
+	}()
+}
+
+// secure <user> <password> writes web.yml for a gateway with TLS and basic
+// auth, and ca.pem to trust it.
+func (s scripts) secure(ts *testscript.TestScript, _ bool, args []string) {
+	dir := ts.Getenv("WORK")
+	writeCertificate(s.t, dir)
+	hash, err := bcrypt.GenerateFromPassword([]byte(args[1]), bcrypt.MinCost)
+	ts.Check(err)
+	config := fmt.Sprintf("tls_server_config: {cert_file: cert.pem, key_file: key.pem}\nbasic_auth_users: {%s: %s}\n", args[0], hash)
+	ts.Check(os.WriteFile(filepath.Join(dir, "web.yml"), []byte(config), 0o600))
+}
+
+// await <file> waits until there is such a file, with something in it.
+func (s scripts) await(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[0])
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		info, err := os.Stat(path)
+		if err == nil && info.Size() > 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("nobody writes %s", path)
+		}
+	}
+}
+
+// exitcode <code> <command> [args] runs a command that must exit with a code.
+func (s scripts) exitCode(ts *testscript.TestScript, _ bool, args []string) {
+	err := ts.Exec(args[1], args[2:]...)
+	code := 0
+	if err != nil {
+		exit, ok := err.(*exec.ExitError)
+		if !ok {
+			ts.Fatalf("%v", err)
+		}
+		code = exit.ExitCode()
+	}
+	if fmt.Sprint(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
+}
+
+// lines <number> stdout|stderr|<file> counts lines.
+func (s scripts) lines(ts *testscript.TestScript, _ bool, args []string) {
+	if n := strings.Count(ts.ReadFile(args[1]), "\n"); fmt.Sprint(n) != args[0] {
+		ts.Fatalf("%s has %d lines, want %s:\n%s", args[1], n, args[0], ts.ReadFile(args[1]))
+	}
+}

@@ -1,0 +1,126 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// envelope is what every answer of the API is wrapped in.
+type envelope struct {
+	Status string          `json:"status"`
+	Error  string          `json:"error"`
+	Data   json.RawMessage `json:"data"`
+}
+
+// messageOf gives what an answer that is an error says, and whether it is one
+// of the API.
+func messageOf(body []byte) (message string, isAPI bool) {
+	var e envelope
+	if json.Unmarshal(body, &e) == nil && e.Error != "" {
+		return e.Error, true
+	}
+	return strings.TrimSpace(string(body)), false
+}
+
+// Group is a group without its metrics.
+type Group struct {
+	Labels  map[string]string `json:"labels"`
+	Success bool              `json:"last_push_successful"`
+	Pushed  *time.Time        `json:"push_time"`
+	Failed  *time.Time        `json:"push_failure_time"`
+	Failure string            `json:"push_failure_message"`
+	Expires *time.Time        `json:"expiry_time"`
+
+	Families int      `json:"families"`
+	Series   int      `json:"series"`
+	LeftOut  []string `json:"families_left_out"`
+}
+
+// Filter selects groups; different fields all have to hold.
+type Filter struct {
+	Selectors []string // any of them
+	Status    string   // "success", "failure", or "" for both
+	OlderThan string   // a duration since the last good push
+	Search    string
+}
+
+func (f Filter) values() url.Values {
+	v := make(url.Values)
+	for _, s := range f.Selectors {
+		v.Add("match[]", s)
+	}
+	for name, value := range map[string]string{"status": f.Status, "older_than": f.OlderThan, "search": f.Search} {
+		if value != "" {
+			v.Set(name, value)
+		}
+	}
+	return v
+}
+
+// pageSize is how many groups are asked for at once.
+const pageSize = "1000"
+
+// Groups goes through the groups that the filter selects, in an order like
+// "-push_time". Each comes as the gateway has sent it, too.
+func (c *Client) Groups(ctx context.Context, f Filter, order string) iter.Seq2[json.RawMessage, error] {
+	return func(yield func(json.RawMessage, error) bool) {
+		query := f.values()
+		query.Set("sort", order)
+		query.Set("limit", pageSize)
+		for {
+			var page struct {
+				Groups []json.RawMessage
+				Next   string `json:"next_page_token"`
+			}
+			if err := c.ask(ctx, request{method: http.MethodGet, path: "/api/v1/groups", query: query}, &page); err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, g := range page.Groups {
+				if !yield(g, nil) {
+					return
+				}
+			}
+			if page.Next == "" {
+				return
+			}
+			query.Set("page_token", page.Next)
+		}
+	}
+}
+
+// DeleteGroups ends the groups that the filter selects, or only lists them,
+// and gives their grouping labels.
+func (c *Client) DeleteGroups(ctx context.Context, f Filter, dryRun bool) ([]map[string]string, error) {
+	query := f.values()
+	if dryRun {
+		query.Set("dry_run", "true")
+	}
+	var deleted struct{ Groups []map[string]string }
+	err := c.ask(ctx, request{method: http.MethodPost, path: "/api/v1/admin/delete_groups", query: query}, &deleted)
+	return deleted.Groups, err
+}
+
+// ask reads an answer of the API.
+func (c *Client) ask(ctx context.Context, r request, data any) error {
+	res, err := c.do(ctx, r)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	var e envelope
+	err = json.NewDecoder(res.Body).Decode(&e)
+	if err == nil {
+		err = json.Unmarshal(e.Data, data)
+	}
+	if err != nil {
+		return fmt.Errorf("reading the answer to %s %s: %w", r.method, r.path, err)
+	}
+	return nil
+}

@@ -1,0 +1,330 @@
+// Package client talks to a gateway over HTTP, as a job or somebody at a
+// terminal does: pushing, deleting, asking.
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/klauspost/compress/gzip"
+	"github.com/prometheus/common/config"
+	"github.com/prometheus/common/version"
+
+	"pushgateway/internal/grouping"
+)
+
+// Config says where a gateway is, and how to reach it.
+type Config struct {
+	// URL is like http://host:9091/prefix, with user:password@ before the host
+	// for basic auth, or like unix:///run/pushgateway.sock.
+	URL string
+	// File has an HTTP configuration as Prometheus has it: TLS, basic auth, a
+	// bearer token, a proxy. None if empty.
+	File string
+	// Retry is how long to try again where that may help; 0 is never. A
+	// context that ends before ends that too.
+	Retry time.Duration
+}
+
+// Client talks to one gateway. It is safe for concurrent use.
+type Client struct {
+	base  *url.URL
+	http  *http.Client
+	retry time.Duration
+}
+
+// New checks the configuration. It does not talk to anybody yet.
+func New(c Config) (*Client, error) {
+	base, socket, err := parseURL(c.URL)
+	if err != nil {
+		return nil, err
+	}
+	hc := &config.HTTPClientConfig{FollowRedirects: true, EnableHTTP2: true, ProxyConfig: config.ProxyConfig{ProxyFromEnvironment: true}}
+	if c.File != "" {
+		if hc, _, err = config.LoadHTTPConfigFile(c.File); err != nil {
+			return nil, fmt.Errorf("reading the HTTP configuration %s: %w", c.File, err)
+		}
+	}
+	if hc.BasicAuth == nil && base.User != nil {
+		password, _ := base.User.Password()
+		hc.BasicAuth = &config.BasicAuth{Username: base.User.Username(), Password: config.Secret(password)}
+		base.User = nil
+	}
+	options := []config.HTTPClientOption{config.WithUserAgent("pushgateway/" + version.Version)}
+	if socket != "" {
+		options = append(options, config.WithDialContextFunc(func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
+		}))
+	}
+	h, err := config.NewClientFromConfig(*hc, "pushgateway", options...)
+	if err != nil {
+		return nil, fmt.Errorf("using the HTTP configuration %s: %w", c.File, err)
+	}
+	return &Client{base: base, http: h, retry: c.Retry}, nil
+}
+
+func parseURL(s string) (base *url.URL, socket string, err error) {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil:
+		return nil, "", fmt.Errorf("the URL of the gateway: %w", err)
+	case u.Scheme == "unix" && u.Host == "" && u.Path != "":
+		return &url.URL{Scheme: "http", Host: "localhost"}, u.Path, nil
+	case u.Scheme == "unix":
+		return nil, "", fmt.Errorf("the URL of the gateway: %q names no socket, like unix:///run/pushgateway.sock", s)
+	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return nil, "", fmt.Errorf("the URL of the gateway: %q is not one like http://localhost:9091 or unix:///run/pushgateway.sock", s)
+	}
+	u.Path, u.RawPath, u.RawQuery, u.Fragment = strings.TrimRight(u.Path, "/"), "", "", ""
+	return u, "", nil
+}
+
+// StatusError is an answer that is not the one that was hoped for.
+type StatusError struct {
+	Code    int
+	Message string // what the gateway says
+	foreign bool   // nothing a gateway would say: it may be something else
+	after   time.Duration
+}
+
+func (e *StatusError) Error() string {
+	message := e.Message
+	if message == "" {
+		message = "nothing more"
+	}
+	return fmt.Sprintf("the gateway answered %d %s: %s%s", e.Code, http.StatusText(e.Code), message, e.hint())
+}
+
+// hint says what to do about it where the gateway does not.
+func (e *StatusError) hint() string {
+	switch e.Code {
+	case http.StatusUnauthorized:
+		return " (give --http.config.file with credentials, or a URL with user:password@)"
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		if e.foreign {
+			return " (is that a gateway, and does --url have its route prefix?)"
+		}
+	}
+	return ""
+}
+
+// Refused tells whether the gateway took a look at a push and refused it:
+// trying again would not help.
+func Refused(err error) bool {
+	var status *StatusError
+	return errors.As(err, &status) && status.Code == http.StatusBadRequest
+}
+
+// passing tells whether the same request may work later.
+func (e *StatusError) passing() bool {
+	switch e.Code {
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout, http.StatusRequestTimeout:
+		return true
+	}
+	return false
+}
+
+// request is one request, which may be sent several times.
+type request struct {
+	method, path string
+	query        url.Values
+	header       http.Header
+	body         []byte
+	progress     io.Writer // gets what has been sent, unless it is nil
+}
+
+// do sends a request, and again where that may help, and gives an answer with
+// a status of 2xx. The caller closes its body.
+func (c *Client) do(ctx context.Context, r request) (*http.Response, error) {
+	if c.retry <= 0 {
+		return c.send(ctx, r)
+	}
+	var last error
+	attempt := func() (res *http.Response, err error) {
+		res, last = c.send(ctx, r)
+		return res, again(last)
+	}
+	growing := backoff.NewExponentialBackOff()
+	growing.InitialInterval, growing.MaxInterval = 100*time.Millisecond, 10*time.Second
+	res, err := backoff.Retry(ctx, attempt, backoff.WithBackOff(growing), backoff.WithMaxElapsedTime(c.retry))
+	if err != nil {
+		return nil, last // which says more than that the time is over
+	}
+	return res, nil
+}
+
+// again tells whether to try again, and when.
+func again(err error) error {
+	var status *StatusError
+	switch {
+	case !errors.As(err, &status):
+		return err
+	case !status.passing():
+		return backoff.Permanent(err)
+	case status.after > 0:
+		return &backoff.RetryAfterError{Duration: status.after}
+	}
+	return err
+}
+
+func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
+	u := c.base.String() + r.path
+	if len(r.query) > 0 {
+		u += "?" + r.query.Encode()
+	}
+	body := io.Reader(bytes.NewReader(r.body))
+	if r.progress != nil {
+		body = io.TeeReader(body, r.progress)
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, u, body)
+	if err != nil {
+		return nil, err
+	}
+	req.ContentLength = int64(len(r.body))
+	for name, values := range r.header {
+		req.Header[name] = values
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return nil, unreachable(err)
+	}
+	if res.StatusCode/100 == 2 {
+		return res, nil
+	}
+	defer res.Body.Close()
+	return nil, statusError(res)
+}
+
+// unreachable leaves out what every such error says.
+func unreachable(err error) error {
+	var of *url.Error
+	if !errors.As(err, &of) {
+		return err
+	}
+	u, parseErr := url.Parse(of.URL)
+	if parseErr != nil {
+		return err
+	}
+	return fmt.Errorf("the gateway at %s cannot be reached: %w", (&url.URL{Scheme: u.Scheme, Host: u.Host}).String(), of.Err)
+}
+
+// maxMessage is how much of an answer that is an error is read, in bytes.
+const maxMessage = 10_000
+
+func statusError(res *http.Response) error {
+	b, _ := io.ReadAll(io.LimitReader(res.Body, maxMessage)) // a part says enough
+	seconds, _ := strconv.Atoi(res.Header.Get("Retry-After"))
+	message, isAPI := messageOf(b)
+	return &StatusError{Code: res.StatusCode, Message: message, foreign: !isAPI, after: time.Duration(seconds) * time.Second}
+}
+
+// Push is what there is to push to one group.
+type Push struct {
+	Key grouping.Key
+	// Body is in the text format.
+	Body []byte
+	// Replace makes the group have nothing else; otherwise the families that
+	// the body names are replaced.
+	Replace bool
+	// MergeSeries replaces only the series that the body names.
+	MergeSeries bool
+	// TTL is a time to live like "2h"; that of the gateway if empty.
+	TTL string
+	// Progress gets what has been sent, compressed. Nobody does if it is nil.
+	Progress io.Writer
+}
+
+// minGzip is the size from which on compressing is worth it, in bytes.
+const minGzip = 1 << 10
+
+// Push stores what there is to push.
+func (c *Client) Push(ctx context.Context, p Push) error {
+	r := request{method: http.MethodPost, path: "/metrics" + p.Key.Path(), header: make(http.Header), body: p.Body, query: make(url.Values), progress: p.Progress}
+	if p.Replace {
+		r.method = http.MethodPut
+	}
+	if p.MergeSeries {
+		r.query.Set("merge", "series")
+	}
+	if p.TTL != "" {
+		r.header.Set("X-Pushgateway-TTL", p.TTL)
+	}
+	r.header.Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	if len(p.Body) >= minGzip {
+		var err error
+		if r.body, err = compress(p.Body); err != nil {
+			return err
+		}
+		r.header.Set("Content-Encoding", "gzip")
+	}
+	return c.discard(ctx, r)
+}
+
+func compress(b []byte) ([]byte, error) {
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	_, err := w.Write(b)
+	if err := errors.Join(err, w.Close()); err != nil {
+		return nil, fmt.Errorf("compressing the push: %w", err)
+	}
+	return packed.Bytes(), nil
+}
+
+// Delete ends a group. To end one that does not exist is no error.
+func (c *Client) Delete(ctx context.Context, key grouping.Key) error {
+	return c.discard(ctx, request{method: http.MethodDelete, path: "/metrics" + key.Path()})
+}
+
+func (c *Client) discard(ctx context.Context, r request) error {
+	res, err := c.do(ctx, r)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, maxMessage)) // so that the connection can be used again
+	return nil
+}
+
+// Text writes the lines that scrapes get of a group.
+func (c *Client) Text(ctx context.Context, key grouping.Key, w io.Writer) error {
+	accept := http.Header{"Accept": {"text/plain; version=1.0.0; escaping=allow-utf-8"}}
+	return c.copy(ctx, request{method: http.MethodGet, path: "/api/v1/group" + key.Path(), query: url.Values{"format": {"text"}}, header: accept}, w)
+}
+
+// Snapshot writes a persistence file with all groups.
+func (c *Client) Snapshot(ctx context.Context, w io.Writer) error {
+	return c.copy(ctx, request{method: http.MethodGet, path: "/api/v1/admin/snapshot"}, w)
+}
+
+func (c *Client) copy(ctx context.Context, r request, w io.Writer) error {
+	res, err := c.do(ctx, r)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	n, err := io.Copy(w, res.Body)
+	if err == nil && n != res.ContentLength && res.ContentLength >= 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// Check asks one of the paths that tell how the gateway is, like "/-/ready".
+func (c *Client) Check(ctx context.Context, path string) error {
+	path, query, _ := strings.Cut(path, "?")
+	v, err := url.ParseQuery(query)
+	if err != nil {
+		return err
+	}
+	return c.discard(ctx, request{method: http.MethodGet, path: path, query: v})
+}
