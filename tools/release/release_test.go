@@ -83,3 +83,13 @@ func read(t *testing.T, path string) string {
 	}
 	return string(b)
 }
+
+// TestArm64 runs the binary for the other machines under emulation.
+func TestArm64(t *testing.T) {
+	needs(t, "qemu-aarch64-static", "curl")
+	out := filepath.Join(t.TempDir(), "dist")
+	if err := makeRelease("../..", out, "v1.0.0", "linux/arm64"); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "../../deploy/smoke-test", "qemu-aarch64-static", filepath.Join(out, "bin", "pushgateway-1.0.0.linux-arm64"))
+}
