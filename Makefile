@@ -1,6 +1,7 @@
 # make run     build and serve on :9091
 # make test    all tests; on Debian as root it installs what they need
 # make fuzz    minutes of fuzzing (FUZZTIME=2m for each fuzz test)
+# make release binaries, archives, packages and images of all platforms, in dist/
 # make man     write docs/man/pushgateway.1 anew
 # make bench   this gateway, a bare server and Debian's pushgateway side by side
 # make screenshots   the pictures in docs/images; takes ten minutes of pushing
@@ -10,7 +11,7 @@ FUZZTIME ?= 2m
 PKG      := github.com/prometheus/common/version
 LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Branch=$(shell git rev-parse --abbrev-ref HEAD 2>/dev/null)
 
-.PHONY: run build test check fuzz man screenshots bench clean
+.PHONY: run build test check fuzz man screenshots bench release clean
 
 run: build
 	./pushgateway
@@ -19,8 +20,9 @@ build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o pushgateway ./cmd/pushgateway
 
 check:
-	@unformatted=$$(gofmt -l cmd internal e2e browser crash bench); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
+	@unformatted=$$(gofmt -l cmd internal e2e browser crash bench tools); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
 	go vet ./...
+	go -C tools vet ./...
 	go tool staticcheck ./...
 
 test:
@@ -28,9 +30,13 @@ test:
 	$(MAKE) --no-print-directory check
 	scripts/fuzz 5000x
 	go test -race -timeout 12m ./...
+	go -C tools test ./...
 
 fuzz:
 	scripts/fuzz $(FUZZTIME)
+
+release:
+	go -C tools run ./release
 
 man: build
 	./pushgateway man > docs/man/pushgateway.1
@@ -43,5 +49,5 @@ bench:
 	go run ./bench -update
 
 clean:
-	rm -f pushgateway
+	rm -rf pushgateway dist
 	go clean -testcache

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/common/promslog"
@@ -44,6 +46,8 @@ type server struct {
 	quit    func() // ends serving
 	gateway *gateway.Gateway
 	size    func() int64 // of the persistence file; nil if there is none
+
+	listening chan struct{} // closed once connections are accepted
 }
 
 // serve runs the gateway until ctx ends, somebody asks for the end over HTTP,
@@ -57,7 +61,7 @@ func serve(ctx context.Context, c *config) error {
 	if err != nil {
 		return err
 	}
-	s := &server{config: c, logger: logger, metrics: metrics, gate: httpapi.NewGate(c.routePrefix, c.telemetryPath), quit: quit}
+	s := &server{config: c, logger: logger, metrics: metrics, gate: httpapi.NewGate(c.routePrefix, c.telemetryPath), quit: quit, listening: make(chan struct{})}
 	if err := s.run(ctx); err != nil {
 		return err
 	}
@@ -80,9 +84,12 @@ func (s *server) run(ctx context.Context) error {
 	failed := make(chan error, 1)
 	go func() {
 		err := <-opened
-		if failed <- err; err != nil {
+		if err != nil {
 			s.quit()
+		} else {
+			s.supervise(ctx)
 		}
+		failed <- err
 	}()
 	// Stop accepting, finish what was accepted, then close the journal.
 	err := s.listen(ctx)
@@ -214,7 +221,12 @@ func (s *server) handler() (http.Handler, error) {
 // listen serves until ctx ends, and then until the requests under way have
 // been answered.
 func (s *server) listen(ctx context.Context) error {
+	var listening sync.Once
 	server := &http.Server{
+		BaseContext: func(net.Listener) context.Context {
+			listening.Do(func() { close(s.listening) })
+			return context.Background()
+		},
 		Handler:      s.gate,
 		ReadTimeout:  s.readTimeout,
 		WriteTimeout: writeTimeout,

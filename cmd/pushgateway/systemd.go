@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+)
+
+// supervise tells systemd, if that has started the process, when pushes and
+// scrapes are answered, that they still are, and when the end has begun. It is
+// to be called with the journal replayed, and returns when ctx ends.
+func (s *server) supervise(ctx context.Context) {
+	select {
+	case <-s.listening:
+	case <-ctx.Done():
+		return
+	}
+	tellSystemd(s.logger, daemon.SdNotifyReady)
+	defer tellSystemd(s.logger, daemon.SdNotifyStopping)
+	limit, err := daemon.SdWatchdogEnabled(false)
+	if err != nil {
+		s.logger.Warn("The watchdog of systemd is not served", "err", err)
+	}
+	if limit <= 0 {
+		<-ctx.Done()
+		return
+	}
+	s.feedWatchdog(ctx, limit)
+}
+
+// feedWatchdog tells systemd often enough that the gateway is alive. It looks
+// at the groups each time, so that a gateway in which nobody can do that any
+// more is started again.
+func (s *server) feedWatchdog(ctx context.Context, limit time.Duration) {
+	tick := time.NewTicker(limit / 3)
+	defer tick.Stop()
+	for {
+		s.gateway.View()
+		tellSystemd(s.logger, daemon.SdNotifyWatchdog)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// tellSystemd does nothing where systemd does not ask to be told.
+func tellSystemd(logger *slog.Logger, state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		logger.Warn("Could not tell systemd", "state", state, "err", err)
+	}
+}

@@ -1,0 +1,95 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// queries are those of the dashboard, by the title of their panel.
+func queries(t *testing.T) map[string]string {
+	t.Helper()
+	b, err := os.ReadFile("../deploy/compose/grafana/dashboards/pushgateway.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dashboard struct {
+		Panels []struct {
+			Title   string
+			Targets []struct{ RefID, Expr string }
+		}
+	}
+	if err := json.Unmarshal(b, &dashboard); err != nil {
+		t.Fatal(err)
+	}
+	all := make(map[string]string)
+	for _, p := range dashboard.Panels {
+		for _, target := range p.Targets {
+			all[p.Title+" "+target.RefID] = target.Expr
+		}
+	}
+	return all
+}
+
+// TestDashboard has a real Prometheus answer the queries of the dashboard.
+func TestDashboard(t *testing.T) {
+	prometheus, err := exec.LookPath("prometheus")
+	if err != nil {
+		t.Skip("prometheus is missing")
+	}
+	s := start(t, "--persistence.file="+filepath.Join(t.TempDir(), "metrics.db"))
+	s.push("/metrics/job/backup", "size 42\n", http.StatusOK, "X-Pushgateway-TTL", "1h")
+	s.push("/metrics/job/broken", "size 42 1\n", http.StatusBadRequest)
+	dir := t.TempDir()
+	config := fmt.Sprintf("global: {scrape_interval: 1s}\nscrape_configs:\n- job_name: pushgateway\n  honor_labels: true\n  static_configs: [{targets: ['%s']}]\n", s.addr)
+	file := filepath.Join(dir, "prometheus.yml")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	addr := startProcess(t, prometheus, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address=127.0.0.1:0").Addr
+	all := queries(t)
+	if len(all) < 10 {
+		t.Fatalf("the dashboard has only %d queries", len(all))
+	}
+	for panel, query := range all {
+		t.Run(panel, func(t *testing.T) {
+			await(t, addr, "count(("+query+") > -Inf or ("+query+") != ("+query+")) > bool 0", "1")
+		})
+	}
+}
+
+// TestRules has Prometheus check and try the rules that are shipped.
+func TestRules(t *testing.T) {
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Skip("promtool is not installed")
+	}
+	for _, args := range [][]string{{"check", "rules", "--lint-fatal", "pushgateway.rules.yml"}, {"test", "rules", "pushgateway.rules.test.yml"}} {
+		cmd := exec.Command(promtool, args...)
+		cmd.Dir = "../deploy/prometheus"
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+	}
+}
+
+// TestTemplates has the programs that read the templates check them.
+func TestTemplates(t *testing.T) {
+	for _, args := range [][]string{
+		{"promtool", "check", "config", "--syntax-only", "../deploy/compose/prometheus.yml"},
+		{"cloud-init", "schema", "--config-file", "../deploy/cloud-init/pushgateway.yaml"},
+	} {
+		t.Run(args[0], func(t *testing.T) {
+			if _, err := exec.LookPath(args[0]); err != nil {
+				t.Skipf("%s is missing", args[0])
+			}
+			if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}

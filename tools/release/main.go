@@ -1,0 +1,124 @@
+// Command release makes everything that is published of the gateway: binaries
+// and archives for all platforms, packages, container images, a bill of
+// materials and checksums. The same sources and version give the same bytes.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// release is one release being made.
+type release struct {
+	root     string // of the repository
+	out      string // where everything goes
+	version  string
+	revision string
+	date     time.Time // of the commit: a build later gives the same bytes
+}
+
+func main() {
+	root := flag.String("root", "..", "the repository")
+	out := flag.String("out", "../dist", "the directory to write to; what is in it is removed")
+	version := flag.String("version", "", "the version; by default that of the last tag, or 0.1.0-dev")
+	only := flag.String("platforms", "", "platforms to build, like linux/amd64,linux/arm64; by default all")
+	flag.Parse()
+	if err := makeRelease(*root, *out, *version, *only); err != nil {
+		fmt.Fprintf(os.Stderr, "release: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func makeRelease(root, out, version, only string) error {
+	chosen, err := choose(only)
+	if err != nil {
+		return err
+	}
+	r, err := prepare(root, out, version)
+	if err != nil {
+		return err
+	}
+	for _, p := range chosen {
+		if err := r.publish(p); err != nil {
+			return fmt.Errorf("%s: %w", p, err)
+		}
+	}
+	if err := r.materials(chosen); err != nil {
+		return fmt.Errorf("bill of materials: %w", err)
+	}
+	return r.checksums()
+}
+
+// publish makes everything for a platform.
+func (r *release) publish(p platform) error {
+	if err := r.build(p); err != nil {
+		return err
+	}
+	if err := r.archive(p); err != nil {
+		return fmt.Errorf("archive: %w", err)
+	}
+	if p.os != "linux" || p.arch != "amd64" && p.arch != "arm64" {
+		return nil
+	}
+	if err := r.packages(p); err != nil {
+		return err
+	}
+	if err := r.image(p); err != nil {
+		return fmt.Errorf("container image: %w", err)
+	}
+	return nil
+}
+
+// prepare empties the output directory and finds out what is released.
+func prepare(root, out, version string) (*release, error) {
+	r := &release{version: strings.TrimPrefix(version, "v")}
+	var err error
+	if r.root, err = filepath.Abs(root); err != nil {
+		return nil, err
+	}
+	if r.out, err = filepath.Abs(out); err != nil {
+		return nil, err
+	}
+	if err := os.RemoveAll(r.out); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Join(r.out, "bin"), 0o755); err != nil {
+		return nil, err
+	}
+	if r.revision, err = r.git("rev-parse", "HEAD"); err != nil {
+		return nil, err
+	}
+	when, err := r.git("show", "-s", "--format=%cI", "HEAD")
+	if err != nil {
+		return nil, err
+	}
+	if r.date, err = time.Parse(time.RFC3339, when); err != nil {
+		return nil, fmt.Errorf("the date of the commit: %w", err)
+	}
+	r.date = r.date.UTC()
+	if r.version == "" {
+		r.version = r.tagged()
+	}
+	return r, nil
+}
+
+// tagged is the version that the repository has by its tags.
+func (r *release) tagged() string {
+	tag, err := r.git("describe", "--tags", "--match", "v[0-9]*")
+	if err != nil {
+		return "0.1.0-dev"
+	}
+	return strings.TrimPrefix(tag, "v")
+}
+
+func (r *release) git(args ...string) (string, error) {
+	out, err := r.command("git", args...).Output()
+	if err != nil {
+		return "", fmt.Errorf("git %s: %w", strings.Join(args, " "), err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
