@@ -220,3 +220,35 @@ func TestFailureMessage(t *testing.T) {
 		t.Errorf("after a restart the message is %q, want %q", got, want)
 	}
 }
+
+// TestOtherOrigins lets no page from elsewhere delete groups or end the process
+// through somebody's browser.
+func TestOtherOrigins(t *testing.T) {
+	s := start(t, "--web.enable-admin-api", "--web.enable-lifecycle", "--web.external-url=https://gw.example.com/", "--web.route-prefix=/")
+	s.push("/metrics/job/a", "m 1\n", http.StatusOK)
+	const form = "application/x-www-form-urlencoded"
+	for _, header := range [][]string{
+		{"Origin", "https://evil.example.com"},
+		{"Origin", "null"},
+		{"Origin", "https://gw.example.com.evil.example.com"},
+		{"Sec-Fetch-Site", "cross-site"},
+		{"Sec-Fetch-Site", "same-site"},
+	} {
+		header = append(header, "Content-Type", form)
+		if a := s.want(http.StatusForbidden, http.MethodPost, "/api/v1/admin/delete_groups", query("match[]", `{job="a"}`), header...); !strings.Contains(a.body, "--web.external-url") {
+			t.Errorf("%v: got %q", header, a.body)
+		}
+		s.want(http.StatusForbidden, http.MethodPut, "/api/v1/admin/wipe", "", header...)
+		s.want(http.StatusForbidden, http.MethodPost, "/-/quit", "", header...)
+	}
+	if left := s.jobs(); fmt.Sprint(left) != "[a]" {
+		t.Fatalf("left %q", left)
+	}
+	for _, origin := range []string{"https://gw.example.com", s.base} {
+		s.push("/metrics/job/a", "m 1\n", http.StatusOK)
+		s.want(http.StatusOK, http.MethodPost, "/api/v1/admin/delete_groups", query("match[]", `{job="a"}`), "Content-Type", form, "Origin", origin)
+	}
+	if left := s.jobs(); len(left) != 0 {
+		t.Errorf("left %q", left)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"runtime"
 	"strings"
@@ -31,7 +32,8 @@ type config struct {
 
 	telemetryPath     string
 	externalURL       *url.URL
-	routePrefix       string // "" or like "/gw"
+	origins           *http.CrossOriginProtection // knows the external URL
+	routePrefix       string                      // "" or like "/gw"
 	enableLifecycle   bool
 	enableAdmin       bool
 	enablePprof       bool
@@ -133,6 +135,9 @@ func (c *config) check() error {
 	if err := web.Validate(*c.web.WebConfigFile); err != nil {
 		return fmt.Errorf("--web.config.file=%q: %w", *c.web.WebConfigFile, err)
 	}
+	if err := c.trustExternalURL(); err != nil {
+		return err
+	}
 	if c.routePrefix == "" && c.externalURL != nil {
 		c.routePrefix = c.externalURL.Path
 	}
@@ -159,6 +164,18 @@ func (c *config) check() error {
 	}
 	if c.readTimeout < 0 {
 		return fmt.Errorf("--web.read-timeout=%s: it must not be negative; 0 means no limit", c.readTimeout)
+	}
+	return nil
+}
+
+// trustExternalURL lets the page that browsers see there change things.
+func (c *config) trustExternalURL() error {
+	c.origins = http.NewCrossOriginProtection()
+	if c.externalURL == nil || c.externalURL.Host == "" {
+		return nil
+	}
+	if err := c.origins.AddTrustedOrigin(c.externalURL.Scheme + "://" + c.externalURL.Host); err != nil {
+		return fmt.Errorf("--web.external-url=%q: %w", c.externalURL, err)
 	}
 	return nil
 }

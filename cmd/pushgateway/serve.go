@@ -190,6 +190,7 @@ func (s *server) handler() (http.Handler, error) {
 		Gateway:           s.gateway,
 		Logger:            s.logger,
 		Prefix:            s.routePrefix,
+		Origins:           s.origins,
 		TelemetryPath:     s.telemetryPath,
 		Keys:              grouping.Decoder{UTF8Names: s.utf8Names},
 		MaxBodyBytes:      int64(s.maxBodyBytes),

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -29,11 +30,24 @@ func (a *api) quit(w http.ResponseWriter, _ *http.Request) {
 	a.Quit()
 }
 
-// admin lets a handler be used only if the flag is set.
+// admin lets a handler be used only if the flag is set, and not by pages of
+// other origins in somebody's browser.
 func (a *api) admin(next http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
+	return a.ownOrigin(func(w http.ResponseWriter, r *http.Request) {
 		if !a.EnableAdmin {
 			http.Error(w, "The admin API is not enabled: start with --web.enable-admin-api.", http.StatusForbidden)
+			return
+		}
+		next(w, r)
+	})
+}
+
+// ownOrigin refuses requests that a browser makes for a page from elsewhere.
+// What is not a browser says nothing of origins, and is let through.
+func (a *api) ownOrigin(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := a.Origins.Check(r); err != nil {
+			http.Error(w, fmt.Sprintf("A page of %s asks for this, which is not the origin of this gateway: behind a proxy, --web.external-url says what that is.", r.Header.Get("Origin")), http.StatusForbidden)
 			return
 		}
 		next(w, r)

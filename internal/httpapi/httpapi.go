@@ -25,6 +25,9 @@ type Config struct {
 
 	// Prefix comes before all paths, "" or like "/gw".
 	Prefix string
+	// Origins knows whose pages may change things; only the gateway's own, by
+	// what requests say, if it is nil.
+	Origins *http.CrossOriginProtection
 	// TelemetryPath is where Prometheus scrapes, like "/metrics".
 	TelemetryPath string
 	// Keys reads grouping keys from paths.
@@ -99,6 +102,9 @@ const maxCache = 64 << 20
 
 // New gives the handler of everything.
 func New(c Config) http.Handler {
+	if c.Origins == nil {
+		c.Origins = http.NewCrossOriginProtection()
+	}
 	a := &api{Config: c, bodies: bodies{max: c.MaxBodyBytes, total: c.MaxInflightBytes}, cache: exposition.NewCache(maxCache)}
 	root := route.New()
 	a.lifecycle(root)
@@ -173,8 +179,8 @@ func (a *api) questions(r *route.Router) {
 
 // lifecycle stands both with and without the prefix, as in 1.11.
 func (a *api) lifecycle(r *route.Router) {
-	r.Put("/-/quit", a.Instrument("quit", a.quit))
-	r.Post("/-/quit", a.Instrument("quit", a.quit))
+	r.Put("/-/quit", a.Instrument("quit", a.ownOrigin(a.quit)))
+	r.Post("/-/quit", a.Instrument("quit", a.ownOrigin(a.quit)))
 }
 
 func profiles(r *route.Router) {
