@@ -112,8 +112,9 @@ func fill(t testing.TB, g *gateway.Gateway, n int) {
 }
 
 // allocated is how many bytes a push to one of n groups allocates, from text
-// to index, and to the view that somebody asks for after it if viewed.
-func allocated(t *testing.T, n int, viewed bool) uint64 {
+// to index, and to the view that somebody asks for after it if viewed. With
+// merge, what the push names is merged with what the group has.
+func allocated(t *testing.T, n int, viewed, merge bool) uint64 {
 	t.Helper()
 	g := open(t, gateway.Config{})
 	fill(t, g, n)
@@ -128,7 +129,10 @@ func allocated(t *testing.T, n int, viewed bool) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for i, k := range keys {
-		mustPush(t, g, k, texts[i])
+		p := gateway.Push{Key: k, Blocks: blocks(t, k, texts[i]), Replace: !merge, MergeSeries: merge}
+		if err := g.Push(context.Background(), p); err != nil {
+			t.Fatal(err)
+		}
 		if viewed {
 			g.View()
 		}
@@ -142,14 +146,14 @@ func allocated(t *testing.T, n int, viewed bool) uint64 {
 // views, the height of trees.
 func TestPushCostsTheSame(t *testing.T) {
 	for _, c := range []struct {
-		viewed  bool
-		percent uint64 // of what it takes where little is stored
-	}{{false, 125}, {true, 200}} {
+		viewed, merge bool
+		percent       uint64 // of what it takes where little is stored
+	}{{false, false, 125}, {true, false, 200}, {false, true, 125}} {
 		const groups = 10_000
-		few, many := allocated(t, 10, c.viewed), allocated(t, groups, c.viewed)
-		t.Logf("viewed %v: a push allocates %d bytes beside 10 groups, %d beside %d", c.viewed, few, many, groups)
+		few, many := allocated(t, 10, c.viewed, c.merge), allocated(t, groups, c.viewed, c.merge)
+		t.Logf("%+v: a push allocates %d bytes beside 10 groups, %d beside %d", c, few, many, groups)
 		if 100*many > c.percent*few {
-			t.Errorf("viewed %v: a push allocates %d bytes beside %d groups, %d beside 10", c.viewed, many, groups, few)
+			t.Errorf("%+v: a push allocates %d bytes beside %d groups, %d beside 10", c, many, groups, few)
 		}
 	}
 }
