@@ -20,7 +20,7 @@ const (
 // each another one, and that it gives its group a new one.
 func (b *bench) measureDeadlines(ctx context.Context) ([]row, error) {
 	without, with := newSmallLoad(mortals), newSmallLoad(mortals)
-	with.ttl = func(n int) time.Duration { return 24*time.Hour + time.Duration(n%mortals*7919)*time.Millisecond }
+	with.ttl = ownDeadline
 	plain, err := b.startGateway(ctx, without)
 	if err != nil {
 		return nil, err
@@ -62,12 +62,32 @@ func (b *bench) measureExpiry(ctx context.Context) ([]row, error) {
 	return []row{{what: fmt.Sprintf("GET /api/v1/groups as %s groups end at once", inWords(mortals)), unit: milliseconds, gateway: times[0]}}, nil
 }
 
-// measureWipe measures deleting groups by selector, on disk.
+// measureWipe measures deleting groups by selector, on disk: some large ones,
+// and many small ones with deadlines.
 func (b *bench) measureWipe(ctx context.Context) ([]row, error) {
-	l := newLoad(wiped * seriesPerGroup)
+	small := newSmallLoad(mortals)
+	small.ttl = ownDeadline
+	var rows []row
+	for _, l := range []*load{newLoad(wiped * seriesPerGroup), small} {
+		ms, err := b.wipe(ctx, l)
+		if err != nil {
+			return nil, err
+		}
+		what := fmt.Sprintf("deleting %s groups of %d series by selector, on disk", inWords(l.groups), l.each)
+		rows = append(rows, row{what: what, unit: milliseconds, gateway: ms})
+	}
+	return rows, nil
+}
+
+// ownDeadline lets each group live for another time.
+func ownDeadline(n int) time.Duration {
+	return 24*time.Hour + time.Duration(n%mortals*7919)*time.Millisecond
+}
+
+func (b *bench) wipe(ctx context.Context, l *load) (ms float64, err error) {
 	t, _, err := b.startDurable(ctx, l, "--web.enable-admin-api")
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	defer t.stop()
 	request := bytes.Replace(get(`/api/v1/admin/delete_groups?match%5B%5D=%7Bjob%3D%22bench%22%7D`), []byte("GET"), []byte("POST"), 1)
@@ -76,12 +96,12 @@ func (b *bench) measureWipe(ctx context.Context) ([]row, error) {
 		if err := t.fill(); err != nil {
 			return 0, err
 		}
-		return t.timed(request, fmt.Sprintf(`"deleted":%d`, wiped))
+		return t.timed(request, fmt.Sprintf(`"deleted":%d`, l.groups))
 	})
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	return []row{{what: fmt.Sprintf("deleting %s groups of %d series by selector, on disk", inWords(wiped), seriesPerGroup), unit: milliseconds, gateway: times[0]}}, nil
+	return times[0], nil
 }
 
 // timed sends a request, and gives the time to the end of an answer that must
