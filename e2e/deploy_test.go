@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -37,20 +36,11 @@ func queries(t *testing.T) map[string]string {
 
 // TestDashboard has a real Prometheus answer the queries of the dashboard.
 func TestDashboard(t *testing.T) {
-	prometheus, err := exec.LookPath("prometheus")
-	if err != nil {
-		t.Skip("prometheus is missing")
-	}
+	t.Parallel() // mostly it waits
 	s := start(t, "--persistence.file="+filepath.Join(t.TempDir(), "metrics.db"))
 	s.push("/metrics/job/backup", "size 42\n", http.StatusOK, "X-Pushgateway-TTL", "1h")
 	s.push("/metrics/job/broken", "size 42 1\n", http.StatusBadRequest)
-	dir := t.TempDir()
-	config := fmt.Sprintf("global: {scrape_interval: 1s}\nscrape_configs:\n- job_name: pushgateway\n  honor_labels: true\n  static_configs: [{targets: ['%s']}]\n", s.addr)
-	file := filepath.Join(dir, "prometheus.yml")
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	addr := startProcess(t, prometheus, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address=127.0.0.1:0").Addr
+	addr := startPrometheus(t, scrapeConfig(s))
 	all := queries(t)
 	if len(all) < 10 {
 		t.Fatalf("the dashboard has only %d queries", len(all))
@@ -68,7 +58,10 @@ func TestRules(t *testing.T) {
 	if err != nil {
 		t.Skip("promtool is not installed")
 	}
-	for _, args := range [][]string{{"check", "rules", "--lint-fatal", "pushgateway.rules.yml"}, {"test", "rules", "pushgateway.rules.test.yml"}} {
+	for _, args := range [][]string{
+		{"check", "rules", "--lint-fatal", "pushgateway.rules.yml", "jobs.rules.yml"},
+		{"test", "rules", "pushgateway.rules.test.yml", "jobs.rules.test.yml"},
+	} {
 		cmd := exec.Command(promtool, args...)
 		cmd.Dir = "../deploy/prometheus"
 		if out, err := cmd.CombinedOutput(); err != nil {

@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -13,10 +12,7 @@ import (
 // TestPrometheusSecure lets a real Prometheus scrape over TLS with a password,
 // and a second one without: that must fail.
 func TestPrometheusSecure(t *testing.T) {
-	prometheus, err := exec.LookPath("prometheus")
-	if err != nil {
-		t.Skip("prometheus is missing")
-	}
+	t.Parallel() // mostly it waits
 	dir := t.TempDir()
 	writeCertificate(t, dir)
 	hash := must(bcrypt.GenerateFromPassword([]byte("secret"), bcrypt.MinCost))
@@ -29,11 +25,7 @@ func TestPrometheusSecure(t *testing.T) {
 	const job = "- job_name: %s\n  scheme: https\n  tls_config: {insecure_skip_verify: true}\n  static_configs: [{targets: ['%s']}]\n"
 	config := "global: {scrape_interval: 1s}\nscrape_configs:\n" + fmt.Sprintf(job, "stranger", s.addr) +
 		fmt.Sprintf(job, "known", s.addr) + "  basic_auth: {username: prom, password: secret}\n"
-	file := filepath.Join(dir, "prometheus.yml")
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	addr := startProcess(t, prometheus, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address=127.0.0.1:0").Addr
+	addr := startPrometheus(t, config)
 	await(t, addr, `up{job="known"}`, "1")
 	await(t, addr, `pushgateway_groups{job="known"}`, "0")
 	await(t, addr, `up{job="stranger"}`, "0")
