@@ -150,6 +150,7 @@ var measurements = []measurement{
 	{"wipe", (*bench).measureWipe},
 	{"start", (*bench).measureStart},
 	{"replay", (*bench).measureReplay},
+	{"run", (*bench).measureRun},
 	{"binary", (*bench).measureBinary},
 }
 

@@ -60,9 +60,13 @@ type Job struct {
 // the code to exit with: that of the command, whatever becomes of the pushes.
 func (j Job) Run() int {
 	unlock, err := lock(j.Lock)
-	if err != nil {
+	switch {
+	case errors.Is(err, errLocked):
 		j.tell(err)
 		return ExitLocked
+	case err != nil:
+		j.tell(err)
+		return ExitNotStarted
 	}
 	defer unlock()
 	m, err := newMetricsFile(j.MetricsFile)

@@ -1,0 +1,132 @@
+// Package templates holds the templates for clouds to their language: what
+// cannot be tried here can at least be read.
+package templates
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// directories are those with templates, each a module of its own.
+var directories = map[string]string{
+	"../../deploy/terraform/huaweicloud": "*.tf",
+	"../../deploy/packer":                "*.pkr.hcl",
+}
+
+// TestTemplates reads each file, and looks whether what it refers to is
+// declared.
+func TestTemplates(t *testing.T) {
+	for dir, pattern := range directories {
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			files, err := filepath.Glob(filepath.Join(dir, pattern))
+			if err != nil || len(files) == 0 {
+				t.Fatalf("%s: %v, %v", dir, files, err)
+			}
+			m := module{declared: make(map[string]bool)}
+			for _, file := range files {
+				m.read(t, file)
+			}
+			for name, at := range m.used {
+				if !m.declared[name] {
+					t.Errorf("%s: %s is not declared", at, name)
+				}
+			}
+			for name := range m.declared {
+				if _, used := m.used[name]; strings.HasPrefix(name, "var.") && !used {
+					t.Errorf("%s is not used", name)
+				}
+			}
+		})
+	}
+}
+
+// module is what the files of a directory declare and use, by address.
+type module struct {
+	declared map[string]bool
+	used     map[string]hcl.Range
+}
+
+func (m *module) read(t *testing.T, file string) {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, diags := hclsyntax.ParseConfig(b, file, hcl.InitialPos)
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	if m.used == nil {
+		m.used = make(map[string]hcl.Range)
+	}
+	body := parsed.Body.(*hclsyntax.Body)
+	for _, b := range body.Blocks {
+		switch b.Type {
+		case "variable":
+			m.declared["var."+b.Labels[0]] = true
+		case "resource", "source":
+			m.declared[strings.Join(b.Labels, ".")] = true
+		case "data":
+			m.declared["data."+strings.Join(b.Labels, ".")] = true
+		}
+	}
+	m.use(body)
+}
+
+// use notes the variables and resources that expressions refer to.
+func (m *module) use(body *hclsyntax.Body) {
+	for _, a := range body.Attributes {
+		if a.Name == "type" && len(a.Expr.Variables()) == 1 && len(a.Expr.Variables()[0]) == 1 {
+			continue // a type like string
+		}
+		for _, v := range a.Expr.Variables() {
+			if name := address(v); name != "" {
+				m.used[name] = v.SourceRange()
+			}
+		}
+	}
+	for _, b := range body.Blocks {
+		m.use(b.Body)
+	}
+}
+
+// address is what a reference means, "" for what the language has itself.
+func address(v hcl.Traversal) string {
+	parts := []string{v.RootName()}
+	for _, step := range v[1:] {
+		if a, ok := step.(hcl.TraverseAttr); ok {
+			parts = append(parts, a.Name)
+		}
+	}
+	switch parts[0] {
+	case "path", "string", "number", "bool", "list":
+		return ""
+	case "data":
+		return strings.Join(parts[:3], ".")
+	}
+	return strings.Join(parts[:min(2, len(parts))], ".")
+}
+
+// TestUserData looks for placeholders that the module does not fill in.
+func TestUserData(t *testing.T) {
+	const dir = "../../deploy/terraform/huaweicloud/"
+	template, err := os.ReadFile(dir + "user-data.yaml.tftpl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	main, err := os.ReadFile(dir + "main.tf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`\$\{(\w+)\}`).FindAllStringSubmatch(string(template), -1) {
+		if !regexp.MustCompile(`(?m)^    ` + m[1] + ` +=`).Match(main) {
+			t.Errorf("user-data.yaml.tftpl uses %s, which main.tf does not give", m[1])
+		}
+	}
+}
