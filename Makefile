@@ -2,6 +2,7 @@
 # make test    all tests; on Debian as root it installs what they need
 # make fuzz    minutes of fuzzing (FUZZTIME=2m for each fuzz test)
 # make release binaries, archives, packages and images of all platforms, in dist/
+# make release-test   all of it twice, byte for byte the same; takes minutes
 # make man     write docs/man/pushgateway.1 anew
 # make bench   this gateway, a bare server and Debian's pushgateway side by side
 # make screenshots   the pictures in docs/images; takes ten minutes of pushing
@@ -11,7 +12,7 @@ FUZZTIME ?= 2m
 PKG      := github.com/prometheus/common/version
 LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Branch=$(shell git rev-parse --abbrev-ref HEAD 2>/dev/null)
 
-.PHONY: run build test check fuzz man screenshots bench release clean
+.PHONY: run build test check fuzz man screenshots bench release release-test clean
 
 run: build
 	./pushgateway
@@ -30,13 +31,17 @@ test:
 	$(MAKE) --no-print-directory check
 	scripts/fuzz 5000x
 	go test -race -timeout 12m ./...
-	go -C tools test ./...
+	go -C tools test -count=1 ./...
 
 fuzz:
 	scripts/fuzz $(FUZZTIME)
 
 release:
 	go -C tools run ./release
+
+release-test:
+	scripts/test-deps
+	go -C tools test -count=1 -timeout 30m ./release -release.full
 
 man: build
 	./pushgateway man > docs/man/pushgateway.1

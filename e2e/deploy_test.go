@@ -40,6 +40,8 @@ func TestDashboard(t *testing.T) {
 	s := start(t, "--persistence.file="+filepath.Join(t.TempDir(), "metrics.db"))
 	s.push("/metrics/job/backup", "size 42\n", http.StatusOK, "X-Pushgateway-TTL", "1h")
 	s.push("/metrics/job/broken", "size 42 1\n", http.StatusBadRequest)
+	s.run(1, "--job=failing", "--", "false")
+	s.run(0, "--job=stale", "--expect=1s", "--", "true")
 	addr := startPrometheus(t, scrapeConfig(s))
 	all := queries(t)
 	if len(all) < 10 {

@@ -17,23 +17,25 @@ func TestPrometheusJobs(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := start(t)
-	run := func(want int, args ...string) {
-		t.Helper()
-		if code, _, errs := command(t, append([]string{"run", "--url=" + s.base}, args...)...); code != want || errs != "" {
-			t.Fatalf("run %v: exit code %d, %q", args, code, errs)
-		}
-	}
-	run(0, "--job=good", "--expect=24h", "--", "true")
-	run(1, "--job=failing", "--expect=24h", "--", "false")
-	run(0, "--job=missing", "--expect=1s", "--", "true") // and never again
+	s.run(0, "--job=good", "--expect=24h", "--", "true")
+	s.run(1, "--job=failing", "--expect=24h", "--", "false")
+	s.run(0, "--job=missing", "--expect=1s", "--", "true") // and never again
 
 	addr := startPrometheus(t, "rule_files: ['"+rules+"']\n"+scrapeConfig(s))
 	await(t, addr, `ALERTS{alertname="JobFailed",alertstate="firing",job="failing"}`, "1")
 	await(t, addr, `ALERTS{alertname="JobMissing",alertstate="firing",job="missing"}`, "1")
 	await(t, addr, `count(ALERTS{job="good"}) or vector(0)`, "0")
 
-	run(0, "--job=failing", "--expect=24h", "--", "true")
+	s.run(0, "--job=failing", "--expect=24h", "--", "true")
 	await(t, addr, `count(ALERTS{job="failing"}) or vector(0)`, "0")
+}
+
+// run runs a job that tells the gateway how it went.
+func (s *server) run(want int, args ...string) {
+	s.t.Helper()
+	if code, _, errs := command(s.t, append([]string{"run", "--url=" + s.base}, args...)...); code != want || errs != "" {
+		s.t.Fatalf("run %v: exit code %d, %q", args, code, errs)
+	}
 }
 
 // TestPrometheusLife has a real Prometheus see a native histogram, and a group

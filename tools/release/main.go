@@ -24,7 +24,7 @@ type release struct {
 func main() {
 	root := flag.String("root", "..", "the repository")
 	out := flag.String("out", "../dist", "the directory to write to; what is in it is removed")
-	version := flag.String("version", "", "the version; by default that of the last tag, or 0.1.0-dev")
+	version := flag.String("version", "", "the version; by default that of the last tag, or 0.1.0-dev, and -dirty if there are changes that are not committed")
 	only := flag.String("platforms", "", "platforms to build, like linux/amd64,linux/arm64; by default all")
 	flag.Parse()
 	if err := makeRelease(*root, *out, *version, *only); err != nil {
@@ -100,10 +100,24 @@ func prepare(root, out, version string) (*release, error) {
 		return nil, fmt.Errorf("the date of the commit: %w", err)
 	}
 	r.date = r.date.UTC()
+	dirt, err := r.dirt()
+	if err != nil {
+		return nil, err
+	}
+	r.revision += dirt
 	if r.version == "" {
-		r.version = r.tagged()
+		r.version = r.tagged() + dirt
 	}
 	return r, nil
+}
+
+// dirt is what marks a release of anything but what is committed.
+func (r *release) dirt() (string, error) {
+	changes, err := r.git("status", "--porcelain")
+	if err != nil || changes == "" {
+		return "", err
+	}
+	return "-dirty", nil
 }
 
 // tagged is the version that the repository has by its tags.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,14 +11,15 @@ import (
 	"testing"
 )
 
-// TestPackages makes a release twice, looks whether both are the same, and
-// has the packages of two versions installed one over the other.
-func TestPackages(t *testing.T) {
-	old, again, upgraded := made(t, "v1.0.0"), made(t, "v1.0.0"), made(t, "v1.1.0")
-	sums := read(t, filepath.Join(old, "SHA256SUMS"))
-	if other := read(t, filepath.Join(again, "SHA256SUMS")); other != sums {
-		t.Errorf("the same release twice:\n%s\n%s", sums, other)
-	}
+var full = flag.Bool("release.full", false, "make the release of all platforms, twice")
+
+// here is the platform of this machine.
+const here = "linux/" + runtime.GOARCH
+
+// TestRelease has the packages of two versions installed one over the other,
+// and the image run.
+func TestRelease(t *testing.T) {
+	old, upgraded := made(t, "v1.0.0", here), made(t, "v1.1.0", here)
 	for _, kind := range []string{"deb", "rpm"} {
 		t.Run(kind, func(t *testing.T) {
 			needs(t, "unshare", "ip", "setpriv", "curl", "systemd-analyze", map[string]string{"deb": "dpkg", "rpm": "rpm"}[kind])
@@ -27,18 +29,65 @@ func TestPackages(t *testing.T) {
 			run(t, "../../deploy/package/test", kind, one(t, old, kind), one(t, upgraded, kind))
 		})
 	}
+	t.Run("image", func(t *testing.T) {
+		needs(t, "podman", "runc", "curl")
+		run(t, "../../deploy/image-test", one(t, old, "oci.tar"))
+	})
 }
 
-func TestImage(t *testing.T) {
-	needs(t, "podman", "runc", "curl")
-	run(t, "../../deploy/image-test", one(t, made(t, "v1.0.0"), "oci.tar"))
+// TestWholeRelease makes everything twice, and looks whether both are the same.
+func TestWholeRelease(t *testing.T) {
+	if !*full {
+		t.Skip("make release-test runs this: it takes minutes")
+	}
+	once := made(t, "v1.0.0", "")
+	sums := read(t, filepath.Join(once, "SHA256SUMS"))
+	if again := read(t, filepath.Join(made(t, "v1.0.0", ""), "SHA256SUMS")); again != sums {
+		t.Errorf("the same release twice:\n%s\n%s", sums, again)
+	}
+	for _, p := range platforms {
+		if name := (&release{version: "1.0.0"}).file(p); !strings.Contains(sums, name+".") {
+			t.Errorf("%s is not in\n%s", name, sums)
+		}
+	}
 }
 
-// made is the directory of a release for this machine.
-func made(t *testing.T, version string) string {
+// TestVersion makes releases of a repository with and without a tag, and with
+// a change that is not committed.
+func TestVersion(t *testing.T) {
+	root := t.TempDir()
+	git := func(args ...string) string {
+		t.Helper()
+		return run(t, "git", append([]string{"-C", root, "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"}, args...)...)
+	}
+	git("init", "--quiet")
+	git("commit", "--quiet", "--allow-empty", "--message=first")
+	check := func(given, version, revision string) {
+		t.Helper()
+		r, err := prepare(root, filepath.Join(t.TempDir(), "dist"), given)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.version != version || r.revision != revision {
+			t.Errorf("version %q, revision %q; want %q, %q", r.version, r.revision, version, revision)
+		}
+	}
+	head := git("rev-parse", "HEAD")
+	check("", "0.1.0-dev", head)
+	git("tag", "v1.2.3")
+	check("", "1.2.3", head)
+	if err := os.WriteFile(filepath.Join(root, "new.go"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	check("", "1.2.3-dirty", head+"-dirty")
+	check("v2.0.0", "2.0.0", head+"-dirty")
+}
+
+// made is the directory of a release for some platforms.
+func made(t *testing.T, version, platforms string) string {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "dist")
-	if err := makeRelease("../..", out, version, "linux/"+runtime.GOARCH); err != nil {
+	if err := makeRelease("../..", out, version, platforms); err != nil {
 		t.Fatal(err)
 	}
 	return out
@@ -87,9 +136,6 @@ func read(t *testing.T, path string) string {
 // TestArm64 runs the binary for the other machines under emulation.
 func TestArm64(t *testing.T) {
 	needs(t, "qemu-aarch64-static", "curl")
-	out := filepath.Join(t.TempDir(), "dist")
-	if err := makeRelease("../..", out, "v1.0.0", "linux/arm64"); err != nil {
-		t.Fatal(err)
-	}
-	run(t, "../../deploy/smoke-test", "qemu-aarch64-static", filepath.Join(out, "bin", "pushgateway-1.0.0.linux-arm64"))
+	binary := filepath.Join(made(t, "v1.0.0", "linux/arm64"), "bin", "pushgateway-1.0.0.linux-arm64")
+	run(t, "../../deploy/smoke-test", "qemu-aarch64-static", binary)
 }
