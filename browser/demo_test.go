@@ -17,15 +17,15 @@ func demoPast(random *rand.Rand) (groups []oldGroup) {
 		job := jobs[random.IntN(len(jobs))%(1+i%len(jobs))]
 		labels := fmt.Sprintf("instance/%s-%03d.example.org", []string{"db", "web", "mail", "build"}[i%4], i/4+1)
 		age := time.Duration(math.Exp(random.NormFloat64()*2.4+9.2)) * time.Second
-		groups = append(groups, oldGroup{job, labels, age, batchJob(random, job)})
+		groups = append(groups, oldGroup{job, labels, age, batchJob(random, job), 0})
 	}
 	day := 24 * time.Hour
 	return append(groups,
-		oldGroup{"database_backup", "env/production/instance/db-1", 5 * time.Hour, batchJob(random, "database_backup")},
-		oldGroup{"database_backup", "env/production/instance/db-2", 5*time.Hour + 4*time.Minute, batchJob(random, "database_backup")},
-		oldGroup{"geoip_update", "env/production", 41 * day, batchJob(random, "geoip_update")},
-		oldGroup{"tls_expiry_check", "env/production/region/us-east-2", 9 * day, batchJob(random, "tls_expiry_check")},
-		oldGroup{"warehouse_vacuum", "env/production/team/data", 19 * time.Hour, batchJob(random, "warehouse_vacuum")},
+		oldGroup{"database_backup", "env/production/instance/db-1", 5 * time.Hour, batchJob(random, "database_backup"), 0},
+		oldGroup{"database_backup", "env/production/instance/db-2", 5*time.Hour + 4*time.Minute, batchJob(random, "database_backup"), 0},
+		oldGroup{"geoip_update", "env/production", 41 * day, batchJob(random, "geoip_update"), 0},
+		oldGroup{"tls_expiry_check", "env/production/region/us-east-2", 9 * day, batchJob(random, "tls_expiry_check"), 0},
+		oldGroup{"warehouse_vacuum", "env/production/team/data", 19 * time.Hour, batchJob(random, "warehouse_vacuum"), 0},
 	)
 }
 

@@ -1,15 +1,15 @@
 package browser
 
 import (
-	"os"
+	"cmp"
 	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
+	"pushgateway/internal/boltjournal"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
-	"pushgateway/internal/gobfile"
 	"pushgateway/internal/grouping"
 )
 
@@ -18,6 +18,7 @@ type oldGroup struct {
 	job, labels string
 	age         time.Duration
 	body        string
+	ttl         time.Duration // 0 for ever
 }
 
 // past writes a persistence file of groups as they were pushed long ago.
@@ -27,13 +28,10 @@ func past(t testing.TB, groups []oldGroup) (file string) {
 	for _, g := range groups {
 		list = append(list, g.restore(t))
 	}
+	slices.SortFunc(list, func(a, b *gateway.Group) int { return cmp.Compare(a.Key, b.Key) })
+	list = slices.CompactFunc(list, func(a, b *gateway.Group) bool { return a.Key == b.Key })
 	file = filepath.Join(t.TempDir(), "metrics")
-	f, err := os.Create(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := gobfile.Write(f, slices.Values(list)); err != nil {
+	if err := boltjournal.Create(file, true, nil, slices.Values(list)); err != nil {
 		t.Fatal(err)
 	}
 	return file
@@ -57,6 +55,9 @@ func (g oldGroup) restore(t testing.TB) *gateway.Group {
 	}
 	at := time.Now().Add(-g.age)
 	group := gateway.Group{Key: key, Pushed: at}
+	if g.ttl > 0 {
+		group.Expires = at.Add(g.ttl)
+	}
 	for _, b := range blocks {
 		group.Families = append(group.Families, gateway.Held{Block: b, Pushed: at})
 	}

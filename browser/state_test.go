@@ -11,12 +11,40 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
+// TestExpiring finds the groups that end soon, and only these.
+func TestExpiring(t *testing.T) {
+	day := 24 * time.Hour
+	file := past(t, []oldGroup{
+		{"soon", "", 9 * day, "m 1\n", 10 * day},
+		{"later", "", 7 * day, "m 1\n", 10 * day},
+		{"never", "", 9 * day, "m 1\n", 0},
+	})
+	s := start(t, "--persistence.file="+file, "--web.enable-admin-api")
+	s.ready()
+	for _, screen := range []screen{desktop, phone} {
+		t.Run(fmt.Sprint(screen.width), func(t *testing.T) {
+			tb := s.with(t).open(screen, "")
+			tb.reads("#row-2 .badge", "expiring")
+			tb.reads("#row-0 .badge", "stale")
+			tb.press("Expiring")
+			tb.until(rows + ` === "soon"`)
+			tb.reads(".total", "1 group with less than a fifth of their time to live left.")
+			tb.press("Clean up…")
+			tb.reads(".preview", `{job="soon"}`)
+			tb.gone(".preview li:nth-child(2)")
+			tb.visit("?state=expiring") // it can be shared
+			tb.until(rows + ` === "soon"`)
+			tb.until(`document.querySelector(".tabs [aria-pressed=true]").textContent === "Expiring"`)
+		})
+	}
+}
+
 // TestStale tells old groups from fresh ones, by the reader's measure.
 func TestStale(t *testing.T) {
 	file := past(t, []oldGroup{
-		{"old", "", 3 * 24 * time.Hour, "m 1\n"},
-		{"older", "", 31 * 24 * time.Hour, "m 1\n"},
-		{"today", "", 2 * time.Hour, "m 1\n"},
+		{"old", "", 3 * 24 * time.Hour, "m 1\n", 0},
+		{"older", "", 31 * 24 * time.Hour, "m 1\n", 0},
+		{"today", "", 2 * time.Hour, "m 1\n", 0},
 	})
 	s := start(t, "--persistence.file="+file)
 	s.ready()

@@ -65,6 +65,7 @@ func TestDeleteGroups(t *testing.T) {
 		{"younger than that", []string{"match[]", `{job="a"}`, "older_than", "1h"}, "a1 a2 b1 b2 c"},
 		{"old enough", []string{"older_than", "0s", "match[]", `{job="c"}`}, "a1 a2 b1 b2"},
 		{"failing", []string{"status", "failure"}, "a1 a2 b1 b2"},
+		{"expiring, of which there is none", []string{"status", "expiring"}, "a1 a2 b1 b2 c"},
 		{"failing and other", []string{"status", "failure", "match[]", `{job="a"}`}, "a1 a2 b1 b2 c"},
 		{"search", []string{"search", `STANCE="2`}, "a1 b1 c"},
 	} {

@@ -70,8 +70,14 @@ func serve(ctx context.Context, c *config) error {
 }
 
 // run opens the gateway and listens, both at once if the first takes long.
+// Without a file nothing can take long but a busy machine, and no client is to
+// be told of a file that is being read.
 func (s *server) run(ctx context.Context) error {
 	opened := make(chan error, 1)
+	var long <-chan time.Time
+	if s.config.persistenceFile != "" {
+		long = time.After(quickStart)
+	}
 	go func() { opened <- s.open(ctx) }()
 	select {
 	case err := <-opened:
@@ -79,7 +85,7 @@ func (s *server) run(ctx context.Context) error {
 			return unlessStopped(err)
 		}
 		opened <- nil
-	case <-time.After(quickStart):
+	case <-long:
 	}
 	failed := make(chan error, 1)
 	go func() {

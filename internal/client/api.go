@@ -45,7 +45,7 @@ type Group struct {
 // Filter selects groups; different fields all have to hold.
 type Filter struct {
 	Selectors []string // any of them
-	Status    string   // "success", "failure", or "" for both
+	Status    string   // "success", "failure", "expiring", or "" for all
 	OlderThan string   // a duration since the last good push
 	Search    string
 }

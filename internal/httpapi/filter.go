@@ -19,8 +19,9 @@ import (
 // filter is which groups a request is about. Different parameters all have to
 // hold.
 type filter struct {
+	now       time.Time           // when it was asked
 	selectors [][]*labels.Matcher // match[]: any of them
-	status    string              // "", "success" or "failure"
+	status    string              // "", "success", "failure" or "expiring"
 	search    string              // in lower case
 	before    time.Time           // older_than, as a time; zero if not asked for
 }
@@ -34,6 +35,7 @@ func narrows(v url.Values) bool {
 }
 
 func parseFilter(v url.Values, now time.Time) (f filter, err error) {
+	f.now = now
 	for _, s := range v["match[]"] {
 		matchers, err := parser.NewParser(parser.Options{}).ParseMetricSelector(s)
 		if err != nil {
@@ -42,9 +44,9 @@ func parseFilter(v url.Values, now time.Time) (f filter, err error) {
 		f.selectors = append(f.selectors, matchers)
 	}
 	switch f.status = v.Get("status"); f.status {
-	case "", "success", "failure":
+	case "", "success", "failure", "expiring":
 	default:
-		return f, fmt.Errorf("status=%q is not one of success, failure", f.status)
+		return f, fmt.Errorf("status=%q is not one of success, failure, expiring", f.status)
 	}
 	if s := v.Get("older_than"); s != "" {
 		age, err := model.ParseDuration(s)
@@ -59,7 +61,7 @@ func parseFilter(v url.Values, now time.Time) (f filter, err error) {
 
 func (f *filter) matches(g *gateway.Group) bool {
 	switch {
-	case f.status != "" && g.LastPushSuccessful() != (f.status == "success"):
+	case !f.hasStatus(g):
 		return false
 	case !f.before.IsZero() && !lastPush(g).Before(f.before):
 		return false
@@ -68,6 +70,21 @@ func (f *filter) matches(g *gateway.Group) bool {
 	}
 	return len(f.selectors) == 0 || slices.ContainsFunc(f.selectors, func(ms []*labels.Matcher) bool { return selects(ms, g.Key) })
 }
+
+func (f *filter) hasStatus(g *gateway.Group) bool {
+	switch f.status {
+	case "success":
+		return g.LastPushSuccessful()
+	case "failure":
+		return !g.LastPushSuccessful()
+	case "expiring":
+		return !g.Expires.IsZero() && g.Expires.Sub(f.now) < ttl(g)/5
+	}
+	return true
+}
+
+// ttl is how long a group that ends by itself lives after a good push.
+func ttl(g *gateway.Group) time.Duration { return g.Expires.Sub(g.Pushed.Round(0)) }
 
 // lastPush is when a group was last pushed to with success; where that never
 // happened, when it last failed.

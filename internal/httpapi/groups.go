@@ -242,7 +242,7 @@ func info(v *gateway.View, g *gateway.Group) groupInfo {
 		i.Failed = &g.Failed
 	}
 	if !g.Expires.IsZero() {
-		i.Expires, i.TTL = &g.Expires, g.Expires.Sub(g.Pushed.Round(0)).Seconds()
+		i.Expires, i.TTL = &g.Expires, ttl(g).Seconds()
 	}
 	for h := range leftOut(v, g) {
 		i.LeftOut = append(i.LeftOut, h.Name)

@@ -75,7 +75,7 @@ function matching(query, allowed, finish) {
     finish(`Deleted ${plural(deleted, "group")}.`);
   }) }, "Delete");
   const section = h("section", {}, h("h3", {}, "Delete what the search finds"),
-    h("p", {}, which ? `All groups ${which}.` : "Search first, or choose Failing or Stale: then what is found can be deleted here."), found, problem,
+    h("p", {}, which ? `All groups ${which}.` : "Search first, or choose a state: then what is found can be deleted here."), found, problem,
     h("div", { class: "actions" }, button));
   if (which && allowed) preview(query, found, button, problem);
   return section;

@@ -21,7 +21,7 @@ const columns = [
   { name: "Expires", sort: "expiry_time" },
 ];
 
-const states = [["", "All"], ["failing", "Failing"], ["stale", "Stale"]];
+const states = [["", "All"], ["failing", "Failing"], ["expiring", "Expiring"], ["stale", "Stale"]];
 
 export class GroupsPage {
   // go(address) leads to another address.

@@ -17,7 +17,7 @@ export function fromAddress(search) {
   const stale = p.get("stale") ?? "";
   return {
     text: p.get("q") ?? "",
-    state: ["failing", "stale"].includes(p.get("state")) ? p.get("state") : "",
+    state: ["failing", "expiring", "stale"].includes(p.get("state")) ? p.get("state") : "",
     sort: p.get("sort") ?? defaultSort,
     stale: parseDuration(stale) ? stale : rememberedStale(),
   };
@@ -48,6 +48,7 @@ export function filter(q) {
   if (s) p.set("match[]", s);
   else if (q.text.trim()) p.set("search", q.text.trim());
   if (q.state === "failing") p.set("status", "failure");
+  if (q.state === "expiring") p.set("status", "expiring");
   if (q.state === "stale") p.set("older_than", q.stale);
   return p;
 }
@@ -59,6 +60,7 @@ export function words(q) {
   if (s) parts.push(`matching ${s}`);
   else if (q.text.trim()) parts.push(`with “${q.text.trim()}” in a label`);
   if (q.state === "failing") parts.push("whose last push was refused");
+  if (q.state === "expiring") parts.push("with less than a fifth of their time to live left");
   if (q.state === "stale") parts.push(`without a good push for ${q.stale}`);
   return parts.join(" and ");
 }
