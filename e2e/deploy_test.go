@@ -42,6 +42,14 @@ func TestDashboard(t *testing.T) {
 	s.push("/metrics/job/broken", "size 42 1\n", http.StatusBadRequest)
 	s.run(1, "--job=failing", "--", "false")
 	s.run(0, "--job=stale", "--expect=1s", "--", "true")
+	running := exec.Command(binary, "run", "--url="+s.base, "--job=running", "--", "sleep", "600")
+	if err := running.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = running.Process.Signal(os.Interrupt)
+		_ = running.Wait() // it ends as sleep does
+	})
 	addr := startPrometheus(t, scrapeConfig(s))
 	all := queries(t)
 	if len(all) < 10 {

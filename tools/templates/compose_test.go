@@ -1,0 +1,63 @@
+package templates
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/compose-spec/compose-go/v2/cli"
+	"github.com/compose-spec/compose-go/v2/types"
+)
+
+const compose = "../../deploy/compose/"
+
+// TestCompose has the compose specification's own program read the file, which
+// refuses keys that it does not know; and looks for the files it mounts.
+func TestCompose(t *testing.T) {
+	options, err := cli.NewProjectOptions([]string{compose + "compose.yaml"}, cli.WithName("pushgateway"), cli.WithResolvedPaths(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	project, err := options.LoadProject(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := project.GetService("pushgateway"); err != nil {
+		t.Error(err)
+	}
+	for name, service := range project.Services {
+		for _, volume := range service.Volumes {
+			if volume.Type != types.VolumeTypeBind {
+				continue
+			}
+			if _, err := os.Stat(volume.Source); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+}
+
+// TestDataSource looks whether the dashboard asks for the data source that
+// Grafana is given.
+func TestDataSource(t *testing.T) {
+	b, err := os.ReadFile(compose + "grafana/dashboards/pushgateway.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dashboard struct {
+		Templating struct {
+			List []struct{ Current struct{ Value string } }
+		}
+	}
+	if err := json.Unmarshal(b, &dashboard); err != nil {
+		t.Fatal(err)
+	}
+	given, err := os.ReadFile(compose + "grafana/provisioning/datasources/prometheus.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if list := dashboard.Templating.List; len(list) != 1 || !strings.Contains(string(given), "\n    uid: "+list[0].Current.Value+" ") {
+		t.Errorf("the dashboard asks for %v, Grafana is given\n%s", list, given)
+	}
+}
