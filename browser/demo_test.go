@@ -23,6 +23,7 @@ func demoPast(random *rand.Rand) (groups []oldGroup) {
 	return append(groups,
 		oldGroup{"database_backup", "env/production/instance/db-1", 5 * time.Hour, batchJob(random, "database_backup"), 0},
 		oldGroup{"database_backup", "env/production/instance/db-2", 5*time.Hour + 4*time.Minute, batchJob(random, "database_backup"), 0},
+		oldGroup{"canary_deploy", "env/production/version/v2.31.0", 7 * time.Hour, training, 8 * time.Hour},
 		oldGroup{"geoip_update", "env/production", 41 * day, batchJob(random, "geoip_update"), 0},
 		oldGroup{"tls_expiry_check", "env/production/region/us-east-2", 9 * day, batchJob(random, "tls_expiry_check"), 0},
 		oldGroup{"warehouse_vacuum", "env/production/team/data", 19 * time.Hour, batchJob(random, "warehouse_vacuum"), 0},
@@ -36,7 +37,6 @@ func (s *server) demoNow(random *rand.Rand, warm time.Duration) {
 	s.push("job/nightly_etl/team/data/env/production", etl(random), http.StatusOK)
 	s.pushNative("job/checkout_smoke_test/env/production/region/eu-west-1")
 	s.push("job/ml_training/model/churn/env/production", training, http.StatusOK, "X-Pushgateway-TTL", "72h")
-	s.push("job/canary_deploy/env/production/version/v2.31.0", training, http.StatusOK, "X-Pushgateway-TTL", (warm + warm/6 + 15*time.Second).String())
 	s.push("job/payments_reconcile/env/production/region/eu-west-1", reconcile, http.StatusOK)
 	for deadline := time.Now().Add(warm); time.Now().Before(deadline); time.Sleep(time.Second) {
 		for range random.IntN(8) + int(12+10*math.Sin(float64(time.Now().Unix())/50)) {
