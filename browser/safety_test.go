@@ -53,6 +53,24 @@ func TestMarkupIsText(t *testing.T) {
 	safe()
 }
 
+// TestNothingHides writes out what cannot be seen, so that no group can look
+// like another.
+func TestNothingHides(t *testing.T) {
+	s := start(t)
+	s.push("job/"+url.PathEscape("\u202ekcab\u200bup"), "m{l=\"\u202e1\"} 1\n", http.StatusOK)
+	tb := s.open(desktop, "")
+	tb.reads("#row-0 .chip", `\u202ekcab\u200bup`)
+	tb.click("#row-0 .chip")
+	tb.reads(".total", `1 group matching {job="\u202ekcab\u200bup"}.`)
+	tb.click("#row-0 .age")
+	tb.reads("h1", `\u202ekcab\u200bup`)
+	tb.reads("td", `\u202e1`)
+	tb.press("Delete…")
+	tb.reads("dialog code", `\u202ekcab\u200bup`)
+	tb.press("Delete group")
+	tb.reads("#told", `\u202ekcab\u200bup`)
+}
+
 // TestPolicy holds every answer of the page to the policy, and the first view
 // to a size.
 func TestPolicy(t *testing.T) {

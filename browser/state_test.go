@@ -28,7 +28,7 @@ func TestExpiring(t *testing.T) {
 			tb.reads("#row-0 .badge", "stale")
 			tb.press("Expiring")
 			tb.until(rows + ` === "soon"`)
-			tb.reads(".total", "1 group with less than a fifth of their time to live left.")
+			tb.reads(".total", "1 group whose time to live is almost over.")
 			tb.press("Clean up…")
 			tb.reads(".preview", `{job="soon"}`)
 			tb.gone(".preview li:nth-child(2)")

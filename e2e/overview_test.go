@@ -2,9 +2,11 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 )
@@ -156,4 +158,47 @@ func TestGroupsOffset(t *testing.T) {
 		}
 	}
 	s.want(http.StatusBadRequest, http.MethodGet, "/api/v1/groups?offset=-1", "")
+}
+
+// TestPagesAreParts puts pages together, by place and by token, in every
+// order: the whole must come of it.
+func TestPagesAreParts(t *testing.T) {
+	s := start(t)
+	for i := range 40 {
+		body := "m 1\n"
+		for n := range i * 7 % 5 {
+			body += fmt.Sprintf("n%d 1\n", n)
+		}
+		s.push(fmt.Sprintf("/metrics/job/j%d/instance/%d", i%3, i*11%40), body, http.StatusOK)
+	}
+	for _, order := range []string{"", "job", "status", "push_time", "failure_time", "expiry_time", "families", "series"} {
+		for _, sort := range []string{order, "-" + order} {
+			whole := s.keys("limit=10000&sort=" + sort)
+			for _, limit := range []int{1, 3, 15} {
+				var places, tokens []string
+				for offset := 0; offset < 40; offset += limit {
+					places = append(places, s.keys(fmt.Sprintf("sort=%s&limit=%d&offset=%d", sort, limit, offset))...)
+				}
+				for token, more := "", true; more; more = token != "" {
+					p := s.groups(fmt.Sprintf("sort=%s&limit=%d&page_token=%s", sort, limit, token), http.StatusOK)
+					for _, g := range p.Data.Groups {
+						tokens = append(tokens, fmt.Sprint(g.Labels))
+					}
+					token = p.Data.Next
+				}
+				if len(whole) != 40 || !slices.Equal(places, whole) || !slices.Equal(tokens, whole) {
+					t.Errorf("sort=%s, %d a page: got %v by place, %v by token, want %v", sort, limit, places, tokens, whole)
+				}
+			}
+		}
+	}
+}
+
+// keys gives the labels of the groups on a page.
+func (s *server) keys(query string) (keys []string) {
+	s.t.Helper()
+	for _, g := range s.groups(query, http.StatusOK).Data.Groups {
+		keys = append(keys, fmt.Sprint(g.Labels))
+	}
+	return keys
 }

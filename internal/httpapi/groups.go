@@ -48,9 +48,9 @@ const (
 // groupsQuery is what was asked for.
 type groupsQuery struct {
 	filter
-	order func(a, b position) int
-	byJob bool // the order is that of jobs
-	limit int
+	order          func(a, b position) int
+	byJob, reverse bool // the order is that of jobs, forwards or backwards
+	limit          int
 	// A page begins behind where the one before ended, nil for the first, or
 	// after so many groups.
 	after  *position
@@ -95,7 +95,8 @@ func parseGroupsQuery(v url.Values, now time.Time) (q groupsQuery, err error) {
 	if q.order, err = parseOrder(v.Get("sort")); err != nil {
 		return q, err
 	}
-	q.byJob = strings.TrimPrefix(v.Get("sort"), "-") == "job"
+	name, reverse := strings.CutPrefix(v.Get("sort"), "-")
+	q.byJob, q.reverse = name == "job", reverse
 	if q.limit, err = parseLimit(v); err != nil {
 		return q, err
 	}
@@ -185,9 +186,8 @@ func parseOrder(name string) (func(a, b position) int, error) {
 	}, nil
 }
 
-// page gives the groups behind the page before. The whole of what matches is
-// looked at and sorted, which at 100,000 groups is a matter of milliseconds;
-// only one page of it is made into JSON.
+// page gives the groups behind the page before. All groups are looked at, but
+// only what a page needs is sorted, and made into JSON.
 func (q *groupsQuery) page(v *gateway.View) groupsPage {
 	page := groupsPage{Groups: []groupInfo{}}
 	var found []*gateway.Group
@@ -200,10 +200,7 @@ func (q *groupsQuery) page(v *gateway.View) groupsPage {
 			found = append(found, g)
 		}
 	}
-	if q.byJob {
-		found = gathered(found)
-	}
-	slices.SortFunc(found, func(a, b *gateway.Group) int { return q.order(positionOf(a), positionOf(b)) })
+	found = q.arrange(found)
 	found = found[min(q.offset, len(found)):]
 	if len(found) > q.limit {
 		found = found[:q.limit]
@@ -215,12 +212,45 @@ func (q *groupsQuery) page(v *gateway.View) groupsPage {
 	return page
 }
 
-// gathered puts groups in the order of their jobs if they come in that of their
-// keys, so that there is nothing left to sort: jobs are few.
+// arrange puts groups that come in the order of their keys in the one that was
+// asked for. What stands behind the page may be missing, but for one group.
+func (q *groupsQuery) arrange(groups []*gateway.Group) []*gateway.Group {
+	if !q.byJob {
+		return q.leading(groups, min(q.offset, len(groups))+q.limit+1)
+	}
+	groups = gathered(groups)
+	if q.reverse {
+		slices.Reverse(groups)
+	}
+	return groups
+}
+
+// leading gives at least the first n groups in order. Open pages ask for the
+// first hundred again and again, and the rest need not be sorted for that.
+func (q *groupsQuery) leading(groups []*gateway.Group, n int) []*gateway.Group {
+	compare := func(a, b *gateway.Group) int { return q.order(positionOf(a), positionOf(b)) }
+	var last *gateway.Group // of the n that lead so far
+	kept := groups[:0]
+	for _, g := range groups {
+		if last != nil && compare(last, g) < 0 {
+			continue
+		}
+		if kept = append(kept, g); len(kept) == 2*n {
+			slices.SortFunc(kept, compare)
+			kept, last = kept[:n], kept[n-1]
+		}
+	}
+	slices.SortFunc(kept, compare)
+	return kept
+}
+
+// gathered puts groups that come in the order of their keys in that of their
+// jobs, without comparing any two groups: it is what every open page asks for,
+// and jobs are few.
 func gathered(groups []*gateway.Group) []*gateway.Group {
 	jobs := make(map[string][]*gateway.Group)
 	for _, g := range groups {
-		job := positionOf(g).job()
+		job, _ := g.Key.Value("job")
 		jobs[job] = append(jobs[job], g)
 	}
 	groups = groups[:0]

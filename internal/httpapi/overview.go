@@ -105,7 +105,7 @@ func ageIndex(age time.Duration) int {
 }
 
 func addToJob(jobs map[string]*jobSize, g *gateway.Group) {
-	name := positionOf(g).job()
+	name, _ := g.Key.Value("job")
 	j := jobs[name]
 	if j == nil {
 		j = &jobSize{Job: name}

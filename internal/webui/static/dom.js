@@ -7,9 +7,14 @@ export function h(tag, properties, ...children) {
   const svg = tag === "svg" || svgTags.has(tag);
   const e = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
   for (const [name, value] of Object.entries(properties ?? {})) set(e, name, value);
-  e.append(...children.flat(Infinity).filter((c) => c !== null && c !== undefined && c !== false));
+  e.append(...children.flat(Infinity).filter((c) => c !== null && c !== undefined && c !== false).map((c) => typeof c === "string" ? visible(c) : c));
   return e;
 }
+
+// visible writes out the characters that cannot be seen, or that turn the text
+// after them around: two groups that differ must not look the same.
+export const visible = (s) => s.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g,
+  (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
 const svgTags = new Set(["g", "line", "rect", "circle", "path", "text"]);
 
@@ -32,7 +37,7 @@ export function update(old, fresh) {
 // readers.
 export function tell(text) {
   const told = document.getElementById("told");
-  told.textContent = text;
+  told.textContent = visible(text);
   clearTimeout(told.timer);
   told.timer = setTimeout(() => { told.textContent = ""; }, 5000);
 }

@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { endCharts } from "./charts.js";
 import { removeGroup } from "./cleanup.js";
-import { copy, copyButton, h } from "./dom.js";
+import { copy, copyButton, h, visible } from "./dom.js";
 import { age, count, duration, exact, left, parseDuration, plural } from "./format.js";
 import { family } from "./family.js";
 import { pairs, path, text } from "./keys.js";
@@ -166,7 +166,7 @@ function linesSection(lines) {
   const all = lines.split("\n");
   const pre = h("pre", { tabindex: "0", class: "lines" }, all.slice(0, shownLines).join("\n"));
   const rest = all.length - 1 - shownLines;
-  const more = rest > 0 ? h("button", { type: "button", class: "small", onclick: () => { pre.textContent = lines; more.remove(); } }, `Show ${count(rest)} more lines`) : null;
+  const more = rest > 0 ? h("button", { type: "button", class: "small", onclick: () => { pre.textContent = visible(lines); more.remove(); } }, `Show ${count(rest)} more lines`) : null;
   return h("section", {}, h("div", { class: "section-head" }, h("h2", {}, "As it will be scraped"), copyButton("Copy", "all lines", () => lines)), pre, more);
 }
 

@@ -1,7 +1,7 @@
 // The page of all groups: numbers, search, table.
 
 import * as api from "./api.js";
-import { h } from "./dom.js";
+import { h, visible } from "./dom.js";
 import { age, count, exact, left, parseDuration, plural } from "./format.js";
 import { Grid, rowsText } from "./grid.js";
 import { pairs, path, text } from "./keys.js";
@@ -133,7 +133,7 @@ export class GroupsPage {
   counted(total) {
     this.problem.hidden = true;
     const what = query.words(this.query);
-    this.total.textContent = `${plural(total, "group")}${what ? ` ${what}` : ""}.${rowsText(total, this.grid.shown)}`;
+    this.total.textContent = `${plural(total, "group")}${what ? ` ${visible(what)}` : ""}.${rowsText(total, this.grid.shown)}`;
     this.grid.element.hidden = total === 0;
     this.empty.hidden = total > 0;
     this.total.hidden = total === 0;

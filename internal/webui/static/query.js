@@ -60,7 +60,7 @@ export function words(q) {
   if (s) parts.push(`matching ${s}`);
   else if (q.text.trim()) parts.push(`with “${q.text.trim()}” in a label`);
   if (q.state === "failing") parts.push("whose last push was refused");
-  if (q.state === "expiring") parts.push("with less than a fifth of their time to live left");
+  if (q.state === "expiring") parts.push("whose time to live is almost over");
   if (q.state === "stale") parts.push(`without a good push for ${q.stale}`);
   return parts.join(" and ");
 }
