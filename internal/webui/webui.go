@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
@@ -30,9 +31,10 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect
 
 // asset is a file as it is sent.
 type asset struct {
-	contentType  string
-	etag         string
-	plain, small []byte // small is compressed with gzip
+	contentType string
+	etag        string
+	plain       []byte
+	small       func() []byte // compressed with gzip, when somebody first asks for it
 }
 
 // New gives the handler of the page, which is at / and /status, and of the
@@ -66,8 +68,8 @@ func load(files fs.FS) (map[string]*asset, error) {
 		if err != nil {
 			return err
 		}
-		assets[name], err = newAsset(name, plain)
-		return err
+		assets[name] = newAsset(name, plain)
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("loading the page: %w", err)
@@ -75,20 +77,17 @@ func load(files fs.FS) (map[string]*asset, error) {
 	return assets, nil
 }
 
-func newAsset(name string, plain []byte) (*asset, error) {
-	var small bytes.Buffer
-	z, err := gzip.NewWriterLevel(&small, gzip.BestCompression)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := z.Write(plain); err != nil {
-		return nil, err
-	}
-	if err := z.Close(); err != nil {
-		return nil, err
-	}
+func newAsset(name string, plain []byte) *asset {
 	hash := sha256.Sum256(plain)
-	return &asset{contentTypeOf(name), hex.EncodeToString(hash[:12]), plain, small.Bytes()}, nil
+	return &asset{contentTypeOf(name), hex.EncodeToString(hash[:12]), plain, sync.OnceValue(func() []byte { return compress(plain) })}
+}
+
+func compress(plain []byte) []byte {
+	var small bytes.Buffer
+	z := gzip.NewWriter(&small)
+	_, _ = z.Write(plain) // memory takes everything
+	_ = z.Close()
+	return small.Bytes()
 }
 
 // contentTypeOf does not ask the machine, which may know of other types.
@@ -119,7 +118,7 @@ func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
 	body, etag := a.plain, a.etag
 	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		h.Set("Content-Encoding", "gzip")
-		body, etag = a.small, a.etag+"-gzip"
+		body, etag = a.small(), a.etag+"-gzip"
 	}
 	h.Set("ETag", `"`+etag+`"`)
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
