@@ -38,9 +38,12 @@ func newPush(app *kingpin.Application, stdin io.Reader, stderr io.Writer) comman
 		if p.Body, err = readText(*files, stdin); err != nil {
 			return err
 		}
-		bar := newProgress(stderr, "pushing", int64(len(p.Body)))
-		defer bar.Close()
-		p.Progress = bar
+		var bar io.WriteCloser = nothing{}
+		defer func() { _ = bar.Close() }()
+		p.Progress = func(size int64) io.Writer {
+			bar = newProgress(stderr, "pushing", size)
+			return bar
+		}
 		return gw.talk(ctx, func(ctx context.Context, c *client.Client) error {
 			if err := c.Push(ctx, p); err != nil {
 				return fmt.Errorf("pushing to %s: %w", p.Key, err)

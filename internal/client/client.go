@@ -240,8 +240,9 @@ type Push struct {
 	MergeSeries bool
 	// TTL is a time to live like "2h"; that of the gateway if empty.
 	TTL string
-	// Progress gets what has been sent, compressed. Nobody does if it is nil.
-	Progress io.Writer
+	// Progress is told how much there is to send, and gives what is to get
+	// that while it is sent. Nobody does if it is nil.
+	Progress func(size int64) io.Writer
 }
 
 // minGzip is the size from which on compressing is worth it, in bytes.
@@ -249,7 +250,7 @@ const minGzip = 1 << 10
 
 // Push stores what there is to push.
 func (c *Client) Push(ctx context.Context, p Push) error {
-	r := request{method: http.MethodPost, path: "/metrics" + p.Key.Path(), header: make(http.Header), body: p.Body, query: make(url.Values), progress: p.Progress}
+	r := request{method: http.MethodPost, path: "/metrics" + p.Key.Path(), header: make(http.Header), body: p.Body, query: make(url.Values)}
 	if p.Replace {
 		r.method = http.MethodPut
 	}
@@ -266,6 +267,9 @@ func (c *Client) Push(ctx context.Context, p Push) error {
 			return err
 		}
 		r.header.Set("Content-Encoding", "gzip")
+	}
+	if p.Progress != nil {
+		r.progress = p.Progress(int64(len(r.body)))
 	}
 	return c.discard(ctx, r)
 }
