@@ -19,7 +19,12 @@ type Block struct {
 	text   int    // length of the text
 	proto  int    // length of the protobuf
 	series int
-	Type   metric.Type
+	// pattern is that of the push which brought the block, and part its place
+	// there.
+	pattern pattern
+	part    int32
+	order   order
+	Type    metric.Type
 	// Legacy is true if all names in the block are legacy names, so that one
 	// text serves every escaping.
 	Legacy bool
@@ -148,7 +153,11 @@ func Share(a, b *Block) bool {
 // EachLabels calls f with the labels of each series, sorted by name, until it
 // returns false. The slice is f's only for the call.
 func (b *Block) EachLabels(f func([]metric.Label) bool) {
-	if b.onlyText() {
+	switch {
+	case b.onlyText() && specialLabel(b.Type) != "":
+		b.eachReread(func(s metric.Series) bool { return f(s.Labels) })
+		return
+	case b.onlyText():
 		b.eachLine(func(labels []metric.Label, _ float64) bool { return f(labels) })
 		return
 	}
@@ -165,7 +174,14 @@ func (b *Block) EachLabels(f func([]metric.Label) bool) {
 
 // EachSeries calls f with each series until it returns false.
 func (b *Block) EachSeries(f func(metric.Series) bool) {
-	if b.onlyText() {
+	switch {
+	case b.onlyText() && specialLabel(b.Type) != "":
+		b.eachReread(func(s metric.Series) bool {
+			s.Labels = slices.Clone(s.Labels)
+			return f(s)
+		})
+		return
+	case b.onlyText():
 		b.eachLine(func(labels []metric.Label, value float64) bool {
 			return f(metric.Series{Labels: slices.Clone(labels), Value: value})
 		})

@@ -37,7 +37,6 @@ func isOrderly(h *metric.Buckets) bool {
 		}
 		bound, count = b.UpperBound, b.Count.Int
 	}
-	const exact = 1 << 53 // larger ones may not be what they look like
 	return len(h.Classic) > 0 && h.Count.Float == 0 && h.Count.Int < exact &&
 		(count == h.Count.Int || count < h.Count.Int && !math.IsInf(bound, +1))
 }

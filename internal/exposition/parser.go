@@ -22,17 +22,25 @@ type Parser struct {
 	line     int
 	current  *family
 	role     role
+	found    int         // the series of current that the last sample went to
 	lastName string      // the name that current and role were found for
 	bareName string      // the last one at the beginning of a line, if it has no quotes
 	rows     []labelText // the first lines of the last families
 	row      int         // of the next line of current
 	scratch  []byte
+	lineEnd  int      // of the line at hand, in the body
+	noting   bool     // where the values are
+	samples  []sample // all so far, if that is noted
+	timed    bool     // there is a timestamp
 }
 
 // family is a metric.Family being read.
 type family struct {
 	metric.Family
 	typed, helped bool
+	part          int            // which of the families with series it is, see pattern
+	first         int            // of its samples
+	samples       int            // how many it has
 	bySet         map[string]int // label set → series, from the second series on
 }
 
@@ -60,7 +68,10 @@ func (p *Parser) reset() {
 	clear(p.byName)
 	clear(p.labels)
 	clear(p.rows)
-	*p = Parser{families: p.families, byName: p.byName, labels: p.labels[:0], rows: p.rows[:0], scratch: p.scratch[:0]}
+	*p = Parser{
+		families: p.families, byName: p.byName, labels: p.labels[:0], rows: p.rows[:0],
+		scratch: p.scratch[:0], samples: p.samples[:0],
+	}
 }
 
 // add starts a family with the given name, replacing one that has it.
@@ -84,6 +95,7 @@ func (p *Parser) addSeries(f *family, labels []metric.Label) (*metric.Series, er
 	if p.series++; p.series > maxSeries && !p.trusted {
 		return nil, tooMany("series", maxSeries)
 	}
+	p.found = len(f.Series)
 	f.Series = append(f.Series, metric.Series{Labels: labels})
 	return &f.Series[len(f.Series)-1], nil
 }

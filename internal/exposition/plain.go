@@ -1,6 +1,7 @@
 package exposition
 
 import (
+	"fmt"
 	"math"
 	"strings"
 
@@ -11,18 +12,55 @@ import (
 // blocks hold nothing else, and protobuf is made of it when it is asked for.
 
 // isPlainFamily tells whether protobuf made of the family's text would be the
-// same as protobuf made of the family.
+// same as protobuf made of the family. Of summaries and histograms those with
+// unusual names or values are not.
 func isPlainFamily(f *metric.Family) bool {
-	if f.Type == metric.Summary || f.Type.IsHistogram() {
+	if specialLabel(f.Type) != "" && !metric.IsLegacyName(f.Name) {
 		return false
 	}
 	for i := range f.Series {
-		if s := &f.Series[i]; !isPlain(f.Type, s) || !survivesText(s.Value) {
+		if !isPlain(f.Type, &f.Series[i]) {
 			return false
 		}
 	}
 	return true
 }
+
+func isPlain(t metric.Type, s *metric.Series) bool {
+	switch {
+	case s.Created != nil || s.Exemplar != nil || s.Missing:
+		return false
+	case t == metric.Summary:
+		return isPlainSummary(s.Summary)
+	case t.IsHistogram():
+		return isPlainHistogram(s.Histogram)
+	}
+	return survivesText(s.Value)
+}
+
+func isPlainSummary(s *metric.Quantiles) bool {
+	for _, q := range s.Quantiles {
+		if math.IsNaN(q.Quantile) || !survivesText(q.Quantile) || !survivesText(q.Value) {
+			return false
+		}
+	}
+	return s.Count < exact && survivesText(s.Sum)
+}
+
+func isPlainHistogram(h *metric.Buckets) bool {
+	if h.Native != nil || len(h.Exemplars) > 0 || !survivesText(h.Sum) || !isOrderly(h) {
+		return false
+	}
+	for _, b := range h.Classic {
+		if b.Exemplar != nil || !survivesText(b.UpperBound) {
+			return false
+		}
+	}
+	return isInf(h.Classic[len(h.Classic)-1].UpperBound)
+}
+
+// exact is where whole numbers end that text, where they are floats, has all of.
+const exact = 1 << 53
 
 // survivesText tells whether v is itself when it is read back. Text has no
 // negative zero, and only one NaN.
@@ -105,8 +143,27 @@ func cutQuoted(s string) (content, rest string) {
 // unescapes undoes appendEscaped.
 var unescapes = strings.NewReplacer(`\\`, `\`, `\n`, "\n", `\"`, `"`)
 
+// eachReread calls f with each series of a block that has only text, until it
+// returns false. They are f's only for the call.
+func (b *Block) eachReread(f func(metric.Series) bool) {
+	p := GetParser()
+	defer p.Release()
+	family, err := p.rereadText(b.Name, b.Type, b.Text())
+	if err != nil {
+		panic(fmt.Sprintf("block %q, which was rendered, cannot be read: %v", b.Name, err))
+	}
+	for _, s := range family.Series {
+		if !f(s) {
+			return
+		}
+	}
+}
+
 // appendPlain makes the protobuf of a block that has only text.
 func (b *Block) appendPlain(dst []byte) []byte {
+	if specialLabel(b.Type) != "" {
+		return b.appendReread(dst)
+	}
 	b.eachLine(func(labels []metric.Label, value float64) bool {
 		size := plainValueSize
 		for _, l := range labels {
@@ -115,6 +172,18 @@ func (b *Block) appendPlain(dst []byte) []byte {
 		dst = appendMetricHead(dst, size)
 		dst = appendLabelPairs(dst, 1, labels)
 		dst = appendPlainValue(dst, b.Type, value)
+		return true
+	})
+	return dst
+}
+
+func (b *Block) appendReread(dst []byte) []byte {
+	r := renderers.Get().(*renderer)
+	defer r.release()
+	family := &metric.Family{Name: b.Name, Type: b.Type}
+	b.eachReread(func(s metric.Series) bool {
+		r.msg = appendLabelPairs(r.msg[:0], 1, s.Labels)
+		dst = r.appendProto(dst, family, &s)
 		return true
 	})
 	return dst

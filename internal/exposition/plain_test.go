@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"reflect"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -98,11 +99,10 @@ func sameBits(a, b []metric.Series) bool {
 		return false
 	}
 	for i := range a {
-		if math.Float64bits(a[i].Value) != math.Float64bits(b[i].Value) {
+		if !slices.Equal(takeFloats(&a[i]), takeFloats(&b[i])) {
 			return false
 		}
 		x, y := a[i], b[i]
-		x.Value, y.Value = 0, 0
 		if len(x.Labels) == 0 && len(y.Labels) == 0 {
 			x.Labels, y.Labels = nil, nil
 		}
@@ -111,6 +111,25 @@ func sameBits(a, b []metric.Series) bool {
 		}
 	}
 	return true
+}
+
+// takeFloats gives the bits of the numbers that can be a NaN, and leaves 0.
+func takeFloats(s *metric.Series) (bits []uint64) {
+	take := func(v *float64) {
+		bits = append(bits, math.Float64bits(*v))
+		*v = 0
+	}
+	take(&s.Value)
+	if s.Summary != nil {
+		take(&s.Summary.Sum)
+		for i := range s.Summary.Quantiles {
+			take(&s.Summary.Quantiles[i].Value)
+		}
+	}
+	if s.Histogram != nil {
+		take(&s.Histogram.Sum)
+	}
+	return bits
 }
 
 // TestFloats writes whole numbers as strconv does.

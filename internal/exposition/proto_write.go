@@ -12,7 +12,7 @@ import (
 // appendProto writes the series, whose labels are in r.msg, as one field
 // "metric" of a MetricFamily.
 func (r *renderer) appendProto(b []byte, f *metric.Family, s *metric.Series) []byte {
-	if isPlain(f.Type, s) {
+	if isNumber(f.Type, s) {
 		b = appendMetricHead(b, len(r.msg)+plainValueSize)
 		return appendPlainValue(append(b, r.msg...), f.Type, s.Value)
 	}
@@ -33,14 +33,27 @@ const plainValueSize = 2 + plainNumberSize
 // plainNumberSize is the size of a message with a single number.
 const plainNumberSize = 1 + 8
 
+// valueSize is the size of the value of a plain series, with its field. It
+// depends on nothing that changes from push to push.
+func valueSize(t metric.Type, s *metric.Series) int {
+	const total = plainNumberSize + wholeSize // sum and count
+	switch {
+	case t == metric.Summary:
+		return sizeBytes(total + len(s.Summary.Quantiles)*sizeBytes(2*plainNumberSize))
+	case t.IsHistogram():
+		return sizeBytes(total + len(s.Histogram.Classic)*sizeBytes(wholeSize+plainNumberSize))
+	}
+	return plainValueSize
+}
+
 // appendPlainValue writes the value of a series that is a single number.
 func appendPlainValue(b []byte, t metric.Type, v float64) []byte {
 	b = append(b, byte(valueFields[t])<<3|byte(protowire.BytesType), plainNumberSize, 1<<3|byte(protowire.Fixed64Type))
 	return binary.LittleEndian.AppendUint64(b, math.Float64bits(v))
 }
 
-// isPlain tells whether the value is a single number, as most are.
-func isPlain(t metric.Type, s *metric.Series) bool {
+// isNumber tells whether the value is a single number, as most are.
+func isNumber(t metric.Type, s *metric.Series) bool {
 	return t != metric.Summary && !t.IsHistogram() && s.Exemplar == nil && s.Created == nil
 }
 
@@ -70,6 +83,25 @@ func appendString(b []byte, num protowire.Number, s string) []byte {
 func appendInt(b []byte, num protowire.Number, v uint64) []byte {
 	b = protowire.AppendTag(b, num, protowire.VarintType)
 	return protowire.AppendVarint(b, v)
+}
+
+// wholeSize is what appendWhole appends for numbers that a float64 has, with a
+// field number below 16.
+const wholeSize = 1 + 8
+
+// appendWhole writes a count, in as many bytes whatever it is. Varints may be
+// longer than they need to be.
+func appendWhole(b []byte, num protowire.Number, v uint64) []byte {
+	b = protowire.AppendTag(b, num, protowire.VarintType)
+	if v >= 1<<56 {
+		return protowire.AppendVarint(b, v)
+	}
+	const more = 0x80
+	for range 7 {
+		b = append(b, byte(v)|more)
+		v >>= 7
+	}
+	return append(b, byte(v))
 }
 
 func appendDouble(b []byte, num protowire.Number, v float64) []byte {
@@ -121,7 +153,7 @@ func appendValue(b []byte, t metric.Type, s *metric.Series) []byte {
 }
 
 func appendSummary(b []byte, s *metric.Series) []byte {
-	b = appendInt(b, 1, s.Summary.Count)
+	b = appendWhole(b, 1, s.Summary.Count)
 	b = appendDouble(b, 2, s.Summary.Sum)
 	for _, q := range s.Summary.Quantiles {
 		var msg [18]byte
@@ -155,7 +187,7 @@ func appendHistogram(b []byte, s *metric.Series) []byte {
 // something.
 func appendCount(b []byte, integer, float protowire.Number, c metric.Count) []byte {
 	if c.Float == 0 || c.Int != 0 {
-		b = appendInt(b, integer, c.Int)
+		b = appendWhole(b, integer, c.Int)
 	}
 	if c.Float != 0 {
 		b = appendDouble(b, float, c.Float)

@@ -69,8 +69,9 @@ func rendered(t *testing.T, text string) []*Block {
 	return blocks
 }
 
-// BenchmarkPush reads and renders 100 series in 9 families that share their
-// label sets, and in families where each series has values of its own.
+// BenchmarkPush reads and renders 99 series in 9 families that share their
+// label sets, and in families where each series has values of its own; and
+// fills in those of the push before.
 func BenchmarkPush(b *testing.B) {
 	for name, label := range map[string]func(family, series int) int{
 		"shared": func(_, series int) int { return series },
@@ -95,6 +96,15 @@ func BenchmarkPush(b *testing.B) {
 					b.Fatal(err)
 				}
 				p.Release()
+			}
+		})
+		b.Run(name+" again", func(b *testing.B) {
+			has := imprinted(b, text.String())
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, ok := Refill([]byte(text.String()), slices.Values(has), testOptions); !ok {
+					b.Fatal("it was not filled in")
+				}
 			}
 		})
 	}

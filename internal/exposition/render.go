@@ -96,10 +96,11 @@ type renderer struct {
 	hashes     []uint64
 	seen       map[uint64]struct{}
 	size       int
-	protoSize  int  // of the family at hand
-	plain      bool // the family at hand needs no protobuf
-	legacyName bool // of the family at hand
-	legacy     bool // of all its names
+	protoSize  int      // of the family at hand
+	parts      []*Block // that Refill works on
+	plain      bool     // the family at hand needs no protobuf
+	legacyName bool     // of the family at hand
+	legacy     bool     // of all its names
 }
 
 func (r *renderer) release() {
@@ -108,6 +109,7 @@ func (r *renderer) release() {
 		return
 	}
 	r.plan.reset()
+	clear(r.parts)
 	clear(r.rows[:cap(r.rows)])
 	r.forgetRows()
 	r.labels, r.opts = writtenLabels{}, Options{}
@@ -193,7 +195,7 @@ func (r *renderer) renderSeries(f *metric.Family, s *metric.Series) (added bool,
 		return false, err
 	}
 	if r.plain {
-		r.protoSize += sizeBytes(r.labels.size + plainValueSize)
+		r.protoSize += sizeBytes(r.labels.size + valueSize(f.Type, s))
 		return true, nil
 	}
 	from := len(r.proto)

@@ -59,19 +59,31 @@ func (p *Parser) readStored(family, text []byte) (*metric.Family, error) {
 	if err != nil {
 		return nil, err
 	}
-	name, help, typ := head.Name, head.Help, head.Type
-	body := append([]byte("# TYPE "), appendName(nil, name, metric.IsLegacyName(name))...)
-	body = append(append(append(body, ' '), typ.String()...), '\n')
-	p.reset()
-	p.trusted = true
-	f, err := only(p.readText(append(body, text...)))
+	help := head.Help
+	f, err := p.rereadText(head.Name, head.Type, text)
 	if err != nil {
 		return nil, err
 	}
-	if f.Name != name || f.Type != typ {
+	f.Help = help // in the text blanks before it would be lost
+	return f, nil
+}
+
+// rereadText reads the lines of a block.
+func (p *Parser) rereadText(name string, t metric.Type, text []byte) (*metric.Family, error) {
+	body := make([]byte, 0, len("# TYPE \n")+2*len(name)+len(text)+20)
+	body = append(body, "# TYPE "...)
+	body = append(appendName(body, name, metric.IsLegacyName(name)), ' ')
+	body = append(append(body, t.String()...), '\n')
+	body = append(body, text...)
+	p.reset()
+	p.trusted = true
+	f, err := only(p.readText(view(body)))
+	if err != nil {
+		return nil, err
+	}
+	if f.Name != name || f.Type != t {
 		return nil, errNotOneFamily
 	}
-	f.Help = help // in the text blanks before it would be lost
 	return f, nil
 }
 

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
-	"unsafe"
 
 	"pushgateway/internal/metric"
 )
@@ -26,15 +25,20 @@ const (
 //
 // The strings in the result point into body.
 func (p *Parser) ParseText(body []byte) ([]*metric.Family, error) {
+	return p.parseText(view(body))
+}
+
+func (p *Parser) parseText(body string) ([]*metric.Family, error) {
 	p.reset()
+	p.noting = len(body) <= maxPattern
 	return p.readText(body)
 }
 
-func (p *Parser) readText(body []byte) ([]*metric.Family, error) {
-	rest := unsafe.String(unsafe.SliceData(body), len(body))
-	for len(rest) > 0 {
+func (p *Parser) readText(body string) ([]*metric.Family, error) {
+	for rest := body; len(rest) > 0; {
 		p.line++
 		end := strings.IndexByte(rest, '\n')
+		p.lineEnd = len(body) - len(rest) + end
 		if end < 0 {
 			if skipBlanks(rest, 0) < len(rest) {
 				return nil, p.syntaxError("the last line has no newline at its end")
@@ -150,7 +154,12 @@ func (p *Parser) parseSample(line string) error {
 	if err != nil {
 		return err
 	}
-	return p.addSample(labels, value, timed)
+	p.timed = p.timed || timed
+	if err := p.addSample(labels, value, timed); err != nil {
+		return err
+	}
+	p.note(text)
+	return nil
 }
 
 // parseSeries reads what comes before the value.
@@ -463,6 +472,7 @@ func (p *Parser) findSeries(f *family, labels []metric.Label) (*metric.Series, e
 		return p.addSeries(f, labels)
 	}
 	if slices.Equal(f.Series[n-1].Labels, labels) {
+		p.found = n - 1
 		return &f.Series[n-1], nil
 	}
 	if f.bySet == nil {
@@ -471,6 +481,7 @@ func (p *Parser) findSeries(f *family, labels []metric.Label) (*metric.Series, e
 	}
 	p.scratch = appendSet(p.scratch[:0], labels)
 	if i, ok := f.bySet[string(p.scratch)]; ok {
+		p.found = i
 		return &f.Series[i], nil
 	}
 	f.bySet[string(p.scratch)] = len(f.Series)

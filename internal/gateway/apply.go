@@ -47,7 +47,7 @@ func (g *Gateway) discover(a *Applied) {
 	if a.claimed || a.Group == nil {
 		return
 	}
-	old := g.group(a.Key)
+	old := g.Group(a.Key)
 	brings := make([]*exposition.Block, 0, len(a.Group.Families))
 	for i := range a.Group.Families {
 		if h := &a.Group.Families[i]; old == nil || old.Find(h.Name) == nil || old.Find(h.Name).Block != h.Block {

@@ -124,7 +124,7 @@ func (g *Gateway) has(key grouping.Key, block *exposition.Block, before uint64) 
 	if p != nil && p.claim < before {
 		add(p.group)
 	}
-	add(g.group(key))
+	add(g.Group(key))
 	return blocks
 }
 

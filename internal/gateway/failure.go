@@ -30,7 +30,7 @@ func (g *Gateway) fail(key grouping.Key, reason error) {
 	if twin := (*TwinError)(nil); errors.As(reason, &twin) {
 		return // the time would be the very series that the push was refused for
 	}
-	old, now := g.group(key), g.Now()
+	old, now := g.Group(key), g.Now()
 	if old != nil && !old.Failed.IsZero() && !old.LastPushSuccessful() && now.Sub(old.Failed).Abs() < stampEvery {
 		return
 	}
@@ -38,7 +38,7 @@ func (g *Gateway) fail(key grouping.Key, reason error) {
 		return
 	}
 	g.Journal.Stamp(Change{Key: key, Group: failed(old, key, now, reason), Against: g.against(key, old)})
-	if now := g.group(key); old == nil && now != nil {
+	if now := g.Group(key); old == nil && now != nil {
 		g.failures.add(now, g.View())
 	}
 }
@@ -65,7 +65,7 @@ func (g *Gateway) trimFailures() {
 // endFailedOnly removes a group unless a push to it has been good since.
 func (g *Gateway) endFailedOnly(f failedOnly) {
 	defer g.locks.lock(f.key)()
-	if old := g.group(f.key); f.is(old) {
+	if old := g.Group(f.key); f.is(old) {
 		// A failure means that the journal takes nothing; there is no hurry.
 		_, _ = g.commit(context.Background(), Change{Key: f.key}, old)
 	}

@@ -109,9 +109,9 @@ func (g *Gateway) View() *View {
 	return v
 }
 
-// group gives a group of the present state, or nil, without a view to be made
+// Group gives a group of the present state, or nil, without a view to be made
 // for it.
-func (g *Gateway) group(key grouping.Key) *Group {
+func (g *Gateway) Group(key grouping.Key) *Group {
 	g.expire()
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -171,7 +171,7 @@ func (g *Gateway) commit(ctx context.Context, c Change, old *Group) (retry bool,
 func (g *Gateway) Delete(ctx context.Context, key grouping.Key) error {
 	defer g.locks.lock(key)()
 	for {
-		old := g.group(key)
+		old := g.Group(key)
 		if old == nil {
 			return nil
 		}

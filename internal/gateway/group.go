@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"iter"
 	"sort"
 	"strings"
 	"time"
@@ -60,6 +61,17 @@ func (g *Group) Find(name string) *Held {
 		return nil
 	}
 	return &g.Families[i]
+}
+
+// Blocks goes through the families. It is safe on a nil group.
+func (g *Group) Blocks() iter.Seq[*exposition.Block] {
+	return func(yield func(*exposition.Block) bool) {
+		for i := 0; g != nil && i < len(g.Families); i++ {
+			if !yield(g.Families[i].Block) {
+				return
+			}
+		}
+	}
 }
 
 // PushTime is the family push_time_seconds, which the gateway makes of the

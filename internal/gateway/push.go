@@ -82,7 +82,7 @@ func (g *Gateway) tryPushes(ctx context.Context, pushes []Push, todo []int, errs
 // prepare makes the change of a push, with its provisional claims. The caller
 // holds the lock of the group.
 func (g *Gateway) prepare(p Push) (Change, error) {
-	old := g.group(p.Key)
+	old := g.Group(p.Key)
 	c, err := g.changeOf(p, old)
 	if err != nil && !errors.Is(err, ErrUnavailable) {
 		g.fail(p.Key, err)

@@ -87,7 +87,7 @@ func (a *api) takePushes(r *http.Request, replace bool) (keys []grouping.Key, er
 		return nil, nil, 0, err
 	}
 	defer body.Close()
-	parts, err := a.split(r, body.bytes, by)
+	parts, err := a.split(a.content(r, body.bytes), by)
 	if err != nil {
 		return nil, nil, body.received, err
 	}
@@ -123,10 +123,10 @@ type part struct {
 
 // split reads a body and renders what it has for each group. Parts come in the
 // order of their keys.
-func (a *api) split(r *http.Request, body []byte, by []string) ([]part, error) {
+func (a *api) split(c content, by []string) ([]part, error) {
 	p := exposition.GetParser()
 	defer p.Release()
-	families, valid, err := a.families(p, r, body)
+	families, err := a.families(p, c)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +139,7 @@ func (a *api) split(r *http.Request, body []byte, by []string) ([]part, error) {
 	parts, left := make([]part, 0, len(s.groups)), a.maxBlocks()
 	for _, g := range s.groups {
 		part := part{key: g.key}
-		if part.blocks, part.err = exposition.Render(g.families, a.rendering(g.key, valid, max(left, 1))); errors.Is(part.err, exposition.ErrTooLarge) {
+		if part.blocks, part.err = exposition.Render(g.families, a.rendering(g.key, c, max(left, 1))); errors.Is(part.err, exposition.ErrTooLarge) {
 			return nil, part.err
 		}
 		for _, b := range part.blocks {

@@ -49,7 +49,7 @@ func (a *api) takePush(r *http.Request, jobLabel string, replace bool) (size int
 	}
 	defer body.Close()
 	p.Key = key
-	p.Blocks, err = a.parse(r, body.bytes, key)
+	p.Blocks, err = a.parse(a.content(r, body.bytes), key)
 	if err == nil {
 		err = a.Gateway.Push(r.Context(), p)
 	} else if a.isVerdict(err) {
@@ -89,33 +89,55 @@ func (a *api) key(r *http.Request, jobLabel string) (grouping.Key, error) {
 	return key, nil
 }
 
+// content is the body of a push, unpacked.
+type content struct {
+	bytes []byte
+	text  bool // and not protobuf
+}
+
+func (a *api) content(r *http.Request, body []byte) content {
+	c := content{body, !isProtobuf(r.Header.Get("Content-Type"))}
+	if c.text && a.LenientNewlines {
+		c.bytes = exposition.MendNewlines(body)
+	}
+	return c
+}
+
 // parse makes finished blocks of a body. They do not use its memory.
-func (a *api) parse(r *http.Request, body []byte, key grouping.Key) ([]*exposition.Block, error) {
+func (a *api) parse(c content, key grouping.Key) ([]*exposition.Block, error) {
+	o := a.rendering(key, c, a.maxBlocks())
+	var old *gateway.Group
+	if c.text {
+		old = a.Gateway.Group(key)
+	}
+	if blocks, ok := exposition.Refill(c.bytes, old.Blocks(), o); ok {
+		return blocks, nil
+	}
 	p := exposition.GetParser()
 	defer p.Release()
-	families, valid, err := a.families(p, r, body)
+	families, err := a.families(p, c)
 	if err != nil {
 		return nil, err
 	}
-	return exposition.Render(families, a.rendering(key, valid, a.maxBlocks()))
+	blocks, err := exposition.Render(families, o)
+	if err == nil && old != nil { // it may go on like this
+		p.Imprint(c.bytes, blocks)
+	}
+	return blocks, err
 }
 
 // families reads a body. They are the parser's, and use the memory of the
-// body. Valid tells whether all label values are known to be UTF-8.
-func (a *api) families(p *exposition.Parser, r *http.Request, body []byte) (families []*metric.Family, valid bool, err error) {
-	if isProtobuf(r.Header.Get("Content-Type")) {
-		families, err = p.ParseProto(body)
+// body.
+func (a *api) families(p *exposition.Parser, c content) (families []*metric.Family, err error) {
+	if c.text {
+		families, err = p.ParseText(c.bytes)
 	} else {
-		if a.LenientNewlines {
-			body = exposition.MendNewlines(body)
-		}
-		families, err = p.ParseText(body)
-		valid = true
+		families, err = p.ParseProto(c.bytes)
 	}
 	if a.StripTimestamps {
 		strip(families)
 	}
-	return slices.DeleteFunc(families, isIgnored), valid, err
+	return slices.DeleteFunc(families, isIgnored), err
 }
 
 // strip takes the timestamps off.
@@ -127,9 +149,10 @@ func strip(families []*metric.Family) {
 	}
 }
 
-// rendering says how the families of a push to a group are rendered.
-func (a *api) rendering(key grouping.Key, valid bool, maxBytes int) exposition.Options {
-	o := exposition.Options{Grouping: key.Labels(), MaxBytes: maxBytes, Valid: valid}
+// rendering says how the families of a push to a group are rendered. Text has
+// been read only where its label values are UTF-8.
+func (a *api) rendering(key grouping.Key, c content, maxBytes int) exposition.Options {
+	o := exposition.Options{Grouping: key.Labels(), MaxBytes: maxBytes, Valid: c.text}
 	if a.Gateway.Unchecked {
 		o.Duplicate = a.Duplicate
 	}

@@ -1,0 +1,172 @@
+package exposition
+
+import (
+	"bytes"
+	"iter"
+	"slices"
+	"strings"
+	"unique"
+)
+
+// A job that pushes again mostly says the same with other values. Such a body
+// has the pattern of the one before, and is filled in: names and labels need
+// not be read, checked and written again.
+
+// A pattern is a body in the text format without its values: a valueMark
+// stands for each, and a partMark follows the last of each family. Equal
+// patterns are one in memory, and are gone with the last block that has them.
+// The zero one is none.
+type pattern = unique.Handle[string]
+
+const (
+	valueMark = '\x00'
+	partMark  = '\x01'
+	// maxPattern bounds the bodies that patterns are made of, in bytes.
+	maxPattern = 1 << 20
+)
+
+// sample is where a line of the body has its value, and whose it is.
+type sample struct {
+	from, to int
+	family   *family
+	series   int // of family
+	role     role
+}
+
+// note keeps where the value is that the line at hand ends with.
+func (p *Parser) note(value string) {
+	if p.noting {
+		p.samples = append(p.samples, sample{p.lineEnd - len(value), p.lineEnd, p.current, p.found, p.role})
+	}
+}
+
+// Imprint notes in blocks which pattern the text had that they were made of, so
+// that Refill can make the next ones of them. They are all that Render has made
+// of what ParseText gave, and nobody else has them yet.
+func (p *Parser) Imprint(body []byte, blocks []*Block) {
+	made, ok := p.pattern(body, len(blocks))
+	if !ok {
+		return
+	}
+	i := 0
+	for _, f := range p.families[:p.used] {
+		if len(f.Series) > 0 {
+			blocks[i].pattern, blocks[i].part = made, int32(f.part)
+			blocks[i].order = p.orderOf(f, blocks[i])
+			i++
+		}
+	}
+}
+
+// pattern makes the pattern of a body, and numbers its families as they come
+// there. There is none if lines of one family stand apart.
+func (p *Parser) pattern(body []byte, families int) (made pattern, ok bool) {
+	if !p.noting || p.timed || bytes.IndexByte(body, valueMark) >= 0 || bytes.IndexByte(body, partMark) >= 0 {
+		return made, false
+	}
+	b, done, parts := p.scratch[:0], 0, 0
+	for i, s := range p.samples {
+		if before := body[s.from-1]; !isBlank(before) && before != '}' {
+			return made, false // another value could look like a part of the name
+		}
+		b = append(append(b, body[done:s.from]...), valueMark)
+		if s.family.samples++; s.family.samples == 1 {
+			s.family.first = i
+		}
+		if done = s.to; i+1 == len(p.samples) || p.samples[i+1].family != s.family {
+			b = append(b, partMark)
+			s.family.part = parts
+			parts++
+		}
+	}
+	b = append(b, body[done:]...)
+	p.scratch = b
+	if parts != families || parts != p.filled() {
+		return made, false
+	}
+	return unique.Make(string(b)), true
+}
+
+// filled is how many families have series.
+func (p *Parser) filled() (n int) {
+	for _, f := range p.families[:p.used] {
+		if len(f.Series) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// Refill makes the blocks of a push to a group that has others already, with
+// the same options: body has the pattern of an earlier one. It is not ok where
+// that cannot be told, or the body is wrong; ParseText and Render know then.
+func Refill(body []byte, has iter.Seq[*Block], o Options) (blocks []*Block, ok bool) {
+	r := renderers.Get().(*renderer)
+	defer r.release()
+	r.parts = r.parts[:0]
+	f := filler{r: r, o: o, body: view(body)}
+	if f.pattern, ok = r.findParts(f.body, has); !ok {
+		return nil, false
+	}
+	blocks = make([]*Block, 0, len(r.parts))
+	size := 0
+	for i, old := range r.parts {
+		b := f.fill(old)
+		if b == nil || int(b.part) != i {
+			return nil, false
+		}
+		blocks, size = append(blocks, b), size+b.Size()
+	}
+	return blocks, f.body == f.pattern && strings.IndexByte(f.body, valueMark) < 0 && (o.MaxBytes == 0 || size <= o.MaxBytes)
+}
+
+// findParts finds the pattern that body seems to have, and puts its blocks in
+// parts. They must be all there.
+func (r *renderer) findParts(body string, has iter.Seq[*Block]) (text string, ok bool) {
+	var found pattern
+	for b := range has {
+		if b.pattern == (pattern{}) || b.part > 0 {
+			continue
+		}
+		text = b.pattern.Value()
+		if strings.HasPrefix(body, text[:strings.IndexByte(text, valueMark)]) {
+			found, ok = b.pattern, true
+			break
+		}
+	}
+	if !ok {
+		return "", false
+	}
+	for b := range has {
+		if b.pattern == found {
+			r.parts = append(r.parts, b)
+		}
+	}
+	slices.SortFunc(r.parts, func(a, b *Block) int { return int(a.part - b.part) })
+	return text, true
+}
+
+// filler goes through a body and its pattern side by side.
+type filler struct {
+	r             *renderer
+	o             Options
+	body, pattern string // what is left of them
+}
+
+// next takes a value off the body, with what comes before it, which is as the
+// pattern says. Last tells that the family has no more.
+func (f *filler) next() (value string, last, ok bool) {
+	n := strings.IndexByte(f.pattern, valueMark)
+	if n < 0 || len(f.body) < n || f.body[:n] != f.pattern[:n] {
+		return "", false, false
+	}
+	end := strings.IndexByte(f.body[n:], '\n')
+	if end < 0 {
+		return "", false, false
+	}
+	value, f.body, f.pattern = f.body[n:n+end], f.body[n+end:], f.pattern[n+1:]
+	if last = len(f.pattern) > 0 && f.pattern[0] == partMark; last {
+		f.pattern = f.pattern[1:]
+	}
+	return value, last, true
+}

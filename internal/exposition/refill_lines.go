@@ -1,0 +1,223 @@
+package exposition
+
+import (
+	"bytes"
+	"math"
+	"slices"
+	"strings"
+
+	"pushgateway/internal/metric"
+)
+
+// order says how the lines of a family came in the push, beside those of its
+// block.
+type order uint8
+
+const (
+	otherOrder order = iota // or the block has more than text
+	sameOrder
+	countFirst // the same, but for counts before sums
+)
+
+// orderOf compares the lines of a family, as they came, with those of the block
+// that was made of it.
+func (p *Parser) orderOf(f *family, b *Block) order {
+	samples := p.samples[f.first : f.first+f.samples]
+	switch {
+	case !b.onlyText():
+		return otherOrder
+	case specialLabel(f.Type) == "":
+		return sameOrder // a line for each series
+	case comeAs(samples, f.Series, roleSum, roleCount):
+		return sameOrder
+	case comeAs(samples, f.Series, roleCount, roleSum):
+		return countFirst
+	}
+	return otherOrder
+}
+
+// comeAs tells whether the lines of each series of a summary or histogram come
+// together: the quantiles or buckets, all with that label, and then these two.
+func comeAs(samples []sample, series []metric.Series, last ...role) bool {
+	for i := range series {
+		roles := slices.Repeat([]role{roleSample}, specialLines(&series[i]))
+		for _, r := range append(roles, last...) {
+			if len(samples) == 0 || samples[0].series != i || samples[0].role != r {
+				return false
+			}
+			samples = samples[1:]
+		}
+	}
+	return len(samples) == 0
+}
+
+// specialLines is how many lines with a special label a series has.
+func specialLines(s *metric.Series) int {
+	if s.Summary != nil {
+		return len(s.Summary.Quantiles)
+	}
+	return len(s.Histogram.Classic)
+}
+
+// fill makes the next block of the body, or gives nil.
+func (f *filler) fill(old *Block) *Block {
+	if old.order == otherOrder {
+		return f.renderAnew(old)
+	}
+	l := lineFiller{filler: f, old: old, text: f.r.text[:0], lines: view(old.Text())}
+	if !l.fill() || len(l.lines) > 0 {
+		return nil
+	}
+	f.r.text = l.text
+	b := &Block{
+		Name: old.Name, Help: old.Help, Type: old.Type, Legacy: old.Legacy,
+		data: bytes.Clone(l.text), text: len(l.text), proto: old.proto, series: old.series,
+		pattern: old.pattern, part: old.part, order: old.order,
+	}
+	b.hashes.Store(old.hashes.Load())
+	return b
+}
+
+// renderAnew reads the part of one family, and renders it.
+func (f *filler) renderAnew(old *Block) *Block {
+	from := f.body
+	for last := false; !last; {
+		var ok bool
+		if _, last, ok = f.next(); !ok {
+			return nil
+		}
+	}
+	p := GetParser()
+	defer p.Release()
+	family, err := only(p.parseText(from[:len(from)-len(f.body)+len("\n")]))
+	if err != nil || family.Name != old.Name || family.Type != old.Type {
+		return nil
+	}
+	blocks, err := Render([]*metric.Family{family}, f.o)
+	if err != nil || blocks[0].Help != old.Help || blocks[0].onlyText() != old.onlyText() {
+		return nil
+	}
+	b := blocks[0]
+	b.Name, b.Help, b.pattern, b.part = old.Name, old.Help, old.pattern, old.part
+	return b
+}
+
+// lineFiller exchanges the values in the lines of a block that has nothing else.
+type lineFiller struct {
+	*filler
+	old   *Block
+	lines string // of old that are left
+	text  []byte // what has been made of the others
+	last  bool   // there is no other value
+}
+
+func (l *lineFiller) fill() bool {
+	special := specialLabel(l.old.Type) != ""
+	for !l.last {
+		if special && !l.fillSeries() || !special && !l.fillLine() {
+			return false
+		}
+	}
+	return true
+}
+
+// take takes the next value off the body.
+func (l *lineFiller) take() (value string, ok bool) {
+	if l.last {
+		return "", false
+	}
+	value, l.last, ok = l.next()
+	return value, ok
+}
+
+func (l *lineFiller) fillLine() bool {
+	value, ok := l.take()
+	return ok && l.put(value)
+}
+
+// fillSeries fills in the lines of one series of a summary or histogram. It must
+// stay plain.
+func (l *lineFiller) fillSeries() bool {
+	buckets := uint64(0) // the number in the last
+	for l.atSpecial() {
+		value, ok := l.take()
+		if !ok || l.old.Type.IsHistogram() && !growTo(&buckets, value) || !l.put(value) {
+			return false
+		}
+	}
+	sum, ok := l.take()
+	count, too := l.take()
+	if l.old.order == countFirst {
+		sum, count = count, sum
+	}
+	all := buckets
+	if !ok || !too || !growTo(&all, count) || l.old.Type.IsHistogram() && all != buckets {
+		return false
+	}
+	return l.put(sum) && l.put(count)
+}
+
+// growTo sets n to a value if that is a whole number and no less.
+func growTo(n *uint64, value string) bool {
+	v, err := parseFloat(value)
+	if err != nil || !(v >= float64(*n) && v < exact) || v != math.Trunc(v) {
+		return false
+	}
+	*n = uint64(v)
+	return true
+}
+
+// atSpecial tells whether the next line is that of a quantile or bucket. The
+// name of the family is a legacy one, without quotes.
+func (l *lineFiller) atSpecial() bool {
+	if len(l.lines) < len(l.old.Name) {
+		return false
+	}
+	rest := l.lines[len(l.old.Name):]
+	return strings.HasPrefix(rest, metric.BucketSuffix) || strings.HasPrefix(rest, "{")
+}
+
+// put writes the next line with another value.
+func (l *lineFiller) put(value string) (ok bool) {
+	end := strings.IndexByte(l.lines, '\n')
+	if end < 0 {
+		return false // a series was left out
+	}
+	l.text = append(l.text, l.lines[:strings.LastIndexByte(l.lines[:end], ' ')+1]...)
+	l.text, ok = appendValueOf(l.text, value)
+	l.text = append(l.text, '\n')
+	l.lines = l.lines[end+1:]
+	return ok
+}
+
+// appendValueOf writes a pushed value as it is exposed, if text can hold it.
+func appendValueOf(b []byte, value string) ([]byte, bool) {
+	if isShortest(value) {
+		return append(b, value...), true
+	}
+	v, err := parseFloat(value)
+	return appendFloat(b, v), err == nil && survivesText(v)
+}
+
+// isShortest tells of many numbers that appendFloat would write them just so:
+// those without a sign, with one to six digits before the point, and no zeros
+// that say nothing.
+func isShortest(value string) bool {
+	const most = 15 // digits that a float64 has in any case
+	point := len(value)
+	for i := 0; i < len(value); i++ {
+		if c := value[i]; c == '.' && point == len(value) {
+			point = i
+		} else if c < '0' || c > '9' {
+			return false
+		}
+	}
+	switch {
+	case point == 0 || point > 6 || len(value) > most, value[0] == '0' && point > 1:
+		return false
+	case point == len(value):
+		return true
+	}
+	last := value[len(value)-1]
+	return last != '0' && last != '.' && !strings.HasPrefix(value, "0.0000")
+}
