@@ -31,3 +31,11 @@ func (s *sentinel) collected() {
 	debug.SetGCPercent(int(min(1000, max(100, 100*minHeadroom/inUse))))
 	runtime.SetFinalizer(s, (*sentinel).collected)
 }
+
+// profileMemory notes where memory is allocated, or not: doing so for nobody to
+// look at costs pushes a hundredth. It is to be called once, early.
+func profileMemory(on bool) {
+	if !on {
+		runtime.MemProfileRate = 0
+	}
+}

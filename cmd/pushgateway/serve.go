@@ -53,6 +53,7 @@ type server struct {
 // serve runs the gateway until ctx ends, somebody asks for the end over HTTP,
 // or a listener fails.
 func serve(ctx context.Context, c *config) error {
+	profileMemory(c.enablePprof)
 	logger := promslog.New(c.log)
 	logger.Info("Starting pushgateway", "version", version.Info(), "build_context", version.BuildContext())
 	ctx, quit := context.WithCancel(ctx)

@@ -6,8 +6,11 @@ package httpapi
 import (
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/pprof"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/common/route"
@@ -52,7 +55,8 @@ type Config struct {
 
 	// Info is what /api/v1/status tells.
 	Info Status
-	// Own gives the gateway's own families for a scrape, sorted by name.
+	// Own gives the gateway's own families for a scrape, sorted by name. All are
+	// among those that the gateway has reserved.
 	Own func() ([]exposition.Exposed, error)
 	// Snapshot writes the state of a view into a persistence file, which
 	// vanishes when it is closed.
@@ -94,6 +98,7 @@ type api struct {
 	cache    *exposition.Cache
 	activity activity
 	scrapers scrapers
+	firstOwn string // name that none of the gateway's own families comes before
 }
 
 // maxCache bounds, in bytes, what is kept for formats and escapings that the
@@ -106,6 +111,9 @@ func New(c Config) http.Handler {
 		c.Origins = http.NewCrossOriginProtection()
 	}
 	a := &api{Config: c, bodies: bodies{max: c.MaxBodyBytes, total: c.MaxInflightBytes}, cache: exposition.NewCache(maxCache)}
+	if len(c.Gateway.Reserved) > 0 {
+		a.firstOwn = slices.Min(slices.Collect(maps.Keys(c.Gateway.Reserved)))
+	}
 	root := route.New()
 	a.lifecycle(root)
 	r := root
@@ -117,10 +125,22 @@ func New(c Config) http.Handler {
 	if c.EnablePprof {
 		profiles(r)
 	}
-	// The mux redirects unclean paths, like those with "//" or "..".
+	return clean(absolute(root))
+}
+
+// clean redirects requests with unclean paths, like those with "//" or "..", as
+// a ServeMux does. It asks one where that may be so: that costs more than what
+// comes behind it.
+func clean(next http.Handler) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/", absolute(root))
-	return mux
+	mux.Handle("/", next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if path := r.URL.Path; strings.HasPrefix(path, "/") && !strings.Contains(path, "//") && !strings.Contains(path, "/.") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // absolute lets the router redirect to absolute addresses, as 1.11 does.

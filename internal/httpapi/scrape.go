@@ -18,11 +18,8 @@ import (
 // but what no earlier scrape has asked for.
 func (a *api) scrape(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
-	own, err := a.Own()
-	if err != nil {
-		// What could be gathered is still exposed; a scrape never fails for it.
-		a.Logger.Error("Gathering the gateway's own metrics", "err", err)
-	}
+	own := make(chan []exposition.Exposed, 1)
+	go func() { own <- a.own() }()
 	format := exposition.Negotiate(r.Header, a.EnableOpenMetrics)
 	w.Header().Set("Content-Type", format.ContentType())
 	w.Header().Set("Vary", "Accept, Accept-Encoding")
@@ -34,6 +31,7 @@ func (a *api) scrape(w http.ResponseWriter, r *http.Request) {
 	p := newPipeline(out)
 	defer p.Close()
 	s := Scrape{Format: format}
+	var err error
 	s.LeftOut, err = a.expose(p, format, own)
 	unread := errors.Join(p.Close(), out.Close())
 	switch {
@@ -55,13 +53,32 @@ type plain struct{ io.Writer }
 
 func (plain) Close() error { return nil }
 
+// own gives the gateway's own families. What could be gathered is exposed: a
+// scrape never fails for the rest.
+func (a *api) own() []exposition.Exposed {
+	own, err := a.Own()
+	if err != nil {
+		a.Logger.Error("Gathering the gateway's own metrics", "err", err)
+	}
+	return own
+}
+
 // expose writes all families in the order of their names, and gives the
 // number of what is left out because of names that are equal in this format.
-func (a *api) expose(w io.Writer, format exposition.Format, own []exposition.Exposed) (leftOut int, err error) {
+// The gateway's own families take a while to gather; those that come before
+// all of them are written meanwhile.
+func (a *api) expose(w io.Writer, format exposition.Format, own <-chan []exposition.Exposed) (leftOut int, err error) {
 	view := a.Gateway.View()
-	families := exposedFamilies(view, own)
-	hidden := hiddenNames(format, families)
+	families := pushedFamilies(view)
 	enc := exposition.NewEncoder(w, format, a.cache)
+	ahead := a.beforeOwn(format, families)
+	for _, f := range families[:ahead] {
+		if err := enc.Encode(f.Exposed); err != nil {
+			return 0, err
+		}
+	}
+	families = withOwn(view, families[ahead:], <-own)
+	hidden := hiddenNames(format, families)
 	for _, f := range families {
 		if hidden[f.Name] {
 			if f.claim > 0 { // of the gateway's own nobody misses one
@@ -82,29 +99,51 @@ type claimed struct {
 	claim gateway.Revision
 }
 
-// exposedFamilies merges, by name, what was pushed, the times of the groups,
-// and the gateway's own families.
-func exposedFamilies(v *gateway.View, own []exposition.Exposed) []claimed {
-	all := make([]claimed, 0, len(own)+2)
+// pushedFamilies are what was pushed and the times of the groups, sorted by
+// name.
+func pushedFamilies(v *gateway.View) []claimed {
+	var all []claimed
+	for _, f := range times(v) {
+		all = append(all, claimed{f, 0})
+	}
+	for f := range v.EachFamily() {
+		if !metric.IsTime(f.Name) {
+			all = append(all, claimed{exposed(f), f.Claim})
+		}
+	}
+	slices.SortFunc(all, byName)
+	return all
+}
+
+func byName(x, y claimed) int { return strings.Compare(x.Name, y.Name) }
+
+// beforeOwn is how many families come before all of the gateway's own, whatever
+// those are, and keep their names.
+func (a *api) beforeOwn(format exposition.Format, families []claimed) int {
+	if renamesAny(format, families) {
+		return 0 // any two could have the same name
+	}
+	n, _ := slices.BinarySearchFunc(families, a.firstOwn, func(f claimed, name string) int { return strings.Compare(f.Name, name) })
+	return n
+}
+
+// withOwn merges the gateway's own families with others, by name.
+func withOwn(v *gateway.View, families []claimed, own []exposition.Exposed) []claimed {
+	all := make([]claimed, 0, len(families)+len(own))
+	names := make(map[string]bool, len(own))
 	for _, f := range own {
+		names[f.Name] = true
 		if pushed := v.Family(f.Name); pushed != nil {
 			f = merged(f, pushed)
 		}
 		all = append(all, claimed{f, 0})
 	}
-	for _, f := range times(v) {
-		all = append(all, claimed{f, 0})
-	}
-	names := make(map[string]bool, len(all))
-	for _, f := range all {
-		names[f.Name] = true
-	}
-	for f := range v.EachFamily() {
+	for _, f := range families {
 		if !names[f.Name] {
-			all = append(all, claimed{exposed(f), f.Claim})
+			all = append(all, f)
 		}
 	}
-	slices.SortFunc(all, func(x, y claimed) int { return strings.Compare(x.Name, y.Name) })
+	slices.SortFunc(all, byName)
 	return all
 }
 
@@ -181,11 +220,15 @@ func renamed(format exposition.Format, f claimed) int {
 	return 0
 }
 
+func renamesAny(format exposition.Format, families []claimed) bool {
+	return slices.ContainsFunc(families, func(f claimed) bool { return format.Renames(f.Name, f.Type) })
+}
+
 // hiddenNames finds the families that have, in this format, the name of an
 // older one, or of its lines; of the same age, of one that keeps its name. Without renaming there are none: the index sees
 // to that.
 func hiddenNames(format exposition.Format, families []claimed) map[string]bool {
-	if !slices.ContainsFunc(families, func(f claimed) bool { return format.Renames(f.Name, f.Type) }) {
+	if !renamesAny(format, families) {
 		return nil
 	}
 	byAge := slices.Clone(families)
