@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"io"
+	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -19,8 +20,8 @@ type pipeline struct {
 }
 
 const (
-	pipelineBuffers = 3
-	pipelineSize    = 256 << 10 // bytes of one buffer
+	pipelineBuffers = 4
+	pipelineSize    = 512 << 10 // bytes of one buffer: each costs two system calls, and waking two threads
 )
 
 var pipelineMemory = sync.Pool{New: func() any { return new([pipelineBuffers][pipelineSize]byte) }}
@@ -66,6 +67,7 @@ func (p *pipeline) Write(b []byte) (int, error) {
 		rest = rest[n:]
 		if len(p.buf) == cap(p.buf) {
 			p.full <- p.buf
+			runtime.Gosched() // or this goroutine would fill all buffers before the other begins
 			p.buf = <-p.free
 		}
 	}
