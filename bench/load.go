@@ -49,12 +49,21 @@ func newLoad(series int) *load {
 
 func (l *load) series() int { return l.groups * l.each }
 
-// appendPush appends the request of the nth push: n cycles over the groups.
+// body is that of the nth push.
+func (l *load) body(n int) string { return l.bodies[n%len(l.bodies)] }
+
+// appendPath appends the path of the nth push: n cycles over the groups.
+func (l *load) appendPath(to []byte, n int) []byte {
+	return strconv.AppendInt(append(to, "/metrics/job/bench/instance/i-"...), int64(n%l.groups), 10)
+}
+
+const contentType = "text/plain; version=0.0.4"
+
+// appendPush appends the request of the nth push.
 func (l *load) appendPush(to []byte, n int) []byte {
-	body := l.bodies[n%len(l.bodies)]
-	to = append(to, "PUT /metrics/job/bench/instance/i-"...)
-	to = strconv.AppendInt(to, int64(n%l.groups), 10)
-	to = append(to, " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: "...)
+	body := l.body(n)
+	to = l.appendPath(append(to, "PUT "...), n)
+	to = append(to, " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: "+contentType+"\r\nContent-Length: "...)
 	to = strconv.AppendInt(to, int64(len(body)), 10)
 	if l.ttl != nil {
 		to = append(to, "\r\nX-Pushgateway-TTL: "...)

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,7 +11,7 @@ import (
 
 // fill pushes every group once.
 func (t *target) fill() error {
-	err := t.eachClient(func(c *conn) error {
+	return t.eachClient(func(c client) error {
 		for {
 			n := int(t.next.Add(1) - 1)
 			if n >= t.load.groups {
@@ -21,7 +22,6 @@ func (t *target) fill() error {
 			}
 		}
 	})
-	return err
 }
 
 // rate pushes for a time and gives the pushes per second that were answered
@@ -30,7 +30,7 @@ func (t *target) rate(d time.Duration) (float64, error) {
 	var answered atomic.Int64
 	var start sync.Once
 	var end time.Time
-	err := t.eachClient(func(c *conn) error {
+	err := t.eachClient(func(c client) error {
 		start.Do(func() { end = time.Now().Add(d) })
 		n, err := t.pushUntil(c, end)
 		answered.Add(n)
@@ -39,7 +39,7 @@ func (t *target) rate(d time.Duration) (float64, error) {
 	return float64(answered.Load()) / d.Seconds(), err
 }
 
-func (t *target) pushUntil(c *conn, end time.Time) (answered int64, err error) {
+func (t *target) pushUntil(c client, end time.Time) (answered int64, err error) {
 	for {
 		if err := t.pushNext(c); err != nil {
 			return answered, err
@@ -51,31 +51,50 @@ func (t *target) pushUntil(c *conn, end time.Time) (answered int64, err error) {
 	}
 }
 
-func (t *target) pushNext(c *conn) error { return t.push(c, int(t.next.Add(1)-1)) }
+func (t *target) pushNext(c client) error { return t.push(c, int(t.next.Add(1)-1)) }
 
-func (t *target) push(c *conn, n int) error {
-	c.send = t.load.appendPush(c.send[:0], n)
-	if _, err := c.do(c.send, nil); err != nil {
+func (t *target) push(c client, n int) error {
+	if err := c.push(t.load, n); err != nil {
 		return fmt.Errorf("push %d: %w", n, err)
 	}
 	return nil
 }
 
+// client is who pushes, one push after the other.
+type client interface {
+	push(l *load, n int) error // the nth of the load
+	io.Closer
+}
+
+func (c *conn) push(l *load, n int) error {
+	c.send = l.appendPush(c.send[:0], n)
+	_, err := c.do(c.send, nil)
+	return err
+}
+
+// newClient makes a client of the kind that the target has.
+func (t *target) newClient() (client, error) {
+	if t.web {
+		return newWebClient(t.addr), nil
+	}
+	return dial(t.addr)
+}
+
 // eachClient runs f once for each client, all at the same time, when all are
-// connected.
-func (t *target) eachClient(f func(*conn) error) error {
-	conns := make([]*conn, t.clients)
-	for i := range conns {
-		c, err := dial(t.addr)
+// there.
+func (t *target) eachClient(f func(client) error) error {
+	all := make([]client, t.clients)
+	for i := range all {
+		c, err := t.newClient()
 		if err != nil {
 			return err
 		}
 		defer c.Close()
-		conns[i] = c
+		all[i] = c
 	}
 	errs := make([]error, t.clients)
 	var wg sync.WaitGroup
-	for i, c := range conns {
+	for i, c := range all {
 		wg.Go(func() { errs[i] = f(c) })
 	}
 	wg.Wait()

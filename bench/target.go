@@ -18,6 +18,7 @@ type target struct {
 	*process
 	load    *load
 	clients int          // that push at the same time
+	web     bool         // they use net/http
 	next    atomic.Int64 // number of the next push, kept over rounds
 }
 
