@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"time"
 )
 
@@ -16,8 +17,9 @@ var (
 )
 
 // answers is what one target made of a scrape: the median time in
-// milliseconds, and the size of the last answer in MB.
-type answers struct{ time, size float64 }
+// milliseconds, by a client like Prometheus and by a raw socket, and the size
+// of the last answer in MB.
+type answers struct{ time, raw, size float64 }
 
 // How often each target is scraped; the peer takes its time.
 const (
@@ -32,7 +34,8 @@ func (b *bench) measureTextScrape(ctx context.Context) ([]row, error) {
 	}
 	r := a.timeRow(fmt.Sprintf("scrape of %s series just after a push, text", inWords(b.middle().series())))
 	r.goals = []goal{atMost("twice the ceiling", r.gateway, 2, r.ceiling)}
-	return []row{r, a.sizeRow("its size")}, nil
+	raw := row{what: "the same, from a raw socket", unit: milliseconds, gateway: a.gateway.raw, ceiling: a.ceiling.raw}
+	return []row{r, raw, a.sizeRow("its size")}, nil
 }
 
 func (b *bench) measureGzipScrape(ctx context.Context) ([]row, error) {
@@ -107,13 +110,19 @@ func scrapeBoth(gateway, ceiling *target, request []byte, s *scraped) error {
 	g, c := &scraper{target: gateway}, &scraper{target: ceiling}
 	defer g.close()
 	defer c.close()
-	times, err := contest(scrapes, func() (float64, error) { return g.scrape(request) },
-		func() (float64, error) { return c.scrape(request) })
+	contend := func() ([]float64, error) {
+		return contest(scrapes, func() (float64, error) { return g.scrape(request) },
+			func() (float64, error) { return c.scrape(request) })
+	}
+	raw, err := contend()
 	if err != nil {
 		return err
 	}
-	s.gateway, s.ceiling = answers{times[0], g.size}, answers{times[1], c.size}
-	return nil
+	g.becomeWeb()
+	c.becomeWeb()
+	web, err := contend()
+	s.gateway, s.ceiling = answers{web[0], raw[0], g.size}, answers{web[1], raw[1], c.size}
+	return err
 }
 
 func (b *bench) scrapePeer(ctx context.Context, l *load, request []byte) (answers, error) {
@@ -124,11 +133,12 @@ func (b *bench) scrapePeer(ctx context.Context, l *load, request []byte) (answer
 	defer peer.stop()
 	p := &scraper{target: peer}
 	defer p.close()
+	p.becomeWeb()
 	times, err := contest(peerScrapes, func() (float64, error) { return p.scrape(request) })
 	if err != nil {
 		return answers{}, err
 	}
-	return answers{times[0], p.size}, nil
+	return answers{time: times[0], size: p.size}, nil
 }
 
 // scraper scrapes one target, and pushes something new before each scrape, so
@@ -136,8 +146,20 @@ func (b *bench) scrapePeer(ctx context.Context, l *load, request []byte) (answer
 // connections, as a job and Prometheus would.
 type scraper struct {
 	*target
-	pushes, reads *conn
-	size          float64 // MB of the last answer
+	pushes *conn
+	reads  reader
+	size   float64 // MB of the last answer
+}
+
+// reader is who scrapes. It gives the size of the answer in bytes.
+type reader interface {
+	read(request []byte) (int64, error)
+	io.Closer
+}
+
+func (c *conn) read(request []byte) (int64, error) {
+	res, err := c.do(request, nil)
+	return res.size, err
 }
 
 func (s *scraper) scrape(request []byte) (ms float64, err error) {
@@ -148,27 +170,37 @@ func (s *scraper) scrape(request []byte) (ms float64, err error) {
 		return 0, err
 	}
 	begin := time.Now()
-	res, err := s.reads.do(request, nil)
-	s.size = float64(res.size) / 1e6
+	size, err := s.reads.read(request)
+	s.size = float64(size) / 1e6
 	return float64(time.Since(begin).Nanoseconds()) / 1e6, err
+}
+
+// becomeWeb makes it scrape with net/http from here on.
+func (s *scraper) becomeWeb() {
+	if s.reads != nil {
+		_ = s.reads.Close()
+	}
+	s.reads = newWebClient(s.addr)
 }
 
 // connect dials when it is needed first.
 func (s *scraper) connect() (err error) {
-	if s.pushes != nil {
-		return nil
+	if s.pushes == nil {
+		if s.pushes, err = dial(s.addr); err != nil {
+			return err
+		}
 	}
-	if s.pushes, err = dial(s.addr); err != nil {
-		return err
+	if s.reads == nil {
+		s.reads, err = dial(s.addr)
 	}
-	s.reads, err = dial(s.addr)
 	return err
 }
 
 func (s *scraper) close() {
-	for _, c := range []*conn{s.pushes, s.reads} {
-		if c != nil {
-			_ = c.Close()
-		}
+	if s.pushes != nil {
+		_ = s.pushes.Close()
+	}
+	if s.reads != nil {
+		_ = s.reads.Close()
 	}
 }

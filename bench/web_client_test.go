@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestBothClientsPushTheSame has a server that takes one push and refuses the
-// next.
+// TestBothClientsPushTheSame has a server that takes one push, serves a page
+// and refuses the next push.
 func TestBothClientsPushTheSame(t *testing.T) {
 	type push struct{ method, path, contentType, body string }
 	got := make(chan push, 1)
@@ -18,11 +18,14 @@ func TestBothClientsPushTheSame(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		if strings.HasSuffix(r.URL.Path, "i-1") {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "i-1"):
 			http.Error(w, "no such thing", http.StatusBadRequest)
-			return
+		case r.URL.Path == "/long" && r.Header.Get("Accept-Encoding") == "gzip":
+			_, _ = w.Write(make([]byte, 100_000))
+		default:
+			got <- push{r.Method, r.URL.Path, r.Header.Get("Content-Type"), string(body)}
 		}
-		got <- push{r.Method, r.URL.Path, r.Header.Get("Content-Type"), string(body)}
 	}))
 	defer server.Close()
 	l := newLoad(1000)
@@ -39,6 +42,9 @@ func TestBothClientsPushTheSame(t *testing.T) {
 		}
 		if p := <-got; p != want {
 			t.Errorf("net/http %v: %+v", web, p)
+		}
+		if n, err := c.(reader).read(get("/long", "Accept-Encoding: gzip")); err != nil || n != 100_000 {
+			t.Errorf("net/http %v: an answer of %d bytes, %v", web, n, err)
 		}
 		if err := c.push(l, 1); err == nil || !strings.Contains(err.Error(), "no such thing") {
 			t.Errorf("net/http %v: a refusal gives the error %v", web, err)
