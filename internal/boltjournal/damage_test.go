@@ -169,3 +169,27 @@ func TestEveryTruncation(t *testing.T) {
 		damaged(t, fmt.Sprintf("cut off at %d of %d bytes", size, len(content)), path, want)
 	}
 }
+
+// FuzzDamage writes several bytes over a small file: reading it must find the
+// fault, or give what was written.
+func FuzzDamage(f *testing.F) {
+	path, want := journalOf(f, 3)
+	content, err := os.ReadFile(path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	content = bytes.TrimRight(content, "\x00") // the file grows ahead of what it holds
+	for at := 0; at < len(content); at += 509 {
+		f.Add(uint32(at), []byte{0xff, 0, 1}, uint32(at/2), content[at/3:at/3+16])
+	}
+	f.Fuzz(func(t *testing.T, at uint32, b []byte, also uint32, c []byte) {
+		written := bytes.Clone(content)
+		copy(written[int(at)%len(content):], b)
+		copy(written[int(also)%len(content):], c)
+		path := filepath.Join(t.TempDir(), "journal")
+		if err := os.WriteFile(path, written, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		damaged(t, fmt.Sprintf("%q at %d, %q at %d", b, at, c, also), path, want)
+	})
+}

@@ -279,6 +279,9 @@ func readGroup(g *gateway.Group, msg []byte, r gateway.Revision) error {
 			if err != nil {
 				return err
 			}
+			if n := len(g.Families); n > 0 && g.Families[n-1].Name >= h.Name {
+				return fmt.Errorf("family %q comes after %q", h.Name, g.Families[n-1].Name)
+			}
 			g.Families = append(g.Families, h)
 		default:
 			return unknown(f.num)

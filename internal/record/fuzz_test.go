@@ -1,0 +1,99 @@
+package record_test
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/s2"
+
+	"pushgateway/internal/exposition"
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
+	"pushgateway/internal/metric"
+	"pushgateway/internal/record"
+)
+
+// head is what comes before the content: version, checksum and revision.
+const head = 1 + 8 + 8
+
+// FuzzDecode reads content that its checksum fits, whoever wrote it: it is
+// refused, or is the same again once it is stored and read.
+func FuzzDecode(f *testing.F) {
+	key, err := grouping.NewKey("a")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, g := range groups(f, key) {
+		rec := record.Encode(g)
+		content, err := s2.Decode(nil, rec[head:])
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(content)
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		rec := append(make([]byte, head), s2.Encode(nil, content)...)
+		rec[0] = record.Version
+		record.Seal(rec, key, 7)
+		g, revision, err := record.Decode(rec, key)
+		if err != nil {
+			if !errors.Is(err, record.ErrDamaged) {
+				t.Fatalf("a record that is whole, and wrong, gives %v", err)
+			}
+			return
+		}
+		byName := func(a, b gateway.Held) int { return strings.Compare(a.Name, b.Name) }
+		if revision != 7 || !slices.IsSortedFunc(g.Families, byName) {
+			t.Fatalf("revision %d, families %v", revision, g.Families)
+		}
+		once := stored(t, g)
+		if twice := stored(t, reread(t, once, key)); !bytes.Equal(stored(t, reread(t, twice, key)), twice) {
+			t.Fatalf("stored again %q is another record", twice)
+		}
+	})
+}
+
+func stored(t *testing.T, g *gateway.Group) []byte {
+	rec := record.Encode(g)
+	record.Seal(rec, g.Key, 7)
+	return rec
+}
+
+func reread(t *testing.T, rec []byte, key grouping.Key) *gateway.Group {
+	t.Helper()
+	g, _, err := record.Decode(rec, key)
+	if err != nil {
+		t.Fatalf("what was read cannot be stored: %v", err)
+	}
+	return g
+}
+
+// groups are such as pushes leave.
+func groups(t testing.TB, key grouping.Key) (all []*gateway.Group) {
+	now := time.Unix(1_800_000_000, 5)
+	for _, text := range []string{
+		"", "# HELP a b\n# TYPE a counter\na{x=\"1\"} 1\nb -0\n",
+		"# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 1\nh_count 2\n# TYPE s summary\ns{quantile=\"0.5\"} 1\ns_sum 1\ns_count 1\n",
+	} {
+		p := exposition.GetParser()
+		families, err := p.ParseText([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		blocks, err := exposition.Render(families, exposition.Options{Grouping: []metric.Label{{Name: "job", Value: "a"}}, Valid: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Release()
+		g := gateway.Group{Key: key, Pushed: now, Failed: now.Add(time.Second), Failure: "why", Expires: now.Add(time.Hour), Since: 3}
+		for _, b := range blocks {
+			g.Families = append(g.Families, gateway.Held{Block: b, Pushed: now.Add(-time.Minute), Claim: 5})
+		}
+		all = append(all, gateway.Restore(g))
+	}
+	return all
+}
