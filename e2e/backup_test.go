@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -219,4 +220,32 @@ func TestBackupWithPassword(t *testing.T) {
 		t.Errorf("exit code %d, %q, %q", code, out, errs)
 	}
 	wantWhole(t, copied)
+}
+
+// TestInterruptedSnapshots starts beside what a kill has left of a snapshot,
+// and beside that of another gateway in the same directory.
+func TestInterruptedSnapshots(t *testing.T) {
+	dir := t.TempDir()
+	ours, theirs := filepath.Join(dir, ".data.snapshot-1"), filepath.Join(dir, ".other.snapshot-1")
+	for _, left := range []string{ours, theirs} {
+		if err := os.Mkdir(left, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(left, "snapshot.db"), []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := start(t, "--persistence.file="+filepath.Join(dir, "data"), "--web.enable-admin-api")
+	s.want(http.StatusOK, http.MethodGet, "/api/v1/admin/snapshot", "")
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if want := []string{".other.snapshot-1", "data"}; !slices.Equal(names, want) {
+		t.Errorf("the directory has %q, want %q", names, want)
+	}
 }

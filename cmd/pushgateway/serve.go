@@ -137,8 +137,12 @@ func (s *server) open(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, s.gateway.Close())
 	}
-	if v := s.gateway.View(); s.persistenceFile != "" {
+	if s.persistenceFile != "" {
+		v := s.gateway.View()
 		s.logger.Info("Read the persistence file", "groups", v.Groups(), "series", v.Series, "took", time.Since(start))
+		if err := storage.RemoveSnapshots(s.persistenceFile); err != nil {
+			s.logger.Warn("What a snapshot has left when it was interrupted cannot be removed", "err", err)
+		}
 	}
 	s.gate.Open(handler)
 	return nil

@@ -22,7 +22,6 @@ import (
 	"time"
 
 	"pushgateway/internal/boltjournal"
-	"pushgateway/internal/gateway"
 	"pushgateway/internal/gobfile"
 )
 
@@ -245,37 +244,4 @@ func Explain(err error) error {
 		return fmt.Errorf("%w: the user that runs the gateway must be allowed to read and write the file, and to make files in its directory", err)
 	}
 	return err
-}
-
-// temporary is a file in a directory of its own that vanishes with it.
-type temporary struct {
-	*os.File
-	dir string
-}
-
-// Close closes the file and removes it where the system could not do that
-// while it was open.
-func (t temporary) Close() error { return errors.Join(t.File.Close(), os.RemoveAll(t.dir)) }
-
-// Snapshot writes the state of a view into a journal, in the directory of the
-// persistence file if there is one. It vanishes when it is closed.
-func Snapshot(file string, v *gateway.View) (io.ReadSeekCloser, error) {
-	dir := ""
-	if file != "" {
-		dir = filepath.Dir(file)
-	}
-	made, err := os.MkdirTemp(dir, ".pushgateway-snapshot-")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = os.RemoveAll(made) }() // or else Close does it
-	path := filepath.Join(made, "snapshot.db")
-	if err := boltjournal.Create(path, true, nil, v.EachGroup("")); err != nil {
-		return nil, err
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	return temporary{f, made}, nil
 }

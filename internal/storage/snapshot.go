@@ -1,0 +1,67 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"pushgateway/internal/boltjournal"
+	"pushgateway/internal/gateway"
+)
+
+// temporary is a file in a directory of its own that vanishes with it.
+type temporary struct {
+	*os.File
+	dir string
+}
+
+// Close closes the file and removes it where the system could not do that
+// while it was open.
+func (t temporary) Close() error { return errors.Join(t.File.Close(), os.RemoveAll(t.dir)) }
+
+// Snapshot writes the state of a view into a journal, in the directory of the
+// persistence file if there is one. It vanishes when it is closed.
+func Snapshot(file string, v *gateway.View) (io.ReadSeekCloser, error) {
+	dir := ""
+	if file != "" {
+		dir = filepath.Dir(file)
+	}
+	made, err := os.MkdirTemp(dir, snapshotPrefix(file))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(made) }() // or else Close does it
+	path := filepath.Join(made, "snapshot.db")
+	if err := boltjournal.Create(path, true, nil, v.EachGroup("")); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return temporary{f, made}, nil
+}
+
+// snapshotPrefix is how the names of directories for snapshots begin.
+func snapshotPrefix(file string) string { return "." + filepath.Base(file) + ".snapshot-" }
+
+// RemoveSnapshots removes what is left of snapshots that were being made when a
+// process was killed. It is for who has opened the journal of the persistence
+// file: nobody else makes any.
+func RemoveSnapshots(file string) error {
+	dir := filepath.Dir(file)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("looking for what is left of snapshots: %w", err)
+	}
+	var errs []error
+	for _, e := range entries {
+		if e.IsDir() && strings.HasPrefix(e.Name(), snapshotPrefix(file)) {
+			errs = append(errs, os.RemoveAll(filepath.Join(dir, e.Name())))
+		}
+	}
+	return errors.Join(errs...)
+}
