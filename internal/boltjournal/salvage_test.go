@@ -37,7 +37,8 @@ func TestSalvage(t *testing.T) {
 			if err := g.Close(); err != nil {
 				t.Fatal(err)
 			}
-			if kept < 50 || !strings.Contains(said.String(), "Salvage") {
+			if kept < 100/3 || // the rest lies where the file was cut, at worst
+				!strings.Contains(said.String(), "Salvage") {
 				t.Errorf("%d groups were kept\n%s", kept, &said)
 			}
 			now, s, err := readAll(path)
