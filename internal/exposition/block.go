@@ -21,7 +21,7 @@ type Block struct {
 	series int
 	// pattern is that of the push which brought the block, and part its place
 	// there.
-	pattern pattern
+	pattern *pattern
 	part    int32
 	order   order
 	Type    metric.Type

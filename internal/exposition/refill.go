@@ -5,18 +5,11 @@ import (
 	"iter"
 	"slices"
 	"strings"
-	"unique"
 )
 
 // A job that pushes again mostly says the same with other values. Such a body
 // has the pattern of the one before, and is filled in: names and labels need
 // not be read, checked and written again.
-
-// A pattern is a body in the text format without its values: a valueMark
-// stands for each, and a partMark follows the last of each family. Equal
-// patterns are one in memory, and are gone with the last block that has them.
-// The zero one is none.
-type pattern = unique.Handle[string]
 
 const (
 	valueMark = '\x00'
@@ -44,8 +37,8 @@ func (p *Parser) note(value string) {
 // that Refill can make the next ones of them. They are all that Render has made
 // of what ParseText gave, and nobody else has them yet.
 func (p *Parser) Imprint(body []byte, blocks []*Block) {
-	made, ok := p.pattern(body, len(blocks))
-	if !ok {
+	made := p.pattern(body, len(blocks))
+	if made == nil {
 		return
 	}
 	i := 0
@@ -60,14 +53,14 @@ func (p *Parser) Imprint(body []byte, blocks []*Block) {
 
 // pattern makes the pattern of a body, and numbers its families as they come
 // there. There is none if lines of one family stand apart.
-func (p *Parser) pattern(body []byte, families int) (made pattern, ok bool) {
+func (p *Parser) pattern(body []byte, families int) *pattern {
 	if !p.noting || p.timed || bytes.IndexByte(body, valueMark) >= 0 || bytes.IndexByte(body, partMark) >= 0 {
-		return made, false
+		return nil
 	}
 	b, done, parts := p.scratch[:0], 0, 0
 	for i, s := range p.samples {
 		if before := body[s.from-1]; !isBlank(before) && before != '}' {
-			return made, false // another value could look like a part of the name
+			return nil // another value could look like a part of the name
 		}
 		b = append(append(b, body[done:s.from]...), valueMark)
 		if s.family.samples++; s.family.samples == 1 {
@@ -82,9 +75,9 @@ func (p *Parser) pattern(body []byte, families int) (made pattern, ok bool) {
 	b = append(b, body[done:]...)
 	p.scratch = b
 	if parts != families || parts != p.filled() {
-		return made, false
+		return nil
 	}
-	return unique.Make(string(b)), true
+	return patterns.intern(b)
 }
 
 // filled is how many families have series.
@@ -123,18 +116,18 @@ func Refill(body []byte, has iter.Seq[*Block], o Options) (blocks []*Block, ok b
 // findParts finds the pattern that body seems to have, and puts its blocks in
 // parts. They must be all there.
 func (r *renderer) findParts(body string, has iter.Seq[*Block]) (text string, ok bool) {
-	var found pattern
+	var found *pattern
 	for b := range has {
-		if b.pattern == (pattern{}) || b.part > 0 {
+		if b.pattern == nil || b.part > 0 {
 			continue
 		}
-		text = b.pattern.Value()
+		text = b.pattern.text
 		if strings.HasPrefix(body, text[:strings.IndexByte(text, valueMark)]) {
-			found, ok = b.pattern, true
+			found = b.pattern
 			break
 		}
 	}
-	if !ok {
+	if found == nil {
 		return "", false
 	}
 	for b := range has {
