@@ -52,7 +52,7 @@ func GetParser() *Parser { return parsers.Get().(*Parser) }
 // Release hands the parser back. The families it returned are void.
 func (p *Parser) Release() {
 	const keep = 1 << 16 // series and labels; more would pin an unusual push's memory
-	if cap(p.labels) > keep || p.used > keep || p.series > keep {
+	if cap(p.labels) > keep || p.used > keep || p.series > keep || cap(p.samples) > keep {
 		return
 	}
 	p.reset()
