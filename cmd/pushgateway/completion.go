@@ -15,8 +15,8 @@ func newCompletion(app *kingpin.Application, stdout io.Writer) command {
   pushgateway completion bash > /etc/bash_completion.d/pushgateway
   pushgateway completion zsh > "${fpath[1]}/_pushgateway"
   pushgateway completion fish > ~/.config/fish/completions/pushgateway.fish`)
-	shell := clause.Arg("shell", "bash, zsh or fish.").Required().String()
 	shells := []string{"bash", "zsh", "fish"}
+	shell := clause.Arg("shell", "bash, zsh or fish.").Required().HintOptions(shells...).String()
 	check := func() error {
 		if !slices.Contains(shells, *shell) {
 			return fmt.Errorf("%q is not one of the shells %v", *shell, shells)

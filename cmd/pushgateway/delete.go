@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,15 +26,16 @@ func newDelete(app *kingpin.Application, stdout io.Writer) command {
 		one := group.job != "" || len(group.labels) > 0
 		switch {
 		case one && !filter.empty():
-			return errors.New("name one group with --job and --label, or select some with --match, --older-than, --failing or --search, not both")
+			return errors.New("name one group with --job and --label, or select some with --match, --older-than, --failing, --expiring or --search, not both")
 		case !one && filter.empty():
-			return errors.New("say what to delete: one group with --job and --label, or some with --match, --older-than, --failing or --search")
-		case one && *dry:
+			return errors.New("say what to delete: one group with --job and --label, or some with --match, --older-than, --failing, --expiring or --search")
+		case !one:
+			return cmp.Or(filter.check(), gw.check())
+		case *dry:
 			return errors.New("--dry-run is for groups that are selected; pushgateway get shows a single one")
-		case one:
-			if key, err = group.key(); err != nil {
-				return err
-			}
+		}
+		if key, err = group.key(); err != nil {
+			return err
 		}
 		return gw.check()
 	}

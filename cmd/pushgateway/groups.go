@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -21,25 +22,35 @@ import (
 // filter selects groups by flags.
 type filter struct {
 	client.Filter
-	failing bool
+	failing, expiring bool
 }
 
 func addFilter(clause *kingpin.CmdClause) *filter {
 	f := new(filter)
 	clause.Flag("match", "Groups that this PromQL selector matches. Can be given more than once: any of them.").Short('m').PlaceHolder("SELECTOR").StringsVar(&f.Selectors)
 	clause.Flag("older-than", "Groups with no good push for this long, like 24h.").PlaceHolder("DURATION").StringVar(&f.OlderThan)
-	clause.Flag("failing", "Groups of which the last push was refused.").Action(func(*kingpin.ParseContext) error {
-		if f.failing {
-			f.Status = "failure"
-		}
-		return nil
-	}).BoolVar(&f.failing)
+	clause.Flag("failing", "Groups of which the last push was refused.").BoolVar(&f.failing)
+	clause.Flag("expiring", "Groups with less than a fifth of their time to live left.").BoolVar(&f.expiring)
 	clause.Flag("search", "Groups with this text in a grouping label.").PlaceHolder("TEXT").StringVar(&f.Search)
 	return f
 }
 
 func (f *filter) empty() bool {
-	return len(f.Selectors) == 0 && f.OlderThan == "" && !f.failing && f.Search == ""
+	return len(f.Selectors) == 0 && f.OlderThan == "" && !f.failing && !f.expiring && f.Search == ""
+}
+
+// check turns the flags for states into the one state that a gateway can be
+// asked for.
+func (f *filter) check() error {
+	switch {
+	case f.failing && f.expiring:
+		return errors.New("give --failing or --expiring, not both: groups are asked for by one state at a time")
+	case f.failing:
+		f.Status = "failure"
+	case f.expiring:
+		f.Status = "expiring"
+	}
+	return nil
 }
 
 // newGroups adds the command that lists groups.
@@ -48,13 +59,19 @@ func newGroups(app *kingpin.Application, stdout io.Writer) command {
   pushgateway groups
   pushgateway groups --match='{job="backup"}' --older-than=24h
   pushgateway groups --failing -o wide
+  pushgateway groups --expiring --sort=expiry_time
   pushgateway groups -o json | jq -r '.[] | select(.series > 1000) | .labels.job'`)
 	gw, filter := addWhere(clause), addFilter(clause)
-	output := clause.Flag("output", "table, wide (with failures), or json.").Short('o').Default("table").String()
-	order := clause.Flag("sort", "labels, push_time, failure_time, expiry_time, families or series; with - before it, the reverse.").Default("labels").String()
+	outputs := []string{"table", "wide", "json"}
+	output := clause.Flag("output", "table, wide (with failures), or json.").Short('o').Default("table").HintOptions(outputs...).String()
+	order := clause.Flag("sort", "labels, job, status, push_time, failure_time, expiry_time, families or series; with - before it, the reverse.").Default("labels").
+		HintOptions("labels", "job", "status", "push_time", "failure_time", "expiry_time", "families", "series").String()
 	check := func() error {
-		if !slices.Contains([]string{"table", "wide", "json"}, *output) {
+		if !slices.Contains(outputs, *output) {
 			return fmt.Errorf("--output=%q: it must be table, wide or json", *output)
+		}
+		if err := filter.check(); err != nil {
+			return err
 		}
 		return gw.check()
 	}
@@ -179,7 +196,7 @@ func newHealthcheck(app *kingpin.Application) command {
   pushgateway healthcheck --for=push --url=http://localhost:9091/prefix`)
 	gw := addWhere(clause)
 	paths := map[string]string{"alive": "/-/healthy", "scrape": "/-/ready", "push": "/-/ready?for=push"}
-	what := clause.Flag("for", "alive: it answers at all. scrape: it has read its persistence file. push: it also takes pushes.").Default("scrape").String()
+	what := clause.Flag("for", "alive: it answers at all. scrape: it has read its persistence file. push: it also takes pushes.").Default("scrape").HintOptions("alive", "scrape", "push").String()
 	check := func() error {
 		if paths[*what] == "" {
 			return fmt.Errorf("--for=%q: it must be alive, scrape or push", *what)
