@@ -122,9 +122,19 @@ func parse(app *kingpin.Application, args []string, stdout, stderr io.Writer) (c
 		return "", exit(ended)
 	}
 	if err != nil {
-		return "", fmt.Errorf("%w; see pushgateway --help", err)
+		return "", fmt.Errorf("%w; see %s --help", err, selected(app, args))
 	}
 	return command, nil
+}
+
+// selected is what to ask for help: the program, with the command if the
+// command line names one.
+func selected(app *kingpin.Application, args []string) string {
+	read, _ := app.ParseContext(args)
+	if read == nil || read.SelectedCommand == nil || read.SelectedCommand.Model().Default {
+		return app.Name
+	}
+	return app.Name + " " + read.SelectedCommand.FullCommand()
 }
 
 // nothingToCheck is for commands of which kingpin has seen all there is.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -75,7 +76,10 @@ func readDocuments(files []string, stdin io.Reader) ([]document, error) {
 			d.text, err = os.ReadFile(name)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("reading what to push: %w", err)
+			return nil, fmt.Errorf("reading metrics: %w", err)
+		}
+		if bytes.HasPrefix(d.text, []byte{0x1f, 0x8b}) {
+			return nil, fmt.Errorf("%s is compressed with gzip: unpack it first, and give its text", d.name)
 		}
 		docs[i] = d
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -101,6 +102,12 @@ func (w *which) key() (grouping.Key, error) {
 		}
 		if err := (grouping.Decoder{UTF8Names: true}).CheckName(name); err != nil {
 			return "", fmt.Errorf("--label=%q: %w", s, err)
+		}
+		if name == metric.JobLabel {
+			return "", fmt.Errorf("--label=%q: the job is what --job says", s)
+		}
+		if slices.ContainsFunc(labels, func(l metric.Label) bool { return l.Name == name }) {
+			return "", fmt.Errorf("--label=%q: %s is given twice; a group has one value of each label", s, name)
 		}
 		labels = append(labels, metric.Label{Name: name, Value: value})
 	}

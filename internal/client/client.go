@@ -5,6 +5,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -77,7 +78,8 @@ func parseURL(s string) (base *url.URL, socket string, err error) {
 	u, err := url.Parse(s)
 	switch {
 	case err != nil:
-		return nil, "", fmt.Errorf("the URL of the gateway: %w", err)
+		// The error of url.Parse has the URL, and with it a password.
+		return nil, "", fmt.Errorf("the URL of the gateway is not one like http://localhost:9091 or unix:///run/pushgateway.sock: %w", errors.Unwrap(err))
 	case u.Scheme == "unix" && u.Host == "" && u.Path != "":
 		return &url.URL{Scheme: "http", Host: "localhost"}, u.Path, nil
 	case u.Scheme == "unix":
@@ -215,7 +217,11 @@ func unreachable(err error) error {
 	if parseErr != nil {
 		return err
 	}
-	return fmt.Errorf("the gateway at %s cannot be reached: %w", (&url.URL{Scheme: u.Scheme, Host: u.Host}).String(), of.Err)
+	hint := ""
+	if errors.As(of, new(x509.UnknownAuthorityError)) {
+		hint = " (give --http.config.file with the ca_file of tls_config)"
+	}
+	return fmt.Errorf("the gateway at %s cannot be reached: %w%s", (&url.URL{Scheme: u.Scheme, Host: u.Host}).String(), of.Err, hint)
 }
 
 // maxMessage is how much of an answer that is an error is read, in bytes.
