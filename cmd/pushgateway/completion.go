@@ -31,11 +31,14 @@ func newCompletion(app *kingpin.Application, stdout io.Writer) command {
 
 // completions ask the program itself what fits, which kingpin answers. It is
 // told of the word at hand only if that is a flag: it takes the beginning of a
-// command for an argument.
+// command for an argument. Behind -- is the command of a job, where files fit.
+// In zsh the file itself is the function when it is first asked.
 var completions = map[string]string{
 	"bash": `_pushgateway() {
     local word="${COMP_WORDS[COMP_CWORD]}"
     local words=("${COMP_WORDS[@]:1:COMP_CWORD-1}")
+    COMPREPLY=()
+    [[ " ${words[*]} " == *" -- "* ]] && return
     [[ $word == -* ]] && words+=("$word")
     COMPREPLY=($(compgen -W "$(pushgateway --completion-bash "${words[@]}")" -- "$word"))
 }
@@ -45,17 +48,31 @@ complete -o default -F _pushgateway pushgateway
 _pushgateway() {
     local -a found asked
     asked=("${(@)words[2,CURRENT-1]}")
-    [[ $words[CURRENT] == -* ]] && asked+=("$words[CURRENT]")
-    found=(${(f)"$(pushgateway --completion-bash "${asked[@]}")"})
+    if (( ! $asked[(Ie)--] )); then
+        [[ $words[CURRENT] == -* ]] && asked+=("$words[CURRENT]")
+        found=(${(f)"$(pushgateway --completion-bash "${asked[@]}")"})
+    fi
     compadd -a found || _files
 }
-compdef _pushgateway pushgateway
+if [[ $funcstack[1] == _pushgateway ]]; then
+    _pushgateway "$@"
+else
+    compdef _pushgateway pushgateway
+fi
 `,
 	"fish": `function __pushgateway_complete
     set -l asked (commandline -opc)[2..-1]
-    string match -q -- '-*' (commandline -ct); and set -a asked (commandline -ct)
-    pushgateway --completion-bash $asked
+    set -l found
+    if not contains -- -- $asked
+        string match -q -- '-*' (commandline -ct); and set -a asked (commandline -ct)
+        set found (pushgateway --completion-bash $asked | string match -v '')
+    end
+    if set -q found[1]
+        printf '%s\n' $found
+    else
+        __fish_complete_path (commandline -ct)
+    end
 end
-complete -c pushgateway -a '(__pushgateway_complete)'
+complete -c pushgateway -f -a '(__pushgateway_complete)'
 `,
 }
