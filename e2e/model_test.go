@@ -13,7 +13,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -376,6 +378,11 @@ func showOps(ops []modelOp) string {
 func randomOps(r *rand.Rand, n int) []modelOp {
 	ops := make([]modelOp, n)
 	for i := range ops {
+		if last := ops[i-min(i, 1+r.IntN(4))]; last.body.bytes != "" && !last.body.proto && r.IntN(2) == 0 {
+			last.body.bytes = otherValues(r, last.body.bytes)
+			ops[i] = last
+			continue
+		}
 		op := modelOp{method: http.MethodPost, key: modelKeys[r.IntN(len(modelKeys))]}
 		switch p := r.IntN(230); {
 		case p >= 200:
@@ -398,6 +405,22 @@ func randomOps(r *rand.Rand, n int) []modelOp {
 		ops[i] = op
 	}
 	return ops
+}
+
+// values finds what the lines of a body end with.
+var values = regexp.MustCompile(`(?m)^([^#\n]* )([^ \n]+)$`)
+
+// otherValues makes the next push of a job, which mostly says the same with
+// other values. Histograms go on making sense.
+func otherValues(r *rand.Rand, body string) string {
+	all, factor := []string{"1", "2", "4.5", "7.0", "1e6", "1234567", "-0", "NaN"}, 1+r.IntN(3)
+	return values.ReplaceAllStringFunc(body, func(line string) string {
+		name, value, _ := strings.Cut(line, " ")
+		if v, err := strconv.ParseFloat(value, 64); err == nil && (strings.Contains(name, "_bucket") || strings.Contains(name, "_count")) {
+			return fmt.Sprint(name, " ", v*float64(factor))
+		}
+		return line[:strings.LastIndexByte(line, ' ')+1] + all[r.IntN(len(all))]
+	})
 }
 
 // modelBody is the body of a push.

@@ -18,7 +18,7 @@ func TestPatterns(t *testing.T) {
 		t.Errorf("%v is more than the bound", c)
 	}
 	runtime.KeepAlive(a) // and no longer
-	for range 100 { // cleanups run some time after the collector has found them
+	for range 100 {      // cleanups run some time after the collector has found them
 		runtime.GC()
 		if c := table.intern([]byte("six")); c != nil {
 			table.mu.Lock()
