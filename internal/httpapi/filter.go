@@ -41,6 +41,9 @@ func parseFilter(v url.Values, now time.Time) (f filter, err error) {
 		if err != nil {
 			return f, fmt.Errorf("match[]=%q is not a selector like {job=\"backup\"}: %w", s, err)
 		}
+		if slices.ContainsFunc(matchers, wantsName) {
+			return f, fmt.Errorf("match[]=%q asks for the name of a metric, which groups do not have: select by grouping labels, like {job=\"backup\"}", s)
+		}
 		f.selectors = append(f.selectors, matchers)
 	}
 	switch f.status = v.Get("status"); f.status {
@@ -57,6 +60,11 @@ func parseFilter(v url.Values, now time.Time) (f filter, err error) {
 	}
 	f.search = strings.ToLower(v.Get("search"))
 	return f, nil
+}
+
+// wantsName tells whether no group can match, as with backup for {job="backup"}.
+func wantsName(m *labels.Matcher) bool {
+	return m.Name == metric.NameLabel && !m.Matches("")
 }
 
 func (f *filter) matches(g *gateway.Group) bool {
