@@ -83,9 +83,9 @@ func parseURL(s string) (base *url.URL, socket string, err error) {
 	case u.Scheme == "unix" && u.Host == "" && u.Path != "":
 		return &url.URL{Scheme: "http", Host: "localhost"}, u.Path, nil
 	case u.Scheme == "unix":
-		return nil, "", fmt.Errorf("the URL of the gateway: %q names no socket, like unix:///run/pushgateway.sock", s)
+		return nil, "", fmt.Errorf("the URL of the gateway: %q names no socket, like unix:///run/pushgateway.sock", u.Redacted())
 	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return nil, "", fmt.Errorf("the URL of the gateway: %q is not one like http://localhost:9091 or unix:///run/pushgateway.sock", s)
+		return nil, "", fmt.Errorf("the URL of the gateway: %q is not one like http://localhost:9091 or unix:///run/pushgateway.sock", u.Redacted())
 	}
 	u.Path, u.RawPath, u.RawQuery, u.Fragment = strings.TrimRight(u.Path, "/"), "", "", ""
 	return u, "", nil
