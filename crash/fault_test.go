@@ -168,7 +168,9 @@ func (x occurrence) pick(m *model, r *rand.Rand) change {
 	return randomChange(r, g, m.next())
 }
 
-// provoke makes changes until one is refused.
+// provoke makes changes until one is refused, and then wants its group gone:
+// if that is acknowledged, the group must not come back, even if there was
+// nothing to delete.
 func (x occurrence) provoke(s *server, m *model, r *rand.Rand) {
 	s.t.Helper()
 	const most = 200
@@ -176,6 +178,7 @@ func (x occurrence) provoke(s *server, m *model, r *rand.Rand) {
 		c := x.pick(m, r)
 		if a := s.send(c); !a.taken(c) {
 			s.checkRefusal(a, x.reason)
+			s.send(change{group: c.group, method: http.MethodDelete, number: m.next()})
 			return
 		}
 	}

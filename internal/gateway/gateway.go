@@ -173,13 +173,34 @@ func (g *Gateway) Delete(ctx context.Context, key grouping.Key) error {
 	for {
 		old := g.Group(key)
 		if old == nil {
-			return nil
+			return g.absent(key)
 		}
 		retry, err := g.commit(ctx, Change{Key: key}, old)
 		if !retry {
 			return err
 		}
 	}
+}
+
+// absent tells whether it is certain that a group does not exist.
+func (g *Gateway) absent(key grouping.Key) error {
+	g.mu.Lock()
+	unresolved := g.index.pending[key] != nil
+	g.mu.Unlock()
+	if unresolved {
+		return errUnresolved
+	}
+	return g.certain()
+}
+
+// certain tells whether what is seen here is what a crash would leave. It is
+// not while the journal may hold pushes that it has refused: a delete that
+// finds nothing of them does not end them.
+func (g *Gateway) certain() error {
+	if err := g.Journal.Err(); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return nil
 }
 
 // DeleteMatching ends the groups that match, in one commit, and gives them. It
@@ -215,7 +236,7 @@ func (g *Gateway) tryDelete(ctx context.Context, matches func(*Group) bool) (end
 		}
 	}
 	if len(changes) == 0 {
-		return nil, false, nil
+		return nil, false, g.certain()
 	}
 	for i, o := range g.Journal.Commit(ctx, changes) {
 		switch o.Verdict {

@@ -266,7 +266,37 @@ func TestOutcomes(t *testing.T) {
 		if err := push(t, g, a, gauge); !errors.Is(err, gateway.ErrUnavailable) {
 			t.Errorf("the group itself must wait: got %v", err)
 		}
+		if err := g.Delete(context.Background(), a); !errors.Is(err, gateway.ErrUnavailable) {
+			t.Errorf("a delete must wait as well: got %v", err)
+		}
 	})
+}
+
+// TestDeleteOfNothing deletes what does not exist. While the journal is in
+// trouble a push that it refused may be in it, and would survive the delete.
+func TestDeleteOfNothing(t *testing.T) {
+	journal := newStrict()
+	g := open(t, gateway.Config{Journal: journal})
+	a := key(t, "a")
+	deletes := func() []error {
+		_, err := g.DeleteMatching(context.Background(), func(*gateway.Group) bool { return true })
+		return []error{g.Delete(context.Background(), a), err, g.Wipe(context.Background())}
+	}
+	journal.setDown(true)
+	if err := push(t, g, a, "m 1\n"); !errors.Is(err, gateway.ErrUnavailable) {
+		t.Fatalf("got %v", err)
+	}
+	for i, err := range deletes() {
+		if !errors.Is(err, gateway.ErrUnavailable) || !errors.Is(err, errDisk) {
+			t.Errorf("delete %d, with the journal in trouble: got %v", i, err)
+		}
+	}
+	journal.setDown(false)
+	for i, err := range deletes() {
+		if err != nil {
+			t.Errorf("delete %d: got %v", i, err)
+		}
+	}
 }
 
 func TestFailureTimes(t *testing.T) {

@@ -42,7 +42,8 @@ const (
 	// Stale: somebody else changed the group first. Nothing happened; check
 	// and merge again.
 	Stale
-	// Failed: nothing happened and nothing will.
+	// Failed: nothing happened and nothing will, unless a crash comes before
+	// Err is nil again.
 	Failed
 	// Unknown: it may turn out committed later, then through Apply.
 	Unknown
@@ -69,7 +70,8 @@ type Journal interface {
 	// Stamp applies a change at once and makes it durable with the next
 	// commit. It is for what may be lost: failure times.
 	Stamp(change Change)
-	// Err tells why changes would not be taken at present, nil if they would.
+	// Err tells why changes would not be taken at present, nil if they would
+	// and none that failed can come back.
 	Err() error
 	// Close waits for calls under way. It may be called twice.
 	Close() error
