@@ -10,7 +10,7 @@ import (
 var durableClients = []int{1, 16, 64}
 
 // measureDurable measures pushes that are answered when they are on disk,
-// beside the same clients pushing to memory.
+// beside the same clients pushing to memory, and beside what bbolt does alone.
 func (b *bench) measureDurable(ctx context.Context) ([]row, error) {
 	l := b.middle()
 	durable, _, err := b.startDurable(ctx, l)
@@ -23,10 +23,15 @@ func (b *bench) measureDurable(ctx context.Context) ([]row, error) {
 		return nil, err
 	}
 	defer memory.stop()
+	alone, err := openDisk(b.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer alone.close()
 	var rows []row
 	for _, n := range durableClients {
 		durable.clients, memory.clients = n, n
-		rates, err := contest(b.rounds, b.turn(durable), b.turn(memory))
+		rates, err := contest(b.rounds, b.turn(durable), b.turn(memory), alone.turn(n, b.duration))
 		if err != nil {
 			return nil, err
 		}
@@ -36,7 +41,7 @@ func (b *bench) measureDurable(ctx context.Context) ([]row, error) {
 }
 
 func durableRows(n int, rates []float64) []row {
-	onDisk := row{what: fmt.Sprintf("pushes/s answered when on disk, clients: %d", n), unit: perSecond, gateway: rates[0]}
+	onDisk := row{what: fmt.Sprintf("pushes/s answered when on disk, clients: %d", n), unit: perSecond, gateway: rates[0], ceiling: rates[2]}
 	if n == durableClients[len(durableClients)-1] {
 		onDisk.goals = []goal{atLeast("0.8 of memory alone", rates[0], 0.8, rates[1])}
 	}
