@@ -30,14 +30,26 @@ func (b *bench) measureDurable(ctx context.Context) ([]row, error) {
 	defer alone.close()
 	var rows []row
 	for _, n := range durableClients {
-		durable.clients, memory.clients = n, n
-		rates, err := contest(b.rounds, b.turn(durable), b.turn(memory), alone.turn(n, b.duration))
+		rates, err := contest(b.rounds, b.turnAs(durable, n, true), b.turnAs(memory, n, true), alone.turn(n, b.duration))
 		if err != nil {
 			return nil, err
 		}
 		rows = append(rows, durableRows(n, rates)...)
 	}
-	return rows, nil
+	most := durableClients[len(durableClients)-1]
+	raw, err := contest(b.rounds, b.turnAs(durable, most, false), b.turnAs(memory, most, false))
+	if err != nil {
+		return nil, err
+	}
+	return append(rows, rawDurableRows(raw)...), nil
+}
+
+// turnAs lets so many clients push, with net/http or from raw sockets.
+func (b *bench) turnAs(t *target, clients int, web bool) func() (float64, error) {
+	return func() (float64, error) {
+		t.clients, t.web = clients, web
+		return t.rate(b.duration)
+	}
 }
 
 func durableRows(n int, rates []float64) []row {
@@ -49,6 +61,14 @@ func durableRows(n int, rates []float64) []row {
 		onDisk,
 		{what: "the same clients, memory alone", unit: perSecond, gateway: rates[1]},
 		{what: "disk against memory", unit: factor, gateway: rates[0] / rates[1]},
+	}
+}
+
+func rawDurableRows(rates []float64) []row {
+	return []row{
+		{what: "the same on disk, from raw sockets", unit: perSecond, gateway: rates[0]},
+		{what: "the same in memory, from raw sockets", unit: perSecond, gateway: rates[1]},
+		{what: "disk against memory, from raw sockets", unit: factor, gateway: rates[0] / rates[1]},
 	}
 }
 
