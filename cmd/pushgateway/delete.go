@@ -14,7 +14,7 @@ import (
 )
 
 // newDelete adds the command that deletes groups.
-func newDelete(app *kingpin.Application, stdout io.Writer) command {
+func newDelete(app *kingpin.Application, stdout, stderr io.Writer) command {
 	clause := app.Command("delete", "Delete one group by its grouping key, or all groups that a selector matches. The latter needs a gateway with --web.enable-admin-api.").HelpLong(`Examples:
   pushgateway delete --job=backup --label=instance=db1
   pushgateway delete --match='{job="backup",instance=~"old-.*"}' --dry-run
@@ -47,6 +47,9 @@ func newDelete(app *kingpin.Application, stdout io.Writer) command {
 			groups, err := c.DeleteGroups(ctx, filter.Filter, *dry)
 			if err != nil {
 				return describe("deleting groups", err)
+			}
+			if len(groups) == 0 {
+				fmt.Fprintln(stderr, "No group matches.")
 			}
 			for _, labels := range groups {
 				fmt.Fprintln(stdout, showLabels(labels))

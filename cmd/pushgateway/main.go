@@ -80,7 +80,7 @@ func parseArgs(args []string, stdin io.Reader, stdout, stderr io.Writer) (comman
 		newServe(app),
 		newRun(app, stderr),
 		newPush(app, stdin, stderr),
-		newDelete(app, stdout),
+		newDelete(app, stdout, stderr),
 		newGroups(app, stdout),
 		newGet(app, stdout),
 		newLint(check(), stdin, stdout),

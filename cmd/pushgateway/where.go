@@ -85,7 +85,7 @@ type which struct {
 func addWhich(clause *kingpin.CmdClause) *which {
 	w := new(which)
 	clause.Flag("job", "The job of the group.").Short('j').PlaceHolder("NAME").StringVar(&w.job)
-	clause.Flag("label", "Another grouping label. Can be given more than once.").Short('l').PlaceHolder("NAME=VALUE").StringsVar(&w.labels)
+	clause.Flag("label", "Another grouping label. Can be given more than once. A name with more than letters, digits and _ needs a gateway with --push.enable-utf8-names.").Short('l').PlaceHolder("NAME=VALUE").StringsVar(&w.labels)
 	return w
 }
 
