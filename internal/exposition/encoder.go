@@ -41,6 +41,7 @@ type Encoder struct {
 	w      io.Writer
 	format Format
 	cache  *Cache
+	joiner *joiner // nil if it has not joined runs
 	head   []byte
 	// fetched makes the compiler read what writeBatch is about to copy.
 	fetched byte
@@ -54,6 +55,11 @@ type Encoder struct {
 func NewEncoder(w io.Writer, f Format, cache *Cache) *Encoder {
 	return &Encoder{w: w, format: f, cache: cache}
 }
+
+// Join has the encoder write in larger pieces what earlier scrapes have left in
+// runs, and leave some there when it is closed. It is for encoders that write
+// all families.
+func (e *Encoder) Join(r *Runs) { e.joiner = r.joiner(e.format) }
 
 // Encode writes one family. A family without series is left out.
 func (e *Encoder) Encode(f Exposed) error {
@@ -78,33 +84,29 @@ func (e *Encoder) Encode(f Exposed) error {
 		}
 		return nil
 	}
-	return e.writeAsStored(f.Blocks, (*Block).Text)
+	return e.writeAsStored(f, (*Block).Text)
+}
+
+// writeAsStored copies out what blocks hold.
+func (e *Encoder) writeAsStored(f Exposed, own func(*Block) []byte) error {
+	if e.joiner != nil && !f.Passing {
+		return e.writeRuns(f.Blocks, own)
+	}
+	for b := range f.Blocks {
+		if _, err := e.w.Write(own(b)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ahead is how many blocks are fetched before they are copied.
 const ahead = 32
 
-// writeAsStored copies out what blocks hold. They lie all over the memory, and
-// each wait for it takes longer than copying what has come; so several are
-// asked for at once, a cache line after the other.
-func (e *Encoder) writeAsStored(blocks iter.Seq[*Block], own func(*Block) []byte) error {
-	var batch [ahead]*Block
-	var err error
-	n := 0
-	for b := range blocks {
-		if batch[n] = b; n < ahead-1 {
-			n++
-			continue
-		}
-		if err = e.writeBatch(batch[:], own); err != nil {
-			return err
-		}
-		n = 0
-	}
-	return e.writeBatch(batch[:n], own)
-}
-
-func (e *Encoder) writeBatch(blocks []*Block, own func(*Block) []byte) error {
+// writeBatch writes some blocks, at most ahead of them, and gives their size.
+// They lie all over the memory, and each wait for it takes longer than copying
+// what has come; so all are asked for at once, a cache line after the other.
+func (e *Encoder) writeBatch(blocks []*Block, own func(*Block) []byte) (size int, err error) {
 	var contents [ahead][]byte
 	for i, b := range blocks {
 		contents[i] = own(b)
@@ -117,14 +119,18 @@ func (e *Encoder) writeBatch(blocks []*Block, own func(*Block) []byte) error {
 	}
 	for _, c := range contents[:len(blocks)] {
 		if _, err := e.w.Write(c); err != nil {
-			return err
+			return 0, err
 		}
+		size += len(c)
 	}
-	return nil
+	return size, nil
 }
 
 // Close writes what ends the exposition.
 func (e *Encoder) Close() error {
+	if e.joiner != nil {
+		e.joiner.publish()
+	}
 	if !e.format.isOpenMetrics() {
 		return nil
 	}
@@ -251,7 +257,7 @@ func (e *Encoder) encodeProto(f Exposed) error {
 	if _, err := e.w.Write(e.head); err != nil {
 		return err
 	}
-	return e.writeAsStored(f.Blocks, (*Block).Delimited)
+	return e.writeAsStored(f, (*Block).Delimited)
 }
 
 // encodeReadable writes the forms of protobuf for people, by the library.

@@ -47,14 +47,19 @@ func BenchmarkScrape(b *testing.B) {
 		}
 	}
 	for _, c := range []struct {
-		name   string
-		syntax Syntax
-		anew   bool
-	}{{"text", Text, false}, {"protobuf", Protobuf, false}, {"protobuf_made_anew", Protobuf, true}} {
+		name       string
+		syntax     Syntax
+		anew, runs bool
+	}{{"text", Text, false, false}, {"text_runs", Text, false, true}, {"protobuf", Protobuf, false, false}, {"protobuf_runs", Protobuf, false, true}, {"protobuf_made_anew", Protobuf, true, false}} {
 		b.Run(c.name, func(b *testing.B) {
 			w := &copier{buf: make([]byte, 0, 256<<10)}
+			runs := NewRuns(16 << 20)
 			for b.Loop() {
 				e := NewEncoder(w, Format{c.syntax, metric.UTF8}, nil)
+				if !c.runs {
+					runs = NewRuns(16 << 20) // each scrape is the first
+				}
+				e.Join(runs)
 				for _, blocks := range families {
 					f := Exposed{Name: blocks[0].Name, Type: blocks[0].Type, Blocks: slices.Values(blocks)}
 					for _, block := range blocks {
@@ -67,6 +72,9 @@ func BenchmarkScrape(b *testing.B) {
 					if err := e.Encode(f); err != nil {
 						b.Fatal(err)
 					}
+				}
+				if err := e.Close(); err != nil {
+					b.Fatal(err)
 				}
 			}
 		})

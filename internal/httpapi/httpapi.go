@@ -96,6 +96,7 @@ type api struct {
 	Config
 	bodies   bodies
 	cache    *exposition.Cache
+	runs     *exposition.Runs
 	activity activity
 	scrapers scrapers
 	firstOwn string // name that none of the gateway's own families comes before
@@ -105,12 +106,16 @@ type api struct {
 // stored blocks do not have ready.
 const maxCache = 64 << 20
 
+// maxRuns bounds, in bytes, what is kept joined for text scrapes, and the same
+// for protobuf.
+const maxRuns = 16 << 20
+
 // New gives the handler of everything.
 func New(c Config) http.Handler {
 	if c.Origins == nil {
 		c.Origins = http.NewCrossOriginProtection()
 	}
-	a := &api{Config: c, bodies: bodies{max: c.MaxBodyBytes, total: c.MaxInflightBytes}, cache: exposition.NewCache(maxCache)}
+	a := &api{Config: c, bodies: bodies{max: c.MaxBodyBytes, total: c.MaxInflightBytes}, cache: exposition.NewCache(maxCache), runs: exposition.NewRuns(maxRuns)}
 	if len(c.Gateway.Reserved) > 0 {
 		a.firstOwn = slices.Min(slices.Collect(maps.Keys(c.Gateway.Reserved)))
 	}

@@ -18,8 +18,6 @@ import (
 // but what no earlier scrape has asked for.
 func (a *api) scrape(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
-	own := make(chan []exposition.Exposed, 1)
-	go func() { own <- a.own() }()
 	format := exposition.Negotiate(r.Header, a.EnableOpenMetrics)
 	w.Header().Set("Content-Type", format.ContentType())
 	w.Header().Set("Vary", "Accept, Accept-Encoding")
@@ -32,7 +30,7 @@ func (a *api) scrape(w http.ResponseWriter, r *http.Request) {
 	defer p.Close()
 	s := Scrape{Format: format}
 	var err error
-	s.LeftOut, err = a.expose(p, format, own)
+	s.LeftOut, err = a.expose(p, format)
 	unread := errors.Join(p.Close(), out.Close())
 	switch {
 	case unread != nil:
@@ -65,19 +63,20 @@ func (a *api) own() []exposition.Exposed {
 
 // expose writes all families in the order of their names, and gives the
 // number of what is left out because of names that are equal in this format.
-// The gateway's own families take a while to gather; those that come before
-// all of them are written meanwhile.
-func (a *api) expose(w io.Writer, format exposition.Format, own <-chan []exposition.Exposed) (leftOut int, err error) {
+// The gateway's own families take a while to gather: those that come before
+// all of them are on their way meanwhile.
+func (a *api) expose(w io.Writer, format exposition.Format) (leftOut int, err error) {
 	view := a.Gateway.View()
 	families := pushedFamilies(view)
 	enc := exposition.NewEncoder(w, format, a.cache)
+	enc.Join(a.runs)
 	ahead := a.beforeOwn(format, families)
 	for _, f := range families[:ahead] {
 		if err := enc.Encode(f.Exposed); err != nil {
 			return 0, err
 		}
 	}
-	families = withOwn(view, families[ahead:], <-own)
+	families = withOwn(view, families[ahead:], a.own())
 	hidden := hiddenNames(format, families)
 	for _, f := range families {
 		if hidden[f.Name] {
