@@ -262,13 +262,22 @@ func SetOrigin(path string, imported []byte) error {
 	if len(s.faults) > 0 {
 		return damage(s)
 	}
+	if err := secure(f, s.meta); err != nil {
+		return err
+	}
 	_ = f.Close() // gives the lock to bbolt
 	db, err := openBolt(path)
 	if err != nil {
 		return err
 	}
-	s.state.imported = imported
-	err = db.Update(func(tx *bbolt.Tx) error { return putState(tx, &s.state) })
+	err = db.Update(func(tx *bbolt.Tx) error {
+		var now state // somebody may just have changed it
+		if err := now.unmarshal(tx.Bucket(stateBucket).Get(stateKey)); err != nil {
+			return err
+		}
+		now.imported = imported
+		return putState(tx, &now)
+	})
 	return errors.Join(err, db.Close())
 }
 
