@@ -261,8 +261,12 @@ func (b *beginning) fault(t *testing.T, call, how string, k int) {
 	dir, log := t.TempDir(), filepath.Join(t.TempDir(), "trace")
 	b.prepare(t, dir)
 	s := b.launch(t, dir, traced(log, "-e", "trace="+call, "-e", fmt.Sprintf("inject=%s:%s:when=%d", call, how, k))...)
+	ready := s.awaitReady()
+	if ready && how == "signal=KILL" && k == 1 {
+		t.Errorf("the gateway was not killed at its first %s", call)
+	}
 	switch {
-	case s.awaitReady():
+	case ready:
 		if got := b.sees(s); got != b.state {
 			t.Errorf("the start went on after call %d, with\n%s\nwant\n%s\n%s", k, clip(got), clip(b.state), s.Log)
 		}

@@ -164,7 +164,11 @@ func (d *disk) apply(c call) {
 			f.pending = append(f.pending, write{n[1], nil})
 		}
 	case "fsync", "fdatasync":
-		d.sync(d.open[n[0]])
+		if path := d.open[n[0]]; c.result == 0 {
+			d.sync(path)
+		} else if f := d.names[path]; f != nil {
+			f.pending = nil // the system gives up on it, but shows it until the end
+		}
 	case "renameat":
 		d.names[string(c.second)] = d.names[string(c.text)]
 		delete(d.names, string(c.text))

@@ -317,6 +317,9 @@ func (j *Journal) reopen() error {
 	if len(s.faults) > 0 {
 		return fmt.Errorf("%w: %s", ErrDamaged, s.faults[0])
 	}
+	if err := secure(f, s.meta); err != nil {
+		return err
+	}
 	_ = f.Close() // gives the lock to bbolt
 	j.db, err = openBolt(j.Path)
 	return err

@@ -13,6 +13,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
 	"pushgateway/internal/record"
 )
 
@@ -35,7 +36,11 @@ func (j *Journal) open(ctx context.Context) error {
 	if len(s.faults) > 0 {
 		return damage(s)
 	}
-	if s.wasteful() {
+	if err := secure(f, s.meta); err != nil {
+		j.debt = make(map[grouping.Key][]byte) // nothing but what the file shows
+		_ = j.fail(err)
+	}
+	if s.wasteful() && j.debt == nil {
 		j.compact(f, s)
 	}
 	_ = f.Close() // gives the lock to bbolt
@@ -86,6 +91,35 @@ func openLocked(path string, how lockKind) (*os.File, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// secure puts on disk what has been read of a file, which is whole. It may show
+// what a crash of the machine would take away: a change that a process was
+// killed over before it was synced, or one of which the sync failed, for then
+// the system gives up on pages and goes on to show them. To build on that would
+// be to overwrite what is still needed. All that a meta page refers to was
+// synced before that was written, so only these two can be such pages. The name
+// of the file can be as new as they.
+func secure(f *os.File, m meta) error {
+	const whole = pageHeader + metaSize // less than a sector
+	b := make([]byte, whole)
+	for id := range int64(2) {
+		at := id * int64(m.pageSize)
+		if _, err := f.ReadAt(b, at); err != nil {
+			return err
+		}
+		if _, err := f.WriteAt(b, at); err != nil {
+			return err
+		}
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	err := syncDirOf(f.Name())
+	if errors.Is(err, fs.ErrPermission) {
+		return nil // who may not look into the directory has not named a file in it
+	}
+	return err
 }
 
 func damage(s *scan) error {
@@ -228,13 +262,22 @@ func SetOrigin(path string, imported []byte) error {
 	if len(s.faults) > 0 {
 		return damage(s)
 	}
+	if err := secure(f, s.meta); err != nil {
+		return err
+	}
 	_ = f.Close() // gives the lock to bbolt
 	db, err := openBolt(path)
 	if err != nil {
 		return err
 	}
-	s.state.imported = imported
-	err = db.Update(func(tx *bbolt.Tx) error { return putState(tx, &s.state) })
+	err = db.Update(func(tx *bbolt.Tx) error {
+		var now state // somebody may just have changed it
+		if err := now.unmarshal(tx.Bucket(stateBucket).Get(stateKey)); err != nil {
+			return err
+		}
+		now.imported = imported
+		return putState(tx, &now)
+	})
 	return errors.Join(err, db.Close())
 }
 

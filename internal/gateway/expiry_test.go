@@ -240,6 +240,44 @@ func TestExpiryWithoutJournal(t *testing.T) {
 	}
 }
 
+// TestDeleteOfEnded deletes groups that have ended, and of which the journal
+// still has the records: then it must not, or a clock that is set back and a
+// crash would bring back what a delete was acknowledged of.
+func TestDeleteOfEnded(t *testing.T) {
+	ctx := context.Background()
+	for name, end := range map[string]func(*gateway.Gateway, grouping.Key) error{
+		"delete": func(g *gateway.Gateway, k grouping.Key) error { return g.Delete(ctx, k) },
+		"wipe":   func(g *gateway.Gateway, _ grouping.Key) error { return g.Wipe(ctx) },
+		"by selector": func(g *gateway.Gateway, _ grouping.Key) error {
+			ended, err := g.DeleteMatching(ctx, func(*gateway.Group) bool { return true })
+			if len(ended) != 1 {
+				t.Errorf("%d groups were told to have ended, want the one that was there", len(ended))
+			}
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, j := newClock(), newStrict()
+			g := open(t, gateway.Config{Now: c.now, Journal: j})
+			a, other := key(t, "a"), key(t, "other")
+			mustPushTTL(t, g, a, "m 1\n", time.Hour)
+			mustPushTTL(t, g, other, "m 1\n", 0)
+			c.turn(time.Hour)
+			wantGroups(t, g, "in the end", other)
+			if err := end(g, a); err != nil {
+				t.Error(err)
+			}
+			if j.has(a) {
+				t.Error("the journal has a record of what was deleted")
+			}
+			if err := g.Delete(ctx, a); err != nil {
+				t.Errorf("once more: %v", err)
+			}
+		})
+	}
+}
+
 // TestExpiryAfterRestart neither revives groups nor forgets when they end.
 func TestExpiryAfterRestart(t *testing.T) {
 	c, j := newClock(), newStrict()

@@ -4,10 +4,12 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -172,7 +174,7 @@ func (g *Gateway) Delete(ctx context.Context, key grouping.Key) error {
 	defer g.locks.lock(key)()
 	for {
 		old := g.Group(key)
-		if old == nil {
+		if old == nil && g.against(key, nil) == 0 {
 			return g.absent(key)
 		}
 		retry, err := g.commit(ctx, Change{Key: key}, old)
@@ -218,6 +220,20 @@ func (g *Gateway) DeleteMatching(ctx context.Context, matches func(*Group) bool)
 	}
 }
 
+// endGhosts are changes that remove the records of ended groups, but for those
+// that the given changes, sorted by key, remove: no clock that is set back may
+// bring back what a delete has not seen any more.
+func (g *Gateway) endGhosts(but []Change) (changes []Change) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for key, revision := range g.index.ghosts {
+		if _, too := slices.BinarySearchFunc(but, key, func(c Change, key grouping.Key) int { return cmp.Compare(c.Key, key) }); !too {
+			changes = append(changes, Change{Key: key, Against: revision})
+		}
+	}
+	return changes
+}
+
 // Wipe ends all groups there are.
 func (g *Gateway) Wipe(ctx context.Context) error {
 	_, err := g.DeleteMatching(ctx, func(*Group) bool { return true })
@@ -235,13 +251,16 @@ func (g *Gateway) tryDelete(ctx context.Context, matches func(*Group) bool) (end
 			changes = append(changes, Change{Key: group.Key, Against: group.Revision})
 		}
 	}
+	changes = append(changes, g.endGhosts(changes)...)
 	if len(changes) == 0 {
 		return nil, false, g.certain()
 	}
 	for i, o := range g.Journal.Commit(ctx, changes) {
 		switch o.Verdict {
 		case Committed:
-			ended = append(ended, groups[i])
+			if i < len(groups) {
+				ended = append(ended, groups[i])
+			}
 		case Stale:
 			retry = true
 		case Failed, Unknown:
