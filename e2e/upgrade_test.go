@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -326,4 +327,66 @@ func TestUpgradeAndBackTo15(t *testing.T) {
 	}
 	s = start(t, "--persistence.file="+file)
 	s.wantSeries([]string{`there{instance="",job="there"} 1`}, []string{`here{instance="",job="here"} 1`})
+}
+
+// TestUpgradeRestored puts a backup in the place of the journal that was made
+// of a file of 1.11, and in the place of that file.
+func TestUpgradeRestored(t *testing.T) {
+	file := copyRecorded(t, "1.11.3-legacy")
+	s := start(t, "--persistence.file="+file, "--web.enable-admin-api", "--web.enable-openmetrics")
+	s.push("/metrics/job/new", "new 1\n", http.StatusOK)
+	all := s.everything()
+	backup := filepath.Join(t.TempDir(), "backup")
+	if code, _, errs := command(t, "backup", "--url="+s.base, backup); code != 0 {
+		t.Fatal(errs)
+	}
+	s.push("/metrics/job/new", "new 2\n", http.StatusOK)
+	s.proc.Stop()
+	for _, place := range []string{file + ".db", file} {
+		writeFile(t, place, readFile(t, backup))
+		s = start(t, "--persistence.file="+file, "--web.enable-openmetrics")
+		s.wantEverything(all)
+		s.push("/metrics/job/new", "new 3\n", http.StatusOK)
+		s.proc.Stop()
+	}
+	if !strings.Contains(s.log.String(), "is left alone") {
+		t.Errorf("the log does not say that there are two journals\n%s", s.log)
+	}
+}
+
+// TestUpgradeSalvaged damages a journal that was made of a file of 1.11, in
+// places that are read before its groups.
+func TestUpgradeSalvaged(t *testing.T) {
+	for name, tt := range map[string]struct {
+		damage func(content []byte)
+		warns  bool // it cannot be known any more what it was made of
+	}{
+		"meta page":       {func(b []byte) { b[20] ^= 1 }, false},
+		"other meta page": {func(b []byte) { b[4096+20] ^= 1 }, false},
+		"state": {func(b []byte) {
+			for at, name := 0, []byte("state"); bytes.Contains(b[at:], name); {
+				at += bytes.Index(b[at:], name) + len(name)
+				b[at+10] ^= 1 // in the checksum, where it is the name of the value
+			}
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := copyRecorded(t, "1.11.3-legacy")
+			if code, _, errs := command(t, "import", file); code != 0 {
+				t.Fatal(errs)
+			}
+			content := []byte(readFile(t, file+".db"))
+			tt.damage(content)
+			writeFile(t, file+".db", string(content))
+			wantSentence(t, refusedStart(t, "--persistence.file="+file), file+".db", "damaged", "--persistence.salvage")
+
+			s := start(t, "--persistence.file="+file, "--persistence.salvage")
+			s.wantRecorded("1.11.3-legacy")
+			if warned := strings.Contains(s.log.String(), "what it was made of"); warned != tt.warns {
+				t.Errorf("it warns: %v\n%s", warned, s.log)
+			}
+			s.proc.Stop()
+			start(t, "--persistence.file="+file).wantRecorded("1.11.3-legacy")
+		})
+	}
 }

@@ -46,6 +46,8 @@ type server struct {
 	quit    func() // ends serving
 	gateway *gateway.Gateway
 	size    func() int64 // of the persistence file; nil if there is none
+	// imported is what the journal was made of, nil if it was not.
+	imported func() []byte
 
 	listening chan struct{} // closed once connections are accepted
 }
@@ -151,6 +153,7 @@ func (s *server) open(ctx context.Context) error {
 // journal picks where groups are kept.
 func (s *server) journal(ctx context.Context) (gateway.Journal, error) {
 	if s.persistenceFile == "" {
+		s.imported = func() []byte { return nil }
 		return &gateway.Memory{}, nil
 	}
 	var observed *telemetry.Journal
@@ -168,7 +171,7 @@ func (s *server) journal(ctx context.Context) (gateway.Journal, error) {
 		return nil, storage.Explain(err)
 	}
 	observed = s.metrics.ObserveJournal(j.Size, j.Err)
-	s.size = j.Size
+	s.size, s.imported = j.Size, j.Imported
 	return j, nil
 }
 
@@ -216,7 +219,7 @@ func (s *server) handler() (http.Handler, error) {
 		Info:              httpapi.Status{Build: buildInfo(), Flags: s.flags, Start: time.Now()},
 		Own:               s.metrics.Exposed,
 		Snapshot: func(v *gateway.View) (io.ReadSeekCloser, error) {
-			return storage.Snapshot(s.persistenceFile, v)
+			return storage.Snapshot(s.persistenceFile, s.imported(), v)
 		},
 		StorageSize: s.size,
 		UI:          ui,

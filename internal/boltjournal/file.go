@@ -162,7 +162,9 @@ func fill(db *bbolt.DB, s *state, entries iter.Seq[entry]) error {
 			return err
 		}
 	}
-	return nil
+	// Once more, so that both meta pages lead to all groups: if one is damaged
+	// later, nothing is lost with it.
+	return db.Update(func(tx *bbolt.Tx) error { return putState(tx, s) })
 }
 
 func putState(tx *bbolt.Tx, s *state) error {

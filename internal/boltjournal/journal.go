@@ -36,6 +36,9 @@ type Config struct {
 	// Salvage goes on with the records that are whole if some are not. The
 	// damaged file is kept aside.
 	Salvage bool
+	// Origin is what a salvaged file counts as imported from if it does not say
+	// so any more: the SHA-256 of that file, or nil.
+	Origin []byte
 	// Logger gets what operators should know; nothing is logged if nil.
 	Logger *slog.Logger
 	// Observe is told of each attempt to write. It must not block.
@@ -60,6 +63,9 @@ type Journal struct {
 	queue chan *request
 	stop  chan struct{} // closed to end the writer
 	done  chan struct{} // closed when the writer has ended
+
+	origin []byte // that of the file; it does not change while it is open
+
 	// closing is held for writing to close, so that nobody joins the queue
 	// after the writer has looked at it for the last time.
 	closing sync.RWMutex

@@ -54,9 +54,13 @@ func (j *Journal) open(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, j.db.Close())
 	}
-	j.revision = j.state.revision
+	j.revision, j.origin = j.state.revision, j.state.imported
 	return nil
 }
+
+// Imported is what an open journal was made of: the SHA-256 of that file, or
+// nil.
+func (j *Journal) Imported() []byte { return j.origin }
 
 // openOrMake opens the file, and makes it if there is none.
 func (j *Journal) openOrMake() (*os.File, error) {
@@ -86,11 +90,24 @@ func openLocked(path string, how lockKind) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := lock(f, how); err != nil {
+	if err := errors.Join(lock(f, how), stillAt(path, f)); err != nil {
 		_ = f.Close() // nothing was written
 		return nil, err
 	}
 	return f, nil
+}
+
+// stillAt makes sure that a lock is worth something: while it was waited for,
+// or just before, who had it may have put another file in the place of this.
+func stillAt(path string, f *os.File) error {
+	opened, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if now, err := os.Stat(path); err != nil || !os.SameFile(opened, now) {
+		return ErrLocked // a moment ago
+	}
+	return nil
 }
 
 // secure puts on disk what has been read of a file, which is whole. It may show
@@ -282,21 +299,22 @@ func SetOrigin(path string, imported []byte) error {
 }
 
 // Origin gives what a journal was imported from: the SHA-256 of that file, or
-// nil. It looks at no more than it needs.
-func Origin(path string) ([]byte, error) {
-	f, err := os.Open(path)
+// nil. It looks at no more than it needs. Known tells whether the journal says
+// so, which a damaged one may do as well.
+func Origin(path string) (imported []byte, known bool, err error) {
+	f, err := openLocked(path, shared)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer func() { _ = f.Close() }() // only read
 	s := new(scan)
 	if err := s.readHead(f); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if len(s.faults) > 0 {
-		return nil, damage(s)
+		err = damage(s)
 	}
-	return s.state.imported, nil
+	return s.state.imported, s.hasState, err
 }
 
 // Probe tells whether a file could be replaced: that it is not being used.

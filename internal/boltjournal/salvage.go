@@ -25,11 +25,17 @@ func (j *Journal) salvage(ctx context.Context, f *os.File) (*os.File, error) {
 	if err != nil {
 		return f, fmt.Errorf("keeping the damaged file aside: %w", err)
 	}
+	if info, err := f.Stat(); err == nil { // an older meta page counts fewer pages
+		s.meta.pages = max(s.meta.pages, uint64(info.Size())/uint64(s.meta.pageSize))
+	}
 	whole, before := wholeEntries(f, s.faults), s.state.groups
 	leftovers := s.leftovers(whole)
 	whole = inOrder(append(whole, leftovers...))
 	for _, e := range whole {
 		s.state.revision = max(s.state.revision, e.revision())
+	}
+	if !s.hasState {
+		s.state.imported = j.Origin
 	}
 	if err := create(j.Path, false, &s.state, slices.Values(whole)); err != nil {
 		return f, fmt.Errorf("writing what is whole: %w", err)

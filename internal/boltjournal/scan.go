@@ -93,6 +93,10 @@ func (s *scan) readMetas(f io.ReaderAt) error {
 	if first.err == nil && second.err == nil && first.txid+1 != second.txid && second.txid+1 != first.txid {
 		s.fault(Fault{Page: 0, Msg: "the two meta pages do not follow upon each other"})
 	}
+	// The last pages need not be in use, but they were there.
+	if err := s.readAt(make([]byte, 1), s.meta.pages*uint64(s.meta.pageSize)-1); err != nil {
+		s.fault(Fault{Page: s.meta.pages - 1, Msg: err.Error()})
+	}
 	return nil
 }
 

@@ -103,7 +103,8 @@ func Import(ctx context.Context, c Config, d Decision) (journal string, err erro
 	case d == TakeFile:
 		return journal, c.replace(ctx, journal)
 	}
-	return journal, c.bringOver(ctx, journal)
+	_, err = c.bringOver(ctx, journal)
+	return journal, Explain(err)
 }
 
 // adopt lets the journal count as made of the file as it is now.
@@ -180,7 +181,8 @@ func Present(file string) (string, error) {
 		return file, nil
 	}
 	c := Config{File: file}
-	return beside, Explain(c.compare(beside))
+	_, err = c.compare(beside)
+	return beside, Explain(err)
 }
 
 // Source gives a journal that replays a file of either kind and takes nothing.

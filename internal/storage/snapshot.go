@@ -23,8 +23,10 @@ type temporary struct {
 func (t temporary) Close() error { return errors.Join(t.File.Close(), os.RemoveAll(t.dir)) }
 
 // Snapshot writes the state of a view into a journal, in the directory of the
-// persistence file if there is one. It vanishes when it is closed.
-func Snapshot(file string, v *gateway.View) (io.ReadSeekCloser, error) {
+// persistence file if there is one. It counts as imported from what has this
+// SHA-256, as the journal does that it may take the place of. It vanishes when
+// it is closed.
+func Snapshot(file string, imported []byte, v *gateway.View) (io.ReadSeekCloser, error) {
 	dir := ""
 	if file != "" {
 		dir = filepath.Dir(file)
@@ -35,7 +37,7 @@ func Snapshot(file string, v *gateway.View) (io.ReadSeekCloser, error) {
 	}
 	defer func() { _ = os.RemoveAll(made) }() // or else Close does it
 	path := filepath.Join(made, "snapshot.db")
-	if err := boltjournal.Create(path, true, nil, v.EachGroup("")); err != nil {
+	if err := boltjournal.Create(path, true, imported, v.EachGroup("")); err != nil {
 		return nil, err
 	}
 	f, err := os.Open(path)

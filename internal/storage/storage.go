@@ -49,7 +49,7 @@ func Open(ctx context.Context, c Config) (*boltjournal.Journal, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	path, err := c.find(ctx)
+	path, origin, err := c.find(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -57,32 +57,34 @@ func Open(ctx context.Context, c Config) (*boltjournal.Journal, error) {
 	if resolved, err := filepath.EvalSymlinks(path); err == nil {
 		path = resolved
 	}
-	bolt := boltjournal.Config{Path: path, Interval: c.Interval, Salvage: c.Salvage, Logger: c.Logger, Progress: c.Progress}
+	bolt := boltjournal.Config{Path: path, Interval: c.Interval, Salvage: c.Salvage, Origin: origin, Logger: c.Logger, Progress: c.Progress}
 	if c.Written != nil {
 		bolt.Observe = func(w boltjournal.Written) { c.Written(w.Changes, w.Bytes, w.Took, w.Err) }
 	}
 	return boltjournal.New(bolt), nil
 }
 
-// find gives the path of the journal.
-func (c Config) find(ctx context.Context) (string, error) {
+// find gives the path of the journal, and what that has to be made of: nil if
+// it is not beside a file of Pushgateway 1.11.
+func (c Config) find(ctx context.Context) (path string, origin []byte, err error) {
 	beside := c.File + Suffix
 	legacy, err := isLegacy(c.File)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && exists(beside):
 		c.Logger.Info("The persistence file is gone; going on with the journal that was made of it", "file", c.File, "journal", beside)
-		return beside, nil
+		return beside, nil, nil
 	case errors.Is(err, fs.ErrNotExist):
-		return c.File, nil
+		return c.File, nil, nil
 	case err != nil:
-		return "", fmt.Errorf("the persistence file %s: %w", c.File, err)
+		return "", nil, fmt.Errorf("the persistence file %s: %w", c.File, err)
 	case !legacy:
-		return c.File, nil
+		if exists(beside) {
+			c.Logger.Warn("The persistence file is a journal itself; the one beside it is left alone", "file", c.File, "beside", beside)
+		}
+		return c.File, nil, nil
 	}
-	if err := c.bringOver(ctx, beside); err != nil {
-		return "", err
-	}
-	return beside, nil
+	origin, err = c.bringOver(ctx, beside)
+	return beside, origin, err
 }
 
 func exists(path string) bool {
@@ -142,28 +144,34 @@ func (e *ChangedError) Error() string {
 		"  pushgateway import --keep %[1]s      goes on with %[2]s, and leaves what is new in %[1]s alone", e.File, e.Journal)
 }
 
-// bringOver makes sure that the journal beside the file was made of it.
-func (c Config) bringOver(ctx context.Context, journal string) error {
+// bringOver makes sure that the journal beside the file was made of it, and
+// gives the hash of the file.
+func (c Config) bringOver(ctx context.Context, journal string) ([]byte, error) {
 	if !exists(journal) {
-		return c.load(ctx, journal, true)
+		return nil, c.load(ctx, journal, true)
 	}
 	return c.compare(journal)
 }
 
-// compare makes sure that a journal was made of the file as it is now.
-func (c Config) compare(journal string) error {
+// compare makes sure that a journal was made of the file as it is now, and
+// gives the hash of the file. One that is to be salvaged and does not say any
+// more what it was made of is taken for one that was.
+func (c Config) compare(journal string) ([]byte, error) {
 	sum, err := hash(c.File)
 	if err != nil {
-		return fmt.Errorf("the persistence file %s: %w", c.File, err)
+		return nil, fmt.Errorf("the persistence file %s: %w", c.File, err)
 	}
-	origin, err := boltjournal.Origin(journal)
-	if err != nil {
-		return fmt.Errorf("the journal %s: %w", journal, err)
+	origin, known, err := boltjournal.Origin(journal)
+	switch {
+	case c.Salvage && errors.Is(err, boltjournal.ErrDamaged) && !known:
+		c.Logger.Warn("The journal does not say any more what it was made of; if Pushgateway 1.11 has run since, what is new in its file is left alone", "journal", journal, "file", c.File)
+		return sum, nil
+	case err != nil && !(c.Salvage && errors.Is(err, boltjournal.ErrDamaged)):
+		return nil, fmt.Errorf("the journal %s: %w", journal, err)
+	case !bytes.Equal(origin, sum):
+		return nil, &ChangedError{c.File, journal}
 	}
-	if !bytes.Equal(origin, sum) {
-		return &ChangedError{c.File, journal}
-	}
-	return nil
+	return sum, nil
 }
 
 func hash(path string) ([]byte, error) {
