@@ -5,10 +5,12 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -281,4 +283,33 @@ func (b *beginning) fault(t *testing.T, call, how string, k int) {
 		}
 	}
 	b.check(t, dir)
+}
+
+// TestFaultAtEnd ends a gateway in order while the disk fails: it says that
+// not all is on disk, and exits with 1.
+func TestFaultAtEnd(t *testing.T) {
+	t.Parallel()
+	needStrace(t)
+	for _, interval := range []string{"0s", "1h"} {
+		t.Run(interval, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "journal")
+			s := &server{daemon.Launch(t, exec.Command(binary, "--web.listen-address=127.0.0.1:0", "--persistence.file="+file, "--persistence.interval="+interval)), t}
+			if !s.awaitReady() {
+				t.Fatalf("it ended at its start\n%s", s.Log)
+			}
+			m := newModel(1, 1)
+			trace := s.attach("-e", "trace="+calls, "-e", "inject=pwrite64:error=EIO")
+			defer trace.detach()
+			if a := s.send(change{group: m.groups[0], method: http.MethodPut, number: m.next(), families: smallNames}); interval == "0s" {
+				s.checkRefusal(a, "input/output error")
+			}
+			if err := s.Cmd.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			s.AwaitExit(1)
+			if log := s.Log.String(); !strings.Contains(log, "not on disk") || !strings.Contains(log, "input/output error") {
+				t.Errorf("it does not say why\n%s", log)
+			}
+		})
+	}
 }

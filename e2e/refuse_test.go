@@ -126,6 +126,13 @@ func TestStartErrors(t *testing.T) {
 			writeFile(t, file, "x")
 			return filepath.Join(file, "metrics")
 		}, []string{"not a directory", "make the directory"}, false},
+		"link to nothing": {func(t *testing.T) string {
+			file := filepath.Join(t.TempDir(), "metrics")
+			if err := os.Symlink("elsewhere", file); err != nil {
+				t.Fatal(err)
+			}
+			return file
+		}, []string{"a link to elsewhere", "does not exist", "remove the link"}, false},
 		"empty file": {func(t *testing.T) string {
 			file := filepath.Join(t.TempDir(), "metrics")
 			writeFile(t, file, "")

@@ -133,5 +133,8 @@ func toFile(path string, stdout io.Writer, f func(io.Writer) error) (err error) 
 	if err := errors.Join(f(w), w.Flush(), out.Sync(), out.Close()); err != nil {
 		return err
 	}
-	return os.Rename(out.Name(), path)
+	if err := os.Rename(out.Name(), path); err != nil {
+		return err
+	}
+	return storage.SyncName(path)
 }

@@ -81,8 +81,12 @@ func (j *Journal) finish() {
 	}
 	j.retry = time.Time{}
 	j.commit(nil)
-	if err := j.trouble.Load(); err != nil && j.Interval > 0 {
-		j.closeErr = fmt.Errorf("the last changes are not on disk: %w", *err)
+	if err := j.trouble.Load(); err != nil {
+		lost := "the last changes are not on disk"
+		if j.Interval == 0 {
+			lost = "the last failure times are not on disk, and pushes that were refused may be"
+		}
+		j.closeErr = fmt.Errorf("%s: %w", lost, *err)
 	}
 	if j.db != nil {
 		j.closeErr = errors.Join(j.closeErr, j.db.Close())

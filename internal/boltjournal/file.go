@@ -183,7 +183,8 @@ func syncDir(dir *os.File) error {
 	return nil
 }
 
-func syncDirOf(path string) error {
+// SyncName makes the name of a file durable.
+func SyncName(path string) error {
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return err
@@ -197,7 +198,7 @@ func syncDirOf(path string) error {
 func KeepAside(path, why string, now time.Time) (aside string, err error) {
 	aside = fmt.Sprintf("%s.%s-%s", path, why, now.UTC().Format("20060102T150405.000Z"))
 	if err := os.Link(path, aside); err == nil {
-		return aside, syncDirOf(path)
+		return aside, SyncName(path)
 	}
 	// Not every file system has second names.
 	return aside, copyFile(aside, path)
@@ -217,5 +218,5 @@ func copyFile(to, from string) (err error) {
 	if _, err := io.Copy(out, in); err != nil {
 		return fmt.Errorf("copying %s to %s: %w", from, to, err)
 	}
-	return errors.Join(out.Sync(), syncDirOf(to))
+	return errors.Join(out.Sync(), SyncName(to))
 }

@@ -38,6 +38,9 @@ func (j *Journal) salvage(ctx context.Context, f *os.File) (*os.File, error) {
 		s.state.imported = j.Origin
 	}
 	if err := create(j.Path, false, &s.state, slices.Values(whole)); err != nil {
+		if stillAt(aside, f) == nil && stillAt(j.Path, f) == nil {
+			_ = os.Remove(aside) // a second name, of which each attempt would leave one
+		}
 		return f, fmt.Errorf("writing what is whole: %w", err)
 	}
 	for _, x := range s.faults {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"pushgateway/internal/boltjournal"
+	"pushgateway/internal/gateway"
 )
 
 // TestSalvage damages a journal in different places and goes on with it.
@@ -56,5 +57,34 @@ func TestSalvage(t *testing.T) {
 				t.Errorf("the damaged file is not what it was: %v", err)
 			}
 		})
+	}
+}
+
+// TestSalvageInVain cannot write what is whole: the damaged file stays, without
+// another name for each attempt.
+func TestSalvageInVain(t *testing.T) {
+	path, _ := journalOf(t, 10)
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content[20] ^= 1
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(path+".new", "in the way"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		c := gateway.Config{Journal: boltjournal.New(boltjournal.Config{Path: path, Salvage: true})}
+		if _, err := gateway.Open(t.Context(), c); err == nil {
+			t.Fatal("it has been salvaged")
+		}
+	}
+	if asides, err := filepath.Glob(path + ".damaged-*"); err != nil || len(asides) != 0 {
+		t.Errorf("kept aside: %v %v", asides, err)
+	}
+	if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, content) {
+		t.Errorf("the damaged file is not what it was: %v", err)
 	}
 }

@@ -37,6 +37,9 @@ func (g *Gateway) fail(key grouping.Key, reason error) {
 	if g.hasTwin(key) {
 		return
 	}
+	if old == nil && g.Journal.Err() != nil && g.countFailedOnly() >= maxFailedOnly {
+		return // none can go for it
+	}
 	g.Journal.Stamp(Change{Key: key, Group: failed(old, key, now, reason), Against: g.against(key, old)})
 	if now := g.Group(key); old == nil && now != nil {
 		g.failures.add(now, g.View())
@@ -58,16 +61,24 @@ func (g *Gateway) trimFailures() {
 		if !ok {
 			return // they are about to be added
 		}
-		g.endFailedOnly(oldest)
+		if err := g.endFailedOnly(oldest); err != nil {
+			g.failures.putBack(oldest) // the journal takes nothing; there is no hurry
+			return
+		}
 	}
 }
 
 // endFailedOnly removes a group unless a push to it has been good since.
-func (g *Gateway) endFailedOnly(f failedOnly) {
+func (g *Gateway) endFailedOnly(f failedOnly) error {
 	defer g.locks.lock(f.key)()
-	if old := g.Group(f.key); f.is(old) {
-		// A failure means that the journal takes nothing; there is no hurry.
-		_, _ = g.commit(context.Background(), Change{Key: f.key}, old)
+	for {
+		old := g.Group(f.key)
+		if !f.is(old) {
+			return nil
+		}
+		if retry, err := g.commit(context.Background(), Change{Key: f.key}, old); !retry {
+			return err
+		}
 	}
 }
 
@@ -120,6 +131,13 @@ func (f *failures) restore(v *View) {
 	for _, g := range groups {
 		f.add(g, v)
 	}
+}
+
+// putBack undoes take.
+func (f *failures) putBack(oldest failedOnly) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.queue = slices.Insert(f.queue, 0, oldest)
 }
 
 // take takes the oldest group out.

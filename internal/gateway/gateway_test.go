@@ -339,6 +339,30 @@ func TestFailedOnlyGroupsAreBounded(t *testing.T) {
 	}
 }
 
+// TestFailedOnlyWithoutJournal refuses more groups than are kept while the
+// journal takes nothing, and a few when it does again.
+func TestFailedOnlyWithoutJournal(t *testing.T) {
+	journal := newStrict()
+	g := open(t, gateway.Config{Journal: journal})
+	const most = 10_000
+	refuse := func(name string, n int) {
+		for i := range n {
+			g.Refuse(key(t, fmt.Sprint(name, i)), errDisk)
+		}
+	}
+	refuse("before", most)
+	journal.setDown(true)
+	refuse("down", 100)
+	if got := g.View().Groups(); got != most {
+		t.Errorf("%d groups while the journal takes nothing, want %d", got, most)
+	}
+	journal.setDown(false)
+	refuse("after", 10)
+	if got := g.View().Groups(); got != most || g.View().Group(key(t, "after0")) == nil || g.View().Group(key(t, "before0")) != nil {
+		t.Errorf("%d groups in the end, want the latest %d", got, most)
+	}
+}
+
 // TestFailedOnlyAreTheOldest refuses and deletes one group again and again: it
 // must not push out one that has just failed.
 func TestFailedOnlyAreTheOldest(t *testing.T) {

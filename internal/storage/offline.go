@@ -213,3 +213,6 @@ func Source(path string) gateway.Journal {
 		return nil
 	})
 }
+
+// SyncName makes durable that a file has its name.
+func SyncName(path string) error { return boltjournal.SyncName(path) }

@@ -74,7 +74,7 @@ func (c Config) find(ctx context.Context) (path string, origin []byte, err error
 		c.Logger.Info("The persistence file is gone; going on with the journal that was made of it", "file", c.File, "journal", beside)
 		return beside, nil, nil
 	case errors.Is(err, fs.ErrNotExist):
-		return c.File, nil, nil
+		return c.File, nil, c.dangling()
 	case err != nil:
 		return "", nil, fmt.Errorf("the persistence file %s: %w", c.File, err)
 	case !legacy:
@@ -85,6 +85,14 @@ func (c Config) find(ctx context.Context) (path string, origin []byte, err error
 	}
 	origin, err = c.bringOver(ctx, beside)
 	return beside, origin, err
+}
+
+// dangling tells if the file is not simply missing, but a link to one that is.
+func (c Config) dangling() error {
+	if to, err := os.Readlink(c.File); err == nil {
+		return fmt.Errorf("the persistence file %s: it is a link to %s, which does not exist: remove the link, or name the file itself", c.File, to)
+	}
+	return nil
 }
 
 func exists(path string) bool {
@@ -248,6 +256,10 @@ func Explain(err error) error {
 		return fmt.Errorf("%w. Nothing has been changed: name another file, or move this one away", err)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return fmt.Errorf("%w: make the directory first, or name a file in another one", err)
+	case errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("%w: mount the file system for writing, or name a file in another one", err)
+	case errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("%w: make room, or name a file in another file system", err)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w: the user that runs the gateway must be allowed to read and write the file, and to make files in its directory", err)
 	}
