@@ -5,7 +5,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -292,11 +291,7 @@ func TestFaultAtEnd(t *testing.T) {
 	needStrace(t)
 	for _, interval := range []string{"0s", "1h"} {
 		t.Run(interval, func(t *testing.T) {
-			file := filepath.Join(t.TempDir(), "journal")
-			s := &server{daemon.Launch(t, exec.Command(binary, "--web.listen-address=127.0.0.1:0", "--persistence.file="+file, "--persistence.interval="+interval)), t}
-			if !s.awaitReady() {
-				t.Fatalf("it ended at its start\n%s", s.Log)
-			}
+			s := startEvery(t, interval)
 			m := newModel(1, 1)
 			trace := s.attach("-e", "trace="+calls, "-e", "inject=pwrite64:error=EIO")
 			defer trace.detach()
@@ -311,5 +306,49 @@ func TestFaultAtEnd(t *testing.T) {
 				t.Errorf("it does not say why\n%s", log)
 			}
 		})
+	}
+}
+
+// startEvery runs a gateway with a --persistence.interval.
+func startEvery(t *testing.T, interval string) *server {
+	t.Helper()
+	cmd := command(filepath.Join(t.TempDir(), "journal"))
+	cmd.Args = append(cmd.Args, "--persistence.interval="+interval)
+	s := &server{daemon.Launch(t, cmd), t}
+	if !s.awaitReady() {
+		t.Fatalf("it ended at its start\n%s", s.Log)
+	}
+	return s
+}
+
+// TestFaultBetweenWrites makes the disk fail under a gateway that answers
+// before it writes: it goes on taking pushes, and says that it cannot write.
+func TestFaultBetweenWrites(t *testing.T) {
+	t.Parallel()
+	needStrace(t)
+	s := startEvery(t, "20ms")
+	m := newModel(1, 1)
+	push := func() {
+		s.must(change{group: m.groups[0], method: http.MethodPut, number: m.next(), families: smallNames})
+	}
+	push()
+	trace := s.attach("-e", "trace="+calls, "-e", "inject=fdatasync:error=EIO")
+	push()
+	s.awaitLine("pushgateway_journal_writable 0")
+	push()
+	if !s.checkWritable() {
+		t.Error("the gateway says that it takes no pushes, though it does")
+	}
+	trace.detach()
+	s.awaitLine("pushgateway_journal_writable 1")
+}
+
+// awaitLine scrapes until a line is there.
+func (s *server) awaitLine(line string) {
+	s.t.Helper()
+	for deadline := time.Now().Add(daemon.Patience); !strings.Contains(s.get("/metrics").body, line+"\n"); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("there is no %q in what is scraped\n%s", line, s.Log)
+		}
 	}
 }

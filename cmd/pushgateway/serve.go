@@ -170,7 +170,7 @@ func (s *server) journal(ctx context.Context) (gateway.Journal, error) {
 	if err != nil {
 		return nil, storage.Explain(err)
 	}
-	observed = s.metrics.ObserveJournal(j.Size, j.Err)
+	observed = s.metrics.ObserveJournal(j.Size, j.Trouble)
 	s.size, s.imported = j.Size, j.Imported
 	return j, nil
 }

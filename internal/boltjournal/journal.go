@@ -141,7 +141,16 @@ func (j *Journal) Open(ctx context.Context, apply func([]gateway.Applied)) error
 // Err tells why changes are not taken at present, nil if they are. With an
 // interval they always are.
 func (j *Journal) Err() error {
-	if err := j.trouble.Load(); err != nil && j.Interval == 0 {
+	if j.Interval > 0 {
+		return nil
+	}
+	return j.Trouble()
+}
+
+// Trouble tells why the file could not be written the last time, nil if it
+// could.
+func (j *Journal) Trouble() error {
+	if err := j.trouble.Load(); err != nil {
 		return *err
 	}
 	return nil

@@ -40,7 +40,7 @@ var journalFamilies = map[string]metric.Type{
 }
 
 // ObserveJournal exposes the metrics of a persistence file: size gives its
-// bytes, err tells why it does not take changes, nil if it does.
+// bytes, err tells why it cannot be written, nil if it can.
 func (m *Metrics) ObserveJournal(size func() int64, err func() error) *Journal {
 	j := &Journal{
 		commits:  prometheus.NewCounter(prometheus.CounterOpts{Name: journalCommits, Help: "Attempts to write changes to the persistence file, each for all changes that were waiting."}),
@@ -52,7 +52,7 @@ func (m *Metrics) ObserveJournal(size func() int64, err func() error) *Journal {
 	}
 	m.registry.MustRegister(j.commits, j.failures, j.bytes, j.changes, j.seconds, j.last,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: journalSize, Help: "Size of the persistence file."}, func() float64 { return float64(size()) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: journalWritable, Help: "1 if pushes can be stored in the persistence file, 0 if they are refused."}, func() float64 {
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: journalWritable, Help: "1 if the persistence file can be written, 0 if not: then pushes are refused, or with --persistence.interval only kept in memory."}, func() float64 {
 			if err() != nil {
 				return 0
 			}
