@@ -31,7 +31,7 @@ func past(t testing.TB, groups []oldGroup) (file string) {
 	slices.SortFunc(list, func(a, b *gateway.Group) int { return cmp.Compare(a.Key, b.Key) })
 	list = slices.CompactFunc(list, func(a, b *gateway.Group) bool { return a.Key == b.Key })
 	file = filepath.Join(t.TempDir(), "metrics")
-	if err := boltjournal.Create(file, true, nil, slices.Values(list)); err != nil {
+	if err := (boltjournal.File{Path: file, MustBeNew: true}).Create(slices.Values(list)); err != nil {
 		t.Fatal(err)
 	}
 	return file

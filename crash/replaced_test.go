@@ -40,7 +40,7 @@ func TestReplacedBeforeLock(t *testing.T) {
 	late := &server{daemon.Launch(t, cmd), t}
 	for deadline := time.Now().Add(daemon.Patience); !late.opened(file) && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 	}
-	if err := boltjournal.Create(file, false, nil, func(func(*gateway.Group) bool) {}); err != nil {
+	if err := (boltjournal.File{Path: file}).Create(func(func(*gateway.Group) bool) {}); err != nil {
 		t.Fatal(err)
 	}
 	s = start(t, file)

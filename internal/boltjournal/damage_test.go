@@ -47,7 +47,8 @@ func compact(t *testing.T, path string) []byte {
 		t.Fatal(err)
 	}
 	small := path + "-small"
-	if err := boltjournal.Create(small, true, []byte("where it came from"), slices.Values(groups)); err != nil {
+	made := boltjournal.File{Path: small, MustBeNew: true, Imported: []byte("where it came from")}
+	if err := made.Create(slices.Values(groups)); err != nil {
 		t.Fatal(err)
 	}
 	content, err := os.ReadFile(small)

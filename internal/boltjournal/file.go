@@ -56,13 +56,29 @@ type entry struct {
 	rec []byte
 }
 
+// File says which journal is made, and how. Only Path is needed.
+//
+// If there is a file at Path it is replaced, and the new one has its mode and
+// its owner, as far as the process may give them to it. After a crash either
+// that file is there or the whole new one.
+type File struct {
+	Path string
+	// MustBeNew refuses to replace a file: the error is fs.ErrExist.
+	MustBeNew bool
+	// Imported is kept in the journal: the SHA-256 of what it is made of, or
+	// nil.
+	Imported []byte
+	// OwnedLike is a file of which the owner gets the new one if it replaces
+	// none, so that it does not belong to an administrator who makes it for a
+	// service.
+	OwnedLike string
+}
+
 // Create writes a new journal with the given groups, which must be sorted by
-// key. If there is a file at path it is replaced, unless it must be new: then
-// the error is fs.ErrExist. After a crash either that file is there or the
-// whole new one. Imported is kept in the journal, nil if there is none.
-func Create(path string, mustBeNew bool, imported []byte, groups iter.Seq[*gateway.Group]) error {
-	s := state{revision: 1, imported: imported}
-	return create(path, mustBeNew, &s, func(yield func(entry) bool) {
+// key.
+func (f File) Create(groups iter.Seq[*gateway.Group]) error {
+	s := state{revision: 1, imported: f.Imported}
+	return f.create(&s, func(yield func(entry) bool) {
 		for g := range groups {
 			rec := record.Encode(g)
 			record.Seal(rec, g.Key, g.Revision)
@@ -74,10 +90,10 @@ func Create(path string, mustBeNew bool, imported []byte, groups iter.Seq[*gatew
 	})
 }
 
-// create writes a file beside path and renames it. The state's count and sum
-// become those of the entries.
-func create(path string, mustBeNew bool, s *state, entries iter.Seq[entry]) (err error) {
-	dir, err := os.Open(filepath.Dir(path))
+// create writes a file beside the path and renames it. The state's count and
+// sum become those of the entries.
+func (f File) create(s *state, entries iter.Seq[entry]) (err error) {
+	dir, err := os.Open(filepath.Dir(f.Path))
 	if err != nil {
 		return err
 	}
@@ -85,10 +101,10 @@ func create(path string, mustBeNew bool, s *state, entries iter.Seq[entry]) (err
 	if err := lockDir(dir); err != nil { // somebody else may be about to do the same
 		return fmt.Errorf("locking the directory: %w", err)
 	}
-	if _, err := os.Lstat(path); mustBeNew && err == nil {
-		return fmt.Errorf("creating %s: %w", path, fs.ErrExist)
+	if _, err := os.Lstat(f.Path); f.MustBeNew && err == nil {
+		return fmt.Errorf("creating %s: %w", f.Path, fs.ErrExist)
 	}
-	temp := path + ".new"
+	temp := f.Path + ".new"
 	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("removing what an interrupted start has left: %w", err)
 	}
@@ -100,10 +116,26 @@ func create(path string, mustBeNew bool, s *state, entries iter.Seq[entry]) (err
 	if err := write(temp, s, entries); err != nil {
 		return fmt.Errorf("writing %s: %w", temp, err)
 	}
-	if err := os.Rename(temp, path); err != nil {
+	f.handOver(temp)
+	if err := os.Rename(temp, f.Path); err != nil {
 		return err
 	}
 	return syncDir(dir)
+}
+
+// handOver gives a new file what others may do with the one that it replaces.
+// If the process must not do that it stays with the process alone, which can
+// go on with it.
+func (f File) handOver(temp string) {
+	if old, err := os.Stat(f.Path); err == nil {
+		if chownLike(temp, old) == nil {
+			_ = os.Chmod(temp, old.Mode().Perm())
+		}
+		return
+	}
+	if other, err := os.Stat(f.OwnedLike); err == nil {
+		_ = chownLike(temp, other)
+	}
 }
 
 // write makes a file of entries, no larger than they need, and waits until it

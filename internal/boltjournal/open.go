@@ -66,7 +66,7 @@ func (j *Journal) Imported() []byte { return j.origin }
 func (j *Journal) openOrMake() (*os.File, error) {
 	f, err := openLocked(j.Path, exclusive)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := Create(j.Path, true, nil, noGroups); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := (File{Path: j.Path, MustBeNew: true}).Create(noGroups); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, err
 		}
 		f, err = openLocked(j.Path, exclusive)
@@ -234,7 +234,7 @@ func (s *scan) wasteful() bool {
 func (j *Journal) compact(f *os.File, s *scan) {
 	before := j.Size()
 	next := s.state
-	if err := create(j.Path, false, &next, slices.Values(entries(f))); err != nil {
+	if err := (File{Path: j.Path}).create(&next, slices.Values(entries(f))); err != nil {
 		j.Logger.Warn("The journal is mostly empty and could not be made smaller", "file", j.Path, "err", err)
 		return
 	}

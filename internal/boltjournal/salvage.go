@@ -37,7 +37,7 @@ func (j *Journal) salvage(ctx context.Context, f *os.File) (*os.File, error) {
 	if !s.hasState {
 		s.state.imported = j.Origin
 	}
-	if err := create(j.Path, false, &s.state, slices.Values(whole)); err != nil {
+	if err := (File{Path: j.Path}).create(&s.state, slices.Values(whole)); err != nil {
 		if stillAt(aside, f) == nil && stillAt(j.Path, f) == nil {
 			_ = os.Remove(aside) // a second name, of which each attempt would leave one
 		}

@@ -37,7 +37,7 @@ func Snapshot(file string, imported []byte, v *gateway.View) (io.ReadSeekCloser,
 	}
 	defer func() { _ = os.RemoveAll(made) }() // or else Close does it
 	path := filepath.Join(made, "snapshot.db")
-	if err := boltjournal.Create(path, true, imported, v.EachGroup("")); err != nil {
+	if err := (boltjournal.File{Path: path, MustBeNew: true, Imported: imported}).Create(v.EachGroup("")); err != nil {
 		return nil, err
 	}
 	f, err := os.Open(path)

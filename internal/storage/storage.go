@@ -218,7 +218,8 @@ func (c Config) load(ctx context.Context, journal string, mustBeNew bool) error 
 	if content.Unlisted > 0 {
 		c.Logger.Warn("Left out of the import: there is more", "families", content.Unlisted)
 	}
-	if err := boltjournal.Create(journal, mustBeNew, before, slices.Values(content.Groups)); err != nil {
+	made := boltjournal.File{Path: journal, MustBeNew: mustBeNew, Imported: before, OwnedLike: c.File}
+	if err := made.Create(slices.Values(content.Groups)); err != nil {
 		return fmt.Errorf("importing %s: making the journal %s: %w", c.File, journal, err)
 	}
 	c.Logger.Info("Imported what Pushgateway 1.11 has written; its file stays as it is", "file", c.File, "groups", len(content.Groups), "journal", journal)
