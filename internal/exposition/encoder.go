@@ -58,8 +58,13 @@ func NewEncoder(w io.Writer, f Format, cache *Cache) *Encoder {
 
 // Join has the encoder write in larger pieces what earlier scrapes have left in
 // runs, and leave some there when it is closed. It is for encoders that write
-// all families.
-func (e *Encoder) Join(r *Runs) { e.joiner = r.joiner(e.format) }
+// all families. Formats that are made of something else than what blocks hold
+// have no runs, and leave those of others alone.
+func (e *Encoder) Join(r *Runs) {
+	if e.format.Syntax == Text || e.format.Syntax == Protobuf {
+		e.joiner = r.joiner(e.format)
+	}
+}
 
 // Encode writes one family. A family without series is left out.
 func (e *Encoder) Encode(f Exposed) error {

@@ -132,10 +132,13 @@ func takeFloats(s *metric.Series) (bits []uint64) {
 	return bits
 }
 
-// TestFloats writes whole numbers as strconv does.
+// TestFloats writes whole numbers as strconv does, and reads them.
 func TestFloats(t *testing.T) {
-	for n := 1; n < 1<<53; n = n*3/2 + 1 {
-		for _, n := range []int{n, n / 10 * 10, n / 1e6 * 1e6, 1<<53 - n} {
+	for n := int64(1); n < 1<<53; n = n*3/2 + 1 {
+		for _, n := range []int64{n, n / 10 * 10, n / 1e6 * 1e6, 1<<53 - n} {
+			if got, err := parseFloat(strconv.FormatInt(n, 10)); got != float64(n) || err != nil {
+				t.Errorf("%d is read as %v, %v", n, got, err)
+			}
 			if got, want := string(appendFloat(nil, float64(n))), strconv.FormatFloat(float64(n), 'g', -1, 64); got != want && n >= 1e6 {
 				t.Errorf("%d is written as %s, want %s", n, got, want)
 			}

@@ -97,6 +97,7 @@ func Refill(body []byte, has iter.Seq[*Block], o Options) (blocks []*Block, ok b
 	r := renderers.Get().(*renderer)
 	defer r.release()
 	r.parts = r.parts[:0]
+	o.Duplicate = nil // Render would count the same series once more
 	f := filler{r: r, o: o, body: view(body)}
 	if f.pattern, ok = r.findParts(f.body, has); !ok {
 		return nil, false

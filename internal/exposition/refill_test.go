@@ -132,6 +132,19 @@ func TestRefillWithTwins(t *testing.T) {
 	}
 }
 
+// TestRefillCountsNoTwins leaves it to the rendering that follows to count the
+// series that come twice.
+func TestRefillCountsNoTwins(t *testing.T) {
+	twins, o := 0, testOptions
+	o.Duplicate = func() { twins++ }
+	const summary = "# TYPE s summary\ns_sum{job=\"a\"} 1\ns_sum{job=\"b\"} 2\n"
+	has := imprintedWith(t, summary+"b 1\n", o)
+	twins = 0
+	if _, ok := Refill([]byte(summary+"b -0\n"), slices.Values(has), o); ok || twins != 0 {
+		t.Errorf("filled in: %v, %d series counted", ok, twins)
+	}
+}
+
 // FuzzRefill holds filling in against reading and rendering: what is filled in
 // comes out just so.
 func FuzzRefill(f *testing.F) {

@@ -132,6 +132,21 @@ func TestRuns(t *testing.T) {
 	}
 }
 
+// TestRunsOfOtherFormats scrapes text and what has no runs by turns.
+func TestRunsOfOtherFormats(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	families, runs := manyBlocks(t, r), NewRuns(1<<20)
+	for _, other := range []Syntax{OpenMetrics1, OpenMetrics0, ProtobufText, ProtobufCompact} {
+		for range 3 {
+			exposeAll(t, Text, families, runs)
+		}
+		want := runs.text.Load().bytes
+		if exposeAll(t, other, families, runs); runs.text.Load().bytes != want {
+			t.Errorf("after a scrape of %v %d bytes are kept for text, want %d", other, runs.text.Load().bytes, want)
+		}
+	}
+}
+
 // TestRunsConcurrently has several scrape what changes.
 func TestRunsConcurrently(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))

@@ -133,7 +133,7 @@ var errNotDecimal = errors.New("not a decimal number")
 // expfmt. Short integers, the most common values, have a way of their own.
 func parseFloat(s string) (float64, error) {
 	if len(s) > 0 && len(s) <= 15 {
-		n := 0
+		n := int64(0) // an int of 32 bits would be too small
 		for i := 0; ; i++ {
 			if i == len(s) {
 				return float64(n), nil
@@ -142,7 +142,7 @@ func parseFloat(s string) (float64, error) {
 			if d > 9 {
 				break
 			}
-			n = n*10 + int(d)
+			n = n*10 + int64(d)
 		}
 	}
 	for i := 0; i < len(s); i++ {
