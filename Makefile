@@ -30,6 +30,7 @@ test:
 	scripts/test-deps
 	$(MAKE) --no-print-directory check
 	scripts/fuzz 5000x
+	scripts/test-32bit
 	go test -race -count=1 -timeout 14m ./... # not from the cache: it does not know of binaries that tests build
 	go -C tools test -count=1 ./...
 
