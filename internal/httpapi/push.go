@@ -3,6 +3,7 @@ package httpapi
 import (
 	"errors"
 	"fmt"
+	"math"
 	"mime"
 	"net/http"
 	"slices"
@@ -79,7 +80,7 @@ func (a *api) newPush(r *http.Request, replace bool) (p gateway.Push, err error)
 }
 
 // maxBlocks bounds what a push takes in scrapes, in bytes.
-func (a *api) maxBlocks() int { return int(4 * a.MaxBodyBytes) }
+func (a *api) maxBlocks() int { return 4 * int(min(a.MaxBodyBytes, math.MaxInt/4)) }
 
 func (a *api) key(r *http.Request, jobLabel string) (grouping.Key, error) {
 	key, err := a.Keys.Decode(jobLabel, route.Param(r.Context(), "job"), route.Param(r.Context(), "labels"))
