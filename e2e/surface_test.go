@@ -148,6 +148,28 @@ func TestEncodings(t *testing.T) {
 	}
 }
 
+// TestContentTypes pushes protobuf under types that mean it, and others.
+func TestContentTypes(t *testing.T) {
+	const mediaType, params = "application/vnd.google.protobuf", "; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+	s := start(t)
+	body := protoBody(`name:"m" type:GAUGE metric{gauge{value:1}}`)
+	for contentType, want := range map[string]int{
+		mediaType + params:                         http.StatusOK,
+		"Application/VND.Google.ProtoBuf" + params: http.StatusOK,
+		mediaType + strings.ToUpper(params):        http.StatusBadRequest, // names of parameters have no case, values do
+		mediaType + "2" + params:                   http.StatusBadRequest,
+		mediaType + params + "; q=0.5; version=1":  http.StatusOK,
+		mediaType + "; encoding=delimited":         http.StatusBadRequest,
+		mediaType:                                  http.StatusBadRequest,
+		"application/x-protobuf" + params:          http.StatusBadRequest,
+		"":                                         http.StatusBadRequest,
+	} {
+		if a := s.do(http.MethodPut, "/metrics/job/a", body, "Content-Type", contentType); a.status != want {
+			t.Errorf("%q: got %d %q, want %d", contentType, a.status, a.body, want)
+		}
+	}
+}
+
 func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
