@@ -148,6 +148,28 @@ func TestEncodings(t *testing.T) {
 	}
 }
 
+// TestContentTypes pushes protobuf under types that mean it, and others.
+func TestContentTypes(t *testing.T) {
+	const mediaType, params = "application/vnd.google.protobuf", "; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+	s := start(t)
+	body := protoBody(`name:"m" type:GAUGE metric{gauge{value:1}}`)
+	for contentType, want := range map[string]int{
+		mediaType + params:                         http.StatusOK,
+		"Application/VND.Google.ProtoBuf" + params: http.StatusOK,
+		mediaType + strings.ToUpper(params):        http.StatusBadRequest, // names of parameters have no case, values do
+		mediaType + "2" + params:                   http.StatusBadRequest,
+		mediaType + params + "; q=0.5; version=1":  http.StatusOK,
+		mediaType + "; encoding=delimited":         http.StatusBadRequest,
+		mediaType:                                  http.StatusBadRequest,
+		"application/x-protobuf" + params:          http.StatusBadRequest,
+		"":                                         http.StatusBadRequest,
+	} {
+		if a := s.do(http.MethodPut, "/metrics/job/a", body, "Content-Type", contentType); a.status != want {
+			t.Errorf("%q: got %d %q, want %d", contentType, a.status, a.body, want)
+		}
+	}
+}
+
 func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
@@ -254,12 +276,14 @@ func TestOwnMetrics(t *testing.T) {
 	s := start(t)
 	s.push("/metrics/job/a", "m 1\nn 2\n", http.StatusOK)
 	s.push("/metrics/job/a", "m x\n", http.StatusBadRequest)
+	s.want(http.StatusForbidden, http.MethodPut, "/api/v1/admin/wipe", "")
 	s.scrape()
 	body := s.scrape().body
 	for _, want := range []string{
 		"pushgateway_groups 1\n", "pushgateway_series 2\n", "pushgateway_families_left_out 0\n",
 		`pushgateway_pushes_refused_total{reason="syntax"} 1`, `pushgateway_http_requests_total{code="200",handler="push",method="put"} 1`,
 		`pushgateway_http_requests_total{code="400",handler="push",method="put"} 1`, `pushgateway_http_push_size_bytes_count{method="put"} 2`,
+		`pushgateway_http_requests_total{code="403",handler="wipe",method="put"} 1`,
 		`pushgateway_http_push_duration_seconds_count{method="put"} 2`, `pushgateway_scrape_duration_seconds_count{format="text"} 1`,
 		"pushgateway_last_scrape_timestamp_seconds 1.", "pushgateway_build_info{", "go_goroutines ", "process_start_time_seconds ",
 	} {

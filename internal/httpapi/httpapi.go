@@ -199,7 +199,7 @@ func (a *api) questions(r *route.Router) {
 	}
 	r.Post("/api/v1/admin/delete_groups", a.Instrument("api/v1/admin/delete_groups", a.admin(a.deleteGroups)))
 	r.Get("/api/v1/admin/snapshot", a.Instrument("api/v1/admin/snapshot", a.admin(a.snapshot)))
-	r.Put("/api/v1/admin/wipe", a.Instrument("api/v1/admin/wipe", a.admin(a.wipe)))
+	r.Put("/api/v1/admin/wipe", a.Instrument("wipe", a.admin(a.wipe)))
 }
 
 // lifecycle stands both with and without the prefix, as in 1.11.

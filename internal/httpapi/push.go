@@ -169,8 +169,9 @@ func isIgnored(f *metric.Family) bool {
 
 // isProtobuf takes every other content type for text, as 1.11 does.
 func isProtobuf(contentType string) bool {
-	if !strings.HasPrefix(contentType, "application/vnd.google.protobuf") {
-		return false
+	mediaType, _, _ := strings.Cut(contentType, ";")
+	if !strings.EqualFold(strings.TrimSpace(mediaType), "application/vnd.google.protobuf") {
+		return false // without taking it apart, as most pushes are text
 	}
 	_, params, err := mime.ParseMediaType(contentType)
 	return err == nil && params["encoding"] == "delimited" && params["proto"] == "io.prometheus.client.MetricFamily"
