@@ -309,6 +309,9 @@ func TestStartWithoutPermission(t *testing.T) {
 				if out, err := run("verify", file).CombinedOutput(); err != nil {
 					t.Errorf("verify: %v, %s", err, out)
 				}
+			} else if tt.exists {
+				out, _ := run("verify", file).CombinedOutput()
+				wantSentence(t, string(out), file, "permission denied", "as the user that runs the gateway")
 			}
 
 			if err := os.Chmod(dir, 0o700); err != nil {
