@@ -159,6 +159,39 @@ func TestSnapshot(t *testing.T) {
 	s.wantEverything(all)
 }
 
+// TestSnapshotElsewhere takes away the room beside the persistence file.
+func TestSnapshotElsewhere(t *testing.T) {
+	dir, temp := filepath.Join(t.TempDir(), "data"), t.TempDir()
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TMPDIR", temp)
+	s := start(t, "--web.enable-admin-api", "--persistence.file="+filepath.Join(dir, "metrics"))
+	s.push("/metrics/job/a", "m 1\n", http.StatusOK)
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	copied := filepath.Join(t.TempDir(), "copy")
+	if code, _, errs := command(t, "backup", "--url="+s.base, copied); code != 0 {
+		t.Fatalf("exit code %d, %q", code, errs)
+	}
+	if got := exportedLines(t, copied); !slices.Contains(got, `m{instance="",job="a"} 1`) {
+		t.Errorf("the copy has %v", got)
+	}
+	if names := lookAt(t, temp).names(); len(names) != 0 {
+		t.Errorf("among temporary files there are %v", names)
+	}
+	if err := os.Remove(temp); err != nil {
+		t.Fatal(err)
+	}
+	a := s.want(http.StatusInternalServerError, http.MethodGet, "/api/v1/admin/snapshot", "")
+	for _, part := range []string{dir, "$TMPDIR", temp} {
+		if !strings.Contains(a.body, part) {
+			t.Errorf("%q does not say %q", a.body, part)
+		}
+	}
+}
+
 func TestSnapshotNeedsTheFlag(t *testing.T) {
 	s := start(t)
 	if a := s.want(http.StatusForbidden, http.MethodGet, "/api/v1/admin/snapshot", ""); !strings.Contains(a.body, "--web.enable-admin-api") {

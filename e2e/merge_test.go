@@ -133,7 +133,7 @@ func TestPushManyRefused(t *testing.T) {
 		parameters, body, says string
 		header                 []string
 	}{
-		{"", "m{job=\"a\"} 1\n", "group_by", nil},
+		{"", "m{job=\"a\"} 1\n", "group_by is missing", nil},
 		{"?group_by=instance", "m{job=\"a\",instance=\"1\"} 1\n", "must name job", nil},
 		{"?group_by=job,__x", "m{job=\"a\"} 1\n", `"__x"`, nil},
 		{"?group_by=job,,x", "m{job=\"a\"} 1\n", `"job,,x"`, nil},
@@ -189,16 +189,23 @@ func TestTimestamps(t *testing.T) {
 }
 
 func TestLenientNewlines(t *testing.T) {
-	bodies := []string{"# HELP m Help.\r\n# TYPE m gauge\r\nm{x=\"1\"} 1\r\n", "# HELP m Help.\n# TYPE m gauge\nm{x=\"1\"} 1", "# HELP m Help.\n# TYPE m gauge\r\nm{x=\"1\"} 1\r"}
+	const crlf = "line 2: the line ends with CRLF; end lines with LF alone"
+	refusals := map[string]string{
+		"# HELP m Help.\r\n# TYPE m gauge\r\nm{x=\"1\"} 1\r\n": crlf,
+		"# HELP m Help.\n# TYPE m gauge\nm{x=\"1\"} 1":         "line 3: the last line has no newline at its end; add one",
+		"# HELP m Help.\n# TYPE m gauge\r\nm{x=\"1\"} 1\r":     crlf,
+	}
 	s, strict := start(t, "--push.lenient-newlines"), start(t)
-	for _, body := range bodies {
+	for body, why := range refusals {
 		s.push("/metrics/job/a", body, http.StatusOK)
 		s.wantLines("a", `m{x="1"} 1`)
 		if !strings.Contains(s.scrape().body, "\n# HELP m Help.\n# TYPE m gauge\n") {
 			t.Errorf("%q has another help text", body)
 		}
 		s.want(http.StatusAccepted, http.MethodDelete, "/metrics/job/a", "")
-		strict.push("/metrics/job/a", body, http.StatusBadRequest)
+		if got := strings.TrimSpace(strict.push("/metrics/job/a", body, http.StatusBadRequest).body); got != why {
+			t.Errorf("%q: got %q, want %q", body, got, why)
+		}
 	}
 	s.push("/metrics/job/a", "", http.StatusOK)
 	s.push("/metrics/job/a", "m 1\n\r\nx", http.StatusBadRequest)

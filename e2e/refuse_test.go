@@ -142,12 +142,12 @@ func TestStartErrors(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "metrics")
 			writeFile(t, file, "# TYPE m gauge\nm 1\n")
 			return file
-		}, []string{"not a journal of this program", "name another file"}, false},
+		}, []string{"not a journal of this program", "name another file", "put a backup in its place"}, false},
 		"long text": {func(t *testing.T) string {
 			file := filepath.Join(t.TempDir(), "metrics")
 			writeFile(t, file, strings.Repeat("# TYPE m gauge\nm 1\n", 10_000))
 			return file
-		}, []string{"not a journal of this program", "name another file"}, false},
+		}, []string{"not a journal of this program", "name another file", "put a backup in its place"}, false},
 		"another program's": {func(t *testing.T) string {
 			file := filepath.Join(t.TempDir(), "metrics")
 			ofAnotherProgram(t, file)
@@ -309,6 +309,9 @@ func TestStartWithoutPermission(t *testing.T) {
 				if out, err := run("verify", file).CombinedOutput(); err != nil {
 					t.Errorf("verify: %v, %s", err, out)
 				}
+			} else if tt.exists {
+				out, _ := run("verify", file).CombinedOutput()
+				wantSentence(t, string(out), file, "permission denied", "as the user that runs the gateway")
 			}
 
 			if err := os.Chmod(dir, 0o700); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,7 +29,10 @@ func (j *Journal) salvage(ctx context.Context, f *os.File) (*os.File, error) {
 	if info, err := f.Stat(); err == nil { // an older meta page counts fewer pages
 		s.meta.pages = max(s.meta.pages, uint64(info.Size())/uint64(s.meta.pageSize))
 	}
-	whole, before := wholeEntries(f, s.faults), s.state.groups
+	whole, before := wholeEntries(f, s.faults), "unknown"
+	if s.hasState {
+		before = strconv.FormatUint(s.state.groups, 10)
+	}
 	leftovers := s.leftovers(whole)
 	whole = inOrder(append(whole, leftovers...))
 	for _, e := range whole {

@@ -60,6 +60,22 @@ func TestSalvage(t *testing.T) {
 	}
 }
 
+// TestSalvageOfNothing cuts off the page that says how many groups there were.
+func TestSalvageOfNothing(t *testing.T) {
+	path, _ := journalOf(t, 100)
+	if err := os.Truncate(path, 2*4096+100); err != nil {
+		t.Fatal(err)
+	}
+	var said bytes.Buffer
+	g := open(t, boltjournal.Config{Path: path, Salvage: true, Logger: slog.New(slog.NewTextHandler(&said, nil))})
+	if n := g.View().Groups(); n != 0 || !strings.Contains(said.String(), "groups=0 groups_before=unknown") {
+		t.Errorf("%d groups were kept\n%s", n, &said)
+	}
+	if err := g.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestSalvageInVain cannot write what is whole: the damaged file stays, without
 // another name for each attempt.
 func TestSalvageInVain(t *testing.T) {

@@ -1,6 +1,7 @@
 package exposition
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -41,11 +42,14 @@ func (p *Parser) readText(body string) ([]*metric.Family, error) {
 		p.lineEnd = len(body) - len(rest) + end
 		if end < 0 {
 			if skipBlanks(rest, 0) < len(rest) {
-				return nil, p.syntaxError("the last line has no newline at its end")
+				return nil, p.syntaxError("the last line has no newline at its end; add one")
 			}
 			break
 		}
 		if err := p.parseLine(rest[:end]); err != nil {
+			if strings.HasSuffix(rest[:end], "\r") && errors.As(err, new(*SyntaxError)) {
+				return nil, p.syntaxError("the line ends with CRLF; end lines with LF alone")
+			}
 			return nil, err
 		}
 		rest = rest[end+1:]

@@ -100,6 +100,9 @@ func (a *api) takePushes(r *http.Request, replace bool) (keys []grouping.Key, er
 // groupBy gives the labels that group_by names, sorted.
 func (a *api) groupBy(r *http.Request) ([]string, error) {
 	s := r.URL.Query().Get("group_by")
+	if s == "" {
+		return nil, &parameterError{errors.New("group_by is missing: say which labels name the groups, like group_by=job,instance")}
+	}
 	by := strings.Split(s, ",")
 	for i, name := range by {
 		by[i] = strings.TrimSpace(name)

@@ -28,7 +28,7 @@ type Report struct {
 func Verify(ctx context.Context, path string) (Report, error) {
 	legacy, err := isLegacy(path)
 	if err != nil {
-		return Report{}, fmt.Errorf("%s: %w", path, err)
+		return Report{}, unreadable(path, err)
 	}
 	r := Report{Legacy: legacy}
 	if info, err := os.Stat(path); err == nil {
@@ -50,6 +50,14 @@ func Verify(ctx context.Context, path string) (Report, error) {
 		r.Faults = append(r.Faults, f.String())
 	}
 	return r, nil
+}
+
+// unreadable is the error of a file that was only to be read.
+func unreadable(path string, err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%s: %w: do this as the user that runs the gateway, or as root", path, err)
+	}
+	return fmt.Errorf("%s: %w", path, err)
 }
 
 func (r *Report) count(g *gateway.Group) {
@@ -91,7 +99,7 @@ func Import(ctx context.Context, c Config, d Decision) (journal string, err erro
 	legacy, err := isLegacy(c.File)
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("%s: %w", c.File, err)
+		return "", unreadable(c.File, err)
 	case !legacy:
 		return "", fmt.Errorf("%s: it is not a persistence file of Pushgateway 1.11; there is nothing to import", c.File)
 	case !exists(journal) && d == KeepJournal:
@@ -176,7 +184,7 @@ func Present(file string) (string, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return beside, nil
 	case err != nil:
-		return "", fmt.Errorf("%s: %w", file, err)
+		return "", unreadable(file, err)
 	case !legacy:
 		return file, nil
 	}
@@ -191,7 +199,7 @@ func Source(path string) gateway.Journal {
 	return source(func(ctx context.Context, apply func([]gateway.Applied)) error {
 		legacy, err := isLegacy(path)
 		if err != nil {
-			return fmt.Errorf("%s: %w", path, err)
+			return unreadable(path, err)
 		}
 		if legacy {
 			content, err := readLegacy(path, nil)

@@ -23,14 +23,26 @@ type temporary struct {
 func (t temporary) Close() error { return errors.Join(t.File.Close(), os.RemoveAll(t.dir)) }
 
 // Snapshot writes the state of a view into a journal, in the directory of the
-// persistence file if there is one. It counts as imported from what has this
-// SHA-256, as the journal does that it may take the place of. It vanishes when
-// it is closed.
+// persistence file if there is one. Where that is full or fails, and a copy of
+// what is in memory is needed most, it is made among temporary files. It counts
+// as imported from what has this SHA-256, as the journal does that it may take
+// the place of. It vanishes when it is closed.
 func Snapshot(file string, imported []byte, v *gateway.View) (io.ReadSeekCloser, error) {
-	dir := ""
-	if file != "" {
-		dir = filepath.Dir(file)
+	if file == "" {
+		return snapshotIn(os.TempDir(), file, imported, v)
 	}
+	beside, err := snapshotIn(filepath.Dir(file), file, imported, v)
+	if err == nil {
+		return beside, nil
+	}
+	elsewhere, err2 := snapshotIn(os.TempDir(), file, imported, v)
+	if err2 != nil {
+		return nil, fmt.Errorf("%w; elsewhere ($TMPDIR): %w", err, err2)
+	}
+	return elsewhere, nil
+}
+
+func snapshotIn(dir, file string, imported []byte, v *gateway.View) (io.ReadSeekCloser, error) {
 	made, err := os.MkdirTemp(dir, snapshotPrefix(file))
 	if err != nil {
 		return nil, err

@@ -254,7 +254,7 @@ func Explain(err error) error {
 	case errors.Is(err, boltjournal.ErrLocked):
 		return fmt.Errorf("%w: stop it first, or name another file. A running gateway gives copies: GET /api/v1/admin/snapshot", err)
 	case errors.Is(err, boltjournal.ErrForeign):
-		return fmt.Errorf("%w. Nothing has been changed: name another file, or move this one away", err)
+		return fmt.Errorf("%w. Nothing has been changed: name another file, move this one away, or put a backup in its place if it was one", err)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return fmt.Errorf("%w: make the directory first, or name a file in another one", err)
 	case errors.Is(err, syscall.EROFS):
