@@ -339,8 +339,15 @@ func TestFaultBetweenWrites(t *testing.T) {
 	if !s.checkWritable() {
 		t.Error("the gateway says that it takes no pushes, though it does")
 	}
+	const overview, trouble = "/api/v1/overview", `"error":"writing the journal `
+	if body := s.get(overview).body; !strings.Contains(body, trouble) {
+		t.Errorf("the overview does not say that the disk fails: %s", body)
+	}
 	trace.detach()
 	s.awaitLine("pushgateway_journal_writable 1")
+	if body := s.get(overview).body; strings.Contains(body, trouble) {
+		t.Errorf("the overview still says that the disk fails: %s", body)
+	}
 }
 
 // awaitLine scrapes until a line is there.

@@ -45,7 +45,7 @@ type server struct {
 	gate    *httpapi.Gate
 	quit    func() // ends serving
 	gateway *gateway.Gateway
-	size    func() int64 // of the persistence file; nil if there is none
+	storage httpapi.Storage // nil without a persistence file
 	// imported is what the journal was made of, nil if it was not.
 	imported func() []byte
 
@@ -171,7 +171,7 @@ func (s *server) journal(ctx context.Context) (gateway.Journal, error) {
 		return nil, storage.Explain(err)
 	}
 	observed = s.metrics.ObserveJournal(j.Size, j.Trouble)
-	s.size, s.imported = j.Size, j.Imported
+	s.storage, s.imported = j, j.Imported
 	return j, nil
 }
 
@@ -221,12 +221,12 @@ func (s *server) handler() (http.Handler, error) {
 		Snapshot: func(v *gateway.View) (io.ReadSeekCloser, error) {
 			return storage.Snapshot(s.persistenceFile, s.imported(), v)
 		},
-		StorageSize: s.size,
-		UI:          ui,
-		Instrument:  s.metrics.Instrument,
-		Refused:     s.metrics.Refused,
-		Duplicate:   s.metrics.Duplicate,
-		Pushed:      s.metrics.Pushed,
+		Storage:    s.storage,
+		UI:         ui,
+		Instrument: s.metrics.Instrument,
+		Refused:    s.metrics.Refused,
+		Duplicate:  s.metrics.Duplicate,
+		Pushed:     s.metrics.Pushed,
 		Scraped: func(x httpapi.Scrape) {
 			s.metrics.Scraped(x.Format.Syntax.String(), x.Format.Escaping, x.Bytes, x.Took, x.LeftOut)
 		},

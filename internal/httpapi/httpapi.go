@@ -61,9 +61,8 @@ type Config struct {
 	// Snapshot writes the state of a view into a persistence file, which
 	// vanishes when it is closed.
 	Snapshot func(*gateway.View) (io.ReadSeekCloser, error)
-	// StorageSize gives the bytes of the persistence file. It is nil if there
-	// is none.
-	StorageSize func() int64
+	// Storage is the persistence file. It is nil if there is none.
+	Storage Storage
 	// UI serves / and /status and /static/.
 	UI http.Handler
 

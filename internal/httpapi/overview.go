@@ -47,7 +47,13 @@ type hidden struct {
 
 type storageJSON struct {
 	Bytes int64  `json:"size_bytes"`
-	Error string `json:"error,omitempty"` // why pushes are refused
+	Error string `json:"error,omitempty"` // why it cannot be written
+}
+
+// Storage is where groups are kept.
+type Storage interface {
+	Size() int64    // in bytes
+	Trouble() error // why it could not be written the last time, nil if it could
 }
 
 const (
@@ -69,11 +75,11 @@ func (a *api) overview(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (a *api) storage() *storageJSON {
-	if a.StorageSize == nil {
+	if a.Storage == nil {
 		return nil
 	}
-	s := &storageJSON{Bytes: a.StorageSize()}
-	if err := a.Gateway.Err(); err != nil {
+	s := &storageJSON{Bytes: a.Storage.Size()}
+	if err := a.Storage.Trouble(); err != nil {
 		s.Error = err.Error()
 	}
 	return s

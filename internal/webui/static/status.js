@@ -63,7 +63,7 @@ function storage(s, flags) {
   if (!s) return h("p", {}, "In memory only: a restart forgets all groups. ", h("code", {}, "--persistence.file"), " keeps them on disk.");
   const interval = flags["persistence.interval"];
   return h("div", {},
-    s.error ? h("p", { class: "banner bad" }, h("strong", {}, "Pushes are refused: "), s.error) : null,
+    s.error ? h("p", { class: "banner bad" }, h("strong", {}, interval === "0s" ? "Pushes are refused: " : "Pushes are taken, but not written: "), s.error) : null,
     facts([["File", flags["persistence.file"]], ["Size", bytes(s.size_bytes)],
       ["Written", interval === "0s" ? "at once: an answered push is on disk" : `every ${interval}`]]));
 }
