@@ -49,6 +49,7 @@ var readers = []textparse.ParserOptions{
 	{KeepClassicOnClassicAndNativeHistograms: true},
 	{IgnoreNativeHistograms: true},
 	{ConvertClassicHistogramsToNHCB: true},
+	{ConvertClassicHistogramsToNHCB: true, IgnoreNativeHistograms: true},
 	{ConvertClassicHistogramsToNHCB: true, KeepClassicOnClassicAndNativeHistograms: true, EnableTypeAndUnitLabels: true},
 }
 

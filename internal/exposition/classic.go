@@ -12,9 +12,11 @@ import (
 // other or its count. As text it is exposed all the same, as Pushgateway 1.11
 // does. In delimited protobuf it would end the scrape of a Prometheus that is
 // told to make native histograms of classic ones
-// (convert_classic_histograms_to_nhcb), so there it is left out.
+// (convert_classic_histograms_to_nhcb), so there it is left out. So is a native
+// histogram whose classic buckets are like that: a Prometheus that does not
+// want native ones (scrape_native_histograms) converts these all the same.
 func contradicts(t metric.Type, h *metric.Buckets) bool {
-	if !t.IsHistogram() || isNative(h.Native) || isOrderly(h) {
+	if !t.IsHistogram() || isOrderly(h) {
 		return false
 	}
 	c := convertnhcb.NewTempHistogram()

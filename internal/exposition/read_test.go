@@ -22,6 +22,7 @@ func readable(contentType string, b []byte) error {
 	for _, options := range []textparse.ParserOptions{
 		{FallbackContentType: "text/plain"},
 		{FallbackContentType: "text/plain", ConvertClassicHistogramsToNHCB: true},
+		{FallbackContentType: "text/plain", ConvertClassicHistogramsToNHCB: true, IgnoreNativeHistograms: true},
 	} {
 		if err := readableWith(options, contentType, b); err != nil {
 			return fmt.Errorf("%w (read with %+v)", err, options)
