@@ -65,6 +65,7 @@ func TestCommandLine(t *testing.T) {
 	}
 	for _, args := range [][]string{
 		{"--persistence.salvage"}, {"--persistence.interval=-1s"}, {"--nonsense"}, {"--web.telemetry-path=metrics"}, {"--web.telemetry-path=/api/v1/x"},
+		{"--web.read-timeout=soon"}, {"--push.max-inflight-bytes=much"}, {"--log.level=loud"}, {"--push.max-body-bytes=1"},
 		{"--push.max-body-bytes=0"}, {"--push.max-inflight-bytes=1KiB"}, {"--web.read-timeout=-1s"}, {"--web.config.file=/does/not/exist"},
 		{"--web.route-prefix=/a:b"}, {"--web.listen-address=127.0.0.1:99999"},
 		{"--push.ttl=soon"}, {"--push.max-ttl=-1h"}, {"--push.ttl=2d", "--push.max-ttl=1d"}, {"--push.timestamps=keep"},

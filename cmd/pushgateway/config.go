@@ -104,25 +104,20 @@ func (c *config) addFlags(serve *kingpin.CmdClause) {
 
 // ttlFlag adds a flag that is a time to live.
 func ttlFlag(serve *kingpin.CmdClause, to *time.Duration, name, help string) {
-	serve.Flag(name, help).Default("0").SetValue(&ttlValue{name, to})
+	serve.Flag(name, help).Default("0").SetValue((*ttlValue)(to))
 }
 
 // ttlValue is the value of such a flag.
-type ttlValue struct {
-	name string
-	to   *time.Duration
-}
+type ttlValue time.Duration
 
 // Set is for kingpin.
 func (v *ttlValue) Set(s string) (err error) {
-	if *v.to, err = httpapi.ParseTTL(s); err != nil {
-		return fmt.Errorf("--%s: %w", v.name, err)
-	}
-	return nil
+	*(*time.Duration)(v), err = httpapi.ParseTTL(s)
+	return err
 }
 
 // String is for kingpin.
-func (v *ttlValue) String() string { return model.Duration(*v.to).String() }
+func (v *ttlValue) String() string { return model.Duration(*v).String() }
 
 // check finds what cannot work, and brings paths into one form.
 func (c *config) check() error {

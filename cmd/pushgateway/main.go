@@ -122,9 +122,28 @@ func parse(app *kingpin.Application, args []string, stdout, stderr io.Writer) (c
 		return "", exit(ended)
 	}
 	if err != nil {
-		return "", fmt.Errorf("%w; see %s --help", err, selected(app, args))
+		return "", fmt.Errorf("%s%w; see %s --help", unusable(app, args), err, selected(app, args))
 	}
 	return command, nil
+}
+
+// unusable is the flag that cannot have the value which the command line gives
+// it, as the beginning of an error: kingpin tells of the value alone.
+func unusable(app *kingpin.Application, args []string) string {
+	read, err := app.ParseContext(args)
+	if err != nil {
+		return "" // of the command line itself
+	}
+	for _, e := range read.Elements {
+		flag, ok := e.Clause.(*kingpin.FlagClause)
+		if !ok || e.Value == nil {
+			continue
+		}
+		if m := flag.Model(); m.Value.Set(*e.Value) != nil {
+			return fmt.Sprintf("--%s=%q: ", m.Name, *e.Value)
+		}
+	}
+	return ""
 }
 
 // selected is what to ask for help: the program, with the command if the
