@@ -15,6 +15,9 @@ type pattern struct{ text string }
 // the same.
 var patterns = patternTable{max: 32 << 20, known: make(map[uint64]weak.Pointer[pattern])}
 
+// patternOverhead is about what a pattern takes beside its text, in bytes.
+const patternOverhead = 140
+
 // patternTable is safe for concurrent use. A pattern is in it for as long as
 // somebody has it.
 type patternTable struct {
@@ -32,13 +35,14 @@ func (t *patternTable) intern(text []byte) *pattern {
 	if p := t.known[hash].Value(); p != nil && p.text == string(text) {
 		return p
 	}
-	if t.bytes+len(text) > t.max {
+	size := len(text) + patternOverhead
+	if t.bytes+size > t.max {
 		return nil
 	}
 	p := &pattern{string(text)}
 	t.known[hash] = weak.Make(p)
-	t.bytes += len(text)
-	runtime.AddCleanup(p, t.forget, gone{hash, len(text)})
+	t.bytes += size
+	runtime.AddCleanup(p, t.forget, gone{hash, size})
 	return p
 }
 

@@ -9,7 +9,7 @@ import (
 // TestPatterns keeps each pattern once, within the bound, and for as long as
 // somebody has it.
 func TestPatterns(t *testing.T) {
-	table := patternTable{max: 10, known: make(map[uint64]weak.Pointer[pattern])}
+	table := patternTable{max: 10 + 2*patternOverhead, known: make(map[uint64]weak.Pointer[pattern])}
 	a, b := table.intern([]byte("four")), table.intern([]byte("five5"))
 	if a == nil || b == nil || a == b || table.intern([]byte("four")) != a {
 		t.Fatalf("got %v and %v, and the first again: %v", a, b, table.intern([]byte("four")))
@@ -23,7 +23,7 @@ func TestPatterns(t *testing.T) {
 		if c := table.intern([]byte("six")); c != nil {
 			table.mu.Lock()
 			defer table.mu.Unlock()
-			if table.bytes != len("five5")+len("six") || len(table.known) != 2 {
+			if table.bytes != len("five5")+len("six")+2*patternOverhead || len(table.known) != 2 {
 				t.Errorf("%d bytes in %d patterns", table.bytes, len(table.known))
 			}
 			runtime.KeepAlive(b)
