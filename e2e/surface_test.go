@@ -171,6 +171,27 @@ func TestContentTypes(t *testing.T) {
 	}
 }
 
+// TestRedirects keeps what a path has escaped as it is, so that who follows comes
+// to the group that was meant.
+func TestRedirects(t *testing.T) {
+	s := start(t)
+	for path, to := range map[string]string{
+		"/metrics//job/a":                     "/metrics/job/a",
+		"/metrics//job/a%20b/x/%2F%c3":        "/metrics/job/a%20b/x/%2F%c3",
+		"/metrics/job/a/x//":                  "/metrics/job/a/x/",
+		"/metrics/job/a/../b/./?ttl=1h&x=%2F": "/metrics/job/b/?ttl=1h&x=%2F",
+		"/../..":                              "/",
+		"//example.org/..%2f/x":               "/example.org/..%2f/x",
+	} {
+		if a := s.do(http.MethodPut, path, "m 1\n"); a.status != http.StatusTemporaryRedirect || a.header.Get("Location") != to {
+			t.Errorf("%s: got %d to %s, want %s", path, a.status, a.header.Get("Location"), to)
+		}
+	}
+	for _, path := range []string{"/metrics/job/a/x/.y", "/metrics/job/a/x/%2e%2e", "/metrics/job/a%2E"} {
+		s.push(path, "m 1\n", http.StatusOK)
+	}
+}
+
 func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)

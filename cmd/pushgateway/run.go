@@ -54,14 +54,14 @@ Exit codes of its own: 124 the command took longer than --timeout, 75 another on
 		if job.Key, err = group.key(); err != nil {
 			return err
 		}
-		return checkAll(address.check, func() error { return checkTTL(job.TTL) })
+		return checkAll(address.checkTimes, func() error { return checkTTL(job.TTL) })
 	}
 	return command{clause, check, func(context.Context) (err error) {
-		if job.Client, err = client.New(address.Config); err != nil {
-			return err
-		}
 		if quiet {
 			job.Stderr = io.Discard
+		}
+		if job.Client, err = client.New(address.Config); err != nil { // the command matters more
+			fmt.Fprintf(job.Stderr, "pushgateway run: nothing is pushed: %v\n", err)
 		}
 		return exit(job.Run())
 	}}

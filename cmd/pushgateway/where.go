@@ -37,7 +37,7 @@ func addWhere(clause *kingpin.CmdClause) *where {
 // addAddress adds those flags that need no limit of time.
 func addAddress(clause *kingpin.CmdClause) *where {
 	w := new(where)
-	clause.Flag("url", "Where the gateway is: http(s)://[user:password@]host:port[/prefix], or unix:///path/of/socket.").Default("http://localhost:9091").Envar(urlVariable).StringVar(&w.URL)
+	clause.Flag("url", "Where the gateway is: [http(s)://][user:password@]host:port[/prefix], or unix:///path/of/socket.").Default("http://localhost:9091").Envar(urlVariable).StringVar(&w.URL)
 	clause.Flag("http.config.file", "Configuration of HTTP clients as Prometheus has it: TLS, basic auth, authorization, proxy.").Default("").StringVar(&w.File)
 	clause.Flag("retry", "How long to try again, with growing pauses, if the gateway cannot be reached or has no room. 0 means not to.").Default("0s").DurationVar(&w.Retry)
 	return w
@@ -54,11 +54,18 @@ func (w *where) String() string {
 
 // check finds what cannot work.
 func (w *where) check() error {
-	if w.timeout < 0 || w.Retry < 0 {
-		return errors.New("--timeout and --retry must not be negative")
+	if err := w.checkTimes(); err != nil {
+		return err
 	}
 	_, err := client.New(w.Config)
 	return err
+}
+
+func (w *where) checkTimes() error {
+	if w.timeout < 0 || w.Retry < 0 {
+		return errors.New("--timeout and --retry must not be negative")
+	}
+	return nil
 }
 
 // talk gives f a client, for as long as the timeout allows.

@@ -75,6 +75,9 @@ func New(c Config) (*Client, error) {
 }
 
 func parseURL(s string) (base *url.URL, socket string, err error) {
+	if s != "" && !strings.Contains(s, "://") && !strings.HasPrefix(s, "unix:") {
+		s = "http://" + s // as client_golang's push does
+	}
 	u, err := url.Parse(s)
 	switch {
 	case err != nil:

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/pprof"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -133,17 +134,23 @@ func New(c Config) http.Handler {
 }
 
 // clean redirects requests with unclean paths, like those with "//" or "..", as
-// a ServeMux does. It asks one where that may be so: that costs more than what
-// comes behind it.
+// a ServeMux does. But that escapes what is escaped already once more, and so
+// lets a push of the job "a b" become one of the job "a%20b".
 func clean(next http.Handler) http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("/", next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if path := r.URL.Path; strings.HasPrefix(path, "/") && !strings.Contains(path, "//") && !strings.Contains(path, "/.") {
+		given := r.URL.EscapedPath()
+		to := path.Clean("/" + given)
+		if strings.HasSuffix(given, "/") && to != "/" {
+			to += "/"
+		}
+		if to == given || r.Method == http.MethodConnect {
 			next.ServeHTTP(w, r)
 			return
 		}
-		mux.ServeHTTP(w, r)
+		if r.URL.RawQuery != "" {
+			to += "?" + r.URL.RawQuery
+		}
+		http.Redirect(w, r, to, http.StatusTemporaryRedirect)
 	})
 }
 
