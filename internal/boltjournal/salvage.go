@@ -47,15 +47,31 @@ func (j *Journal) salvage(ctx context.Context, f *os.File) (*os.File, error) {
 		}
 		return f, fmt.Errorf("writing what is whole: %w", err)
 	}
-	for _, x := range s.faults {
-		j.Logger.Error("Salvage: a part of the journal is lost", "page", x.Page, "group", x.Key, "fault", x.Msg)
-	}
-	for _, e := range leftovers {
-		j.Logger.Error("Salvage: this group is taken from a page that nothing leads to any more: it may be older than its last push, or have been deleted since", "group", e.key.String(), "revision", e.revision())
-	}
+	j.tellOf(s.faults, leftovers, aside)
 	j.Logger.Error("Salvage: going on with the records that are whole", "groups", s.state.groups, "groups_before", before, "damaged_file", aside)
 	_ = f.Close() // only read
 	return openLocked(j.Path, exclusive)
+}
+
+// maxTold bounds the lines about each kind of what salvage meets: of a large file
+// half may be gone.
+const maxTold = 1000
+
+func (j *Journal) tellOf(faults []Fault, leftovers []entry, aside string) {
+	for i, x := range faults {
+		if i == maxTold {
+			j.Logger.Error("Salvage: more parts of the journal are lost; `pushgateway verify` lists them", "faults", len(faults)-i, "file", aside)
+			break
+		}
+		j.Logger.Error("Salvage: a part of the journal is lost", "page", x.Page, "group", x.Key, "fault", x.Msg)
+	}
+	for i, e := range leftovers {
+		if i == maxTold {
+			j.Logger.Error("Salvage: more groups are taken from such pages", "groups", len(leftovers)-i)
+			break
+		}
+		j.Logger.Error("Salvage: this group is taken from a page that nothing leads to any more: it may be older than its last push, or have been deleted since", "group", e.key.String(), "revision", e.revision())
+	}
 }
 
 // revision is that of a record which is known to be whole.

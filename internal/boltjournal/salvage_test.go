@@ -2,12 +2,15 @@ package boltjournal_test
 
 import (
 	"bytes"
+	"crypto/rand"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pushgateway/internal/boltjournal"
 	"pushgateway/internal/gateway"
@@ -73,6 +76,43 @@ func TestSalvageOfNothing(t *testing.T) {
 	}
 	if err := g.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestSalvageOfLittle loses most of a large file: it says so, but not on a line
+// for each page or group.
+func TestSalvageOfLittle(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	g := open(t, boltjournal.Config{Path: path, Interval: time.Hour})
+	noise := make([]byte, 1500) // so that a page has few groups
+	for i := range 4000 {
+		_, _ = rand.Read(noise) // never fails
+		push(t, g, fmt.Sprintf("job%05d", i), fmt.Sprintf("# HELP m %x\nm 1\n", noise))
+	}
+	if err := g.Close(); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	zeros := bytes.Clone(whole)
+	clear(zeros[len(zeros)/8 : len(zeros)*7/8])
+	for more, content := range map[string][]byte{
+		"Salvage: more groups are taken from such pages": whole[:len(whole)/2],
+		"Salvage: more parts of the journal are lost":    zeros,
+	} {
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var said bytes.Buffer
+		g := open(t, boltjournal.Config{Path: path, Salvage: true, Logger: slog.New(slog.NewTextHandler(&said, nil))})
+		if n := strings.Count(said.String(), "\n"); n > 2010 || !strings.Contains(said.String(), more) || g.View().Groups() < 500 {
+			t.Errorf("%d groups, and %d lines, but not %q", g.View().Groups(), n, more)
+		}
+		if err := g.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -107,7 +107,7 @@ func parseGroupsQuery(v url.Values, now time.Time) (q groupsQuery, err error) {
 	}
 	if token := v.Get("page_token"); token != "" {
 		if q.after, err = parseToken(token); err != nil {
-			return q, fmt.Errorf("page_token=%q is not one that this server gave: %w", token, err)
+			return q, fmt.Errorf("page_token=%q is not one that this server gave; leave it out to begin anew", token)
 		}
 	}
 	return q, nil
