@@ -87,7 +87,7 @@ func parseURL(s string) (base *url.URL, socket string, err error) {
 		return &url.URL{Scheme: "http", Host: "localhost"}, u.Path, nil
 	case u.Scheme == "unix":
 		return nil, "", fmt.Errorf("the URL of the gateway: %q names no socket, like unix:///run/pushgateway.sock", u.Redacted())
-	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname()+u.Port() == "": // :9091 is this machine
 		return nil, "", fmt.Errorf("the URL of the gateway: %q is not one like http://localhost:9091 or unix:///run/pushgateway.sock", u.Redacted())
 	}
 	u.Path, u.RawPath, u.RawQuery, u.Fragment = strings.TrimRight(u.Path, "/"), "", "", ""
