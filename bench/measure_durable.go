@@ -10,7 +10,8 @@ import (
 var durableClients = []int{1, 16, 64}
 
 // measureDurable measures pushes that are answered when they are on disk,
-// beside the same clients pushing to memory, and beside what bbolt does alone.
+// beside the same clients pushing to memory and to the ceiling, and beside what
+// bbolt does alone.
 func (b *bench) measureDurable(ctx context.Context) ([]row, error) {
 	l := b.middle()
 	durable, _, err := b.startDurable(ctx, l)
@@ -23,6 +24,11 @@ func (b *bench) measureDurable(ctx context.Context) ([]row, error) {
 		return nil, err
 	}
 	defer memory.stop()
+	ceiling, err := b.startCeiling(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	defer ceiling.stop()
 	alone, err := openDisk(b.dir)
 	if err != nil {
 		return nil, err
@@ -30,7 +36,7 @@ func (b *bench) measureDurable(ctx context.Context) ([]row, error) {
 	defer alone.close()
 	var rows []row
 	for _, n := range durableClients {
-		rates, err := contest(b.rounds, b.turnAs(durable, n, true), b.turnAs(memory, n, true), alone.turn(n, b.duration))
+		rates, err := contest(b.rounds, b.turnAs(durable, n, true), b.turnAs(memory, n, true), alone.turn(n, b.duration), b.turnAs(ceiling, n, true))
 		if err != nil {
 			return nil, err
 		}
@@ -59,7 +65,7 @@ func durableRows(n int, rates []float64) []row {
 	}
 	return []row{
 		onDisk,
-		{what: "the same clients, memory alone", unit: perSecond, gateway: rates[1]},
+		{what: "the same clients, memory alone", unit: perSecond, gateway: rates[1], ceiling: rates[3]},
 		{what: "disk against memory", unit: factor, gateway: rates[0] / rates[1]},
 	}
 }

@@ -22,7 +22,7 @@ func (b *bench) measureRun(ctx context.Context) ([]row, error) {
 		return nil, err
 	}
 	under := func(addr string) func() (float64, error) {
-		return timedCommand(ctx, b.gateway, "run", "--job=bench", "--quiet", "--url=http://"+addr, "--", "true")
+		return timedCommand(ctx, b.gateway, "run", "--job=bench", "--quiet", "--retry=0s", "--url=http://"+addr, "--", "true")
 	}
 	times, err := contest(runs, timedCommand(ctx, "true"), under(gateway.addr), under(nobody))
 	if err != nil {

@@ -185,6 +185,8 @@ func TestRedirects(t *testing.T) {
 	} {
 		if a := s.do(http.MethodPut, path, "m 1\n"); a.status != http.StatusTemporaryRedirect || a.header.Get("Location") != to {
 			t.Errorf("%s: got %d to %s, want %s", path, a.status, a.header.Get("Location"), to)
+		} else if !strings.HasPrefix(a.body, "nothing was done: ") || !strings.Contains(a.body, to) {
+			t.Errorf("%s: got %q", path, a.body)
 		}
 	}
 	for _, path := range []string{"/metrics/job/a/x/.y", "/metrics/job/a/x/%2e%2e", "/metrics/job/a%2E"} {

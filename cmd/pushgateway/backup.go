@@ -16,7 +16,7 @@ func newBackup(app *kingpin.Application, stdout, stderr io.Writer) command {
 	clause := app.Command("backup", "Copy all groups of a running gateway into a persistence file, while pushes go on. The gateway must have been started with --web.enable-admin-api.").HelpLong(`Example:
   pushgateway backup --url=http://localhost:9091 /var/backups/pushgateway.db`)
 	output := clause.Arg("file", "The persistence file to write. One of that name is replaced once the copy is complete.").Required().String()
-	gw := addAddress(clause)
+	gw := addAddress(clause, "0s")
 	return command{clause, gw.check, func(ctx context.Context) error {
 		bar := newProgress(stderr, "copying", -1)
 		defer bar.Close()

@@ -42,6 +42,9 @@ func newDelete(app *kingpin.Application, stdout, stderr io.Writer) command {
 	return command{clause, check, func(ctx context.Context) error {
 		return gw.talk(ctx, func(ctx context.Context, c *client.Client) error {
 			if key != "" {
+				if c.Absent(ctx, key) {
+					fmt.Fprintf(stderr, "There is no group %s.\n", key)
+				}
 				return describe("deleting "+key.String(), c.Delete(ctx, key))
 			}
 			groups, err := c.DeleteGroups(ctx, filter.Filter, *dry)

@@ -63,7 +63,7 @@ func newGroups(app *kingpin.Application, stdout io.Writer) command {
   pushgateway groups -o json | jq -r '.[] | select(.series > 1000) | .labels.job'`)
 	gw, filter := addWhere(clause), addFilter(clause)
 	outputs := []string{"table", "wide", "json"}
-	output := clause.Flag("output", "table, wide (with failures), or json.").Short('o').Default("table").HintOptions(outputs...).String()
+	output := clause.Flag("output", "table, wide (with why the last push was refused, as --failing has it always), or json.").Short('o').Default("table").HintOptions(outputs...).String()
 	order := clause.Flag("sort", "labels, job, status, push_time, failure_time, expiry_time, families or series; with - before it, the reverse.").Default("labels").
 		HintOptions("labels", "job", "status", "push_time", "failure_time", "expiry_time", "families", "series").String()
 	check := func() error {
@@ -87,7 +87,7 @@ func newGroups(app *kingpin.Application, stdout io.Writer) command {
 			if *output == "json" {
 				return writeIndented(stdout, groups)
 			}
-			return writeTable(stdout, groups, *output == "wide", time.Now())
+			return writeTable(stdout, groups, *output == "wide" || filter.failing, time.Now())
 		})
 	}}
 }

@@ -26,6 +26,7 @@ func newPush(app *kingpin.Application, stdin io.Reader, stderr io.Writer) comman
 	clause.Flag("replace", "Replace the whole group (PUT). Otherwise the families that the files name (POST).").BoolVar(&p.Replace)
 	clause.Flag("merge-series", "Replace only the series that the files name.").BoolVar(&p.MergeSeries)
 	clause.Flag("ttl", "How long the group lives without another push, like 7d. As the gateway has it if not given.").PlaceHolder("DURATION").StringVar(&p.TTL)
+	empty := clause.Flag("allow-empty", "Push even if there is nothing to push: with --replace the group then has nothing but the time.").Bool()
 	check := func() (err error) {
 		if p.Replace && p.MergeSeries {
 			return errors.New("--replace and --merge-series exclude each other")
@@ -38,6 +39,9 @@ func newPush(app *kingpin.Application, stdin io.Reader, stderr io.Writer) comman
 	return command{clause, check, func(ctx context.Context) (err error) {
 		if p.Body, err = readText(*files, stdin); err != nil {
 			return err
+		}
+		if len(bytes.TrimSpace(p.Body)) == 0 && !*empty {
+			return errors.New("there are no metrics to push: what should have written them may have failed. Nothing was pushed; --allow-empty pushes nothing all the same")
 		}
 		var bar io.WriteCloser = nothing{}
 		defer func() { _ = bar.Close() }()

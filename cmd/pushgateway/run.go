@@ -23,7 +23,7 @@ func newRun(app *kingpin.Application, stderr io.Writer) command {
 
 Exit codes of its own: 124 the command took longer than --timeout, 75 another one has the lock,
 126 it could not be started, 127 it was not found, 128+n it was ended by signal n.`)
-	group, address := addWhich(clause), addAddress(clause)
+	group, address := addWhich(clause), addAddress(clause, "10s")
 	job := jobrun.Job{Stderr: stderr}
 	var quiet bool
 	var expect string

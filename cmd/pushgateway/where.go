@@ -29,17 +29,17 @@ type where struct {
 
 // addWhere adds the flags for that.
 func addWhere(clause *kingpin.CmdClause) *where {
-	w := addAddress(clause)
+	w := addAddress(clause, "0s")
 	clause.Flag("timeout", "How long everything may take, trying again included. 0 means no limit.").Default("30s").DurationVar(&w.timeout)
 	return w
 }
 
 // addAddress adds those flags that need no limit of time.
-func addAddress(clause *kingpin.CmdClause) *where {
+func addAddress(clause *kingpin.CmdClause, retry string) *where {
 	w := new(where)
 	clause.Flag("url", "Where the gateway is: [http(s)://][user:password@]host:port[/prefix], or unix:///path/of/socket.").Default("http://localhost:9091").Envar(urlVariable).StringVar(&w.URL)
 	clause.Flag("http.config.file", "Configuration of HTTP clients as Prometheus has it: TLS, basic auth, authorization, proxy.").Default("").StringVar(&w.File)
-	clause.Flag("retry", "How long to try again, with growing pauses, if the gateway cannot be reached or has no room. 0 means not to.").Default("0s").DurationVar(&w.Retry)
+	clause.Flag("retry", "How long to try again, with growing pauses, if the gateway cannot be reached or has no room. 0 means not to.").Default(retry).DurationVar(&w.Retry)
 	return w
 }
 

@@ -39,9 +39,10 @@ type Config struct {
 
 // Client talks to one gateway. It is safe for concurrent use.
 type Client struct {
-	base  *url.URL
-	http  *http.Client
-	retry time.Duration
+	base   *url.URL
+	socket string // instead of the host of base, unless empty
+	http   *http.Client
+	retry  time.Duration
 }
 
 // New checks the configuration. It does not talk to anybody yet.
@@ -71,7 +72,7 @@ func New(c Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("using the HTTP configuration %s: %w", c.File, err)
 	}
-	return &Client{base: base, http: h, retry: c.Retry}, nil
+	return &Client{base: base, socket: socket, http: h, retry: c.Retry}, nil
 }
 
 func parseURL(s string) (base *url.URL, socket string, err error) {
@@ -145,13 +146,14 @@ type request struct {
 	query        url.Values
 	header       http.Header
 	body         []byte
+	once         bool      // do not try again
 	progress     io.Writer // gets what has been sent, unless it is nil
 }
 
 // do sends a request, and again where that may help, and gives an answer with
 // a status of 2xx. The caller closes its body.
 func (c *Client) do(ctx context.Context, r request) (*http.Response, error) {
-	if c.retry <= 0 {
+	if c.retry <= 0 || r.once {
 		return c.send(ctx, r)
 	}
 	var last error
@@ -201,7 +203,7 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
-		return nil, unreachable(err)
+		return nil, c.unreachable(err)
 	}
 	if res.StatusCode/100 == 2 {
 		return res, nil
@@ -211,7 +213,7 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 }
 
 // unreachable leaves out what every such error says.
-func unreachable(err error) error {
+func (c *Client) unreachable(err error) error {
 	var of *url.Error
 	if !errors.As(err, &of) {
 		return err
@@ -224,7 +226,11 @@ func unreachable(err error) error {
 	if errors.As(of, new(x509.UnknownAuthorityError)) {
 		hint = " (give --http.config.file with the ca_file of tls_config)"
 	}
-	return fmt.Errorf("the gateway at %s cannot be reached: %w%s", (&url.URL{Scheme: u.Scheme, Host: u.Host}).String(), of.Err, hint)
+	at := (&url.URL{Scheme: u.Scheme, Host: u.Host}).String()
+	if c.socket != "" {
+		at = "unix://" + c.socket
+	}
+	return fmt.Errorf("the gateway at %s cannot be reached: %w%s", at, of.Err, hint)
 }
 
 // maxMessage is how much of an answer that is an error is read, in bytes.
@@ -249,6 +255,8 @@ type Push struct {
 	MergeSeries bool
 	// TTL is a time to live like "2h"; that of the gateway if empty.
 	TTL string
+	// Once sends it no second time, however long the client tries otherwise.
+	Once bool
 	// Progress is told how much there is to send, and gives what is to get
 	// that while it is sent. Nobody does if it is nil.
 	Progress func(size int64) io.Writer
@@ -277,6 +285,7 @@ func (c *Client) Push(ctx context.Context, p Push) error {
 		}
 		r.header.Set("Content-Encoding", "gzip")
 	}
+	r.once = p.Once
 	if p.Progress != nil {
 		r.progress = p.Progress(int64(len(r.body)))
 	}
@@ -296,6 +305,14 @@ func compress(b []byte) ([]byte, error) {
 // Delete ends a group. To end one that does not exist is no error.
 func (c *Client) Delete(ctx context.Context, key grouping.Key) error {
 	return c.discard(ctx, request{method: http.MethodDelete, path: "/metrics" + key.Path()})
+}
+
+// Absent tells whether the gateway says that a group does not exist. One that
+// is not ours does not say.
+func (c *Client) Absent(ctx context.Context, key grouping.Key) bool {
+	var status *StatusError
+	err := c.discard(ctx, request{method: http.MethodGet, path: "/api/v1/group" + key.Path()})
+	return errors.As(err, &status) && status.Code == http.StatusNotFound && !status.foreign
 }
 
 func (c *Client) discard(ctx context.Context, r request) error {

@@ -41,16 +41,16 @@ func (a *api) pushMany(replace bool) http.HandlerFunc {
 		a.Pushed(strings.ToLower(r.Method), size, time.Since(start))
 		a.activity.note(time.Now(), err == nil && errors.Join(errs...) == nil)
 		if err != nil {
-			writeError(w, a.refused(w, err), err)
+			writeError(w, a.refused(w, r, err), err)
 			return
 		}
-		a.answerMany(w, keys, errs)
+		a.answerMany(w, r, keys, errs)
 	}
 }
 
 // answerMany tells of each group what became of it. The status is that of the
 // worst: a client that looks at nothing else does not take a part for all.
-func (a *api) answerMany(w http.ResponseWriter, keys []grouping.Key, errs []error) {
+func (a *api) answerMany(w http.ResponseWriter, r *http.Request, keys []grouping.Key, errs []error) {
 	ok := http.StatusOK
 	if a.Gateway.Unchecked {
 		ok = http.StatusAccepted
@@ -64,7 +64,7 @@ func (a *api) answerMany(w http.ResponseWriter, keys []grouping.Key, errs []erro
 		}
 		d.Refused++
 		d.Groups[i].Error = errs[i].Error()
-		status = max(status, a.refused(w, errs[i]))
+		status = max(status, a.refused(w, r, errs[i]))
 	}
 	if d.Refused == 0 {
 		writeJSON(w, status, answer{Status: "success", Data: d})
@@ -89,7 +89,7 @@ func (a *api) takePushes(r *http.Request, replace bool) (keys []grouping.Key, er
 	defer body.Close()
 	parts, err := a.split(a.content(r, body.bytes), by)
 	if err != nil {
-		return nil, nil, body.received, err
+		return nil, nil, body.received, hinted(r, body.bytes, err)
 	}
 	for _, part := range parts {
 		keys = append(keys, part.key)

@@ -29,7 +29,7 @@ func (a *api) deleteGroups(w http.ResponseWriter, r *http.Request) {
 	}
 	groups, err := a.endGroups(r.Context(), &f, dry)
 	if err != nil {
-		writeError(w, a.refused(w, err), err)
+		writeError(w, a.refused(w, r, err), err)
 		return
 	}
 	d := deletedGroups{DryRun: dry, Deleted: len(groups), Groups: make([]map[string]string, len(groups))}

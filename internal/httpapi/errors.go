@@ -2,10 +2,10 @@ package httpapi
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"os"
-
-	"github.com/prometheus/common/route"
+	"time"
 
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
@@ -88,17 +88,29 @@ const retryAfter = "1"
 
 // refuse answers a push or a delete that was not taken.
 func (a *api) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	_, reason := classify(err)
-	a.Logger.Debug("Refused", "method", r.Method, "job", route.Param(r.Context(), "job"), "labels", route.Param(r.Context(), "labels"), "reason", reason, "err", err)
-	http.Error(w, err.Error(), a.refused(w, err))
+	http.Error(w, err.Error(), a.refused(w, r, err))
 }
 
-// refused counts something that was not taken, and gives the status to answer.
-func (a *api) refused(w http.ResponseWriter, err error) (status int) {
-	status, reason := classify(err)
-	a.Refused(reason)
+// refused notes something that was not taken, and gives the status to answer.
+func (a *api) refused(w http.ResponseWriter, r *http.Request, err error) (status int) {
+	status = a.noteRefused(r, err)
 	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", retryAfter)
 	}
+	return status
+}
+
+// noteRefused counts, remembers and logs. Warnings are few, so that a client
+// that goes on and on does not fill the log.
+func (a *api) noteRefused(r *http.Request, err error) (status int) {
+	status, reason := classify(err)
+	a.Refused(reason)
+	n := refusalOf(r, reason, err, time.Now())
+	a.refusals.note(n)
+	level := slog.LevelDebug
+	if a.refusals.log.Allow() {
+		level = slog.LevelWarn
+	}
+	a.Logger.Log(r.Context(), level, "Refused", "client", n.Client, "user_agent", n.UserAgent, "method", n.Method, "path", n.Path, "reason", n.Reason, "err", n.Error)
 	return status
 }

@@ -4,6 +4,7 @@
 package httpapi
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -99,6 +100,7 @@ type api struct {
 	runs     *exposition.Runs
 	activity activity
 	scrapers scrapers
+	refusals refusals
 	firstOwn string // name that none of the gateway's own families comes before
 }
 
@@ -115,7 +117,7 @@ func New(c Config) http.Handler {
 	if c.Origins == nil {
 		c.Origins = http.NewCrossOriginProtection()
 	}
-	a := &api{Config: c, bodies: bodies{max: c.MaxBodyBytes, total: c.MaxInflightBytes}, cache: exposition.NewCache(maxCache), runs: exposition.NewRuns(maxRuns)}
+	a := &api{Config: c, bodies: bodies{max: c.MaxBodyBytes, total: c.MaxInflightBytes}, cache: exposition.NewCache(maxCache), runs: exposition.NewRuns(maxRuns), refusals: newRefusals()}
 	if len(c.Gateway.Reserved) > 0 {
 		a.firstOwn = slices.Min(slices.Collect(maps.Keys(c.Gateway.Reserved)))
 	}
@@ -150,8 +152,20 @@ func clean(next http.Handler) http.Handler {
 		if r.URL.RawQuery != "" {
 			to += "?" + r.URL.RawQuery
 		}
-		http.Redirect(w, r, to, http.StatusTemporaryRedirect)
+		redirect(w, r, to)
 	})
+}
+
+// redirect tells pushes and deletes, which many clients do not send again, that
+// nothing has happened yet.
+func redirect(w http.ResponseWriter, r *http.Request, to string) {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		http.Redirect(w, r, to, http.StatusTemporaryRedirect)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	http.Redirect(w, r, to, http.StatusTemporaryRedirect)
+	fmt.Fprintf(w, "nothing was done: without empty and dotted parts the path would be %s; write an empty label value as /NAME@base64/=\n", to)
 }
 
 // absolute lets the router redirect to absolute addresses, as 1.11 does.

@@ -22,6 +22,7 @@ type overview struct {
 	Jobs     []jobSize    `json:"jobs"` // the largest
 	Hidden   []hidden     `json:"left_out"`
 	Scrapers []scraper    `json:"scrapers"` // the latest first
+	Refusals []refusal    `json:"refusals"` // the same
 	Storage  *storageJSON `json:"storage"`  // null without a persistence file
 }
 
@@ -70,7 +71,7 @@ var ages = []time.Duration{
 func (a *api) overview(w http.ResponseWriter, _ *http.Request) {
 	v, now := a.Gateway.View(), time.Now()
 	o := survey(v, now)
-	o.Activity, o.Scrapers, o.Storage = a.activity.recent(now), a.scrapers.latest(), a.storage()
+	o.Activity, o.Scrapers, o.Refusals, o.Storage = a.activity.recent(now), a.scrapers.latest(), a.refusals.latest(), a.storage()
 	writeData(w, o)
 }
 

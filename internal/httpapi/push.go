@@ -55,9 +55,11 @@ func (a *api) takePush(r *http.Request, jobLabel string, replace bool) (size int
 		err = a.Gateway.Push(r.Context(), p)
 	} else if a.isVerdict(err) {
 		a.Gateway.Refuse(key, err)
+	} else {
+		err = hinted(r, body.bytes, err)
 	}
 	if a.Gateway.Unchecked && errors.Is(err, exposition.ErrTimestamps) {
-		a.Refused(reasonTimestamps)
+		a.noteRefused(r, err)
 		err = nil // 1.11 answers before it looks at them
 	}
 	return body.received, err

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -33,13 +34,20 @@ type scraper struct {
 const maxUserAgent = 200
 
 func scraperOf(r *http.Request, s Scrape, now time.Time) scraper {
+	return scraper{clientOf(r), clip(r.UserAgent(), maxUserAgent), now, s.Format.Syntax.String(), s.Bytes, s.Took.Seconds()}
+}
+
+// clientOf gives the address of a client, without its port.
+func clientOf(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
-		host = r.RemoteAddr // a listener that is not TCP
+		return r.RemoteAddr // a listener that is not TCP
 	}
-	agent := r.UserAgent()
-	return scraper{host, agent[:min(len(agent), maxUserAgent)], now, s.Format.Syntax.String(), s.Bytes, s.Took.Seconds()}
+	return host
 }
+
+// clip cuts text off, and keeps it UTF-8.
+func clip(s string, most int) string { return strings.ToValidUTF8(s[:min(len(s), most)], "") }
 
 func (s *scrapers) note(latest scraper) {
 	s.mu.Lock()

@@ -161,7 +161,7 @@ func (j *Job) pushBegin(r *report) (done <-chan struct{}) {
 		defer close(begun)
 		ctx, cancel := context.WithTimeout(context.Background(), j.PushTimeout)
 		defer cancel()
-		_ = j.push(ctx, body) // the end says it all again
+		_ = j.push(ctx, client.Push{Body: body, Once: true}) // the end says it all again
 	}()
 	return begun
 }
@@ -180,19 +180,20 @@ func (j *Job) pushEnd(r *report, m *metricsFile, begun <-chan struct{}) {
 		j.tell(fmt.Errorf("metrics of the command are left out: %w", err))
 	}
 	body := r.ending(j.Prefix, j.Expect)
-	err = j.push(ctx, append(own, body...))
+	err = j.push(ctx, client.Push{Body: append(own, body...)})
 	if len(own) > 0 && client.Refused(err) {
 		j.tell(fmt.Errorf("metrics of the command are left out: %w", err))
-		err = j.push(ctx, body)
+		err = j.push(ctx, client.Push{Body: body})
 	}
 	if err != nil {
 		j.tell(fmt.Errorf("how the command went could not be pushed: %w", err))
 	}
 }
 
-func (j *Job) push(ctx context.Context, body []byte) error {
+func (j *Job) push(ctx context.Context, p client.Push) error {
 	if j.Client == nil {
 		return nil
 	}
-	return j.Client.Push(ctx, client.Push{Key: j.Key, Body: body, TTL: j.TTL})
+	p.Key, p.TTL = j.Key, j.TTL
+	return j.Client.Push(ctx, p)
 }

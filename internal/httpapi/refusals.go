@@ -1,0 +1,76 @@
+package httpapi
+
+import (
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+const (
+	// maxRefusals bounds the pushes that are remembered.
+	maxRefusals = 20
+	// Log lines about refused pushes: so many at once, and one more each
+	// refusalLogEvery. The rest is for --log.level=debug.
+	refusalLogBurst = 10
+	refusalLogEvery = 10 * time.Second
+	// maxRefusalText bounds what is kept of a path and of a message, in bytes.
+	maxRefusalText = 1000
+)
+
+// refusals remembers the pushes and deletes that were not taken, the latest
+// first: a group shows only some of them, and none whose body could not be
+// read. It is safe for concurrent use.
+type refusals struct {
+	log *rate.Limiter
+
+	mu   sync.Mutex
+	list []refusal
+}
+
+// refusal is the last of those that one client was given for one path and
+// reason.
+type refusal struct {
+	Client    string    `json:"client"` // its address
+	UserAgent string    `json:"user_agent"`
+	Time      time.Time `json:"time"`
+	Method    string    `json:"method"`
+	Path      string    `json:"path"`
+	Reason    string    `json:"reason"`
+	Error     string    `json:"error"`
+	Times     int       `json:"times"` // so far, while it was remembered
+}
+
+func newRefusals() refusals {
+	return refusals{log: rate.NewLimiter(rate.Every(refusalLogEvery), refusalLogBurst)}
+}
+
+func refusalOf(r *http.Request, reason string, err error, now time.Time) refusal {
+	return refusal{
+		Client: clientOf(r), UserAgent: clip(r.UserAgent(), maxUserAgent), Time: now,
+		Method: r.Method, Path: clip(r.URL.EscapedPath(), maxRefusalText), Reason: reason, Error: clip(err.Error(), maxRefusalText),
+	}
+}
+
+func (s *refusals) note(latest refusal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	latest.Times = 1
+	s.list = slices.DeleteFunc(s.list, func(o refusal) bool {
+		same := o.Client == latest.Client && o.Path == latest.Path && o.Reason == latest.Reason
+		if same {
+			latest.Times += o.Times
+		}
+		return same
+	})
+	s.list = slices.Insert(s.list, 0, latest)
+	s.list = s.list[:min(len(s.list), maxRefusals)]
+}
+
+func (s *refusals) latest() []refusal {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]refusal{}, s.list...)
+}
