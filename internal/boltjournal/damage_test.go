@@ -3,12 +3,14 @@ package boltjournal_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"pushgateway/internal/boltjournal"
@@ -35,7 +37,7 @@ func journalOf(t testing.TB, n int) (path string, groups []string) {
 }
 
 // compact gives the content of a file with the same groups and nothing else.
-func compact(t *testing.T, path string) []byte {
+func compact(t testing.TB, path string) []byte {
 	t.Helper()
 	var groups []*gateway.Group
 	_, err := boltjournal.Read(t.Context(), path, func(batch []gateway.Applied) {
@@ -79,12 +81,45 @@ func show(a gateway.Applied) string {
 	return b.String()
 }
 
-// damaged tells that damage was found, or that it does no harm.
-func damaged(t *testing.T, what, path string, want []string) {
+// damaged tells whether damage was found; if it was not, it must do no harm.
+func damaged(t *testing.T, what, path string, want []string) bool {
 	t.Helper()
 	got, s, err := readAll(path)
-	if err == nil && len(s.Faults) == 0 && !slices.Equal(got, want) {
+	if err != nil || len(s.Faults) > 0 {
+		return true
+	}
+	if !slices.Equal(got, want) {
 		t.Errorf("%s: the groups are others, and nobody says so", what)
+	}
+	return false
+}
+
+// wantWritable pushes to every group of a copy of a file and deletes half of
+// them, and so writes every page anew: what is found whole must bear that.
+func wantWritable(t *testing.T, what, path string, groups int) {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := path + "-written"
+	if err := os.WriteFile(written, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g := open(t, boltjournal.Config{Path: written})
+	pushes := make([]gateway.Push, groups)
+	for i := range pushes {
+		k := key(t, fmt.Sprintf("job%03d", i))
+		pushes[i] = gateway.Push{Key: k, Blocks: blocks(t, k, "# TYPE m gauge\nm 8\n"), Replace: true}
+	}
+	errs := g.PushAll(t.Context(), pushes)
+	_, err = g.DeleteMatching(t.Context(), func(g *gateway.Group) bool { return g.Key < pushes[groups/2].Key })
+	if err := errors.Join(errors.Join(errs...), err, g.Close()); err != nil {
+		t.Errorf("%s: %v", what, err)
+	}
+	got, s, err := readAll(written)
+	if err != nil || len(s.Faults) > 0 || len(got) != groups-groups/2 {
+		t.Errorf("%s: after more pushes and deletes there are %d groups, %v, %v", what, len(got), s.Faults, err)
 	}
 }
 
@@ -100,28 +135,60 @@ func TestEveryBit(t *testing.T) {
 			return nil
 		}
 		return []int{0, 1, 2, 3, 4, 5, 6, 7}
-	})
+	}, func(string, string) {})
 }
 
-// TestSomeBitsOfTrees does it for a file with branches, one bit of each byte.
+// TestSomeBitsOfTrees does it for a file with branches, and with old pages that
+// lie about.
 func TestSomeBitsOfTrees(t *testing.T) {
 	path, want := journalOf(t, 100)
 	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	content = bytes.TrimRight(content, "\x00") // the file grows ahead of what it holds
-	const step = 53                            // a prime, so that all fields of all elements have their turn
+	used := len(bytes.TrimRight(content, "\x00")) // the file grows ahead of what it holds
+	const step = 53                               // a prime, so that all fields of all elements have their turn
 	flipAll(t, content, want, func(at int) []int {
-		if at%step != 0 {
+		if at%step != 0 || at >= used {
 			return nil
 		}
 		return []int{at / step % 8}
-	})
+	}, func(string, string) {})
+}
+
+// TestEveryBitOfBranches looks closely at what has no checksums: a fault there
+// that is not found must not do harm to what is written later.
+func TestEveryBitOfBranches(t *testing.T) {
+	path, want := journalOf(t, 100)
+	content := compact(t, path)
+	var branches atomic.Int64
+	flipAll(t, content, want, func(at int) []int {
+		if !inBranch(content, at) {
+			return nil
+		}
+		branches.Add(1)
+		return []int{0, 1, 2, 3, 4, 5, 6, 7}
+	}, func(what, path string) { wantWritable(t, what, path, len(want)) })
+	if branches.Load() == 0 {
+		t.Error("the file has no branches")
+	}
+}
+
+// inBranch tells whether a byte belongs to the header or to an element of a
+// branch page, or lies near.
+func inBranch(content []byte, at int) bool {
+	const pageSize, near = 4096, 16
+	page := content[at/pageSize*pageSize:][:pageSize]
+	isBranch := page[8] == 1 && page[9] == 0 // its flags
+	at %= pageSize
+	return isBranch && len(bytes.Trim(page[max(0, at-near):min(pageSize, at+near)], "\x00")) > 0
 }
 
 // flipAll flips the bits of each byte that bits says, on copies of the file.
-func flipAll(t *testing.T, content []byte, want []string, bits func(at int) []int) {
+// At first there is nothing wrong with it. Unnoticed is told of those that reading
+// does not find.
+func flipAll(t *testing.T, content []byte, want []string, bits func(at int) []int, unnoticed func(what, path string)) {
+	wantWhole(t, content, want)
 	const workers = 4
 	dir := t.TempDir()
 	var wg sync.WaitGroup
@@ -141,13 +208,28 @@ func flipAll(t *testing.T, content []byte, want []string, bits func(at int) []in
 			for at := w; at < len(content) && !t.Failed(); at += workers {
 				for _, bit := range bits(at) {
 					flip(t, f, at, content[at]^1<<bit)
-					damaged(t, fmt.Sprintf("bit %d of byte %d", bit, at), path, want)
+					what := fmt.Sprintf("bit %d of byte %d", bit, at)
+					if !damaged(t, what, path, want) {
+						unnoticed(what, path)
+					}
 				}
 				flip(t, f, at, content[at])
 			}
 		})
 	}
 	wg.Wait()
+}
+
+func wantWhole(t testing.TB, content []byte, want []string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "whole")
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, s, err := readAll(path)
+	if err != nil || len(s.Faults) > 0 || !slices.Equal(got, want) {
+		t.Fatalf("before anything is done to it: %d groups, %v, %v", len(got), s.Faults, err)
+	}
 }
 
 func flip(t *testing.T, f *os.File, at int, b byte) {
@@ -175,11 +257,8 @@ func TestEveryTruncation(t *testing.T) {
 // fault, or give what was written.
 func FuzzDamage(f *testing.F) {
 	path, want := journalOf(f, 3)
-	content, err := os.ReadFile(path)
-	if err != nil {
-		f.Fatal(err)
-	}
-	content = bytes.TrimRight(content, "\x00") // the file grows ahead of what it holds
+	content := compact(f, path)
+	wantWhole(f, content, want)
 	for at := 0; at < len(content); at += 509 {
 		f.Add(uint32(at), []byte{0xff, 0, 1}, uint32(at/2), content[at/3:at/3+16])
 	}

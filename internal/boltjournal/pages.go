@@ -201,12 +201,20 @@ func (pg page) fits(end, pageSize int) bool {
 	return (max(end, pageHeader)+pageSize-1)/pageSize*pageSize == len(pg.data)
 }
 
-// bounds are the keys between which a page may have its own: from the first,
-// before the second, which is nil at the end of a bucket.
-type bounds struct{ from, before []byte }
+// bounds are the keys that a page may have: the first one, which is nil if that
+// may be any, and the one that all are before, which is nil at the end of a
+// bucket.
+type bounds struct{ first, before []byte }
 
-func (b bounds) contain(key []byte) bool {
-	return string(key) >= string(b.from) && (b.before == nil || string(key) < string(b.before))
+// hold tells whether a key, which comes behind those up to last, is in its
+// place. Bbolt takes the first key of a page for the one that leads to it: where
+// they differ the next write would lead there twice.
+func (b bounds) hold(key, last []byte) bool {
+	inOrder := string(key) == string(b.first) || b.first == nil
+	if last != nil {
+		inOrder = string(key) > string(last)
+	}
+	return inOrder && (b.before == nil || string(key) < string(b.before))
 }
 
 // walk gives the elements below a page in the order of their keys.
@@ -249,31 +257,41 @@ func (p *pages) walkBranch(pg page, b bounds, visit func(element)) {
 	if !pg.fits(last, int(p.meta.pageSize)) {
 		p.fault(Fault{Page: pg.id, Msg: "it says that it takes another number of pages than it needs"})
 	}
+	var previous []byte
 	for i, c := range children {
 		below := bounds{c.key, b.before}
 		if i+1 < len(children) {
 			below.before = children[i+1].key
 		}
-		if !b.contain(c.key) || below.before != nil && string(below.before) <= string(c.key) {
-			p.fault(Fault{Page: pg.id, Msg: fmt.Sprintf("the key of element %d is out of order", i)})
-			below = b // its groups may be whole
+		if !b.hold(c.key, previous) || below.before != nil && string(below.before) <= string(c.key) {
+			p.fault(Fault{Page: pg.id, Msg: misplaced(i)})
+			below = bounds{before: b.before} // its groups may be whole
 		}
+		previous = c.key
 		p.walk(c.page, below, visit)
 	}
 }
 
+func misplaced(i int) string {
+	if i == 0 {
+		return "its first key is not the one that leads to it"
+	}
+	return fmt.Sprintf("the key of element %d is out of order", i)
+}
+
 // walkLeaf gives the end of what the page has, 0 if that is not known.
 func (p *pages) walkLeaf(pg page, b bounds, visit func(element)) (last int) {
+	var previous []byte
 	for i := range pg.count {
 		e, end, err := pg.leafElement(i)
 		if err != nil {
 			p.fault(Fault{Page: pg.id, Msg: err.Error()})
 			return 0
 		}
-		if !b.contain(e.key) || i > 0 && string(e.key) == string(b.from) {
-			p.fault(Fault{Page: pg.id, Msg: fmt.Sprintf("the key of element %d is out of order", i)})
+		if !b.hold(e.key, previous) {
+			p.fault(Fault{Page: pg.id, Msg: misplaced(i)})
 		}
-		b.from = e.key
+		previous = e.key
 		last = max(last, end)
 		visit(e)
 	}
