@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -137,6 +139,22 @@ func TestBackup(t *testing.T) {
 			}
 			s.push("/metrics/job/more", "more 1\n", http.StatusOK)
 		})
+	}
+}
+
+// TestBackupOfSomethingElse keeps the copy that there is where no other comes.
+func TestBackupOfSomethingElse(t *testing.T) {
+	cut := readFile(t, makeJournal(t, 30))
+	for name, body := range map[string]string{"a page": "<html>Log in first</html>\n", "a part": cut[:len(cut)/2], "nothing": ""} {
+		page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }))
+		defer page.Close()
+		copied := makeJournal(t, 3)
+		before := lookAt(t, filepath.Dir(copied))
+		code, out, errs := command(t, "backup", "--url="+page.URL, copied)
+		if wantSentence(t, errs, copied, "no copy of a journal"); code != 1 || out != "" {
+			t.Errorf("%s: exit code %d, %q", name, code, out)
+		}
+		before.wantUntouched(t, filepath.Dir(copied))
 	}
 }
 

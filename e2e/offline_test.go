@@ -240,6 +240,12 @@ func TestExportErrors(t *testing.T) {
 			t.Errorf("to %s: exit code %d", output, code)
 		}
 	}
+	for _, source := range []string{file, filepath.Join(dir, ".", "metrics")} {
+		code, _, errs := command(t, "export", "--format=text", "-o", source, file)
+		if wantSentence(t, errs, file, "is what is being read", "another file"); code != 1 {
+			t.Errorf("onto itself: exit code %d", code)
+		}
+	}
 	before.wantUntouched(t, dir) // nor is there a part of the export
 
 	s := start(t, "--persistence.file="+file)

@@ -54,6 +54,12 @@ func TestOwner(t *testing.T) {
 	offline("import", "--replace", file)
 	wantOwned(t, file+".db", 0o640)
 
+	// Who goes back to 1.11 lets it run as the same user.
+	offline("export", "--format=gob", "-o", file, file+".db")
+	wantOwned(t, file, 0o444)
+	offline("export", "--format=gob", "-o", file+".new", file+".db")
+	wantOwned(t, file+".new", 0o600)
+
 	journal := makeJournal(t, 30)
 	give(journal, 0o640)
 	flipIn(t, journal, "0007")

@@ -419,6 +419,22 @@ func TestStartThroughLink(t *testing.T) {
 	start(t, "--persistence.file="+link).wantSeries([]string{`more{instance="",job="more"} 1`}, nil)
 }
 
+// TestNamesBeside makes journals beside files of which the names look like those
+// of something temporary.
+func TestNamesBeside(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "metrics")
+	other := start(t, "--persistence.file="+file+".new")
+	writeFile(t, file+".partial", "precious")
+	start(t, "--persistence.file="+file).proc.Stop()
+	other.push("/metrics/job/a", "m 1\n", http.StatusOK)
+	other.proc.Stop()
+	if names := lookAt(t, dir).names(); !slices.Equal(names, []string{"metrics", "metrics.new", "metrics.partial"}) {
+		t.Errorf("there are %v", names)
+	}
+	start(t, "--persistence.file="+file+".new").wantSeries([]string{`m{instance="",job="a"} 1`}, nil)
+}
+
 // exportedLines are the sorted lines of an export as text.
 func exportedLines(t *testing.T, file string) []string {
 	t.Helper()

@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -273,6 +274,25 @@ func TestUpgradeReplacesTheJournal(t *testing.T) {
 	wantWhole(t, aside)
 	s = start(t, "--persistence.file="+aside, "--web.enable-openmetrics")
 	s.wantEverything(journal)
+}
+
+// TestUpgradeReplacesBehindLink replaces the journal that a link leads to.
+func TestUpgradeReplacesBehindLink(t *testing.T) {
+	file, _ := changedFile(t)
+	journal := filepath.Join(t.TempDir(), "journal")
+	if err := errors.Join(os.Rename(file+".db", journal), os.Symlink(journal, file+".db")); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs := command(t, "import", "--replace", file); code != 0 {
+		t.Fatal(errs)
+	}
+	if d := lookAt(t, filepath.Dir(file)); len(d) != 2 || d["metrics.db"].mode != os.ModeSymlink {
+		t.Errorf("there are %v", d.names())
+	}
+	if names := lookAt(t, filepath.Dir(journal)).names(); len(names) != 2 || !strings.HasPrefix(names[1], "journal.replaced-") {
+		t.Errorf("behind the link there are %v", names)
+	}
+	start(t, "--persistence.file="+file, "--web.enable-openmetrics").wantExposed(storedGroups(t))
 }
 
 // TestUpgradeAndBackTo15 has a Pushgateway 1.5 go on with its own file after

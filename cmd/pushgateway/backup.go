@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -20,7 +21,11 @@ func newBackup(app *kingpin.Application, stdout, stderr io.Writer) command {
 	return command{clause, gw.check, func(ctx context.Context) error {
 		bar := newProgress(stderr, "copying", -1)
 		defer bar.Close()
-		err := toFile(*output, nil, func(w io.Writer) error {
+		var r storage.Report
+		err := storage.File{Path: *output, Check: func(copied string) (err error) {
+			r, err = wholeCopy(ctx, copied)
+			return err
+		}}.Write(func(w io.Writer) error {
 			return gw.talk(ctx, func(ctx context.Context, c *client.Client) error {
 				return c.Snapshot(ctx, io.MultiWriter(w, bar))
 			})
@@ -28,10 +33,22 @@ func newBackup(app *kingpin.Application, stdout, stderr io.Writer) command {
 		if err != nil {
 			return fmt.Errorf("backing up %s to %s: %w", gw, *output, err)
 		}
-		r, err := storage.Verify(ctx, *output)
-		if err != nil {
-			return err
-		}
 		return printReport(stdout, *output, r)
 	}}
+}
+
+// wholeCopy reports on a journal that has been fetched, and refuses one that is
+// not whole.
+func wholeCopy(ctx context.Context, path string) (storage.Report, error) {
+	r, err := storage.Verify(ctx, path)
+	if err == nil && r.Legacy {
+		err = errors.New("it is not a journal")
+	}
+	if err == nil && len(r.Faults) > 0 {
+		err = fmt.Errorf("%s", r.Faults[0])
+	}
+	if err != nil {
+		return r, fmt.Errorf("what came is no copy of a journal, and was not kept: %w", err)
+	}
+	return r, nil
 }

@@ -8,8 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -47,10 +45,14 @@ func newExport(app *kingpin.Application, stdout, stderr io.Writer) command {
 		defer gw.Close()
 		bar := newProgress(stderr, "exporting", -1)
 		defer bar.Close()
-		if err := toFile(*output, stdout, func(w io.Writer) error { return export(gw, *format, io.MultiWriter(w, bar)) }); err != nil {
-			return fmt.Errorf("exporting %s: %w", present, err)
+		write := func(w io.Writer) error { return export(gw, *format, io.MultiWriter(w, bar)) }
+		if *output == "" {
+			w := bufio.NewWriter(stdout)
+			err = errors.Join(write(w), w.Flush())
+		} else {
+			err = storage.File{Path: *output, From: present}.Write(write)
 		}
-		return nil
+		return describe("exporting "+present, err)
 	}}
 }
 
@@ -108,33 +110,4 @@ func (a *answer) Write(b []byte) (int, error) {
 	n, err := a.w.Write(b)
 	a.err = err
 	return n, err
-}
-
-// toFile gives f the standard output, or a file that appears under its name
-// when it is complete. It does not replace one that a gateway is using.
-func toFile(path string, stdout io.Writer, f func(io.Writer) error) (err error) {
-	if path == "" {
-		w := bufio.NewWriter(stdout)
-		return errors.Join(f(w), w.Flush())
-	}
-	if err := storage.Replaceable(path); err != nil {
-		return err
-	}
-	out, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".partial-")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(out.Name()))
-		}
-	}()
-	w := bufio.NewWriter(out)
-	if err := errors.Join(f(w), w.Flush(), out.Sync(), out.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(out.Name(), path); err != nil {
-		return err
-	}
-	return storage.SyncName(path)
 }

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -33,7 +34,12 @@ const (
 
 // openBolt opens a file that has been looked through.
 func openBolt(path string) (*bbolt.DB, error) {
+	var opened *os.File
 	db, err := bbolt.Open(path, fileMode, &bbolt.Options{
+		OpenFile: func(name string, flag int, mode os.FileMode) (f *os.File, err error) {
+			opened, err = os.OpenFile(name, flag, mode)
+			return opened, err
+		},
 		Timeout:         time.Millisecond, // one attempt
 		PageSize:        pageSize,
 		InitialMmapSize: mapSize,
@@ -45,6 +51,9 @@ func openBolt(path string) (*bbolt.DB, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if err := stillAt(path, opened); err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
 	db.AllocSize = growth
 	return db, nil
@@ -104,9 +113,9 @@ func (f File) create(s *state, entries iter.Seq[entry]) (err error) {
 	if _, err := os.Lstat(f.Path); f.MustBeNew && err == nil {
 		return fmt.Errorf("creating %s: %w", f.Path, fs.ErrExist)
 	}
-	temp := f.Path + ".new"
-	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("removing what an interrupted start has left: %w", err)
+	temp, err := f.temporary()
+	if err != nil {
+		return err
 	}
 	defer func() {
 		if err != nil {
@@ -116,25 +125,49 @@ func (f File) create(s *state, entries iter.Seq[entry]) (err error) {
 	if err := write(temp, s, entries); err != nil {
 		return fmt.Errorf("writing %s: %w", temp, err)
 	}
-	f.handOver(temp)
+	HandOver(temp, f.Path, f.OwnedLike)
 	if err := os.Rename(temp, f.Path); err != nil {
 		return err
 	}
 	return syncDir(dir)
 }
 
-// handOver gives a new file what others may do with the one that it replaces.
-// If the process must not do that it stays with the process alone, which can
-// go on with it.
-func (f File) handOver(temp string) {
-	if old, err := os.Stat(f.Path); err == nil {
-		if chownLike(temp, old) == nil {
-			_ = os.Chmod(temp, old.Mode().Perm())
+// temporary makes an empty file to be renamed to the path, with a name that
+// nobody else gives to files, and removes those that interrupted starts have
+// left. The caller holds the lock of the directory.
+func (f File) temporary() (string, error) {
+	dir, prefix := filepath.Dir(f.Path), "."+filepath.Base(f.Path)+".journal-that-is-being-written-"
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrPermission) {
+		return "", fmt.Errorf("looking for what an interrupted start has left: %w", err)
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), prefix) && e.Type().IsRegular() {
+			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+				return "", fmt.Errorf("removing what an interrupted start has left: %w", err)
+			}
+		}
+	}
+	temp, err := os.CreateTemp(dir, prefix)
+	if err != nil {
+		return "", err
+	}
+	return temp.Name(), temp.Close()
+}
+
+// HandOver gives a new file what others may do with the one that it is going to
+// replace. If it replaces none it gets the owner of another one, unless that is
+// "". If the process must not do that the file stays with the process alone,
+// which can go on with it.
+func HandOver(made, replaced, ownedLike string) {
+	if old, err := os.Stat(replaced); err == nil {
+		if chownLike(made, old) == nil {
+			_ = os.Chmod(made, old.Mode().Perm())
 		}
 		return
 	}
-	if other, err := os.Stat(f.OwnedLike); err == nil {
-		_ = chownLike(temp, other)
+	if other, err := os.Stat(ownedLike); err == nil {
+		_ = chownLike(made, other)
 	}
 }
 

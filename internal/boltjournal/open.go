@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"runtime"
@@ -317,11 +318,6 @@ func Origin(path string) (imported []byte, known bool, err error) {
 	return s.state.imported, s.hasState, err
 }
 
-// Probe tells whether a file could be replaced: that it is not being used.
-func Probe(path string) error {
-	f, err := openLocked(path, exclusive)
-	if err != nil {
-		return err
-	}
-	return f.Close()
-}
+// Hold keeps others from using a file until it is closed, so that nobody writes
+// to it while it is being replaced.
+func Hold(path string) (io.Closer, error) { return openLocked(path, exclusive) }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"pushgateway/internal/boltjournal"
@@ -95,6 +96,7 @@ const (
 // Import makes the journal beside a file that Pushgateway 1.11 has written, as
 // the start of a gateway would, and returns its path.
 func Import(ctx context.Context, c Config, d Decision) (journal string, err error) {
+	c.setDefaults()
 	journal = c.File + Suffix
 	legacy, err := isLegacy(c.File)
 	switch {
@@ -128,10 +130,16 @@ func (c Config) adopt(journal string) error {
 }
 
 func (c Config) replace(ctx context.Context, journal string) error {
-	// Nobody may be using the journal, or what it takes meanwhile is lost.
-	if err := boltjournal.Probe(journal); err != nil {
+	// A link stays one, and what it leads to is replaced.
+	if resolved, err := filepath.EvalSymlinks(journal); err == nil {
+		journal = resolved
+	}
+	// Nobody may use the journal meanwhile, or what it takes then is lost.
+	held, err := boltjournal.Hold(journal)
+	if err != nil {
 		return Explain(fmt.Errorf("the journal %s: %w", journal, err))
 	}
+	defer held.Close()
 	aside, err := boltjournal.KeepAside(journal, "replaced", time.Now())
 	if err != nil {
 		return fmt.Errorf("keeping %s aside: %w", journal, err)
@@ -158,19 +166,6 @@ func (source) Commit(_ context.Context, changes []gateway.Change) []gateway.Outc
 func (source) Stamp(gateway.Change) {}
 func (source) Err() error           { return errReadOnly }
 func (source) Close() error         { return nil }
-
-// Replaceable tells whether a file may be put in the place of another, if there
-// is one: not while a gateway writes to that, or its pushes would be lost.
-func Replaceable(path string) error {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return fmt.Errorf("%s: %w", path, errDirectory)
-	}
-	err := boltjournal.Probe(path)
-	if errors.Is(err, boltjournal.ErrLocked) {
-		return Explain(fmt.Errorf("%s cannot be replaced: %w", path, err))
-	}
-	return nil
-}
 
 // Present gives the file that has what a gateway with this persistence file
 // would start with: the file itself, or the journal that was made of it.
@@ -221,6 +216,3 @@ func Source(path string) gateway.Journal {
 		return nil
 	})
 }
-
-// SyncName makes durable that a file has its name.
-func SyncName(path string) error { return boltjournal.SyncName(path) }

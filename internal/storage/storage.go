@@ -46,9 +46,7 @@ type Config struct {
 // Open gives the journal that the file means, to be opened by a gateway. What
 // Pushgateway 1.11 has written is imported first.
 func Open(ctx context.Context, c Config) (*boltjournal.Journal, error) {
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
+	c.setDefaults()
 	path, origin, err := c.find(ctx)
 	if err != nil {
 		return nil, err
@@ -62,6 +60,12 @@ func Open(ctx context.Context, c Config) (*boltjournal.Journal, error) {
 		bolt.Observe = func(w boltjournal.Written) { c.Written(w.Changes, w.Bytes, w.Took, w.Err) }
 	}
 	return boltjournal.New(bolt), nil
+}
+
+func (c *Config) setDefaults() {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
 }
 
 // find gives the path of the journal, and what that has to be made of: nil if
@@ -219,7 +223,11 @@ func (c Config) load(ctx context.Context, journal string, mustBeNew bool) error 
 		c.Logger.Warn("Left out of the import: there is more", "families", content.Unlisted)
 	}
 	made := boltjournal.File{Path: journal, MustBeNew: mustBeNew, Imported: before, OwnedLike: c.File}
-	if err := made.Create(slices.Values(content.Groups)); err != nil {
+	err = made.Create(slices.Values(content.Groups))
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("importing %s: another process has just made the journal %s of it: start again to go on with that, or stop that process first", c.File, journal)
+	}
+	if err != nil {
 		return fmt.Errorf("importing %s: making the journal %s: %w", c.File, journal, err)
 	}
 	c.Logger.Info("Imported what Pushgateway 1.11 has written; its file stays as it is", "file", c.File, "groups", len(content.Groups), "journal", journal)

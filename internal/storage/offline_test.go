@@ -1,0 +1,55 @@
+package storage_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"pushgateway/internal/boltjournal"
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/gobfile"
+	"pushgateway/internal/storage"
+)
+
+// meanwhile calls a function each time that something is read.
+type meanwhile func()
+
+func (f meanwhile) Write(b []byte) (int, error) {
+	f()
+	return len(b), nil
+}
+
+// TestImportHoldsTheJournal lets nobody use a journal while it is being
+// replaced: what they took then would be lost.
+func TestImportHoldsTheJournal(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "metrics")
+	f, err := os.Create(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(gobfile.Write(f, func(func(*gateway.Group) bool) {}), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	journal, err := storage.Import(ctx, storage.Config{File: file}, storage.Undecided)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reads := 0
+	_, err = storage.Import(ctx, storage.Config{File: file, Reading: meanwhile(func() {
+		reads++
+		if held, err := boltjournal.Hold(journal); !errors.Is(err, boltjournal.ErrLocked) {
+			t.Errorf("the journal can be used: %v, %v", held, err)
+		}
+	})}, storage.TakeFile)
+	if err != nil || reads == 0 {
+		t.Errorf("%d reads, %v", reads, err)
+	}
+	held, err := boltjournal.Hold(journal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = held.Close() // nothing was written
+}
