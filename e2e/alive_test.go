@@ -83,6 +83,9 @@ func readAs(options textparse.ParserOptions, contentType string, b []byte) (fami
 			return nil, err
 		case entry == textparse.EntryType:
 			name, _ := p.Type()
+			if len(name) == 0 {
+				return nil, errors.New("a TYPE line without a name")
+			}
 			if families[string(name)] {
 				return nil, fmt.Errorf("two TYPE lines for %q", name)
 			}

@@ -171,7 +171,14 @@ func TestGroup(t *testing.T) {
 	if want := groupLines(s.scrape().body, "a"); text.body != want || !strings.HasPrefix(text.header.Get("Content-Type"), "text/plain") {
 		t.Errorf("got %s %q, want %q", text.header.Get("Content-Type"), text.body, want)
 	}
-	s.want(http.StatusNotFound, http.MethodGet, "/api/v1/group/job/b", "")
+	// What scrapes leave out for its name, on account of another group.
+	s.push("/metrics/job/b", "c_d 1\n", http.StatusOK)
+	s.push("/metrics/job/c", "{\"c.d\"} 1\n{\"c.e\"} 1\n", http.StatusOK)
+	text = s.get("/api/v1/group/job/c?format=text")
+	if strings.Contains(text.body, "c_d") || !strings.Contains(text.body, "\nc_e{") {
+		t.Errorf("got %q", text.body)
+	}
+	s.want(http.StatusNotFound, http.MethodGet, "/api/v1/group/job/x", "")
 	s.want(http.StatusBadRequest, http.MethodGet, "/api/v1/group/job/a/path", "")
 	s.want(http.StatusBadRequest, http.MethodGet, "/api/v1/group/job/a/path@base64/L3Zhcg?format=xml", "")
 }

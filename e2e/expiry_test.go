@@ -157,3 +157,18 @@ func TestTTLOverRestart(t *testing.T) {
 		})
 	}
 }
+
+// TestQueries refuses parameters that cannot be read, which would be as if they
+// had not been given, and no others.
+func TestQueries(t *testing.T) {
+	s := start(t)
+	for _, query := range []string{"ttl=1h;merge=series", "ttl=%zz", "ttl=1h&ttl=2h", "merge=series&merge=", "x=%zz&ttl=1h"} {
+		if a := s.do(http.MethodPost, "/metrics/job/a?"+query, "m 1\n"); a.status != http.StatusBadRequest || !strings.Contains(a.body, "query") {
+			t.Errorf("%s: got %d %q", query, a.status, a.body)
+		}
+	}
+	s.wantSeries(nil, []string{`m{instance="",job="a"} 1`})
+	for _, query := range []string{"x=%zz", "a;b", "ttl=1h&ttl=1h", "attl=%zz"} {
+		s.push("/metrics/job/a?"+query, "m 1\n", http.StatusOK)
+	}
+}

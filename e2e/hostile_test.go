@@ -81,6 +81,7 @@ func histogramAttacks() []attack {
 			`positive_span{length:2} positive_delta:9223372036854775807 positive_delta:9223372036854775807 sample_count:1`,
 			`positive_span{length:1} positive_count:-1 sample_count_float:1`, `positive_span{length:1} positive_count:1 positive_delta:1 sample_count:1`,
 			`positive_span{length:1} sample_count:5`, `positive_delta:1 sample_count:1 zero_threshold:0.1`,
+			`positive_delta:1 sample_count:1`, `negative_delta:1 sample_count:1`, `positive_count:1 sample_count_float:1`, `negative_count:1`,
 		)...)},
 		{"numbers that hardly fit", asProto(anyProto, histogram(
 			`schema:3`, `schema:-53 zero_threshold:1`, `schema:-53 positive_span{length:1} positive_delta:1 sample_count:1`,
@@ -88,7 +89,7 @@ func histogramAttacks() []attack {
 			`positive_span{offset:2147483647 length:1} positive_span{offset:2147483647 length:1} positive_delta:1 positive_delta:0 sample_count:2`,
 			`positive_span{offset:-2147483648 length:2} positive_delta:1 positive_delta:0 sample_count:2`, `positive_span{length:0} positive_span{length:0} zero_threshold:1`,
 			`positive_span{length:1} positive_delta:9223372036854775807 sample_count:9223372036854775807`, `positive_span{length:1} positive_count:nan sample_count_float:nan`,
-			`positive_span{length:1} positive_count:inf sample_count_float:inf`, `positive_span{length:1} positive_count:1 sample_count:1`, `positive_delta:1 sample_count:1`,
+			`positive_span{length:1} positive_count:inf sample_count_float:inf`, `positive_span{length:1} positive_count:1 sample_count:1`,
 			`positive_span{length:1} positive_delta:1 sample_count:1 sample_count_float:1`, `positive_span{length:1} positive_delta:1 sample_count:5 sample_sum:nan`,
 			`zero_count:1`, `zero_count_float:1`, `sample_count_float:5 zero_count:1 zero_threshold:1`,
 			`schema:8 positive_span{length:1} positive_delta:1 sample_count:1 bucket{upper_bound:nan cumulative_count:1}`,

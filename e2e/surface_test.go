@@ -181,6 +181,8 @@ func TestRedirects(t *testing.T) {
 		"/metrics/job/a/x//":                  "/metrics/job/a/x/",
 		"/metrics/job/a/../b/./?ttl=1h&x=%2F": "/metrics/job/b/?ttl=1h&x=%2F",
 		"/../..":                              "/",
+		"/metrics//job/(a)!'*":                "/metrics/job/%28a%29%21%27%2A",
+		"/api/v1":                             "/api/v1/",
 		"//example.org/..%2f/x":               "/example.org/..%2f/x",
 	} {
 		if a := s.do(http.MethodPut, path, "m 1\n"); a.status != http.StatusTemporaryRedirect || a.header.Get("Location") != to {

@@ -22,11 +22,18 @@ func isFloat(h *metric.Buckets) bool {
 
 var errMixed = errors.New("it has integer and float buckets at once")
 
+// mayBeNative is isNative for Prometheus servers of all ages: those of 2.x take
+// buckets alone for a native histogram.
+func mayBeNative(n *metric.Native) bool {
+	buckets := len(n.PositiveDeltas) + len(n.NegativeDeltas) + len(n.PositiveCounts) + len(n.NegativeCounts)
+	return isNative(n) || buckets > 0
+}
+
 // checkNative gives the verdict of Prometheus' own model on h.Native, since
 // one series that it refuses ends the scrape.
 func checkNative(h *metric.Buckets) error {
 	n := h.Native
-	if !isNative(n) {
+	if !mayBeNative(n) {
 		return nil
 	}
 	if !isFloat(h) {

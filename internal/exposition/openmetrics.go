@@ -22,9 +22,9 @@ const (
 	maxExemplarRunes = 128 // names and values of one exemplar, by the standard
 )
 
-// openMetricsName is the name in the TYPE line.
+// openMetricsName is the name in the TYPE line, which needs one.
 func openMetricsName(name string, t metric.Type) string {
-	if t == metric.Counter {
+	if t == metric.Counter && name != totalSuffix {
 		return strings.TrimSuffix(name, totalSuffix)
 	}
 	return name

@@ -86,7 +86,7 @@ func makeVariant(b *Block, f Format, name string, seen map[uint64]struct{}) *var
 			v.dropped++
 			return true
 		}
-		v.dropped += escapeLabels(&s, f.Escaping)
+		v.dropped += escapeSeries(f, &s)
 		hash := hashUnsorted(s.Labels)
 		if _, twice := own[hash]; twice {
 			v.dropped++
@@ -119,19 +119,43 @@ func (r *renderer) appendVariant(f Format, family *metric.Family, s *metric.Seri
 	}
 }
 
-// escapeLabels escapes the names of a series' labels. Of labels that become
-// equal the one that was so from the start stays, or else the first; none may
-// become __name__. The number of those left out is given back.
-func escapeLabels(s *metric.Series, e metric.Escaping) (dropped int) {
-	kept := s.Labels[:0:len(s.Labels)]
-	taken := make(map[string]bool, len(s.Labels)+1)
+// escapeSeries escapes the names of a series' labels, and of its exemplars'
+// where the format has lines of them. The number of labels left out is given
+// back.
+func escapeSeries(f Format, s *metric.Series) (dropped int) {
+	s.Labels, dropped = escapeLabels(s.Labels, f.Escaping)
+	if !f.isOpenMetrics() {
+		return dropped
+	}
+	dropped += escapeExemplar(s.Exemplar, f.Escaping)
+	if s.Histogram != nil {
+		for i := range s.Histogram.Classic {
+			dropped += escapeExemplar(s.Histogram.Classic[i].Exemplar, f.Escaping)
+		}
+	}
+	return dropped
+}
+
+func escapeExemplar(x *metric.Exemplar, e metric.Escaping) (dropped int) {
+	if x != nil {
+		x.Labels, dropped = escapeLabels(x.Labels, e)
+	}
+	return dropped
+}
+
+// escapeLabels escapes the names of labels in their place. Of labels that
+// become equal the one that was so from the start stays, or else the first;
+// none may become __name__. The number of those left out is given back.
+func escapeLabels(labels []metric.Label, e metric.Escaping) (kept []metric.Label, dropped int) {
+	kept = labels[:0:len(labels)]
+	taken := make(map[string]bool, len(labels)+1)
 	taken[metric.NameLabel] = true
-	for _, l := range s.Labels {
+	for _, l := range labels {
 		if metric.EscapeLabel(l.Name, e) == l.Name {
 			taken[l.Name] = true
 		}
 	}
-	for _, l := range s.Labels {
+	for _, l := range labels {
 		name := metric.EscapeLabel(l.Name, e)
 		if name != l.Name && taken[name] {
 			dropped++
@@ -140,8 +164,7 @@ func escapeLabels(s *metric.Series, e metric.Escaping) (dropped int) {
 		taken[name] = true
 		kept = append(kept, metric.Label{Name: name, Value: l.Value})
 	}
-	s.Labels = kept
-	return dropped
+	return kept, dropped
 }
 
 // hashUnsorted is the hash of Block.Hashes for labels in any order.

@@ -44,6 +44,8 @@ func NewKey(job string, labels ...metric.Label) (Key, error) {
 	set := make([]metric.Label, 0, len(labels)+1)
 	set = append(set, labels...)
 	set = append(set, metric.Label{Name: metric.JobLabel, Value: job})
+	slices.SortStableFunc(set, func(a, b metric.Label) int { return strings.Compare(a.Name, b.Name) })
+	set = lastOfEach(set)
 	for _, l := range set {
 		if !metric.IsName(l.Name) || !utf8.ValidString(l.Value) {
 			return "", fmt.Errorf("grouping label %q=%q: %w", clip(l.Name), clip(l.Value), ErrNotText)
@@ -56,13 +58,9 @@ func NewKey(job string, labels ...metric.Label) (Key, error) {
 	if size > MaxKey {
 		return "", fmt.Errorf("the grouping labels take %d bytes, more than the %d allowed: shorten their values", size, MaxKey)
 	}
-	slices.SortStableFunc(set, func(a, b metric.Label) int { return strings.Compare(a.Name, b.Name) })
 	var b strings.Builder
 	for i, l := range set {
-		if i+1 < len(set) && set[i+1].Name == l.Name {
-			continue
-		}
-		if b.Len() > 0 {
+		if i > 0 {
 			b.WriteString(separator)
 		}
 		b.WriteString(l.Name)
@@ -70,6 +68,17 @@ func NewKey(job string, labels ...metric.Label) (Key, error) {
 		b.WriteString(l.Value)
 	}
 	return Key(b.String()), nil
+}
+
+// lastOfEach keeps the last label of each name, of labels sorted by name.
+func lastOfEach(labels []metric.Label) []metric.Label {
+	kept := labels[:0]
+	for i, l := range labels {
+		if i+1 == len(labels) || labels[i+1].Name != l.Name {
+			kept = append(kept, l)
+		}
+	}
+	return kept
 }
 
 // Labels gives the labels of the key, sorted by name. The strings share the

@@ -32,6 +32,8 @@ func TestDecode(t *testing.T) {
 		{"a", "/x@base64/L3Zhci90bXA=", false, `{job="a",x="/var/tmp"}`, true},
 		{"a", "/x@base64/L3Zhci90bXA", false, `{job="a",x="/var/tmp"}`, true},
 		{"a", "/x@base64/=", false, `{job="a",x=""}`, true},
+		{"a", "/x/\xff/x/1", false, `{job="a",x="1"}`, true},
+		{"a", "/job@base64/_w", false, `{job="a"}`, true},
 		{"a", "/U__a_2e_b/c", false, `{U__a_2e_b="c",job="a"}`, true},
 		{"a", "/U__a_2e_b/c", true, `{"a.b"="c",job="a"}`, true},
 		{"a", "/U__a_2e_b@base64/Yw", true, `{"a.b"="c",job="a"}`, true},

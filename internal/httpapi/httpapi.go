@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/pprof"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -132,22 +133,30 @@ func New(c Config) http.Handler {
 	if c.EnablePprof {
 		profiles(r)
 	}
-	return clean(absolute(root))
+	return clean(c.Prefix+"/api/v1", absolute(root))
 }
 
 // clean redirects requests with unclean paths, like those with "//" or "..", as
 // a ServeMux does. But that escapes what is escaped already once more, and so
-// lets a push of the job "a b" become one of the job "a%20b".
-func clean(next http.Handler) http.Handler {
+// lets a push of the job "a b" become one of the job "a%20b". Dir is a path that
+// is one without its slash at the end, too.
+func clean(dir string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		given := r.URL.EscapedPath()
+		if r.RequestURI == "*" {
+			http.Error(w, "the path * is only for OPTIONS", http.StatusBadRequest)
+			return
+		}
 		to := path.Clean("/" + given)
-		if strings.HasSuffix(given, "/") && to != "/" {
+		if strings.HasSuffix(given, "/") && to != "/" || to == dir {
 			to += "/"
 		}
 		if to == given || r.Method == http.MethodConnect {
 			next.ServeHTTP(w, r)
 			return
+		}
+		if !strings.Contains(to, "%") {
+			to = (&url.URL{Path: to}).EscapedPath() // as a ServeMux writes it
 		}
 		if r.URL.RawQuery != "" {
 			to += "?" + r.URL.RawQuery
@@ -182,9 +191,7 @@ func absolute(next http.Handler) http.Handler {
 
 func (a *api) routes(r *route.Router) {
 	r.Get("/-/healthy", a.Instrument("healthy", a.healthy))
-	r.Options("/-/healthy", ok)
 	r.Get("/-/ready", a.Instrument("ready", a.ready))
-	r.Options("/-/ready", ok)
 
 	r.Get(a.TelemetryPath, a.scrape)
 	for _, job := range []string{"job", "job@base64"} {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -68,7 +69,10 @@ func (a *api) takePush(r *http.Request, jobLabel string, replace bool) (size int
 // newPush makes a push of what a request says beside its body.
 func (a *api) newPush(r *http.Request, replace bool) (p gateway.Push, err error) {
 	p = gateway.Push{Replace: replace, MaxBytes: a.maxBlocks()}
-	query := r.URL.Query()
+	query, err := pushQuery(r)
+	if err != nil {
+		return p, err
+	}
 	switch merge := query.Get("merge"); {
 	case merge == "series" && !replace:
 		p.MergeSeries = true
@@ -79,6 +83,23 @@ func (a *api) newPush(r *http.Request, replace bool) (p gateway.Push, err error)
 	}
 	p.TTL, err = a.TTL.of(r.Header.Get(ttlHeader), query.Get("ttl"))
 	return p, err
+}
+
+// pushQuery gives the parameters of a push. Others than those that it knows may
+// be anything, as in 1.11.
+func pushQuery(r *http.Request) (url.Values, error) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	pairs := strings.FieldsFunc(r.URL.RawQuery, func(c rune) bool { return c == '&' || c == ';' })
+	for _, name := range []string{"ttl", "merge"} {
+		named := func(pair string) bool { return strings.HasPrefix(pair, name+"=") }
+		if err != nil && slices.ContainsFunc(pairs, named) {
+			return nil, &parameterError{fmt.Errorf("reading the query %q: %w", r.URL.RawQuery, err)}
+		}
+		if values := slices.Compact(query[name]); len(values) > 1 {
+			return nil, &parameterError{fmt.Errorf("the query has several values of %s: %q; give one", name, values)}
+		}
+	}
+	return query, nil
 }
 
 // maxBlocks bounds what a push takes in scrapes, in bytes.
