@@ -110,3 +110,37 @@ func TestStatus(t *testing.T) {
 	tb.until(`document.querySelectorAll("#flags tbody tr").length === 1`)
 	tb.reads("#flags td", "64MiB")
 }
+
+// TestRefusals tells whose pushes were refused, and why, and leads there.
+func TestRefusals(t *testing.T) {
+	s := start(t)
+	const reason = "the last line has no newline at its end"
+	for _, screen := range []screen{{360, 800, true}, desktop} {
+		t.Run(fmt.Sprint(screen.width), func(t *testing.T) {
+			s := s.with(t)
+			tb := s.open(screen, "status")
+			if screen.width == 360 {
+				tb.reads(".good", "None since the start.")
+			}
+			s.scrape()
+			s.push("job/nightly%20backup", "m 1", http.StatusBadRequest, "User-Agent", "<b>nightly</b>/1")
+			tb.refresh()
+			tb.reads(".refusals .badge", "syntax")
+			tb.reads(".refusals li", "from 127.0.0.1, <b>nightly</b>/1")
+			tb.reads(".refusals code", "PUT /metrics/job/nightly%20backup")
+			tb.reads(".refusals .why", reason)
+			tb.reads(".scrapes td", "text")
+			if wide := eval[int](tb, `document.querySelector(".scrapes").scrollWidth`); wide > int(screen.width) {
+				t.Errorf("the scrapes are %d pixels wide", wide)
+			}
+			tb.visit("")
+			tb.press("Refused")
+			tb.reads(".refusals .why", reason)
+			tb.press("Overview")
+			tb.press("refused")
+			tb.reads(".refusals .why", reason)
+		})
+	}
+	tb := s.open(desktop, "status")
+	tb.reads(".refusals li", "2 times so far")
+}

@@ -1,7 +1,7 @@
 // The page of all groups: numbers, search, table.
 
 import * as api from "./api.js";
-import { h, visible } from "./dom.js";
+import { h, updateEach, visible } from "./dom.js";
 import { age, count, exact, left, parseDuration, plural } from "./format.js";
 import { Grid, rowsText } from "./grid.js";
 import { pairs, path, text } from "./keys.js";
@@ -148,7 +148,7 @@ export class GroupsPage {
   async count() {
     const o = await api.overview().catch(() => null);
     if (!o) return;
-    this.numbers.replaceChildren(...numbers(o));
+    updateEach(this.numbers, numbers(o));
   }
 
   enterGrid() {
@@ -200,6 +200,9 @@ export function rate(counts, step) {
   return r === 0 ? "0/s" : r < 10 ? `${r.toFixed(2)}/s` : `${count(Math.round(r))}/s`;
 }
 
+// refusedLink leads to whose pushes were refused, once there were any.
+export const refusedLink = (o, words) => o.refusals.length > 0 ? h("a", { href: "./status", title: "Whose pushes were refused, and why" }, words) : words;
+
 function numbers(o) {
   const item = (name, value, className, title) => h("div", { class: className, title }, h("dt", {}, name), h("dd", {}, value));
   const last = o.scrapers[0];
@@ -208,7 +211,7 @@ function numbers(o) {
     item("Series", count(o.series)),
     item("Failing", count(o.groups_failing), o.groups_failing > 0 ? "bad" : null, "Groups whose last push was refused"),
     item("Pushes", rate(o.activity.pushes, o.activity.step_seconds), null, "Taken, over the last minute"),
-    item("Refused", rate(o.activity.refused, o.activity.step_seconds), null, "Over the last minute"),
+    item(refusedLink(o, "Refused"), rate(o.activity.refused, o.activity.step_seconds), null, "Over the last minute"),
     item("Last scrape", last ? age(last.time) : "never", last ? null : "bad", last ? `${last.user_agent} at ${last.client}, ${exact(last.time)}` : "Nobody has scraped this gateway since it started"),
   ];
 }
