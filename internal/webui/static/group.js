@@ -94,7 +94,7 @@ export class GroupPage {
     const g = this.group;
     if (g.last_push_successful) return "";
     return h("div", { class: "banner bad", role: "note" },
-      h("strong", {}, "The last push was refused"), `, ${exact(g.push_failure_time)}. The group still has what was pushed before.`,
+      h("strong", {}, "The last push was refused"), `, ${exact(g.push_failure_time)}. ${g.push_time ? "The group still has what was pushed before." : "No push to this group was ever good, so it has no metrics."}`,
       g.push_failure_message ? h("pre", { tabindex: "0" }, g.push_failure_message) : null);
   }
 

@@ -21,7 +21,7 @@ export class OverviewPage {
     this.element = h("div", { class: "page overview" }, h("h1", {}, "Overview"), this.numbers,
       h("div", { class: "cards" },
         card("activity", "Pushes a second, last ten minutes", this.activity),
-        card("ages-title", "Groups by the age of their last push", this.ages),
+        card("ages-title", "Groups by the age of their last good push", this.ages),
         card("jobs", "Largest jobs by series", this.jobs),
         card("left-out", "Families left out of the exposition", this.hidden)));
   }
