@@ -51,7 +51,7 @@ func TestStale(t *testing.T) {
 	tb := s.open(desktop, "")
 	tb.reads("#row-0 .badge", "stale")
 	tb.reads("#row-0 time", "3d")
-	tb.reads("#row-2 .badge", "fresh")
+	tb.reads("#row-2 .badge", "pushed")
 	tb.press("Stale")
 	tb.until(rows + ` === "old older"`)
 	tb.stale("7d")
@@ -60,7 +60,7 @@ func TestStale(t *testing.T) {
 	tb.reads(".problem", "is not a duration")
 	tb.visit("") // it is remembered
 	tb.until(`document.getElementById("stale").value === "7d"`)
-	tb.reads("#row-0 .badge", "fresh")
+	tb.reads("#row-0 .badge", "pushed")
 	tb.visit("?view=overview")
 	tb.until(`document.querySelectorAll(".chart canvas").length === 2`)
 	tb.until(`document.querySelectorAll(".chart")[1].ariaLabel.includes("≤ 6h: 1, ≤ 1d: 0, ≤ 7d: 1, ≤ 30d: 0, > 30d: 1")`)
@@ -134,7 +134,7 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("the scrapes are %d pixels wide", wide)
 			}
 			tb.visit("")
-			tb.press("Refused")
+			tb.press("Refused pushes")
 			tb.reads(".refusals .why", reason)
 			tb.press("Overview")
 			tb.press("refused")

@@ -153,14 +153,15 @@ func shorten(value string) string {
 	return string(runes[:keptStart]) + "…" + string(runes[len(runes)-keptEnd:])
 }
 
+// state is about pushes: of how a job went the gateway knows nothing.
 func state(g client.Group) string {
 	switch {
 	case g.Pushed == nil:
 		return "never pushed"
 	case !g.Success:
-		return "failing"
+		return "push refused"
 	}
-	return "ok"
+	return "pushed"
 }
 
 func dash(s string) string {

@@ -8,7 +8,7 @@ import { age, count, duration, exact, left, parseDuration, plural } from "./form
 import { family } from "./family.js";
 import { pairs, path, text } from "./keys.js";
 import * as query from "./query.js";
-import { stateOf, titleOf } from "./state.js";
+import { stateOf, titleOf, wordOf } from "./state.js";
 
 const openAtFirst = 3; // families
 const shownFamilies = 100;
@@ -102,7 +102,7 @@ export class GroupPage {
     const g = this.group;
     const state = stateOf(g, parseDuration(query.fromAddress("").stale));
     this.badge.className = `badge ${state}`;
-    this.badge.textContent = state;
+    this.badge.textContent = wordOf(state);
     this.badge.title = titleOf(state);
     const fact = (name, value, title) => h("div", {}, h("dt", {}, name), h("dd", { title }, value));
     this.times.replaceChildren(

@@ -43,7 +43,7 @@ export class OverviewPage {
     const item = (name, value, bad) => h("div", { class: bad ? "bad" : null }, h("dt", {}, name), h("dd", {}, value));
     this.numbers.replaceChildren(
       item("Groups", count(o.groups)), item("Series", count(o.series)), item("Families", count(o.families)),
-      item("Failing groups", count(o.groups_failing), o.groups_failing > 0),
+      item("Refused groups", count(o.groups_failing), o.groups_failing > 0),
       item("Left out", count(o.families_left_out), o.families_left_out > 0));
   }
 
