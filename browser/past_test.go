@@ -61,5 +61,6 @@ func (g oldGroup) restore(t testing.TB) *gateway.Group {
 	for _, b := range blocks {
 		group.Families = append(group.Families, gateway.Held{Block: b, Pushed: at})
 	}
+	slices.SortFunc(group.Families, func(a, b gateway.Held) int { return cmp.Compare(a.Name, b.Name) }) // as journals want it
 	return gateway.Restore(group)
 }

@@ -29,7 +29,7 @@ func TestMarkupIsText(t *testing.T) {
 	body := fmt.Sprintf("# HELP m %s\nm{l=%q} 1\n%s 1\n", markup, markup, name)
 	path := "job/" + url.PathEscape(strings.ReplaceAll(markup, "/", "|")) + "/instance/1"
 	s.push(path, body, http.StatusOK)
-	s.push(path, fmt.Sprintf("m{l=%q} 1\nm{l=%q} 2\n", markup, markup), http.StatusBadRequest)
+	s.push(path, fmt.Sprintf("m{l=%q} 1\nm{l=%q} 2\n", markup, markup), http.StatusBadRequest, "User-Agent", markup)
 	tb := s.open(desktop, "")
 	safe := func() {
 		t.Helper()
@@ -50,6 +50,10 @@ func TestMarkupIsText(t *testing.T) {
 	safe()
 	tb.press("Overview")
 	tb.reads(".jobs", "<script>")
+	safe()
+	tb.press("Status")
+	tb.reads(".refusals li", "from 127.0.0.1, "+markup)
+	tb.reads(".refusals .why", "<script>")
 	safe()
 }
 

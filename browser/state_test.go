@@ -51,7 +51,7 @@ func TestStale(t *testing.T) {
 	tb := s.open(desktop, "")
 	tb.reads("#row-0 .badge", "stale")
 	tb.reads("#row-0 time", "3d")
-	tb.reads("#row-2 .badge", "fresh")
+	tb.reads("#row-2 .badge", "pushed")
 	tb.press("Stale")
 	tb.until(rows + ` === "old older"`)
 	tb.stale("7d")
@@ -60,7 +60,7 @@ func TestStale(t *testing.T) {
 	tb.reads(".problem", "is not a duration")
 	tb.visit("") // it is remembered
 	tb.until(`document.getElementById("stale").value === "7d"`)
-	tb.reads("#row-0 .badge", "fresh")
+	tb.reads("#row-0 .badge", "pushed")
 	tb.visit("?view=overview")
 	tb.until(`document.querySelectorAll(".chart canvas").length === 2`)
 	tb.until(`document.querySelectorAll(".chart")[1].ariaLabel.includes("≤ 6h: 1, ≤ 1d: 0, ≤ 7d: 1, ≤ 30d: 0, > 30d: 1")`)
@@ -109,4 +109,38 @@ func TestStatus(t *testing.T) {
 	tb.keys("max-body")
 	tb.until(`document.querySelectorAll("#flags tbody tr").length === 1`)
 	tb.reads("#flags td", "64MiB")
+}
+
+// TestRefusals tells whose pushes were refused, and why, and leads there.
+func TestRefusals(t *testing.T) {
+	s := start(t)
+	const reason = "the last line has no newline at its end"
+	for _, screen := range []screen{{360, 800, true}, desktop} {
+		t.Run(fmt.Sprint(screen.width), func(t *testing.T) {
+			s := s.with(t)
+			tb := s.open(screen, "status")
+			if screen.width == 360 {
+				tb.reads(".good", "None since the start.")
+			}
+			s.scrape()
+			s.push("job/nightly%20backup", "m 1", http.StatusBadRequest, "User-Agent", "<b>nightly</b>/1")
+			tb.refresh()
+			tb.reads(".refusals .badge", "syntax")
+			tb.reads(".refusals li", "from 127.0.0.1, <b>nightly</b>/1")
+			tb.reads(".refusals code", "PUT /metrics/job/nightly%20backup")
+			tb.reads(".refusals .why", reason)
+			tb.reads(".scrapes td", "text")
+			if wide := eval[int](tb, `document.querySelector(".scrapes").scrollWidth`); wide > int(screen.width) {
+				t.Errorf("the scrapes are %d pixels wide", wide)
+			}
+			tb.visit("")
+			tb.press("Refused pushes")
+			tb.reads(".refusals .why", reason)
+			tb.press("Overview")
+			tb.press("refused")
+			tb.reads(".refusals .why", reason)
+		})
+	}
+	tb := s.open(desktop, "status")
+	tb.reads(".refusals li", "2 times so far")
 }

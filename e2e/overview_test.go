@@ -54,12 +54,13 @@ func TestOverview(t *testing.T) {
 	s.push("/metrics/job/a/instance/2", "m 1\n", http.StatusAccepted)
 	s.push("/metrics/job/b", "# TYPE m counter\nm 1\n", http.StatusAccepted)
 	s.push("/metrics/job/b", "m 1 1000\n", http.StatusAccepted)
+	s.push("/metrics/job/never-good", "m 1 1000\n", http.StatusAccepted)
 	s.scrape("User-Agent", "Prometheus/3")
 	o := dataOf[overview](s, "/api/v1/overview", nil)
-	if o.Groups != 3 || o.Series != 5 || o.Families != 4 || o.Failing != 1 || o.LeftOut != 1 || o.Ages[0].Groups != 3 {
+	if o.Groups != 4 || o.Series != 5 || o.Families != 4 || o.Failing != 2 || o.LeftOut != 1 || o.Ages[0].Groups != 3 {
 		t.Errorf("counts: got %+v", o)
 	}
-	if want := []job{{"a", 2, 4}, {"b", 1, 1}}; !reflect.DeepEqual(o.Jobs, want) {
+	if want := []job{{"a", 2, 4}, {"b", 1, 1}, {"never-good", 1, 0}}; !reflect.DeepEqual(o.Jobs, want) {
 		t.Errorf("jobs: got %v, want %v", o.Jobs, want)
 	}
 	if len(o.Hidden) != 1 || o.Hidden[0].Family != "m" || o.Hidden[0].Reason != "it has the type counter here, and untyped in an older push of another group" {

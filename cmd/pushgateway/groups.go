@@ -63,7 +63,7 @@ func newGroups(app *kingpin.Application, stdout io.Writer) command {
   pushgateway groups -o json | jq -r '.[] | select(.series > 1000) | .labels.job'`)
 	gw, filter := addWhere(clause), addFilter(clause)
 	outputs := []string{"table", "wide", "json"}
-	output := clause.Flag("output", "table, wide (with why the last push was refused, as --failing has it always), or json.").Short('o').Default("table").HintOptions(outputs...).String()
+	output := clause.Flag("output", "table, wide (with label values whole, and with why the last push was refused, as --failing has it always), or json.").Short('o').Default("table").HintOptions(outputs...).String()
 	order := clause.Flag("sort", "labels, job, status, push_time, failure_time, expiry_time, families or series; with - before it, the reverse.").Default("labels").
 		HintOptions("labels", "job", "status", "push_time", "failure_time", "expiry_time", "families", "series").String()
 	check := func() error {
@@ -87,7 +87,9 @@ func newGroups(app *kingpin.Application, stdout io.Writer) command {
 			if *output == "json" {
 				return writeIndented(stdout, groups)
 			}
-			return writeTable(stdout, groups, *output == "wide" || filter.failing, time.Now())
+			wide := *output == "wide"
+			t := table{whole: wide, why: wide || filter.failing, now: time.Now()}
+			return t.write(stdout, groups)
 		})
 	}}
 }
@@ -98,36 +100,68 @@ func writeIndented(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
-// writeTable writes a line for each group.
-func writeTable(w io.Writer, groups []json.RawMessage, wide bool, now time.Time) error {
-	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+// table writes groups for people, a line for each.
+type table struct {
+	whole bool // long label values are not cut
+	why   bool // with the last refused push
+	now   time.Time
+}
+
+func (t table) write(w io.Writer, groups []json.RawMessage) error {
+	tabs := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	heads := []string{"GROUP", "PUSHED", "STATE", "FAMILIES", "SERIES", "ENDS"}
-	if wide {
+	if t.why {
 		heads = append(heads, "FAILED", "WHY", "LEFT OUT")
 	}
-	fmt.Fprintln(t, strings.Join(heads, "\t"))
+	fmt.Fprintln(tabs, strings.Join(heads, "\t"))
 	for _, raw := range groups {
 		var g client.Group
 		if err := json.Unmarshal(raw, &g); err != nil {
 			return fmt.Errorf("reading a group: %w", err)
 		}
-		cells := []string{showLabels(g.Labels), ago(g.Pushed, now), state(g), fmt.Sprint(g.Families), fmt.Sprint(g.Series), within(g.Expires, now)}
-		if wide {
-			cells = append(cells, ago(g.Failed, now), dash(strings.ReplaceAll(g.Failure, "\t", " ")), dash(strings.Join(g.LeftOut, ",")))
-		}
-		fmt.Fprintln(t, strings.Join(cells, "\t"))
+		fmt.Fprintln(tabs, strings.Join(t.cells(g), "\t"))
 	}
-	return t.Flush()
+	return tabs.Flush()
 }
 
+func (t table) cells(g client.Group) []string {
+	if !t.whole {
+		for name, value := range g.Labels {
+			g.Labels[name] = shorten(value)
+		}
+	}
+	cells := []string{showLabels(g.Labels), ago(g.Pushed, t.now), state(g), fmt.Sprint(g.Families), fmt.Sprint(g.Series), within(g.Expires, t.now)}
+	if t.why {
+		cells = append(cells, ago(g.Failed, t.now), dash(strings.ReplaceAll(g.Failure, "\t", " ")), dash(strings.Join(g.LeftOut, ",")))
+	}
+	return cells
+}
+
+// What is kept of a long label value, in characters: one such value makes the
+// lines of all groups as long. Values that only differ in their end, like
+// paths and numbered names, are still told apart.
+const (
+	keptStart = 32
+	keptEnd   = 15
+)
+
+func shorten(value string) string {
+	runes := []rune(value)
+	if len(runes) <= keptStart+1+keptEnd {
+		return value
+	}
+	return string(runes[:keptStart]) + "…" + string(runes[len(runes)-keptEnd:])
+}
+
+// state is about pushes: of how a job went the gateway knows nothing.
 func state(g client.Group) string {
 	switch {
 	case g.Pushed == nil:
 		return "never pushed"
 	case !g.Success:
-		return "failing"
+		return "push refused"
 	}
-	return "ok"
+	return "pushed"
 }
 
 func dash(s string) string {

@@ -26,8 +26,8 @@ type overview struct {
 	Storage  *storageJSON `json:"storage"`  // null without a persistence file
 }
 
-// ageCount is how many groups were last pushed to so long ago, but longer ago
-// than the entry before says.
+// ageCount is how many groups had their last good push so long ago, but longer
+// ago than the entry before says.
 type ageCount struct {
 	UpTo   float64 `json:"up_to_seconds,omitempty"` // absent in the last entry
 	Groups int     `json:"groups"`
@@ -98,7 +98,9 @@ func survey(v *gateway.View, now time.Time) *overview {
 		if !g.LastPushSuccessful() {
 			o.Failing++
 		}
-		o.Ages[ageIndex(now.Sub(lastPush(g)))].Groups++
+		if !g.Pushed.IsZero() {
+			o.Ages[ageIndex(now.Sub(g.Pushed))].Groups++
+		}
 		addToJob(jobs, g)
 		o.addHidden(v, g)
 	}

@@ -33,6 +33,14 @@ export function update(old, fresh) {
   return fresh;
 }
 
+// updateEach puts elements in the place of those in another, but leaves alone
+// what is the same: the reader may have the focus there.
+export function updateEach(parent, fresh) {
+  const old = [...parent.children];
+  if (old.length !== fresh.length) return parent.replaceChildren(...fresh);
+  old.forEach((e, i) => update(e, fresh[i]));
+}
+
 // tell says something to everybody: at the foot of the page, and to screen
 // readers.
 export function tell(text) {

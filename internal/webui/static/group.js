@@ -8,7 +8,7 @@ import { age, count, duration, exact, left, parseDuration, plural } from "./form
 import { family } from "./family.js";
 import { pairs, path, text } from "./keys.js";
 import * as query from "./query.js";
-import { stateOf, titleOf } from "./state.js";
+import { stateOf, titleOf, wordOf } from "./state.js";
 
 const openAtFirst = 3; // families
 const shownFamilies = 100;
@@ -94,7 +94,7 @@ export class GroupPage {
     const g = this.group;
     if (g.last_push_successful) return "";
     return h("div", { class: "banner bad", role: "note" },
-      h("strong", {}, "The last push was refused"), `, ${exact(g.push_failure_time)}. The group still has what was pushed before.`,
+      h("strong", {}, "The last push was refused"), `, ${exact(g.push_failure_time)}. ${g.push_time ? "The group still has what was pushed before." : "No push to this group was ever good, so it has no metrics."}`,
       g.push_failure_message ? h("pre", { tabindex: "0" }, g.push_failure_message) : null);
   }
 
@@ -102,7 +102,7 @@ export class GroupPage {
     const g = this.group;
     const state = stateOf(g, parseDuration(query.fromAddress("").stale));
     this.badge.className = `badge ${state}`;
-    this.badge.textContent = state;
+    this.badge.textContent = wordOf(state);
     this.badge.title = titleOf(state);
     const fact = (name, value, title) => h("div", {}, h("dt", {}, name), h("dd", { title }, value));
     this.times.replaceChildren(

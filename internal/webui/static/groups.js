@@ -1,13 +1,13 @@
 // The page of all groups: numbers, search, table.
 
 import * as api from "./api.js";
-import { h, visible } from "./dom.js";
+import { h, updateEach, visible } from "./dom.js";
 import { age, count, exact, left, parseDuration, plural } from "./format.js";
 import { Grid, rowsText } from "./grid.js";
 import { pairs, path, text } from "./keys.js";
 import * as query from "./query.js";
 import { Search } from "./search.js";
-import { stateOf, titleOf } from "./state.js";
+import { stateOf, titleOf, wordOf } from "./state.js";
 import { cleanUp } from "./cleanup.js";
 
 // columns have the sort of the API that belongs to them, and in which
@@ -21,7 +21,7 @@ const columns = [
   { name: "Expires", sort: "expiry_time" },
 ];
 
-const states = [["", "All"], ["failing", "Failing"], ["expiring", "Expiring"], ["stale", "Stale"]];
+const states = [["", "All"], ["failing", "Push refused"], ["expiring", "Expiring"], ["stale", "Stale"]];
 
 export class GroupsPage {
   // go(address) leads to another address.
@@ -148,7 +148,7 @@ export class GroupsPage {
   async count() {
     const o = await api.overview().catch(() => null);
     if (!o) return;
-    this.numbers.replaceChildren(...numbers(o));
+    updateEach(this.numbers, numbers(o));
   }
 
   enterGrid() {
@@ -162,7 +162,7 @@ export class GroupsPage {
     return [
       cell("labels", pairs(g.labels).map(([n, v]) => this.chip(n, v)),
         h("a", { href: groupAddress(g), class: "open", tabindex: "-1", "aria-label": `Open ${text(g.labels)}` }, "Open")),
-      cell("state", h("span", { class: `badge ${state}`, title: g.push_failure_message && state === "failing" ? g.push_failure_message : titleOf(state) }, state)),
+      cell("state", h("span", { class: `badge ${state}`, title: g.push_failure_message && state === "failing" ? g.push_failure_message : titleOf(state) }, wordOf(state))),
       cell("age", h("time", { title: exact(g.push_time) }, age(g.push_time))),
       cell("number families", count(g.families)),
       cell("number series", count(g.series)),
@@ -186,7 +186,7 @@ function direction(sort, now) {
 }
 
 const sortNames = {
-  job: ["job", "job, backwards"], status: ["good first", "failing first"], push_time: ["oldest push", "latest push"],
+  job: ["job", "job, backwards"], status: ["pushed first", "refused first"], push_time: ["oldest push", "latest push"],
   families: ["fewest families", "most families"], series: ["fewest series", "most series"], expiry_time: ["next to expire", "last to expire"],
 };
 
@@ -200,15 +200,18 @@ export function rate(counts, step) {
   return r === 0 ? "0/s" : r < 10 ? `${r.toFixed(2)}/s` : `${count(Math.round(r))}/s`;
 }
 
+// refusedLink leads to whose pushes were refused, once there were any.
+export const refusedLink = (o, words) => o.refusals.length > 0 ? h("a", { href: "./status", title: "Whose pushes were refused, and why" }, words) : words;
+
 function numbers(o) {
   const item = (name, value, className, title) => h("div", { class: className, title }, h("dt", {}, name), h("dd", {}, value));
   const last = o.scrapers[0];
   return [
     item("Groups", count(o.groups)),
     item("Series", count(o.series)),
-    item("Failing", count(o.groups_failing), o.groups_failing > 0 ? "bad" : null, "Groups whose last push was refused"),
+    item("Refused groups", count(o.groups_failing), o.groups_failing > 0 ? "bad" : null, "Groups whose last push was refused"),
     item("Pushes", rate(o.activity.pushes, o.activity.step_seconds), null, "Taken, over the last minute"),
-    item("Refused", rate(o.activity.refused, o.activity.step_seconds), null, "Over the last minute"),
+    item(refusedLink(o, "Refused pushes"), rate(o.activity.refused, o.activity.step_seconds), null, "Over the last minute"),
     item("Last scrape", last ? age(last.time) : "never", last ? null : "bad", last ? `${last.user_agent} at ${last.client}, ${exact(last.time)}` : "Nobody has scraped this gateway since it started"),
   ];
 }

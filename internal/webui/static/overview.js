@@ -2,9 +2,9 @@
 
 import * as api from "./api.js";
 import { bars, endCharts, rates, share } from "./charts.js";
-import { h, update } from "./dom.js";
+import { h, update, updateEach } from "./dom.js";
 import { count, duration, plural } from "./format.js";
-import { groupAddress, rate } from "./groups.js";
+import { groupAddress, rate, refusedLink } from "./groups.js";
 import { text } from "./keys.js";
 import * as query from "./query.js";
 
@@ -13,6 +13,7 @@ export class OverviewPage {
     this.title = "Overview";
     this.numbers = h("dl", { class: "numbers large" });
     this.activity = h("div");
+    this.legend = h("p", { class: "legend" });
     this.ages = h("div");
     this.jobs = h("div");
     this.hidden = h("div");
@@ -20,7 +21,7 @@ export class OverviewPage {
     this.element = h("div", { class: "page overview" }, h("h1", {}, "Overview"), this.numbers,
       h("div", { class: "cards" },
         card("activity", "Pushes a second, last ten minutes", this.activity),
-        card("ages-title", "Groups by the age of their last push", this.ages),
+        card("ages-title", "Groups by the age of their last good push", this.ages),
         card("jobs", "Largest jobs by series", this.jobs),
         card("left-out", "Families left out of the exposition", this.hidden)));
   }
@@ -32,7 +33,7 @@ export class OverviewPage {
     const o = await api.overview().catch(() => null);
     if (!o) return;
     this.drawNumbers(o);
-    this.drawActivity(o.activity);
+    this.drawActivity(o);
     this.drawAges(o.ages);
     this.jobs = update(this.jobs, jobTable(o));
     this.hidden = update(this.hidden, h("div", {}, hiddenList(o)));
@@ -42,11 +43,12 @@ export class OverviewPage {
     const item = (name, value, bad) => h("div", { class: bad ? "bad" : null }, h("dt", {}, name), h("dd", {}, value));
     this.numbers.replaceChildren(
       item("Groups", count(o.groups)), item("Series", count(o.series)), item("Families", count(o.families)),
-      item("Failing groups", count(o.groups_failing), o.groups_failing > 0),
+      item("Refused groups", count(o.groups_failing), o.groups_failing > 0),
       item("Left out", count(o.families_left_out), o.families_left_out > 0));
   }
 
-  drawActivity(a) {
+  drawActivity(o) {
+    const a = o.activity;
     const end = new Date(a.end) / 1000;
     const times = a.pushes.map((_, i) => end - (a.pushes.length - i) * a.step_seconds);
     const perSecond = (counts) => counts.map((n) => n / a.step_seconds);
@@ -55,9 +57,11 @@ export class OverviewPage {
     const data = [times, perSecond(a.pushes), perSecond(a.refused)];
     this.rates ??= rates({ words, times, series: [{ values: data[1], color: "accent", fill: "wash" }, { values: data[2], color: "bad" }] });
     this.rates.update?.(data, words);
-    this.activity.replaceChildren(this.rates, h("p", { class: "legend" },
-      h("span", { class: "key accent" }), "taken ", h("strong", {}, rate(a.pushes, a.step_seconds)),
-      h("span", { class: "key bad" }), "refused ", h("strong", {}, rate(a.refused, a.step_seconds)), h("span", { class: "none" }, "mean of the last minute")));
+    if (!this.rates.isConnected) this.activity.replaceChildren(this.rates, this.legend);
+    updateEach(this.legend, [
+      h("span", { class: "key accent" }), h("span", {}, "taken"), h("strong", {}, rate(a.pushes, a.step_seconds)),
+      h("span", { class: "key bad" }), h("span", {}, refusedLink(o, "refused")), h("strong", {}, rate(a.refused, a.step_seconds)),
+      h("span", { class: "none" }, "mean of the last minute")]);
   }
 
   // drawAges draws again only if a number has changed.

@@ -1,9 +1,10 @@
-// The state of a group, of which only the worst is shown.
+// The state of a group, of which only the worst is shown. It is about its
+// pushes: of how a job went the gateway knows nothing.
 
 import { secondsSince } from "./format.js";
 
 const titles = {
-  fresh: "The last push was good, and is recent",
+  fresh: "The last push was taken, and is recent; its metrics tell how the job went",
   failing: "The last push was refused",
   expiring: "Less than a fifth of its time to live is left",
   stale: "There has been no good push for a long time",
@@ -14,5 +15,8 @@ export function stateOf(group, staleSeconds) {
   if (group.expiry_time && -secondsSince(group.expiry_time) < (group.ttl_seconds || 0) / 5) return "expiring";
   return secondsSince(group.push_time) > staleSeconds ? "stale" : "fresh";
 }
+
+// wordOf is how a state is called where people read it.
+export const wordOf = (state) => ({ fresh: "pushed", failing: "push refused" })[state] ?? state;
 
 export const titleOf = (state) => titles[state];

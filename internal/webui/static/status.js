@@ -1,9 +1,9 @@
-// The page about the process: who scrapes it, where it keeps things, how it
-// was started.
+// The page about the process: who scrapes it, whose pushes it refuses, where it
+// keeps things, how it was started.
 
 import * as api from "./api.js";
-import { h, update } from "./dom.js";
-import { age, bytes, exact } from "./format.js";
+import { h, updateEach } from "./dom.js";
+import { age, bytes, exact, plural } from "./format.js";
 
 export class StatusPage {
   constructor() {
@@ -20,7 +20,7 @@ export class StatusPage {
     const answers = await Promise.all([api.status(true), api.overview()]).catch(() => null);
     if (!answers) return;
     const [status, o] = answers;
-    this.cards = update(this.cards, cards(status, o));
+    updateEach(this.cards, cards(status, o));
     const known = JSON.stringify(status.flags);
     if (known === this.known) return; // the reader may be searching in them
     this.known = known;
@@ -29,14 +29,16 @@ export class StatusPage {
 }
 
 function cards(status, o) {
-  const card = (title, ...content) => h("section", { class: "card" }, h("h2", {}, title), ...content);
+  const card = (title, content, wide) => h("section", { class: `card${wide ? " wide" : ""}` }, h("h2", {}, title), content);
   const build = status.build_information;
-  return h("div", { class: "cards" },
+  return [
     card("Scrapes", scrapes(o.scrapers, status.flags)),
     card("Storage", storage(o.storage, status.flags)),
+    card("Refused pushes", refusals(o.refusals), true),
     card("Allowed here", allowed(status.flags)),
     card("Build", facts([["Version", build.version], ["Revision", build.revision], ["Branch", build.branch], ["Go", build.goVersion],
-      ["Started", exact(status.start_time)]])));
+      ["Started", exact(status.start_time)]])),
+  ];
 }
 
 function facts(pairs) {
@@ -53,10 +55,21 @@ function scrapes(list, flags) {
         ...(location.protocol === "https:" ? ["    scheme: https"] : []),
         "    static_configs:", `      - targets: ["${target}"]`].join("\n")));
   }
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Scrapes" }, h("table", {},
+  // On a phone the heads are gone, and each cell has its own.
+  const cell = (head, text, title) => h("td", { "data-head": head, title }, text);
+  return h("table", { class: "scrapes" },
     h("thead", {}, h("tr", {}, ["Who", "From", "Last", "Format", "Size"].map((n) => h("th", { scope: "col" }, n)))),
-    h("tbody", {}, list.map((s) => h("tr", {}, h("td", {}, s.user_agent || "unknown"), h("td", {}, s.client), h("td", { title: exact(s.time) }, age(s.time)),
-      h("td", {}, s.format), h("td", { title: `in ${s.duration_seconds} s` }, bytes(s.bytes)))))));
+    h("tbody", {}, list.map((s) => h("tr", {}, cell("Who", s.user_agent || "unknown"), cell("From", s.client), cell("Last", age(s.time), exact(s.time)),
+      cell("Format", s.format), cell("Size", bytes(s.bytes), `in ${s.duration_seconds} s`)))));
+}
+
+function refusals(list) {
+  if (list.length === 0) return h("p", { class: "good" }, "None since the start.");
+  return h("ul", { class: "refusals" }, list.map((r) => h("li", {},
+    h("p", {}, h("span", { class: "badge failing" }, r.reason), " ", h("time", { title: exact(r.time) }, age(r.time)),
+      r.times > 1 ? `, ${plural(r.times, "time")} so far,` : null, ` from ${r.client}, ${r.user_agent || "an unknown program"}`),
+    h("code", {}, `${r.method} ${r.path}`),
+    h("p", { class: "why" }, r.error))));
 }
 
 function storage(s, flags) {
