@@ -85,23 +85,10 @@ func (j *joiner) room(blocks []*Block, size int) bool {
 // keep leaves a run to the next scrape.
 func (j *joiner) keep(r *run) { j.next.starts[r.blocks[0]] = r }
 
-// cut divides the blocks of a family into runs, where the last scrape did if
-// that is possible. With each comes that of the last scrape if it is the same.
-// The slice is for the loop's body only.
-func (j *joiner) cut(blocks iter.Seq[*Block]) iter.Seq2[[]*Block, *run] {
-	return func(yield func([]*Block, *run) bool) {
-		for b := range blocks {
-			if j.n >= minRun && !j.same && j.old.starts[b] != nil && !j.hand(yield) {
-				return
-			}
-			if j.add(b); j.complete() && !j.hand(yield) {
-				return
-			}
-		}
-		if j.n > 0 {
-			j.hand(yield)
-		}
-	}
+// endsAt tells whether the run ends before a block, so that the next begins
+// where one of the last scrape did.
+func (j *joiner) endsAt(b *Block) bool {
+	return j.n >= minRun && !j.same && j.old.starts[b] != nil
 }
 
 // add puts a block behind the others of the run.
@@ -120,31 +107,46 @@ func (j *joiner) complete() bool {
 	return j.n == maxRun || j.n >= minRun && j.like != nil && j.n == len(j.like.blocks)
 }
 
-// hand gives the run away, and begins another.
-func (j *joiner) hand(yield func([]*Block, *run) bool) bool {
-	all, known := j.batch[:j.n], j.like
-	if !j.same || j.n < len(j.like.blocks) {
-		known = nil
+// take gives the run, and that of the last scrape if it is the same; then the
+// next one begins. The slice is good until that has a block.
+func (j *joiner) take() (blocks []*Block, known *run) {
+	if j.same && j.n == len(j.like.blocks) {
+		known = j.like
 	}
-	j.n = 0
-	return yield(all, known)
+	blocks, j.n = j.batch[:j.n], 0
+	return blocks, known
 }
 
-// writeRuns writes what blocks hold, run by run. Those that were there the
-// last time are joined; the others may never come again.
+// writeRuns writes what blocks hold, divided into runs where the last scrape did
+// if that is possible.
 func (e *Encoder) writeRuns(blocks iter.Seq[*Block], own func(*Block) []byte) error {
-	for all, known := range e.joiner.cut(blocks) {
-		var err error
-		if known != nil {
-			err = e.writeKnown(known, own)
-		} else {
-			err = e.writeNew(all, own)
+	j := e.joiner
+	for b := range blocks {
+		if j.endsAt(b) {
+			if err := e.writeRun(own); err != nil {
+				return err
+			}
 		}
-		if err != nil {
-			return err
+		if j.add(b); j.complete() {
+			if err := e.writeRun(own); err != nil {
+				return err
+			}
 		}
 	}
-	return nil
+	return e.writeRun(own)
+}
+
+// writeRun writes what has been put together. A run that was there the last
+// time is joined; others may never come again.
+func (e *Encoder) writeRun(own func(*Block) []byte) error {
+	blocks, known := e.joiner.take()
+	switch {
+	case len(blocks) == 0:
+		return nil
+	case known != nil:
+		return e.writeKnown(known, own)
+	}
+	return e.writeNew(blocks, own)
 }
 
 func (e *Encoder) writeKnown(r *run, own func(*Block) []byte) error {
