@@ -46,6 +46,11 @@ func newTwin(t *testing.T, m refillMode, now func() time.Time) *twin {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := g.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	w := &twin{gateway: g, counts: make(map[string]int)}
 	w.handler = httpapi.New(httpapi.Config{
 		Gateway: g, Logger: slog.New(slog.DiscardHandler), TelemetryPath: "/metrics", Keys: grouping.Decoder{UTF8Names: true},

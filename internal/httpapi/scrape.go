@@ -19,11 +19,16 @@ import (
 // but what no earlier scrape has asked for.
 func (a *api) scrape(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
+	if !a.turns.await(w, r) {
+		return
+	}
+	defer a.turns.giveBack()
 	format := exposition.Negotiate(r.Header, a.EnableOpenMetrics)
 	w.Header().Set("Content-Type", format.ContentType())
 	w.Header().Set("Vary", "Accept, Accept-Encoding")
-	out := io.WriteCloser(plain{w})
-	if encoding, z := exposition.Pack(r.Header.Get("Accept-Encoding"), w); z != nil {
+	wire := newSteady(w)
+	out := io.WriteCloser(plain{wire})
+	if encoding, z := exposition.Pack(r.Header.Get("Accept-Encoding"), wire); z != nil {
 		w.Header().Set("Content-Encoding", encoding)
 		out = z
 	}
