@@ -193,7 +193,7 @@ func delimited(t testing.TB, families []*dto.MetricFamily) string {
 }
 
 func TestBadBodies(t *testing.T) {
-	s := start(t, "--push.max-body-bytes=1MiB", "--push.max-inflight-bytes=2MiB")
+	s := start(t, "--push.max-body-bytes=1048576", "--push.max-inflight-bytes=2097152") // as 1MiB and 2MiB
 	s.pushGood()
 	before := s.do(http.MethodGet, "/api/v1/metrics", "").body
 	many := func(n int, format string) string {

@@ -79,6 +79,25 @@ func TestCommandLine(t *testing.T) {
 	}
 }
 
+// TestWhatToDoNext wants errors at the start to say how to go on.
+func TestWhatToDoNext(t *testing.T) {
+	busy := start(t).addr
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"--push.max-body-bytes=64 MB"}, `--push.max-body-bytes="64 MB": it is no size; write it like 64MiB, or as a number of bytes`},
+		{[]string{"--push.max-body-bytes=64"}, "--push.max-body-bytes=64B: it must be 1KiB at least; write it like 64MiB"},
+		{[]string{"--web.config.file=/does/not/exist"}, "write it, or leave the flag out"},
+		{[]string{"--web.listen-address=" + busy}, "end the process that has the port, or give another to --web.listen-address"},
+		{[]string{"--web.systemd-socket"}, "start that unit, or leave out --web.systemd-socket"},
+	} {
+		if code, _, errs := command(t, c.args...); code == 0 || !strings.Contains(errs, c.says) {
+			t.Errorf("%q: exit code %d, %q does not say %q", c.args, code, errs, c.says)
+		}
+	}
+}
+
 func TestQuit(t *testing.T) {
 	s := start(t)
 	if a := s.do(http.MethodPut, "/-/quit", ""); a.status != http.StatusForbidden {
