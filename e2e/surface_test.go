@@ -319,15 +319,16 @@ func TestOwnMetrics(t *testing.T) {
 	s := start(t)
 	s.push("/metrics/job/a", "m 1\nn 2\n", http.StatusOK)
 	s.push("/metrics/job/a", "m x\n", http.StatusBadRequest)
+	s.push("/metrics/job/a/b", "m 1\n", http.StatusBadRequest) // has no size, as its body is not read
 	s.want(http.StatusForbidden, http.MethodPut, "/api/v1/admin/wipe", "")
 	s.scrape()
 	body := s.scrape().body
 	for _, want := range []string{
 		"pushgateway_groups 1\n", "pushgateway_series 2\n", "pushgateway_families_left_out 0\n",
 		`pushgateway_pushes_refused_total{reason="syntax"} 1`, `pushgateway_http_requests_total{code="200",handler="push",method="put"} 1`,
-		`pushgateway_http_requests_total{code="400",handler="push",method="put"} 1`, `pushgateway_http_push_size_bytes_count{method="put"} 2`,
+		`pushgateway_http_requests_total{code="400",handler="push",method="put"} 2`, `pushgateway_http_push_size_bytes_count{method="put"} 2`,
 		`pushgateway_http_requests_total{code="403",handler="wipe",method="put"} 1`,
-		`pushgateway_http_push_duration_seconds_count{method="put"} 2`, `pushgateway_scrape_duration_seconds_count{format="text"} 1`,
+		`pushgateway_http_push_duration_seconds_count{method="put"} 3`, `pushgateway_scrape_duration_seconds_count{format="text"} 1`,
 		"pushgateway_last_scrape_timestamp_seconds 1.", "pushgateway_build_info{", "go_goroutines ", "process_start_time_seconds ",
 	} {
 		if !strings.Contains(body, want) {

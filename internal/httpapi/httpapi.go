@@ -76,7 +76,8 @@ type Config struct {
 	// Duplicate is told of each series that a push had twice, where the check
 	// is off.
 	Duplicate func()
-	// Pushed is told of each push: its method, size on the wire and duration.
+	// Pushed is told of each push: its method, size on the wire and duration. The
+	// size is negative if the body was not read to its end.
 	Pushed func(method string, bytes int64, took time.Duration)
 	// Scraped is told of each scrape.
 	Scraped func(Scrape)
