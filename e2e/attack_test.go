@@ -193,7 +193,7 @@ func delimited(t testing.TB, families []*dto.MetricFamily) string {
 }
 
 func TestBadBodies(t *testing.T) {
-	s := start(t, "--push.max-body-bytes=1MiB", "--push.max-inflight-bytes=2MiB")
+	s := start(t, "--push.max-body-bytes=1048576", "--push.max-inflight-bytes=2097152") // as 1MiB and 2MiB
 	s.pushGood()
 	before := s.do(http.MethodGet, "/api/v1/metrics", "").body
 	many := func(n int, format string) string {
@@ -213,8 +213,12 @@ func TestBadBodies(t *testing.T) {
 		{"no newline at the end", "/job/a", "m 1", nil, 400, "newline"},
 		{"truncated protobuf", "/job/a", "\x1d\n\x01m", []string{"Content-Type", protobufDelimited}, 400, "message 1"},
 		{"broken gzip", "/job/a", "\x1f\x8bnonsense", []string{"Content-Encoding", "gzip"}, 400, "gzip"},
-		{"broken zstd", "/job/a", "nonsense", []string{"Content-Encoding", "zstd"}, 400, "magic"},
-		{"broken snappy", "/job/a", "nonsense", []string{"Content-Encoding", "snappy"}, 400, "snappy"},
+		{"broken zstd", "/job/a", "\x28\xb5\x2f\xfdnonsense", []string{"Content-Encoding", "zstd"}, 400, "zstd"},
+		{"broken snappy", "/job/a", "\xff\x06\x00\x00sNaPpYnonsense", []string{"Content-Encoding", "snappy"}, 400, "snappy"},
+		{"not gzip", "/job/a", "m 1\n", []string{"Content-Encoding", "gzip"}, 400, "the body is not gzip, as its Content-Encoding says"},
+		{"not zstd", "/job/a", "m 1\n", []string{"Content-Encoding", "zstd"}, 400, "the body is not zstd, as its Content-Encoding says"},
+		{"not snappy", "/job/a", "m 1\n", []string{"Content-Encoding", "snappy"}, 400, "the body is not snappy, as its Content-Encoding says"},
+		{"empty gzip", "/job/a", "", []string{"Content-Encoding", "gzip"}, 400, "the body is empty, and not gzip"},
 		{"large", "/job/a", strings.Repeat("m{a=\"xxxxxxxxxxxxxxxxxxxxxxx\"} 1\n", 40_000), nil, 413, "--push.max-body-bytes"},
 		{"large when unpacked", "/job/a", gzipped(t, 20<<20), []string{"Content-Encoding", "gzip"}, 413, "--push.max-body-bytes"},
 		{"many families", "/job/a", many(110_000, "a%d 1\n"), nil, 413, "families"},

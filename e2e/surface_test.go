@@ -79,6 +79,25 @@ func TestCommandLine(t *testing.T) {
 	}
 }
 
+// TestWhatToDoNext wants errors at the start to say how to go on.
+func TestWhatToDoNext(t *testing.T) {
+	busy := start(t).addr
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"--push.max-body-bytes=64 MB"}, `--push.max-body-bytes="64 MB": it is no size; write it like 64MiB, or as a number of bytes`},
+		{[]string{"--push.max-body-bytes=64"}, "--push.max-body-bytes=64B: it must be 1KiB at least; write it like 64MiB"},
+		{[]string{"--web.config.file=/does/not/exist"}, "write it, or leave the flag out"},
+		{[]string{"--web.listen-address=" + busy}, "end the process that has the port, or give another to --web.listen-address"},
+		{[]string{"--web.systemd-socket"}, "start that unit, or leave out --web.systemd-socket"},
+	} {
+		if code, _, errs := command(t, c.args...); code == 0 || !strings.Contains(errs, c.says) {
+			t.Errorf("%q: exit code %d, %q does not say %q", c.args, code, errs, c.says)
+		}
+	}
+}
+
 func TestQuit(t *testing.T) {
 	s := start(t)
 	if a := s.do(http.MethodPut, "/-/quit", ""); a.status != http.StatusForbidden {
@@ -302,15 +321,16 @@ func TestOwnMetrics(t *testing.T) {
 	s := start(t)
 	s.push("/metrics/job/a", "m 1\nn 2\n", http.StatusOK)
 	s.push("/metrics/job/a", "m x\n", http.StatusBadRequest)
+	s.push("/metrics/job/a/b", "m 1\n", http.StatusBadRequest) // has no size, as its body is not read
 	s.want(http.StatusForbidden, http.MethodPut, "/api/v1/admin/wipe", "")
 	s.scrape()
 	body := s.scrape().body
 	for _, want := range []string{
 		"pushgateway_groups 1\n", "pushgateway_series 2\n", "pushgateway_families_left_out 0\n",
 		`pushgateway_pushes_refused_total{reason="syntax"} 1`, `pushgateway_http_requests_total{code="200",handler="push",method="put"} 1`,
-		`pushgateway_http_requests_total{code="400",handler="push",method="put"} 1`, `pushgateway_http_push_size_bytes_count{method="put"} 2`,
+		`pushgateway_http_requests_total{code="400",handler="push",method="put"} 2`, `pushgateway_http_push_size_bytes_count{method="put"} 2`,
 		`pushgateway_http_requests_total{code="403",handler="wipe",method="put"} 1`,
-		`pushgateway_http_push_duration_seconds_count{method="put"} 2`, `pushgateway_scrape_duration_seconds_count{format="text"} 1`,
+		`pushgateway_http_push_duration_seconds_count{method="put"} 3`, `pushgateway_scrape_duration_seconds_count{format="text"} 1`,
 		"pushgateway_last_scrape_timestamp_seconds 1.", "pushgateway_build_info{", "go_goroutines ", "process_start_time_seconds ",
 	} {
 		if !strings.Contains(body, want) {

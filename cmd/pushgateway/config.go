@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/url"
+	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -89,8 +92,8 @@ func (c *config) addFlags(serve *kingpin.CmdClause) {
 
 	serve.Flag("push.disable-consistency-check", "Take pushes that contradict others: they are answered 202, and where two cannot both be exposed the older is.").Default("false").BoolVar(&c.unchecked)
 	serve.Flag("push.enable-utf8-names", "Allow UTF-8 label names in grouping keys, and read the U__ escaping there.").Default("false").BoolVar(&c.utf8Names)
-	serve.Flag("push.max-body-bytes", "Size that a push may have after unpacking; larger ones are answered 413.").Default("64MiB").BytesVar(&c.maxBodyBytes)
-	serve.Flag("push.max-inflight-bytes", "Size of all pushes together that are being worked on, each counted five times for what working on it takes; more are answered 429.").Default("512MiB").BytesVar(&c.maxInflightBytes)
+	bytesFlag(serve, &c.maxBodyBytes, "push.max-body-bytes", "Size that a push may have, as it comes and after unpacking, like 64MiB or 1000000; larger ones are answered 413.", "64MiB")
+	bytesFlag(serve, &c.maxInflightBytes, "push.max-inflight-bytes", "Size of all pushes together that are being worked on, each counted five times for what working on it takes; more are answered 429.", "512MiB")
 
 	ttlFlag(serve, &c.ttl.Default, "push.ttl", "How long a group lives that nobody pushes to, like 24h or 7d, where the push does not say it with X-Pushgateway-TTL or ?ttl=. 0 means for ever.")
 	ttlFlag(serve, &c.ttl.Max, "push.max-ttl", "The longest that a push may ask for, and what it gets if neither it nor --push.ttl says anything. 0 means no limit.")
@@ -119,6 +122,36 @@ func (v *ttlValue) Set(s string) (err error) {
 // String is for kingpin.
 func (v *ttlValue) String() string { return model.Duration(*v).String() }
 
+// bytesFlag adds a flag that is a size.
+func bytesFlag(serve *kingpin.CmdClause, to *units.Base2Bytes, name, help, value string) {
+	serve.Flag(name, help).Default(value).SetValue((*bytesValue)(to))
+}
+
+// bytesValue is the value of such a flag: with a unit, or a number of bytes.
+type bytesValue units.Base2Bytes
+
+// Set is for kingpin.
+func (v *bytesValue) Set(s string) error {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		var size units.Base2Bytes
+		size, err = units.ParseBase2Bytes(s)
+		n = int64(size)
+	}
+	if err != nil {
+		return errors.New("it is no size; write it like 64MiB, or as a number of bytes")
+	}
+	*v = bytesValue(n)
+	return nil
+}
+
+// String is for kingpin.
+func (v *bytesValue) String() string { return units.Base2Bytes(*v).String() }
+
+// minBodyBytes is the least that may be set: with less a gateway would refuse
+// everything, which nobody wants who leaves out a unit.
+const minBodyBytes = units.KiB
+
 // check finds what cannot work, and brings paths into one form.
 func (c *config) check() error {
 	if c.persistenceInterval < 0 {
@@ -127,8 +160,8 @@ func (c *config) check() error {
 	if c.persistenceSalvage && c.persistenceFile == "" {
 		return errors.New("--persistence.salvage: there is nothing to salvage without --persistence.file")
 	}
-	if err := web.Validate(*c.web.WebConfigFile); err != nil {
-		return fmt.Errorf("--web.config.file=%q: %w", *c.web.WebConfigFile, err)
+	if err := c.checkWebConfig(); err != nil {
+		return err
 	}
 	if err := c.trustExternalURL(); err != nil {
 		return err
@@ -145,8 +178,8 @@ func (c *config) check() error {
 	if err := checkTelemetryPath(c.telemetryPath); err != nil {
 		return fmt.Errorf("--web.telemetry-path=%q: %w", c.telemetryPath, err)
 	}
-	if c.maxBodyBytes <= 0 {
-		return fmt.Errorf("--push.max-body-bytes=%s: it must be more than 0", c.maxBodyBytes)
+	if c.maxBodyBytes < minBodyBytes {
+		return fmt.Errorf("--push.max-body-bytes=%s: it must be %s at least; write it like 64MiB", c.maxBodyBytes, minBodyBytes)
 	}
 	if c.maxInflightBytes < c.maxBodyBytes {
 		return fmt.Errorf("--push.max-inflight-bytes=%s: it must not be less than --push.max-body-bytes=%s, or the largest pushes would never be taken", c.maxInflightBytes, c.maxBodyBytes)
@@ -161,6 +194,19 @@ func (c *config) check() error {
 		return fmt.Errorf("--web.read-timeout=%s: it must not be negative; 0 means no limit", c.readTimeout)
 	}
 	return nil
+}
+
+// checkWebConfig reads the file for TLS and passwords, if there is to be one.
+func (c *config) checkWebConfig() error {
+	file := *c.web.WebConfigFile
+	err := web.Validate(file)
+	if err == nil {
+		return nil
+	}
+	if _, missing := os.Stat(file); errors.Is(missing, fs.ErrNotExist) {
+		err = errors.New("there is no such file; write it, or leave the flag out to serve without TLS and passwords")
+	}
+	return fmt.Errorf("--web.config.file=%q: %w", file, err)
 }
 
 // trustExternalURL lets the page that browsers see there change things.

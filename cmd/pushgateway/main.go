@@ -72,7 +72,7 @@ func parseArgs(args []string, stdin io.Reader, stdout, stderr io.Writer) (comman
 		version.Version = release
 	}
 	app := kingpin.New("pushgateway", description)
-	app.UsageTemplate(usage)
+	app.UsageTemplate(usage).UsageFuncs(usageFuncs)
 	app.Version(version.Print("pushgateway"))
 	app.HelpFlag.Short('h')
 	check := func() *kingpin.CmdClause { return app.Command("check", "Check files.") }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/common/promslog"
@@ -252,7 +253,7 @@ func (s *server) listen(ctx context.Context) error {
 	go func() { failed <- web.ListenAndServe(server, s.web, s.logger) }()
 	select {
 	case err := <-failed:
-		return fmt.Errorf("serving HTTP: %w", err)
+		return fmt.Errorf("serving HTTP: %w%s", err, s.whatToDo(err))
 	case <-ctx.Done():
 	}
 	s.logger.Info("Stopping: finishing the requests under way")
@@ -263,4 +264,16 @@ func (s *server) listen(ctx context.Context) error {
 		return fmt.Errorf("waiting for requests under way: %w", errors.Join(err, server.Close()))
 	}
 	return nil
+}
+
+// whatToDo is how to go on when nothing could be listened on, as the end of an
+// error.
+func (s *server) whatToDo(err error) string {
+	switch {
+	case *s.web.WebSystemdSocket:
+		return "; systemd hands sockets to the service of a .socket unit: start that unit, or leave out --web.systemd-socket"
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "; end the process that has the port, or give another to --web.listen-address"
+	}
+	return ""
 }

@@ -1,5 +1,27 @@
 package main
 
+import (
+	"slices"
+	"text/template"
+
+	"github.com/alecthomas/kingpin/v2"
+)
+
+// usageFuncs are for the template below.
+var usageFuncs = template.FuncMap{"WithDefault": withDefault}
+
+// withDefault gives flags with those of the default command behind them, to be
+// shown in the same columns.
+func withDefault(flags []*kingpin.FlagModel, app *kingpin.ApplicationModel) []*kingpin.FlagModel {
+	all := slices.Clone(flags)
+	for _, c := range app.Commands {
+		if c.Default {
+			all = append(all, c.Flags...)
+		}
+	}
+	return all
+}
+
 // usage shows the flags of the default command too, since that is what most
 // people start.
 const usage = `{{define "FormatCommandList" -}}
@@ -25,11 +47,10 @@ Args:
 {{.Context.Args|ArgsToTwoColumns|FormatTwoColumns}}
 {{end -}}
 Flags:
+{{if .Context.SelectedCommand -}}
 {{.Context.Flags|FlagsToTwoColumns|FormatTwoColumns -}}
-{{if not .Context.SelectedCommand -}}
-{{range .App.Commands}}{{if .Default -}}
-{{.Flags|FlagsToTwoColumns|FormatTwoColumns -}}
-{{end}}{{end}}
+{{else -}}
+{{WithDefault .Context.Flags .App|FlagsToTwoColumns|FormatTwoColumns}}
 Commands:
 {{template "FormatCommandList" .App.FlattenedCommands -}}
 {{end -}}

@@ -1,8 +1,11 @@
 package exposition
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,62 +21,113 @@ const maxWindow = 8 << 20
 var (
 	gzipReaders sync.Pool // of *gzip.Reader
 	zstdReaders sync.Pool // of *zstd.Decoder
+
+	// unpacking has a place for each body that is being unpacked: what that
+	// takes, most of it the windows of zstd, is not counted with the bodies. More
+	// at once would not be faster.
+	unpacking = make(chan struct{}, runtime.GOMAXPROCS(0))
 )
 
-// Unpack gives the content of a body with this Content-Encoding: gzip, snappy
-// (framed) or zstd. Any other is taken for no encoding, as Pushgateway 1.11
-// does, and r itself is given back. Closing it does not close r.
-func Unpack(encoding string, r io.ReadCloser) (io.ReadCloser, error) {
-	switch encoding {
-	case "gzip":
-		return unpackGzip(r)
-	case "snappy":
-		return io.NopCloser(snappy.NewReader(r)), nil
-	case "zstd":
-		return unpackZstd(r)
+// IsPacked tells whether Unpack is needed for bodies with this
+// Content-Encoding: gzip, snappy (framed) or zstd. Any other is taken for no
+// encoding, as Pushgateway 1.11 does.
+func IsPacked(encoding string) bool { return unpackers[encoding] != nil }
+
+// Unpack gives the content of a whole body with a Content-Encoding that
+// IsPacked knows. It waits while others unpack: the reader is to be closed soon,
+// whatever comes of it.
+func Unpack(encoding string, packed []byte) (io.ReadCloser, error) {
+	if !begins(encoding, packed) {
+		what := "is not " + encoding
+		if len(packed) == 0 {
+			what = "is empty, and not " + encoding
+		}
+		return nil, fmt.Errorf("the body %s, as its Content-Encoding says; pack it, or leave the header out", what)
 	}
-	return r, nil
+	unpacking <- struct{}{}
+	in, err := unpackers[encoding](bytes.NewReader(packed))
+	if err != nil {
+		<-unpacking
+		return nil, fmt.Errorf("unpacking %s: %w", encoding, err)
+	}
+	return in, nil
 }
 
-// pooled is a reader that Close makes ready for the next one.
-type pooled struct {
+// begins tells whether a body starts as one of this encoding does. One without
+// any content may have no bytes at all, but with gzip.
+func begins(encoding string, packed []byte) bool {
+	has := func(magic string) bool { return bytes.HasPrefix(packed, []byte(magic)) }
+	switch encoding {
+	case "gzip":
+		return has("\x1f\x8b")
+	case "snappy":
+		return len(packed) == 0 || has("\xff\x06\x00\x00sNaPpY")
+	}
+	skippable := len(packed) >= 4 && packed[0]&0xf0 == 0x50 && string(packed[1:4]) == "\x2a\x4d\x18"
+	return len(packed) == 0 || has("\x28\xb5\x2f\xfd") || skippable
+}
+
+var unpackers = map[string]func(*bytes.Reader) (io.ReadCloser, error){
+	"gzip":   unpackGzip,
+	"snappy": func(r *bytes.Reader) (io.ReadCloser, error) { return unpacker{snappy.NewReader(r), func() {}}, nil },
+	"zstd":   unpackZstd,
+}
+
+// unpacker is a reader that Close makes ready for the next one.
+type unpacker struct {
 	io.Reader
 	put func()
 }
 
-func (p pooled) Close() error {
-	p.put()
+func (u unpacker) Close() error {
+	u.put()
+	<-unpacking
 	return nil
 }
 
-func unpackGzip(r io.Reader) (io.ReadCloser, error) {
+func unpackGzip(r *bytes.Reader) (io.ReadCloser, error) {
 	z, ok := gzipReaders.Get().(*gzip.Reader)
 	if !ok {
 		z = new(gzip.Reader)
 	}
-	if err := z.Reset(r); err != nil {
+	put := func() {
+		r.Reset(nil) // z would hold the body
 		gzipReaders.Put(z)
-		return nil, fmt.Errorf("unpacking gzip: %w", err)
 	}
-	return pooled{z, func() { gzipReaders.Put(z) }}, nil
+	if err := z.Reset(r); err != nil {
+		put()
+		return nil, err
+	}
+	return unpacker{z, put}, nil
 }
 
-func unpackZstd(r io.Reader) (io.ReadCloser, error) {
+func unpackZstd(r *bytes.Reader) (io.ReadCloser, error) {
 	z, ok := zstdReaders.Get().(*zstd.Decoder)
 	if !ok {
 		var err error
 		if z, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow)); err != nil {
-			return nil, fmt.Errorf("unpacking zstd: %w", err)
+			return nil, err
 		}
 	}
 	if err := z.Reset(r); err != nil {
-		return nil, fmt.Errorf("unpacking zstd: %w", err)
+		return nil, err
 	}
-	return pooled{z, func() {
+	return unpacker{windowed{z}, func() {
 		if z.Reset(nil) == nil {
 			zstdReaders.Put(z)
 		}
 	}}, nil
+}
+
+// windowed says of a stream with too large a window how to do without.
+type windowed struct{ *zstd.Decoder }
+
+func (w windowed) Read(p []byte) (int, error) {
+	n, err := w.Decoder.Read(p)
+	if errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
+		err = fmt.Errorf("it needs a window of more than %d MiB; pack it without --long and --ultra (%w)", maxWindow>>20, err)
+	}
+	return n, err
 }
 
 var (

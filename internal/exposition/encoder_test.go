@@ -20,6 +20,38 @@ func (c *copier) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// BenchmarkScrapeOfManyFamilies writes 100,000 families of one block each.
+func BenchmarkScrapeOfManyFamilies(b *testing.B) {
+	var text strings.Builder
+	for f := range 100_000 {
+		fmt.Fprintf(&text, "m%06d{shard=\"1\"} %d\n", f, f)
+	}
+	p := GetParser()
+	parsed, err := p.ParseText([]byte(text.String()))
+	if err != nil {
+		b.Fatal(err)
+	}
+	blocks, err := Render(parsed, Options{Grouping: []metric.Label{{Name: "job", Value: "j"}}, Valid: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	p.Release()
+	w, runs := &copier{buf: make([]byte, 0, 256<<10)}, NewRuns(16<<20)
+	b.ReportAllocs()
+	for b.Loop() {
+		e := NewEncoder(w, Format{Text, metric.UTF8}, nil)
+		e.Join(runs)
+		for _, block := range blocks {
+			if err := e.Encode(ExposeBlock(block)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := e.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkScrape writes 9 families of 1,000 groups, whose blocks lie where
 // 1,000 pushes have left them.
 func BenchmarkScrape(b *testing.B) {

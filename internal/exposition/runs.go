@@ -33,12 +33,15 @@ const (
 	// maxJoined is the size of the largest run that is kept, in bytes: large
 	// blocks gain nothing.
 	maxJoined = 256 << 10
+	// runSize is what a run takes in a table beside what it says, in bytes, and
+	// blockSize what each of its blocks adds.
+	runSize, blockSize = 128, 8
 )
 
 // runTable has the runs of one scrape, by their first blocks.
 type runTable struct {
 	starts map[*Block]*run
-	bytes  int
+	bytes  int // that all of them take, joined
 }
 
 // joiner finds the runs of one scrape.
@@ -46,6 +49,11 @@ type joiner struct {
 	old, next *runTable
 	max       int
 	place     *atomic.Pointer[runTable]
+
+	batch [maxRun]*Block // the first n are the run that is being cut
+	n     int
+	like  *run // of the last scrape, that began with the same block
+	same  bool // as like, so far
 }
 
 func (r *Runs) joiner(f Format) *joiner {
@@ -63,74 +71,91 @@ func (r *Runs) joiner(f Format) *joiner {
 // publish leaves the runs to the next scrape.
 func (j *joiner) publish() { j.place.Store(j.next) }
 
-// keep notes a run for the next scrape. Size is that of its content.
-func (j *joiner) keep(r *run, size int) {
-	if size <= maxJoined && j.next.bytes+size <= j.max {
-		j.next.bytes += size
-		j.next.starts[r.blocks[0]] = r
+// room tells whether a run is to be kept for the next scrape, and counts it if
+// so. Size is that of its content. A single block gains nothing.
+func (j *joiner) room(blocks []*Block, size int) bool {
+	takes := size + runSize + blockSize*len(blocks)
+	if len(blocks) < 2 || size > maxJoined || j.next.bytes+takes > j.max {
+		return false
 	}
+	j.next.bytes += takes
+	return true
 }
 
-// cut divides the blocks of a family into runs, where the last scrape did if
-// that is possible. With each comes that of the last scrape if it is the same.
-// The slice is for the loop's body only.
-func (j *joiner) cut(blocks iter.Seq[*Block]) iter.Seq2[[]*Block, *run] {
-	return func(yield func([]*Block, *run) bool) {
-		var batch [maxRun]*Block
-		var like *run // what began with the same block
-		same, n := false, 0
-		hand := func() bool {
-			known := like
-			if !same || n < len(like.blocks) {
-				known = nil
-			}
-			all := batch[:n]
-			n = 0
-			return yield(all, known)
-		}
-		for b := range blocks {
-			if n >= minRun && !same && j.old.starts[b] != nil && !hand() {
-				return
-			}
-			if n == 0 {
-				like = j.old.starts[b]
-				same = like != nil
-			}
-			same = same && n < len(like.blocks) && like.blocks[n] == b
-			batch[n] = b
-			n++
-			if (n == maxRun || n >= minRun && like != nil && n == len(like.blocks)) && !hand() {
-				return
-			}
-		}
-		if n > 0 {
-			hand()
-		}
-	}
+// keep leaves a run to the next scrape.
+func (j *joiner) keep(r *run) { j.next.starts[r.blocks[0]] = r }
+
+// endsAt tells whether the run ends before a block, so that the next begins
+// where one of the last scrape did.
+func (j *joiner) endsAt(b *Block) bool {
+	return j.n >= minRun && !j.same && j.old.starts[b] != nil
 }
 
-// writeRuns writes what blocks hold, run by run. Those that were there the
-// last time are joined; the others may never come again.
+// add puts a block behind the others of the run.
+func (j *joiner) add(b *Block) {
+	if j.n == 0 {
+		j.like = j.old.starts[b]
+		j.same = j.like != nil
+	}
+	j.same = j.same && j.n < len(j.like.blocks) && j.like.blocks[j.n] == b
+	j.batch[j.n] = b
+	j.n++
+}
+
+// complete tells whether the run gets no more blocks.
+func (j *joiner) complete() bool {
+	return j.n == maxRun || j.n >= minRun && j.like != nil && j.n == len(j.like.blocks)
+}
+
+// take gives the run, and that of the last scrape if it is the same; then the
+// next one begins. The slice is good until that has a block.
+func (j *joiner) take() (blocks []*Block, known *run) {
+	if j.same && j.n == len(j.like.blocks) {
+		known = j.like
+	}
+	blocks, j.n = j.batch[:j.n], 0
+	return blocks, known
+}
+
+// writeRuns writes what blocks hold, divided into runs where the last scrape did
+// if that is possible.
 func (e *Encoder) writeRuns(blocks iter.Seq[*Block], own func(*Block) []byte) error {
-	for all, known := range e.joiner.cut(blocks) {
-		var err error
-		if known != nil {
-			err = e.writeKnown(known, own)
-		} else {
-			err = e.writeNew(all, own)
+	j := e.joiner
+	for b := range blocks {
+		if j.endsAt(b) {
+			if err := e.writeRun(own); err != nil {
+				return err
+			}
 		}
-		if err != nil {
-			return err
+		if j.add(b); j.complete() {
+			if err := e.writeRun(own); err != nil {
+				return err
+			}
 		}
 	}
-	return nil
+	return e.writeRun(own)
+}
+
+// writeRun writes what has been put together. A run that was there the last
+// time is joined; others may never come again.
+func (e *Encoder) writeRun(own func(*Block) []byte) error {
+	blocks, known := e.joiner.take()
+	switch {
+	case len(blocks) == 0:
+		return nil
+	case known != nil:
+		return e.writeKnown(known, own)
+	}
+	return e.writeNew(blocks, own)
 }
 
 func (e *Encoder) writeKnown(r *run, own func(*Block) []byte) error {
 	if r.joined == nil {
 		r = &run{r.blocks, join(r.blocks, own)}
 	}
-	e.joiner.keep(r, len(r.joined))
+	if e.joiner.room(r.blocks, len(r.joined)) {
+		e.joiner.keep(r)
+	}
 	_, err := e.w.Write(r.joined)
 	return err
 }
@@ -156,6 +181,8 @@ func (e *Encoder) writeNew(blocks []*Block, own func(*Block) []byte) error {
 		}
 		size += n
 	}
-	e.joiner.keep(&run{blocks: slices.Clone(blocks)}, size)
+	if e.joiner.room(blocks, size) {
+		e.joiner.keep(&run{blocks: slices.Clone(blocks)})
+	}
 	return nil
 }

@@ -169,7 +169,7 @@ func TestRunsConcurrently(t *testing.T) {
 
 // TestLargeBlocksAreNotJoined: to copy them once more gains nothing.
 func TestLargeBlocksAreNotJoined(t *testing.T) {
-	text := strings.Repeat("x", maxJoined)
+	text := strings.Repeat("x", maxJoined/2)
 	p := GetParser()
 	defer p.Release()
 	families, err := p.ParseText([]byte("m0{large=\"" + text + "\"} 1\n"))
@@ -182,7 +182,24 @@ func TestLargeBlocksAreNotJoined(t *testing.T) {
 	}
 	runs := NewRuns(16 << 20)
 	for range 3 {
-		exposeAll(t, Text, [][]*Block{blocks}, runs)
+		exposeAll(t, Text, [][]*Block{{blocks[0], blocks[0]}}, runs)
+	}
+	if table := runs.text.Load(); len(table.starts) > 0 || table.bytes > 0 {
+		t.Errorf("%d runs with %d bytes are kept", len(table.starts), table.bytes)
+	}
+}
+
+// TestSingleBlocksAreNotKept: most families of a gateway with very many have
+// one block.
+func TestSingleBlocksAreNotKept(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	var families [][]*Block
+	for i := range 100 {
+		families = append(families, []*Block{someBlock(t, r, fmt.Sprint("m", i))})
+	}
+	runs := NewRuns(16 << 20)
+	for range 3 {
+		exposeAll(t, Text, families, runs)
 	}
 	if table := runs.text.Load(); len(table.starts) > 0 || table.bytes > 0 {
 		t.Errorf("%d runs with %d bytes are kept", len(table.starts), table.bytes)

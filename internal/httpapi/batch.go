@@ -76,15 +76,15 @@ func (a *api) answerMany(w http.ResponseWriter, r *http.Request, keys []grouping
 func (a *api) takePushes(r *http.Request, replace bool) (keys []grouping.Key, errs []error, size int64, err error) {
 	by, err := a.groupBy(r)
 	if err != nil {
-		return nil, nil, 0, err
+		return nil, nil, notRead, err
 	}
 	p, err := a.newPush(r, replace)
 	if err != nil {
-		return nil, nil, 0, err
+		return nil, nil, notRead, err
 	}
 	body, err := a.bodies.read(r)
 	if err != nil {
-		return nil, nil, 0, err
+		return nil, nil, notRead, err
 	}
 	defer body.Close()
 	parts, err := a.split(a.content(r, body.bytes), by)

@@ -14,7 +14,7 @@ import (
 
 // bodies reads bodies of pushes within bounds: each one, and all together.
 type bodies struct {
-	max      int64 // bytes of one body, after unpacking
+	max      int64 // bytes of one body, before and after unpacking
 	total    int64 // bytes of all bodies that are being worked on
 	inflight atomic.Int64
 	buffers  sync.Pool // of *[]byte
@@ -33,8 +33,11 @@ type body struct {
 	from     *bodies
 }
 
+// reserve counts n bytes more for a body. One that would need more than all
+// there is may come alone.
 func (b *bodies) reserve(bd *body, n int64) error {
-	if b.inflight.Add(n) > b.total {
+	all := b.inflight.Add(n)
+	if alone := all-n == bd.reserved; all > b.total && !alone {
 		b.inflight.Add(-n)
 		return fmt.Errorf("%w (the bound is %d bytes, --push.max-inflight-bytes)", errOverloaded, b.total)
 	}
@@ -44,12 +47,16 @@ func (b *bodies) reserve(bd *body, n int64) error {
 
 // Close gives back what the body took. Nothing may use its bytes any more.
 func (bd *body) Close() {
+	bd.from.keep(bd.bytes)
 	bd.from.inflight.Add(-bd.reserved)
-	if cap(bd.bytes) <= keepBuffer {
-		buf := bd.bytes[:0]
-		bd.from.buffers.Put(&buf)
+	bd.bytes, bd.reserved = nil, 0
+}
+
+// keep has a buffer ready for the next push, if it is small.
+func (b *bodies) keep(buf []byte) {
+	if buf = buf[:0]; cap(buf) <= keepBuffer {
+		b.buffers.Put(&buf)
 	}
-	bd.bytes = nil
 }
 
 const (
@@ -70,9 +77,6 @@ func (b *bodies) read(r *http.Request) (*body, error) {
 		return nil, b.tooLarge()
 	}
 	bd := &body{from: b}
-	if buf, ok := b.buffers.Get().(*[]byte); ok {
-		bd.bytes = *buf
-	}
 	if err := b.fill(bd, r); err != nil {
 		bd.Close()
 		return nil, err
@@ -81,15 +85,50 @@ func (b *bodies) read(r *http.Request) (*body, error) {
 }
 
 func (b *bodies) fill(bd *body, r *http.Request) error {
-	if err := b.reserve(bd, int64(cap(bd.bytes))); err != nil {
+	if err := b.gather(bd, r.Body, "reading the body"); err != nil {
 		return err
 	}
-	received := &countingReader{r: r.Body}
-	in, err := exposition.Unpack(r.Header.Get("Content-Encoding"), received)
+	bd.received = int64(len(bd.bytes))
+	if encoding := r.Header.Get("Content-Encoding"); exposition.IsPacked(encoding) {
+		if err := b.unpack(bd, encoding); err != nil {
+			return err
+		}
+	}
+	return b.reserve(bd, parsedSize*int64(len(bd.bytes)))
+}
+
+// unpack puts the content of a packed body in its place. All of that is there
+// by then: what unpacking takes beside the buffers is held by nobody who sends
+// the beginning of a body and waits.
+func (b *bodies) unpack(bd *body, encoding string) error {
+	packed := bd.bytes
+	bd.bytes = nil
+	defer b.giveBack(bd, packed)
+	in, err := exposition.Unpack(encoding, packed)
 	if err != nil {
 		return badBody(err)
 	}
 	defer in.Close()
+	return b.gather(bd, in, fmt.Sprintf("unpacking the body (Content-Encoding %q)", encoding))
+}
+
+// giveBack takes a buffer that the body does not need any more.
+func (b *bodies) giveBack(bd *body, buf []byte) {
+	n := int64(cap(buf))
+	b.keep(buf)
+	b.inflight.Add(-n)
+	bd.reserved -= n
+}
+
+// gather reads all there is into a new buffer of the body's, which counts as it
+// grows. Doing says what that is, for errors.
+func (b *bodies) gather(bd *body, in io.Reader, doing string) error {
+	if buf, ok := b.buffers.Get().(*[]byte); ok {
+		bd.bytes = *buf
+	}
+	if err := b.reserve(bd, int64(cap(bd.bytes))); err != nil {
+		return err
+	}
 	if err := b.grow(bd, minBuffer); err != nil {
 		return err
 	}
@@ -105,28 +144,12 @@ func (b *bodies) fill(bd *body, r *http.Request) error {
 			return b.tooLarge()
 		}
 		if err == io.EOF {
-			bd.received = received.n
-			return b.reserveParsing(bd)
+			return nil
 		}
 		if err != nil {
-			return badBody(fmt.Errorf("reading the body%s after %d bytes: %w", packedAs(r), len(bd.bytes), err))
+			return badBody(fmt.Errorf("%s after %d bytes: %w", doing, len(bd.bytes), err))
 		}
 	}
-}
-
-// reserveParsing counts what the body is going to take beyond its own bytes. A
-// body that would need more than all there is may come alone.
-func (b *bodies) reserveParsing(bd *body) error {
-	n := min(parsedSize*int64(len(bd.bytes)), b.total-bd.reserved)
-	return b.reserve(bd, max(n, 0))
-}
-
-// packedAs says, for messages, how the body was packed.
-func packedAs(r *http.Request) string {
-	if encoding := r.Header.Get("Content-Encoding"); encoding != "" {
-		return fmt.Sprintf(" (Content-Encoding %q)", encoding)
-	}
-	return ""
 }
 
 // grow makes room for n bytes, but for no more than what is allowed.
@@ -143,19 +166,5 @@ func (b *bodies) grow(bd *body, n int64) error {
 }
 
 func (b *bodies) tooLarge() error {
-	return fmt.Errorf("%w: it may have %d bytes after unpacking (--push.max-body-bytes); push less at once, or as several groups", errTooLarge, b.max)
+	return fmt.Errorf("%w: it may have %d bytes, and as many after unpacking (--push.max-body-bytes); push less at once, or as several groups", errTooLarge, b.max)
 }
-
-// countingReader counts what comes over the wire.
-type countingReader struct {
-	r io.ReadCloser
-	n int64
-}
-
-func (c *countingReader) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	c.n += int64(n)
-	return n, err
-}
-
-func (c *countingReader) Close() error { return c.r.Close() }

@@ -64,7 +64,7 @@ func (a *api) writeText(w http.ResponseWriter, r *http.Request, v *gateway.View,
 	format := exposition.Format{Syntax: exposition.Text, Escaping: exposition.Negotiate(r.Header, false).Escaping}
 	w.Header().Set("Content-Type", format.ContentType())
 	enc := exposition.NewEncoder(w, format, a.cache)
-	hidden := a.hiddenInScrapes(v, format)
+	hidden := a.hiddenFamilies(format, v, a.exposedFamilies(v))
 	for _, f := range groupFamilies(v, g) {
 		if hidden[f.Name] {
 			continue
@@ -74,15 +74,6 @@ func (a *api) writeText(w http.ResponseWriter, r *http.Request, v *gateway.View,
 		}
 	}
 	_ = enc.Close()
-}
-
-// hiddenInScrapes finds the families that scrapes leave out for their names.
-func (a *api) hiddenInScrapes(v *gateway.View, format exposition.Format) map[string]bool {
-	families := pushedFamilies(v)
-	if !renamesAny(format, families) {
-		return nil
-	}
-	return hiddenNames(format, withOwn(v, families, a.own()))
 }
 
 // groupFamilies are those of a group that are exposed.

@@ -77,7 +77,8 @@ type Config struct {
 	// Duplicate is told of each series that a push had twice, where the check
 	// is off.
 	Duplicate func()
-	// Pushed is told of each push: its method, size on the wire and duration.
+	// Pushed is told of each push: its method, size on the wire and duration. The
+	// size is negative if the body was not read to its end.
 	Pushed func(method string, bytes int64, took time.Duration)
 	// Scraped is told of each scrape.
 	Scraped func(Scrape)
@@ -99,6 +100,7 @@ type api struct {
 	bodies   bodies
 	cache    *exposition.Cache
 	runs     *exposition.Runs
+	turns    turns
 	activity activity
 	scrapers scrapers
 	refusals refusals
@@ -118,7 +120,7 @@ func New(c Config) http.Handler {
 	if c.Origins == nil {
 		c.Origins = http.NewCrossOriginProtection()
 	}
-	a := &api{Config: c, bodies: bodies{max: c.MaxBodyBytes, total: c.MaxInflightBytes}, cache: exposition.NewCache(maxCache), runs: exposition.NewRuns(maxRuns), refusals: newRefusals()}
+	a := &api{Config: c, bodies: bodies{max: c.MaxBodyBytes, total: c.MaxInflightBytes}, cache: exposition.NewCache(maxCache), runs: exposition.NewRuns(maxRuns), turns: make(turns, maxScrapes), refusals: newRefusals()}
 	if len(c.Gateway.Reserved) > 0 {
 		a.firstOwn = slices.Min(slices.Collect(maps.Keys(c.Gateway.Reserved)))
 	}

@@ -36,18 +36,21 @@ func (a *api) push(jobLabel string, replace bool) http.HandlerFunc {
 	}
 }
 
+// notRead is the size of a body that was not read to its end.
+const notRead = -1
+
 func (a *api) takePush(r *http.Request, jobLabel string, replace bool) (size int64, err error) {
 	key, err := a.key(r, jobLabel)
 	if err != nil {
-		return 0, err
+		return notRead, err
 	}
 	p, err := a.newPush(r, replace)
 	if err != nil {
-		return 0, err
+		return notRead, err
 	}
 	body, err := a.bodies.read(r)
 	if err != nil {
-		return 0, err
+		return notRead, err
 	}
 	defer body.Close()
 	p.Key = key

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,7 +30,14 @@ type refillMode struct{ unchecked, strip, lenient bool }
 type twin struct {
 	gateway *gateway.Gateway
 	handler http.Handler
+	mu      sync.Mutex
 	counts  map[string]int // pushes refused, by reason, and duplicates
+}
+
+func (w *twin) count(what string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.counts[what]++
 }
 
 func newTwin(t *testing.T, m refillMode, now func() time.Time) *twin {
@@ -38,14 +46,19 @@ func newTwin(t *testing.T, m refillMode, now func() time.Time) *twin {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := g.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	w := &twin{gateway: g, counts: make(map[string]int)}
 	w.handler = httpapi.New(httpapi.Config{
 		Gateway: g, Logger: slog.New(slog.DiscardHandler), TelemetryPath: "/metrics", Keys: grouping.Decoder{UTF8Names: true},
 		MaxBodyBytes: 1 << 20, MaxInflightBytes: 1 << 20, EnableOpenMetrics: true, StripTimestamps: m.strip, LenientNewlines: m.lenient,
 		Own: func() ([]exposition.Exposed, error) { return nil, nil }, UI: http.NotFoundHandler(),
 		Instrument: func(_ string, h http.HandlerFunc) http.HandlerFunc { return h },
-		Refused:    func(reason string) { w.counts[reason]++ },
-		Duplicate:  func() { w.counts["duplicate"]++ },
+		Refused:    w.count,
+		Duplicate:  func() { w.count("duplicate") },
 		Pushed:     func(string, int64, time.Duration) {}, Scraped: func(httpapi.Scrape) {},
 	})
 	return w

@@ -4,9 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"io"
+	"iter"
 	"net/http"
 	"slices"
-	"strings"
+	"sync"
 	"time"
 
 	"pushgateway/internal/exposition"
@@ -18,11 +19,16 @@ import (
 // but what no earlier scrape has asked for.
 func (a *api) scrape(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
+	if !a.turns.await(w, r) {
+		return
+	}
+	defer a.turns.giveBack()
 	format := exposition.Negotiate(r.Header, a.EnableOpenMetrics)
 	w.Header().Set("Content-Type", format.ContentType())
 	w.Header().Set("Vary", "Accept, Accept-Encoding")
-	out := io.WriteCloser(plain{w})
-	if encoding, z := exposition.Pack(r.Header.Get("Accept-Encoding"), w); z != nil {
+	wire := newSteady(w)
+	out := io.WriteCloser(plain{wire})
+	if encoding, z := exposition.Pack(r.Header.Get("Accept-Encoding"), wire); z != nil {
 		w.Header().Set("Content-Encoding", encoding)
 		out = z
 	}
@@ -63,22 +69,13 @@ func (a *api) own() []exposition.Exposed {
 
 // expose writes all families in the order of their names, and gives the
 // number of what is left out because of names that are equal in this format.
-// The gateway's own families take a while to gather: those that come before
-// all of them are on their way meanwhile.
 func (a *api) expose(w io.Writer, format exposition.Format) (leftOut int, err error) {
 	view := a.Gateway.View()
-	families := pushedFamilies(view)
+	all := a.exposedFamilies(view)
+	hidden := a.hiddenFamilies(format, view, all)
 	enc := exposition.NewEncoder(w, format, a.cache)
 	enc.Join(a.runs)
-	ahead := a.beforeOwn(format, families)
-	for _, f := range families[:ahead] {
-		if err := enc.Encode(f.Exposed); err != nil {
-			return 0, err
-		}
-	}
-	families = withOwn(view, families[ahead:], a.own())
-	hidden := hiddenNames(format, families)
-	for _, f := range families {
+	for f := range all {
 		if hidden[f.Name] {
 			if f.claim > 0 { // of the gateway's own nobody misses one
 				leftOut++
@@ -98,52 +95,67 @@ type claimed struct {
 	claim gateway.Revision
 }
 
-// pushedFamilies are what was pushed and the times of the groups, sorted by
-// name.
-func pushedFamilies(v *gateway.View) []claimed {
-	var all []claimed
-	for _, f := range times(v) {
-		all = append(all, claimed{f, 0})
-	}
-	for f := range v.EachFamily() {
-		if !metric.IsTime(f.Name) {
-			all = append(all, claimed{exposed(f), f.Claim})
+// exposedFamilies are all families, sorted by name: what was pushed, the times
+// of the groups, and the gateway's own. These take a while to gather: those
+// that come before all of them are on their way meanwhile.
+func (a *api) exposedFamilies(v *gateway.View) iter.Seq[claimed] {
+	own := sync.OnceValue(func() []exposition.Exposed { return withPushed(v, a.own()) })
+	return among(among(pushedFamilies(v), "", func() []exposition.Exposed { return times(v) }), a.firstOwn, own)
+}
+
+// pushedFamilies are what was pushed but for what the gateway makes of its own.
+func pushedFamilies(v *gateway.View) iter.Seq[claimed] {
+	return func(yield func(claimed) bool) {
+		for f := range v.EachFamily() {
+			if !metric.IsTime(f.Name) && !yield(claimed{exposed(f), f.Claim}) {
+				return
+			}
 		}
 	}
-	slices.SortFunc(all, byName)
-	return all
 }
 
-func byName(x, y claimed) int { return strings.Compare(x.Name, y.Name) }
-
-// beforeOwn is how many families come before all of the gateway's own, whatever
-// those are, and keep their names.
-func (a *api) beforeOwn(format exposition.Format, families []claimed) int {
-	if renamesAny(format, families) {
-		return 0 // any two could have the same name
+// among puts few families, which have no age, in their places among many; all
+// are sorted by name. Where both have one, that of the many is left out. The few
+// are asked for when the first name comes that is not before first.
+func among(many iter.Seq[claimed], first string, few func() []exposition.Exposed) iter.Seq[claimed] {
+	return func(yield func(claimed) bool) {
+		var rest []exposition.Exposed
+		asked := false
+		for f := range many {
+			if !asked && f.Name >= first {
+				rest, asked = few(), true
+			}
+			for len(rest) > 0 && rest[0].Name < f.Name {
+				if !yield(claimed{rest[0], 0}) {
+					return
+				}
+				rest = rest[1:]
+			}
+			both := len(rest) > 0 && rest[0].Name == f.Name
+			if !both && !yield(f) {
+				return
+			}
+		}
+		if !asked {
+			rest = few()
+		}
+		for _, f := range rest {
+			if !yield(claimed{f, 0}) {
+				return
+			}
+		}
 	}
-	n, _ := slices.BinarySearchFunc(families, a.firstOwn, func(f claimed, name string) int { return strings.Compare(f.Name, name) })
-	return n
 }
 
-// withOwn merges the gateway's own families with others, by name.
-func withOwn(v *gateway.View, families []claimed, own []exposition.Exposed) []claimed {
-	all := make([]claimed, 0, len(families)+len(own))
-	names := make(map[string]bool, len(own))
-	for _, f := range own {
-		names[f.Name] = true
+// withPushed gives the gateway's own families what was pushed to the same names.
+func withPushed(v *gateway.View, own []exposition.Exposed) []exposition.Exposed {
+	both := slices.Clone(own)
+	for i, f := range own {
 		if pushed := v.Family(f.Name); pushed != nil {
-			f = merged(f, pushed)
-		}
-		all = append(all, claimed{f, 0})
-	}
-	for _, f := range families {
-		if !names[f.Name] {
-			all = append(all, f)
+			both[i] = merged(f, pushed)
 		}
 	}
-	slices.SortFunc(all, byName)
-	return all
+	return both
 }
 
 func exposed(f *gateway.Family) exposition.Exposed {
@@ -219,18 +231,35 @@ func renamed(format exposition.Format, f claimed) int {
 	return 0
 }
 
-func renamesAny(format exposition.Format, families []claimed) bool {
-	return slices.ContainsFunc(families, func(f claimed) bool { return format.Renames(f.Name, f.Type) })
+// hiddenFamilies are those, of all, that are left out for their names in this
+// format.
+func (a *api) hiddenFamilies(format exposition.Format, v *gateway.View, all iter.Seq[claimed]) map[string]bool {
+	if !a.renamesAny(format, v) {
+		return nil
+	}
+	return hiddenNames(format, slices.Collect(all))
+}
+
+// renamesAny tells whether families have other names in the format, so that
+// some could have the same.
+func (a *api) renamesAny(format exposition.Format, v *gateway.View) bool {
+	for name, t := range a.Gateway.Reserved {
+		if format.Renames(name, t) {
+			return true
+		}
+	}
+	for f := range v.EachFamily() {
+		if format.Renames(f.Name, f.Type) {
+			return true
+		}
+	}
+	return false
 }
 
 // hiddenNames finds the families that have, in this format, the name of an
-// older one, or of its lines; of the same age, of one that keeps its name. Without renaming there are none: the index sees
-// to that.
-func hiddenNames(format exposition.Format, families []claimed) map[string]bool {
-	if !renamesAny(format, families) {
-		return nil
-	}
-	byAge := slices.Clone(families)
+// older one, or of its lines; of the same age, of one that keeps its name.
+// Without renaming there are none: the index sees to that.
+func hiddenNames(format exposition.Format, byAge []claimed) map[string]bool {
 	slices.SortStableFunc(byAge, func(x, y claimed) int {
 		return cmp.Or(cmp.Compare(x.claim, y.claim), cmp.Compare(renamed(format, x), renamed(format, y)))
 	})

@@ -184,9 +184,12 @@ func (m *Metrics) Refused(reason string) { m.refused.WithLabelValues(reason).Inc
 // Duplicate counts a series that was left out because its push had it twice.
 func (m *Metrics) Duplicate() { m.duplicates.Inc() }
 
-// Pushed notes the size on the wire and the duration of a push.
+// Pushed notes the size on the wire and the duration of a push. One whose body
+// was not read to its end has no size, which is negative.
 func (m *Metrics) Pushed(method string, bytes int64, took time.Duration) {
-	m.pushSize.WithLabelValues(method).Observe(float64(bytes))
+	if bytes >= 0 {
+		m.pushSize.WithLabelValues(method).Observe(float64(bytes))
+	}
 	m.pushDuration.WithLabelValues(method).Observe(took.Seconds())
 }
 

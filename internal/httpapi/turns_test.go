@@ -1,0 +1,113 @@
+package httpapi_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// reader takes an answer at some speed, as a connection with deadlines does.
+type reader struct {
+	*httptest.ResponseRecorder
+	perKiB   time.Duration
+	deadline time.Time
+	failed   bool
+}
+
+func (r *reader) SetWriteDeadline(t time.Time) error {
+	r.deadline = t
+	return nil
+}
+
+func (r *reader) Write(b []byte) (int, error) {
+	takes := time.Duration(len(b)) * r.perKiB >> 10
+	if left := time.Until(r.deadline); left < takes {
+		time.Sleep(left)
+		r.failed = true
+		return 0, os.ErrDeadlineExceeded
+	}
+	time.Sleep(takes)
+	return r.ResponseRecorder.Write(b)
+}
+
+// scrape reads at a speed, with some more headers.
+func (w *twin) scrape(ctx context.Context, perKiB time.Duration, headers ...string) *reader {
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/metrics", nil)
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	answer := &reader{ResponseRecorder: httptest.NewRecorder(), perKiB: perKiB}
+	w.handler.ServeHTTP(answer, r)
+	return answer
+}
+
+// withMuch gives a gateway with some MB to scrape, which packing leaves as they
+// are.
+func withMuch(t *testing.T) *twin {
+	w := newTwin(t, refillMode{}, time.Now)
+	for g := range 6 {
+		var text strings.Builder
+		for i := range 7000 {
+			fmt.Fprintf(&text, "m%d{i=\"%d\",x=\"%x\"} 1\n", g, i, strings.Repeat(fmt.Sprint(i*7919), 6))
+		}
+		if got := w.ask(http.MethodPut, fmt.Sprint("/metrics/job/", g), text.String(), ""); got != "200 " {
+			t.Fatal(got)
+		}
+	}
+	return w
+}
+
+// TestSlowReaders cuts off those who read too slowly, and nobody else.
+func TestSlowReaders(t *testing.T) {
+	for _, encoding := range []string{"", "gzip", "zstd"} {
+		synctest.Test(t, func(t *testing.T) {
+			w := withMuch(t)
+			for perKiB, whole := range map[time.Duration]bool{0: true, 10 * time.Millisecond: true, 20 * time.Millisecond: false, time.Minute: false} {
+				if got := w.scrape(t.Context(), perKiB, "Accept-Encoding", encoding); got.failed == whole {
+					t.Errorf("%q, read at a KiB in %s: cut off is %t after %d bytes", encoding, perKiB, got.failed, got.Body.Len())
+				}
+			}
+		})
+	}
+}
+
+// TestManyScrapes has more scrapes than may be answered at once.
+func TestManyScrapes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := withMuch(t)
+		var all sync.WaitGroup
+		scrape := func(perKiB time.Duration, check func(*reader)) {
+			all.Go(func() { check(w.scrape(t.Context(), perKiB)) })
+		}
+		for range 32 {
+			scrape(time.Minute, func(got *reader) {
+				if !got.failed {
+					t.Error("one that nobody reads was not cut off")
+				}
+			})
+		}
+		synctest.Wait()
+		gone, leave := context.WithCancel(t.Context())
+		all.Go(func() {
+			if got := w.scrape(gone, 0); got.Body.Len() > 0 {
+				t.Errorf("one whose client left while it waited: got %d bytes", got.Body.Len())
+			}
+		})
+		synctest.Wait()
+		leave()
+		if got := w.scrape(t.Context(), 0, "X-Prometheus-Scrape-Timeout-Seconds", "1"); got.Code != http.StatusServiceUnavailable || got.Header().Get("Retry-After") == "" {
+			t.Errorf("one that cannot wait: got %d %v", got.Code, got.Header())
+		}
+		if got := w.scrape(t.Context(), 0); got.Code != http.StatusOK || got.Body.Len() < 1<<20 {
+			t.Errorf("one that waits: got %d with %d bytes", got.Code, got.Body.Len())
+		}
+		all.Wait()
+	})
+}
