@@ -100,7 +100,7 @@ type api struct {
 	bodies   bodies
 	cache    *exposition.Cache
 	runs     *exposition.Runs
-	turns    turns
+	turns    *turns
 	activity activity
 	scrapers scrapers
 	refusals refusals
@@ -120,7 +120,7 @@ func New(c Config) http.Handler {
 	if c.Origins == nil {
 		c.Origins = http.NewCrossOriginProtection()
 	}
-	a := &api{Config: c, bodies: bodies{max: c.MaxBodyBytes, total: c.MaxInflightBytes}, cache: exposition.NewCache(maxCache), runs: exposition.NewRuns(maxRuns), turns: make(turns, maxScrapes), refusals: newRefusals()}
+	a := &api{Config: c, bodies: bodies{max: c.MaxBodyBytes, total: c.MaxInflightBytes}, cache: exposition.NewCache(maxCache), runs: exposition.NewRuns(maxRuns), turns: newTurns(), refusals: newRefusals()}
 	if len(c.Gateway.Reserved) > 0 {
 		a.firstOwn = slices.Min(slices.Collect(maps.Keys(c.Gateway.Reserved)))
 	}

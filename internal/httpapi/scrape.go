@@ -19,10 +19,11 @@ import (
 // but what no earlier scrape has asked for.
 func (a *api) scrape(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
-	if !a.turns.await(w, r) {
+	giveBack := a.turns.await(w, r)
+	if giveBack == nil {
 		return
 	}
-	defer a.turns.giveBack()
+	defer giveBack()
 	format := exposition.Negotiate(r.Header, a.EnableOpenMetrics)
 	w.Header().Set("Content-Type", format.ContentType())
 	w.Header().Set("Vary", "Accept, Accept-Encoding")

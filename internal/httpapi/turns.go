@@ -3,13 +3,16 @@ package httpapi
 import (
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 )
 
 const (
-	// maxScrapes is how many scrapes are answered at once; others wait. Each
-	// holds some MiB of buffers, and the view that it began with.
-	maxScrapes = 32
+	// maxScrapes is how many scrapes are answered at once, and maxOfClient how
+	// many of them come from one address, so that no client takes all; others
+	// wait. Each holds some MiB of buffers, and the view that it began with.
+	maxScrapes  = 32
+	maxOfClient = 8
 	// Who reads a scrape has pieceTimeout for each pieceSize bytes, which is less
 	// than a scrape waits for its turn, and scrapeLimit for all of it.
 	pieceTimeout = 8 * time.Second
@@ -17,26 +20,73 @@ const (
 	scrapeLimit  = 5 * time.Minute
 )
 
-// turns are the scrapes that are being answered.
-type turns chan struct{}
-
-// await waits for a turn, to be given back, for as long as the client does. If
-// that is not long enough it answers, and gives false.
-func (t turns) await(w http.ResponseWriter, r *http.Request) bool {
-	timeout := time.NewTimer(scrapeTimeout(r))
-	defer timeout.Stop()
-	select {
-	case t <- struct{}{}:
-		return true
-	case <-timeout.C:
-		w.Header().Set("Retry-After", retryAfter)
-		http.Error(w, fmt.Sprintf("%d scrapes are under way, as many as may be at once; scrape less often, or read answers faster", cap(t)), http.StatusServiceUnavailable)
-	case <-r.Context().Done():
-	}
-	return false
+// turns are the scrapes that are being answered. It is safe for concurrent use.
+type turns struct {
+	places  chan struct{} // one is taken by each of them
+	mu      sync.Mutex
+	clients map[string]*clientTurns // by their addresses
 }
 
-func (t turns) giveBack() { <-t }
+// clientTurns are those of one client. It is forgotten with its last user.
+type clientTurns struct {
+	places chan struct{}
+	users  int // scrapes that wait or are being answered
+}
+
+func newTurns() *turns {
+	return &turns{places: make(chan struct{}, maxScrapes), clients: make(map[string]*clientTurns)}
+}
+
+// await waits for a turn, to be given back, for as long as the client does. If
+// that is not long enough it answers, and gives nil.
+func (t *turns) await(w http.ResponseWriter, r *http.Request) (giveBack func()) {
+	timeout := time.NewTimer(scrapeTimeout(r))
+	defer timeout.Stop()
+	client := clientOf(r)
+	var taken []chan struct{}
+	giveBack = func() {
+		for _, places := range taken {
+			<-places
+		}
+		t.leave(client)
+	}
+	for _, places := range []chan struct{}{t.enter(client), t.places} {
+		select {
+		case places <- struct{}{}:
+			taken = append(taken, places)
+			continue
+		case <-timeout.C:
+			w.Header().Set("Retry-After", retryAfter)
+			http.Error(w, fmt.Sprintf("%d scrapes are under way, as many as may be at once; scrape less often, or read answers faster", cap(places)), http.StatusServiceUnavailable)
+		case <-r.Context().Done():
+		}
+		giveBack()
+		return nil
+	}
+	return giveBack
+}
+
+// enter gives the places of a client, which is to leave in the end.
+func (t *turns) enter(client string) chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.clients[client]
+	if c == nil {
+		c = &clientTurns{places: make(chan struct{}, maxOfClient)}
+		t.clients[client] = c
+	}
+	c.users++
+	return c.places
+}
+
+func (t *turns) leave(client string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.clients[client]
+	if c.users--; c.users == 0 {
+		delete(t.clients, client)
+	}
+}
 
 // steady is an answer that is cut off if it is not read steadily. What it takes
 // to make the answer does not count.

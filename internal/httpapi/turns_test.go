@@ -39,7 +39,12 @@ func (r *reader) Write(b []byte) (int, error) {
 
 // scrape reads at a speed, with some more headers.
 func (w *twin) scrape(ctx context.Context, perKiB time.Duration, headers ...string) *reader {
+	return w.scrapeFrom(ctx, "192.0.2.1", perKiB, headers...)
+}
+
+func (w *twin) scrapeFrom(ctx context.Context, client string, perKiB time.Duration, headers ...string) *reader {
 	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/metrics", nil)
+	r.RemoteAddr = client + ":1234"
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
@@ -83,12 +88,9 @@ func TestManyScrapes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := withMuch(t)
 		var all sync.WaitGroup
-		scrape := func(perKiB time.Duration, check func(*reader)) {
-			all.Go(func() { check(w.scrape(t.Context(), perKiB)) })
-		}
-		for range 32 {
-			scrape(time.Minute, func(got *reader) {
-				if !got.failed {
+		for i := range 32 {
+			all.Go(func() {
+				if got := w.scrapeFrom(t.Context(), fmt.Sprint("192.0.2.", 100+i%4), time.Minute); !got.failed {
 					t.Error("one that nobody reads was not cut off")
 				}
 			})
@@ -107,6 +109,27 @@ func TestManyScrapes(t *testing.T) {
 		}
 		if got := w.scrape(t.Context(), 0); got.Code != http.StatusOK || got.Body.Len() < 1<<20 {
 			t.Errorf("one that waits: got %d with %d bytes", got.Code, got.Body.Len())
+		}
+		all.Wait()
+	})
+}
+
+// TestScrapesOfOneClient has one client that takes as many places as it gets,
+// and does not read: the others do not wait for it.
+func TestScrapesOfOneClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := withMuch(t)
+		var all sync.WaitGroup
+		for range 100 {
+			all.Go(func() { w.scrapeFrom(t.Context(), "192.0.2.2", time.Minute) })
+		}
+		synctest.Wait()
+		begin := time.Now()
+		if got := w.scrape(t.Context(), 0); got.Code != http.StatusOK || time.Since(begin) > 0 {
+			t.Errorf("another client: got %d after %s", got.Code, time.Since(begin))
+		}
+		if got := w.scrapeFrom(t.Context(), "192.0.2.2", 0, "X-Prometheus-Scrape-Timeout-Seconds", "1"); got.Code != http.StatusServiceUnavailable {
+			t.Errorf("the same client: got %d", got.Code)
 		}
 		all.Wait()
 	})
