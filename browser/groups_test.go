@@ -121,6 +121,32 @@ func TestSearch(t *testing.T) {
 	other.until(`document.getElementById("search").value === '{instance="web1"}'`)
 }
 
+// TestSearchSlowly chooses from a list that an answer replaces meanwhile.
+func TestSearchSlowly(t *testing.T) {
+	s := start(t)
+	s.push("job/backup/instance/db1", "m 1\n", http.StatusOK)
+	tb := s.open(desktop, "")
+	tb.expect("400 (Bad Request)") // of a selector that is being typed
+	tb.reads(".total", "1 group.")
+	eval[bool](tb, `(() => {
+		const now = window.fetch;
+		const released = new Promise((release) => { window.release = release; });
+		window.fetch = async (...args) => {
+			if (args[0].includes("contains=in")) await released;
+			return now(...args);
+		};
+		return true;
+	})()`)
+	tb.search("{")
+	tb.reads(".completions li", "job")
+	tb.keys("in" + kb.ArrowDown)
+	tb.reads(".completions li[aria-selected=true]", "instance")
+	eval[bool](tb, `(window.release(), true)`)
+	tb.until(`document.querySelectorAll(".completions li").length === 1`)
+	tb.keys(kb.Enter)
+	tb.until(`document.getElementById("search").value === '{instance=""'`)
+}
+
 // TestSearchByMouse takes completions with the mouse, for plain text.
 func TestSearchByMouse(t *testing.T) {
 	s := start(t)

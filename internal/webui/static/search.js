@@ -40,13 +40,15 @@ export class Search {
   }
 
   // complete shows what could follow at the cursor. A slow answer that has
-  // been overtaken is dropped.
+  // been overtaken is dropped. What the reader has chosen from the list before
+  // stays chosen.
   async complete() {
     const asked = this.asked = Symbol("complete");
     const options = await this.candidates().catch(() => []);
     if (this.asked !== asked || document.activeElement !== this.input) return;
+    const chosen = this.options[this.active];
     this.options = options;
-    this.active = -1;
+    this.active = chosen ? options.findIndex((o) => o.kind === chosen.kind && o.shown === chosen.shown) : -1;
     this.draw();
   }
 
