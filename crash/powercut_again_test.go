@@ -51,8 +51,7 @@ func (e earlier) run(t *testing.T) {
 		s.must(change{group: g, method: http.MethodPut, number: m.next(), families: smallNames})
 	}
 	s.Stop()
-	d := &disk{names: map[string]*inode{file: {synced: readFile(t, file)}}}
-	d.durable = d.names
+	d := newDisk(map[string][]byte{file: readFile(t, file)})
 	before := m.copied()
 
 	gone := m.groups[0]
@@ -84,7 +83,7 @@ func (e earlier) run(t *testing.T) {
 func recorded(t *testing.T, file, inject string, do func(*server, *life)) (l life) {
 	t.Helper()
 	trace := filepath.Join(t.TempDir(), "trace")
-	args := []string{"-xx", "-s", "10000000", "-e", "trace=openat,close,pwrite64,ftruncate,fdatasync,fsync,renameat,unlinkat,write"}
+	args := []string{"-xx", "-s", "10000000", "-e", fileCalls}
 	if inject != "" {
 		args = append(args, "-e", inject)
 	}
@@ -135,7 +134,7 @@ func (m *model) cutThrough(t *testing.T, r *rand.Rand, d *disk, journal string, 
 				continue
 			}
 			for range 4 {
-				content, ok := d.after(r, journal)
+				content, ok := d.cut(r)[journal]
 				if disks++; !ok {
 					t.Fatal("the journal is gone")
 				}

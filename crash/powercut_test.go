@@ -1,21 +1,18 @@
 package crash_test
 
 import (
-	"bufio"
 	"bytes"
-	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
-	"strings"
+	"sync"
 	"testing"
-	"time"
-
-	"pushgateway/internal/daemon"
 )
 
 // A power cut leaves on disk what was synced, and of the rest whatever the
@@ -27,325 +24,176 @@ import (
 // It assumes what docs/durability.md does: a sector is written whole or not at
 // all, and names are durable when their directory has been synced.
 
-// call is one system call of the binary. What it writes counts from when it
-// was begun, what it syncs from when it was done.
-type call struct {
-	name   string
-	text   []byte // path or bytes, decoded
-	second []byte // path of a rename
-	args   string // everything outside of quotes
-	result int
-}
-
-// readTrace reads what strace has noted.
-func readTrace(t *testing.T, path string) (all []call) {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	begun := make(map[string]int) // by thread: where in all its call is
-	lines := bufio.NewReaderSize(f, 1<<20)
-	for {
-		line, err := lines.ReadString('\n')
-		if err != nil {
-			return all
-		}
-		thread, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
-		rest = strings.TrimSpace(rest)
-		switch {
-		case strings.HasPrefix(rest, "<... "):
-			i, ok := begun[thread]
-			if !ok {
-				continue
-			}
-			c := all[i]
-			c.result = result(rest)
-			if strings.HasSuffix(c.name, "sync") {
-				all[i].name = "" // it counts from here on
-				all = append(all, c)
-			} else {
-				all[i] = c
-			}
-			delete(begun, thread)
-		case strings.HasSuffix(rest, "<unfinished ...>"):
-			all = append(all, parse(t, rest))
-			begun[thread] = len(all) - 1
-		case strings.Contains(rest, "("):
-			all = append(all, parse(t, rest))
-		}
-	}
-}
-
-func result(s string) int {
-	_, after, _ := strings.Cut(s[strings.LastIndex(s, ")")+1:], "= ")
-	number, _, _ := strings.Cut(after, " ")
-	n, err := strconv.Atoi(number)
-	if err != nil {
-		return -1
-	}
-	return n
-}
-
-func parse(t *testing.T, s string) (c call) {
-	name, rest, _ := strings.Cut(s, "(")
-	parts := strings.Split(rest, `"`)
-	c.name = name
-	for i, p := range parts {
-		if i%2 == 0 {
-			c.args += p
-			continue
-		}
-		b, err := hex.DecodeString(strings.ReplaceAll(p, `\x`, ""))
-		if err != nil {
-			t.Fatalf("reading %s: %v", name, err)
-		}
-		if i == 1 {
-			c.text = b
-		} else {
-			c.second = b
-		}
-	}
-	if !strings.Contains(c.args, "<unfinished") {
-		c.result = result(s)
-	}
-	return c
-}
-
-// numbers are the arguments that are numbers, in their order.
-func (c call) numbers() (all []int64) {
-	before, _, _ := strings.Cut(c.args, ")")
-	before, _, _ = strings.Cut(before, "<unfinished")
-	for _, p := range strings.Split(before, ",") {
-		if n, err := strconv.ParseInt(strings.TrimSpace(p), 10, 64); err == nil {
-			all = append(all, n)
-		}
-	}
-	return all
-}
-
-// inode is a file without its name.
-type inode struct {
-	synced  []byte
-	pending []write
-}
-
-// write is one that was not synced: bytes, or a new size.
-type write struct {
-	at   int64
-	data []byte // nil: the file gets the size at
-}
-
-// disk is what the system knows, and what it has written for sure.
-type disk struct {
-	open    map[int64]string // paths by file descriptor
-	names   map[string]*inode
-	durable map[string]*inode
-}
-
-func (d *disk) apply(c call) {
-	n := c.numbers()
-	switch c.name {
-	case "openat":
-		path := string(c.text)
-		d.open[int64(c.result)] = path
-		if strings.Contains(c.args, "O_CREAT") && d.names[path] == nil && c.result >= 0 {
-			d.names[path] = new(inode)
-		}
-	case "close":
-		delete(d.open, n[0])
-	case "pwrite64":
-		if f := d.names[d.open[n[0]]]; f != nil {
-			f.pending = append(f.pending, write{n[2], c.text})
-		}
-	case "ftruncate":
-		if f := d.names[d.open[n[0]]]; f != nil {
-			f.pending = append(f.pending, write{n[1], nil})
-		}
-	case "fsync", "fdatasync":
-		if path := d.open[n[0]]; c.result == 0 {
-			d.sync(path)
-		} else if f := d.names[path]; f != nil {
-			f.pending = nil // the system gives up on it, but shows it until the end
-		}
-	case "renameat":
-		d.names[string(c.second)] = d.names[string(c.text)]
-		delete(d.names, string(c.text))
-		for fd, path := range d.open {
-			if path == string(c.text) {
-				d.open[fd] = string(c.second)
-			}
-		}
-	case "unlinkat":
-		delete(d.names, string(c.text))
-	}
-}
-
-func (d *disk) sync(path string) {
-	if f := d.names[path]; f != nil {
-		for _, w := range f.pending {
-			f.synced = w.on(f.synced)
-		}
-		f.pending = nil
-		return
-	}
-	d.durable = maps.Clone(d.names) // of a directory; there is only one
-}
-
-// on gives the content with the write.
-func (w write) on(content []byte) []byte {
-	size := int(w.at)
-	if w.data != nil {
-		size = max(len(content), int(w.at)+len(w.data))
-	}
-	out := make([]byte, size)
-	copy(out, content)
-	copy(out[min(int(w.at), size):], w.data)
-	return out
-}
-
-// after gives what is at path after a power cut: nothing, or the synced
-// content with some of the rest, in pieces that are written at once.
-func (d *disk) after(r *rand.Rand, path string) ([]byte, bool) {
-	names := d.durable
-	if r.IntN(2) == 0 {
-		names = d.names
-	}
-	f := names[path]
-	if f == nil {
-		return nil, false
-	}
-	content := f.synced
-	most := r.IntN(3) // 0: hardly any of the rest, 2: nearly all
-	for _, w := range f.pending {
-		if w.data == nil {
-			if r.IntN(2) == 0 {
-				content = w.on(content)
-			}
-			continue
-		}
-		const page = 4096
-		piece := page
-		if w.at < 2*page {
-			piece = 512 // where the two meta pages are
-		}
-		for from := 0; from < len(w.data); from += piece {
-			if r.IntN(4) < 1+most {
-				content = write{w.at + int64(from), w.data[from:min(from+piece, len(w.data))]}.on(content)
-			}
-		}
-	}
-	return content, true
-}
-
-// traceOfPushes pushes to a gateway under strace, one change after the other,
-// and gives what it did, and the changes. Their groups are those of a model
-// that knows nothing yet.
-func traceOfPushes(t *testing.T, r *rand.Rand, file string) (done []call, changes []change, m *model) {
-	trace := filepath.Join(t.TempDir(), "trace")
-	under := traced(trace, "-xx", "-s", "10000000", "-e", "trace=openat,close,pwrite64,ftruncate,fdatasync,fsync,renameat,unlinkat,write")
-	s := start(t, file, under...)
-	const groups = 8
-	live := newModel(1, groups)
-	m = newModel(1, groups)
-	for range 60 {
-		g := r.IntN(groups)
-		c := randomChange(r, live.groups[g], live.next())
-		s.must(c)
-		c.group = m.groups[g]
-		changes = append(changes, c)
-	}
-	s.Kill()
-	awaitEndOf(t, trace)
-	return readTrace(t, trace), changes, m
-}
-
-// awaitEndOf waits until strace has written that the process was killed.
-func awaitEndOf(t *testing.T, trace string) {
-	t.Helper()
-	for deadline := time.Now().Add(daemon.Patience); ; time.Sleep(10 * time.Millisecond) {
-		content := readFile(t, trace)
-		lines := bytes.Split(bytes.TrimSpace(content), []byte("\n"))
-		if bytes.HasSuffix(lines[len(lines)-1], []byte("+++ killed by SIGKILL +++")) {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("strace does not end: %s", clip(string(lines[len(lines)-1])))
-		}
-	}
-}
-
-// TestPowerCut cuts the power after each call of a gateway that makes a new
-// file, and of one that imports a file of Pushgateway 1.11.
+// TestPowerCut cuts the power after each call of a gateway: while it makes a
+// journal, imports one, makes one smaller, or salvages one, and then while one
+// client pushes, or several at a time.
 func TestPowerCut(t *testing.T) {
 	needStrace(t)
-	t.Run("new file", func(t *testing.T) {
-		file := filepath.Join(t.TempDir(), "journal")
-		cutEverywhere(t, file, file)
-	})
-	t.Run("import", func(t *testing.T) {
-		file := filepath.Join(t.TempDir(), "metrics")
-		if err := os.WriteFile(file, readFile(t, "../testdata/compat/persistence/1.11.3-legacy.gob"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		cutEverywhere(t, file, file+".db")
-	})
+	for _, b := range beginnings(t) {
+		t.Run(b.name, func(t *testing.T) { b.cutEverywhere(t, 1, 32) })
+	}
+	t.Run("many clients", func(t *testing.T) { creation().cutEverywhere(t, 8, 128) })
 }
 
-// cutEverywhere makes several disks for each moment and looks at the journal.
-func cutEverywhere(t *testing.T, file, journal string) {
+// cutEverywhere makes several disks for each moment and looks at them.
+func (b *beginning) cutEverywhere(t *testing.T, clients, pushes int) {
 	r := randomness(t)
-	done, changes, m := traceOfPushes(t, r, file)
-	d := &disk{open: make(map[int64]string), names: make(map[string]*inode), durable: make(map[string]*inode)}
-	final, err := read(journal)
-	if err != nil {
-		t.Fatal(err)
+	dir := t.TempDir()
+	b.prepare(t, dir)
+	l := b.traceOfPushes(t, r, dir, clients, pushes)
+	given := make(map[string][]byte)
+	for name, content := range b.given {
+		given[filepath.Join(dir, name)] = content
 	}
-	const imported = `client="",group=""` // all groups that nobody here has pushed
-	left := filepath.Join(t.TempDir(), "left")
-	answered, disks, absent := 0, 0, 0
-	for _, c := range done {
-		// From its beginning on a change may be there, from its answer on it must.
-		if c.name == "write" && bytes.HasPrefix(c.text, []byte("HTTP/1.1 20")) && isOfChange(c.text) {
-			changes[answered].answered(true)
-			answered++
-		}
-		if answered < len(changes) {
-			next := changes[answered]
-			next.group.doubts = []state{next.after(next.group.acked)}
-		}
+	d, disks := newDisk(given), 0
+	for _, c := range l.calls {
+		l.follow(c)
 		d.apply(c)
 		if !slices.Contains([]string{"pwrite64", "ftruncate", "fdatasync", "fsync", "renameat", "write"}, c.name) {
 			continue
 		}
 		for range 3 {
-			content, ok := d.after(r, journal)
-			if disks++; !ok {
-				if absent++; answered > 0 {
-					t.Fatalf("the journal is gone after %d answers", answered)
-				}
-				continue
-			}
-			if err := os.WriteFile(left, content, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			got, err := read(left)
-			if err == nil && got[imported] != final[imported] {
-				err = fmt.Errorf("what was imported is not there, or not all of it:\n%s", got[imported])
-			}
-			delete(got, imported)
-			if err == nil {
-				err = m.allows(got)
-			}
-			if err != nil {
-				t.Fatalf("after %d answers, at %s(%s: %v", answered, c.name, c.args, err)
+			disks++
+			if err := b.judge(dir, d.cut(r), l); err != nil {
+				t.Fatalf("after %d answers, at %s(%s: %v", l.answered, c.name, c.args, err)
 			}
 		}
 	}
-	t.Logf("%d calls, %d answers, %d disks, %d of them without the journal", len(done), answered, disks, absent)
-	if answered != len(changes) {
-		t.Errorf("%d answers were seen, and %d were given", answered, len(changes))
+	t.Logf("%d calls, %d answers, %d disks", len(l.calls), l.answered, disks)
+	if l.answered != len(l.changes) {
+		t.Errorf("%d answers were seen, and %d were given", l.answered, len(l.changes))
+	}
+}
+
+// judge looks at what a power cut has left. Before the first answer that may be
+// what was given, and only that, but for a journal to be.
+func (b *beginning) judge(dir string, files map[string][]byte, l *trace) error {
+	path := filepath.Join(dir, b.journal)
+	content, ok := files[path]
+	delete(files, path)
+	if err := b.judgeOthers(dir, files, content); err != nil {
+		return err
+	}
+	given, was := b.given[b.journal]
+	if l.answered == 0 && ok == was && bytes.Equal(content, given) {
+		return nil
+	}
+	if !ok {
+		return errors.New("the journal is gone")
+	}
+	if err := os.WriteFile(l.left, content, 0o600); err != nil {
+		return err
+	}
+	got, err := read(l.left)
+	if err != nil {
+		return err
+	}
+	for id, text := range l.before {
+		if got[id] != text {
+			return fmt.Errorf("what was there before the pushes is not, or not all of it: got\n%s\n\nwant\n%s", got[id], text)
+		}
+		delete(got, id)
+	}
+	return l.model.allows(got)
+}
+
+// judgeOthers looks for the files that a start must not change, which a damaged
+// journal is one of.
+func (b *beginning) judgeOthers(dir string, others map[string][]byte, journal []byte) error {
+	for name, content := range b.given {
+		if name != b.journal && !bytes.Equal(others[filepath.Join(dir, name)], content) {
+			return fmt.Errorf("%s has been changed", name)
+		}
+	}
+	isGiven := func(content []byte) bool { return bytes.Equal(content, b.given[b.journal]) }
+	if b.aside && !isGiven(journal) && !slices.ContainsFunc(slices.Collect(maps.Values(others)), isGiven) {
+		return errors.New("the damaged file is gone")
+	}
+	return nil
+}
+
+// trace is what a gateway did from its start until it was killed, and what the
+// clients know of it.
+type trace struct {
+	calls   []call
+	changes map[int]change
+	// before are the groups that were there before the clients pushed.
+	before snapshot
+	left   string // where a file can be put to be read
+
+	// What follows is as far as the trace has been gone through.
+	model    *model
+	way      map[int64]change // those under way, by connection
+	answered int
+}
+
+// traceOfPushes starts a gateway under strace and lets clients push, each to
+// its own groups and one change after the other.
+func (b *beginning) traceOfPushes(t *testing.T, r *rand.Rand, dir string, clients, pushes int) *trace {
+	t.Helper()
+	const groups = 8
+	temp := t.TempDir()
+	log := filepath.Join(temp, "trace")
+	s := b.start(t, dir, traced(log, "-xx", "-s", "10000000", "-e", fileCalls)...)
+	own := max(1, groups/clients)
+	l := &trace{changes: make(map[int]change), left: filepath.Join(temp, "left"), model: newModel(clients, own), way: make(map[int64]change)}
+	for _, g := range l.model.groups {
+		g.client += 100 // none of those that have pushed before
+	}
+	live := l.model.copied()
+	var mu sync.Mutex // of the changes
+	var wg sync.WaitGroup
+	for n := range clients {
+		r := rand.New(rand.NewPCG(r.Uint64(), 0))
+		wg.Go(func() {
+			for number := n + 1; number <= pushes; number += clients {
+				which := n*own + r.IntN(own)
+				c := randomChange(r, live.groups[which], number)
+				if a, err := sendVia(client, s.Addr, c); err != nil || !a.taken(c) {
+					t.Errorf("%s %s: got %d %q, %v", c.method, c.group.path(), a.status, a.body, err)
+					return
+				}
+				c.group = l.model.groups[which]
+				mu.Lock()
+				l.changes[number] = c
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	s.Kill()
+	awaitEndOf(t, log)
+	l.calls = readTrace(t, log)
+	all, err := read(filepath.Join(dir, b.journal))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range l.model.groups {
+		delete(all, g.id())
+	}
+	l.before = all
+	return l
+}
+
+var numberOfChange = regexp.MustCompile(numberHeader + `: (\d+)\r\n`)
+
+// follow tells the model what a call means: from when its request is read a
+// change may be in the file, and from its answer on it must.
+func (l *trace) follow(c call) {
+	switch c.name {
+	case "read":
+		if m := numberOfChange.FindSubmatch(c.text); m != nil {
+			number, _ := strconv.Atoi(string(m[1]))
+			l.way[c.numbers()[0]] = l.changes[number]
+			l.changes[number].answered(false)
+		}
+	case "write":
+		on := c.numbers()[0]
+		if change, ok := l.way[on]; ok && bytes.HasPrefix(c.text, []byte("HTTP/1.1 20")) {
+			change.answered(true)
+			delete(l.way, on)
+			l.answered++
+		}
 	}
 }
 
