@@ -76,7 +76,7 @@ func (s *server) storm(r *rand.Rand, m *model, clients int) int {
 			defer via.CloseIdleConnections()
 			for number := first; ; number += clients {
 				x := randomChange(own, mine[own.IntN(len(mine))], number)
-				a, err := sendVia(via, s.Addr, x)
+				a, err := sendVia(via, s.Addr, &x)
 				if err != nil {
 					return
 				}

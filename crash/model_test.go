@@ -7,22 +7,27 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
-// state is what a group holds: the number of the push that each family came
-// from. It is nil if there is no such group.
-type state map[string]int
+// state is what a group holds. It is nil if there is no such group.
+type state struct {
+	families map[string]int // the number of the push that each came from
+	// sent and answered are of the last push, whose time is between them.
+	sent, answered time.Time
+}
 
 // group is one grouping key, pushed to by one client at a time.
 type group struct {
 	client, number int
 	// acked is what the last change left that was answered with success.
-	acked state
+	acked *state
 	// doubts are what it may be instead, after changes that were not answered
 	// so.
-	doubts []state
+	doubts []*state
 }
 
 func (g *group) path() string {
@@ -39,6 +44,8 @@ type change struct {
 	number   int // all values of a push are its number
 	families []string
 	noise    int // series of its largest family, if it has that
+	// began and ended are when it was sent and when that was over.
+	began, ended time.Time
 }
 
 // small are the families that pushes are made of, with their types. A push may
@@ -77,21 +84,26 @@ func randomChange(r *rand.Rand, g *group, number int) change {
 }
 
 // after gives what the change makes of a group.
-func (c change) after(before state) state {
+func (c change) after(before *state) *state {
 	if c.method == http.MethodDelete {
 		return nil
 	}
-	s := make(state)
-	if c.method == http.MethodPost {
-		maps.Copy(s, before)
+	s := &state{make(map[string]int), c.began, c.ended}
+	if c.method == http.MethodPost && before != nil {
+		maps.Copy(s.families, before.families)
 	}
 	for _, name := range c.families {
-		s[name] = c.number
-		if name == noise {
-			s[name] |= c.noise << noiseShift
-		}
+		s.families[name] = c.numberOf(name)
 	}
 	return s
+}
+
+// numberOf gives the number of a family that is pushed.
+func (c change) numberOf(name string) int {
+	if name == noise {
+		return c.number | c.noise<<noiseShift
+	}
+	return c.number
 }
 
 // noiseShift keeps the number of series of the noise above that of its push.
@@ -100,14 +112,13 @@ const noiseShift = 40
 // body is what the change pushes.
 func (c change) body() string {
 	var b strings.Builder
-	pushed := c.after(nil)
 	for _, name := range c.families {
 		kind := small[name]
 		if kind == "" {
 			kind = "gauge"
 		}
 		fmt.Fprintf(&b, "# TYPE %s %s\n", name, kind)
-		for _, s := range seriesOf(name, pushed[name]) {
+		for _, s := range seriesOf(name, c.numberOf(name)) {
 			fmt.Fprintln(&b, s.line(""))
 		}
 	}
@@ -159,13 +170,13 @@ func random(number, i int) string {
 	return b.String()
 }
 
-// text is how a snapshot shows a group with a state.
-func (g *group) text(s state) string {
+// text is how a snapshot shows a group with a state, but for its push time.
+func (g *group) text(s *state) string {
 	if s == nil {
 		return ""
 	}
-	lines := []string{pushed}
-	for name, number := range s {
+	lines := []string{fmt.Sprintf("%s from %f to %f", pushed, seconds(s.sent), seconds(s.answered))}
+	for name, number := range s.families {
 		for _, x := range seriesOf(name, number) {
 			rest := x.after
 			if x.after = ""; rest != "" {
@@ -178,8 +189,26 @@ func (g *group) text(s state) string {
 	return strings.Join(lines, "\n")
 }
 
-// pushed stands in snapshots for the push time of a group.
-const pushed = "!pushed"
+// is tells whether a group of a snapshot has a state.
+func (g *group) is(s *state, got string) bool {
+	if s == nil {
+		return got == ""
+	}
+	first, rest, _ := strings.Cut(got, "\n")
+	_, want, _ := strings.Cut(g.text(s), "\n")
+	return rest == want && s.hasTime(first)
+}
+
+// hasTime holds the first line of a group against the time of its last push.
+func (s *state) hasTime(line string) bool {
+	at, err := strconv.ParseFloat(strings.TrimPrefix(line, pushed), 64)
+	const rounding = 1e-6 // a number has no room for more
+	return err == nil && seconds(s.sent)-rounding <= at && at <= seconds(s.answered)+rounding
+}
+
+// pushed begins the first line that a group has in snapshots, which ends with
+// its push time.
+const pushed = "!pushed "
 
 // snapshot is all groups as somebody sees them: their lines, sorted.
 type snapshot map[string]string
@@ -198,7 +227,7 @@ func readScrape(body string) snapshot {
 		case m[1] == "push_failure_time_seconds" && m[3] == "0":
 			continue
 		case m[1] == "push_time_seconds" && m[3] != "0":
-			line = pushed
+			line = pushed + m[3]
 		}
 		lines[m[2]] = append(lines[m[2]], line)
 	}
@@ -254,11 +283,11 @@ func (m *model) compare(t testing.TB, when string, got snapshot, crashed bool) {
 	known := make(map[string]bool)
 	for _, g := range m.groups {
 		known[g.id()] = true
-		candidates := []state{g.acked}
+		candidates := []*state{g.acked}
 		if crashed {
 			candidates = append(candidates, g.doubts...)
 		}
-		i := slices.IndexFunc(candidates, func(s state) bool { return g.text(s) == got[g.id()] })
+		i := slices.IndexFunc(candidates, func(s *state) bool { return g.is(s, got[g.id()]) })
 		if i < 0 {
 			t.Errorf("%s: group %s: got\n%s\n\nwant\n%s\n\nor one of %d in doubt%s", when, g.id(), clip(got[g.id()]), clip(g.text(g.acked)), len(candidates)-1, g.textOfDoubts())
 			continue

@@ -97,7 +97,7 @@ func recorded(t *testing.T, file, inject string, do func(*server, *life)) (l lif
 
 // try makes a change that may end the gateway.
 func (l *life) try(s *server, c change) {
-	a, err := sendVia(client, s.Addr, c)
+	a, err := sendVia(client, s.Addr, &c)
 	l.changes, l.taken = append(l.changes, c), append(l.taken, err == nil && a.taken(c))
 }
 

@@ -128,7 +128,7 @@ func (s *server) scrape() snapshot {
 // send makes a change and gives the answer. The model is told of it.
 func (s *server) send(c change) answer {
 	s.t.Helper()
-	a, err := sendVia(client, s.Addr, c)
+	a, err := sendVia(client, s.Addr, &c)
 	if err != nil {
 		s.t.Fatalf("%s %s: %v\n%s", c.method, c.group.path(), err, s.Log)
 	}
@@ -145,9 +145,11 @@ func (s *server) must(c change) {
 
 // sendVia sends a change that is numbered in a header, so that it can be found
 // in a trace, and tells the model what became of it.
-func sendVia(via *http.Client, addr string, c change) (answer, error) {
+func sendVia(via *http.Client, addr string, c *change) (answer, error) {
+	c.began = time.Now()
 	a, err := ask(via, c.method, "http://"+addr+c.group.path(), c.body(), numberHeader, fmt.Sprint(c.number))
-	c.answered(err == nil && a.taken(c))
+	c.ended = time.Now()
+	c.answered(err == nil && a.taken(*c))
 	return a, err
 }
 
@@ -181,7 +183,7 @@ func read(path string) (snapshot, error) {
 func show(lines map[string][]string, g *gateway.Group) {
 	id := idOf(g.Key)
 	if !g.Pushed.IsZero() {
-		lines[id] = append(lines[id], pushed)
+		lines[id] = append(lines[id], pushed+fmt.Sprint(seconds(g.Pushed)))
 	}
 	for _, f := range g.Families {
 		for line := range strings.Lines(string(f.Text())) {
