@@ -100,7 +100,8 @@ type api struct {
 	bodies   bodies
 	cache    *exposition.Cache
 	runs     *exposition.Runs
-	turns    *turns
+	turns    *turns // of scrapes
+	listings *turns // of all groups
 	activity activity
 	scrapers scrapers
 	refusals refusals
@@ -120,7 +121,7 @@ func New(c Config) http.Handler {
 	if c.Origins == nil {
 		c.Origins = http.NewCrossOriginProtection()
 	}
-	a := &api{Config: c, bodies: bodies{max: c.MaxBodyBytes, total: c.MaxInflightBytes}, cache: exposition.NewCache(maxCache), runs: exposition.NewRuns(maxRuns), turns: newTurns(), refusals: newRefusals()}
+	a := &api{Config: c, bodies: bodies{max: c.MaxBodyBytes, total: c.MaxInflightBytes}, cache: exposition.NewCache(maxCache), runs: exposition.NewRuns(maxRuns), turns: newTurns(), listings: newTurns(), refusals: newRefusals()}
 	if len(c.Gateway.Reserved) > 0 {
 		a.firstOwn = slices.Min(slices.Collect(maps.Keys(c.Gateway.Reserved)))
 	}

@@ -52,9 +52,14 @@ func (a *api) status(w http.ResponseWriter, _ *http.Request) { writeData(w, a.In
 
 // metrics serves every series of every group, as 1.11 does. It is streamed, a
 // group at a time.
-func (a *api) metrics(w http.ResponseWriter, _ *http.Request) {
+func (a *api) metrics(w http.ResponseWriter, r *http.Request) {
+	giveBack := a.listings.await(w, r)
+	if giveBack == nil {
+		return
+	}
+	defer giveBack()
 	w.Header().Set("Content-Type", "application/json")
-	out := bufio.NewWriterSize(w, 64<<10)
+	out := bufio.NewWriterSize(newSteady(w), 64<<10)
 	defer out.Flush()
 	_, _ = out.WriteString(`{"status":"success","data":[`)
 	first := true

@@ -8,19 +8,21 @@ import (
 )
 
 const (
-	// maxScrapes is how many scrapes are answered at once, and maxOfClient how
+	// maxTurns is how many scrapes are answered at once, and maxOfClient how
 	// many of them come from one address, so that no client takes all; others
-	// wait. Each holds some MiB of buffers, and the view that it began with.
-	maxScrapes  = 32
+	// wait. Each holds some MiB of buffers, and the view that it began with. The
+	// same goes for lists of all groups, which have places of their own.
+	maxTurns    = 32
 	maxOfClient = 8
-	// Who reads a scrape has pieceTimeout for each pieceSize bytes, which is less
-	// than a scrape waits for its turn, and scrapeLimit for all of it.
+	// Who reads such an answer has pieceTimeout for each pieceSize bytes, which is
+	// less than one waits for its turn, and scrapeLimit for all of it.
 	pieceTimeout = 8 * time.Second
 	pieceSize    = 512 << 10
 	scrapeLimit  = 5 * time.Minute
 )
 
-// turns are the scrapes that are being answered. It is safe for concurrent use.
+// turns are the answers of one kind, like scrapes, that are being given. It is
+// safe for concurrent use.
 type turns struct {
 	places  chan struct{} // one is taken by each of them
 	mu      sync.Mutex
@@ -30,11 +32,11 @@ type turns struct {
 // clientTurns are those of one client. It is forgotten with its last user.
 type clientTurns struct {
 	places chan struct{}
-	users  int // scrapes that wait or are being answered
+	users  int // requests that wait or are being answered
 }
 
 func newTurns() *turns {
-	return &turns{places: make(chan struct{}, maxScrapes), clients: make(map[string]*clientTurns)}
+	return &turns{places: make(chan struct{}, maxTurns), clients: make(map[string]*clientTurns)}
 }
 
 // await waits for a turn, to be given back, for as long as the client does. If
@@ -57,7 +59,7 @@ func (t *turns) await(w http.ResponseWriter, r *http.Request) (giveBack func()) 
 			continue
 		case <-timeout.C:
 			w.Header().Set("Retry-After", retryAfter)
-			http.Error(w, fmt.Sprintf("%d scrapes are under way, as many as may be at once; scrape less often, or read answers faster", cap(places)), http.StatusServiceUnavailable)
+			http.Error(w, fmt.Sprintf("%d answers to this are under way, as many as may be at once; ask less often, or read them faster", cap(places)), http.StatusServiceUnavailable)
 		case <-r.Context().Done():
 		}
 		giveBack()

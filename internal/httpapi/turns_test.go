@@ -43,7 +43,11 @@ func (w *twin) scrape(ctx context.Context, perKiB time.Duration, headers ...stri
 }
 
 func (w *twin) scrapeFrom(ctx context.Context, client string, perKiB time.Duration, headers ...string) *reader {
-	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/metrics", nil)
+	return w.read(ctx, "/metrics", client, perKiB, headers...)
+}
+
+func (w *twin) read(ctx context.Context, path, client string, perKiB time.Duration, headers ...string) *reader {
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil)
 	r.RemoteAddr = client + ":1234"
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
@@ -111,6 +115,34 @@ func TestManyScrapes(t *testing.T) {
 			t.Errorf("one that waits: got %d with %d bytes", got.Code, got.Body.Len())
 		}
 		all.Wait()
+	})
+}
+
+// TestManyLists has clients that do not read lists of all groups: they keep
+// nobody from scraping, and are cut off.
+func TestManyLists(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := withMuch(t)
+		var all sync.WaitGroup
+		for i := range 32 {
+			all.Go(func() {
+				if got := w.read(t.Context(), "/api/v1/metrics", fmt.Sprint("192.0.2.", 100+i%4), time.Minute); !got.failed {
+					t.Error("one that nobody reads was not cut off")
+				}
+			})
+		}
+		synctest.Wait()
+		begin := time.Now()
+		if got := w.scrape(t.Context(), 0); got.Code != http.StatusOK || time.Since(begin) > 0 {
+			t.Errorf("a scrape: got %d after %s", got.Code, time.Since(begin))
+		}
+		if got := w.read(t.Context(), "/api/v1/metrics", "192.0.2.1", 0, "X-Prometheus-Scrape-Timeout-Seconds", "1"); got.Code != http.StatusServiceUnavailable {
+			t.Errorf("one more that cannot wait: got %d", got.Code)
+		}
+		all.Wait()
+		if got := w.read(t.Context(), "/api/v1/metrics", "192.0.2.1", 0); got.Code != http.StatusOK || !strings.HasSuffix(got.Body.String(), "]}") {
+			t.Errorf("one more: got %d with %d bytes", got.Code, got.Body.Len())
+		}
 	})
 }
 
