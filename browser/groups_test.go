@@ -204,6 +204,25 @@ func TestKeyboard(t *testing.T) {
 	tb.until(`document.querySelector(".row[aria-selected=true]")?.id === "row-21"`)
 }
 
+// TestKeyboardOnGone presses Enter on a group that has been deleted: no other
+// one opens in its place.
+func TestKeyboardOnGone(t *testing.T) {
+	s := start(t)
+	for _, job := range []string{"a", "b", "c"} {
+		s.push("job/"+job, "m 1\n", http.StatusOK)
+	}
+	tb := s.open(desktop, "")
+	tb.until(rows + ` === "a b c"`)
+	tb.search("")
+	tb.keys(kb.ArrowDown + kb.ArrowDown)
+	tb.until(`document.querySelector(".row[aria-selected=true]")?.innerText.includes("b")`)
+	eval[bool](tb, `fetch("metrics/job/b", { method: "DELETE" }).then((a) => a.ok)`)
+	tb.until(rows + ` === "a c"`)
+	tb.keys(kb.Enter)
+	tb.keys(kb.ArrowUp + kb.Enter)
+	tb.reads("h1", "a")
+}
+
 // TestManyGroups keeps only what is in view in the page.
 func TestManyGroups(t *testing.T) {
 	s := start(t)

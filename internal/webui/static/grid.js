@@ -204,7 +204,8 @@ export class Grid {
       e.preventDefault();
       this.select(to);
     } else if (e.key === "Enter" && this.selected) {
-      this.open(this.groupAt(now));
+      const group = this.groupAt(now);
+      if (group && path(group.labels) === this.selected.key) this.open(group); // it may be gone
     }
   }
 
