@@ -136,6 +136,7 @@ func TestPushManyRefused(t *testing.T) {
 		{"", "m{job=\"a\"} 1\n", "group_by is missing", nil},
 		{"?group_by=instance", "m{job=\"a\",instance=\"1\"} 1\n", "must name job", nil},
 		{"?group_by=job,__x", "m{job=\"a\"} 1\n", `"__x"`, nil},
+		{"?group_by=job&group_by=instance", "m{job=\"a\",instance=\"1\"} 1\n", "several values of group_by", nil},
 		{"?group_by=job,,x", "m{job=\"a\"} 1\n", `"job,,x"`, nil},
 		{"?group_by=job", "m{job=\"a\"} 1\nm{x=\"1\"} 2\n", `m{x="1"} has no job`, nil},
 		{"?group_by=job", "m{job=\"a\"} 1\nm{job=\"\"} 2\n", "has no job", nil},

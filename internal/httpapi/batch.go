@@ -99,10 +99,14 @@ func (a *api) takePushes(r *http.Request, replace bool) (keys []grouping.Key, er
 
 // groupBy gives the labels that group_by names, sorted.
 func (a *api) groupBy(r *http.Request) ([]string, error) {
-	s := r.URL.Query().Get("group_by")
-	if s == "" {
+	given := r.URL.Query()["group_by"]
+	switch {
+	case len(given) > 1: // to take the first would put several groups into one
+		return nil, &parameterError{fmt.Errorf("the query has several values of group_by: %q; give one, like group_by=job,instance", given)}
+	case len(given) == 0 || given[0] == "":
 		return nil, &parameterError{errors.New("group_by is missing: say which labels name the groups, like group_by=job,instance")}
 	}
+	s := given[0]
 	by := strings.Split(s, ",")
 	for i, name := range by {
 		by[i] = strings.TrimSpace(name)
