@@ -130,14 +130,15 @@ func (d document) promlint() (found []problem) {
 	return found
 }
 
-// lineOf gives the first line, from 1, that is about a family; 1 if none is.
+// lineOf gives the first line, from 1, that is about a family; 1 if none is. Of
+// a summary or histogram that is the one with its TYPE at the latest.
 func (d document) lineOf(family string) int {
 	n := 0
 	for line := range strings.Lines(string(d.text)) {
 		n++
 		line = strings.TrimPrefix(strings.TrimPrefix(strings.TrimLeft(line, " \t"), "# HELP "), "# TYPE ")
 		line = strings.TrimLeft(line, `{"`)
-		if rest, ok := strings.CutPrefix(line, family); ok && (rest == "" || strings.ContainsAny(rest[:1], " \t{\"\n") || rest[0] == '_') {
+		if rest, ok := strings.CutPrefix(line, family); ok && (rest == "" || strings.ContainsAny(rest[:1], " \t{\"\n")) {
 			return n
 		}
 	}
