@@ -1,4 +1,4 @@
-# make run     build and serve on :9091
+# make run     build and serve on :9091; make run ARGS=--web.listen-address=:9191 elsewhere
 # make test    all tests; on Debian as root it installs what they need
 # make fuzz    minutes of fuzzing (FUZZTIME=2m for each fuzz test)
 # make release binaries, archives, packages and images of all platforms, in dist/
@@ -15,7 +15,7 @@ LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Branch=$(shell git rev-
 .PHONY: run build test check fuzz man screenshots bench release release-test clean
 
 run: build
-	./pushgateway
+	./pushgateway $(ARGS)
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o pushgateway ./cmd/pushgateway

@@ -67,7 +67,7 @@ func TestCommandLine(t *testing.T) {
 		{"--persistence.salvage"}, {"--persistence.interval=-1s"}, {"--nonsense"}, {"--web.telemetry-path=metrics"}, {"--web.telemetry-path=/api/v1/x"},
 		{"--web.read-timeout=soon"}, {"--push.max-inflight-bytes=much"}, {"--log.level=loud"}, {"--push.max-body-bytes=1"},
 		{"--push.max-body-bytes=0"}, {"--push.max-inflight-bytes=1KiB"}, {"--web.read-timeout=-1s"}, {"--web.config.file=/does/not/exist"},
-		{"--web.route-prefix=/a:b"}, {"--web.listen-address=127.0.0.1:99999"},
+		{"--web.route-prefix=/a:b"}, {"--web.listen-address=127.0.0.1:99999"}, {"--web.listen-address=localhost"},
 		{"--push.ttl=soon"}, {"--push.max-ttl=-1h"}, {"--push.ttl=2d", "--push.max-ttl=1d"}, {"--push.timestamps=keep"},
 	} {
 		// Should it start after all, then not on a port that is taken.
@@ -89,6 +89,7 @@ func TestWhatToDoNext(t *testing.T) {
 		{[]string{"--push.max-body-bytes=64 MB"}, `--push.max-body-bytes="64 MB": it is no size; write it like 64MiB, or as a number of bytes`},
 		{[]string{"--push.max-body-bytes=64"}, "--push.max-body-bytes=64B: it must be 1KiB at least; write it like 64MiB"},
 		{[]string{"--web.config.file=/does/not/exist"}, "write it, or leave the flag out"},
+		{[]string{"--web.listen-address=9091"}, `--web.listen-address="9091": it must be a port, or a host and a port, like :9091, 127.0.0.1:9091`},
 		{[]string{"--web.listen-address=" + busy}, "end the process that has the port, or give another to --web.listen-address"},
 		{[]string{"--web.systemd-socket"}, "start that unit, or leave out --web.systemd-socket"},
 	} {

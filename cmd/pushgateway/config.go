@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -160,7 +161,7 @@ func (c *config) check() error {
 	if c.persistenceSalvage && c.persistenceFile == "" {
 		return errors.New("--persistence.salvage: there is nothing to salvage without --persistence.file")
 	}
-	if err := c.checkWebConfig(); err != nil {
+	if err := checkAll(c.checkAddresses, c.checkWebConfig); err != nil {
 		return err
 	}
 	if err := c.trustExternalURL(); err != nil {
@@ -192,6 +193,19 @@ func (c *config) check() error {
 	}
 	if c.readTimeout < 0 {
 		return fmt.Errorf("--web.read-timeout=%s: it must not be negative; 0 means no limit", c.readTimeout)
+	}
+	return nil
+}
+
+// checkAddresses finds addresses that are not a host and a port, like 9091.
+func (c *config) checkAddresses() error {
+	for _, address := range *c.web.WebListenAddresses {
+		if address == "" {
+			continue // any port that is free
+		}
+		if _, _, err := net.SplitHostPort(strings.TrimPrefix(address, "vsock://")); err != nil {
+			return fmt.Errorf("--web.listen-address=%q: it must be a port, or a host and a port, like :9091, 127.0.0.1:9091 or [::1]:9091", address)
+		}
 	}
 	return nil
 }
