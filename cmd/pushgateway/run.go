@@ -48,7 +48,7 @@ Exit codes of its own: 124 the command took longer than --timeout, 75 another on
 		}
 		if expect != "" {
 			if job.Expect, err = httpapi.ParseTTL(expect); err != nil {
-				return fmt.Errorf("--expect: %w", err)
+				return fmt.Errorf("--expect=%q: it must be a duration like 90m, 24h or 7d", expect)
 			}
 		}
 		if job.Key, err = group.key(); err != nil {
