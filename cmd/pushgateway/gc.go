@@ -12,8 +12,12 @@ import (
 // second while little is stored and much is pushed.
 const minHeadroom = 96 << 20
 
-// tuneGC keeps the headroom of the garbage collector at no less than
-// minHeadroom, and at Go's default where more is in use. It leaves things
+// maxPercent bounds what may become garbage as a part of what is in use: an
+// idle gateway that has nothing does not grow for it.
+const maxPercent = 1000
+
+// tuneGC keeps the headroom of the garbage collector at minHeadroom, as far as
+// maxPercent allows, and at Go's default where more is in use. It leaves things
 // alone if the environment has GOGC.
 func tuneGC() {
 	if os.Getenv("GOGC") == "" {
@@ -28,7 +32,7 @@ func (s *sentinel) collected() {
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(live)
 	inUse := max(live[0].Value.Uint64(), 1<<20)
-	debug.SetGCPercent(int(min(1000, max(100, 100*minHeadroom/inUse))))
+	debug.SetGCPercent(int(min(maxPercent, max(100, 100*minHeadroom/inUse))))
 	runtime.SetFinalizer(s, (*sentinel).collected)
 }
 

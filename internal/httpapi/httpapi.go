@@ -90,7 +90,8 @@ type Scrape struct {
 	Bytes  int64 // before compression
 	Took   time.Duration
 	// LeftOut counts families, series and labels that are missing because in
-	// this format they have the name of another.
+	// this format they have the name of another, or are histograms that
+	// contradict themselves.
 	LeftOut int
 }
 

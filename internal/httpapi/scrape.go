@@ -69,7 +69,7 @@ func (a *api) own() []exposition.Exposed {
 }
 
 // expose writes all families in the order of their names, and gives the
-// number of what is left out because of names that are equal in this format.
+// number of what this format leaves out.
 func (a *api) expose(w io.Writer, format exposition.Format) (leftOut int, err error) {
 	view := a.Gateway.View()
 	all := a.exposedFamilies(view)

@@ -59,7 +59,7 @@ func New(reasons []string) (*Metrics, error) {
 	m.lastScrape = m.gauge("pushgateway_last_scrape_timestamp_seconds", "Unix time of the last scrape that was read to its end, 0 if there was none.")
 	m.scrapeSeconds = m.summaries("pushgateway_scrape_duration_seconds", "Time taken by scrapes, until the last byte was handed over.", "format")
 	m.scrapeBytes = m.summaries("pushgateway_scrape_size_bytes", "Size of scrapes before compression.", "format")
-	m.escapedOut = m.gauges("pushgateway_escaping_left_out", "Pushed families, series and labels missing in the last scrape with this format and escaping, because there they have the name of another.", "format", "escaping")
+	m.escapedOut = m.gauges("pushgateway_escaping_left_out", "Pushed families, series and labels missing in the last scrape with this format and escaping, because there they have the name of another, or are histograms that contradict themselves.", "format", "escaping")
 	m.registry.MustRegister(
 		versioncollector.NewCollector("pushgateway"),
 		collectors.NewGoCollector(),
