@@ -246,8 +246,6 @@ func (j *Journal) compact(f *os.File, s *scan) {
 type Summary struct {
 	Format   int
 	Revision gateway.Revision
-	Groups   uint64 // as the file counts them
-	Imported []byte // SHA-256 of the file that it was made of, or nil
 	Faults   []Fault
 }
 
@@ -263,7 +261,7 @@ func Read(ctx context.Context, path string, apply func([]gateway.Applied)) (Summ
 	if err != nil {
 		return Summary{}, err
 	}
-	return Summary{Format: format, Revision: s.state.revision, Groups: s.state.groups, Imported: s.state.imported, Faults: s.faults}, nil
+	return Summary{Format: format, Revision: s.state.revision, Faults: s.faults}, nil
 }
 
 // SetOrigin notes, in a journal that is whole, what it was imported from.

@@ -13,9 +13,8 @@ import (
 
 // envelope is what every answer of the API is wrapped in.
 type envelope struct {
-	Status string          `json:"status"`
-	Error  string          `json:"error"`
-	Data   json.RawMessage `json:"data"`
+	Error string          `json:"error"`
+	Data  json.RawMessage `json:"data"`
 }
 
 // messageOf gives what an answer that is an error says, and whether it is one

@@ -83,12 +83,6 @@ type Problem struct {
 	Err    error        // names the family, but not the group
 }
 
-func (p Problem) Error() string {
-	return fmt.Sprintf("group %s: %v", clip(p.Key.String()), p.Err)
-}
-
-func (p Problem) Unwrap() error { return p.Err }
-
 // Read reads a file. Families that scrapes could not show are left out and
 // listed, the rest is taken; an error means that nothing is, and wraps
 // ErrTruncated or ErrDamaged if it is not one of r. What follows on the value

@@ -121,8 +121,8 @@ func wantProblem(t *testing.T, f *gobfile.File, key, family, want string) {
 		t.Fatalf("got %d problems: %v", len(f.Problems), f.Problems)
 	}
 	p := f.Problems[0]
-	if string(p.Key) != key || p.Family != family || !strings.Contains(p.Error(), want) {
-		t.Errorf("got %q, %q, %q; want %q", p.Key, p.Family, p.Error(), want)
+	if string(p.Key) != key || p.Family != family || !strings.Contains(p.Err.Error(), want) {
+		t.Errorf("got %q, %q, %q; want %q", p.Key, p.Family, p.Err, want)
 	}
 }
 
