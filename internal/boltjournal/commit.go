@@ -304,27 +304,10 @@ func (j *Journal) settle() error {
 	return nil
 }
 
-func (j *Journal) reopen() error {
+func (j *Journal) reopen() (err error) {
 	if j.db != nil {
 		_ = j.db.Close() // what it has to say has been said
-		j.db = nil
 	}
-	f, err := openLocked(j.Path, exclusive)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = f.Close() }() // only read
-	s, err := scanFile(f, func(stored) {})
-	if err != nil {
-		return err
-	}
-	if len(s.faults) > 0 {
-		return fmt.Errorf("%w: %s", ErrDamaged, s.faults[0])
-	}
-	if err := secure(f, s.meta); err != nil {
-		return err
-	}
-	_ = f.Close() // gives the lock to bbolt
-	j.db, err = openBolt(j.Path)
+	j.db, err = openWhole(j.Path)
 	return err
 }

@@ -140,6 +140,27 @@ func secure(f *os.File, m meta) error {
 	return err
 }
 
+// openWhole looks through a file, and opens it for writing if it is whole.
+func openWhole(path string) (*bbolt.DB, error) {
+	f, err := openLocked(path, exclusive)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // only read
+	s, err := scanFile(f, func(stored) {})
+	if err != nil {
+		return nil, err
+	}
+	if len(s.faults) > 0 {
+		return nil, damage(s)
+	}
+	if err := secure(f, s.meta); err != nil {
+		return nil, err
+	}
+	_ = f.Close() // gives the lock to bbolt
+	return openBolt(path)
+}
+
 func damage(s *scan) error {
 	more := ""
 	if n := len(s.faults); n > 1 {
@@ -266,23 +287,7 @@ func Read(ctx context.Context, path string, apply func([]gateway.Applied)) (Summ
 
 // SetOrigin notes, in a journal that is whole, what it was imported from.
 func SetOrigin(path string, imported []byte) error {
-	f, err := openLocked(path, exclusive)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = f.Close() }() // only read
-	s, err := scanFile(f, func(stored) {})
-	if err != nil {
-		return err
-	}
-	if len(s.faults) > 0 {
-		return damage(s)
-	}
-	if err := secure(f, s.meta); err != nil {
-		return err
-	}
-	_ = f.Close() // gives the lock to bbolt
-	db, err := openBolt(path)
+	db, err := openWhole(path)
 	if err != nil {
 		return err
 	}
