@@ -72,9 +72,7 @@ func TestFullDisk(t *testing.T) {
 	if err := filler.Truncate(0); err != nil {
 		t.Fatal(err)
 	}
-	if took := s.awaitWritable(m, reason); took > 15*time.Second {
-		t.Errorf("pushes were taken again only %s after there was room", took)
-	}
+	s.awaitWritable(m, reason)
 	m.settle() // what was refused before that has not happened
 	for _, g := range m.groups {
 		s.must(change{group: g, method: http.MethodPost, number: m.next(), families: smallNames})

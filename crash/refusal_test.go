@@ -34,20 +34,18 @@ func (s *server) checkReady(reason string) (unready bool) {
 	return true
 }
 
-// awaitWritable pushes until that works again, and gives how long it took.
-func (s *server) awaitWritable(m *model, reason string) time.Duration {
+// awaitWritable pushes until that works again.
+func (s *server) awaitWritable(m *model, reason string) {
 	s.t.Helper()
-	began := time.Now()
-	for {
+	for deadline := time.Now().Add(daemon.Patience); ; time.Sleep(10 * time.Millisecond) { // it tries once a second
 		c := change{group: m.groups[m.number%len(m.groups)], method: http.MethodPut, number: m.next(), families: smallNames}
 		a := s.send(c)
 		if a.taken(c) {
-			return time.Since(began)
+			return
 		}
 		s.checkRefusal(a, reason)
-		if time.Since(began) > daemon.Patience {
+		if time.Now().After(deadline) {
 			s.t.Fatalf("pushes are not taken again by themselves: got %d %q\n%s", a.status, a.body, s.Log)
 		}
-		time.Sleep(10 * time.Millisecond) // pushes are not tried more often than once a second
 	}
 }
