@@ -63,10 +63,11 @@ func (d document) lint() []problem {
 	case err != nil:
 		return append(found, problem{1, err.Error()})
 	}
+	at := mended.lines()
 	for _, f := range families {
-		found = append(found, mended.lintFamily(f)...)
+		found = append(found, lintFamily(f, at)...)
 	}
-	found = append(found, mended.promlint()...)
+	found = append(found, mended.promlint(at)...)
 	slices.SortStableFunc(found, func(a, b problem) int { return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.text, b.text)) })
 	return found
 }
@@ -86,9 +87,9 @@ func (d document) lintNewlines() (found []problem) {
 const manyValues = 100
 
 // lintFamily looks for what a gateway refuses, and for too many series.
-func (d document) lintFamily(f *metric.Family) (found []problem) {
+func lintFamily(f *metric.Family, at lines) (found []problem) {
 	add := func(format string, args ...any) {
-		found = append(found, problem{d.lineOf(f.Name), fmt.Sprintf("%s: ", f.Name) + fmt.Sprintf(format, args...)})
+		found = append(found, problem{at.of(f.Name), fmt.Sprintf("%s: ", f.Name) + fmt.Sprintf(format, args...)})
 	}
 	values := make(map[string]map[string]bool)
 	timed := false
@@ -113,34 +114,52 @@ func (d document) lintFamily(f *metric.Family) (found []problem) {
 		}
 	}
 	if _, err := exposition.Render([]*metric.Family{f}, exposition.Options{Valid: true}); err != nil && !timed {
-		found = append(found, problem{d.lineOf(f.Name), err.Error()})
+		found = append(found, problem{at.of(f.Name), err.Error()})
 	}
 	return found
 }
 
 // promlint asks for the rules of the Prometheus project.
-func (d document) promlint() (found []problem) {
+func (d document) promlint(at lines) (found []problem) {
 	problems, err := promlint.New(bytes.NewReader(d.text)).Lint()
 	if err != nil {
 		return nil // the parser there is older than ours, which found nothing
 	}
 	for _, p := range problems {
-		found = append(found, problem{d.lineOf(p.Metric), p.Metric + ": " + p.Text})
+		found = append(found, problem{at.of(p.Metric), p.Metric + ": " + p.Text})
 	}
 	return found
 }
 
-// lineOf gives the first line, from 1, that is about a family; 1 if none is. Of
-// a summary or histogram that is the one with its TYPE at the latest.
-func (d document) lineOf(family string) int {
-	n := 0
-	for line := range strings.Lines(string(d.text)) {
+// lines are the first, from 1, that are about each family.
+type lines map[string]int
+
+// of gives the line of a family; 1 if none is about it.
+func (l lines) of(family string) int { return max(l[family], 1) }
+
+// lines looks for them. Of a summary or histogram that is the one with its TYPE
+// at the latest.
+func (d document) lines() lines {
+	first, n := make(lines), 0
+	for line := range bytes.Lines(d.text) {
 		n++
-		line = strings.TrimPrefix(strings.TrimPrefix(strings.TrimLeft(line, " \t"), "# HELP "), "# TYPE ")
-		line = strings.TrimLeft(line, `{"`)
-		if rest, ok := strings.CutPrefix(line, family); ok && (rest == "" || strings.ContainsAny(rest[:1], " \t{\"\n")) {
-			return n
+		name := nameIn(string(line))
+		if _, known := first[name]; !known {
+			first[name] = n
 		}
 	}
-	return 1
+	return first
+}
+
+// nameIn gives the name that a line is about.
+func nameIn(line string) string {
+	line = strings.TrimPrefix(strings.TrimPrefix(strings.TrimLeft(line, " \t"), "# HELP "), "# TYPE ")
+	end := " \t{\n"
+	if bare := strings.TrimLeft(line, `{"`); bare != line {
+		line, end = bare, `"`
+	}
+	if i := strings.IndexAny(line, end); i >= 0 {
+		return line[:i]
+	}
+	return line
 }

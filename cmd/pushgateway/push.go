@@ -120,7 +120,7 @@ func (d document) check() error {
 	case errors.As(err, &syntax):
 		return fmt.Errorf("%s:%d: %s", d.name, syntax.Line, syntax.Msg)
 	case errors.As(err, &invalid):
-		return fmt.Errorf("%s:%d: %w", d.name, d.lineOf(invalid.Family), err)
+		return fmt.Errorf("%s:%d: %w", d.name, d.lines().of(invalid.Family), err)
 	case err != nil:
 		return fmt.Errorf("%s: %w", d.name, err)
 	}
