@@ -13,6 +13,8 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/metric"
@@ -121,9 +123,14 @@ func lintFamily(f *metric.Family, at lines) (found []problem) {
 
 // promlint asks for the rules of the Prometheus project.
 func (d document) promlint(at lines) (found []problem) {
-	problems, err := promlint.New(bytes.NewReader(d.text)).Lint()
+	p := expfmt.NewTextParser(model.UTF8Validation) // that of promlint knows legacy names alone
+	families, err := p.TextToMetricFamilies(bytes.NewReader(d.text))
 	if err != nil {
-		return nil // the parser there is older than ours, which found nothing
+		return nil // our parser has found nothing
+	}
+	problems, err := promlint.NewWithMetricFamilies(slices.Collect(maps.Values(families))).Lint()
+	if err != nil {
+		return nil // only for what it reads itself
 	}
 	for _, p := range problems {
 		found = append(found, problem{at.of(p.Metric), p.Metric + ": " + p.Text})
