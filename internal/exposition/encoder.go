@@ -6,7 +6,7 @@ import (
 	"iter"
 
 	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
+	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
 
 	"pushgateway/internal/metric"
@@ -265,8 +265,17 @@ func (e *Encoder) encodeProto(f Exposed) error {
 	return e.writeAsStored(f, (*Block).Delimited)
 }
 
-// encodeReadable writes the forms of protobuf for people, by the library.
+// readablePiece is how many bytes of protobuf the library gets at once for the
+// forms for people: it takes a hundred times as much memory.
+const readablePiece = 64 << 10
+
+// encodeReadable writes the forms of protobuf for people, by the library, a
+// piece after the other: the fields of a message simply follow each other there.
 func (e *Encoder) encodeReadable(f Exposed) error {
+	show, between := prototext.Format, ""
+	if e.format.Syntax == ProtobufCompact {
+		show, between = prototext.MarshalOptions{}.Format, " "
+	}
 	family := &dto.MetricFamily{
 		Name: proto.String(metric.EscapeName(f.Name, e.format.Escaping)),
 		Type: dto.MetricType(f.Type).Enum(),
@@ -274,14 +283,31 @@ func (e *Encoder) encodeReadable(f Exposed) error {
 	if f.Help != "" {
 		family.Help = proto.String(f.Help)
 	}
+	if _, err := io.WriteString(e.w, show(family)); err != nil {
+		return err
+	}
 	for content := range e.contents(f, (*Block).Proto) {
-		if err := (proto.UnmarshalOptions{Merge: true}).Unmarshal(content, family); err != nil {
-			return fmt.Errorf("reading family %q back: %w", f.Name, err)
+		for len(content) > 0 {
+			piece := firstMetrics(content, readablePiece)
+			content = content[len(piece):]
+			if err := proto.Unmarshal(piece, family); err != nil {
+				return fmt.Errorf("reading family %q back: %w", f.Name, err)
+			}
+			if _, err := io.WriteString(e.w, between+show(family)); err != nil {
+				return err
+			}
 		}
 	}
-	format := expfmt.FmtProtoText
-	if e.format.Syntax == ProtobufCompact {
-		format = expfmt.FmtProtoCompact
+	_, err := io.WriteString(e.w, "\n")
+	return err
+}
+
+// firstMetrics gives the first series of what Block.Proto gives, until they have
+// size bytes.
+func firstMetrics(b []byte, size int) []byte {
+	rest := b
+	for len(rest) > 0 && len(b)-len(rest) < size {
+		_, rest = nextMetric(rest)
 	}
-	return expfmt.NewEncoder(e.w, format+"; escaping=allow-utf-8").Encode(family)
+	return b[:len(b)-len(rest)]
 }

@@ -6,6 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"google.golang.org/protobuf/proto"
+
 	"pushgateway/internal/metric"
 )
 
@@ -110,5 +114,65 @@ func BenchmarkScrape(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// largest notes the size of the largest write.
+type largest struct {
+	text  strings.Builder
+	write int
+}
+
+func (l *largest) Write(b []byte) (int, error) {
+	l.write = max(l.write, len(b))
+	return l.text.Write(b)
+}
+
+// TestReadable holds the forms of protobuf for people to what the library makes
+// of whole families, though it never gets one whole.
+func TestReadable(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("# HELP m Help.\n# TYPE m gauge\n")
+	for i := range 5_000 {
+		fmt.Fprintf(&text, "m{\"a.b\"=\"%d\"} %d\n", i, i)
+	}
+	text.WriteString("# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_count 2\nh_sum 3\n")
+	p := GetParser()
+	defer p.Release()
+	parsed, err := p.ParseText([]byte(text.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks, err := Render(parsed, Options{Grouping: []metric.Label{{Name: "job", Value: "j"}}, Valid: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for syntax, format := range map[Syntax]expfmt.Format{ProtobufText: expfmt.FmtProtoText, ProtobufCompact: expfmt.FmtProtoCompact} {
+		for _, escaping := range metric.Escapings {
+			var got largest
+			var want strings.Builder
+			for _, b := range blocks {
+				if err := NewEncoder(&got, Format{syntax, escaping}, nil).Encode(ExposeBlock(b)); err != nil {
+					t.Fatal(err)
+				}
+				family := &dto.MetricFamily{Name: proto.String(b.Name), Type: dto.MetricType(b.Type).Enum()}
+				if b.Help != "" {
+					family.Help = proto.String(b.Help)
+				}
+				if err := (proto.UnmarshalOptions{Merge: true}).Unmarshal(b.Proto(), family); err != nil {
+					t.Fatal(err)
+				}
+				if err := expfmt.NewEncoder(&want, expfmt.Format(string(format)+"; escaping="+escaping.String())).Encode(family); err != nil {
+					t.Fatal(err)
+				}
+			}
+			// The library puts one space or two between fields, differently in each binary.
+			if strings.ReplaceAll(got.text.String(), "  ", " ") != strings.ReplaceAll(want.String(), "  ", " ") {
+				t.Errorf("%v, %v: got %.300q, want %.300q", syntax, escaping, got.text.String(), want.String())
+			}
+			if got.write > got.text.Len()/3 {
+				t.Errorf("%v, %v: %d bytes of %d were made at once", syntax, escaping, got.write, got.text.Len())
+			}
+		}
 	}
 }
