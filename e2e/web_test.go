@@ -23,6 +23,7 @@ func TestPlaces(t *testing.T) {
 		"external URL":   {[]string{"--web.external-url=http://example.org/a/b"}, "/a/b", "/metrics"},
 		"both":           {[]string{"--web.external-url=http://example.org/a", "--web.route-prefix=/"}, "", "/metrics"},
 		"telemetry path": {[]string{"--web.telemetry-path=/scrape/me", "--web.route-prefix=gw"}, "/gw", "/scrape/me"},
+		"odd paths":      {[]string{"--web.telemetry-path=//scrape/./me", "--web.route-prefix=/a//b"}, "/a/b", "/scrape/me"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := startAt(t, tt.prefix, tt.args...)
@@ -32,6 +33,9 @@ func TestPlaces(t *testing.T) {
 			}
 			for _, path := range []string{"/-/healthy", "/-/ready", "/-/ready?for=push", "/api/v1/status", "/api/v1/metrics", "/api/v1/groups", "/", "/status"} {
 				s.get(path)
+			}
+			if a := s.get("/api/v1/status"); !strings.Contains(a.body, `"web.route-prefix":"`+tt.prefix+`"`) {
+				t.Errorf("the status does not tell the prefix: %s", a.body)
 			}
 			if s.base = "http://" + s.addr; tt.prefix != "" {
 				s.want(http.StatusNotFound, http.MethodGet, tt.telemetry, "")

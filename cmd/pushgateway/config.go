@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -69,8 +71,9 @@ func newServe(app *kingpin.Application) command {
 	return command{
 		clause: serving,
 		check: func() error {
-			c.flags = flagValues(serving)
-			return c.check()
+			err := c.check()
+			c.flags = flagValues(serving) // with paths in the form that counts
+			return err
 		},
 		run: func(ctx context.Context) error { return serve(ctx, c) },
 	}
@@ -170,13 +173,13 @@ func (c *config) check() error {
 	if c.routePrefix == "" && c.externalURL != nil {
 		c.routePrefix = c.externalURL.Path
 	}
-	if c.routePrefix = strings.Trim(c.routePrefix, "/"); c.routePrefix != "" {
-		c.routePrefix = "/" + c.routePrefix
+	if c.routePrefix = path.Clean("/" + c.routePrefix); c.routePrefix == "/" {
+		c.routePrefix = ""
 	}
 	if strings.ContainsAny(c.routePrefix, ":*") {
 		return fmt.Errorf("--web.route-prefix=%q: a prefix cannot contain ':' or '*'", c.routePrefix)
 	}
-	if err := checkTelemetryPath(c.telemetryPath); err != nil {
+	if err := c.checkTelemetryPath(); err != nil {
 		return fmt.Errorf("--web.telemetry-path=%q: %w", c.telemetryPath, err)
 	}
 	if c.maxBodyBytes < minBodyBytes {
@@ -238,19 +241,19 @@ func (c *config) trustExternalURL() error {
 // taken are paths that the telemetry path would shadow.
 var taken = []string{"/", "/status", "/-/healthy", "/-/ready", "/-/quit"}
 
-func checkTelemetryPath(path string) error {
-	if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, ":*") || strings.HasSuffix(path, "/") {
+func (c *config) checkTelemetryPath() error {
+	given := c.telemetryPath
+	if !strings.HasPrefix(given, "/") || strings.ContainsAny(given, ":*") || strings.HasSuffix(given, "/") {
 		return errors.New("it must be a path like /metrics, without ':' or '*' and without a slash at its end")
 	}
+	c.telemetryPath = path.Clean(given) // requests for any other form are redirected to this
 	for _, prefix := range []string{"/api/", "/static/", "/debug/", "/metrics/job/"} {
-		if strings.HasPrefix(path, prefix) {
+		if strings.HasPrefix(c.telemetryPath, prefix) {
 			return fmt.Errorf("paths under %s are taken", prefix)
 		}
 	}
-	for _, p := range taken {
-		if path == p {
-			return errors.New("that path is taken")
-		}
+	if slices.Contains(taken, c.telemetryPath) {
+		return errors.New("that path is taken")
 	}
 	return nil
 }
