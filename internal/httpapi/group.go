@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/http"
 
@@ -32,7 +34,7 @@ func (a *api) group(jobLabel string) http.HandlerFunc {
 		}
 		switch format := r.URL.Query().Get("format"); format {
 		case "", "json":
-			writeData(w, detail(v, g))
+			writeDetail(w, v, g)
 		case "text":
 			a.writeText(w, r, v, g)
 		default:
@@ -41,21 +43,34 @@ func (a *api) group(jobLabel string) http.HandlerFunc {
 	}
 }
 
-func detail(v *gateway.View, g *gateway.Group) groupDetail {
-	d := groupDetail{info(v, g), make(map[string]familyJSON, len(g.Families))}
+// writeDetail answers with a group and its metrics, a series at a time.
+func writeDetail(w http.ResponseWriter, v *gateway.View, g *gateway.Group) {
+	families := make(map[string]jsonField, len(g.Families))
 	for _, h := range g.Families {
-		f := familyJSON{Pushed: h.Pushed, Type: typeNames[h.Type], Help: h.Help, Metrics: []seriesJSON{}}
-		t := h.Type
-		if t == metric.GaugeHistogram {
-			t = metric.Histogram // which are shown whole
+		f := emptyFamily(h.Block, h.Pushed)
+		f.Metrics = []seriesJSON{}
+		encoded, err := json.Marshal(f)
+		if err != nil {
+			writeError(w, http.StatusInternalServerError, fmt.Errorf("encoding family %q: %w", h.Name, err))
+			return
 		}
-		h.EachSeries(func(s metric.Series) bool {
-			f.Metrics = append(f.Metrics, toSeriesJSON(t, &s))
-			return true
-		})
-		d.Metrics[h.Name] = f
+		as := h.Type
+		if as == metric.GaugeHistogram {
+			as = metric.Histogram // which are shown whole
+		}
+		families[h.Name] = jsonField{encoded, h.Block, as}
 	}
-	return d
+	head, err := json.Marshal(answer{Status: "success", Data: groupDetail{groupInfo: info(v, g)}})
+	if err != nil {
+		writeError(w, http.StatusInternalServerError, fmt.Errorf("encoding group %s: %w", g.Key, err))
+		return
+	}
+	out := newJSONWriter(w)
+	open, _ := bytes.CutSuffix(head, []byte("null}}")) // the metrics come last
+	out.raw(open)
+	out.object(families)
+	out.text("}}")
+	_ = out.w.Flush()
 }
 
 // writeText answers with what scrapes get of a group, in the format that they
@@ -63,7 +78,9 @@ func detail(v *gateway.View, g *gateway.Group) groupDetail {
 func (a *api) writeText(w http.ResponseWriter, r *http.Request, v *gateway.View, g *gateway.Group) {
 	format := exposition.Format{Syntax: exposition.Text, Escaping: exposition.Negotiate(r.Header, false).Escaping}
 	w.Header().Set("Content-Type", format.ContentType())
-	enc := exposition.NewEncoder(w, format, a.cache)
+	p := newPipeline(newSteady(w))
+	defer p.Close()
+	enc := exposition.NewEncoder(p, format, a.cache)
 	hidden := a.hiddenFamilies(format, v, a.exposedFamilies(v))
 	for _, f := range groupFamilies(v, g) {
 		if hidden[f.Name] {

@@ -1,7 +1,7 @@
 package httpapi
 
 import (
-	"bufio"
+	"cmp"
 	"encoding/json"
 	"math"
 	"net/http"
@@ -51,33 +51,33 @@ func writeError(w http.ResponseWriter, status int, err error) {
 func (a *api) status(w http.ResponseWriter, _ *http.Request) { writeData(w, a.Info) }
 
 // metrics serves every series of every group, as 1.11 does. It is streamed, a
-// group at a time.
+// series at a time: one group may have a million of them.
 func (a *api) metrics(w http.ResponseWriter, r *http.Request) {
 	giveBack := a.listings.await(w, r)
 	if giveBack == nil {
 		return
 	}
 	defer giveBack()
-	w.Header().Set("Content-Type", "application/json")
-	out := bufio.NewWriterSize(newSteady(w), 64<<10)
-	defer out.Flush()
-	_, _ = out.WriteString(`{"status":"success","data":[`)
+	out := newJSONWriter(w)
+	out.text(`{"status":"success","data":[`)
 	first := true
 	for g := range a.Gateway.View().EachGroup("") {
-		b, err := json.Marshal(groupJSON(g))
+		fields, err := groupJSON(g)
 		if err != nil {
 			a.Logger.Error("Encoding a group", "group", g.Key.String(), "err", err)
 			continue
 		}
 		if !first {
-			_ = out.WriteByte(',')
+			out.text(",")
 		}
 		first = false
-		if _, err := out.Write(b); err != nil {
-			return
+		out.object(fields)
+		if out.err != nil {
+			return // the client has gone
 		}
 	}
-	_, _ = out.WriteString(`]}`)
+	out.text(`]}`)
+	_ = out.w.Flush()
 }
 
 // familyJSON is a family of one group in the form of 1.11.
@@ -107,23 +107,30 @@ var typeNames = map[metric.Type]string{
 
 // groupJSON has the families of a group by their names, beside two fields of
 // the group itself.
-func groupJSON(g *gateway.Group) map[string]any {
-	m := make(map[string]any, len(g.Families)+4)
-	for _, h := range g.Families {
-		m[h.Name] = blockJSON(h.Block, h.Pushed)
+func groupJSON(g *gateway.Group) (map[string]jsonField, error) {
+	m := make(map[string]jsonField, len(g.Families)+4)
+	var failed error
+	add := func(name string, v any, b *exposition.Block, as metric.Type) {
+		encoded, err := json.Marshal(v)
+		failed = cmp.Or(failed, err)
+		m[name] = jsonField{encoded, b, as}
 	}
-	push, failure := g.PushTime(), g.FailureTime()
+	family := func(b *exposition.Block, pushed time.Time) { add(b.Name, emptyFamily(b, pushed), b, b.Type) }
+	for _, h := range g.Families {
+		family(h.Block, h.Pushed)
+	}
 	last := g.Pushed
 	if g.Failed.After(last) {
 		last = g.Failed
 	}
-	m[push.Name], m[failure.Name] = blockJSON(push, pushStamp(g)), blockJSON(failure, failureStamp(g, last))
+	family(g.PushTime(), pushStamp(g))
+	family(g.FailureTime(), failureStamp(g, last))
 	if expiry := g.ExpiryTime(); expiry != nil {
-		m[expiry.Name] = blockJSON(expiry, g.Pushed)
+		family(expiry, g.Pushed)
 	}
-	m["labels"] = labelsJSON(g.Key.Labels())
-	m["last_push_successful"] = g.LastPushSuccessful()
-	return m
+	add("labels", labelsJSON(g.Key.Labels()), nil, 0)
+	add("last_push_successful", g.LastPushSuccessful(), nil, 0)
+	return m, failed
 }
 
 // pushStamp and failureStamp are when the time families of a group were made:
@@ -150,13 +157,9 @@ func labelsJSON(labels []metric.Label) map[string]string {
 	return m
 }
 
-func blockJSON(b *exposition.Block, pushed time.Time) familyJSON {
-	f := familyJSON{Pushed: pushed, Type: typeNames[b.Type], Help: b.Help}
-	b.EachSeries(func(s metric.Series) bool {
-		f.Metrics = append(f.Metrics, toSeriesJSON(b.Type, &s))
-		return true
-	})
-	return f
+// emptyFamily is a family without its series.
+func emptyFamily(b *exposition.Block, pushed time.Time) familyJSON {
+	return familyJSON{Pushed: pushed, Type: typeNames[b.Type], Help: b.Help}
 }
 
 func toSeriesJSON(t metric.Type, s *metric.Series) seriesJSON {

@@ -87,6 +87,21 @@ func TestSlowReaders(t *testing.T) {
 	}
 }
 
+// TestSlowReadersOfTheAPI does the same to those who want metrics there.
+func TestSlowReadersOfTheAPI(t *testing.T) {
+	for _, path := range []string{"/api/v1/metrics", "/api/v1/group/job/1", "/api/v1/group/job/1?format=text"} {
+		synctest.Test(t, func(t *testing.T) {
+			w := withMuch(t)
+			for perKiB, whole := range map[time.Duration]bool{0: true, 10 * time.Millisecond: true, 20 * time.Millisecond: false, time.Minute: false} {
+				answer := w.read(t.Context(), path, "192.0.2.1", perKiB)
+				if answer.failed == whole {
+					t.Errorf("%s, read at a KiB in %s: cut off is %t after %d bytes", path, perKiB, answer.failed, answer.Body.Len())
+				}
+			}
+		})
+	}
+}
+
 // TestManyScrapes has more scrapes than may be answered at once.
 func TestManyScrapes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
