@@ -60,6 +60,10 @@ func TestClientGolang(t *testing.T) {
 				`job_bytes_count{empty="",instance="",job="my/job",path="/var/tmp"} 1`,
 			}
 			s.wantSeries(all, nil)
+			// In protobuf a help text that is not given is sent as an empty one.
+			if got := slices.Contains(strings.Split(s.scrape().body, "\n"), "# HELP job_seconds "); got != (name == "protobuf") {
+				t.Errorf("that there is a help text for job_seconds is %t", got)
+			}
 
 			one := push.New(s.base, "my/job").Grouping("path", "/var/tmp").Grouping("empty", "").Format(format).Collector(jobMetrics(6)[0])
 			if err := one.Add(); err != nil {

@@ -25,6 +25,8 @@ type Block struct {
 	part    int32
 	order   order
 	Type    metric.Type
+	// EmptyHelp is as in a metric.Family.
+	EmptyHelp bool
 	// Legacy is true if all names in the block are legacy names, so that one
 	// text serves every escaping.
 	Legacy bool
@@ -35,6 +37,9 @@ type Block struct {
 	made   atomic.Pointer[[]byte]
 	hashes atomic.Pointer[[]uint64]
 }
+
+// HasHelp tells whether there is a help text, be it empty.
+func (b *Block) HasHelp() bool { return b.Help != "" || b.EmptyHelp }
 
 // Series is the number of label sets; a histogram counts as one.
 func (b *Block) Series() int { return b.series }

@@ -15,6 +15,7 @@ import (
 // Exposed is a family as a scrape gets it.
 type Exposed struct {
 	Name, Help string
+	EmptyHelp  bool // as in a metric.Family
 	Type       metric.Type
 	Series     int
 	NotLegacy  int // blocks with names that escaping changes
@@ -27,13 +28,15 @@ type Exposed struct {
 
 // ExposeBlock makes a family of a single block.
 func ExposeBlock(b *Block) Exposed {
-	f := Exposed{Name: b.Name, Help: b.Help, Type: b.Type, Series: b.series, ProtoSize: b.DelimitedSize()}
+	f := Exposed{Name: b.Name, Help: b.Help, EmptyHelp: b.EmptyHelp, Type: b.Type, Series: b.series, ProtoSize: b.DelimitedSize()}
 	if !b.Legacy {
 		f.NotLegacy = 1
 	}
 	f.Blocks = func(yield func(*Block) bool) { yield(b) }
 	return f
 }
+
+func (f Exposed) hasHelp() bool { return f.Help != "" || f.EmptyHelp }
 
 // Encoder writes families in one format, one after the other. It is not for
 // concurrent use.
@@ -174,7 +177,7 @@ func (e *Encoder) appendHead(b []byte, f Exposed) []byte {
 		typ = metric.Histogram.String() // the text format has no other
 	}
 	legacy := metric.IsLegacyName(name)
-	if f.Help != "" {
+	if f.hasHelp() {
 		b = append(b, "# HELP "...)
 		b = append(appendName(b, name, legacy), ' ')
 		b = append(appendEscaped(b, f.Help, quotes), '\n')
@@ -246,7 +249,7 @@ func (e *Encoder) encodeProto(f Exposed) error {
 		if len(all) == 0 {
 			return nil
 		}
-		e.head = appendFamily(e.head[:0], name, f.Help, f.Type, len(all))
+		e.head = appendFamily(e.head[:0], name, f.Help, f.hasHelp(), f.Type, len(all))
 		_, err := e.w.Write(append(e.head, all...))
 		return err
 	}
@@ -258,7 +261,7 @@ func (e *Encoder) encodeProto(f Exposed) error {
 	if f.ProtoSize == 0 {
 		return nil
 	}
-	e.head = appendFamily(e.head[:0], name, f.Help, f.Type, f.ProtoSize)
+	e.head = appendFamily(e.head[:0], name, f.Help, f.hasHelp(), f.Type, f.ProtoSize)
 	if _, err := e.w.Write(e.head); err != nil {
 		return err
 	}
@@ -280,7 +283,7 @@ func (e *Encoder) encodeReadable(f Exposed) error {
 		Name: proto.String(metric.EscapeName(f.Name, e.format.Escaping)),
 		Type: dto.MetricType(f.Type).Enum(),
 	}
-	if f.Help != "" {
+	if f.hasHelp() {
 		family.Help = proto.String(f.Help)
 	}
 	if _, err := io.WriteString(e.w, show(family)); err != nil {

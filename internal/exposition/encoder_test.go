@@ -156,7 +156,7 @@ func TestReadable(t *testing.T) {
 					t.Fatal(err)
 				}
 				family := &dto.MetricFamily{Name: proto.String(b.Name), Type: dto.MetricType(b.Type).Enum()}
-				if b.Help != "" {
+				if b.HasHelp() {
 					family.Help = proto.String(b.Help)
 				}
 				if err := (proto.UnmarshalOptions{Merge: true}).Unmarshal(b.Proto(), family); err != nil {

@@ -132,7 +132,7 @@ func checkStored(t *testing.T, blocks []*Block) {
 		if err != nil {
 			t.Fatalf("family %q: %v", b.Name, err)
 		}
-		if back.Name != b.Name || back.Help != b.Help || back.Type != b.Type || back.Legacy != b.Legacy || back.Series() != b.Series() ||
+		if back.Name != b.Name || back.Help != b.Help || back.HasHelp() != b.HasHelp() || back.Type != b.Type || back.Legacy != b.Legacy || back.Series() != b.Series() ||
 			!bytes.Equal(back.Text(), b.Text()) || !bytes.Equal(back.AppendProto(nil), b.AppendProto(nil)) {
 			t.Fatalf("family %q is another one after it was stored", b.Name)
 		}
@@ -152,9 +152,7 @@ func libraryLines(t *testing.T, mf *dto.MetricFamily) (lines []string, comparabl
 			}
 		}
 	}
-	if mf.GetHelp() == "" {
-		mf.Help = nil
-	} else {
+	if mf.Help != nil {
 		help := strings.ToValidUTF8(mf.GetHelp(), "\uFFFD")
 		mf.Help = &help
 	}

@@ -11,7 +11,7 @@ func Merge(stored, pushed *Block, maxBytes int) (*Block, error) {
 	}
 	f := &metric.Family{Name: pushed.Name, Help: pushed.Help, Type: pushed.Type}
 	if f.Help == "" {
-		f.Help = stored.Help
+		f.Help, f.EmptyHelp = stored.Help, stored.EmptyHelp || pushed.EmptyHelp && stored.Help == ""
 	}
 	f.Series = make([]metric.Series, 0, stored.series+pushed.series)
 	at := make(map[string]int, pushed.series)

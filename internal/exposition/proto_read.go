@@ -101,7 +101,7 @@ func (p *Parser) parseFamily(msg []byte) error {
 		case f.isBytes(1):
 			head.Name = view(f.bytes)
 		case f.isBytes(2):
-			head.Help = view(f.bytes)
+			head.Help, head.EmptyHelp = view(f.bytes), len(f.bytes) == 0
 		case f.isInt(3):
 			head.Type = metric.Type(min(uint32(f.bits), math.MaxUint8)) // enumerations have 32 bits
 		}
@@ -111,7 +111,7 @@ func (p *Parser) parseFamily(msg []byte) error {
 	if err != nil {
 		return err
 	}
-	fam.Type, fam.Help = head.Type, head.Help
+	fam.Type, fam.Help, fam.EmptyHelp = head.Type, head.Help, head.EmptyHelp
 	for rest := msg; len(rest) > 0; {
 		f, next, _ := nextField(rest)
 		if f.isBytes(4) {

@@ -59,10 +59,10 @@ func isNumber(t metric.Type, s *metric.Series) bool {
 
 // appendFamily writes the head of a delimited MetricFamily of which the
 // blocks' Proto, of size bytes together, must follow.
-func appendFamily(b []byte, name, help string, t metric.Type, size int) []byte {
+func appendFamily(b []byte, name, help string, hasHelp bool, t metric.Type, size int) []byte {
 	var head []byte
 	head = appendString(head, 1, name)
-	if help != "" {
+	if hasHelp {
 		head = appendString(head, 2, help)
 	}
 	head = appendInt(head, 3, uint64(t))

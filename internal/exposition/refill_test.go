@@ -223,7 +223,7 @@ func compareBlocks(t *testing.T, got, want []*Block) {
 	}
 	for i, b := range got {
 		w := want[i]
-		if b.Name != w.Name || b.Help != w.Help || b.Type != w.Type || b.Legacy != w.Legacy || b.Series() != w.Series() ||
+		if b.Name != w.Name || b.Help != w.Help || b.HasHelp() != w.HasHelp() || b.Type != w.Type || b.Legacy != w.Legacy || b.Series() != w.Series() ||
 			!bytes.Equal(b.Text(), w.Text()) || !bytes.Equal(b.Proto(), w.Proto()) || b.DelimitedSize() != w.DelimitedSize() || b.Size() != w.Size() ||
 			!slices.Equal(b.Hashes(), w.Hashes()) || b.pattern != w.pattern || b.part != w.part || b.order != w.order {
 			t.Fatalf("family %q\n got %+v %q\nwant %+v %q", b.Name, b, b.Text(), w, w.Text())

@@ -72,7 +72,7 @@ func (b *Block) WithValue(value float64) *Block {
 	text := append(make([]byte, 0, kept+number), b.data[:kept]...)
 	text = append(appendFloat(text, value), '\n')
 	return &Block{
-		Name: b.Name, Help: b.Help, Type: b.Type, Legacy: b.Legacy,
+		Name: b.Name, Help: b.Help, EmptyHelp: b.EmptyHelp, Type: b.Type, Legacy: b.Legacy,
 		data: text, text: len(text), proto: b.proto, series: b.series,
 	}
 }
@@ -141,15 +141,16 @@ func (r *renderer) render(f *metric.Family) (*Block, error) {
 		return nil, r.tooLarge()
 	}
 	return &Block{
-		Name:   strings.Clone(f.Name),
-		Help:   cleanHelp(f.Help),
-		Type:   f.Type,
-		Legacy: r.legacy,
-		data:   slices.Concat(r.text, r.proto),
-		text:   len(r.text),
-		proto:  r.protoSize,
-		series: series,
-		odd:    r.oddity(),
+		Name:      strings.Clone(f.Name),
+		Help:      cleanHelp(f.Help),
+		EmptyHelp: f.EmptyHelp,
+		Type:      f.Type,
+		Legacy:    r.legacy,
+		data:      slices.Concat(r.text, r.proto),
+		text:      len(r.text),
+		proto:     r.protoSize,
+		series:    series,
+		odd:       r.oddity(),
 	}, nil
 }
 

@@ -14,9 +14,9 @@ import (
 // AppendStored appends the family, without metrics if StoredText has them.
 func (b *Block) AppendStored(dst []byte) []byte {
 	if b.StoredText() != nil {
-		return appendFamily(dst, b.Name, b.Help, b.Type, 0)
+		return appendFamily(dst, b.Name, b.Help, b.HasHelp(), b.Type, 0)
 	}
-	dst = appendFamily(dst, b.Name, b.Help, b.Type, b.proto)
+	dst = appendFamily(dst, b.Name, b.Help, b.HasHelp(), b.Type, b.proto)
 	return b.AppendProto(dst)
 }
 
@@ -59,12 +59,12 @@ func (p *Parser) readStored(family, text []byte) (*metric.Family, error) {
 	if err != nil {
 		return nil, err
 	}
-	help := head.Help
+	help, empty := head.Help, head.EmptyHelp
 	f, err := p.rereadText(head.Name, head.Type, text)
 	if err != nil {
 		return nil, err
 	}
-	f.Help = help // in the text blanks before it would be lost
+	f.Help, f.EmptyHelp = help, empty // in the text blanks before it would be lost
 	return f, nil
 }
 

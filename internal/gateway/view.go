@@ -78,10 +78,10 @@ func (v *View) Family(name string) *Family {
 	return f
 }
 
-// Help is the help text of the lowest grouping key.
-func (f *Family) Help() string {
+// First is the block of the lowest grouping key. Its help text counts.
+func (f *Family) First() *exposition.Block {
 	_, b, _ := f.blocks.Min()
-	return b.Help
+	return b
 }
 
 // Blocks goes through the blocks of the family in the order of their groups'

@@ -269,7 +269,7 @@ func sameHeld(a, b gateway.Held) bool {
 
 // differ gives the name of a if the blocks are not the same.
 func differ(a, b *exposition.Block) string {
-	if a.Name == b.Name && a.Help == b.Help && a.Type == b.Type && a.Legacy == b.Legacy && a.Series() == b.Series() &&
+	if a.Name == b.Name && a.Help == b.Help && a.HasHelp() == b.HasHelp() && a.Type == b.Type && a.Legacy == b.Legacy && a.Series() == b.Series() &&
 		bytes.Equal(a.Text(), b.Text()) && bytes.Equal(a.Proto(), b.Proto()) {
 		return ""
 	}

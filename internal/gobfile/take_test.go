@@ -420,7 +420,7 @@ func randomBlock(t testing.TB, rng *rand.Rand, key grouping.Key, name string) *e
 	t.Helper()
 	values := []float64{0, 1, -1e-300, math.NaN(), math.Inf(-1), rng.Float64()}
 	value := func() float64 { return values[rng.IntN(len(values))] }
-	f := &metric.Family{Name: name, Help: []string{"", "What\nit \\ is."}[rng.IntN(2)], Type: metric.Type(rng.IntN(6))}
+	f := &metric.Family{Name: name, Help: []string{"", "What\nit \\ is."}[rng.IntN(2)], EmptyHelp: rng.IntN(2) == 0, Type: metric.Type(rng.IntN(6))}
 	for i := range rng.IntN(4) {
 		f.Series = append(f.Series, metric.Series{
 			Labels:  []metric.Label{{Name: "n", Value: fmt.Sprint(i)}, {Name: "some.\nname", Value: "\"é\""}},

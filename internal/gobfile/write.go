@@ -35,7 +35,7 @@ type (
 // GobEncode gives the family as a message.
 func (f *family) GobEncode() ([]byte, error) {
 	head := &dto.MetricFamily{Name: &f.block.Name, Type: dto.MetricType(f.block.Type).Enum()}
-	if f.block.Help != "" {
+	if f.block.HasHelp() {
 		head.Help = &f.block.Help
 	}
 	b, err := proto.Marshal(head)

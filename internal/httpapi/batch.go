@@ -202,7 +202,7 @@ func (s *splitter) add(f *metric.Family) error {
 		}
 		last := len(g.families) - 1
 		if last < 0 || g.families[last].Name != f.Name {
-			g.families = append(g.families, &metric.Family{Name: f.Name, Help: f.Help, Type: f.Type})
+			g.families = append(g.families, &metric.Family{Name: f.Name, Help: f.Help, EmptyHelp: f.EmptyHelp, Type: f.Type})
 			last++
 		}
 		g.families[last].Series = append(g.families[last].Series, f.Series[i])

@@ -46,6 +46,9 @@ type Family struct {
 	Help   string
 	Type   Type
 	Series []Series
+	// EmptyHelp tells that there is a help text, and that it is empty, which is
+	// not the same in protobuf as none.
+	EmptyHelp bool
 }
 
 // Series is one label set of a family with its value. Which of the value
