@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -54,12 +55,17 @@ func (g *Gateway) hasTwin(key grouping.Key) bool {
 }
 
 // trimFailures ends the oldest of the groups without a good push if there are
-// too many. The caller holds no lock of a group.
+// too many, as an import may bring. The caller holds no lock of a group.
 func (g *Gateway) trimFailures() {
-	for g.countFailedOnly() > maxFailedOnly {
-		oldest, ok := g.failures.take()
-		if !ok {
-			return // they are about to be added
+	if g.countFailedOnly() <= maxFailedOnly {
+		return
+	}
+	g.trimming.Lock()
+	defer g.trimming.Unlock()
+	for {
+		oldest := g.failures.take(min(g.countFailedOnly()-maxFailedOnly, maxExpired))
+		if len(oldest) == 0 {
+			return // there are not too many any more, or they are about to be added
 		}
 		if err := g.endFailedOnly(oldest); err != nil {
 			g.failures.putBack(oldest) // the journal takes nothing; there is no hurry
@@ -68,18 +74,41 @@ func (g *Gateway) trimFailures() {
 	}
 }
 
-// endFailedOnly removes a group unless a push to it has been good since.
-func (g *Gateway) endFailedOnly(f failedOnly) error {
-	defer g.locks.lock(f.key)()
+// endFailedOnly removes groups, in one commit, unless pushes to them have been
+// good since.
+func (g *Gateway) endFailedOnly(groups []failedOnly) error {
+	groups = slices.Clone(groups)
+	slices.SortFunc(groups, func(a, b failedOnly) int { return cmp.Compare(a.key, b.key) })
+	keys := make([]grouping.Key, len(groups))
+	for i, f := range groups {
+		keys[i] = f.key
+	}
+	defer g.locks.lock(slices.Compact(keys)...)()
 	for {
-		old := g.Group(f.key)
-		if !f.is(old) {
-			return nil
-		}
-		if retry, err := g.commit(context.Background(), Change{Key: f.key}, old); !retry {
+		retry, err := g.tryEndFailedOnly(groups)
+		if !retry {
 			return err
 		}
 	}
+}
+
+// tryEndFailedOnly makes one attempt. It is worth another if somebody else has
+// changed one of the groups meanwhile.
+func (g *Gateway) tryEndFailedOnly(groups []failedOnly) (retry bool, err error) {
+	var changes []Change
+	for _, f := range groups {
+		if old := g.Group(f.key); f.is(old) {
+			changes = append(changes, Change{Key: f.key, Against: old.Revision})
+		}
+	}
+	if len(changes) == 0 {
+		return false, nil
+	}
+	for i, o := range g.Journal.Commit(context.Background(), changes) {
+		again, failed := g.conclude(changes[i].Key, o)
+		retry, err = retry || again, cmp.Or(err, failed)
+	}
+	return retry && err == nil, err
 }
 
 func (g *Gateway) countFailedOnly() int {
@@ -128,25 +157,26 @@ func (f *failures) restore(v *View) {
 		}
 	}
 	slices.SortStableFunc(groups, func(a, b *Group) int { return a.Failed.Compare(b.Failed) })
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	for _, g := range groups {
-		f.add(g, v)
+		f.queue = append(f.queue, failedOnly{g.Key, g.Since})
 	}
 }
 
 // putBack undoes take.
-func (f *failures) putBack(oldest failedOnly) {
+func (f *failures) putBack(oldest []failedOnly) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.queue = slices.Insert(f.queue, 0, oldest)
+	f.queue = slices.Insert(f.queue, 0, oldest...)
 }
 
-// take takes the oldest group out.
-func (f *failures) take() (oldest failedOnly, ok bool) {
+// take takes the n oldest groups out, or as many as there are.
+func (f *failures) take(n int) []failedOnly {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.queue) == 0 {
-		return failedOnly{}, false
-	}
-	oldest, f.queue = f.queue[0], f.queue[1:]
-	return oldest, true
+	n = min(max(n, 0), len(f.queue))
+	oldest := slices.Clone(f.queue[:n])
+	f.queue = f.queue[n:]
+	return oldest
 }

@@ -64,6 +64,7 @@ type Gateway struct {
 	closing       sync.Once
 
 	failures    failures
+	trimming    sync.Mutex // held by who ends groups of failures, before locks of groups
 	helpDiffers atomic.Uint64
 }
 

@@ -363,6 +363,53 @@ func TestFailedOnlyWithoutJournal(t *testing.T) {
 	}
 }
 
+// kept is a journal that already has groups, and counts the commits.
+type kept struct {
+	gateway.Memory
+	groups  []*gateway.Group
+	commits int
+}
+
+func (k *kept) Open(ctx context.Context, apply func([]gateway.Applied)) error {
+	if err := k.Memory.Open(ctx, apply); err != nil {
+		return err
+	}
+	for _, g := range k.groups {
+		k.Stamp(gateway.Change{Key: g.Key, Group: g})
+	}
+	k.commits = 0
+	return nil
+}
+
+func (k *kept) Commit(ctx context.Context, changes []gateway.Change) []gateway.Outcome {
+	k.commits++
+	return k.Memory.Commit(ctx, changes)
+}
+
+// TestFailedOnlyFromAnImport begins with far more groups than are kept, as
+// Pushgateway 1.11 may have left: neither the start nor the first push may take
+// long over them.
+func TestFailedOnlyFromAnImport(t *testing.T) {
+	const most, groups = 10_000, 40_000
+	journal := new(kept)
+	for i := range groups {
+		at := time.Unix(1_700_000_000+int64(i), 0)
+		journal.groups = append(journal.groups, gateway.Restore(gateway.Group{Key: key(t, fmt.Sprint("bad", i)), Failed: at}))
+	}
+	start := time.Now()
+	g := open(t, gateway.Config{Journal: journal})
+	if took := time.Since(start); took > 30*time.Second {
+		t.Errorf("the start took %s", took)
+	}
+	mustPush(t, g, key(t, "good"), "m 1\n")
+	if got := g.View().Groups(); got != most+1 || g.View().Group(key(t, "bad0")) != nil || g.View().Group(key(t, fmt.Sprint("bad", groups-1))) == nil {
+		t.Errorf("%d groups are left, want the good one and the latest %d", got, most)
+	}
+	if journal.commits > 100 {
+		t.Errorf("the first push waited for %d commits", journal.commits)
+	}
+}
+
 // TestFailedOnlyAreTheOldest refuses and deletes one group again and again: it
 // must not push out one that has just failed.
 func TestFailedOnlyAreTheOldest(t *testing.T) {
