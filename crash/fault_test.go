@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -280,6 +281,34 @@ func (b *beginning) fault(t *testing.T, call, how string, k int) {
 		}
 	}
 	b.check(t, dir)
+}
+
+// TestUnsyncedNameOfCompacted lets each fsync of a start fail that makes the
+// journal smaller. If that is the one which makes the name of the new file
+// durable, another must follow before a push is answered: a power cut would
+// bring back the old file.
+func TestUnsyncedNameOfCompacted(t *testing.T) {
+	t.Parallel()
+	needStrace(t)
+	b := compaction(t)
+	unsynced := 0
+	for k := range b.count(t)["fsync"] {
+		dir, log := t.TempDir(), filepath.Join(t.TempDir(), "trace")
+		b.prepare(t, dir)
+		s := b.start(t, dir, traced(log, "-y", "-e", "trace=fsync,rename,renameat,renameat2", "-e", fmt.Sprintf("inject=fsync:error=EIO:when=%d", k+1))...)
+		s.awaitWritable(newModel(1, 1), "input/output error")
+		s.Kill()
+		_, after, renamed := strings.Cut(string(readFile(t, log)), journal+`") = 0`)
+		if _, after, failed := strings.Cut(after, "(INJECTED)"); renamed && failed {
+			unsynced++
+			if !regexp.MustCompile(`fsync\(\d+<` + regexp.QuoteMeta(dir) + `>\) += 0`).MatchString(after) {
+				t.Errorf("a push was answered although the name of the new file is not on disk\n%s", s.Log)
+			}
+		}
+	}
+	if unsynced == 0 {
+		t.Error("no fsync has failed behind the renaming")
+	}
 }
 
 // TestFaultAtEnd ends a gateway in order while the disk fails: it says that

@@ -3,6 +3,7 @@ package boltjournal_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -260,6 +261,47 @@ func TestEveryTruncation(t *testing.T) {
 
 // FuzzDamage writes several bytes over a small file: reading it must find the
 // fault, or give what was written.
+// TestDamageBeforeCompaction opens a journal that is mostly empty, and loses
+// what it holds once that has been read: it must not be replaced by what is
+// left of it.
+func TestDamageBeforeCompaction(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	g := open(t, boltjournal.Config{Path: path})
+	for i := range 4 {
+		noise := make([]byte, 500_000)
+		_, _ = rand.Read(noise) // it never fails
+		push(t, g, fmt.Sprint("job", i), fmt.Sprintf("x{noise=\"%x\"} 1\n", noise))
+	}
+	for i := range 3 {
+		if err := g.Delete(t.Context(), key(t, fmt.Sprint("job", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := g.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lose := func(done, all int) {
+		if done == 0 || done < all {
+			return
+		}
+		if err := errors.Join(os.Truncate(path, 2*4096), os.Truncate(path, before.Size())); err != nil {
+			t.Error(err)
+		}
+	}
+	j := boltjournal.New(boltjournal.Config{Path: path, Progress: lose})
+	if err := j.Open(t.Context(), func([]gateway.Applied) {}); !errors.Is(err, boltjournal.ErrDamaged) {
+		t.Errorf("opened with the error %v", err)
+		_ = j.Close() // it should not be open
+	}
+	if after, err := os.Stat(path); err != nil || !os.SameFile(before, after) || after.Size() != before.Size() {
+		t.Errorf("the file is another one now: %v %v", after, err)
+	}
+}
+
 func FuzzDamage(f *testing.F) {
 	path, want := journalOf(f, 3)
 	content := compact(f, path)

@@ -42,7 +42,9 @@ func (j *Journal) open(ctx context.Context) error {
 		_ = j.fail(err)
 	}
 	if s.wasteful() && j.debt == nil {
-		j.compact(f, s)
+		if err := j.compact(f, s); err != nil {
+			return err
+		}
 	}
 	_ = f.Close() // gives the lock to bbolt
 	if j.db, err = openBolt(j.Path); err != nil {
@@ -252,15 +254,26 @@ func (s *scan) wasteful() bool {
 }
 
 // compact writes the file anew without what is empty. If it cannot, the file
-// stays as it is, which does no harm.
-func (j *Journal) compact(f *os.File, s *scan) {
+// stays as it is, which does no harm. An error says that the file has changed
+// since it was looked through.
+func (j *Journal) compact(f *os.File, s *scan) error {
+	all, err := entries(f, s)
+	if err != nil {
+		return err
+	}
 	before := j.Size()
 	next := s.state
-	if err := (File{Path: j.Path}).create(&next, slices.Values(entries(f))); err != nil {
+	err = File{Path: j.Path}.create(&next, slices.Values(all))
+	switch {
+	case err == nil:
+		j.Logger.Info("The journal was mostly empty and has been made smaller", "file", j.Path, "bytes_before", before, "bytes", j.Size())
+	case stillAt(j.Path, f) == nil:
 		j.Logger.Warn("The journal is mostly empty and could not be made smaller", "file", j.Path, "err", err)
-		return
+	default: // the new file is there, but a crash of the machine may bring back the old one
+		j.debt = make(map[grouping.Key][]byte)
+		_ = j.fail(err)
 	}
-	j.Logger.Info("The journal was mostly empty and has been made smaller", "file", j.Path, "bytes_before", before, "bytes", j.Size())
+	return nil
 }
 
 // Summary is what a file says of itself, and what is wrong with it.

@@ -22,6 +22,10 @@ func (j *Journal) salvage(ctx context.Context, f *os.File) (*os.File, error) {
 	if err != nil || len(s.faults) == 0 {
 		return f, err
 	}
+	whole, err := wholeEntries(f, s)
+	if err != nil {
+		return f, err
+	}
 	aside, err := KeepAside(j.Path, "damaged", time.Now())
 	if err != nil {
 		return f, fmt.Errorf("keeping the damaged file aside: %w", err)
@@ -29,7 +33,7 @@ func (j *Journal) salvage(ctx context.Context, f *os.File) (*os.File, error) {
 	if info, err := f.Stat(); err == nil { // an older meta page counts fewer pages
 		s.meta.pages = max(s.meta.pages, uint64(info.Size())/uint64(s.meta.pageSize))
 	}
-	whole, before := wholeEntries(f, s.faults), "unknown"
+	before := "unknown"
 	if s.hasState {
 		before = strconv.FormatUint(s.state.groups, 10)
 	}
@@ -82,13 +86,26 @@ func (e entry) revision() gateway.Revision {
 
 // entries gives the whole records of a file in the order of their keys, each
 // key once: in a damaged file an old page may have come back, and then the
-// newer record counts.
-func entries(f *os.File) []entry {
+// newer record counts. They are those that were found before, or there is an
+// error: what is made of them takes the place of the file.
+func entries(f *os.File, before *scan) ([]entry, error) {
 	var all []entry
-	// It was read a moment ago: what is wrong with it is known.
-	_, _ = scanFile(f, func(r stored) { all = append(all, entry{r.key, r.rec}) })
-	return inOrder(all)
+	s, err := scanFile(f, func(r stored) { all = append(all, entry{r.key, r.rec}) })
+	switch {
+	case err != nil:
+		return nil, err
+	case s.groups == before.groups && s.sum == before.sum:
+		return inOrder(all), nil
+	}
+	for _, x := range s.faults {
+		if !slices.Contains(before.faults, x) {
+			return nil, fmt.Errorf("%w: %s", errNotAgain, x)
+		}
+	}
+	return nil, errNotAgain
 }
+
+var errNotAgain = fmt.Errorf("%w: what could be read a moment ago cannot be read again, and nothing has been changed", ErrDamaged)
 
 func inOrder(all []entry) []entry {
 	slices.SortFunc(all, func(a, b entry) int {
@@ -98,12 +115,13 @@ func inOrder(all []entry) []entry {
 }
 
 // wholeEntries leaves out the groups that could not be decoded.
-func wholeEntries(f *os.File, faults []Fault) []entry {
+func wholeEntries(f *os.File, before *scan) ([]entry, error) {
 	broken := make(map[string]bool)
-	for _, x := range faults {
+	for _, x := range before.faults {
 		broken[x.Key] = true
 	}
-	return slices.DeleteFunc(entries(f), func(e entry) bool { return broken[e.key.String()] })
+	all, err := entries(f, before)
+	return slices.DeleteFunc(all, func(e entry) bool { return broken[e.key.String()] }), err
 }
 
 // leftovers gives, if groups have been lost, the newest whole record of each
