@@ -107,7 +107,7 @@ func Import(ctx context.Context, c Config, d Decision) (journal string, err erro
 	case !exists(journal) && d == KeepJournal:
 		return "", fmt.Errorf("%s: there is no such journal to be kept; import without --keep", journal)
 	case !exists(journal):
-		return journal, c.load(ctx, journal, true)
+		return journal, Explain(c.load(ctx, journal, true))
 	case d == KeepJournal:
 		return journal, c.adopt(journal)
 	case d == TakeFile:
@@ -144,8 +144,24 @@ func (c Config) replace(ctx context.Context, journal string) error {
 	if err != nil {
 		return fmt.Errorf("keeping %s aside: %w", journal, err)
 	}
-	c.Logger.Info("The present journal is kept aside", "file", aside)
-	return c.load(ctx, journal, false)
+	if err := c.load(ctx, journal, false); err != nil {
+		forget(aside, journal)
+		return Explain(err)
+	}
+	c.Logger.Info("The journal that was there is kept aside", "file", aside)
+	return nil
+}
+
+// forget removes the second name of a journal that has not been replaced: each
+// attempt would leave one.
+func forget(aside, journal string) {
+	second, err := os.Stat(aside)
+	if err != nil {
+		return
+	}
+	if first, err := os.Stat(journal); err == nil && os.SameFile(first, second) {
+		_ = os.Remove(aside)
+	}
 }
 
 var errReadOnly = errors.New("it is only read")

@@ -53,3 +53,29 @@ func TestImportHoldsTheJournal(t *testing.T) {
 	}
 	_ = held.Close() // nothing was written
 }
+
+// TestImportThatFailsLeavesNothing replaces a journal by a file that cannot be
+// read: the journal stays, and each attempt leaves no second name of it.
+func TestImportThatFailsLeavesNothing(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "metrics")
+	f, err := os.Create(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(gobfile.Write(f, func(func(*gateway.Group) bool) {}), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	if _, err := storage.Import(ctx, storage.Config{File: file}, storage.Undecided); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(file, 100); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := storage.Import(ctx, storage.Config{File: file}, storage.TakeFile); !errors.Is(err, gobfile.ErrTruncated) {
+		t.Errorf("got %v, want %v", err, gobfile.ErrTruncated)
+	}
+	if names, err := filepath.Glob(file + "*"); err != nil || len(names) != 2 {
+		t.Errorf("there are %q, %v; want the file and its journal", names, err)
+	}
+}
