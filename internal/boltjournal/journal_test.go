@@ -2,6 +2,7 @@ package boltjournal_test
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -83,6 +84,27 @@ func TestAgeOfGroups(t *testing.T) {
 	g = open(t, boltjournal.Config{Path: path})
 	if after := ages(); !slices.Equal(after, before) {
 		t.Errorf("revisions are %v, and were %v", after, before)
+	}
+}
+
+// TestProgressOfLargeGroups opens a journal of few large groups: it tells how
+// far it is in between, which is also when it hears that it is to end.
+func TestProgressOfLargeGroups(t *testing.T) {
+	const groups = 8
+	path := filepath.Join(t.TempDir(), "journal")
+	g := open(t, boltjournal.Config{Path: path})
+	for i := range groups {
+		noise := make([]byte, 1<<20)
+		_, _ = rand.Read(noise) // it never fails
+		push(t, g, fmt.Sprint("job", i), fmt.Sprintf("x{noise=\"%x\"} 1\n", noise))
+	}
+	if err := g.Close(); err != nil {
+		t.Fatal(err)
+	}
+	told := 0
+	open(t, boltjournal.Config{Path: path, Progress: func(int, int) { told++ }})
+	if told < groups {
+		t.Errorf("of %d large groups it told %d times how far it was", groups, told)
 	}
 }
 

@@ -196,20 +196,21 @@ func (c *chunk) decode() {
 // replay gives all groups of a file to apply. Several goroutines decode, and
 // no more is in memory twice than they have at hand.
 func replay(ctx context.Context, f *os.File, apply func([]gateway.Applied), progress func(done, all int)) (*scan, error) {
-	const chunkSize = 64
+	const chunkSize, chunkBytes = 64, 1 << 20 // of records
 	chunks := make(chan *chunk, 2*runtime.GOMAXPROCS(0))
 	s := new(scan)
 	var err error
 	go func() {
 		defer close(chunks)
-		c := &chunk{done: make(chan struct{})}
+		c, size := &chunk{done: make(chan struct{})}, 0
 		send := func() {
 			go c.decode()
 			chunks <- c
-			c = &chunk{done: make(chan struct{})}
+			c, size = &chunk{done: make(chan struct{})}, 0
 		}
 		err = s.run(reading{ctx, f}, func(r stored) {
-			if c.records = append(c.records, r); len(c.records) == chunkSize {
+			c.records = append(c.records, r)
+			if size += len(r.rec); len(c.records) == chunkSize || size >= chunkBytes {
 				send()
 			}
 		})
