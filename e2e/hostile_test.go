@@ -114,6 +114,7 @@ func oddProtobuf() []attack {
 			`name:"h" type:HISTOGRAM metric{histogram{schema:3 sample_count:1 positive_span{length:1} positive_delta:1 exemplars{value:1} exemplars{value:2 timestamp{seconds:9223372036854775807 nanos:-1}}}}`,
 			`name:"h" type:HISTOGRAM metric{histogram{sample_count:1 bucket{upper_bound:1 cumulative_count:1 exemplar{label{name:"a" value:"x\n"} value:-inf timestamp{seconds:1 nanos:999999999}}}}}`,
 		)},
+		{"exemplars with a NUL", asProto(anyProto, exemplar(`label{name:"a" value:"\000"} value:1`), exemplar(`label{name:"a" value:"x\000y"} label{name:"b" value:"z"} value:1`))},
 		{"exemplars without a name", asProto(refusedProto, exemplar(`label{name:"" value:"x"} value:1`), exemplar(`label{name:"__name__" value:"x"} value:1`))},
 		{"odd times of creation", asProto(takenProto,
 			`name:"c" type:COUNTER metric{counter{value:1 created_timestamp{seconds:9223372036854775807 nanos:-5}}}`,

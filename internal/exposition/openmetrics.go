@@ -140,9 +140,14 @@ func (w *openMetricsWriter) exemplar(e *metric.Exemplar) {
 	w.b = append(w.b, '\n')
 }
 
+// fitsExemplar tells whether Prometheus reads an exemplar: one that is not too
+// long and has no NUL, at which its lexer stops in exemplars.
 func fitsExemplar(e *metric.Exemplar) bool {
 	runes := 0
 	for _, l := range e.Labels {
+		if strings.Contains(l.Value, "\x00") {
+			return false
+		}
 		runes += utf8.RuneCountInString(l.Name) + utf8.RuneCountInString(l.Value)
 	}
 	return runes <= maxExemplarRunes
