@@ -242,16 +242,7 @@ func (e *Encoder) variant(b *Block, f Exposed, seen map[uint64]struct{}) *varian
 func (e *Encoder) encodeProto(f Exposed) error {
 	name := metric.EscapeName(f.Name, e.format.Escaping)
 	if e.format.Escaping != metric.UTF8 && f.NotLegacy > 0 {
-		var all []byte
-		for content := range e.contents(f, (*Block).Proto) {
-			all = append(all, content...)
-		}
-		if len(all) == 0 {
-			return nil
-		}
-		e.head = appendFamily(e.head[:0], name, f.Help, f.hasHelp(), f.Type, len(all))
-		_, err := e.w.Write(append(e.head, all...))
-		return err
+		return e.encodeEscaped(name, f)
 	}
 	for b := range f.Blocks {
 		if b.odd != nil {
@@ -266,6 +257,37 @@ func (e *Encoder) encodeProto(f Exposed) error {
 		return err
 	}
 	return e.writeAsStored(f, (*Block).Delimited)
+}
+
+// encodeEscaped writes a message whose size is known once all blocks have been
+// rendered anew. What is large is rendered twice rather than kept meanwhile.
+func (e *Encoder) encodeEscaped(name string, f Exposed) error {
+	const kept = 1 << 20 // bytes
+	var all []byte
+	size := 0
+	for content := range e.contents(f, (*Block).Proto) {
+		if size += len(content); size <= kept {
+			all = append(all, content...)
+		}
+	}
+	if size == 0 {
+		return nil
+	}
+	e.head = appendFamily(e.head[:0], name, f.Help, f.hasHelp(), f.Type, size)
+	if _, err := e.w.Write(e.head); err != nil {
+		return err
+	}
+	if size <= kept {
+		_, err := e.w.Write(all)
+		return err
+	}
+	defer func(dropped int) { e.Dropped = dropped }(e.Dropped) // they have been counted
+	for content := range e.contents(f, (*Block).Proto) {
+		if _, err := e.w.Write(content); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // readablePiece is how many bytes of protobuf the library gets at once for the

@@ -8,6 +8,7 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
+	"google.golang.org/protobuf/encoding/protodelim"
 	"google.golang.org/protobuf/proto"
 
 	"pushgateway/internal/metric"
@@ -174,5 +175,50 @@ func TestReadable(t *testing.T) {
 				t.Errorf("%v, %v: %d bytes of %d were made at once", syntax, escaping, got.write, got.text.Len())
 			}
 		}
+	}
+}
+
+// TestEscapedInPieces escapes a family that is too large to be kept, of which
+// each block has a series that escaping makes equal to one of the block before.
+func TestEscapedInPieces(t *testing.T) {
+	const groups, series = 20, 2_000
+	f := Exposed{Name: "m", Type: metric.Untyped, NotLegacy: groups}
+	var blocks []*Block
+	for g := range groups {
+		var text strings.Builder
+		for i := range series - 1 {
+			fmt.Fprintf(&text, "m{\"a.b\"=\"%d\",g=\"%d\"} 1\n", i, g)
+		}
+		fmt.Fprintf(&text, "m{\"a.b\"=\"x\",%q=\"y\"} 1\n", "c"+strings.Repeat(".", g%2)+"_")
+		p := GetParser()
+		parsed, err := p.ParseText([]byte(text.String()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		made, err := Render(parsed, Options{Valid: true, Bare: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Release()
+		blocks = append(blocks, made...)
+		f.Series += made[0].Series()
+		f.ProtoSize += made[0].DelimitedSize()
+	}
+	f.Blocks = slices.Values(blocks)
+
+	var got largest
+	e := NewEncoder(&got, Format{Protobuf, metric.Underscores}, nil)
+	if err := e.Encode(f); err != nil {
+		t.Fatal(err)
+	}
+	if most := got.text.Len() / groups * 2; got.write > most || got.text.Len() <= 1<<20 {
+		t.Errorf("%d bytes of %d were written at once, want no more than %d", got.write, got.text.Len(), most)
+	}
+	var back dto.MetricFamily
+	if err := protodelim.UnmarshalFrom(strings.NewReader(got.text.String()), &back); err != nil {
+		t.Fatal(err)
+	}
+	if left := groups*series - len(back.Metric); left != e.Dropped || left == 0 {
+		t.Errorf("%d series are missing, and %d are said to be left out", left, e.Dropped)
 	}
 }
