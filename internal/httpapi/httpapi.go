@@ -122,7 +122,7 @@ func New(c Config) http.Handler {
 	if c.Origins == nil {
 		c.Origins = http.NewCrossOriginProtection()
 	}
-	a := &api{Config: c, bodies: bodies{max: c.MaxBodyBytes, total: c.MaxInflightBytes}, cache: exposition.NewCache(maxCache), runs: exposition.NewRuns(maxRuns), turns: newTurns(), listings: newTurns(), refusals: newRefusals()}
+	a := &api{Config: c, bodies: bodies{max: c.MaxBodyBytes, total: c.MaxInflightBytes}, cache: exposition.NewCache(maxCache), runs: exposition.NewRuns(maxRuns), turns: newTurns(writePlainError), listings: newTurns(writeError), refusals: newRefusals()}
 	if len(c.Gateway.Reserved) > 0 {
 		a.firstOwn = slices.Min(slices.Collect(maps.Keys(c.Gateway.Reserved)))
 	}

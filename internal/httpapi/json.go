@@ -48,6 +48,11 @@ func writeError(w http.ResponseWriter, status int, err error) {
 	writeJSON(w, status, answer{Status: "error", Error: err.Error()})
 }
 
+// writePlainError is for answers that are not JSON.
+func writePlainError(w http.ResponseWriter, status int, err error) {
+	http.Error(w, err.Error(), status)
+}
+
 func (a *api) status(w http.ResponseWriter, _ *http.Request) { writeData(w, a.Info) }
 
 // metrics serves every series of every group, as 1.11 does. It is streamed, a

@@ -24,6 +24,8 @@ const (
 // turns are the answers of one kind, like scrapes, that are being given. It is
 // safe for concurrent use.
 type turns struct {
+	// refuse answers who gets no turn, in the form of these answers.
+	refuse  func(w http.ResponseWriter, status int, err error)
 	places  chan struct{} // one is taken by each of them
 	mu      sync.Mutex
 	clients map[string]*clientTurns // by their addresses
@@ -35,8 +37,8 @@ type clientTurns struct {
 	users  int // requests that wait or are being answered
 }
 
-func newTurns() *turns {
-	return &turns{places: make(chan struct{}, maxTurns), clients: make(map[string]*clientTurns)}
+func newTurns(refuse func(w http.ResponseWriter, status int, err error)) *turns {
+	return &turns{refuse: refuse, places: make(chan struct{}, maxTurns), clients: make(map[string]*clientTurns)}
 }
 
 // await waits for a turn, to be given back, for as long as the client does. If
@@ -59,7 +61,7 @@ func (t *turns) await(w http.ResponseWriter, r *http.Request) (giveBack func()) 
 			continue
 		case <-timeout.C:
 			w.Header().Set("Retry-After", retryAfter)
-			http.Error(w, fmt.Sprintf("%d answers to this are under way, as many as may be at once; ask less often, or read them faster", cap(places)), http.StatusServiceUnavailable)
+			t.refuse(w, http.StatusServiceUnavailable, fmt.Errorf("%d answers to this are under way, as many as may be at once; ask less often, or read them faster", cap(places)))
 		case <-r.Context().Done():
 		}
 		giveBack()
