@@ -259,8 +259,6 @@ func TestEveryTruncation(t *testing.T) {
 	}
 }
 
-// FuzzDamage writes several bytes over a small file: reading it must find the
-// fault, or give what was written.
 // TestDamageBeforeCompaction opens a journal that is mostly empty, and loses
 // what it holds once that has been read: it must not be replaced by what is
 // left of it.
@@ -302,6 +300,8 @@ func TestDamageBeforeCompaction(t *testing.T) {
 	}
 }
 
+// FuzzDamage writes several bytes over a small file: reading it must find the
+// fault, or give what was written.
 func FuzzDamage(f *testing.F) {
 	path, want := journalOf(f, 3)
 	content := compact(f, path)
