@@ -259,14 +259,18 @@ func SyncName(path string) error {
 }
 
 // KeepAside gives a file a second name beside it, with the time in it, so that
-// it survives being replaced, and returns that name.
+// it survives being replaced, and returns that name. If it cannot it leaves
+// nothing.
 func KeepAside(path, why string, now time.Time) (aside string, err error) {
 	aside = fmt.Sprintf("%s.%s-%s", path, why, now.UTC().Format("20060102T150405.000Z"))
-	if err := os.Link(path, aside); err == nil {
-		return aside, SyncName(path)
+	if err := os.Link(path, aside); err != nil {
+		return aside, copyFile(aside, path) // not every file system has second names
 	}
-	// Not every file system has second names.
-	return aside, copyFile(aside, path)
+	if err := SyncName(path); err != nil {
+		_ = os.Remove(aside) // each attempt would leave one
+		return aside, err
+	}
+	return aside, nil
 }
 
 func copyFile(to, from string) (err error) {
@@ -279,7 +283,11 @@ func copyFile(to, from string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, out.Close()) }()
+	defer func() {
+		if err = errors.Join(err, out.Close()); err != nil {
+			_ = os.Remove(to) // a part of it would only fill the disk
+		}
+	}()
 	if _, err := io.Copy(out, in); err != nil {
 		return fmt.Errorf("copying %s to %s: %w", from, to, err)
 	}

@@ -46,8 +46,8 @@ func (j *Journal) salvage(ctx context.Context, f *os.File) (*os.File, error) {
 		s.state.imported = j.Origin
 	}
 	if err := (File{Path: j.Path}).create(&s.state, slices.Values(whole)); err != nil {
-		if stillAt(aside, f) == nil && stillAt(j.Path, f) == nil {
-			_ = os.Remove(aside) // a second name, of which each attempt would leave one
+		if stillAt(j.Path, f) == nil {
+			_ = os.Remove(aside) // a second name or a copy, of which each attempt would leave one
 		}
 		return f, fmt.Errorf("writing what is whole: %w", err)
 	}

@@ -144,3 +144,18 @@ func TestSalvageInVain(t *testing.T) {
 		t.Errorf("the damaged file is not what it was: %v", err)
 	}
 }
+
+// TestKeepAsideThatFails keeps something aside that can have no second name and
+// cannot be copied: no part of it is left.
+func TestKeepAsideThatFails(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	if err := os.Mkdir(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if aside, err := boltjournal.KeepAside(path, "damaged", time.Now()); err == nil {
+		t.Errorf("a directory was kept aside as %s", aside)
+	}
+	if left, err := filepath.Glob(path + ".*"); err != nil || len(left) > 0 {
+		t.Errorf("%q are left, %v", left, err)
+	}
+}

@@ -140,28 +140,21 @@ func (c Config) replace(ctx context.Context, journal string) error {
 		return Explain(fmt.Errorf("the journal %s: %w", journal, err))
 	}
 	defer held.Close()
+	before, err := os.Stat(journal)
+	if err != nil {
+		return Explain(err)
+	}
 	aside, err := boltjournal.KeepAside(journal, "replaced", time.Now())
 	if err != nil {
-		return fmt.Errorf("keeping %s aside: %w", journal, err)
+		return Explain(fmt.Errorf("keeping %s aside: %w", journal, err))
 	}
-	if err := c.load(ctx, journal, false); err != nil {
-		forget(aside, journal)
+	err = c.load(ctx, journal, false)
+	if now, gone := os.Stat(journal); err != nil && gone == nil && os.SameFile(before, now) {
+		_ = os.Remove(aside) // it has not been replaced, and each attempt would leave one
 		return Explain(err)
 	}
 	c.Logger.Info("The journal that was there is kept aside", "file", aside)
-	return nil
-}
-
-// forget removes the second name of a journal that has not been replaced: each
-// attempt would leave one.
-func forget(aside, journal string) {
-	second, err := os.Stat(aside)
-	if err != nil {
-		return
-	}
-	if first, err := os.Stat(journal); err == nil && os.SameFile(first, second) {
-		_ = os.Remove(aside)
-	}
+	return Explain(err)
 }
 
 var errReadOnly = errors.New("it is only read")
