@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -160,13 +161,28 @@ func (d document) lines() lines {
 
 // nameIn gives the name that a line is about.
 func nameIn(line string) string {
-	line = strings.TrimPrefix(strings.TrimPrefix(strings.TrimLeft(line, " \t"), "# HELP "), "# TYPE ")
-	end := " \t{\n"
-	if bare := strings.TrimLeft(line, `{"`); bare != line {
-		line, end = bare, `"`
+	const blanks = " \t"
+	line = strings.TrimLeft(line, blanks)
+	if comment, ok := strings.CutPrefix(line, "#"); ok {
+		keyword, rest := firstWord(strings.TrimLeft(comment, blanks))
+		if keyword != "HELP" && keyword != "TYPE" {
+			return ""
+		}
+		line = rest
 	}
-	if i := strings.IndexAny(line, end); i >= 0 {
-		return line[:i]
+	line = strings.TrimLeft(strings.TrimPrefix(strings.TrimLeft(line, blanks), "{"), blanks)
+	if quoted, err := strconv.QuotedPrefix(line); err == nil {
+		name, _ := strconv.Unquote(quoted) // it is one
+		return name
 	}
-	return line
+	name, _ := firstWord(line)
+	return name
+}
+
+// firstWord cuts a line where a bare name ends.
+func firstWord(line string) (word, rest string) {
+	if i := strings.IndexAny(line, " \t{\n"); i >= 0 {
+		return line[:i], line[i:]
+	}
+	return line, ""
 }
