@@ -29,12 +29,12 @@ Exit codes of its own: 124 the command took longer than --timeout, 75 another on
 	var expect string
 	clause.Arg("command", "The command and its arguments, behind --.").Required().StringsVar(&job.Args)
 	clause.Flag("expect", "How often the job is expected to succeed, like 24h; pushed as job_expected_interval_seconds for alerts.").PlaceHolder("DURATION").StringVar(&expect)
-	durationFlag(clause, "timeout", "End the command if it takes longer: SIGTERM to it and all that it started, SIGKILL later. 0 means no limit.", "0s", &job.Timeout)
-	durationFlag(clause, "kill-after", "How long after SIGTERM SIGKILL comes.", "10s", &job.Grace)
+	clause.Flag("timeout", "End the command if it takes longer: SIGTERM to it and all that it started, SIGKILL later. 0 means no limit.").Default("0s").DurationVar(&job.Timeout)
+	clause.Flag("kill-after", "How long after SIGTERM SIGKILL comes.").Default("10s").DurationVar(&job.Grace)
 	clause.Flag("lock", "Do not run while another run holds the lock of this file, which is made if need be.").PlaceHolder("FILE").StringVar(&job.Lock)
 	clause.Flag("metrics-file", "File to which the command writes metrics of its own in the text format, to be pushed along. $PUSHGATEWAY_METRICS tells it to the command; without this flag, a temporary one.").PlaceHolder("FILE").StringVar(&job.MetricsFile)
 	clause.Flag("prefix", "What the names of the metrics begin with.").Default("job_").StringVar(&job.Prefix)
-	durationFlag(clause, "push-timeout", "The longest that pushes may delay the end, trying again included.", "10s", &job.PushTimeout)
+	clause.Flag("push-timeout", "The longest that pushes may delay the end, trying again included.").Default("10s").DurationVar(&job.PushTimeout)
 	clause.Flag("ttl", "How long the group lives without another run, like 7d. As the gateway has it if not given.").PlaceHolder("DURATION").StringVar(&job.TTL)
 	clause.Flag("quiet", "Say nothing about pushes that fail.").Short('q').BoolVar(&quiet)
 	check := func() (err error) {

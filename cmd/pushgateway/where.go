@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
-	"github.com/prometheus/common/model"
 
 	"pushgateway/internal/client"
 	"pushgateway/internal/grouping"
@@ -31,7 +30,7 @@ type where struct {
 // addWhere adds the flags for that.
 func addWhere(clause *kingpin.CmdClause) *where {
 	w := addAddress(clause, "0s")
-	durationFlag(clause, "timeout", "How long everything may take, trying again included. 0 means no limit.", "30s", &w.timeout)
+	clause.Flag("timeout", "How long everything may take, trying again included. 0 means no limit.").Default("30s").DurationVar(&w.timeout)
 	return w
 }
 
@@ -40,35 +39,9 @@ func addAddress(clause *kingpin.CmdClause, retry string) *where {
 	w := new(where)
 	clause.Flag("url", "Where the gateway is: [http(s)://][user:password@]host:port[/prefix], or unix:///path/of/socket.").Default("http://localhost:9091").Envar(urlVariable).StringVar(&w.URL)
 	clause.Flag("http.config.file", "Configuration of HTTP clients as Prometheus has it: TLS, basic auth, authorization, proxy.").Default("").StringVar(&w.File)
-	durationFlag(clause, "retry", "How long to try again, with growing pauses, if the gateway cannot be reached or has no room. 0 means not to.", retry, &w.Retry)
+	clause.Flag("retry", "How long to try again, with growing pauses, if the gateway cannot be reached or has no room. 0 means not to.").Default(retry).DurationVar(&w.Retry)
 	return w
 }
-
-// durationFlag adds a flag that takes days as well, like --ttl.
-func durationFlag(clause *kingpin.CmdClause, name, help, value string, to *time.Duration) {
-	clause.Flag(name, help).Default(value).SetValue((*durationValue)(to))
-}
-
-// durationValue is the value of such a flag.
-type durationValue time.Duration
-
-// Set is for kingpin.
-func (v *durationValue) Set(s string) error {
-	d, err := model.ParseDuration(s)
-	*v = durationValue(d)
-	if err != nil {
-		var short time.Duration // like 1.5s or 1ns
-		short, err = time.ParseDuration(s)
-		*v = durationValue(short)
-	}
-	if err != nil {
-		return errors.New("it must be a duration like 90s, 2h30m or 1d")
-	}
-	return nil
-}
-
-// String is for kingpin.
-func (v *durationValue) String() string { return time.Duration(*v).String() }
 
 // String is the URL without a password.
 func (w *where) String() string {
