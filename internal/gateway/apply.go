@@ -63,7 +63,7 @@ func (g *Gateway) discover(a *Applied) {
 	told := g.index.helpNews(brings)
 	g.mu.Unlock()
 	g.tellHelp(told)
-	a.claimed, a.suspects = true, g.suspects(p, rivals)
+	a.claimed, a.suspects = true, g.suspects(p, rivals, false)
 }
 
 // makeView gives what has been applied so far. Making it costs what has changed

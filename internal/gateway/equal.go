@@ -45,16 +45,19 @@ func (x *index) rivals(p *pending) (found []rivals) {
 }
 
 // suspects finds the groups, stored or pending, that have a series of the
-// change. It holds no lock while it compares. Of the pending ones only those
+// change; where there is a check the first is enough, as the change is refused
+// for it. It holds no lock while it compares. Of the pending ones only those
 // with an older claim count; the younger ones will find this change.
-func (g *Gateway) suspects(p *pending, all []rivals) (found []suspect) {
+func (g *Gateway) suspects(p *pending, all []rivals, first bool) (found []suspect) {
 	for _, r := range all {
-		s := search{g: g, claim: p.claim, block: r.block, shapes: make([]searched, len(r.shapes))}
+		s := search{g: g, claim: p.claim, block: r.block, first: first, shapes: make([]searched, len(r.shapes)), knows: make(map[grouping.Key]bool)}
 		for i, sh := range r.shapes {
 			s.shapes[i].shape = sh
 		}
 		r.block.EachLabels(s.look)
-		found = append(found, s.found...)
+		if found = append(found, s.found...); first && len(found) > 0 {
+			break
+		}
 	}
 	return found
 }
@@ -64,8 +67,10 @@ type search struct {
 	g      *Gateway
 	claim  uint64
 	block  *exposition.Block
+	first  bool // the first is enough
 	shapes []searched
 	found  []suspect
+	knows  map[grouping.Key]bool // those that have been found
 }
 
 // searched is where the search stands with one shape. Series of a block
@@ -86,7 +91,7 @@ func (s *search) look(labels []metric.Label) bool {
 			s.lookAt(c, labels)
 		}
 	}
-	return true
+	return !s.first || len(s.found) == 0
 }
 
 func (s *search) lookAt(c *searched, labels []metric.Label) {
@@ -98,15 +103,17 @@ func (s *search) lookAt(c *searched, labels []metric.Label) {
 		c.key, c.known = append(c.key[:0], key...), true
 		c.has = s.g.has(grouping.Key(key), s.block, s.claim)
 	}
+	if len(c.has) == 0 || s.knows[grouping.Key(c.key)] {
+		return // to find a series goes through all that the group has
+	}
 	for _, b := range c.has {
-		if b.Has(labels) && !s.knows(grouping.Key(c.key)) {
-			s.found = append(s.found, suspect{s.block.Name, grouping.Key(c.key), slices.Clone(labels)})
+		if b.Has(labels) {
+			key := grouping.Key(c.key)
+			s.knows[key] = true
+			s.found = append(s.found, suspect{s.block.Name, key, slices.Clone(labels)})
+			return
 		}
 	}
-}
-
-func (s *search) knows(key grouping.Key) bool {
-	return slices.ContainsFunc(s.found, func(k suspect) bool { return k.key == key })
 }
 
 // has gives what a group has of the family of block, with the same type:

@@ -145,7 +145,7 @@ func (g *Gateway) claim(group, old *Group, brings []*exposition.Block) ([]suspec
 	g.mu.Unlock()
 
 	g.tellHelp(told)
-	suspects := g.suspects(p, rivals)
+	suspects := g.suspects(p, rivals, !g.Unchecked)
 	if len(suspects) > 0 && !g.Unchecked {
 		g.withdraw(group.Key)
 		s := suspects[0]
