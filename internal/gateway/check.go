@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"strings"
 
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/grouping"
@@ -19,6 +20,16 @@ func (e *ConflictError) Error() string { return fmt.Sprintf("family %q: %s", e.F
 
 func conflict(family, format string, args ...any) error {
 	return &ConflictError{Family: family, Msg: fmt.Sprintf(format, args...)}
+}
+
+// nameOf shows a key in a message. One push of many groups may bring as many
+// messages about a key that is long.
+func nameOf(key grouping.Key) string {
+	s := key.String()
+	if len(s) > maxFailure {
+		s = strings.ToValidUTF8(s[:maxFailure], "") + "…"
+	}
+	return s
 }
 
 // TwinError says that a group would expose the same times as another one.
@@ -152,7 +163,7 @@ func (x *index) holderOf(f *indexed, t metric.Type, old *Group) string {
 	if h != nil {
 		h.claims.Scan(func(c claim) bool {
 			if old == nil || c.key != old.Key {
-				found = "group " + c.key.String()
+				found = "group " + nameOf(c.key)
 				return false
 			}
 			return true
@@ -167,7 +178,7 @@ func (x *index) holderOf(f *indexed, t metric.Type, old *Group) string {
 func (x *index) pendingHolder(name string, t metric.Type) string {
 	for key, p := range x.pending {
 		if h := p.group.Find(name); h != nil && h.Type == t {
-			return "group " + key.String()
+			return "group " + nameOf(key)
 		}
 	}
 	return "a group that is just being pushed"

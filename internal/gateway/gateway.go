@@ -149,7 +149,7 @@ func (g *Gateway) claim(group, old *Group, brings []*exposition.Block) ([]suspec
 	if len(suspects) > 0 && !g.Unchecked {
 		g.withdraw(group.Key)
 		s := suspects[0]
-		return nil, conflict(s.name, "group %s has a series with the same labels: %s; make them differ, or delete that group", s.key, exposition.FormatSeries(s.name, s.labels))
+		return nil, conflict(s.name, "group %s has a series with the same labels: %s; make them differ, or delete that group", nameOf(s.key), exposition.FormatSeries(s.name, s.labels))
 	}
 	return suspects, nil
 }

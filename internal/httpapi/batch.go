@@ -55,22 +55,29 @@ func (a *api) answerMany(w http.ResponseWriter, r *http.Request, keys []grouping
 	if a.Gateway.Unchecked {
 		ok = http.StatusAccepted
 	}
-	status, d := ok, pushedGroups{Groups: make([]pushedGroup, len(keys))}
-	for i, key := range keys {
-		d.Groups[i].Labels = labelsJSON(key.Labels())
-		if errs[i] == nil {
-			d.Taken++
-			continue
+	status, refused := ok, 0
+	for _, err := range errs {
+		if err != nil {
+			refused++
+			status = max(status, a.refused(w, r, err))
 		}
-		d.Refused++
-		d.Groups[i].Error = errs[i].Error()
-		status = max(status, a.refused(w, r, errs[i]))
 	}
-	if d.Refused == 0 {
-		writeJSON(w, status, answer{Status: "success", Data: d})
-		return
+	outcomes := func(yield func(any) bool) {
+		for i, key := range keys {
+			g := pushedGroup{Labels: labelsJSON(key.Labels())}
+			if errs[i] != nil {
+				g.Error = errs[i].Error()
+			}
+			if !yield(g) {
+				return
+			}
+		}
 	}
-	writeJSON(w, status, answer{Status: "error", Data: d, Error: fmt.Sprintf("%d of %d groups were refused", d.Refused, len(keys))})
+	out := answer{Status: "success", Data: pushedGroups{Taken: len(keys) - refused, Refused: refused, Groups: []pushedGroup{}}}
+	if refused > 0 {
+		out.Status, out.Error = "error", fmt.Sprintf("%d of %d groups were refused", refused, len(keys))
+	}
+	writeList(w, status, out, outcomes)
 }
 
 func (a *api) takePushes(r *http.Request, replace bool) (keys []grouping.Key, errs []error, size int64, err error) {
@@ -185,6 +192,7 @@ type splitter struct {
 	by      []string // sorted
 	groups  map[string]*splitGroup
 	scratch []byte
+	named   []metric.Label // those of the series at hand that by has
 }
 
 type splitGroup struct {
@@ -210,22 +218,31 @@ func (s *splitter) add(f *metric.Family) error {
 	return nil
 }
 
+// grouping gives the labels of a series that are to be part of the key, sorted.
+// What it costs depends on the series, however many labels group_by names.
+func (s *splitter) grouping(labels []metric.Label) []metric.Label {
+	s.named = s.named[:0]
+	for _, l := range labels {
+		if _, named := slices.BinarySearch(s.by, l.Name); named && l.Value != "" {
+			s.named = append(s.named, l)
+		}
+	}
+	slices.SortStableFunc(s.named, func(a, b metric.Label) int { return cmp.Compare(a.Name, b.Name) })
+	s.named = slices.CompactFunc(s.named, func(a, b metric.Label) bool { return a.Name == b.Name })
+	return s.named
+}
+
 // group gives the group of a series. A label that is missing or empty is not
 // part of the key.
 func (s *splitter) group(f *metric.Family, labels []metric.Label) (*splitGroup, error) {
 	key := s.scratch[:0]
 	job := ""
-	for _, name := range s.by {
-		i := slices.IndexFunc(labels, func(l metric.Label) bool { return l.Name == name && l.Value != "" })
-		if i < 0 {
-			continue
+	for _, l := range s.grouping(labels) {
+		if !utf8.ValidString(l.Value) {
+			return nil, &keyError{fmt.Errorf("family %q: grouping label %q=%q: %w", f.Name, l.Name, l.Value, grouping.ErrNotText)}
 		}
-		value := labels[i].Value
-		if !utf8.ValidString(value) {
-			return nil, &keyError{fmt.Errorf("family %q: grouping label %q=%q: %w", f.Name, name, value, grouping.ErrNotText)}
-		}
-		if key = grouping.AppendLabel(key, name, value); name == metric.JobLabel {
-			job = value
+		if key = grouping.AppendLabel(key, l.Name, l.Value); l.Name == metric.JobLabel {
+			job = l.Value
 		}
 	}
 	s.scratch = key

@@ -32,11 +32,13 @@ func (a *api) deleteGroups(w http.ResponseWriter, r *http.Request) {
 		writeError(w, a.refused(w, r, err), err)
 		return
 	}
-	d := deletedGroups{DryRun: dry, Deleted: len(groups), Groups: make([]map[string]string, len(groups))}
-	for i, g := range groups {
-		d.Groups[i] = labelsJSON(g.Key.Labels())
-	}
-	writeData(w, d)
+	writeList(w, http.StatusOK, answer{Status: "success", Data: deletedGroups{DryRun: dry, Deleted: len(groups), Groups: []map[string]string{}}}, func(yield func(any) bool) {
+		for _, g := range groups {
+			if !yield(labelsJSON(g.Key.Labels())) {
+				return
+			}
+		}
+	})
 }
 
 // parseDelete takes parameters from the URL and from a form.

@@ -85,7 +85,20 @@ func (a *api) groups(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusBadRequest, err)
 		return
 	}
-	writeData(w, q.page(a.Gateway.View()))
+	giveBack := a.tables.await(w, r)
+	if giveBack == nil {
+		return
+	}
+	defer giveBack()
+	v := a.Gateway.View()
+	groups, page := q.page(v)
+	writeList(w, http.StatusOK, answer{Status: "success", Data: page}, func(yield func(any) bool) {
+		for _, g := range groups {
+			if !yield(info(v, g)) {
+				return
+			}
+		}
+	})
 }
 
 func parseGroupsQuery(v url.Values, now time.Time) (q groupsQuery, err error) {
@@ -186,11 +199,11 @@ func parseOrder(name string) (func(a, b position) int, error) {
 	}, nil
 }
 
-// page gives the groups behind the page before. All groups are looked at, but
-// only what a page needs is sorted, and made into JSON.
-func (q *groupsQuery) page(v *gateway.View) groupsPage {
-	page := groupsPage{Groups: []groupInfo{}}
-	var found []*gateway.Group
+// page gives the groups behind the page before, and the page without them. All
+// groups are looked at, but only what a page needs is sorted, and made into
+// JSON.
+func (q *groupsQuery) page(v *gateway.View) (found []*gateway.Group, page groupsPage) {
+	page = groupsPage{Groups: []groupInfo{}}
 	for g := range v.EachGroup("") {
 		if !q.matches(g) {
 			continue
@@ -206,10 +219,7 @@ func (q *groupsQuery) page(v *gateway.View) groupsPage {
 		found = found[:q.limit]
 		page.Next = tokenOf(found[q.limit-1])
 	}
-	for _, g := range found {
-		page.Groups = append(page.Groups, info(v, g))
-	}
-	return page
+	return found, page
 }
 
 // arrange puts groups that come in the order of their keys in the one that was

@@ -103,6 +103,7 @@ type api struct {
 	runs     *exposition.Runs
 	turns    *turns // of scrapes
 	listings *turns // of all groups
+	tables   *turns // of groups without metrics, and of their labels
 	activity activity
 	scrapers scrapers
 	refusals refusals
@@ -122,7 +123,7 @@ func New(c Config) http.Handler {
 	if c.Origins == nil {
 		c.Origins = http.NewCrossOriginProtection()
 	}
-	a := &api{Config: c, bodies: bodies{max: c.MaxBodyBytes, total: c.MaxInflightBytes}, cache: exposition.NewCache(maxCache), runs: exposition.NewRuns(maxRuns), turns: newTurns(writePlainError), listings: newTurns(writeError), refusals: newRefusals()}
+	a := &api{Config: c, bodies: bodies{max: c.MaxBodyBytes, total: c.MaxInflightBytes}, cache: exposition.NewCache(maxCache), runs: exposition.NewRuns(maxRuns), turns: newTurns(writePlainError), listings: newTurns(writeError), tables: newTurns(writeError), refusals: newRefusals()}
 	if len(c.Gateway.Reserved) > 0 {
 		a.firstOwn = slices.Min(slices.Collect(maps.Keys(c.Gateway.Reserved)))
 	}

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"iter"
 	"maps"
 	"net/http"
 	"slices"
@@ -36,6 +38,38 @@ func (j *jsonWriter) raw(b []byte) {
 	if j.err == nil {
 		_, j.err = j.w.Write(b)
 	}
+}
+
+// writeList writes an answer an entry at a time: labels may be long, and JSON
+// makes them longer. The entries take the place of the one list in the answer,
+// which is empty there.
+func writeList(w http.ResponseWriter, status int, a answer, entries iter.Seq[any]) {
+	frame, err := json.Marshal(a)
+	before, behind, ok := bytes.Cut(frame, []byte("[]")) // no text comes before the list
+	if err != nil || !ok {
+		http.Error(w, fmt.Sprintf("encoding the answer %s: %v", frame, err), http.StatusInternalServerError)
+		return
+	}
+	out := newJSONWriter(w)
+	w.WriteHeader(status)
+	out.raw(before)
+	out.raw([]byte("["))
+	separator := ""
+	for entry := range entries {
+		b, err := json.Marshal(entry)
+		if out.err == nil {
+			out.err = err
+		}
+		out.text(separator)
+		out.raw(b)
+		separator = ","
+		if out.err != nil {
+			return // the client has gone
+		}
+	}
+	out.raw([]byte("]"))
+	out.raw(behind)
+	_ = out.w.Flush()
 }
 
 // jsonField is a value as JSON. If it has a block it is a familyJSON without

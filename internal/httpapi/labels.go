@@ -48,6 +48,11 @@ func (a *api) complete(w http.ResponseWriter, r *http.Request, collect func(*gat
 		writeError(w, http.StatusBadRequest, err)
 		return
 	}
+	giveBack := a.tables.await(w, r)
+	if giveBack == nil {
+		return
+	}
+	defer giveBack()
 	found := make(map[string]bool)
 	for g := range a.Gateway.View().EachGroup("") {
 		if f.matches(g) {
@@ -58,7 +63,13 @@ func (a *api) complete(w http.ResponseWriter, r *http.Request, collect func(*gat
 	maps.DeleteFunc(found, func(s string, _ bool) bool { return !strings.Contains(strings.ToLower(s), text) })
 	list := slices.AppendSeq([]string{}, maps.Keys(found))
 	slices.Sort(list)
-	writeData(w, list[:min(len(list), limit)])
+	writeList(w, http.StatusOK, answer{Status: "success", Data: []string{}}, func(yield func(any) bool) {
+		for _, s := range list[:min(len(list), limit)] {
+			if !yield(s) {
+				return
+			}
+		}
+	})
 }
 
 // parseLimit gives how many entries an answer may have.

@@ -55,7 +55,7 @@ func newTwin(t *testing.T, m refillMode, now func() time.Time) *twin {
 	w.handler = httpapi.New(httpapi.Config{
 		Gateway: g, Logger: slog.New(slog.DiscardHandler), TelemetryPath: "/metrics", Keys: grouping.Decoder{UTF8Names: true},
 		MaxBodyBytes: 1 << 20, MaxInflightBytes: 1 << 20, EnableOpenMetrics: true, StripTimestamps: m.strip, LenientNewlines: m.lenient,
-		Own: func() ([]exposition.Exposed, error) { return nil, nil }, UI: http.NotFoundHandler(),
+		Own: func() ([]exposition.Exposed, error) { return nil, nil }, UI: http.NotFoundHandler(), EnableAdmin: true,
 		Instrument: func(_ string, h http.HandlerFunc) http.HandlerFunc { return h },
 		Refused:    w.count,
 		Duplicate:  func() { w.count("duplicate") },
