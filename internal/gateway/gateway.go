@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -47,6 +48,8 @@ type Config struct {
 type Gateway struct {
 	Config
 	locks keyLocks
+	// merging has a place for each large family that is being merged.
+	merging chan struct{}
 	// view is the present one, nil while nobody has asked for it. It is stored
 	// under mu.
 	view atomic.Pointer[View]
@@ -76,7 +79,7 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	g := &Gateway{Config: c, index: newIndex(c.Reserved), stop: make(chan struct{}), reaped: make(chan struct{})}
+	g := &Gateway{Config: c, index: newIndex(c.Reserved), merging: make(chan struct{}, runtime.GOMAXPROCS(0)), stop: make(chan struct{}), reaped: make(chan struct{})}
 	g.firstDeadline.Store(never)
 	if err := c.Journal.Open(ctx, g.apply); err != nil {
 		return nil, err

@@ -92,7 +92,7 @@ func (g *Gateway) prepare(p Push) (Change, error) {
 
 func (g *Gateway) changeOf(p Push, old *Group) (c Change, err error) {
 	if p.MergeSeries && old != nil {
-		if p.Blocks, err = mergeSeries(old, p); err != nil {
+		if p.Blocks, err = g.mergeSeries(old, p); err != nil {
 			return c, err
 		}
 	}
@@ -103,18 +103,32 @@ func (g *Gateway) changeOf(p Push, old *Group) (c Change, err error) {
 
 // mergeSeries gives the blocks of a push with the series that the group has
 // besides.
-func mergeSeries(old *Group, p Push) ([]*exposition.Block, error) {
+func (g *Gateway) mergeSeries(old *Group, p Push) ([]*exposition.Block, error) {
 	merged := make([]*exposition.Block, len(p.Blocks))
 	for i, b := range p.Blocks {
 		merged[i] = b
 		if h := old.Find(b.Name); h != nil {
 			var err error
-			if merged[i], err = exposition.Merge(h.Block, b, p.MaxBytes); err != nil {
+			if merged[i], err = g.merge(h.Block, b, p.MaxBytes); err != nil {
 				return nil, err
 			}
 		}
 	}
 	return merged, nil
+}
+
+// freelyMerged is how many stored series a family may have to be merged without
+// a turn.
+const freelyMerged = 10_000
+
+// merge waits for its turn where a family is large: to merge takes some hundred
+// bytes for each series that is stored, which do not count with the body.
+func (g *Gateway) merge(stored, pushed *exposition.Block, maxBytes int) (*exposition.Block, error) {
+	if stored.Series() > freelyMerged {
+		g.merging <- struct{}{}
+		defer func() { <-g.merging }()
+	}
+	return exposition.Merge(stored, pushed, maxBytes)
 }
 
 // conclude turns the outcome of a change into an error. It is worth another

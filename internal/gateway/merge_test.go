@@ -1,0 +1,69 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"pushgateway/internal/exposition"
+	"pushgateway/internal/grouping"
+)
+
+// TestMergesTakeTurns has as many large families being merged as may be: one
+// more waits, and small ones do not.
+func TestMergesTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, err := Open(t.Context(), Config{Journal: new(Memory)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer g.Close()
+		push := func(job string, series int) {
+			var text strings.Builder
+			for i := range series {
+				fmt.Fprintf(&text, "m{i=\"%d\"} 1\n", i)
+			}
+			key, err := grouping.NewKey(job)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := exposition.GetParser()
+			defer p.Release()
+			families, err := p.ParseText([]byte(text.String()))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			blocks, err := exposition.Render(families, exposition.Options{Grouping: key.Labels(), Valid: true})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if err := g.Push(context.Background(), Push{Key: key, Blocks: blocks, MergeSeries: true}); err != nil {
+				t.Error(err)
+			}
+		}
+		push("large", freelyMerged+1)
+		push("small", 10)
+		for range cap(g.merging) {
+			g.merging <- struct{}{}
+		}
+		push("small", 1)
+		merged := false
+		go func() {
+			push("large", 1)
+			merged = true
+		}()
+		synctest.Wait()
+		if merged {
+			t.Error("a large family did not wait for its turn")
+		}
+		<-g.merging
+		synctest.Wait()
+		if !merged || len(g.merging) != cap(g.merging)-1 {
+			t.Errorf("merged is %t, and %d turns are taken", merged, len(g.merging))
+		}
+	})
+}
