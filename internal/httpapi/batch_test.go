@@ -83,3 +83,16 @@ func TestGroupByMuch(t *testing.T) {
 		t.Errorf("it took %s", took)
 	}
 }
+
+// TestManySelectors asks with more selectors than are held against each group.
+func TestManySelectors(t *testing.T) {
+	w := newTwin(t, refillMode{}, time.Now)
+	for n, want := range map[int]string{100: "200 ", 101: "400 "} {
+		query := strings.Repeat("match[]=%7Bjob=%22a%22%7D&", n)
+		for path, method := range map[string]string{"/api/v1/groups": http.MethodGet, "/api/v1/labels": http.MethodGet, "/api/v1/admin/delete_groups": http.MethodPost} {
+			if got := w.ask(method, path+"?"+query, "", ""); !strings.HasPrefix(got, want) {
+				t.Errorf("%s with %d selectors: got %s", path, n, got)
+			}
+		}
+	}
+}

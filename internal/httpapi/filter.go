@@ -34,8 +34,15 @@ func narrows(v url.Values) bool {
 	return slices.ContainsFunc(narrowing, func(name string) bool { return v.Get(name) != "" })
 }
 
+// maxSelectors bounds the selectors of one request: each is held against each
+// group.
+const maxSelectors = 100
+
 func parseFilter(v url.Values, now time.Time) (f filter, err error) {
 	f.now = now
+	if n := len(v["match[]"]); n > maxSelectors {
+		return f, fmt.Errorf("match[] comes %d times, more than the %d allowed: put values into one selector, like {job=~\"a|b\"}", n, maxSelectors)
+	}
 	for _, s := range v["match[]"] {
 		matchers, err := parser.NewParser(parser.Options{}).ParseMetricSelector(s)
 		if err != nil {
