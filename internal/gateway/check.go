@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"fmt"
-	"strings"
 
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/grouping"
@@ -24,13 +23,7 @@ func conflict(family, format string, args ...any) error {
 
 // nameOf shows a key in a message. One push of many groups may bring as many
 // messages about a key that is long.
-func nameOf(key grouping.Key) string {
-	s := key.String()
-	if len(s) > maxFailure {
-		s = strings.ToValidUTF8(s[:maxFailure], "") + "…"
-	}
-	return s
-}
+func nameOf(key grouping.Key) string { return shortened(key.String()) }
 
 // TwinError says that a group would expose the same times as another one.
 type TwinError struct{ Twin grouping.Key }

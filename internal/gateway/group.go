@@ -192,8 +192,17 @@ func merge(old, brought []Held) []Held {
 	return append(append(out, old...), brought...)
 }
 
-// maxFailure bounds what is kept of the reason for a refusal, in bytes.
-const maxFailure = 1000
+// maxText bounds what is kept of the reason for a refusal, and what messages
+// show of a key, in bytes.
+const maxText = 1000
+
+// shortened cuts a text that is too long for that.
+func shortened(s string) string {
+	if len(s) <= maxText {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxText], "") + "…"
+}
 
 // failed gives the group that comes out of a refused push onto old, which may
 // be nil.
@@ -203,8 +212,6 @@ func failed(old *Group, key grouping.Key, at time.Time, reason error) *Group {
 		*g = *old
 	}
 	g.Failed, g.Failure = at, strings.ToValidUTF8(reason.Error(), "\uFFFD")
-	if len(g.Failure) > maxFailure {
-		g.Failure = strings.ToValidUTF8(g.Failure[:maxFailure], "") + "…"
-	}
+	g.Failure = shortened(g.Failure)
 	return g.finish(old)
 }

@@ -1,7 +1,6 @@
 package storage_test
 
 import (
-	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -21,10 +20,10 @@ func (f meanwhile) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// TestImportHoldsTheJournal lets nobody use a journal while it is being
-// replaced: what they took then would be lost.
-func TestImportHoldsTheJournal(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "metrics")
+// imported gives an empty file of Pushgateway 1.11 and the journal made of it.
+func imported(t *testing.T) (file, journal string) {
+	t.Helper()
+	file = filepath.Join(t.TempDir(), "metrics")
 	f, err := os.Create(file)
 	if err != nil {
 		t.Fatal(err)
@@ -32,13 +31,18 @@ func TestImportHoldsTheJournal(t *testing.T) {
 	if err := errors.Join(gobfile.Write(f, func(func(*gateway.Group) bool) {}), f.Close()); err != nil {
 		t.Fatal(err)
 	}
-	ctx := context.Background()
-	journal, err := storage.Import(ctx, storage.Config{File: file}, storage.Undecided)
-	if err != nil {
+	if journal, err = storage.Import(t.Context(), storage.Config{File: file}, storage.Undecided); err != nil {
 		t.Fatal(err)
 	}
+	return file, journal
+}
+
+// TestImportHoldsTheJournal lets nobody use a journal while it is being
+// replaced: what they took then would be lost.
+func TestImportHoldsTheJournal(t *testing.T) {
+	file, journal := imported(t)
 	reads := 0
-	_, err = storage.Import(ctx, storage.Config{File: file, Reading: meanwhile(func() {
+	_, err := storage.Import(t.Context(), storage.Config{File: file, Reading: meanwhile(func() {
 		reads++
 		if held, err := boltjournal.Hold(journal); !errors.Is(err, boltjournal.ErrLocked) {
 			t.Errorf("the journal can be used: %v, %v", held, err)
@@ -57,22 +61,11 @@ func TestImportHoldsTheJournal(t *testing.T) {
 // TestImportThatFailsLeavesNothing replaces a journal by a file that cannot be
 // read: the journal stays, and each attempt leaves no second name of it.
 func TestImportThatFailsLeavesNothing(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "metrics")
-	f, err := os.Create(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(gobfile.Write(f, func(func(*gateway.Group) bool) {}), f.Close()); err != nil {
-		t.Fatal(err)
-	}
-	ctx := context.Background()
-	if _, err := storage.Import(ctx, storage.Config{File: file}, storage.Undecided); err != nil {
-		t.Fatal(err)
-	}
+	file, _ := imported(t)
 	if err := os.Truncate(file, 100); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := storage.Import(ctx, storage.Config{File: file}, storage.TakeFile); !errors.Is(err, gobfile.ErrTruncated) {
+	if _, err := storage.Import(t.Context(), storage.Config{File: file}, storage.TakeFile); !errors.Is(err, gobfile.ErrTruncated) {
 		t.Errorf("got %v, want %v", err, gobfile.ErrTruncated)
 	}
 	if names, err := filepath.Glob(file + "*"); err != nil || len(names) != 2 {
