@@ -24,7 +24,7 @@ var floors = [][]string{
 }
 
 // outside are packages that are not part of the binary.
-var outside = []string{"bench", "browser", "crash", "e2e", "internal/daemon", "internal/journaltest", "internal/layout"}
+var outside = []string{"attack", "bench", "browser", "crash", "e2e", "internal/daemon", "internal/journaltest", "internal/layout"}
 
 type pkg struct {
 	ImportPath, Doc string
