@@ -39,7 +39,7 @@ func past(t testing.TB, groups []oldGroup) (file string) {
 
 func (g oldGroup) restore(t testing.TB) *gateway.Group {
 	t.Helper()
-	key, err := grouping.Decoder{}.Decode("job", g.job, g.labels)
+	key, err := grouping.Decoder{}.Decode("job/" + g.job + g.labels)
 	if err != nil {
 		t.Fatal(err)
 	}

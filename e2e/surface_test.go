@@ -191,46 +191,11 @@ func TestContentTypes(t *testing.T) {
 	}
 }
 
-// TestRedirects keeps what a path has escaped as it is, so that who follows comes
-// to the group that was meant.
-func TestRedirects(t *testing.T) {
-	s := start(t)
-	for path, to := range map[string]string{
-		"/metrics//job/a":                     "/metrics/job/a",
-		"/metrics//job/a%20b/x/%2F%c3":        "/metrics/job/a%20b/x/%2F%c3",
-		"/metrics/job/a/x//":                  "/metrics/job/a/x/",
-		"/metrics/job/a/../b/./?ttl=1h&x=%2F": "/metrics/job/b/?ttl=1h&x=%2F",
-		"/../..":                              "/",
-		"/metrics//job/(a)!'*":                "/metrics/job/%28a%29%21%27%2A",
-		"/api/v1":                             "/api/v1/",
-		"//example.org/..%2f/x":               "/example.org/..%2f/x",
-	} {
-		if a := s.do(http.MethodPut, path, "m 1\n"); a.status != http.StatusTemporaryRedirect || a.header.Get("Location") != to {
-			t.Errorf("%s: got %d to %s, want %s", path, a.status, a.header.Get("Location"), to)
-		} else if !strings.HasPrefix(a.body, "nothing was done: ") || !strings.Contains(a.body, to) {
-			t.Errorf("%s: got %q", path, a.body)
-		}
-	}
-	for _, path := range []string{"/metrics/job/a/x/.y", "/metrics/job/a/x/%2e%2e", "/metrics/job/a%2E"} {
-		s.push(path, "m 1\n", http.StatusOK)
-	}
-}
-
 func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
 	}
 	return v
-}
-
-func TestCrossOrigin(t *testing.T) {
-	s := start(t)
-	for _, method := range []string{http.MethodOptions, http.MethodGet} {
-		a := s.do(method, "/api/v1/status", "")
-		if a.status != http.StatusOK || a.header.Get("Access-Control-Allow-Origin") != "*" || !strings.Contains(a.header.Get("Access-Control-Allow-Methods"), "GET") {
-			t.Errorf("%s: got %d %v", method, a.status, a.header)
-		}
-	}
 }
 
 // page is the answer of /api/v1/groups.

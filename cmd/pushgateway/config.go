@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -38,8 +39,10 @@ type config struct {
 
 	telemetryPath     string
 	externalURL       *url.URL
-	origins           *http.CrossOriginProtection // knows the external URL
-	routePrefix       string                      // "" or like "/gw"
+	corsOrigin        string
+	allowedHosts      string
+	origins           httpapi.Origins // knows the external URL
+	routePrefix       string          // "" or like "/gw"
 	enableLifecycle   bool
 	enableAdmin       bool
 	enablePprof       bool
@@ -88,6 +91,8 @@ func (c *config) addFlags(serve *kingpin.CmdClause) {
 	serve.Flag("web.enable-admin-api", "Enable API endpoints for admin control actions.").Default("false").BoolVar(&c.enableAdmin)
 	serve.Flag("web.enable-pprof", "Serve profiles under /debug/pprof/.").Default("false").BoolVar(&c.enablePprof)
 	serve.Flag("web.enable-openmetrics", "Answer scrapes in OpenMetrics if asked for. It renames counters that lack _total.").Default("false").BoolVar(&c.enableOpenMetrics)
+	serve.Flag("web.cors.origin", "Regular expression, anchored, of the origins whose pages may ask, push and delete from a browser, like https?://(a|b)\\.example\\.org. Empty allows the gateway's own page alone.").Default("").StringVar(&c.corsOrigin)
+	serve.Flag("web.allowed-hosts", "Host names and addresses, separated by commas, under which browsers may use the gateway. Others are refused, which stops pages that make their own name lead here. Empty allows any.").Default("").StringVar(&c.allowedHosts)
 	serve.Flag("web.read-timeout", "Time in which a request must have arrived whole. 0 means no limit.").Default("1m").DurationVar(&c.readTimeout)
 
 	serve.Flag("persistence.file", "File to persist metrics. If empty, metrics are only kept in memory. A file that Pushgateway 1.11 has written is imported and left alone; <file>.db is used from then on.").Default("").StringVar(&c.persistenceFile)
@@ -167,7 +172,7 @@ func (c *config) check() error {
 	if err := checkAll(c.checkAddresses, c.checkWebConfig); err != nil {
 		return err
 	}
-	if err := c.trustExternalURL(); err != nil {
+	if err := checkAll(c.trustExternalURL, c.trustOrigins); err != nil {
 		return err
 	}
 	if c.routePrefix == "" && c.externalURL != nil {
@@ -228,12 +233,31 @@ func (c *config) checkWebConfig() error {
 
 // trustExternalURL lets the page that browsers see there change things.
 func (c *config) trustExternalURL() error {
-	c.origins = http.NewCrossOriginProtection()
+	c.origins.Protection = http.NewCrossOriginProtection()
 	if c.externalURL == nil || c.externalURL.Host == "" {
 		return nil
 	}
-	if err := c.origins.AddTrustedOrigin(c.externalURL.Scheme + "://" + c.externalURL.Host); err != nil {
+	if err := c.origins.Protection.AddTrustedOrigin(c.externalURL.Scheme + "://" + c.externalURL.Host); err != nil {
 		return fmt.Errorf("--web.external-url=%q: %w", c.externalURL, err)
+	}
+	return nil
+}
+
+// trustOrigins reads which other pages, and which hosts, browsers may use.
+func (c *config) trustOrigins() (err error) {
+	if c.corsOrigin != "" {
+		if c.origins.Allowed, err = regexp.Compile("^(?s:" + c.corsOrigin + ")$"); err != nil {
+			return fmt.Errorf("--web.cors.origin=%q: it must be a regular expression like https?://(a|b)\\.example\\.org: %w", c.corsOrigin, err)
+		}
+	}
+	for host := range strings.SplitSeq(c.allowedHosts, ",") {
+		if host = strings.Trim(strings.TrimSpace(host), "[]"); host == "" {
+			continue
+		}
+		if _, _, err := net.SplitHostPort(host); err == nil || strings.Contains(host, "/") {
+			return fmt.Errorf("--web.allowed-hosts: %q must be a name or an address without a port, like gateway.example.org", host)
+		}
+		c.origins.Hosts = append(c.origins.Hosts, host)
 	}
 	return nil
 }

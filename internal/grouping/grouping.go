@@ -5,20 +5,14 @@
 package grouping
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/prometheus/common/model"
-
 	"pushgateway/internal/metric"
 )
-
-// base64Suffix marks a label whose value is base64url, with or without padding.
-const base64Suffix = "@base64"
 
 // separator stands between the parts of a Key. No valid UTF-8 contains it.
 const separator = "\xff"
@@ -30,7 +24,7 @@ type Key string
 
 var (
 	// ErrNoJob says that the path names no job.
-	ErrNoJob = errors.New("the job name is empty: push to /metrics/job/<job>")
+	ErrNoJob = errors.New("the job name is empty: push to /metrics/job/<JOB>; perhaps a variable of the client is not set")
 	// ErrNotText says that a key could be read, but never be exposed.
 	ErrNotText = errors.New("it is not valid UTF-8, or its name contains a NUL")
 )
@@ -141,105 +135,9 @@ func (k Key) String() string {
 	return b.String()
 }
 
-// Decoder reads paths. The zero value is ready for use.
-type Decoder struct {
-	// UTF8Names allows label names beyond [a-zA-Z_][a-zA-Z0-9_]*, also
-	// written in the U__ escaping.
-	UTF8Names bool
-}
-
-// Decode reads what stands behind /metrics/: jobLabel is "job" or
-// "job@base64", job its value, and labels the rest of the path as
-// /<name>/<value>/…, all with percent-encoding already undone.
-func (d Decoder) Decode(jobLabel, job, labels string) (Key, error) {
-	if jobLabel == metric.JobLabel+base64Suffix {
-		decoded, err := decodeBase64(job)
-		if err != nil {
-			return "", fmt.Errorf("decoding job %q as base64url: %w", job, err)
-		}
-		job = decoded
-	}
-	if job == "" {
-		return "", ErrNoJob
-	}
-	set, err := d.decodeLabels(labels)
-	if err != nil {
-		return "", err
-	}
-	return NewKey(job, set...)
-}
-
-// maxLabels bounds the labels of one grouping key. Prometheus itself has no
-// use for more than a few dozen.
-const maxLabels = 1000
-
 // MaxKey bounds the size of a grouping key in bytes. Keys are looked up in
 // files, and bbolt takes no longer ones.
 const MaxKey = 32_000
-
-func (d Decoder) decodeLabels(path string) ([]metric.Label, error) {
-	path = strings.TrimPrefix(path, "/")
-	if path == "" {
-		return nil, nil
-	}
-	n := strings.Count(path, "/") + 1
-	if n%2 != 0 {
-		return nil, fmt.Errorf("the path after the job must be name/value pairs, and %q has a name without a value; write values that are empty or have slashes as <name>@base64/<base64url>", clip(path))
-	}
-	if n/2 > maxLabels {
-		return nil, fmt.Errorf("the path has %d grouping labels, more than the %d allowed", n/2, maxLabels)
-	}
-	labels := make([]metric.Label, 0, n/2)
-	for more := true; more; {
-		var l metric.Label
-		l.Name, path, _ = strings.Cut(path, "/")
-		l.Value, path, more = strings.Cut(path, "/")
-		if err := d.decodeLabel(&l); err != nil {
-			return nil, err
-		}
-		labels = append(labels, l)
-	}
-	return labels, nil
-}
-
-func (d Decoder) decodeLabel(l *metric.Label) error {
-	name, isBase64 := strings.CutSuffix(l.Name, base64Suffix)
-	if d.UTF8Names {
-		name = model.UnescapeName(name, model.ValueEncodingEscaping)
-	}
-	if err := d.CheckName(name); err != nil {
-		return err
-	}
-	l.Name = name
-	if !isBase64 {
-		return nil
-	}
-	value, err := decodeBase64(l.Value)
-	if err != nil {
-		return fmt.Errorf("decoding the value %q of grouping label %q as base64url: %w", clip(l.Value), name, err)
-	}
-	l.Value = value
-	return nil
-}
-
-// CheckName tells why a label cannot be part of a grouping key.
-func (d Decoder) CheckName(name string) error {
-	switch {
-	case strings.HasPrefix(name, metric.ReservedLabelPrefix):
-		return fmt.Errorf("grouping label %q is not allowed: names that start with __ are reserved for Prometheus", clip(name))
-	case d.UTF8Names && !metric.IsName(name):
-		return fmt.Errorf("grouping label %q is not a valid label name: it must be UTF-8, without a NUL, and not empty", clip(name))
-	case !d.UTF8Names && !metric.IsLegacyLabel(name):
-		return fmt.Errorf("grouping label %q is not a valid label name: it must match [a-zA-Z_][a-zA-Z0-9_]* (other names need --push.enable-utf8-names)", clip(name))
-	}
-	return nil
-}
-
-// decodeBase64 takes the URL-safe alphabet; padding is optional.
-func decodeBase64(s string) (string, error) {
-	b, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(s, "="))
-	return string(b), err
-}
 
 // clip keeps messages readable when a path is not.
 func clip(s string) string {

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -16,49 +15,71 @@ import (
 )
 
 func TestDecode(t *testing.T) {
-	long := strings.Repeat("/l/v", maxLabels+1)
+	long := "job/a" + strings.Repeat("/l/v", maxLabels+1)
 	tests := []struct {
-		job, labels string
-		utf8        bool
-		want        string // as Key.String, or a part of the error
-		ok          bool
+		path string
+		utf8 bool
+		want string // as Key.String, or a part of the error
+		ok   bool
 	}{
-		{"a", "", false, `{job="a"}`, true},
-		{"a", "/", false, `{job="a"}`, true},
-		{"a", "/x/1/b/2", false, `{b="2",job="a",x="1"}`, true},
-		{"a", "/x/", false, `{job="a",x=""}`, true},
-		{"a", "/x/1/x/2", false, `{job="a",x="2"}`, true},
-		{"a", "/job/b", false, `{job="a"}`, true},
-		{"a", "/x@base64/L3Zhci90bXA=", false, `{job="a",x="/var/tmp"}`, true},
-		{"a", "/x@base64/L3Zhci90bXA", false, `{job="a",x="/var/tmp"}`, true},
-		{"a", "/x@base64/=", false, `{job="a",x=""}`, true},
-		{"a", "/x/\xff/x/1", false, `{job="a",x="1"}`, true},
-		{"a", "/job@base64/_w", false, `{job="a"}`, true},
-		{"a", "/U__a_2e_b/c", false, `{U__a_2e_b="c",job="a"}`, true},
-		{"a", "/U__a_2e_b/c", true, `{"a.b"="c",job="a"}`, true},
-		{"a", "/U__a_2e_b@base64/Yw", true, `{"a.b"="c",job="a"}`, true},
-		{"a", "/x", false, "name/value", false},
-		{"", "", false, "job name is empty", false},
-		{"a", "/__x/1", false, "reserved", false},
-		{"a", "/U____x/1", true, `{_x="1",job="a"}`, true},
-		{"a", "/a-b/1", false, "not a valid label name", false},
-		{"a", "/é/1", false, "--push.enable-utf8-names", false},
-		{"a", "/é/1", true, `{job="a","é"="1"}`, true},
-		{"a", "/x/\xff", false, "not valid UTF-8", false},
-		{"a", "/a\x00b/1", true, "NUL", false},
-		{"a", "/x@base64/!", false, "base64", false},
-		{"a", long, false, "grouping labels", false},
+		{"job/a", false, `{job="a"}`, true},
+		{"job/a/", false, `{job="a"}`, true},
+		{"job/a/x/1/b/2", false, `{b="2",job="a",x="1"}`, true},
+		{"job/a/x/", false, `{job="a",x=""}`, true},
+		{"job/a/x/1/x/2", false, `{job="a",x="2"}`, true},
+		{"job/a/job/b", false, `{job="a"}`, true},
+		{"job/a/x@base64/L3Zhci90bXA=", false, `{job="a",x="/var/tmp"}`, true},
+		{"job/a/x@base64/L3Zhci90bXA", false, `{job="a",x="/var/tmp"}`, true},
+		{"job/a/x@base64/=", false, `{job="a",x=""}`, true},
+		{"job/a/x@base64/Li4", false, `{job="a",x=".."}`, true},
+		{"job@base64/Lw/x/1", false, `{job="/",x="1"}`, true},
+		{"job/a/x/%FF/x/1", false, `{job="a",x="1"}`, true},
+		{"job/a/job@base64/_w", false, `{job="a"}`, true},
+		{"job/a/U__a_2e_b/c", false, `{U__a_2e_b="c",job="a"}`, true},
+		{"job/a/U__a_2e_b/c", true, `{"a.b"="c",job="a"}`, true},
+		{"job/a/U__a_2e_b@base64/Yw", true, `{"a.b"="c",job="a"}`, true},
+		{"job/%2Fvar%2Ftmp/path/a%2fb/x/y", false, `{job="/var/tmp",path="a/b",x="y"}`, true},
+		{"job/a%20b/x/%25", false, `{job="a b",x="%"}`, true},
+		{"job/a/x/..%2fb", false, `{job="a",x="../b"}`, true},
+		{"job/a/x", false, "name/value pairs, and the name \"x\" has no value", false},
+		{"job/a/x/y/", false, "leave that slash out", false},
+		{"job", false, "job name is empty", false},
+		{"job/", false, "job name is empty", false},
+		{"job//x/y", false, "job name is empty", false},
+		{"job@base64/=", false, "job name is empty", false},
+		{"job/a//b", false, "empty part after \"job/a\"", false},
+		{"job/a/x//", false, "empty part after \"job/a/x\"", false},
+		{"job/a//", false, "empty part", false},
+		{"job/a/x/..", false, "write it as x@base64/Li4", false},
+		{"job/a/x/%2e%2E", false, "write it as x@base64/Li4", false},
+		{"job/a/x/.", false, "write it as x@base64/Lg", false},
+		{"job/..", false, "write it as job@base64/Li4", false},
+		{"job/a/../b", false, "write the path without it", false},
+		{"job/../job/b", false, "another path", false},
+		{"job/a/__x/1", false, "reserved", false},
+		{"job/a/U____x/1", true, `{_x="1",job="a"}`, true},
+		{"job/a/a-b/1", false, "not a valid label name", false},
+		{"job/a/a%2Fb/1", false, "not a valid label name", false},
+		{"job/a/a%2Fb/1", true, `{"a/b"="1",job="a"}`, true},
+		{"job/a/é/1", false, "--push.enable-utf8-names", false},
+		{"job/a/é/1", true, `{job="a","é"="1"}`, true},
+		{"job/a/x/%FF", false, "not valid UTF-8", false},
+		{"job/a/a%00b/1", true, "NUL", false},
+		{"job/a/x@base64/!", false, "base64", false},
+		{"job@base64/!", false, "base64", false},
+		{"job/a/x/%zz", false, "%zz", false},
+		{long, false, "grouping labels", false},
 	}
 	for _, tt := range tests {
-		key, err := Decoder{UTF8Names: tt.utf8}.Decode("job", tt.job, tt.labels)
+		key, err := Decoder{UTF8Names: tt.utf8}.Decode(tt.path)
 		switch {
 		case tt.ok && (err != nil || key.String() != tt.want):
-			t.Errorf("%q %q: got %s, %v, want %s", tt.job, tt.labels, key, err, tt.want)
+			t.Errorf("%q: got %s, %v, want %s", tt.path, key, err, tt.want)
 		case !tt.ok && (err == nil || !strings.Contains(err.Error(), tt.want)):
-			t.Errorf("%q %q: got %s, %v, want an error with %q", tt.job, tt.labels, key, err, tt.want)
+			t.Errorf("%q: got %s, %v, want an error with %q", tt.path, key, err, tt.want)
 		}
 	}
-	if _, err := (Decoder{}).Decode("job@base64", "_w", ""); !errors.Is(err, ErrNotText) {
+	if _, err := (Decoder{}).Decode("job@base64/_w"); !errors.Is(err, ErrNotText) {
 		t.Errorf("a job that is not UTF-8: got %v", err)
 	}
 }
@@ -71,18 +92,13 @@ func FuzzDecode(f *testing.F) {
 		f.Add(path, false)
 	}
 	f.Fuzz(func(t *testing.T, path string, utf8Names bool) {
-		path, err := url.PathUnescape(path)
-		if err != nil {
-			return
-		}
-		job, labels, _ := strings.Cut(strings.TrimPrefix(path, "/metrics/job/"), "/")
 		d := Decoder{UTF8Names: utf8Names}
-		key, err := d.Decode("job", job, "/"+labels)
+		key, err := d.Decode(strings.TrimPrefix(path, "/metrics/"))
 		if err != nil {
 			return
 		}
 		checkKey(t, key)
-		again, err := d.Decode("job@base64", base64.RawURLEncoding.EncodeToString([]byte(job)), encodeLabels(key))
+		again, err := d.Decode(encodeLabels(key))
 		if err == nil && again != key && !slices.ContainsFunc(key.Labels(), needsUTF8) {
 			t.Fatalf("%s, written in base64, became %s", key, again)
 		}
@@ -93,9 +109,11 @@ func needsUTF8(l metric.Label) bool {
 	return !metric.IsLegacyLabel(l.Name) || strings.HasPrefix(l.Name, "U__")
 }
 
-// encodeLabels writes all labels but the job with their values in base64.
+// encodeLabels writes all labels with their values in base64.
 func encodeLabels(key Key) string {
+	job, _ := key.Value(metric.JobLabel)
 	var b strings.Builder
+	b.WriteString("job@base64/" + base64.RawURLEncoding.EncodeToString([]byte(job)))
 	for _, l := range key.Labels() {
 		if l.Name != metric.JobLabel {
 			b.WriteString("/" + l.Name + "@base64/" + base64.URLEncoding.EncodeToString([]byte(l.Value)))

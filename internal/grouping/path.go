@@ -32,7 +32,7 @@ func appendPath(b *strings.Builder, name, value string) {
 	switch {
 	case value == "":
 		b.WriteString(base64Suffix + "/=")
-	case strings.Contains(value, "/"), value == ".", value == "..":
+	case strings.Contains(value, "/"), isDots(value):
 		b.WriteString(base64Suffix + "/" + base64.RawURLEncoding.EncodeToString([]byte(value)))
 	default:
 		b.WriteString("/" + url.PathEscape(value))

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -40,18 +39,6 @@ func (a *api) admin(next http.HandlerFunc) http.HandlerFunc {
 		}
 		next(w, r)
 	})
-}
-
-// ownOrigin refuses requests that a browser makes for a page from elsewhere.
-// What is not a browser says nothing of origins, and is let through.
-func (a *api) ownOrigin(next http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if err := a.Origins.Check(r); err != nil {
-			http.Error(w, fmt.Sprintf("A page of %s asks for this, which is not the origin of this gateway: behind a proxy, --web.external-url says what that is.", r.Header.Get("Origin")), http.StatusForbidden)
-			return
-		}
-		next(w, r)
-	}
 }
 
 // snapshot answers with a copy of everything as a persistence file. It is made

@@ -74,7 +74,7 @@ func TestGroupByMuch(t *testing.T) {
 		fmt.Fprintf(&text, "m{l7=\"\",job=\"a\",i=\"%d\",instance=\"b\"} 1\n", i)
 	}
 	w := newTwin(t, refillMode{}, time.Now)
-	const want = `200 {"status":"success","data":{"taken":1,"refused":0,"groups":[{"labels":{"instance":"b","job":"a"}}]}}`
+	const want = `200 {"status":"success","data":{"taken":1,"refused":0,"groups":[{"labels":{"instance":"b","job":"a"}}]}}` + "\n"
 	if got := w.ask(http.MethodPost, "/api/v1/push?group_by="+by.String(), text.String(), ""); got != want {
 		t.Errorf("got %.300s", got)
 	}

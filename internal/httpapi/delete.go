@@ -10,7 +10,31 @@ import (
 	"time"
 
 	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
 )
+
+// delete serves DELETE. It answers 202, though the group is gone already:
+// clients depend on it. Where there was none it says so.
+func (a *api) delete(w http.ResponseWriter, r *http.Request) {
+	key, err := a.key(r)
+	if errors.Is(err, grouping.ErrNotText) { // no such group can exist
+		w.WriteHeader(http.StatusAccepted)
+		return
+	}
+	if err != nil {
+		a.refuse(w, r, err)
+		return
+	}
+	existed := a.Gateway.Group(key) != nil
+	if err := a.Gateway.Delete(r.Context(), key); err != nil {
+		a.refuse(w, r, err)
+		return
+	}
+	w.WriteHeader(http.StatusAccepted)
+	if !existed {
+		fmt.Fprintf(w, "Nothing was deleted: %s.\n", a.noGroup(key))
+	}
+}
 
 // deletedGroups is what a delete by selector answers.
 type deletedGroups struct {

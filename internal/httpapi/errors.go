@@ -13,6 +13,8 @@ import (
 
 // Reasons for which a push is refused, as in a label of a metric.
 const (
+	reasonPath         = "path"
+	reasonOrigin       = "origin"
 	reasonKey          = "grouping_key"
 	reasonParameter    = "parameter"
 	reasonSyntax       = "syntax"
@@ -26,7 +28,7 @@ const (
 )
 
 // Reasons are all of them.
-var Reasons = []string{reasonKey, reasonParameter, reasonSyntax, reasonInvalid, reasonTimestamps, reasonInconsistent, reasonTooLarge, reasonOverload, reasonTimeout, reasonUnavailable}
+var Reasons = []string{reasonPath, reasonOrigin, reasonKey, reasonParameter, reasonSyntax, reasonInvalid, reasonTimestamps, reasonInconsistent, reasonTooLarge, reasonOverload, reasonTimeout, reasonUnavailable}
 
 var errTimeout = errors.New("the request did not arrive whole within --web.read-timeout")
 
@@ -44,6 +46,11 @@ type keyError struct{ error }
 
 func (e *keyError) Unwrap() error { return e.error }
 
+// originError marks an error as one about the page that a browser asks for.
+type originError struct{ error }
+
+func (e *originError) Unwrap() error { return e.error }
+
 // parameterError marks an error as one about a parameter or a header.
 type parameterError struct{ error }
 
@@ -53,6 +60,8 @@ func (e *parameterError) Unwrap() error { return e.error }
 // that does.
 func classify(err error) (status int, reason string) {
 	var (
+		path     *pathError
+		origin   *originError
 		key      *keyError
 		param    *parameterError
 		invalid  *exposition.InvalidError
@@ -60,6 +69,10 @@ func classify(err error) (status int, reason string) {
 		twin     *gateway.TwinError
 	)
 	switch {
+	case errors.As(err, &path):
+		return path.status, reasonPath
+	case errors.As(err, &origin):
+		return http.StatusForbidden, reasonOrigin
 	case errors.As(err, &key):
 		return http.StatusBadRequest, reasonKey
 	case errors.As(err, &param):

@@ -56,7 +56,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case path == "/-/healthy":
 		_, _ = io.WriteString(w, "OK")
-	case path == g.telemetryPath && r.Method == http.MethodGet:
+	case path == g.telemetryPath && reads(r.Method):
 		g.wait(w, r)
 	default:
 		g.notYet(w)

@@ -3,11 +3,13 @@ package httpapi
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
 	"pushgateway/internal/metric"
 )
 
@@ -17,29 +19,36 @@ type groupDetail struct {
 	Metrics map[string]familyJSON `json:"metrics"` // by the name of the family
 }
 
+// key reads the grouping key of a request.
+func (a *api) key(r *http.Request) (grouping.Key, error) {
+	key, err := a.Keys.Decode(r.PathValue("key"))
+	if err != nil {
+		return "", &keyError{err}
+	}
+	return key, nil
+}
+
 // group serves one group: as JSON, or with ?format=text as its lines in a
 // scrape.
-func (a *api) group(jobLabel string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		key, err := a.key(r, jobLabel)
-		if err != nil {
-			writeError(w, http.StatusBadRequest, err)
-			return
-		}
-		v := a.Gateway.View()
-		g := v.Group(key)
-		if g == nil {
-			writeError(w, http.StatusNotFound, fmt.Errorf("there is no group %s", key))
-			return
-		}
-		switch format := r.URL.Query().Get("format"); format {
-		case "", "json":
-			writeDetail(w, v, g)
-		case "text":
-			a.writeText(w, r, v, g)
-		default:
-			writeError(w, http.StatusBadRequest, fmt.Errorf("format=%q is not one of json, text", format))
-		}
+func (a *api) group(w http.ResponseWriter, r *http.Request) {
+	key, err := a.key(r)
+	if err != nil {
+		writeError(w, http.StatusBadRequest, err)
+		return
+	}
+	v := a.Gateway.View()
+	g := v.Group(key)
+	if g == nil {
+		writeError(w, http.StatusNotFound, errors.New(a.noGroup(key)))
+		return
+	}
+	switch format := r.URL.Query().Get("format"); format {
+	case "", "json":
+		writeDetail(w, v, g)
+	case "text":
+		a.writeText(w, r, v, g)
+	default:
+		writeError(w, http.StatusBadRequest, fmt.Errorf("format=%q is not one of json, text", format))
 	}
 }
 
@@ -69,7 +78,7 @@ func writeDetail(w http.ResponseWriter, v *gateway.View, g *gateway.Group) {
 	open, _ := bytes.CutSuffix(head, []byte("null}}")) // the metrics come last
 	out.raw(open)
 	out.object(families)
-	out.text("}}")
+	out.text("}}\n")
 	_ = out.w.Flush()
 }
 

@@ -37,7 +37,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(b) // a client that has gone needs no answer
+	_, _ = w.Write(append(b, '\n')) // a client that has gone needs no answer
 }
 
 func writeData(w http.ResponseWriter, data any) {
@@ -81,7 +81,7 @@ func (a *api) metrics(w http.ResponseWriter, r *http.Request) {
 			return // the client has gone
 		}
 	}
-	out.text(`]}`)
+	out.text("]}\n")
 	_ = out.w.Flush()
 }
 

@@ -68,7 +68,7 @@ func writeList(w http.ResponseWriter, status int, a answer, entries iter.Seq[any
 		}
 	}
 	out.raw([]byte("]"))
-	out.raw(behind)
+	out.raw(append(behind, '\n'))
 	_ = out.w.Flush()
 }
 

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prometheus/common/route"
-
 	"pushgateway/internal/gateway"
 )
 
@@ -27,7 +25,11 @@ func (a *api) labelNames(w http.ResponseWriter, r *http.Request) {
 
 // labelValues serves the values of one grouping label.
 func (a *api) labelValues(w http.ResponseWriter, r *http.Request) {
-	name := route.Param(r.Context(), "name")
+	name, err := url.PathUnescape(r.PathValue("name"))
+	if err != nil {
+		writeError(w, http.StatusBadRequest, fmt.Errorf("reading the name of the label in the path: %w", err))
+		return
+	}
 	a.complete(w, r, func(g *gateway.Group, found map[string]bool) {
 		if value, ok := g.Key.Value(name); ok {
 			found[value] = true

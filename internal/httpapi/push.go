@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prometheus/common/route"
-
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
@@ -21,10 +19,10 @@ import (
 
 // push serves PUT, which replaces the group, and POST, which replaces the
 // families that it names.
-func (a *api) push(jobLabel string, replace bool) http.HandlerFunc {
+func (a *api) push(replace bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		size, err := a.takePush(r, jobLabel, replace)
+		size, err := a.takePush(r, replace)
 		a.Pushed(strings.ToLower(r.Method), size, time.Since(start))
 		a.activity.note(time.Now(), err == nil)
 		switch {
@@ -39,8 +37,8 @@ func (a *api) push(jobLabel string, replace bool) http.HandlerFunc {
 // notRead is the size of a body that was not read to its end.
 const notRead = -1
 
-func (a *api) takePush(r *http.Request, jobLabel string, replace bool) (size int64, err error) {
-	key, err := a.key(r, jobLabel)
+func (a *api) takePush(r *http.Request, replace bool) (size int64, err error) {
+	key, err := a.key(r)
 	if err != nil {
 		return notRead, err
 	}
@@ -107,14 +105,6 @@ func pushQuery(r *http.Request) (url.Values, error) {
 
 // maxBlocks bounds what a push takes in scrapes, in bytes.
 func (a *api) maxBlocks() int { return 4 * int(min(a.MaxBodyBytes, math.MaxInt/4)) }
-
-func (a *api) key(r *http.Request, jobLabel string) (grouping.Key, error) {
-	key, err := a.Keys.Decode(jobLabel, route.Param(r.Context(), "job"), route.Param(r.Context(), "labels"))
-	if err != nil {
-		return "", &keyError{err}
-	}
-	return key, nil
-}
 
 // content is the body of a push, unpacked.
 type content struct {
@@ -208,23 +198,4 @@ func isProtobuf(contentType string) bool {
 func (a *api) isVerdict(err error) bool {
 	var invalid *exposition.InvalidError
 	return errors.Is(err, exposition.ErrTimestamps) || errors.As(err, &invalid)
-}
-
-// delete serves DELETE. It answers 202, though the group is gone already:
-// clients depend on it.
-func (a *api) delete(jobLabel string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		key, err := a.key(r, jobLabel)
-		switch {
-		case err == nil:
-			err = a.Gateway.Delete(r.Context(), key)
-		case errors.Is(err, grouping.ErrNotText):
-			err = nil // no such group can exist
-		}
-		if err != nil {
-			a.refuse(w, r, err)
-			return
-		}
-		w.WriteHeader(http.StatusAccepted)
-	}
 }

@@ -48,6 +48,9 @@ func (a *api) scrape(w http.ResponseWriter, r *http.Request) {
 		a.Logger.Error("A scrape could not be written", "format", format.Syntax, "err", err)
 		panic(http.ErrAbortHandler)
 	}
+	if r.Method == http.MethodHead {
+		return // somebody looks whether the gateway is there
+	}
 	s.Bytes, s.Took = p.n, time.Since(start)
 	a.Scraped(s)
 	a.scrapers.note(scraperOf(r, s, time.Now()))

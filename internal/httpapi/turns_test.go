@@ -156,7 +156,7 @@ func TestManyLists(t *testing.T) {
 			t.Errorf("one more that cannot wait: got %d %v %s", got.Code, got.Header(), got.Body)
 		}
 		all.Wait()
-		if got := w.read(t.Context(), "/api/v1/metrics", "192.0.2.1", 0); got.Code != http.StatusOK || !strings.HasSuffix(got.Body.String(), "]}") {
+		if got := w.read(t.Context(), "/api/v1/metrics", "192.0.2.1", 0); got.Code != http.StatusOK || !strings.HasSuffix(got.Body.String(), "]}\n") {
 			t.Errorf("one more: got %d with %d bytes", got.Code, got.Body.Len())
 		}
 	})

@@ -1,0 +1,157 @@
+package grouping
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/prometheus/common/model"
+
+	"pushgateway/internal/metric"
+)
+
+// base64Suffix marks a label whose value is base64url, with or without padding.
+const base64Suffix = "@base64"
+
+// maxLabels bounds the labels of one grouping key. Prometheus itself has no
+// use for more than a few dozen.
+const maxLabels = 1000
+
+// Decoder reads paths. The zero value is ready for use.
+type Decoder struct {
+	// UTF8Names allows label names beyond [a-zA-Z_][a-zA-Z0-9_]*, also
+	// written in the U__ escaping.
+	UTF8Names bool
+}
+
+// Decode reads a grouping key from what stands behind /metrics/ in the path of
+// a request: job/<job>{/<name>/<value>}, still percent-encoded, so that an
+// escaped slash belongs to its part. A single slash at the end stands for an
+// empty value, or after the job for nothing, as in Pushgateway 1.11.
+func (d Decoder) Decode(path string) (Key, error) {
+	parts, err := split(path)
+	if err != nil {
+		return "", err
+	}
+	job := parts[1]
+	if parts[0] == metric.JobLabel+base64Suffix {
+		if job, err = decodeBase64(job); err != nil {
+			return "", fmt.Errorf("decoding job %q as base64url: %w", clip(parts[1]), err)
+		}
+	}
+	if job == "" {
+		return "", ErrNoJob
+	}
+	labels, err := d.decodeLabels(parts[2:])
+	if err != nil {
+		return "", err
+	}
+	return NewKey(job, labels...)
+}
+
+// split gives the parts of a path, unescaped: the name of the job's label and
+// its value, then the names and values of the others.
+func split(path string) ([]string, error) {
+	if n := strings.Count(path, "/") + 1; n > 2*maxLabels+3 {
+		return nil, fmt.Errorf("the path has %d grouping labels, more than the %d allowed", n/2-1, maxLabels)
+	}
+	parts := strings.Split(path, "/")
+	if len(parts) == 1 || parts[1] == "" {
+		return nil, ErrNoJob
+	}
+	last := len(parts) - 1
+	for i, part := range parts {
+		if part == "" && i < last {
+			return nil, fmt.Errorf("the path has an empty part after %q: write an empty value as <NAME>@base64/=; perhaps a variable of the client is not set", clip(strings.Join(parts[:i], "/")))
+		}
+		var err error
+		if parts[i], err = url.PathUnescape(part); err != nil {
+			return nil, fmt.Errorf("reading the part %q of the path: %w", clip(part), err)
+		}
+		if isDots(parts[i]) {
+			return nil, dotsError(parts, i)
+		}
+	}
+	if len(parts) == 3 && parts[2] == "" {
+		parts = parts[:2]
+	}
+	if len(parts)%2 != 0 {
+		return nil, unpaired(parts[2:])
+	}
+	return parts, nil
+}
+
+// isDots tells whether a part means another place in the path to whoever cleans
+// paths, such as proxies and clients that follow redirects.
+func isDots(part string) bool { return part == "." || part == ".." }
+
+func dotsError(parts []string, i int) error {
+	encoded := base64.RawURLEncoding.EncodeToString([]byte(parts[i]))
+	if i%2 == 0 {
+		return fmt.Errorf("the path has the part %q where the name of a grouping label belongs: write the path without it", parts[i])
+	}
+	return fmt.Errorf("the value of grouping label %q is %q, which proxies and clients take for another path: write it as %s%s/%s", clip(parts[i-1]), parts[i], clip(parts[i-1]), base64Suffix, encoded)
+}
+
+// unpaired is the error for a path with an odd number of parts after the job.
+func unpaired(parts []string) error {
+	last := parts[len(parts)-1]
+	if last == "" {
+		return errors.New("the path after the job must be name/value pairs, and it ends with a slash behind the last value: leave that slash out")
+	}
+	return fmt.Errorf("the path after the job must be name/value pairs, and the name %q has no value; write values that are empty or have slashes as <NAME>@base64/<BASE64URL>", clip(last))
+}
+
+// decodeLabels reads names and values in turn.
+func (d Decoder) decodeLabels(parts []string) ([]metric.Label, error) {
+	labels := make([]metric.Label, 0, len(parts)/2)
+	for i := 0; i < len(parts); i += 2 {
+		l := metric.Label{Name: parts[i], Value: parts[i+1]}
+		if err := d.decodeLabel(&l); err != nil {
+			return nil, err
+		}
+		labels = append(labels, l)
+	}
+	return labels, nil
+}
+
+func (d Decoder) decodeLabel(l *metric.Label) error {
+	name, isBase64 := strings.CutSuffix(l.Name, base64Suffix)
+	if d.UTF8Names {
+		name = model.UnescapeName(name, model.ValueEncodingEscaping)
+	}
+	if err := d.CheckName(name); err != nil {
+		return err
+	}
+	l.Name = name
+	if !isBase64 {
+		return nil
+	}
+	value, err := decodeBase64(l.Value)
+	if err != nil {
+		return fmt.Errorf("decoding the value %q of grouping label %q as base64url: %w", clip(l.Value), name, err)
+	}
+	l.Value = value
+	return nil
+}
+
+// CheckName tells why a label cannot be part of a grouping key.
+func (d Decoder) CheckName(name string) error {
+	switch {
+	case strings.HasPrefix(name, metric.ReservedLabelPrefix):
+		return fmt.Errorf("grouping label %q is not allowed: names that start with __ are reserved for Prometheus", clip(name))
+	case d.UTF8Names && !metric.IsName(name):
+		return fmt.Errorf("grouping label %q is not a valid label name: it must be UTF-8, without a NUL, and not empty", clip(name))
+	case !d.UTF8Names && !metric.IsLegacyLabel(name):
+		return fmt.Errorf("grouping label %q is not a valid label name: it must match [a-zA-Z_][a-zA-Z0-9_]* (other names need --push.enable-utf8-names)", clip(name))
+	}
+	return nil
+}
+
+// decodeBase64 takes the URL-safe alphabet; padding is optional.
+func decodeBase64(s string) (string, error) {
+	b, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(s, "="))
+	return string(b), err
+}

@@ -1,0 +1,80 @@
+package httpapi
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/time/rate"
+
+	"pushgateway/internal/grouping"
+	"pushgateway/internal/metric"
+)
+
+const (
+	// maxCompared is how many groups are looked at to find those that come
+	// closest to one that is not there, and compareEvery how often in a second.
+	maxCompared  = 100_000
+	compareEvery = 2
+	// maxClosest is how many of them are named.
+	maxClosest = 3
+)
+
+func newComparing() *rate.Limiter { return rate.NewLimiter(compareEvery, 2*compareEvery) }
+
+// noGroup tells that a group is not there, and which ones come closest: mostly
+// a label is missing from the path.
+func (a *api) noGroup(key grouping.Key) string {
+	text := "there is no group " + cut(key.String())
+	if !a.comparing.Allow() {
+		return text + "; the labels in the path must be all of the group's, and their values the same"
+	}
+	names := make([]string, 0, maxClosest)
+	for _, k := range a.closest(key) {
+		names = append(names, cut(k.String()))
+	}
+	if len(names) == 0 {
+		return text + ", nor any other of its job; GET /api/v1/groups lists all groups"
+	}
+	return fmt.Sprintf("%s; the closest are %s: the labels in the path must be all of the group's, and their values the same", text, strings.Join(names, ", "))
+}
+
+// likeness is how near a group comes to the one that was asked for.
+type likeness struct {
+	key   grouping.Key
+	score int // labels that both have, less those that only one has
+}
+
+// closest gives some groups of the same job, the nearest first.
+func (a *api) closest(key grouping.Key) (closest []grouping.Key) {
+	job, _ := key.Value(metric.JobLabel)
+	labels := key.Labels()
+	var found []likeness
+	compared := 0
+	for g := range a.Gateway.View().EachGroup("") {
+		if compared++; compared > maxCompared {
+			break
+		}
+		if other, _ := g.Key.Value(metric.JobLabel); !strings.EqualFold(job, other) {
+			continue
+		}
+		found = append(found, likeness{g.Key, likenessOf(labels, g.Key)})
+		slices.SortStableFunc(found, func(x, y likeness) int { return cmp.Compare(y.score, x.score) })
+		found = found[:min(len(found), maxClosest)]
+	}
+	for _, l := range found {
+		closest = append(closest, l.key)
+	}
+	return closest
+}
+
+func likenessOf(labels []metric.Label, key grouping.Key) (score int) {
+	others := key.Labels()
+	for _, l := range labels {
+		if slices.Contains(others, l) {
+			score += 2
+		}
+	}
+	return score - len(others)
+}

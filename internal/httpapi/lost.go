@@ -1,0 +1,120 @@
+package httpapi
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// lost answers a request that is in no route with the path that was probably
+// meant. A push or a delete among them is noted like any other refusal.
+func (a *api) lost(w http.ResponseWriter, r *http.Request, path string) {
+	err := &pathError{status: http.StatusNotFound, error: fmt.Errorf("there is nothing at %q: %s", cut(path), a.insteadOf(r.Method, path))}
+	if allowed := w.Header().Get("Allow"); allowed != "" {
+		err = &pathError{status: http.StatusMethodNotAllowed, error: fmt.Errorf("%q is not for %q, which takes %s: %s", cut(r.Method), cut(path), allowed, a.insteadOf(r.Method, path))}
+	}
+	if reads(r.Method) || r.Method == http.MethodOptions {
+		http.Error(w, err.Error(), err.status)
+		return
+	}
+	if part, unclean := uncleanPart(path); unclean {
+		err = &pathError{status: http.StatusBadRequest, error: fmt.Errorf("the path %q has the part %q, which proxies and clients clean away: write it without; %s", cut(path), part, a.insteadOf(r.Method, path))}
+	}
+	a.activity.note(time.Now(), false)
+	a.refuse(w, r, err)
+}
+
+// uncleanPart finds a part that is empty or means another place in the path. A
+// slash at the end makes none.
+func uncleanPart(path string) (part string, unclean bool) {
+	for part := range strings.SplitSeq(strings.Trim(path, "/"), "/") {
+		if plain, err := url.PathUnescape(part); err == nil && (plain == "" || plain == "." || plain == "..") {
+			return part, path != "/"
+		}
+	}
+	return "", strings.HasPrefix(path, "//")
+}
+
+// pathError says that a path, or a method at it, does not exist.
+type pathError struct {
+	error
+	status int
+}
+
+func (e *pathError) Unwrap() error { return e.error }
+
+// keySyntax is how the path of a group is written.
+const keySyntax = "/metrics/job/<JOB>{/<LABEL>/<VALUE>}"
+
+// elsewhere are paths of other systems that clients push to.
+var elsewhere = map[string]string{
+	"/api/v1/write":              "remote write",
+	"/api/prom/push":             "remote write",
+	"/api/v1/receive":            "remote write",
+	"/write":                     "InfluxDB",
+	"/api/v2/write":              "InfluxDB",
+	"/api/put":                   "OpenTSDB",
+	"/api/v1/import":             "VictoriaMetrics",
+	"/api/v1/import/prometheus":  "VictoriaMetrics",
+	"/v1/metrics":                "OTLP",
+	"/api/v1/otlp/v1/metrics":    "OTLP",
+	"/opentelemetry/v1/metrics":  "OTLP",
+	"/opentelemetry/api/v1/push": "OTLP",
+}
+
+// insteadOf tells what to ask in place of a path, or of a method at it.
+func (a *api) insteadOf(method, path string) string {
+	push := "push to " + a.Prefix + keySyntax
+	below, hasPrefix := strings.CutPrefix(path, a.Prefix)
+	key := strings.TrimPrefix(cmp.Or(guessKey(below), guessKey(path)), "/metrics/")
+	if _, err := a.Keys.Decode(key); key == "" || err != nil {
+		key = ""
+	}
+	switch {
+	case elsewhere[strings.TrimSuffix(below, "/")] != "":
+		return fmt.Sprintf("that is a path of %s, which this gateway does not take; %s, in the text format of Prometheus or in its protobuf", elsewhere[strings.TrimSuffix(below, "/")], push)
+	case key != "" && reads(method):
+		return fmt.Sprintf("read the group at %s/api/v1/group/%s, and all of them at %s", a.Prefix, cut(key), a.Prefix+a.TelemetryPath)
+	case key != "" && method == http.MethodDelete:
+		return fmt.Sprintf("delete the group at %s/metrics/%s", a.Prefix, cut(key))
+	case key != "":
+		return fmt.Sprintf("push to %s/metrics/%s, with PUT to replace the group, or POST to replace the families that the body names", a.Prefix, cut(key))
+	case !reads(method) && !strings.HasPrefix(below, "/api/") && !strings.HasPrefix(below, "/-/"):
+		return push
+	case !hasPrefix:
+		return fmt.Sprintf("the gateway serves everything below %s (--web.route-prefix)", a.Prefix)
+	case !reads(method):
+		return "docs/http-api.md tells which paths there are"
+	}
+	return fmt.Sprintf("scrapes are at %s, the page is at %s/, and the API is below %s/api/v1/", a.Prefix+a.TelemetryPath, a.Prefix, a.Prefix)
+}
+
+// guessKey gives the path of the group that was probably meant: with the job in
+// another place, the name of its label misspelt, or without /metrics. It is
+// empty where nothing speaks of a job.
+func guessKey(path string) string {
+	parts := strings.Split(strings.Trim(path, "/"), "/")
+	if strings.EqualFold(parts[0], "metrics") || strings.EqualFold(parts[0], "metric") {
+		parts = parts[1:]
+	}
+	i := slices.IndexFunc(parts, func(part string) bool {
+		name := strings.ToLower(part)
+		return name == "job" || name == "jobs" || name == "job@base64"
+	})
+	if i < 0 || i%2 != 0 || i+1 >= len(parts) {
+		return ""
+	}
+	label := "job"
+	if strings.EqualFold(parts[i], "job@base64") {
+		label = "job@base64"
+	}
+	rest := slices.Concat([]string{"/metrics", label, parts[i+1]}, parts[:i], parts[i+2:])
+	return strings.Join(rest, "/")
+}
+
+// cut shortens what a client wrote, for a sentence.
+func cut(s string) string { return clip(s, maxUserAgent) }

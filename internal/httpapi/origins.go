@@ -1,0 +1,113 @@
+package httpapi
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Origins says which pages in browsers may use the gateway beside its own. Its
+// zero value lets in the gateway's own page alone, by what requests say.
+type Origins struct {
+	// Protection finds requests that a browser makes for a page of elsewhere.
+	Protection *http.CrossOriginProtection
+	// Allowed matches the origins of other pages that may ask, push and delete;
+	// none if nil.
+	Allowed *regexp.Regexp
+	// Hosts are the names and addresses, without port, that browsers may know
+	// the gateway by; any if empty.
+	Hosts []string
+}
+
+// guard lets pages of allowed origins read answers, and refuses browsers that
+// know the gateway by a host that it does not have: somebody else's page whose
+// name has been made to lead here.
+func (o *Origins) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(o.Hosts) > 0 && isBrowser(r) && !o.knows(r.Host) {
+			http.Error(w, fmt.Sprintf("The gateway is not known as %q: open it under one of its hosts, or add this one to --web.allowed-hosts.", cut(r.Host)), http.StatusForbidden)
+			return
+		}
+		if o.allows(r.Header.Get("Origin")) {
+			h := w.Header()
+			h.Set("Access-Control-Allow-Origin", r.Header.Get("Origin"))
+			h.Set("Access-Control-Allow-Headers", "Accept, Authorization, Content-Encoding, Content-Type, Origin, "+ttlHeader)
+			h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE, OPTIONS")
+			h.Set("Access-Control-Expose-Headers", "Date")
+			h.Add("Vary", "Origin")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (o *Origins) allows(origin string) bool {
+	return origin != "" && o.Allowed != nil && o.Allowed.MatchString(origin)
+}
+
+// check refuses what a browser asks for a page of elsewhere and that changes
+// something. What is not a browser says nothing of origins, and is let through.
+func (o *Origins) check(r *http.Request) error {
+	origin := r.Header.Get("Origin")
+	if o.allows(origin) {
+		return nil
+	}
+	protection := o.Protection
+	if protection == nil {
+		protection = http.NewCrossOriginProtection()
+	}
+	if protection.Check(r) == nil {
+		return nil
+	}
+	return fmt.Errorf("a page of %q asks for this, which is not the origin of this gateway: --web.cors.origin lets other pages push and delete; behind a proxy, --web.external-url says what the gateway's own origin is", cut(origin))
+}
+
+// isBrowser goes by what browsers say of themselves: they send no origin with
+// a plain question.
+func isBrowser(r *http.Request) bool {
+	return r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" || strings.HasPrefix(r.UserAgent(), "Mozilla/")
+}
+
+func (o *Origins) knows(host string) bool {
+	name, _, err := net.SplitHostPort(host)
+	if err != nil {
+		name = host
+	}
+	name = strings.Trim(name, "[]")
+	return slices.ContainsFunc(o.Hosts, func(known string) bool { return strings.EqualFold(known, name) })
+}
+
+// ownOrigin refuses requests that a browser makes for a page from elsewhere.
+func (a *api) ownOrigin(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := a.Origins.check(r); err != nil {
+			a.refuse(w, r, &originError{err})
+			return
+		}
+		next(w, r)
+	}
+}
+
+// fresh is for answers that nobody may keep: they are old at once.
+func fresh(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-cache, no-store, must-revalidate")
+		next(w, r)
+	}
+}
+
+// anyOrigin lets pages of all origins read what they may with 1.11.
+func anyOrigin(next http.HandlerFunc) http.HandlerFunc {
+	return fresh(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Access-Control-Allow-Headers", "Accept, Authorization, Content-Type, Origin")
+		h.Set("Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS")
+		if h.Get("Access-Control-Allow-Origin") == "" {
+			h.Set("Access-Control-Allow-Origin", "*")
+		}
+		h.Set("Access-Control-Expose-Headers", "Date")
+		next(w, r)
+	})
+}
