@@ -22,7 +22,8 @@ const (
 )
 
 // ParseText reads the text format, versions 0.0.4 and 1.0.0, with the same
-// verdict as expfmt.TextParser. Families without series are left out.
+// verdict as expfmt.TextParser, which is that of its legacy names where
+// LegacyNames is set. Families without series are left out.
 //
 // The strings in the result point into body.
 func (p *Parser) ParseText(body []byte) ([]*metric.Family, error) {
@@ -295,6 +296,9 @@ func (p *Parser) parseLabelValue(line string, i int, name string) (int, error) {
 	if name == metric.NameLabel {
 		return 0, p.syntaxError("label name %q is reserved", metric.NameLabel)
 	}
+	if p.LegacyNames && !metric.IsLegacyLabel(name) {
+		return 0, p.needsUTF8("label name", name, metric.EscapeLabel(name, metric.Underscores))
+	}
 	if !utf8.ValidString(name) {
 		return 0, p.syntaxError("label name %q is not valid UTF-8", clip(name))
 	}
@@ -361,6 +365,11 @@ func (p *Parser) parseTimestamp(rest string) (timed bool, err error) {
 	return true, nil
 }
 
+// needsUTF8 refuses a name beyond the legacy ones. Legacy is what it could be.
+func (p *Parser) needsUTF8(kind, name, legacy string) error {
+	return p.syntaxError("the %s %q needs a gateway with --push.enable-utf8-names; start it with that flag, or write %q", kind, clip(name), clip(legacy))
+}
+
 // enter makes the family that name belongs to the current one. The name of a
 // summary's or histogram's count, sum and buckets belongs to that family,
 // unless a family of that very name has been seen before.
@@ -368,8 +377,11 @@ func (p *Parser) enter(name string) error {
 	if name == p.lastName && p.current != nil {
 		return nil
 	}
-	if name == "" || !utf8.ValidString(name) {
+	switch {
+	case name == "" || !utf8.ValidString(name):
 		return p.syntaxError("invalid metric name %q", clip(name))
+	case p.LegacyNames && !metric.IsLegacyName(name):
+		return p.needsUTF8("metric name", name, metric.EscapeName(name, metric.Underscores))
 	}
 	f, r := p.find(name)
 	if f == nil {

@@ -156,6 +156,7 @@ func (a *api) parse(c content, key grouping.Key) ([]*exposition.Block, error) {
 // families reads a body. They are the parser's, and use the memory of the
 // body.
 func (a *api) families(p *exposition.Parser, c content) (families []*metric.Family, err error) {
+	p.LegacyNames = !a.Keys.UTF8Names
 	if c.text {
 		families, err = p.ParseText(c.bytes)
 	} else {
@@ -179,7 +180,7 @@ func strip(families []*metric.Family) {
 // rendering says how the families of a push to a group are rendered. Text has
 // been read only where its label values are UTF-8.
 func (a *api) rendering(key grouping.Key, c content, maxBytes int) exposition.Options {
-	o := exposition.Options{Grouping: key.Labels(), MaxBytes: maxBytes, Valid: c.text}
+	o := exposition.Options{Grouping: key.Labels(), MaxBytes: maxBytes, Valid: c.text, LegacyNames: !a.Keys.UTF8Names}
 	if a.Gateway.Unchecked {
 		o.Duplicate = a.Duplicate
 	}
