@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -44,6 +46,9 @@ func FuzzText(f *testing.F) {
 			var syntax *SyntaxError
 			if !errors.As(err, &syntax) && !errors.Is(err, ErrTooLarge) {
 				t.Fatalf("an error without a line: %v", err)
+			}
+			if said := err.Error(); len(said) > 1000 || !utf8.ValidString(said) || strings.ContainsFunc(said, unicode.IsControl) {
+				t.Fatalf("this is no sentence: %q", said)
 			}
 			return
 		}
