@@ -62,7 +62,7 @@ func (d document) lint() []problem {
 	var syntax *exposition.SyntaxError
 	switch {
 	case errors.As(err, &syntax):
-		return append(found, problem{syntax.Line, syntax.Msg})
+		return append(found, problem{syntax.Line, mended.explain(syntax)})
 	case err != nil:
 		return append(found, problem{1, err.Error()})
 	}

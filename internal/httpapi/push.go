@@ -54,13 +54,11 @@ func (a *api) takePush(r *http.Request, jobLabel string, replace bool) (size int
 	}
 	defer body.Close()
 	p.Key = key
-	p.Blocks, err = a.parse(a.content(r, body.bytes), key)
-	if err == nil {
+	c := a.content(r, body.bytes)
+	if p.Blocks, err = a.parse(c, key); err == nil {
 		err = a.Gateway.Push(r.Context(), p)
-	} else if a.isVerdict(err) {
+	} else if err = hinted(r, c, err); a.isVerdict(err) {
 		a.Gateway.Refuse(key, err)
-	} else {
-		err = hinted(r, body.bytes, err)
 	}
 	if a.Gateway.Unchecked && errors.Is(err, exposition.ErrTimestamps) {
 		a.noteRefused(r, err)
