@@ -35,6 +35,7 @@ type attackPush struct {
 	// want is the status of a checked gateway, unchecked that of an unchecked
 	// one; 0 means that either a good answer or a refusal will do.
 	want, unchecked int
+	names           bool // it needs --push.enable-utf8-names
 }
 
 // refused is a push that no gateway may take; contradicts is one that only an
@@ -47,6 +48,13 @@ func contradicts(path, text string) attackPush {
 }
 func taken(path, text string) attackPush {
 	return attackPush{path: path, text: text, want: 200, unchecked: 202}
+}
+
+// named is a push of names that a gateway takes only where it was told to.
+func named(path, text string) attackPush {
+	p := taken(path, text)
+	p.names = true
+	return p
 }
 
 func refusedProto(families ...*dto.MetricFamily) attackPush {
@@ -102,14 +110,14 @@ func attacks() []attack {
 		{"equal series of a push", []attackPush{contradicts("/job/a/x/1", "m{x=\"1\"} 1\nm{x=\"2\"} 1\n")}},
 		{"timestamps", []attackPush{contradicts("/job/a", "m 1 123\n")}},
 		{"time families", []attackPush{taken("/job/a", "push_failure_time_seconds 5\n"), taken("/job/b", "# TYPE push_time_seconds histogram\npush_time_seconds_sum 5\n"), taken("/job/c", "push_time_seconds_count 1\n")}},
-		{"colon in a label", []attackPush{taken("/job/a", "{\"m\",\"a:b\"=\"1\",a_b=\"2\"} 1\n")}},
+		{"colon in a label", []attackPush{named("/job/a", "{\"m\",\"a:b\"=\"1\",a_b=\"2\"} 1\n")}},
 		{"NUL", []attackPush{refused("/job/a", "{\"m\x00\"} 1\n"), refused("/job/a", "{\"m\",\"a\x00b\"=\"1\"} 1\n"), taken("/job/a", "m{a=\"x\x00y\"} 1\n"), taken("/job/b", "# HELP m a\x00b\nm 1\n")}},
 		{"help that is not UTF-8", []attackPush{taken("/job/a", "# HELP m "+bad+"\nm 1\n")}},
-		{"names equal when escaped", []attackPush{taken("/job/a", "{\"a.b\"} 1\n{\"a_b\"} 2\n{\"a b\"} 3\n"), taken("/job/b", "# TYPE \"a:b.c\" histogram\n{\"a:b.c_count\"} 1\na:b_c_count 1\n")}},
-		{"labels equal when escaped", []attackPush{taken("/job/a", "{\"m\",\"x y\"=\"1\",\"x_y\"=\"2\",\"x.y\"=\"3\"} 1\n"), taken("/job/b", "{\"m\",\"x y\"=\"1\"} 1\nm{x_y=\"1\"} 2\n")}},
-		{"own name when escaped", []attackPush{taken("/job/a", "# TYPE \"go.goroutines\" gauge\n{\"go.goroutines\"} 1\n{\"push.time.seconds\"} 1\n")}},
+		{"names equal when escaped", []attackPush{named("/job/a", "{\"a.b\"} 1\n{\"a_b\"} 2\n{\"a b\"} 3\n"), named("/job/b", "# TYPE \"a:b.c\" histogram\n{\"a:b.c_count\"} 1\na:b_c_count 1\n")}},
+		{"labels equal when escaped", []attackPush{named("/job/a", "{\"m\",\"x y\"=\"1\",\"x_y\"=\"2\",\"x.y\"=\"3\"} 1\n"), named("/job/b", "{\"m\",\"x y\"=\"1\"} 1\nm{x_y=\"1\"} 2\n")}},
+		{"own name when escaped", []attackPush{named("/job/a", "# TYPE \"go.goroutines\" gauge\n{\"go.goroutines\"} 1\n{\"push.time.seconds\"} 1\n")}},
 		{"reserved label", []attackPush{refused("/job/a", "m{__x=\"1\"} 1\n")}},
-		{"quotes and newlines", []attackPush{taken("/job/a", "# HELP m a\\nb\\\\c\"\nm{a=\"\\\"\\n\\\\\"} 1\n{\"n\\n\\\"\\\\\"} 1\n")}},
+		{"quotes and newlines", []attackPush{named("/job/a", "# HELP m a\\nb\\\\c\"\nm{a=\"\\\"\\n\\\\\"} 1\n{\"n\\n\\\"\\\\\"} 1\n"), taken("/job/b", "# HELP m a\\nb\\\\c\"\nm{a=\"\\\"\\n\\\\\"} 1\n")}},
 		{"odd numbers", []attackPush{taken("/job/a", "# TYPE h histogram\nh_bucket{le=\"NaN\"} 1\nh_bucket{le=\"-Inf\"} 1\nh_count NaN\nh_sum -Inf\n# TYPE s summary\ns{quantile=\"NaN\"} 1\ns{quantile=\"7\"} Inf\ns_count -5\n")}},
 
 		{"family without a name", []attackPush{refusedProto(gaugeFamily(""))}},
@@ -141,6 +149,8 @@ var modes = map[string][]string{
 	"default":   nil,
 	"utf8":      {"--push.enable-utf8-names"},
 	"unchecked": {"--push.disable-consistency-check"},
+
+	"unchecked utf8": {"--push.disable-consistency-check", "--push.enable-utf8-names"},
 }
 
 // TestAttacks sends what broke Pushgateway 1.11, and more of its kind.
@@ -149,13 +159,15 @@ func TestAttacks(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			s := start(t, append(args, "--web.enable-admin-api", "--web.enable-openmetrics")...)
 			for _, a := range slices.Concat(attacks(), nameAttacks(), histogramAttacks(), oddProtobuf()) {
-				t.Run(a.name, func(t *testing.T) { s.with(t).suffer(a, mode == "unchecked") })
+				t.Run(a.name, func(t *testing.T) {
+					s.with(t).suffer(a, strings.Contains(mode, "unchecked"), strings.Contains(mode, "utf8"))
+				})
 			}
 		})
 	}
 }
 
-func (s *server) suffer(a attack, unchecked bool) {
+func (s *server) suffer(a attack, unchecked, names bool) {
 	s.t.Helper()
 	defer s.do(http.MethodPut, "/api/v1/admin/wipe", "")
 	s.pushGood()
@@ -163,6 +175,9 @@ func (s *server) suffer(a attack, unchecked bool) {
 		want := p.want
 		if unchecked {
 			want = p.unchecked
+		}
+		if p.names && !names {
+			want = http.StatusBadRequest
 		}
 		body, contentType := p.text, "text/plain"
 		if p.families != nil {

@@ -137,7 +137,7 @@ func TestDeleteGroupsByForm(t *testing.T) {
 }
 
 func TestGroup(t *testing.T) {
-	s := start(t)
+	s := start(t, "--push.enable-utf8-names")
 	s.push("/metrics/job/a/path@base64/L3Zhcg", "# HELP m Help.\n# TYPE m gauge\nm{x=\"1\"} 2\n# TYPE h histogram\nh_bucket{le=\"+Inf\"} 1\nh_count 1\nh_sum 3\n", http.StatusOK)
 	s.want(http.StatusBadRequest, http.MethodPut, "/metrics/job/a/path@base64/L3Zhcg", "m 1 5\n")
 

@@ -27,16 +27,16 @@ func asProto(push func(...*dto.MetricFamily) attackPush, texts ...string) (pushe
 func nameAttacks() []attack {
 	return []attack{
 		{"label that escapes to the name", []attackPush{
-			taken("/job/a", `{"m","..name__"="x"} 1`+"\n"), taken("/job/b", `{"m",". name. "="x"} 1`+"\n"), taken("/job/c", `{"m","-name-"="x"} 1`+"\n"),
+			named("/job/a", `{"m","..name__"="x"} 1`+"\n"), named("/job/b", `{"m",". name. "="x"} 1`+"\n"), named("/job/c", `{"m","-name-"="x"} 1`+"\n"),
 			anyAnswer("/job/d/..name__/x", "m 1\n"), anyAnswer("/job/e/U___2e__2e_name_2e__2e_/x", "m 1\n"),
 		}},
-		{"label that escapes to a reserved one", []attackPush{taken("/job/a", `{"m","..type__"="x","..unit.."="y","..address__"="z"} 1`+"\n"), taken("/job/b", `{"m"," "="x","-"="y"} 1`+"\n")}},
+		{"label that escapes to a reserved one", []attackPush{named("/job/a", `{"m","..type__"="x","..unit.."="y","..address__"="z"} 1`+"\n"), named("/job/b", `{"m"," "="x","-"="y"} 1`+"\n")}},
 		{"name in the other spelling", []attackPush{
-			taken("/job/a", "{\"a.b\"} 1\nU__a_2e_b 2\n{\"m\",\"a.b\"=\"1\",U__a_2e_b=\"2\"} 1\n"), taken("/job/b", "a_dot_b 2\na__b 3\n{\"a-b\"} 1\n{\"a b\"} 2\n"),
+			named("/job/a", "{\"a.b\"} 1\nU__a_2e_b 2\n{\"m\",\"a.b\"=\"1\",U__a_2e_b=\"2\"} 1\n"), named("/job/b", "a_dot_b 2\na__b 3\n{\"a-b\"} 1\n{\"a b\"} 2\n"),
 		}},
 		{"own lines when escaped", []attackPush{
-			taken("/job/a", "{\"go.gc_duration_seconds_sum\"} 1\n{\"pushgateway.http_push_size_bytes\"} 1\n"),
-			taken("/job/b", "# TYPE \"go.gc_duration\" histogram\n{\"go.gc_duration_count\"} 1\n# TYPE \"push.time\" histogram\n{\"push.time_sum\"} 1\n"),
+			named("/job/a", "{\"go.gc_duration_seconds_sum\"} 1\n{\"pushgateway.http_push_size_bytes\"} 1\n"),
+			named("/job/b", "# TYPE \"go.gc_duration\" histogram\n{\"go.gc_duration_count\"} 1\n# TYPE \"push.time\" histogram\n{\"push.time_sum\"} 1\n"),
 		}},
 		{"counters with and without _total", []attackPush{
 			taken("/job/a", "# TYPE a counter\na 1\n# TYPE a_total gauge\na_total 1\n"), taken("/job/b", "# TYPE b counter\nb 1\n# TYPE b_total counter\nb_total 1\n"),
@@ -44,8 +44,8 @@ func nameAttacks() []attack {
 			taken("/job/e", "# TYPE g gaugehistogram\ng_sum 1\n"), taken("/job/f", "g_gcount 1\ng_gsum 1\n"),
 		}},
 		{"names that must be quoted", []attackPush{
-			taken("/job/a", "# HELP \"a\\nb\" x\\ny\n# TYPE \"a\\nb\" counter\n{\"a\\nb\"} 1\n"), taken("/job/b", "{\"\\\\\"} 1\n{\"{}\"} 2\n{\"# TYPE x counter\"} 3\n{\" \"} 1\n{\"1\"} 4\n{\"\ufeff\"} 5\n"),
-			taken("/job/c", "{\"m\",\"=\"=\"3\",\"\\\"\"=\"4\",\"\\\\\"=\"5\",\"{\"=\"}\"} 1\n"),
+			named("/job/a", "# HELP \"a\\nb\" x\\ny\n# TYPE \"a\\nb\" counter\n{\"a\\nb\"} 1\n"), named("/job/b", "{\"\\\\\"} 1\n{\"{}\"} 2\n{\"# TYPE x counter\"} 3\n{\" \"} 1\n{\"1\"} 4\n{\"\ufeff\"} 5\n"),
+			named("/job/c", "{\"m\",\"=\"=\"3\",\"\\\"\"=\"4\",\"\\\\\"=\"5\",\"{\"=\"}\"} 1\n"),
 		}},
 		{"grouping labels that are equal when escaped", []attackPush{
 			anyAnswer("/job/a/a.b/1", "m{a_b=\"2\"} 1\n{\"m\",\"a b\"=\"2\"} 1\n"), anyAnswer("/job/a/a_b/1", "m 1\n"), anyAnswer("/job/a/a.b/1/a-b/2/a%20b/3", "m 1\n"),
@@ -53,7 +53,7 @@ func nameAttacks() []attack {
 		}},
 		{"awkward values of grouping labels", []attackPush{taken("/job/a%00b", "m 1\n"), taken("/job/a%0Ab", "m 1\n"), taken("/job/%22", "m 1\n"), taken("/job/%5C", "m 1\n"), taken("/job/a/job/b", "m 1\n")}},
 		{"the innocent group's name", []attackPush{
-			contradicts("/job/a", "# TYPE good counter\ngood 1\n"), contradicts("/job/b", "# TYPE good histogram\ngood_count 1\n"), taken("/job/c", "{\"go.od\"} 1\ngo_od 3\n"),
+			contradicts("/job/a", "# TYPE good counter\ngood 1\n"), contradicts("/job/b", "# TYPE good histogram\ngood_count 1\n"), named("/job/c", "{\"go.od\"} 1\ngo_od 3\n"),
 		}},
 		{"twins that failed", []attackPush{contradicts("/job/a", "m 1 1\n"), contradicts("/job/a/instance@base64/=", "m 1 1\n"), anyAnswer("/job/a/instance@base64/=", "n 1\n"), anyAnswer("/job/a", "m 1\n")}},
 	}

@@ -159,7 +159,7 @@ var errNoJob = errors.New("a series has no job")
 // pushMany sorts series into groups. Each group of the body has to agree with
 // the others as they were, and as they become.
 func (s *modelState) pushMany(op modelOp) (status int, why error) {
-	all, err := op.body.parse()
+	all, err := op.body.parse(s.mode)
 	if err != nil {
 		return http.StatusBadRequest, err
 	}

@@ -112,7 +112,7 @@ func (s *modelState) do(op modelOp) (status int, why error) {
 }
 
 func (s *modelState) push(op modelOp) (status int, why error) {
-	brought, err := op.body.parse()
+	brought, err := op.body.parse(s.mode)
 	if err != nil {
 		return http.StatusBadRequest, err
 	}
@@ -137,7 +137,7 @@ func (s *modelState) push(op modelOp) (status int, why error) {
 	return http.StatusOK, nil
 }
 
-func (b modelBody) parse() (map[string]*dto.MetricFamily, error) {
+func (b modelBody) parse(m modelMode) (map[string]*dto.MetricFamily, error) {
 	families := make(map[string]*dto.MetricFamily)
 	if b.proto {
 		all, err := readDelimited([]byte(b.bytes))
@@ -146,7 +146,11 @@ func (b modelBody) parse() (map[string]*dto.MetricFamily, error) {
 		}
 		return families, err
 	}
-	p := expfmt.NewTextParser(model.UTF8Validation)
+	names := model.LegacyValidation
+	if m.utf8 {
+		names = model.UTF8Validation
+	}
+	p := expfmt.NewTextParser(names)
 	return p.TextToMetricFamilies(strings.NewReader(b.bytes))
 }
 

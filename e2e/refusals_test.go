@@ -1,10 +1,19 @@
 package e2e
 
 import (
+	"bytes"
+	"compress/gzip"
+	"compress/zlib"
+	"encoding/base64"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"unicode"
+
+	"github.com/klauspost/compress/snappy"
+	"github.com/klauspost/compress/zstd"
 )
 
 // refusal is a push that was not taken, as the overview tells of it.
@@ -60,27 +69,188 @@ func TestRefusalsAreBounded(t *testing.T) {
 	}
 }
 
-// TestHints says what the sender of a body that is no text most probably did.
+// TestHints wants to hear first what was sent in place of the text format.
 func TestHints(t *testing.T) {
 	s := start(t)
-	const form = "application/x-www-form-urlencoded"
-	for _, c := range []struct{ contentType, body, hint string }{
-		{"", "\x1f\x8b\x08\x00", "Content-Encoding: gzip"},
-		{form, "\x28\xb5\x2f\xfd\x00", "Content-Encoding: zstd"},
-		{form, "# TYPE m gaugem 1", "--data-binary instead of -d"},
-		{"multipart/form-data; boundary=x", "--x\r\n", "--data-binary instead of -F"},
-		{"application/json", "{\"m\": 1}\n", "the body is JSON"},
-		{"text/plain", "m x\n", ""},
-		{form, "m x\n", ""},
+	const (
+		form     = "application/x-www-form-urlencoded"
+		protobuf = "application/vnd.google.protobuf"
+		good     = "# TYPE m gauge\nm{job=\"a\"} 1\n"
+	)
+	family := protoBody(`name:"m" type:GAUGE metric{gauge{value:1}}`)
+	block := string(snappy.Encode(nil, []byte(strings.Repeat(good, 3))))
+	for name, c := range map[string]struct {
+		body, says string
+		header     []string
+	}{
+		"gzip":                     {packedAs(t, "gzip", good), "the body is compressed with gzip: send the header Content-Encoding: gzip", nil},
+		"zstd":                     {packedAs(t, "zstd", good), "the body is compressed with zstd: send the header Content-Encoding: zstd", nil},
+		"snappy":                   {packedAs(t, "snappy", good), "the body is compressed with snappy: send the header Content-Encoding: snappy", nil},
+		"gzip, as a form":          {packedAs(t, "gzip", good), "the body is compressed with gzip: send the header", []string{"Content-Type", form}},
+		"gzip, as protobuf":        {packedAs(t, "gzip", family), "the body is compressed with gzip: send the header", []string{"Content-Type", protobufDelimited}},
+		"gzip twice":               {packedAs(t, "gzip", packedAs(t, "gzip", good)), "the body is compressed with gzip once more", []string{"Content-Encoding", "gzip"}},
+		"zlib":                     {packedAs(t, "zlib", good), "the body is compressed with zlib", nil},
+		"bzip2":                    {"BZh91AY&SY\x90\x9b\xd1\x11\x00\x00", "the body is compressed with bzip2, which this gateway does not unpack: use gzip", nil},
+		"xz":                       {"\xfd7zXZ\x00\x00\x04", "the body is compressed with xz", nil},
+		"zip":                      {"PK\x03\x04\x14\x00", "the body is compressed with zip", nil},
+		"block of snappy":          {block, "the body is compressed with snappy as a block, which", nil},
+		"block, said to be snappy": {block, "the body is compressed with snappy as a block, which", []string{"Content-Encoding", "snappy"}},
+		"zstd, said to be gzip":    {packedAs(t, "zstd", good), "the body is compressed with zstd", []string{"Content-Encoding", "gzip"}},
+		"JSON, said to be gzip":    {"{\"m\": 1}", "the body is JSON", []string{"Content-Encoding", "gzip"}},
+
+		"remote write": {string(snappy.Encode(nil, []byte("\n\x1a\n\r\n\b__name__\x12\x01m"))), "the request is Prometheus remote write",
+			[]string{"Content-Encoding", "snappy", "Content-Type", "application/x-protobuf", "X-Prometheus-Remote-Write-Version", "0.1.0"}},
+		"remote write 2": {block, "the request is Prometheus remote write", []string{"Content-Encoding", "snappy", "Content-Type", "application/x-protobuf;proto=io.prometheus.write.v2.Request"}},
+		"OTLP":           {"\n\x04\n\x00\x12\x00", "the Content-Type application/x-protobuf is that of OTLP", []string{"Content-Type", "application/x-protobuf"}},
+		"OTLP as JSON":   {`{"resourceMetrics":[]}`, "the body is OTLP as JSON", []string{"Content-Type", "application/json"}},
+
+		"protobuf":                     {family, "the body is protobuf, and its Content-Type does not say so: send Content-Type: " + protobufDelimited, nil},
+		"protobuf of another type":     {family, "the body is protobuf, and its Content-Type does not say so", []string{"Content-Type", "application/x-protobuf"}},
+		"protobuf with half a type":    {family, "the body is protobuf, and its Content-Type does not say so", []string{"Content-Type", protobuf + "; encoding=delimited"}},
+		"protobuf without lengths":     {family[1:], "the body is protobuf without a length before each message", []string{"Content-Type", protobufDelimited}},
+		"protobuf, neither":            {family[1:], "the body is protobuf without a length before each message", nil},
+		"text, said to be protobuf":    {good, "the body is text, and its Content-Type says protobuf", []string{"Content-Type", protobufDelimited}},
+		"a comment, said to be so":     {"# TYPE m gauge\nm 1\n# and more of it\n", "the body is text, and its Content-Type says protobuf", []string{"Content-Type", protobufDelimited}},
+		"JSON, said to be protobuf":    {"{\"m\": 1}", "the body is JSON", []string{"Content-Type", protobufDelimited}},
+		"protobuf for people":          {"name: \"m\"\ntype: GAUGE\nmetric {\n  gauge {\n    value: 1\n  }\n}\n", "the body is protobuf in its form for people", nil},
+		"protobuf for people, compact": {`name:"m" type:GAUGE metric:{gauge:{value:1}}`, "the body is protobuf in its form for people", []string{"Content-Type", protobuf + "; encoding=compact-text"}},
+
+		"byte order mark":        {"\ufeff" + good, "the body begins with a byte order mark", nil},
+		"JSON after a mark":      {"\ufeff{\"m\": 1}", "the body is JSON", nil},
+		"UTF-16":                 {"\xff\xfem\x00 \x001\x00\n\x00", "the body is UTF-16", nil},
+		"UTF-16, big end first":  {"\xfe\xff\x00m\x00 \x001\x00\n", "the body is UTF-16", nil},
+		"UTF-16 without a mark":  {"m\x00 \x001\x00\n\x00", "the body is UTF-16", nil},
+		"UTF-32":                 {"\xff\xfe\x00\x00m\x00\x00\x00", "the body is UTF-32", nil},
+		"a literal newline":      {`m 1\n`, "there is a backslash and an n", nil},
+		"literal and real":       {`m 1\n` + "\n", "there is a backslash and an n", nil},
+		"literal after a type":   {`# TYPE m gauge\nm 1\n`, "there is a backslash and an n", nil},
+		"literal after a help":   {`# HELP m Help.\n# TYPE m gauge\nm 1`, "there is a backslash and an n", nil},
+		"literal after labels":   {`m{a="1"} 1\nm{a="2"} 2\n`, "there is a backslash and an n", nil},
+		"literal in a value":     {`m{a="x 1\n"} z` + "\n", "line 1: ", nil},
+		"CR alone":               {"m 1\rn 2\r", "lines end with CR alone", nil},
+		"URL-encoded":            {"m%7Ba%3D%221%22%7D+1%0A", "the body is URL-encoded", nil},
+		"a field, URL-encoded":   {"data=m+1%0A", "the body is URL-encoded", []string{"Content-Type", form}},
+		"base64":                 {base64.StdEncoding.EncodeToString([]byte(good)), "the body is base64", nil},
+		"curl -d":                {"# TYPE m gaugem 1", "curl -d takes newlines away, as $(…) does with the last one: use --data-binary (line 1: ", []string{"Content-Type", form}},
+		"curl -F":                {"--x\r\nContent-Disposition: form-data; name=\"f\"\r\n\r\nm 1\n\r\n--x--\r\n", "the body is a form (multipart)", []string{"Content-Type", "multipart/form-data; boundary=x"}},
+		"curl -F without a type": {"--x\r\nContent-Disposition: form-data; name=\"f\"\r\n\r\nm 1\n\r\n--x--\r\n", "the body is a form (multipart)", nil},
+
+		"JSON":              {"{\"m\": 1}\n", "the body is JSON: push the text format", nil},
+		"JSON in lines":     {"{\"m\": 1}\n{\"m\": 2}\n", "the body is JSON", []string{"Content-Type", "application/json"}},
+		"an array of JSON":  {"\n [ {\"m\": 1} ]", "the body is JSON", nil},
+		"a string of JSON":  {`"m 1\n"`, "the body is JSON", []string{"Content-Type", "application/json"}},
+		"an empty object":   {"{}", "the body is JSON", nil},
+		"no JSON":           {"{\"m\",a=1} 1\n", "line 1: ", nil},
+		"no JSON, brackets": {"[INFO] m 1\n", "line 1: ", nil},
+		"a dictionary":      {"{'m': 1}\n", "the body is a dictionary as Python prints it", nil},
+		"HTML":              {"<!DOCTYPE html>\n<html><body>Bad Gateway</body></html>\n", "the body is an HTML page", nil},
+		"XML":               {"<?xml version=\"1.0\"?>\n<m>1</m>\n", "the body is XML", nil},
+		"YAML":              {"---\nm: 1\n", "the body is YAML", nil},
+		"a line of YAML":    {"m 1\nname: value\n", "the line looks like YAML: write a blank alone between name and value (line 2: ", nil},
+		"InfluxDB":          {"weather,location=us temperature=82 1465839830100400200\n", "the line is in the line protocol of InfluxDB: write name{label=\"value\"} 42 (line 1: ", nil},
+		"InfluxDB, plain":   {"m 1\nweather temperature=82i,sky=\"blue\"\n", "the line is in the line protocol of InfluxDB: write name{label=\"value\"} 42 (line 2: ", nil},
+		"StatsD":            {"jobs.done:1|c\n", "the line is of StatsD", nil},
+		"CSV":               {"name,value\nm,1\n", "the body looks like CSV", nil},
+
+		"OpenMetrics, exemplar": {"m_total 1 # {trace=\"x\"} 1\n# EOF\n", "the body is OpenMetrics, which is read as far as the text format has the same (line 1: found an exemplar", nil},
+		"OpenMetrics, info":     {"# TYPE m info\nm_info{a=\"b\"} 1\n# EOF\n", "the body is OpenMetrics, which is read as far as the text format has the same (line 1: unknown metric type \"info\"", nil},
+		"OpenMetrics, stateset": {"# TYPE m stateset\nm{m=\"a\"} 1\n", "the body is OpenMetrics", nil},
+		"OpenMetrics, unit":     {"# TYPE m_seconds gauge\n# UNIT m_seconds seconds\nm_seconds 1 1.5\n", "the body is OpenMetrics", nil},
+		"OpenMetrics, header":   {"m 1 1.5\n", "the body is OpenMetrics", []string{"Content-Type", "application/openmetrics-text; version=1.0.0"}},
+
+		"a mistake":            {"m x\n", "line 1: expected a number", []string{"Content-Type", "text/plain"}},
+		"a mistake in a form":  {"m x\n", "line 1: expected a number", []string{"Content-Type", form}},
+		"a mistake after some": {"m 1\nn 1\nm x\n", "line 3: expected a number", nil},
+	} {
+		t.Run(name, func(t *testing.T) { s.with(t).wantHint(c.body, c.says, c.header) })
+	}
+}
+
+// wantHint pushes a body, alone and to several groups, and wants the refusal to
+// begin with what is given. Nothing that a client sends may come through as it is.
+func (s *server) wantHint(body, says string, header []string) {
+	s.t.Helper()
+	alone := s.do(http.MethodPost, "/metrics/job/a", body, header...)
+	if alone.status != http.StatusBadRequest || !strings.HasPrefix(alone.body, says) || strings.ContainsFunc(strings.TrimSuffix(alone.body, "\n"), unicode.IsControl) || len(alone.body) > 1000 {
+		s.t.Errorf("got %d %q, want %q", alone.status, alone.body, says)
+	}
+	if b := s.pushMany(http.StatusBadRequest, http.MethodPost, "?group_by=job", body, header...); b.Error+"\n" != alone.body {
+		s.t.Errorf("to several groups: got %q, want %q", b.Error, alone.body)
+	}
+}
+
+// packedAs compresses with a coding, or as zlib.
+func packedAs(t testing.TB, coding, s string) string {
+	t.Helper()
+	var b bytes.Buffer
+	var w io.WriteCloser
+	switch coding {
+	case "gzip":
+		w = gzip.NewWriter(&b)
+	case "zstd":
+		w = must(zstd.NewWriter(&b))
+	case "snappy":
+		w = snappy.NewBufferedWriter(&b)
+	case "zlib":
+		w = zlib.NewWriter(&b)
+	default:
+		t.Fatalf("no coding %q", coding)
+	}
+	if _, err := io.WriteString(w, s); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// TestCodings reads what Content-Encoding says, in whichever case and number.
+func TestCodings(t *testing.T) {
+	s := start(t, "--push.max-body-bytes=1MiB")
+	const good = "m{job=\"a\"} 1\n"
+	twice := packedAs(t, "zstd", packedAs(t, "gzip", good))
+	for _, c := range []struct {
+		coding, body string
+		status       int
+		says         string
+	}{
+		{"GZIP", packedAs(t, "gzip", good), 200, ""},
+		{"Gzip ", packedAs(t, "gzip", good), 200, ""},
+		{"x-gzip", packedAs(t, "gzip", good), 200, ""},
+		{"X-GZip", packedAs(t, "gzip", good), 200, ""},
+		{"Zstd", packedAs(t, "zstd", good), 200, ""},
+		{"SNAPPY", packedAs(t, "snappy", good), 200, ""},
+		{"identity", good, 200, ""},
+		{"identity, gzip,", packedAs(t, "gzip", good), 200, ""},
+		{"gzip, zstd", twice, 200, ""},
+		{"GZIP,zstd", twice, 200, ""},
+		{"zstd, gzip", twice, 400, "the body is compressed with zstd"},
+		{"gzip, gzip, gzip", packedAs(t, "gzip", packedAs(t, "gzip", packedAs(t, "gzip", good))), 200, ""},
+		{"gzip, gzip, gzip, gzip", good, 400, "Content-Encoding lists 4 codings"},
+		{"gzip, gzip", packedAs(t, "gzip", gzipped(t, 20<<20)), 413, "--push.max-body-bytes"},
+		{"gzip, gzip", packedAs(t, "gzip", good), 400, "the body is not gzip, as its Content-Encoding says"},
+		{"X-GZIP", good, 400, "the body is not gzip, as its Content-Encoding says"},
+		{"br", good, 200, ""},
+		{"utf-8", good, 200, ""},
+		{"br, gzip", packedAs(t, "gzip", good), 200, ""},
+		{"br", "\x0b\x02\x80m 1\n\x03", 400, `does not know the Content-Encoding "br"`},
+		{"gzip, br", "\x0b\x02\x80m 1\n\x03", 400, `does not know the Content-Encoding "br"`},
+		{"deflate", packedAs(t, "zlib", good), 400, `does not know the Content-Encoding "deflate"`},
+		{"Deflate", packedAs(t, "zlib", "")[:5], 400, `does not know the Content-Encoding "Deflate"`},
+		{"utf-8", "m x\n", 400, `does not know the Content-Encoding "utf-8": use gzip, zstd or snappy in frames, or none (line 1: expected a number`},
+		{"\"\t" + strings.Repeat("x", 500), "m x\n", 400, `x": use gzip`},
 	} {
 		for _, path := range []string{"/metrics/job/a", "/api/v1/push?group_by=job"} {
-			a := s.do(http.MethodPost, path, c.body, "Content-Type", c.contentType)
-			if a.status != http.StatusBadRequest || !strings.Contains(a.body, "line 1: ") || !strings.Contains(a.body, c.hint) {
-				t.Errorf("%q, %s: got %d %q, want a hint with %q", c.body, c.contentType, a.status, a.body, c.hint)
-			}
-			if c.hint == "" && strings.Contains(a.body, "(") {
-				t.Errorf("%q, %s: got %q", c.body, c.contentType, a.body)
+			a := s.do(http.MethodPut, path, c.body, "Content-Encoding", c.coding)
+			if a.status != c.status || !strings.Contains(unquoted(a.body), c.says) || len(a.body) > 1000 || a.status == 400 && strings.Contains(a.body, "newline") {
+				t.Errorf("%s, %q: got %d %q, want %d %q", path, c.coding, a.status, a.body, c.status, c.says)
 			}
 		}
+	}
+	req := must(http.NewRequest(http.MethodPut, s.base+"/metrics/job/b", strings.NewReader(twice)))
+	req.Header["Content-Encoding"] = []string{"gzip", "zstd"}
+	if a := s.send(req); a.status != http.StatusOK {
+		t.Errorf("in two lines: got %d %q", a.status, a.body)
 	}
 }

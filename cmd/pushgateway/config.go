@@ -100,7 +100,7 @@ func (c *config) addFlags(serve *kingpin.CmdClause) {
 	serve.Flag("persistence.salvage", "Start from the groups that are whole if the persistence file is damaged. The damaged file is kept aside, and what was lost is logged.").Default("false").BoolVar(&c.persistenceSalvage)
 
 	serve.Flag("push.disable-consistency-check", "Take pushes that contradict others: they are answered 202, and where two cannot both be exposed the older is.").Default("false").BoolVar(&c.unchecked)
-	serve.Flag("push.enable-utf8-names", "Allow UTF-8 label names in grouping keys, and read the U__ escaping there.").Default("false").BoolVar(&c.utf8Names)
+	serve.Flag("push.enable-utf8-names", "Allow UTF-8 names: of metrics and labels in text, and of labels in grouping keys, where the U__ escaping is read then. Protobuf takes them always.").Default("false").BoolVar(&c.utf8Names)
 	bytesFlag(serve, &c.maxBodyBytes, "push.max-body-bytes", "Size that a push may have, as it comes and after unpacking, like 64MiB or 1000000; larger ones are answered 413.", "64MiB")
 	bytesFlag(serve, &c.maxInflightBytes, "push.max-inflight-bytes", "Size of all pushes together that are being worked on, each counted five times for what working on it takes; more are answered 429.", "512MiB")
 

@@ -62,7 +62,7 @@ func (d document) lint() []problem {
 	var syntax *exposition.SyntaxError
 	switch {
 	case errors.As(err, &syntax):
-		return append(found, problem{syntax.Line, syntax.Msg})
+		return append(found, problem{syntax.Line, mended.explain(syntax)})
 	case err != nil:
 		return append(found, problem{1, err.Error()})
 	}
@@ -94,8 +94,34 @@ func lintFamily(f *metric.Family, at lines) (found []problem) {
 	add := func(format string, args ...any) {
 		found = append(found, problem{at.of(f.Name), fmt.Sprintf("%s: ", f.Name) + fmt.Sprintf(format, args...)})
 	}
-	values := make(map[string]map[string]bool)
-	timed := false
+	values, timed := labelValues(f)
+	if !metric.IsLegacyName(f.Name) {
+		add("a gateway takes this name only with --push.enable-utf8-names")
+	}
+	if timed {
+		add("it has a timestamp, which a gateway refuses without --push.timestamps=strip: Prometheus would drop the series as stale after five minutes")
+	}
+	if metric.IsTime(f.Name) {
+		add("a gateway ignores this family: it makes it itself")
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if !metric.IsLegacyLabel(name) {
+			add("a gateway takes the label name %q only with --push.enable-utf8-names", name)
+		}
+		if n := len(values[name]); n > manyValues {
+			add("the label %q has %d values: each is a series of its own in Prometheus, for as long as it keeps data", name, n)
+		}
+	}
+	if _, err := exposition.Render([]*metric.Family{f}, exposition.Options{Valid: true}); err != nil && !timed {
+		found = append(found, problem{at.of(f.Name), err.Error()})
+	}
+	return found
+}
+
+// labelValues gives the values of each label of a family, and tells whether
+// there are timestamps.
+func labelValues(f *metric.Family) (values map[string]map[string]bool, timed bool) {
+	values = make(map[string]map[string]bool)
 	for _, s := range f.Series {
 		timed = timed || s.Timed
 		for _, l := range s.Labels {
@@ -105,21 +131,7 @@ func lintFamily(f *metric.Family, at lines) (found []problem) {
 			values[l.Name][l.Value] = true
 		}
 	}
-	if timed {
-		add("it has a timestamp, which a gateway refuses: Prometheus would drop the series as stale after five minutes")
-	}
-	if metric.IsTime(f.Name) {
-		add("a gateway ignores this family: it makes it itself")
-	}
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		if n := len(values[name]); n > manyValues {
-			add("the label %q has %d values: each is a series of its own in Prometheus, for as long as it keeps data", name, n)
-		}
-	}
-	if _, err := exposition.Render([]*metric.Family{f}, exposition.Options{Valid: true}); err != nil && !timed {
-		found = append(found, problem{at.of(f.Name), err.Error()})
-	}
-	return found
+	return values, timed
 }
 
 // promlint asks for the rules of the Prometheus project.

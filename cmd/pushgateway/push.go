@@ -12,6 +12,7 @@ import (
 
 	"pushgateway/internal/client"
 	"pushgateway/internal/exposition"
+	"pushgateway/internal/sniff"
 )
 
 // newPush adds the command that pushes files.
@@ -90,6 +91,17 @@ func readDocuments(files []string, stdin io.Reader) ([]document, error) {
 	return docs, nil
 }
 
+// explain says what the document is where it cannot be read as text.
+func (d document) explain(err *exposition.SyntaxError) string {
+	switch hint := (sniff.Sent{Body: d.text, Line: err.Line}).Hint(); {
+	case hint.Enough:
+		return hint.Says
+	case hint.Says != "":
+		return fmt.Sprintf("%s (%s)", hint.Says, err.Msg)
+	}
+	return err.Msg
+}
+
 // readText reads files, checks each, and puts them together.
 func readText(files []string, stdin io.Reader) (all []byte, err error) {
 	docs, err := readDocuments(files, stdin)
@@ -118,7 +130,7 @@ func (d document) check() error {
 	var invalid *exposition.InvalidError
 	switch {
 	case errors.As(err, &syntax):
-		return fmt.Errorf("%s:%d: %s", d.name, syntax.Line, syntax.Msg)
+		return fmt.Errorf("%s:%d: %s", d.name, syntax.Line, d.explain(syntax))
 	case errors.As(err, &invalid):
 		return fmt.Errorf("%s:%d: %w", d.name, d.lines().of(invalid.Family), err)
 	case err != nil:

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -26,12 +28,14 @@ func FuzzText(f *testing.F) {
 	}
 	f.Add([]byte("# TYPE h gaugehistogram\nh_bucket{le=\"1\"} 0.5\nh_count 1\n# TYPE s summary\ns{quantile=\"0.5\"} 1e3\n"))
 	f.Add([]byte("a{x=\"1\"} 1\na{x=\"2\",} 1\nb{x=\"1\"} 2\nb{x=\"2\",y=\"1\"} 1\n# TYPE c histogram\nc{x=\"1\"} 2\n"))
+	f.Add([]byte("{\"m\",\"a\"=\"1\"} 1\n# TYPE \"m:n\" gauge\nm{\"a:b\"=\"1\"} 1\n"))
 	f.Add([]byte("m\"x y\" 1\n{a=\"1\",m,\"b.c\"=\"2\"} -0\n# HELP \"m.n\" a\\nb\n"))
 	f.Fuzz(func(t *testing.T, body []byte) {
+		checkLegacyNames(t, body)
 		p := GetParser()
 		defer p.Release()
 		ours, err := p.ParseText(body)
-		theirs, libErr, ok := expfmtParse(body)
+		theirs, libErr, ok := expfmtParse(body, model.UTF8Validation)
 		if !ok {
 			return
 		}
@@ -42,6 +46,9 @@ func FuzzText(f *testing.F) {
 			var syntax *SyntaxError
 			if !errors.As(err, &syntax) && !errors.Is(err, ErrTooLarge) {
 				t.Fatalf("an error without a line: %v", err)
+			}
+			if said := err.Error(); len(said) > 1000 || !utf8.ValidString(said) || strings.ContainsFunc(said, unicode.IsControl) {
+				t.Fatalf("this is no sentence: %q", said)
 			}
 			return
 		}
@@ -56,6 +63,19 @@ func FuzzText(f *testing.F) {
 		checkStored(t, blocks)
 		checkProto(t, ours, Options{Bare: true, Valid: true})
 	})
+}
+
+// checkLegacyNames holds the verdict on a body against the library's where names
+// that need quotes are refused.
+func checkLegacyNames(t *testing.T, body []byte) {
+	t.Helper()
+	p := GetParser()
+	defer p.Release()
+	p.LegacyNames = true
+	_, err := p.ParseText(body)
+	if _, libErr, ok := expfmtParse(body, model.LegacyValidation); ok && (err == nil) != (libErr == nil) {
+		t.Fatalf("verdict on legacy names: ours %v, expfmt %v", err, libErr)
+	}
 }
 
 // convertsAsWeDo tells whether the machine makes an integer of a float below zero
@@ -77,12 +97,12 @@ func countsOddly(f *metric.Family) bool {
 // expfmtParse gives the library's verdict. It is not ok where the library is
 // no oracle: a name within braces comes too late for its treatment of
 // summaries and histograms, up to a panic.
-func expfmtParse(body []byte) (families map[string]*dto.MetricFamily, err error, ok bool) {
+func expfmtParse(body []byte, names model.ValidationScheme) (families map[string]*dto.MetricFamily, err error, ok bool) {
 	upper := strings.ToUpper(string(body))
 	if strings.Contains(upper, "{") && (strings.Contains(upper, "SUMMARY") || strings.Contains(upper, "HISTOGRAM")) && hasNameInBraces(body) {
 		return nil, nil, false
 	}
-	parser := expfmt.NewTextParser(model.UTF8Validation)
+	parser := expfmt.NewTextParser(names)
 	families, err = parser.TextToMetricFamilies(bytes.NewReader(body))
 	return families, err, true
 }

@@ -10,6 +10,9 @@ import (
 // what a parse returned is only good until the next one, and until the body's
 // own bytes change. Not for concurrent use; see GetParser.
 type Parser struct {
+	// LegacyNames has text refused where a name needs quotes. Release clears it.
+	LegacyNames bool
+
 	families []*family
 	used     int // of families: the rest waits to be used again
 	byName   map[string]*family
@@ -51,6 +54,7 @@ func GetParser() *Parser { return parsers.Get().(*Parser) }
 
 // Release hands the parser back. The families it returned are void.
 func (p *Parser) Release() {
+	p.LegacyNames = false
 	const keep = 1 << 16 // series and labels; more would pin an unusual push's memory
 	if cap(p.labels) > keep || p.used > keep || p.series > keep || cap(p.samples) > keep {
 		return
@@ -69,7 +73,8 @@ func (p *Parser) reset() {
 	clear(p.labels)
 	clear(p.rows)
 	*p = Parser{
-		families: p.families, byName: p.byName, labels: p.labels[:0], rows: p.rows[:0],
+		LegacyNames: p.LegacyNames,
+		families:    p.families, byName: p.byName, labels: p.labels[:0], rows: p.rows[:0],
 		scratch: p.scratch[:0], samples: p.samples[:0],
 	}
 }

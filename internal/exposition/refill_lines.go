@@ -89,6 +89,7 @@ func (f *filler) renderAnew(old *Block) *Block {
 	}
 	p := GetParser()
 	defer p.Release()
+	p.LegacyNames = f.o.LegacyNames
 	family, err := only(p.parseText(from[:len(from)-len(f.body)+len("\n")]))
 	if err != nil || family.Name != old.Name || family.Type != old.Type {
 		return nil

@@ -24,6 +24,8 @@ type Options struct {
 	Bare bool
 	// Valid says that all label values are known to be UTF-8.
 	Valid bool
+	// LegacyNames is that of the parser that Refill stands in for.
+	LegacyNames bool
 	// Duplicate is told of each series that the family had before, which is
 	// then left out. If it is nil such a push is refused.
 	Duplicate func()

@@ -121,7 +121,7 @@ func (p *Parser) unescape(s string) (string, error) {
 		case 'n':
 			b = append(b, '\n')
 		default:
-			return "", p.syntaxError(`invalid escape sequence \%c`, s[i])
+			return "", p.syntaxError(`invalid escape sequence: a backslash before %s; write a backslash as \\`, found(s[i:]))
 		}
 	}
 	return string(b), nil

@@ -22,7 +22,8 @@ const (
 )
 
 // ParseText reads the text format, versions 0.0.4 and 1.0.0, with the same
-// verdict as expfmt.TextParser. Families without series are left out.
+// verdict as expfmt.TextParser, which is that of its legacy names where
+// LegacyNames is set. Families without series are left out.
 //
 // The strings in the result point into body.
 func (p *Parser) ParseText(body []byte) ([]*metric.Family, error) {
@@ -93,8 +94,11 @@ func (p *Parser) parseComment(line string) error {
 	if err != nil || i == len(line) {
 		return err // a comment that ends with the name says nothing
 	}
+	if !isBlank(line[i]) && name == "" {
+		return p.firstName("a metric name after "+keyword, line[i:])
+	}
 	if !isBlank(line[i]) {
-		return p.syntaxError("invalid metric name in %s comment at %q", keyword, clip(line[i:]))
+		return p.nameEnds(name, line[i:])
 	}
 	if err := p.enter(name); err != nil {
 		return err
@@ -112,7 +116,7 @@ func (p *Parser) parseComment(line string) error {
 
 func (p *Parser) setHelp(text string) error {
 	if p.current.helped {
-		return p.syntaxError("second HELP line for metric name %q", clip(p.current.Name))
+		return p.syntaxError("second HELP line for metric name %q; keep one", clip(p.current.Name))
 	}
 	help, err := p.unescape(text)
 	if err != nil {
@@ -131,12 +135,12 @@ var typesByName = map[string]metric.Type{
 
 func (p *Parser) setType(text string) error {
 	if p.current.typed {
-		return p.syntaxError("second TYPE line for metric name %q, or TYPE after samples", clip(p.current.Name))
+		return p.syntaxError("second TYPE line for metric name %q, or TYPE after samples; write it once, before them", clip(p.current.Name))
 	}
 	// expfmt drops backslashes here.
 	t, ok := typesByName[strings.ToUpper(strings.ReplaceAll(text, `\`, ""))]
 	if !ok {
-		return p.syntaxError("unknown metric type %q", clip(text))
+		return p.noType(text)
 	}
 	p.current.Type, p.current.typed = t, true
 	return nil
@@ -152,7 +156,7 @@ func (p *Parser) parseSample(line string) error {
 	text := untilBlank(line[i:])
 	value, err := parseFloat(text)
 	if err != nil {
-		return p.syntaxError("expected a number as value, got %q", clip(text))
+		return p.noValue(line, i, text, err)
 	}
 	timed, err := p.parseTimestamp(line[i+len(text):])
 	if err != nil {
@@ -176,7 +180,7 @@ func (p *Parser) parseSeries(line string) (labels []metric.Label, i int, err err
 		return nil, 0, err
 	}
 	if name == "" {
-		return nil, 0, p.syntaxError("invalid metric name at %q", clip(line))
+		return nil, 0, p.firstName("a metric name", line)
 	}
 	if err := p.enterSample(name); err != nil {
 		return nil, 0, err
@@ -252,19 +256,20 @@ func (p *Parser) parseLabels(line string, i int, named bool) (labels []metric.La
 			return nil, 0, err
 		}
 		if name == "" {
-			return nil, 0, p.syntaxError("invalid label name at %q", clip(line[i:]))
+			return nil, 0, p.noLabel(line[i:])
 		}
 		if len(p.labels)-first >= maxLabels && !p.trusted {
 			return nil, 0, tooMany("labels in one series", maxLabels)
 		}
 		i = skipBlanks(line, next)
-		if i < len(line) && line[i] == '=' {
+		isValue := i < len(line) && line[i] == '='
+		if isValue {
 			if i, err = p.parseLabelValue(line, i+1, name); err != nil {
 				return nil, 0, err
 			}
 		} else {
 			if found {
-				return nil, 0, p.syntaxError("expected '=' after label name %q", clip(name))
+				return nil, 0, p.noEquals(name, line[i:])
 			}
 			found = true
 			if err := p.enterSample(name); err != nil {
@@ -276,12 +281,12 @@ func (p *Parser) parseLabels(line string, i int, named bool) (labels []metric.La
 			continue
 		}
 		if i == len(line) || line[i] != '}' {
-			return nil, 0, p.syntaxError("expected ',' or '}' after %q", clip(name))
+			return nil, 0, p.noComma(name, line[i:], isValue)
 		}
 		break
 	}
 	if !found {
-		return nil, 0, p.syntaxError("no metric name in %q", clip(line))
+		return nil, 0, p.syntaxError("no metric name in %q; write it in front of the brace", clip(line))
 	}
 	labels = p.labels[first:len(p.labels):len(p.labels)]
 	if err := p.checkDuplicates(labels); err != nil {
@@ -295,17 +300,20 @@ func (p *Parser) parseLabelValue(line string, i int, name string) (int, error) {
 	if name == metric.NameLabel {
 		return 0, p.syntaxError("label name %q is reserved", metric.NameLabel)
 	}
+	if p.LegacyNames && !metric.IsLegacyLabel(name) {
+		return 0, p.needsUTF8("label name", name, metric.EscapeLabel(name, metric.Underscores))
+	}
 	if !utf8.ValidString(name) {
 		return 0, p.syntaxError("label name %q is not valid UTF-8", clip(name))
 	}
 	i = skipBlanks(line, i)
 	if i == len(line) || line[i] != '"' {
-		return 0, p.syntaxError("expected '\"' at the start of the value of label %q", clip(name))
+		return 0, p.noQuote(name, line[i:])
 	}
 	i++
 	end, escaped := closingQuote(line, i)
 	if end < 0 {
-		return 0, p.syntaxError("the value of label %q has no closing quote", clip(name))
+		return 0, p.syntaxError("the value of label %q has no closing quote on its line; write a newline within a value as \\n", clip(name))
 	}
 	value := line[i:end]
 	if escaped {
@@ -315,7 +323,7 @@ func (p *Parser) parseLabelValue(line string, i int, name string) (int, error) {
 		}
 	}
 	if !utf8.ValidString(value) {
-		return 0, p.syntaxError("the value %q of label %q is not valid UTF-8", clip(value), clip(name))
+		return 0, p.syntaxError("the value %q of label %q is not valid UTF-8; write the text as UTF-8", clip(value), clip(name))
 	}
 	p.labels = append(p.labels, metric.Label{Name: name, Value: value})
 	return skipBlanks(line, end+1), nil
@@ -356,9 +364,14 @@ func (p *Parser) parseTimestamp(rest string) (timed bool, err error) {
 	}
 	rest = rest[skipBlanks(rest, 0):]
 	if _, err := strconv.ParseInt(rest, 10, 64); err != nil {
-		return false, p.syntaxError("expected nothing or an integer timestamp after the value, got %q", clip(rest))
+		return false, p.noTimestamp(rest)
 	}
 	return true, nil
+}
+
+// needsUTF8 refuses a name beyond the legacy ones. Legacy is what it could be.
+func (p *Parser) needsUTF8(kind, name, legacy string) error {
+	return p.syntaxError("the %s %q needs a gateway with --push.enable-utf8-names; start it with that flag, or write %q", kind, clip(name), clip(legacy))
 }
 
 // enter makes the family that name belongs to the current one. The name of a
@@ -368,8 +381,11 @@ func (p *Parser) enter(name string) error {
 	if name == p.lastName && p.current != nil {
 		return nil
 	}
-	if name == "" || !utf8.ValidString(name) {
+	switch {
+	case name == "" || !utf8.ValidString(name):
 		return p.syntaxError("invalid metric name %q", clip(name))
+	case p.LegacyNames && !metric.IsLegacyName(name):
+		return p.needsUTF8("metric name", name, metric.EscapeName(name, metric.Underscores))
 	}
 	f, r := p.find(name)
 	if f == nil {

@@ -94,9 +94,10 @@ func (a *api) takePushes(r *http.Request, replace bool) (keys []grouping.Key, er
 		return nil, nil, notRead, err
 	}
 	defer body.Close()
-	parts, err := a.split(a.content(r, body.bytes), by)
+	c := a.content(r, body.bytes)
+	parts, err := a.split(c, by)
 	if err != nil {
-		return nil, nil, body.received, hinted(r, body.bytes, err)
+		return nil, nil, body.received, hinted(r, c, err)
 	}
 	for _, part := range parts {
 		keys = append(keys, part.key)

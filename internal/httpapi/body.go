@@ -89,8 +89,12 @@ func (b *bodies) fill(bd *body, r *http.Request) error {
 		return err
 	}
 	bd.received = int64(len(bd.bytes))
-	if encoding := r.Header.Get("Content-Encoding"); exposition.IsPacked(encoding) {
-		if err := b.unpack(bd, encoding); err != nil {
+	codings, _ := codingsOf(r.Header)
+	if err := checkCodings(codings); err != nil {
+		return err
+	}
+	for _, coding := range codings {
+		if err := b.unpack(bd, r, coding); err != nil {
 			return err
 		}
 	}
@@ -100,13 +104,13 @@ func (b *bodies) fill(bd *body, r *http.Request) error {
 // unpack puts the content of a packed body in its place. All of that is there
 // by then: what unpacking takes beside the buffers is held by nobody who sends
 // the beginning of a body and waits.
-func (b *bodies) unpack(bd *body, encoding string) error {
+func (b *bodies) unpack(bd *body, r *http.Request, encoding string) error {
 	packed := bd.bytes
 	bd.bytes = nil
 	defer b.giveBack(bd, packed)
 	in, err := exposition.Unpack(encoding, packed)
 	if err != nil {
-		return badBody(err)
+		return notUnpacked(r, packed, err)
 	}
 	defer in.Close()
 	return b.gather(bd, in, fmt.Sprintf("unpacking the body (Content-Encoding %q)", encoding))

@@ -1,46 +1,77 @@
 package httpapi
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"mime"
 	"net/http"
-	"strings"
 
 	"pushgateway/internal/exposition"
+	"pushgateway/internal/sniff"
 )
+
+// hintedError says first what a body most probably is, and then how reading it
+// failed, unless that tells nothing more.
+type hintedError struct {
+	says   string
+	enough bool
+	error
+}
+
+func (e *hintedError) Unwrap() error { return e.error }
+
+func (e *hintedError) Error() string {
+	if e.enough {
+		return e.says
+	}
+	return fmt.Sprintf("%s (%v)", e.says, e.error)
+}
 
 // hinted adds, to the error of a body that could not be read, what the sender
 // most probably did.
-func hinted(r *http.Request, body []byte, err error) error {
+func hinted(r *http.Request, c content, err error) error {
 	var syntax *exposition.SyntaxError
-	if !errors.As(err, &syntax) {
+	if !errors.As(err, &syntax) && !isNoFamily(c, err) {
 		return err
 	}
-	if hint := hintOf(r.Header, body); hint != "" {
-		return fmt.Errorf("%w (%s)", err, hint)
+	known, unknown := codingsOf(r.Header)
+	sent := sniff.Sent{Header: r.Header, Body: c.bytes, Unpacked: len(known) > 0, Protobuf: !c.text}
+	if syntax != nil {
+		sent.Line = syntax.Line
 	}
-	return err
+	hint := sent.Hint()
+	if unknown != "" {
+		hint = withCoding(hint, unknown, sniff.IsText(c.bytes))
+	}
+	if hint.Says == "" {
+		return err
+	}
+	return &hintedError{hint.Says, hint.Enough, err}
 }
 
-// magics are how compressed data begins: RFC 1952, RFC 8878.
-var magics = map[string][]byte{"gzip": {0x1f, 0x8b}, "zstd": {0x28, 0xb5, 0x2f, 0xfd}}
+// withCoding adds that the body has a coding that nobody unpacked. Then a body
+// that is no text needs no other explanation.
+func withCoding(h sniff.Hint, coding string, isText bool) sniff.Hint {
+	says := fmt.Sprintf("the gateway does not know the Content-Encoding %q: use gzip, zstd or snappy in frames, or none", clip(coding, maxQuoted))
+	if h.Says != "" {
+		says = h.Says + "; " + says
+	}
+	return sniff.Hint{Says: says, Enough: h.Enough || !isText}
+}
 
-func hintOf(h http.Header, body []byte) string {
-	for encoding, magic := range magics {
-		if bytes.HasPrefix(body, magic) {
-			return fmt.Sprintf("the body is compressed with %s: send the header Content-Encoding: %[1]s", encoding)
-		}
+// maxQuoted bounds what an answer quotes of a header, in bytes.
+const maxQuoted = 200
+
+// isNoFamily tells whether text was read as protobuf that happens to make sense.
+func isNoFamily(c content, err error) bool {
+	var invalid *exposition.InvalidError
+	return !c.text && errors.As(err, &invalid) && invalid.Family == "" && sniff.IsText(c.bytes)
+}
+
+// notUnpacked explains why a body cannot be unpacked.
+func notUnpacked(r *http.Request, packed []byte, err error) error {
+	hint := sniff.Sent{Header: r.Header, Body: packed}.Hint()
+	if err = badBody(err); hint.Enough {
+		return &hintedError{says: hint.Says, error: err}
 	}
-	mediaType, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
-	switch {
-	case mediaType == "multipart/form-data":
-		return "the body is a form: with curl, use --data-binary instead of -F"
-	case strings.HasSuffix(mediaType, "json"):
-		return "the body is JSON, as its Content-Type says: push the text format of Prometheus instead"
-	case mediaType == "application/x-www-form-urlencoded" && !bytes.HasSuffix(body, []byte("\n")):
-		return "with curl, use --data-binary instead of -d, which takes newlines away, as $(…) does with the last one"
-	}
-	return ""
+	return err
 }

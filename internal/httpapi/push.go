@@ -52,13 +52,11 @@ func (a *api) takePush(r *http.Request, replace bool) (size int64, err error) {
 	}
 	defer body.Close()
 	p.Key = key
-	p.Blocks, err = a.parse(a.content(r, body.bytes), key)
-	if err == nil {
+	c := a.content(r, body.bytes)
+	if p.Blocks, err = a.parse(c, key); err == nil {
 		err = a.Gateway.Push(r.Context(), p)
-	} else if a.isVerdict(err) {
+	} else if err = hinted(r, c, err); a.isVerdict(err) {
 		a.Gateway.Refuse(key, err)
-	} else {
-		err = hinted(r, body.bytes, err)
 	}
 	if a.Gateway.Unchecked && errors.Is(err, exposition.ErrTimestamps) {
 		a.noteRefused(r, err)
@@ -146,6 +144,7 @@ func (a *api) parse(c content, key grouping.Key) ([]*exposition.Block, error) {
 // families reads a body. They are the parser's, and use the memory of the
 // body.
 func (a *api) families(p *exposition.Parser, c content) (families []*metric.Family, err error) {
+	p.LegacyNames = !a.Keys.UTF8Names
 	if c.text {
 		families, err = p.ParseText(c.bytes)
 	} else {
@@ -169,7 +168,7 @@ func strip(families []*metric.Family) {
 // rendering says how the families of a push to a group are rendered. Text has
 // been read only where its label values are UTF-8.
 func (a *api) rendering(key grouping.Key, c content, maxBytes int) exposition.Options {
-	o := exposition.Options{Grouping: key.Labels(), MaxBytes: maxBytes, Valid: c.text}
+	o := exposition.Options{Grouping: key.Labels(), MaxBytes: maxBytes, Valid: c.text, LegacyNames: !a.Keys.UTF8Names}
 	if a.Gateway.Unchecked {
 		o.Duplicate = a.Duplicate
 	}

@@ -1,0 +1,250 @@
+package exposition
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"pushgateway/internal/metric"
+)
+
+// What a line that cannot be read has in place of what it should have, and what
+// to write instead. Nothing here decides about a line: it is refused already.
+
+// found names what stands at the beginning of s.
+func found(s string) string {
+	r, size := utf8.DecodeRuneInString(s)
+	switch {
+	case s == "":
+		return "the end of the line"
+	case r == utf8.RuneError && size == 1:
+		return fmt.Sprintf("the byte 0x%02x, which is not UTF-8", s[0])
+	}
+	return kindOf(r) + strconv.QuoteRune(r)
+}
+
+// kindOf names characters that look like others, or like nothing.
+func kindOf(r rune) string {
+	switch {
+	case r < utf8.RuneSelf:
+	case r == '\ufeff':
+		return "a byte order mark, "
+	case strings.ContainsRune("“”„‟‘’«»", r):
+		return "a typographic quote, "
+	case unicode.Is(unicode.Pd, r) || r == '−':
+		return "a typographic dash, "
+	case unicode.IsSpace(r):
+		return "a blank that is not ASCII, "
+	}
+	return ""
+}
+
+// firstName refuses a line that begins with something else than a name.
+func (p *Parser) firstName(what, rest string) error {
+	return p.syntaxError("expected %s, found %s; a name begins with a letter, _ or :%s", what, found(rest), quoteAdvice(word(rest), ":"))
+}
+
+// nameEnds refuses what directly follows a name, and is no part of it.
+func (p *Parser) nameEnds(name, rest string) error {
+	advice := "; a blank stands between name and value"
+	if more := word(rest); more != "" {
+		advice = "; a name has letters, digits, _ and :" + quoteAdvice(name+more, ":")
+	}
+	return p.syntaxError("the metric name ends after %q, found %s%s", clip(name), found(rest), advice)
+}
+
+// word is the part of s before what can end a name that is not quoted.
+func word(s string) string {
+	if i := strings.IndexAny(s, " \t{}=,\"'"); i >= 0 {
+		return s[:i]
+	}
+	return s
+}
+
+// quoteAdvice says how else to write what looks like a name. More is what it may
+// have beside letters, digits and _.
+func quoteAdvice(name, more string) string {
+	usual := func(r rune) bool {
+		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("_.-/ "+more, r)
+	}
+	if name == "" || !utf8.ValidString(name) || strings.IndexFunc(name, func(r rune) bool { return !usual(r) }) >= 0 {
+		return ""
+	}
+	legacy, quoted := metric.EscapeLabel(name, metric.Underscores), fmt.Sprintf("%q", clip(name))
+	if more == ":" {
+		legacy, quoted = metric.EscapeName(name, metric.Underscores), "{"+quoted+"}"
+	}
+	if strings.Trim(legacy, "_") == "" {
+		return fmt.Sprintf("; write %s with --push.enable-utf8-names", quoted)
+	}
+	return fmt.Sprintf("; write %s, or %s with --push.enable-utf8-names", clip(legacy), quoted)
+}
+
+// noLabel refuses labels that go on with something else than a label name.
+func (p *Parser) noLabel(rest string) error {
+	switch {
+	case rest == "":
+		return p.syntaxError("expected a label name or '}', found the end of the line; the closing brace is missing")
+	case isDecimal(strings.TrimRight(rest, " \t")):
+		return p.syntaxError("expected a label name or '}', found %s; the closing brace is missing", found(rest))
+	case rest[0] == ',':
+		return p.syntaxError("expected a label name, found ','; one comma stands between labels")
+	case rest[0] == '=':
+		return p.syntaxError("expected a label name, found '='; write name=\"value\"")
+	}
+	return p.syntaxError("expected a label name or '}', found %s; a label name begins with a letter or _%s", found(rest), quoteAdvice(word(rest), ""))
+}
+
+// noEquals refuses a label name without a value.
+func (p *Parser) noEquals(name, rest string) error {
+	advice := "; write " + labelAs(name)
+	switch {
+	case rest == "":
+		advice = "; the closing brace is missing"
+	case rest[0] == '"' || rest[0] == '}' || rest[0] == ',' || isBlank(rest[0]):
+	default:
+		advice = "; a label name has letters, digits and _" + quoteAdvice(name+word(rest), "")
+	}
+	return p.syntaxError("expected '=' after label name %q, found %s%s", clip(name), found(rest), advice)
+}
+
+// noQuote refuses a value that does not begin with one.
+func (p *Parser) noQuote(name, rest string) error {
+	return p.syntaxError("expected '\"' at the start of the value of label %q, found %s; put values in double quotes, as in %s", clip(name), found(rest), labelAs(name))
+}
+
+// labelAs shows how a label is written.
+func labelAs(name string) string {
+	if !metric.IsLegacyLabel(name) {
+		name = strconv.Quote(clip(name))
+	}
+	return clip(name) + `="…"`
+}
+
+// noComma refuses what follows a label, or a name within braces.
+func (p *Parser) noComma(name, rest string, isValue bool) error {
+	what := fmt.Sprintf("the value of label %q", clip(name))
+	if !isValue {
+		what = fmt.Sprintf("the name %q", clip(name))
+	}
+	advice := ""
+	label := strings.TrimLeft(rest, ";|& \t")
+	switch next, _, isLabel := strings.Cut(label, "="); {
+	case rest == "":
+		advice = "; the closing brace is missing"
+	case isLabel && metric.IsLegacyLabel(strings.TrimRight(next, " \t")):
+		advice = "; a comma stands between labels"
+	case isDecimal(strings.TrimRight(rest, " \t")):
+		advice = "; the closing brace is missing"
+	case isValue && strings.Contains(rest, `"`):
+		advice = `; write a quote within a value as \"`
+	case !isValue:
+		advice = quoteAdvice(name+word(rest), ":")
+	}
+	return p.syntaxError("expected ',' or '}' after %s, found %s%s", what, found(rest), advice)
+}
+
+// isDecimal tells whether s can be a value.
+func isDecimal(s string) bool {
+	_, err := parseFloat(s)
+	return err == nil
+}
+
+// noValue refuses what stands at line[i:] in place of a value.
+func (p *Parser) noValue(line string, i int, text string, reason error) error {
+	if text == "" {
+		return p.syntaxError("expected a number as value, found the end of the line")
+	}
+	if before := line[i-1]; !isBlank(before) && before != '}' {
+		return p.nameEnds(line[:i], line[i:])
+	}
+	return p.syntaxError("expected a number as value, got %q%s", clip(text), valueAdvice(line[i:], text, reason))
+}
+
+// valueAdvice says what to do about a value that is no number. Rest is the line
+// from there on.
+func valueAdvice(rest, text string, reason error) string {
+	following := strings.TrimLeft(rest[len(text):], " \t")
+	odd := strings.IndexFunc(text, func(r rune) bool { return kindOf(r) != "" })
+	number := strings.TrimRightFunc(text, func(r rune) bool { return unicode.IsLetter(r) || r == '%' })
+	switch {
+	case errors.Is(reason, strconv.ErrRange):
+		return "; it does not fit into a 64-bit float"
+	case odd >= 0:
+		return "; it has " + found(text[odd:])
+	case text == "=" || text == ":" || text == "=>":
+		return "; nothing but blanks stands between name and value"
+	case text[0] == '"' || text[0] == '\'':
+		return "; a value has no quotes"
+	case text[0] == '}':
+		return "; there is a brace too many"
+	case strings.ContainsAny(text, `="`) && strings.Contains(rest, `"`):
+		return "; the opening brace before the labels is missing"
+	case isDecimal(strings.ReplaceAll(text, ",", "")):
+		return "; write the decimals after a point, and nothing between thousands"
+	case errors.Is(reason, errNotDecimal) || len(text) > 1 && text[0] == '0' && strings.ContainsRune("xXbBoO", rune(text[1])):
+		return "; write it in decimal digits, without _"
+	case number != text && isDecimal(number):
+		return "; a value has no unit"
+	case metric.IsLegacyName(text) && isDecimal(untilBlank(following)):
+		return "; a name has no blanks"
+	case isDecimal(strings.TrimRight(text, ";,")):
+		return "; nothing follows a value"
+	case strings.EqualFold(text, "true") || strings.EqualFold(text, "false"):
+		return "; write 1 or 0"
+	case isNothing(text):
+		return "; leave out the line where there is no value, or write NaN"
+	}
+	return ""
+}
+
+// isNothing finds what languages write where there is no value.
+func isNothing(text string) bool {
+	switch strings.ToLower(text) {
+	case "null", "none", "nil", "undefined", "n/a", "-":
+		return true
+	}
+	return false
+}
+
+// noTimestamp refuses what follows a value.
+func (p *Parser) noTimestamp(rest string) error {
+	text := strings.TrimRight(rest, " \t")
+	switch {
+	case text == "":
+		return p.syntaxError("found blanks at the end of the line; let it end with the value")
+	case strings.HasPrefix(text, "# {"):
+		return p.syntaxError("found an exemplar, %q: OpenMetrics has them, and the text format does not; leave it out, or push protobuf", clip(text))
+	case text[0] == '#':
+		return p.syntaxError("found a comment after the value, %q; give it a line of its own", clip(text))
+	case text != rest && isWhole(text):
+		return p.syntaxError("found blanks after the timestamp; pushed metrics must not have timestamps: leave it out")
+	case isDecimal(untilBlank(text)) && strings.Contains(text, "# {"):
+		return p.syntaxError("found a timestamp and an exemplar after the value, %q: OpenMetrics has them so, and the text format does not; leave them out", clip(text))
+	case isDecimal(text):
+		return p.syntaxError("expected nothing or an integer timestamp after the value, got %q; pushed metrics must not have timestamps: leave it out", clip(text))
+	}
+	return p.syntaxError("expected nothing or an integer timestamp after the value, got %q", clip(text))
+}
+
+func isWhole(s string) bool {
+	_, err := strconv.ParseInt(s, 10, 64)
+	return err == nil
+}
+
+// noType refuses what a TYPE comment has in place of a type.
+func (p *Parser) noType(text string) error {
+	advice := "; the format has counter, gauge, histogram, summary, untyped and gaugehistogram"
+	switch first := untilBlank(text); {
+	case strings.EqualFold(text, "unknown"):
+		advice = "; it is one of OpenMetrics: write untyped"
+	case strings.EqualFold(text, "info"), strings.EqualFold(text, "stateset"):
+		advice = "; it is one of OpenMetrics: write gauge"
+	case typesByName[strings.ToUpper(first)] != 0 || strings.EqualFold(first, "counter"):
+		advice = "; let the line end with " + clip(first)
+	}
+	return p.syntaxError("unknown metric type %q%s", clip(text), advice)
+}

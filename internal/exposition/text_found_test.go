@@ -1,0 +1,91 @@
+package exposition
+
+import "testing"
+
+// TestSyntaxErrors wants what was found, where, and what to write instead.
+func TestSyntaxErrors(t *testing.T) {
+	const names, label = "; a name has letters, digits, _ and :", "; a label name has letters, digits and _"
+	for body, want := range map[string]string{
+		// A name ends where it has to.
+		"my.metric 1\n":            `the metric name ends after "my", found '.'` + names + `; write my_metric, or {"my.metric"} with --push.enable-utf8-names`,
+		"my-metric 1\n":            `the metric name ends after "my", found '-'` + names + `; write my_metric, or {"my-metric"} with --push.enable-utf8-names`,
+		"my.metric{a=\"b\"} 1\n":   `the metric name ends after "my", found '.'` + names + `; write my_metric, or {"my.metric"} with --push.enable-utf8-names`,
+		"é 1\n":                    `expected a metric name, found 'é'; a name begins with a letter, _ or :; write {"é"} with --push.enable-utf8-names`,
+		"1m 1\n":                   `expected a metric name, found '1'; a name begins with a letter, _ or :; write _m, or {"1m"} with --push.enable-utf8-names`,
+		"m[a=\"1\"] 1\n":           `the metric name ends after "m", found '['` + names,
+		"m=1\n":                    `the metric name ends after "m", found '='; a blank stands between name and value`,
+		"m,1\n":                    `the metric name ends after "m", found ','; a blank stands between name and value`,
+		"m\u00a01\n":               `the metric name ends after "m", found a blank that is not ASCII, '\u00a0'` + names,
+		"\ufeffm 1\n":              `expected a metric name, found a byte order mark, '\ufeff'; a name begins with a letter, _ or :`,
+		"m\x1b[31m 1\n":            `the metric name ends after "m", found '\x1b'` + names,
+		"\xff 1\n":                 `expected a metric name, found the byte 0xff, which is not UTF-8; a name begins with a letter, _ or :`,
+		"# TYPE my.metric gauge\n": `the metric name ends after "my", found '.'` + names + `; write my_metric, or {"my.metric"} with --push.enable-utf8-names`,
+		"# HELP 1m Help.\n":        `expected a metric name after HELP, found '1'; a name begins with a letter, _ or :; write _m, or {"1m"} with --push.enable-utf8-names`,
+		"{m.x} 1\n":                `expected ',' or '}' after the name "m", found '.'; write m_x, or {"m.x"} with --push.enable-utf8-names`,
+		"{a=\"1\"} 1\n":            `no metric name in "{a=\"1\"} 1"; write it in front of the brace`,
+
+		// Labels.
+		"m{p=\"say \"hi\"\"} 1\n":   `expected ',' or '}' after the value of label "p", found 'h'; write a quote within a value as \"`,
+		"m{a-b=\"1\"} 1\n":          `expected '=' after label name "a", found '-'` + label + `; write a_b, or "a-b" with --push.enable-utf8-names`,
+		"m{a:b=\"1\"} 1\n":          `expected '=' after label name "a", found ':'` + label,
+		"m{é=\"1\"} 1\n":            `expected a label name or '}', found 'é'; a label name begins with a letter or _; write "é" with --push.enable-utf8-names`,
+		"m{a=b} 1\n":                `expected '"' at the start of the value of label "a", found 'b'; put values in double quotes, as in a="…"`,
+		"m{a='b'} 1\n":              `expected '"' at the start of the value of label "a", found '\''; put values in double quotes, as in a="…"`,
+		"m{a=“b”} 1\n":              `expected '"' at the start of the value of label "a", found a typographic quote, '“'; put values in double quotes, as in a="…"`,
+		"m{\"\x1b\"=} 1\n":          `expected '"' at the start of the value of label "\x1b", found '}'; put values in double quotes, as in "\x1b"="…"`,
+		"m{a} 1\n":                  `expected '=' after label name "a", found '}'; write a="…"`,
+		"m{a \"1\"} 1\n":            `expected '=' after label name "a", found '"'; write a="…"`,
+		"m{=\"1\"} 1\n":             `expected a label name, found '='; write name="value"`,
+		"m{a=\"1\" 1\n":             `expected ',' or '}' after the value of label "a", found '1'; the closing brace is missing`,
+		"m{a=\"1\"\n":               `expected ',' or '}' after the value of label "a", found the end of the line; the closing brace is missing`,
+		"m{\n":                      `expected a label name or '}', found the end of the line; the closing brace is missing`,
+		"m{ 1\n":                    `expected a label name or '}', found '1'; the closing brace is missing`,
+		"m{a=\"1\" b=\"2\"} 1\n":    `expected ',' or '}' after the value of label "a", found 'b'; a comma stands between labels`,
+		"m{a=\"1\";b=\"2\"} 1\n":    `expected ',' or '}' after the value of label "a", found ';'; a comma stands between labels`,
+		"m{a=\"1\",,b=\"2\"} 1\n":   `expected a label name, found ','; one comma stands between labels`,
+		"m{a=\"1} 1\n":              `the value of label "a" has no closing quote on its line; write a newline within a value as \n`,
+		"m{a=\"C:\\data\"} 1\n":     `invalid escape sequence: a backslash before 'd'; write a backslash as \\`,
+		"m{a=\"C:\\\xc3\xa9\"} 1\n": `invalid escape sequence: a backslash before 'é'; write a backslash as \\`,
+		"m{a=\"\xe9\"} 1\n":         `the value "\xe9" of label "a" is not valid UTF-8; write the text as UTF-8`,
+		"m a=\"1\"} 1\n":            `expected a number as value, got "a=\"1\"}"; the opening brace before the labels is missing`,
+		"m{a=\"1\"}} 1\n":           `expected a number as value, got "}"; there is a brace too many`,
+
+		// Values and what follows them.
+		"m\n":                     `expected a number as value, found the end of the line`,
+		"m{a=\"1\"}\n":            `expected a number as value, found the end of the line`,
+		"m x\n":                   `expected a number as value, got "x"`,
+		"my metric 1\n":           `expected a number as value, got "metric"; a name has no blanks`,
+		"m 1,5\n":                 `expected a number as value, got "1,5"; write the decimals after a point, and nothing between thousands`,
+		"m 1_000\n":               `expected a number as value, got "1_000"; write it in decimal digits, without _`,
+		"m 0x10\n":                `expected a number as value, got "0x10"; write it in decimal digits, without _`,
+		"m 5ms\n":                 `expected a number as value, got "5ms"; a value has no unit`,
+		"m 1e400\n":               `expected a number as value, got "1e400"; it does not fit into a 64-bit float`,
+		"m true\n":                `expected a number as value, got "true"; write 1 or 0`,
+		"m None\n":                `expected a number as value, got "None"; leave out the line where there is no value, or write NaN`,
+		"m \"1\"\n":               `expected a number as value, got "\"1\""; a value has no quotes`,
+		"m −1\n":                  `expected a number as value, got "−1"; it has a typographic dash, '−'`,
+		"m = 1\n":                 `expected a number as value, got "="; nothing but blanks stands between name and value`,
+		"m 1; n 2\n":              `expected a number as value, got "1;"; nothing follows a value`,
+		"m 1 \n":                  `found blanks at the end of the line; let it end with the value`,
+		"m 1 5 \n":                `found blanks after the timestamp; pushed metrics must not have timestamps: leave it out`,
+		"m 1 1.5\n":               `expected nothing or an integer timestamp after the value, got "1.5"; pushed metrics must not have timestamps: leave it out`,
+		"m 1 2 3\n":               `expected nothing or an integer timestamp after the value, got "2 3"`,
+		"m 1 # note\n":            `found a comment after the value, "# note"; give it a line of its own`,
+		"m 1 # {a=\"b\"} 1\n":     `found an exemplar, "# {a=\"b\"} 1": OpenMetrics has them, and the text format does not; leave it out, or push protobuf`,
+		"m 1 1.5 # {a=\"b\"} 1\n": `found a timestamp and an exemplar after the value, "1.5 # {a=\"b\"} 1": OpenMetrics has them so, and the text format does not; leave them out`,
+
+		// Types.
+		"# TYPE m info\n":        `unknown metric type "info"; it is one of OpenMetrics: write gauge`,
+		"# TYPE m unknown\n":     `unknown metric type "unknown"; it is one of OpenMetrics: write untyped`,
+		"# TYPE m guage\n":       `unknown metric type "guage"; the format has counter, gauge, histogram, summary, untyped and gaugehistogram`,
+		"# TYPE m gauge  \n":     `unknown metric type "gauge  "; let the line end with gauge`,
+		"# TYPE m counter # c\n": `unknown metric type "counter # c"; let the line end with counter`,
+	} {
+		p := GetParser()
+		_, err := p.ParseText([]byte("n 1\n" + body))
+		if err == nil || err.Error() != "line 2: "+want {
+			t.Errorf("%q:\n got %v\nwant line 2: %s", body, err, want)
+		}
+		p.Release()
+	}
+}

@@ -1,0 +1,138 @@
+package sniff
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"unicode"
+	"unicode/utf8"
+)
+
+// packed finds compressed bodies by how they begin.
+func (s Sent) packed() Hint {
+	has := func(magic string) bool { return bytes.HasPrefix(s.Body, []byte(magic)) }
+	switch {
+	case has("\x1f\x8b"):
+		return s.isPacked("gzip", "gzip")
+	case has("\x28\xb5\x2f\xfd"), len(s.Body) > 4 && s.Body[0]&0xf0 == 0x50 && bytes.Equal(s.Body[1:4], []byte("\x2a\x4d\x18")):
+		return s.isPacked("zstd", "zstd")
+	case has("\xff\x06\x00\x00sNaPpY"):
+		return s.isPacked("snappy", "snappy")
+	case has("BZh"):
+		return s.isPacked("bzip2", "")
+	case has("\xfd7zXZ\x00"):
+		return s.isPacked("xz", "")
+	case has("\x04\x22\x4d\x18"):
+		return s.isPacked("lz4", "")
+	case has("\x1f\x9d"):
+		return s.isPacked("compress", "")
+	case has("PK\x03\x04"):
+		return s.isPacked("zip", "")
+	case has("7z\xbc\xaf\x27\x1c"):
+		return s.isPacked("7-Zip", "")
+	}
+	return Hint{}
+}
+
+// packedPlainly finds those that hardly differ from other bytes.
+func (s Sent) packedPlainly() Hint {
+	switch {
+	case isZlib(s.Body):
+		return s.isPacked("zlib, which HTTP calls deflate", "")
+	case isSnappyBlock(s.Body):
+		return s.isPacked("snappy as a block", "")
+	}
+	return Hint{}
+}
+
+// isPacked says what to do about it. Coding is its name in Content-Encoding, ""
+// if the gateway does not unpack it.
+func (s Sent) isPacked(with, coding string) Hint {
+	switch {
+	case coding == "":
+		return enough(fmt.Sprintf("the body is compressed with %s, which this gateway does not unpack: use gzip, zstd or snappy in frames, and say so in Content-Encoding", with))
+	case s.Unpacked:
+		return enough(fmt.Sprintf("the body is compressed with %s once more when it has been unpacked: pack it once, or list each coding in Content-Encoding", with))
+	}
+	return enough(fmt.Sprintf("the body is compressed with %s: send the header Content-Encoding: %s", with, coding))
+}
+
+// isZlib looks at the two bytes that RFC 1950 begins with.
+func isZlib(b []byte) bool {
+	return len(b) > 2 && b[0]&0x0f == 8 && b[0]>>4 <= 7 && b[1]&0x20 == 0 && binary.BigEndian.Uint16(b)%31 == 0
+}
+
+// isSnappyBlock goes through the elements of the block format, and tells whether
+// they come to the length at its beginning.
+func isSnappyBlock(b []byte) bool {
+	want, n := binary.Uvarint(b)
+	if n <= 0 || want == 0 {
+		return false
+	}
+	b = b[n:]
+	got := uint64(0)
+	for len(b) > 0 && got < want {
+		size, skip := snappyElement(b)
+		if skip > len(b) {
+			return false
+		}
+		got += uint64(size)
+		b = b[skip:]
+	}
+	return len(b) == 0 && got == want
+}
+
+// snappyElement gives how many bytes the first element of b makes, and how many
+// it takes.
+func snappyElement(b []byte) (size, skip int) {
+	size = int(b[0] >> 2)
+	switch b[0] & 3 {
+	case 1:
+		return 4 + size&7, 2
+	case 2:
+		return 1 + size, 3
+	case 3:
+		return 1 + size, 5
+	}
+	const short = 60 // above it the length follows in as many bytes
+	more := max(size-short+1, 0)
+	if more > 0 {
+		var le [4]byte
+		copy(le[:more], b[1:])
+		size = int(min(binary.LittleEndian.Uint32(le[:]), 1<<30))
+	}
+	return size + 1, size + 2 + more
+}
+
+// protobuf finds families without their Content-Type, or without lengths.
+func (s Sent) protobuf() Hint {
+	size, n := binary.Uvarint(s.Body)
+	switch {
+	case n > 0 && size > 0 && isFamily(s.Body[n:]):
+		if s.Protobuf {
+			return Hint{}
+		}
+		return enough("the body is protobuf, and its Content-Type does not say so: send Content-Type: " + mediaProtobuf)
+	case isFamily(s.Body):
+		return enough("the body is protobuf without a length before each message: write delimited messages, and send Content-Type: " + mediaProtobuf)
+	}
+	return Hint{}
+}
+
+// isFamily tells whether b begins as an io.prometheus.client.MetricFamily does:
+// with a name, then help, type or a series.
+func isFamily(b []byte) bool {
+	const name, help, typ, metric = 0x0a, 0x12, 0x18, 0x22
+	if len(b) < 3 || b[0] != name {
+		return false
+	}
+	size, n := binary.Uvarint(b[1:])
+	if n <= 0 || size == 0 || size > uint64(len(b)-1-n) {
+		return false
+	}
+	b = b[1+n:]
+	if !utf8.Valid(b[:size]) || bytes.ContainsFunc(b[:size], unicode.IsControl) {
+		return false
+	}
+	return len(b) == int(size) || b[size] == help || b[size] == typ || b[size] == metric
+}
