@@ -47,13 +47,23 @@ func newExport(app *kingpin.Application, stdout, stderr io.Writer) command {
 		defer bar.Close()
 		write := func(w io.Writer) error { return export(gw, *format, io.MultiWriter(w, bar)) }
 		if *output == "" {
-			w := bufio.NewWriter(stdout)
-			err = errors.Join(write(w), w.Flush())
+			err = writeOut(stdout, write)
 		} else {
 			err = storage.File{Path: *output, From: present}.Write(write)
 		}
 		return describe("exporting "+present, err)
 	}}
+}
+
+// writeOut writes to the standard output, and so that people can read it if
+// that is a terminal.
+func writeOut(stdout io.Writer, write func(io.Writer) error) error {
+	w := bufio.NewWriter(stdout)
+	if !isTerminal(stdout) {
+		return errors.Join(write(w), w.Flush())
+	}
+	shown := &visibleWriter{to: w, write: written}
+	return errors.Join(write(shown), shown.Close(), w.Flush())
 }
 
 func export(gw *gateway.Gateway, format string, w io.Writer) error {

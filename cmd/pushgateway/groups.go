@@ -95,9 +95,10 @@ func newGroups(app *kingpin.Application, stdout io.Writer) command {
 }
 
 func writeIndented(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
+	shown := &visibleWriter{to: w, write: inJSON}
+	enc := json.NewEncoder(shown)
 	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	return errors.Join(enc.Encode(v), shown.Close())
 }
 
 // table writes groups for people, a line for each.
@@ -127,12 +128,12 @@ func (t table) write(w io.Writer, groups []json.RawMessage) error {
 func (t table) cells(g client.Group) []string {
 	if !t.whole {
 		for name, value := range g.Labels {
-			g.Labels[name] = shorten(value)
+			g.Labels[name] = shorten(value, keptStart, keptEnd)
 		}
 	}
 	cells := []string{showLabels(g.Labels), ago(g.Pushed, t.now), state(g), fmt.Sprint(g.Families), fmt.Sprint(g.Series), within(g.Expires, t.now)}
 	if t.why {
-		cells = append(cells, ago(g.Failed, t.now), dash(strings.ReplaceAll(g.Failure, "\t", " ")), dash(strings.Join(g.LeftOut, ",")))
+		cells = append(cells, ago(g.Failed, t.now), dash(visibleLine(shorten(g.Failure, keptFailure, 0))), dash(visibleLine(strings.Join(g.LeftOut, ","))))
 	}
 	return cells
 }
@@ -145,12 +146,17 @@ const (
 	keptEnd   = 15
 )
 
-func shorten(value string) string {
-	runes := []rune(value)
-	if len(runes) <= keptStart+1+keptEnd {
-		return value
+// keptFailure is what is kept of why a push was refused, in characters. The
+// gateway keeps less of it; what answers may be something else.
+const keptFailure = 2000
+
+// shorten keeps the start and the end of a long text, in characters.
+func shorten(s string, start, end int) string {
+	runes := []rune(s)
+	if len(runes) <= start+1+end {
+		return s
 	}
-	return string(runes[:keptStart]) + "…" + string(runes[len(runes)-keptEnd:])
+	return string(runes[:start]) + "…" + string(runes[len(runes)-end:])
 }
 
 // state is about pushes: of how a job went the gateway knows nothing.
@@ -205,10 +211,12 @@ func showLabels(labels map[string]string) string {
 }
 
 // newGet adds the command that shows a group.
-func newGet(app *kingpin.Application, stdout io.Writer) command {
-	clause := app.Command("get", "Show the metrics of one group, as scrapes get them.").HelpLong(`Example:
-  pushgateway get --job=backup --label=instance=db1`)
+func newGet(app *kingpin.Application, stdout, stderr io.Writer) command {
+	clause := app.Command("get", "Show the metrics of one group, as scrapes get them. Control characters, which a terminal would obey, are written out: ESC is \\\\x1b.").HelpLong(`Examples:
+  pushgateway get --job=backup --label=instance=db1
+  pushgateway get --job=backup --raw > backup.prom`)
 	group, gw := addWhich(clause), addWhere(clause)
+	raw := clause.Flag("raw", "Leave control characters as they are, for other programs.").Bool()
 	var key grouping.Key
 	check := func() (err error) {
 		if key, err = group.key(); err != nil {
@@ -218,7 +226,15 @@ func newGet(app *kingpin.Application, stdout io.Writer) command {
 	}
 	return command{clause, check, func(ctx context.Context) error {
 		return gw.talk(ctx, func(ctx context.Context, c *client.Client) error {
-			return describe("getting "+key.String(), c.Text(ctx, key, stdout))
+			if *raw {
+				return describe("getting "+key.String(), c.Text(ctx, key, stdout))
+			}
+			shown := &visibleWriter{to: stdout, write: inText}
+			err := errors.Join(c.Text(ctx, key, shown), shown.Close())
+			if shown.changed {
+				fmt.Fprintln(stderr, `Control characters are written out, like \\x1b; --raw leaves them as they are.`)
+			}
+			return describe("getting "+key.String(), err)
 		})
 	}}
 }

@@ -36,7 +36,7 @@ func newLint(check *kingpin.CmdClause, stdin io.Reader, stdout io.Writer) comman
 		for _, d := range docs {
 			for _, p := range d.lint() {
 				found++
-				fmt.Fprintf(stdout, "%s:%d: %s\n", d.name, p.line, p.text)
+				fmt.Fprintf(stdout, "%s:%d: %s\n", d.name, p.line, visibleLine(p.text))
 			}
 		}
 		if found > 0 {
@@ -54,7 +54,13 @@ type problem struct {
 
 // lint gives what is wrong with a document, in the order of lines.
 func (d document) lint() []problem {
-	found := d.lintNewlines()
+	found := append(d.lintNewlines(), d.lintText()...)
+	slices.SortStableFunc(found, func(a, b problem) int { return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.text, b.text)) })
+	return found
+}
+
+// lintText looks at all but how lines end.
+func (d document) lintText() (found []problem) {
 	mended := document{d.name, exposition.MendNewlines(d.text)}
 	p := exposition.GetParser()
 	defer p.Release()
@@ -62,17 +68,15 @@ func (d document) lint() []problem {
 	var syntax *exposition.SyntaxError
 	switch {
 	case errors.As(err, &syntax):
-		return append(found, problem{syntax.Line, mended.explain(syntax)})
+		return []problem{{syntax.Line, mended.explain(syntax)}}
 	case err != nil:
-		return append(found, problem{1, err.Error()})
+		return []problem{{1, err.Error()}}
 	}
 	at := mended.lines()
 	for _, f := range families {
 		found = append(found, lintFamily(f, at)...)
 	}
-	found = append(found, mended.promlint(at)...)
-	slices.SortStableFunc(found, func(a, b problem) int { return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.text, b.text)) })
-	return found
+	return append(found, mended.promlint(at)...)
 }
 
 // lintNewlines looks at how lines end.
@@ -112,7 +116,7 @@ func lintFamily(f *metric.Family, at lines) (found []problem) {
 			add("the label %q has %d values: each is a series of its own in Prometheus, for as long as it keeps data", name, n)
 		}
 	}
-	if _, err := exposition.Render([]*metric.Family{f}, exposition.Options{Valid: true}); err != nil && !timed {
+	if err := renderable(f); err != nil && !timed {
 		found = append(found, problem{at.of(f.Name), err.Error()})
 	}
 	return found

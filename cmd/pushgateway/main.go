@@ -37,7 +37,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case errors.As(err, &done):
 		return int(done)
 	case err != nil:
-		fmt.Fprintf(stderr, "pushgateway: %v\n", err)
+		tell(stderr, err)
 		return exitUsage
 	}
 	err = c.run(ctx)
@@ -45,10 +45,16 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case errors.As(err, &done):
 		return int(done)
 	case err != nil:
-		fmt.Fprintf(stderr, "pushgateway: %v\n", err)
+		tell(stderr, err)
 		return exitFailed
 	}
 	return 0
+}
+
+// tell writes an error for people: it may hold what others have stored or
+// answered.
+func tell(stderr io.Writer, err error) {
+	fmt.Fprintf(stderr, "pushgateway: %s\n", visible(err.Error()))
 }
 
 // command is something that the program can be told to do.
@@ -82,7 +88,7 @@ func parseArgs(args []string, stdin io.Reader, stdout, stderr io.Writer) (comman
 		newPush(app, stdin, stderr),
 		newDelete(app, stdout, stderr),
 		newGroups(app, stdout),
-		newGet(app, stdout),
+		newGet(app, stdout, stderr),
 		newLint(check(), stdin, stdout),
 		newHealthcheck(app),
 		newImport(app, stdout, stderr),

@@ -6,14 +6,13 @@ import (
 	"time"
 
 	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 )
 
 // newProgress shows on a terminal how far something long is: what is written
 // to it counts. Size is in bytes, -1 if it is not known. Where nobody watches
 // it does nothing.
 func newProgress(stderr io.Writer, what string, size int64) io.WriteCloser {
-	if f, ok := stderr.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
+	if !isTerminal(stderr) {
 		return nothing{}
 	}
 	return progressbar.NewOptions64(size,

@@ -12,6 +12,7 @@ import (
 
 	"pushgateway/internal/client"
 	"pushgateway/internal/exposition"
+	"pushgateway/internal/metric"
 	"pushgateway/internal/sniff"
 )
 
@@ -118,23 +119,42 @@ func readText(files []string, stdin io.Reader) (all []byte, err error) {
 	return all, nil
 }
 
-// check tells what a gateway would not take, and where it is.
+// maxRefused is how many families that a gateway would refuse are named.
+const maxRefused = 10
+
+// check tells what a gateway would not take, and where it is: one line for
+// each family that is wrong.
 func (d document) check() error {
 	p := exposition.GetParser()
 	defer p.Release()
 	families, err := p.ParseText(d.text)
-	if err == nil {
-		_, err = exposition.Render(families, exposition.Options{Valid: true})
-	}
 	var syntax *exposition.SyntaxError
-	var invalid *exposition.InvalidError
 	switch {
 	case errors.As(err, &syntax):
 		return fmt.Errorf("%s:%d: %s", d.name, syntax.Line, d.explain(syntax))
-	case errors.As(err, &invalid):
-		return fmt.Errorf("%s:%d: %w", d.name, d.lines().of(invalid.Family), err)
 	case err != nil:
 		return fmt.Errorf("%s: %w", d.name, err)
 	}
-	return nil
+	var wrong []error
+	var at lines
+	for _, f := range families {
+		err := renderable(f)
+		if err == nil {
+			continue
+		}
+		if at == nil {
+			at = d.lines()
+		}
+		wrong = append(wrong, fmt.Errorf("%s:%d: %w", d.name, at.of(f.Name), err))
+		if len(wrong) == maxRefused {
+			break
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+// renderable tells why a gateway would not expose a family.
+func renderable(f *metric.Family) error {
+	_, err := exposition.Render([]*metric.Family{f}, exposition.Options{Valid: true})
+	return err
 }

@@ -60,6 +60,9 @@ Exit codes of its own: 124 the command took longer than --timeout, 75 another on
 		if quiet {
 			job.Stderr = io.Discard
 		}
+		messages := &visibleWriter{to: job.Stderr, write: written}
+		defer messages.Close()
+		job.Stderr = messages
 		if job.Client, err = client.New(address.Config); err != nil { // the command matters more
 			fmt.Fprintf(job.Stderr, "pushgateway run: nothing is pushed: %v\n", err)
 		}

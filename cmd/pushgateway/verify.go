@@ -43,7 +43,7 @@ func printReport(w io.Writer, path string, r storage.Report) error {
 		kind = "file of Pushgateway 1.11"
 	}
 	for _, f := range r.Faults {
-		fmt.Fprintf(w, "%s: %s\n", path, f)
+		fmt.Fprintf(w, "%s: %s\n", path, visibleLine(f))
 	}
 	fmt.Fprintf(w, "%s: %s, %d bytes: %s with %d series, %s\n", path, kind, r.Bytes, counted(r.Groups, "whole group"), r.Series, counted(len(r.Faults), "fault"))
 	if len(r.Faults) > 0 {

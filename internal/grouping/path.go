@@ -2,33 +2,79 @@ package grouping
 
 import (
 	"encoding/base64"
+	"fmt"
 	"net/url"
 	"strings"
-
-	"github.com/prometheus/common/model"
 
 	"pushgateway/internal/metric"
 )
 
 // Path is the key as a URL path, "/job/<job>/<name>/<value>…", percent-encoded,
-// which Decode reads. Label names beyond [a-zA-Z_][a-zA-Z0-9_]* are written in
-// the U__ escaping, which only a gateway with --push.enable-utf8-names reads.
+// which Decode reads. Label names beyond [a-zA-Z_][a-zA-Z0-9_]* need a gateway
+// with --push.enable-utf8-names; any other one refuses the path, unless it is
+// Ambiguous.
 func (k Key) Path() string {
 	var b strings.Builder
 	job, _ := k.Value(metric.JobLabel)
 	appendPath(&b, metric.JobLabel, job)
 	for _, l := range k.Labels() {
 		if l.Name != metric.JobLabel {
-			appendPath(&b, model.EscapeName(l.Name, model.ValueEncodingEscaping), l.Value)
+			appendPath(&b, nameInPath(l.Name), l.Value)
 		}
 	}
 	return b.String()
 }
 
+// Ambiguous tells whether a gateway without --push.enable-utf8-names takes the
+// Path for that of another key: {"a/b"="x"} is written as U__a_2f_b, which is a
+// name of its own there.
+func (k Key) Ambiguous() bool {
+	escaped := false
+	for _, l := range k.Labels() {
+		if metric.IsLegacyLabel(l.Name) {
+			continue
+		}
+		if !metric.IsLegacyLabel(nameInPath(l.Name)) {
+			return false
+		}
+		escaped = true
+	}
+	return escaped
+}
+
+// nameInPath gives a name as it is where a path can hold it, since a gateway
+// that does not read the U__ escaping must notice. In the others only what a
+// path cannot hold is escaped.
+func nameInPath(name string) string {
+	if metric.IsLegacyLabel(name) {
+		return name
+	}
+	holds := !strings.Contains(name, "/") && name != "." && name != ".." && !strings.HasSuffix(name, base64Suffix)
+	if holds && !strings.HasPrefix(name, escapedPrefix) {
+		return name
+	}
+	var b strings.Builder
+	b.WriteString(escapedPrefix)
+	for _, r := range name {
+		switch r {
+		case '_':
+			b.WriteString("__")
+		case '/', '@':
+			fmt.Fprintf(&b, "_%x_", r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// escapedPrefix begins names in the U__ escaping.
+const escapedPrefix = "U__"
+
 // appendPath writes one label. What cannot be part of a path, or would be
 // cleaned away, is written in base64.
 func appendPath(b *strings.Builder, name, value string) {
-	b.WriteString("/" + name)
+	b.WriteString("/" + url.PathEscape(name))
 	switch {
 	case value == "":
 		b.WriteString(base64Suffix + "/=")
