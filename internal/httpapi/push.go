@@ -58,7 +58,7 @@ func (a *api) takePush(r *http.Request, jobLabel string, replace bool) (size int
 	if err == nil {
 		err = a.Gateway.Push(r.Context(), p)
 	} else if a.isVerdict(err) {
-		a.Gateway.Refuse(key, err)
+		a.Gateway.Refuse(key, p.Client, err)
 	} else {
 		err = hinted(r, body.bytes, err)
 	}
@@ -71,7 +71,7 @@ func (a *api) takePush(r *http.Request, jobLabel string, replace bool) (size int
 
 // newPush makes a push of what a request says beside its body.
 func (a *api) newPush(r *http.Request, replace bool) (p gateway.Push, err error) {
-	p = gateway.Push{Replace: replace, MaxBytes: a.maxBlocks()}
+	p = gateway.Push{Replace: replace, MaxBytes: a.maxBlocks(), Client: clientOf(r)}
 	query, err := pushQuery(r)
 	if err != nil {
 		return p, err
