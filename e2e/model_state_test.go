@@ -277,11 +277,11 @@ func seriesID(m *dto.Metric) string {
 // fail notes a refused push, unless the time of it would be a series that
 // another group has.
 func (s *modelState) fail(key modelKey) {
-	if !s.mode.unchecked && s.hasTwin(&modelGroup{key: key}) {
-		return
-	}
 	g := s.groups[key.id()]
 	if g == nil {
+		if !s.mode.unchecked && s.hasTwin(&modelGroup{key: key}) {
+			return
+		}
 		g = &modelGroup{key: key}
 		s.groups[key.id()] = g
 	}
@@ -317,6 +317,15 @@ func (g *modelGroup) all() []*dto.MetricFamily {
 	return all
 }
 
+// shown are those of them that a scrape has: families with series. A group of
+// which no push was ever good leaves its times to one of which some were.
+func (s *modelState) shown(g *modelGroup) []*dto.MetricFamily {
+	if !g.pushed && s.hasTwin(g) {
+		return nil
+	}
+	return slices.DeleteFunc(g.all(), func(f *dto.MetricFamily) bool { return len(f.Metric) == 0 })
+}
+
 func (s *modelState) sorted() (groups []*modelGroup) {
 	for _, id := range slices.Sorted(maps.Keys(s.groups)) {
 		groups = append(groups, s.groups[id])
@@ -329,7 +338,7 @@ func (s *modelState) sorted() (groups []*modelGroup) {
 func (s *modelState) judge() error {
 	var pushed []*dto.MetricFamily
 	for _, g := range s.sorted() {
-		for _, f := range g.all() {
+		for _, f := range s.shown(g) {
 			pushed = append(pushed, &dto.MetricFamily{Name: f.Name, Type: f.Type, Metric: f.Metric})
 		}
 	}
@@ -385,7 +394,7 @@ func (s *modelState) compare(text string) error {
 func (s *modelState) exposed() ([]string, error) {
 	merged := make(map[string]*dto.MetricFamily)
 	for _, g := range s.sorted() {
-		for _, f := range g.all() {
+		for _, f := range s.shown(g) {
 			all := merged[f.GetName()]
 			if all == nil {
 				all = &dto.MetricFamily{Name: f.Name, Type: f.Type, Help: f.Help}

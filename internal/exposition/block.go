@@ -115,8 +115,9 @@ func (b *Block) Hashes() []uint64 {
 	hashes := make([]uint64, 0, b.series)
 	var scratch []byte
 	b.EachLabels(func(labels []metric.Label) bool {
-		scratch = appendLabels(scratch[:0], labels)
-		hashes = append(hashes, maphash.Bytes(seed, scratch))
+		var hash uint64
+		hash, scratch = HashLabels(scratch, labels)
+		hashes = append(hashes, hash)
 		return true
 	})
 	slices.Sort(hashes)
@@ -124,10 +125,16 @@ func (b *Block) Hashes() []uint64 {
 	return hashes
 }
 
+// HashLabels gives the hash that Hashes has of a label set, sorted by name, and
+// the memory that it was written in, to be used again.
+func HashLabels(scratch []byte, labels []metric.Label) (hash uint64, _ []byte) {
+	scratch = appendLabels(scratch[:0], labels)
+	return maphash.Bytes(seed, scratch), scratch
+}
+
 // Has tells whether the block has a series with exactly these labels, sorted
-// by name.
-func (b *Block) Has(labels []metric.Label) bool {
-	hash := maphash.Bytes(seed, appendLabels(nil, labels))
+// by name, of which the hash is that of HashLabels.
+func (b *Block) Has(hash uint64, labels []metric.Label) bool {
 	if _, maybe := slices.BinarySearch(b.Hashes(), hash); !maybe {
 		return false
 	}

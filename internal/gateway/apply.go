@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"slices"
 
 	"pushgateway/internal/exposition"
@@ -54,16 +55,17 @@ func (g *Gateway) discover(a *Applied) {
 			brings = append(brings, h.Block)
 		}
 	}
+	brings = claiming(brings)
 	if len(brings) == 0 {
 		return // a failure stamp
 	}
 	g.mu.Lock()
 	p := g.index.place(a.Group, brings)
-	rivals := g.index.rivals(p)
 	told := g.index.helpNews(brings)
 	g.mu.Unlock()
 	g.tellHelp(told)
-	a.claimed, a.suspects = true, g.suspects(p, rivals, false)
+	a.claimed = true
+	a.suspects, _ = g.suspects(context.Background(), p, old, false) // which only ctx could end
 }
 
 // makeView gives what has been applied so far. Making it costs what has changed
@@ -72,6 +74,7 @@ func (x *index) makeView() *View {
 	x.publishStale()
 	v := x.view
 	v.groups = x.groups.Copy()
+	v.muted = x.muted.Copy()
 	v.families = x.exposed.Copy()
 	return &v
 }
@@ -101,7 +104,9 @@ func (x *index) touch(f *indexed) {
 // has come or gone to changed.
 func (x *index) apply(a Applied, changed []*indexed) []*indexed {
 	old, _ := x.groups.Get(a.Key)
+	twin := x.possibleTwin(a.Key)
 	x.count(old, -1)
+	x.countTimes(a.Key, twin, -1)
 	group := a.Group
 	if group != nil {
 		group.settle(old, a.Revision)
@@ -110,6 +115,9 @@ func (x *index) apply(a Applied, changed []*indexed) []*indexed {
 	} else {
 		x.groups.Delete(a.Key)
 	}
+	x.failures.move(a.Key, group, a.client)
+	x.mute(a.Key, twin)
+	x.countTimes(a.Key, twin, +1)
 	x.moveShape(old, group)
 	x.moveDeadline(old, group)
 	changed = x.exchange(a, old, changed)
@@ -143,12 +151,8 @@ func (x *index) count(g *Group, sign int) {
 	}
 	x.view.Series += sign * g.Series
 	x.view.Held += sign * len(g.Families)
-	x.view.times.add(g, sign)
-	if g.Pushed.IsZero() {
-		x.view.failedOnly += sign
-	}
-	if value, ok := g.Key.Value(metric.InstanceLabel); ok && value == "" {
-		x.view.explicit += sign
+	if isExplicit(g.Key) {
+		x.explicit += sign
 	}
 }
 
@@ -191,7 +195,8 @@ func (x *index) exchange(a Applied, old *Group, changed []*indexed) []*indexed {
 		if is != nil {
 			after = after[1:]
 		}
-		if was == nil || is == nil || was.Block != is.Block {
+		was, is = withSeries(was), withSeries(is)
+		if was != is && (was == nil || is == nil || was.Block != is.Block) {
 			f, claims := x.replace(a, old, was, is)
 			x.touch(f)
 			if claims {
@@ -216,15 +221,19 @@ func (x *index) replace(a Applied, old *Group, was, is *Held) (f *indexed, claim
 		if !a.claimed {
 			is.Block.Name = f.name // one copy of each name is enough
 		}
-		f.addShape(a.Group.shape, +1)
+		f.shapes.add(a.Group.shape, +1)
 		f.hold(a.Key, is)
 	case is == nil:
 		f = x.families[was.Name]
-		f.addShape(old.shape, -1)
+		f.shapes.add(old.shape, -1)
 		f.drop(a.Key, was)
+		x.discard(was.entry)
 	default:
 		f = x.families[was.Name]
-		if was.Type == is.Type && was.Claim == is.Claim && was.Series() > 0 && is.Series() > 0 {
+		if was.entry != is.entry {
+			x.discard(was.entry)
+		}
+		if was.Type == is.Type && was.Claim == is.Claim {
 			f.swap(a.Key, is)
 			claims = false
 		} else {
@@ -247,10 +256,10 @@ func (x *index) publish(f *indexed) {
 	if ok && !f.hidden && h != nil {
 		exposed = h.blocks.Len()
 	}
-	out := f.exposable() - exposed
+	out := f.total() - exposed
 	x.view.LeftOut += out - f.counted
 	f.counted = out
-	if exposed == 0 || h.series == 0 {
+	if exposed == 0 {
 		x.exposed.Delete(f.name)
 		return
 	}

@@ -49,13 +49,14 @@ func (x *index) check(group, old *Group, brings []*exposition.Block) error {
 	return nil
 }
 
-// twin gives the group, stored or pending, that key cannot stand beside.
+// twin gives the group, stored or pending, that key cannot stand beside. One
+// without a good push claims nothing.
 func (x *index) twin(key grouping.Key) (twin grouping.Key, exists bool) {
 	twin, ok := twinOf(key)
 	if !ok {
 		return "", false
 	}
-	if _, ok := x.groups.Get(twin); ok {
+	if g, ok := x.groups.Get(twin); ok && !g.failedOnly() {
 		return twin, true
 	}
 	_, ok = x.pending[twin]
@@ -86,7 +87,7 @@ func (f *indexed) othersHold(t metric.Type, old *Group) bool {
 	if n == 0 {
 		return false
 	}
-	if h := old.Find(f.name); h != nil && h.Type == t {
+	if h := old.findSeries(f.name); h != nil && h.Type == t {
 		n--
 	}
 	return n > 0
@@ -116,7 +117,7 @@ func anyType(metric.Type) bool { return true }
 func (x *index) checkSuffixes(b *exposition.Block, group, old *Group) error {
 	for _, suffix := range b.Type.Suffixes() {
 		name := b.Name + suffix
-		if group.Find(name) != nil {
+		if group.findSeries(name) != nil {
 			return conflict(b.Name, "as a %s it has lines named %q, and the same group has a family of that name; rename one of them", b.Type, name)
 		}
 		if t, taken := x.families[name].isTaken(old, anyType); taken {
@@ -127,7 +128,7 @@ func (x *index) checkSuffixes(b *exposition.Block, group, old *Group) error {
 	if base == "" {
 		return nil
 	}
-	if h := group.Find(base); h != nil && hasSuffixes(h.Type, summaryToo) {
+	if h := group.findSeries(base); h != nil && hasSuffixes(h.Type, summaryToo) {
 		return conflict(b.Name, "the %s %q in the same group has lines of that name; rename one of them", h.Type, base)
 	}
 	exposes := func(t metric.Type) bool { return hasSuffixes(t, summaryToo) }
@@ -149,11 +150,7 @@ func (x *index) holderOf(f *indexed, t metric.Type, old *Group) string {
 		return "the gateway itself"
 	}
 	found := ""
-	h := f.byType[t]
-	if h.empties() > 0 {
-		found = "a group that has it without series"
-	}
-	if h != nil {
+	if h := f.byType[t]; h != nil {
 		h.claims.Scan(func(c claim) bool {
 			if old == nil || c.key != old.Key {
 				found = "group " + nameOf(c.key)
@@ -168,28 +165,48 @@ func (x *index) holderOf(f *indexed, t metric.Type, old *Group) string {
 	return found
 }
 
+// pendingHolder looks through some of the changes on their way: there may be
+// thousands, and as many that ask.
 func (x *index) pendingHolder(name string, t metric.Type) string {
+	const some = 100
+	seen := 0
 	for key, p := range x.pending {
-		if h := p.group.Find(name); h != nil && h.Type == t {
+		if h := p.group.findSeries(name); h != nil && h.Type == t {
 			return "group " + nameOf(key)
+		}
+		if seen++; seen == some {
+			break
 		}
 	}
 	return "a group that is just being pushed"
 }
 
 // place puts provisional claims for a change on its way to the journal, so
-// that checks of others count it.
+// that checks of others count them. Its series count from enter on.
 func (x *index) place(group *Group, brings []*exposition.Block) *pending {
-	x.claims++
-	p := &pending{group: group, brings: brings, shape: x.shapes.use(group.Key), claim: x.claims}
-	for _, b := range brings {
+	p := &pending{group: group, brings: brings, shape: x.shapes.use(group.Key), indexes: make([]*seriesIndex, len(brings))}
+	for i, b := range brings {
 		f := x.family(b.Name)
 		b.Name = f.name // one copy of each name is enough
 		f.pending[b.Type]++
-		f.addShape(p.shape, +1)
+		p.indexes[i] = f.shapes.add(p.shape, +1)
 	}
 	x.pending[group.Key] = p
 	return p
+}
+
+// enter gives a change its place among those on their way, once its series are
+// in the indexes, and lists what it must be compared with, mostly nothing. Of two
+// changes the one that enters later finds the other.
+func (x *index) enter(p *pending) (found []rivals) {
+	x.claims++
+	p.claim = x.claims
+	for _, b := range p.brings {
+		if r, ok := x.families[b.Name].shapes.rivals(b, p.shape); ok {
+			found = append(found, r)
+		}
+	}
+	return found
 }
 
 // withdraw takes provisional claims back: the change is applied, or given up.
@@ -200,10 +217,14 @@ func (x *index) withdraw(key grouping.Key) *pending {
 		return nil
 	}
 	delete(x.pending, key)
+	stored, _ := x.groups.Get(key)
 	for _, b := range p.brings {
 		f := x.families[b.Name]
 		f.pending[b.Type]--
-		f.addShape(p.shape, -1)
+		f.shapes.add(p.shape, -1)
+		if e := p.group.Find(b.Name).entry; e != stored.entryOf(b.Name) {
+			x.discard(e)
+		}
 	}
 	x.shapes.release(p.shape)
 	return p

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"context"
+	"fmt"
 	"slices"
 
 	"pushgateway/internal/exposition"
@@ -10,8 +12,9 @@ import (
 
 // Equal series of different groups can only come about where the grouping
 // keys differ in their label names: then a series has the labels of both
-// keys. So only names that groups of several shapes have are looked at, and
-// the labels of each series say which group of another shape could have it.
+// keys. So only names that groups of several shapes have are looked at. For a
+// few shapes the labels of each series say which group of another shape could
+// have it; the groups of further ones are found by the hash of its label set.
 
 // suspect is a group that has a series of the change too.
 type suspect struct {
@@ -20,62 +23,66 @@ type suspect struct {
 	labels []metric.Label // of one such series
 }
 
-// rivals are the other shapes that have a name which a change brings.
-type rivals struct {
-	block  *exposition.Block
-	shapes []*shape
-}
-
-// rivals lists what the change must be compared with, mostly nothing.
-func (x *index) rivals(p *pending) (found []rivals) {
-	for _, b := range p.brings {
-		f := x.families[b.Name]
-		if len(f.shapes) < 2 {
-			continue
-		}
-		r := rivals{block: b}
-		for _, c := range f.shapes {
-			if c.shape != p.shape {
-				r.shapes = append(r.shapes, c.shape)
-			}
-		}
-		found = append(found, r)
-	}
-	return found
-}
-
 // suspects finds the groups, stored or pending, that have a series of the
 // change; where there is a check the first is enough, as the change is refused
 // for it. It holds no lock while it compares. Of the pending ones only those
-// with an older claim count; the younger ones will find this change.
-func (g *Gateway) suspects(p *pending, all []rivals, first bool) (found []suspect) {
+// with an older claim count; the younger ones will find this change. The error
+// is that ctx has ended.
+func (g *Gateway) suspects(ctx context.Context, p *pending, old *Group, first bool) (found []suspect, err error) {
+	if err := g.note(ctx, p, old); err != nil {
+		return nil, givenUp(err)
+	}
+	g.mu.Lock()
+	all := g.index.enter(p)
+	g.mu.Unlock()
 	for _, r := range all {
-		s := search{g: g, claim: p.claim, block: r.block, first: first, shapes: make([]searched, len(r.shapes)), knows: make(map[grouping.Key]bool)}
-		for i, sh := range r.shapes {
-			s.shapes[i].shape = sh
-		}
+		s := newSearch(r)
+		s.g, s.ctx, s.key, s.claim, s.first = g, ctx, p.group.Key, p.claim, first
 		r.block.EachLabels(s.look)
+		if s.err != nil {
+			return nil, givenUp(s.err)
+		}
 		if found = append(found, s.found...); first && len(found) > 0 {
 			break
 		}
 	}
-	return found
+	return found, nil
 }
+
+func givenUp(err error) error { return fmt.Errorf("%w: the client has gone: %w", ErrUnavailable, err) }
 
 // search compares one block with the groups of other shapes.
 type search struct {
-	g      *Gateway
-	claim  uint64
-	block  *exposition.Block
-	first  bool // the first is enough
-	shapes []searched
-	found  []suspect
-	knows  map[grouping.Key]bool // those that have been found
+	block *exposition.Block
+	walks []walk
+	index *seriesIndex // nil if there is nothing to look up
+	g     *Gateway
+	ctx   context.Context
+	key   grouping.Key // of the block
+	claim uint64
+	first bool // the first is enough
+
+	looked  int    // label sets so far
+	hash    uint64 // of the one at hand, if hashed
+	hashed  bool
+	scratch []byte
+	others  []grouping.Key
+	found   []suspect
+	knows   map[grouping.Key]bool // those that have been found
+	err     error
 }
 
-// searched is where the search stands with one shape. Series of a block
+func newSearch(r rivals) *search {
+	s := &search{block: r.block, index: r.index, walks: make([]walk, len(r.shapes)), knows: make(map[grouping.Key]bool)}
+	for i, sh := range r.shapes {
+		s.walks[i].shape = sh
+	}
+	return s
+}
+
+// walk is where the search stands with one shape. Series of a block
 // mostly lead to the same group again and again.
-type searched struct {
+type walk struct {
 	shape *shape
 	key   []byte // of the group that blocks belong to
 	next  []byte
@@ -83,37 +90,75 @@ type searched struct {
 	has   []*exposition.Block // what that group has of the family, stored or pending
 }
 
+// lookedFor is how many label sets are looked for between two looks at whether
+// the client is still there. What takes less is finished for a client that only
+// ends its half of the connection.
+const lookedFor = 5000
+
 // look takes one label set of the block; it is a callback of EachLabels.
 func (s *search) look(labels []metric.Label) bool {
-	names := mask(labels)
-	for i := range s.shapes {
-		if c := &s.shapes[i]; c.shape.mask&^names == 0 {
-			s.lookAt(c, labels)
+	if s.looked++; s.looked%lookedFor == 0 {
+		if s.err = s.ctx.Err(); s.err != nil {
+			return false
 		}
+	}
+	s.hashed = false
+	names := mask(labels)
+	for i := range s.walks {
+		if w := &s.walks[i]; w.shape.mask&^names == 0 {
+			s.lookAt(w, labels)
+		}
+	}
+	if s.index != nil {
+		s.lookUp(labels)
 	}
 	return !s.first || len(s.found) == 0
 }
 
-func (s *search) lookAt(c *searched, labels []metric.Label) {
-	key := c.shape.project(c.next, labels)
+// lookAt looks at the group of a shape that could have the series.
+func (s *search) lookAt(w *walk, labels []metric.Label) {
+	key := w.shape.project(w.next, labels)
 	if key == nil {
 		return
 	}
-	if c.next = key; !c.known || !slices.Equal(key, c.key) {
-		c.key, c.known = append(c.key[:0], key...), true
-		c.has = s.g.has(grouping.Key(key), s.block, s.claim)
+	if w.next = key; !w.known || !slices.Equal(key, w.key) {
+		w.key, w.known = append(w.key[:0], key...), true
+		w.has = s.g.has(grouping.Key(key), s.block, s.claim)
 	}
-	if len(c.has) == 0 || s.knows[grouping.Key(c.key)] {
-		return // to find a series goes through all that the group has
+	if len(w.has) > 0 && !s.knows[grouping.Key(w.key)] && s.isIn(w.has, labels) {
+		s.note(grouping.Key(w.key), labels)
 	}
-	for _, b := range c.has {
-		if b.Has(labels) {
-			key := grouping.Key(c.key)
-			s.knows[key] = true
-			s.found = append(s.found, suspect{s.block.Name, key, slices.Clone(labels)})
-			return
+}
+
+// lookUp looks at the groups that the index has for the series.
+func (s *search) lookUp(labels []metric.Label) {
+	s.others = s.index.others(s.others[:0], s.hashOf(labels), s.key)
+	for _, key := range s.others {
+		if !s.knows[key] && s.isIn(s.g.has(key, s.block, s.claim), labels) {
+			if s.note(key, labels); s.first {
+				return
+			}
 		}
 	}
+}
+
+// isIn tells whether one of the blocks has the series. To be certain of that goes
+// through a block, once for each group.
+func (s *search) isIn(blocks []*exposition.Block, labels []metric.Label) bool {
+	return slices.ContainsFunc(blocks, func(b *exposition.Block) bool { return b.Has(s.hashOf(labels), labels) })
+}
+
+func (s *search) hashOf(labels []metric.Label) uint64 {
+	if !s.hashed {
+		s.hashed = true
+		s.hash, s.scratch = exposition.HashLabels(s.scratch, labels)
+	}
+	return s.hash
+}
+
+func (s *search) note(key grouping.Key, labels []metric.Label) {
+	s.knows[key] = true
+	s.found = append(s.found, suspect{s.block.Name, key, slices.Clone(labels)})
 }
 
 // has gives what a group has of the family of block, with the same type:
@@ -121,14 +166,15 @@ func (s *search) lookAt(c *searched, labels []metric.Label) {
 // between is seen at least once.
 func (g *Gateway) has(key grouping.Key, block *exposition.Block, before uint64) (blocks []*exposition.Block) {
 	add := func(group *Group) {
-		if h := group.Find(block.Name); h != nil && h.Type == block.Type {
+		if h := group.findSeries(block.Name); h != nil && h.Type == block.Type {
 			blocks = append(blocks, h.Block)
 		}
 	}
 	g.mu.Lock()
 	p := g.index.pending[key]
+	counts := p != nil && p.claim > 0 && p.claim < before
 	g.mu.Unlock()
-	if p != nil && p.claim < before {
+	if counts {
 		add(p.group)
 	}
 	add(g.Group(key))
@@ -183,7 +229,7 @@ func (x *index) stillEqual(f *indexed, key, other grouping.Key) bool {
 
 func (x *index) held(f *indexed, key grouping.Key) *Held {
 	group, _ := x.groups.Get(key)
-	return group.Find(f.name)
+	return group.findSeries(f.name)
 }
 
 // decide leaves groups out, or takes them in again, until each is left out

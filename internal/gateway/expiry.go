@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"math"
-	"slices"
 	"time"
 
 	"pushgateway/internal/grouping"
@@ -130,6 +129,7 @@ func (g *Gateway) reap() {
 }
 
 func (g *Gateway) reapAll() {
+	defer g.sweep()
 	g.expire()
 	for g.Journal.Err() == nil && g.reapSome() {
 	}
@@ -142,15 +142,16 @@ func (g *Gateway) reapSome() (more bool) {
 	if len(keys) == 0 {
 		return false
 	}
-	defer g.locks.lock(keys...)()
+	taken, unlock := g.locks.tryLock(keys) // the others are just being pushed to
+	defer unlock()
 	var changes []Change
-	for _, key := range keys {
+	for _, key := range taken {
 		if against := g.against(key, nil); against != 0 { // nobody has pushed to it meanwhile
 			changes = append(changes, Change{Key: key, Against: against})
 		}
 	}
 	if len(changes) == 0 {
-		return true
+		return len(taken) > 0
 	}
 	for _, o := range g.Journal.Commit(context.Background(), changes) {
 		if o.Verdict != Committed {
@@ -160,7 +161,7 @@ func (g *Gateway) reapSome() (more bool) {
 	return len(keys) == maxExpired
 }
 
-// someGhosts are keys of ended groups with records, sorted.
+// someGhosts are keys of ended groups with records.
 func (g *Gateway) someGhosts() []grouping.Key {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -170,7 +171,6 @@ func (g *Gateway) someGhosts() []grouping.Key {
 			break
 		}
 	}
-	slices.Sort(keys)
 	return keys
 }
 

@@ -1,182 +1,147 @@
 package gateway
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
-	"sync"
 	"time"
 
 	"pushgateway/internal/grouping"
 )
 
+// Groups that exist only through failures show that a job has never worked.
+// Anybody can make them, with one refused push each. So they are bounded, claim
+// nothing, and those of one client never push out those of others.
+
 const (
 	// stampEvery is how often at most a group's failure time changes, so that
 	// a client that fails in a loop costs nothing.
 	stampEvery = time.Second
-	// maxFailedOnly bounds the groups of which no push was ever good.
-	maxFailedOnly = 10_000
+	// maxFailedOnly bounds the groups of which no push was ever good, and
+	// maxFailedBytes what they take in a scrape and for the reasons, in bytes.
+	// Each counts as failedSize at least.
+	maxFailedOnly  = 10_000
+	maxFailedBytes = maxFailedOnly * failedSize
+	failedSize     = 420
+	// maxFailedKey bounds the keys of such groups, in bytes. A refused push to
+	// a longer one leaves no group.
+	maxFailedKey = 1000
 )
 
-// Refuse notes that a push to a group was refused for its content.
-func (g *Gateway) Refuse(key grouping.Key, reason error) {
-	defer g.trimFailures()
+// Refuse notes that a push to a group was refused for its content. Client is
+// the address that it came from, "" if that is not known.
+func (g *Gateway) Refuse(key grouping.Key, client string, reason error) {
+	g.refuse(key, client, reason)
+	g.trimFailures()
+}
+
+func (g *Gateway) refuse(key grouping.Key, client string, reason error) {
 	defer g.locks.lock(key)()
-	g.fail(key, reason)
+	g.fail(key, client, reason)
 }
 
 // fail stamps the failure time of a group whose lock is held.
-func (g *Gateway) fail(key grouping.Key, reason error) {
+func (g *Gateway) fail(key grouping.Key, client string, reason error) {
 	if twin := (*TwinError)(nil); errors.As(reason, &twin) {
 		return // the time would be the very series that the push was refused for
 	}
 	old, now := g.Group(key), g.Now()
+	if old == nil && !g.admitsFailure(key) {
+		return
+	}
 	if old != nil && !old.Failed.IsZero() && !old.LastPushSuccessful() && now.Sub(old.Failed).Abs() < stampEvery {
 		return
 	}
-	if g.hasTwin(key) {
-		return
-	}
-	if old == nil && g.Journal.Err() != nil && g.countFailedOnly() >= maxFailedOnly {
-		return // none can go for it
-	}
-	g.Journal.Stamp(Change{Key: key, Group: failed(old, key, now, reason), Against: g.against(key, old)})
-	if now := g.Group(key); old == nil && now != nil {
-		g.failures.add(now, g.View())
-	}
+	g.Journal.Stamp(Change{Key: key, Group: failed(old, key, now, reason), Against: g.against(key, old), client: networkOf(client)})
 }
 
-func (g *Gateway) hasTwin(key grouping.Key) bool {
+// admitsFailure tells whether a refused push may make a group.
+func (g *Gateway) admitsFailure(key grouping.Key) bool {
+	if len(key) > maxFailedKey {
+		return false
+	}
+	most := maxFailedBytes + maxFailedBytes/10 // while the oldest are on their way out
+	if g.Journal.Err() != nil {
+		most = maxFailedBytes - failedSize // none can go for it
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	_, has := g.index.twin(key)
-	return has && !g.Unchecked
+	return g.index.failures.bytes <= most && (g.Unchecked || !g.index.hasTwin(key))
+}
+
+// trimAfter makes those who have failed wait for the oldest failures to end. Who
+// has not does so only where far too many are there, as after an import.
+func (g *Gateway) trimAfter(errs []error) {
+	failed := func(err error) bool { return err != nil }
+	if slices.ContainsFunc(errs, failed) || g.excessFailures() > maxFailedOnly/10 {
+		g.trimFailures()
+	}
 }
 
 // trimFailures ends the oldest of the groups without a good push if there are
-// too many, as an import may bring. The caller holds no lock of a group.
+// too many. The caller holds no lock of a group. Who comes while another does
+// it need not wait.
 func (g *Gateway) trimFailures() {
-	if g.countFailedOnly() <= maxFailedOnly {
+	if !g.trimming.TryLock() {
 		return
 	}
-	g.trimming.Lock()
 	defer g.trimming.Unlock()
-	for {
-		oldest := g.failures.take(min(g.countFailedOnly()-maxFailedOnly, maxExpired))
-		if len(oldest) == 0 {
-			return // there are not too many any more, or they are about to be added
-		}
-		if err := g.endFailedOnly(oldest); err != nil {
-			g.failures.putBack(oldest) // the journal takes nothing; there is no hurry
-			return
+	for rest := g.excessFailures(); rest > 0; rest -= maxExpired {
+		oldest := g.takeFailures(min(rest, maxExpired))
+		if len(oldest) == 0 || g.endFailures(oldest) != nil {
+			return // the journal takes nothing; there is no hurry
 		}
 	}
 }
 
-// endFailedOnly removes groups, in one commit, unless pushes to them have been
-// good since.
-func (g *Gateway) endFailedOnly(groups []failedOnly) error {
-	groups = slices.Clone(groups)
-	slices.SortFunc(groups, func(a, b failedOnly) int { return cmp.Compare(a.key, b.key) })
-	keys := make([]grouping.Key, len(groups))
-	for i, f := range groups {
+// excessFailures is how many groups without a good push there are too many, at
+// most.
+func (g *Gateway) excessFailures() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return (g.index.failures.bytes - maxFailedBytes + failedSize - 1) / failedSize
+}
+
+func (g *Gateway) takeFailures(most int) []failure {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.index.failures.take(most)
+}
+
+// endFailures removes groups, in one commit, unless pushes to them have been
+// good since, or are under way. What stays is taken back.
+func (g *Gateway) endFailures(failures []failure) (err error) {
+	keys := make([]grouping.Key, len(failures))
+	for i, f := range failures {
 		keys[i] = f.key
 	}
-	defer g.locks.lock(slices.Compact(keys)...)()
-	for {
-		retry, err := g.tryEndFailedOnly(groups)
-		if !retry {
-			return err
-		}
-	}
-}
-
-// tryEndFailedOnly makes one attempt. It is worth another if somebody else has
-// changed one of the groups meanwhile.
-func (g *Gateway) tryEndFailedOnly(groups []failedOnly) (retry bool, err error) {
+	taken, unlock := g.locks.tryLock(keys)
+	defer unlock()
+	defer g.keepFailures(failures)
 	var changes []Change
-	for _, f := range groups {
-		if old := g.Group(f.key); f.is(old) {
-			changes = append(changes, Change{Key: f.key, Against: old.Revision})
+	for _, key := range taken {
+		if old := g.Group(key); old != nil && old.failedOnly() {
+			changes = append(changes, Change{Key: key, Against: old.Revision})
 		}
 	}
 	if len(changes) == 0 {
-		return false, nil
+		return nil
 	}
 	for i, o := range g.Journal.Commit(context.Background(), changes) {
-		again, failed := g.conclude(changes[i].Key, o)
-		retry, err = retry || again, cmp.Or(err, failed)
-	}
-	return retry && err == nil, err
-}
-
-func (g *Gateway) countFailedOnly() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.index.view.failedOnly
-}
-
-// failedOnly is a group that came to be by a failure. Another one of the same
-// key may have come since.
-type failedOnly struct {
-	key   grouping.Key
-	since Revision
-}
-
-// stands tells whether the group is still there, and without a good push.
-func (f failedOnly) stands(v *View) bool { return f.is(v.Group(f.key)) }
-
-func (f failedOnly) is(g *Group) bool {
-	return g != nil && g.Pushed.IsZero() && g.Since == f.since
-}
-
-// failures is a queue of the groups that came to be by a failure, oldest
-// first. Some of them may not stand any more.
-type failures struct {
-	mu    sync.Mutex
-	queue []failedOnly
-}
-
-// add puts a group at the end. What does not stand any more goes now and then.
-func (f *failures) add(g *Group, v *View) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(f.queue) > 2*maxFailedOnly {
-		f.queue = slices.DeleteFunc(f.queue, func(old failedOnly) bool { return !old.stands(v) })
-	}
-	f.queue = append(f.queue, failedOnly{g.Key, g.Since})
-}
-
-// restore queues the groups of a view without a good push, oldest first.
-func (f *failures) restore(v *View) {
-	var groups []*Group
-	for g := range v.EachGroup("") {
-		if g.Pushed.IsZero() {
-			groups = append(groups, g)
+		if _, failed := g.conclude(changes[i].Key, o); failed != nil {
+			err = failed
 		}
 	}
-	slices.SortStableFunc(groups, func(a, b *Group) int { return a.Failed.Compare(b.Failed) })
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, g := range groups {
-		f.queue = append(f.queue, failedOnly{g.Key, g.Since})
+	return err
+}
+
+// keepFailures notes again those of the groups that are still there.
+func (g *Gateway) keepFailures(failures []failure) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, f := range failures {
+		if group, _ := g.index.groups.Get(f.key); group != nil && group.failedOnly() {
+			g.index.failures.add(f)
+		}
 	}
-}
-
-// putBack undoes take.
-func (f *failures) putBack(oldest []failedOnly) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.queue = slices.Insert(f.queue, 0, oldest...)
-}
-
-// take takes the n oldest groups out, or as many as there are.
-func (f *failures) take(n int) []failedOnly {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	n = min(max(n, 0), len(f.queue))
-	oldest := slices.Clone(f.queue[:n])
-	f.queue = f.queue[n:]
-	return oldest
 }

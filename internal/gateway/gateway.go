@@ -4,13 +4,11 @@
 package gateway
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -66,8 +64,7 @@ type Gateway struct {
 	stop, reaped  chan struct{} // closed to end reap, and when it has ended
 	closing       sync.Once
 
-	failures    failures
-	trimming    sync.Mutex // held by who ends groups of failures, before locks of groups
+	trimming    sync.Mutex // held by who ends groups of failures
 	helpDiffers atomic.Uint64
 }
 
@@ -84,7 +81,6 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	if err := c.Journal.Open(ctx, g.apply); err != nil {
 		return nil, err
 	}
-	g.failures.restore(g.View())
 	go g.reap()
 	return g, nil
 }
@@ -129,32 +125,44 @@ func (g *Gateway) Group(key grouping.Key) *Group {
 // texts.
 func (g *Gateway) HelpDiffers() uint64 { return g.helpDiffers.Load() }
 
-// claim checks a change and places its provisional claims.
-func (g *Gateway) claim(group, old *Group, brings []*exposition.Block) ([]suspect, error) {
+// claim checks a change and places its provisional claims. The check ends with
+// ctx.
+func (g *Gateway) claim(ctx context.Context, group, old *Group, brings []*exposition.Block) ([]suspect, error) {
+	p, err := g.place(group, old, brings)
+	if err != nil {
+		return nil, err
+	}
+	suspects, err := g.suspects(ctx, p, old, !g.Unchecked)
+	if err == nil && len(suspects) > 0 && !g.Unchecked {
+		s := suspects[0]
+		err = conflict(s.name, "group %s has a series with the same labels: %s; make them differ, or delete that group", nameOf(s.key), exposition.FormatSeries(s.name, s.labels))
+	}
+	if err != nil {
+		g.withdraw(group.Key)
+		g.sweep() // others should not find it again and again
+	}
+	return suspects, err
+}
+
+// place does the part of claim that looks at names.
+func (g *Gateway) place(group, old *Group, brings []*exposition.Block) (*pending, error) {
+	p, told, err := g.tryPlace(group, old, brings)
+	g.tellHelp(told)
+	return p, err
+}
+
+func (g *Gateway) tryPlace(group, old *Group, brings []*exposition.Block) (*pending, []helpNews, error) {
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	if g.index.pending[group.Key] != nil {
-		g.mu.Unlock()
-		return nil, errUnresolved
+		return nil, nil, errUnresolved
 	}
 	if !g.Unchecked {
 		if err := g.index.check(group, old, brings); err != nil {
-			g.mu.Unlock()
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	p := g.index.place(group, brings)
-	rivals := g.index.rivals(p)
-	told := g.index.helpNews(brings)
-	g.mu.Unlock()
-
-	g.tellHelp(told)
-	suspects := g.suspects(p, rivals, !g.Unchecked)
-	if len(suspects) > 0 && !g.Unchecked {
-		g.withdraw(group.Key)
-		s := suspects[0]
-		return nil, conflict(s.name, "group %s has a series with the same labels: %s; make them differ, or delete that group", nameOf(s.key), exposition.FormatSeries(s.name, s.labels))
-	}
-	return suspects, nil
+	return g.index.place(group, brings), g.index.helpNews(brings), nil
 }
 
 func (g *Gateway) withdraw(key grouping.Key) {
@@ -165,113 +173,6 @@ func (g *Gateway) withdraw(key grouping.Key) {
 			g.index.forget(g.index.families[b.Name])
 		}
 	}
-}
-
-// commit hands one change to the journal, and concludes it.
-func (g *Gateway) commit(ctx context.Context, c Change, old *Group) (retry bool, err error) {
-	c.Against = g.against(c.Key, old)
-	return g.conclude(c.Key, g.Journal.Commit(ctx, []Change{c})[0])
-}
-
-// Delete ends a group. To end one that does not exist is no error.
-func (g *Gateway) Delete(ctx context.Context, key grouping.Key) error {
-	defer g.locks.lock(key)()
-	for {
-		old := g.Group(key)
-		if old == nil && g.against(key, nil) == 0 {
-			return g.absent(key)
-		}
-		retry, err := g.commit(ctx, Change{Key: key}, old)
-		if !retry {
-			return err
-		}
-	}
-}
-
-// absent tells whether it is certain that a group does not exist.
-func (g *Gateway) absent(key grouping.Key) error {
-	g.mu.Lock()
-	unresolved := g.index.pending[key] != nil
-	g.mu.Unlock()
-	if unresolved {
-		return errUnresolved
-	}
-	return g.certain()
-}
-
-// certain tells whether what is seen here is what a crash would leave. It is
-// not while the journal may hold pushes that it has refused: a delete that
-// finds nothing of them does not end them.
-func (g *Gateway) certain() error {
-	if err := g.Journal.Err(); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return nil
-}
-
-// DeleteMatching ends the groups that match, in one commit, and gives them. It
-// waits for the pushes under way, and others wait for it; matches is called
-// for every group there is. An error means that none of those that still
-// match has ended.
-func (g *Gateway) DeleteMatching(ctx context.Context, matches func(*Group) bool) ([]*Group, error) {
-	defer g.locks.lockAll()()
-	var ended []*Group
-	for {
-		more, retry, err := g.tryDelete(ctx, matches)
-		if ended = append(ended, more...); !retry {
-			return ended, err
-		}
-	}
-}
-
-// endGhosts are changes that remove the records of ended groups, but for those
-// that the given changes, sorted by key, remove: no clock that is set back may
-// bring back what a delete has not seen any more.
-func (g *Gateway) endGhosts(but []Change) (changes []Change) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for key, revision := range g.index.ghosts {
-		if _, too := slices.BinarySearchFunc(but, key, func(c Change, key grouping.Key) int { return cmp.Compare(c.Key, key) }); !too {
-			changes = append(changes, Change{Key: key, Against: revision})
-		}
-	}
-	return changes
-}
-
-// Wipe ends all groups there are.
-func (g *Gateway) Wipe(ctx context.Context) error {
-	_, err := g.DeleteMatching(ctx, func(*Group) bool { return true })
-	return err
-}
-
-// tryDelete makes one attempt. It is worth another if somebody else has
-// changed one of the groups meanwhile.
-func (g *Gateway) tryDelete(ctx context.Context, matches func(*Group) bool) (ended []*Group, retry bool, err error) {
-	var groups []*Group
-	var changes []Change
-	for group := range g.View().EachGroup("") {
-		if matches(group) {
-			groups = append(groups, group)
-			changes = append(changes, Change{Key: group.Key, Against: group.Revision})
-		}
-	}
-	changes = append(changes, g.endGhosts(changes)...)
-	if len(changes) == 0 {
-		return nil, false, g.certain()
-	}
-	for i, o := range g.Journal.Commit(ctx, changes) {
-		switch o.Verdict {
-		case Committed:
-			if i < len(groups) {
-				ended = append(ended, groups[i])
-			}
-		case Stale:
-			retry = true
-		case Failed, Unknown:
-			err = fmt.Errorf("deleting %d groups: %w: %w", len(changes), ErrUnavailable, o.Err)
-		}
-	}
-	return ended, retry && err == nil, err
 }
 
 // helpNews are differing help texts of one family, to be logged.

@@ -304,7 +304,7 @@ func TestFailureTimes(t *testing.T) {
 	g := open(t, gateway.Config{Now: c.now})
 	k := key(t, "a")
 	refuse := func() time.Time {
-		g.Refuse(k, errDisk)
+		g.Refuse(k, "", errDisk)
 		return g.View().Group(k).Failed
 	}
 	if got := refuse(); !got.Equal(c.now()) {
@@ -329,7 +329,7 @@ func TestFailedOnlyGroupsAreBounded(t *testing.T) {
 	const most = 10_000
 	mustPush(t, g, key(t, "good"), "m 1\n")
 	for i := range most + 100 {
-		g.Refuse(key(t, fmt.Sprint("bad", i)), errDisk)
+		g.Refuse(key(t, fmt.Sprint("bad", i)), "", errDisk)
 	}
 	if got := g.View().Groups(); got != most+1 {
 		t.Errorf("%d groups are left, want %d", got, most+1)
@@ -347,7 +347,7 @@ func TestFailedOnlyWithoutJournal(t *testing.T) {
 	const most = 10_000
 	refuse := func(name string, n int) {
 		for i := range n {
-			g.Refuse(key(t, fmt.Sprint(name, i)), errDisk)
+			g.Refuse(key(t, fmt.Sprint(name, i)), "", errDisk)
 		}
 	}
 	refuse("before", most)
@@ -411,12 +411,12 @@ func TestFailedOnlyAreTheOldest(t *testing.T) {
 	g := open(t, gateway.Config{})
 	flaky := key(t, "flaky")
 	for range 25_000 {
-		g.Refuse(flaky, errDisk)
+		g.Refuse(flaky, "", errDisk)
 		if err := g.Delete(t.Context(), flaky); err != nil {
 			t.Fatal(err)
 		}
 	}
-	g.Refuse(flaky, errDisk)
+	g.Refuse(flaky, "", errDisk)
 	if g.View().Group(flaky) == nil {
 		t.Error("the failure of a moment ago is forgotten")
 	}
@@ -467,23 +467,63 @@ func TestWipeWaitsForPushesUnderWay(t *testing.T) {
 	}
 }
 
-// TestUncheckedEmptyFamily pushes a family without series, which must not
-// stand in the way of a real one.
-func TestUncheckedEmptyFamily(t *testing.T) {
-	g := open(t, gateway.Config{Unchecked: true})
-	empty, err := exposition.Render([]*metric.Family{{Name: "m", Type: metric.Counter}}, exposition.Options{})
+// TestFamilyWithoutSeries pushes a family without series: it takes away what the
+// group had of that name, and stands in nobody's way.
+func TestFamilyWithoutSeries(t *testing.T) {
+	for _, unchecked := range []bool{false, true} {
+		for _, c := range []struct {
+			replace, merge bool
+			want           []string
+		}{
+			{true, false, nil},
+			{false, false, nil},
+			{false, true, []string{`m{instance="",job="empty"} 1`}},
+		} {
+			g := open(t, gateway.Config{Unchecked: unchecked})
+			k := key(t, "empty")
+			mustPush(t, g, k, "# TYPE m counter\nm 1\n")
+			if err := g.Push(t.Context(), gateway.Push{Key: k, Blocks: emptyFamily(t, "m", metric.Counter), Replace: c.replace, MergeSeries: c.merge}); err != nil {
+				t.Fatal(err)
+			}
+			wantLines(t, g, "m", c.want...)
+			if c.want != nil {
+				continue
+			}
+			mustPush(t, g, key(t, "real"), "# TYPE m histogram\nm_count 1\n")
+			if v := g.View(); v.LeftOut != 0 || v.Family("m") == nil || v.Family("m").Type != metric.Histogram {
+				t.Errorf("%+v: the histogram of another group is not exposed", c)
+			}
+		}
+	}
+}
+
+// TestStoredFamilyWithoutSeries replays a group as older versions have stored
+// it.
+func TestStoredFamilyWithoutSeries(t *testing.T) {
+	journal := new(kept)
+	var families []gateway.Held
+	for _, b := range emptyFamily(t, "m", metric.Gauge) {
+		families = append(families, gateway.Held{Block: b})
+	}
+	journal.groups = []*gateway.Group{gateway.Restore(gateway.Group{Key: key(t, "old"), Pushed: time.Unix(1, 0), Families: families})}
+	g := open(t, gateway.Config{Journal: journal})
+	mustPush(t, g, key(t, "real"), "# TYPE m histogram\nm_count 1\n")
+	if v := g.View(); v.Groups() != 2 || v.LeftOut != 0 {
+		t.Errorf("%d groups, %d families left out; want 2, 0", v.Groups(), v.LeftOut)
+	}
+	// It does not lend an older claim to series that come later.
+	if err := push(t, g, key(t, "old"), "m 1\n"); err == nil {
+		t.Error("a gauge was taken beside a histogram of the same name")
+	}
+}
+
+func emptyFamily(t *testing.T, name string, typ metric.Type) []*exposition.Block {
+	t.Helper()
+	empty, err := exposition.Render([]*metric.Family{{Name: name, Type: typ}}, exposition.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := key(t, "empty")
-	if err := g.Push(t.Context(), gateway.Push{Key: k, Blocks: empty, Replace: true}); err != nil {
-		t.Fatal(err)
-	}
-	mustPush(t, g, key(t, "real"), "# TYPE m gauge\nm 1\n")
-	wantLines(t, g, "m", `m{instance="",job="real"} 1`)
-	// With series its older claim counts.
-	mustPush(t, g, k, "# TYPE m counter\nm 2\n")
-	wantLines(t, g, "m", `m{instance="",job="empty"} 2`)
+	return empty
 }
 
 func TestUncheckedOldestClaimIsExposed(t *testing.T) {
@@ -643,26 +683,6 @@ func BenchmarkPush(b *testing.B) {
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				mustPush(b, g, key(b, "bench", "instance", fmt.Sprintf("i-%d", i%groups)), document(i))
-			}
-		})
-	}
-}
-
-// BenchmarkPushBesideShapes pushes 100 series of a name that many groups have,
-// each with a label name of its own in its key.
-func BenchmarkPushBesideShapes(b *testing.B) {
-	for _, shapes := range []int{1, 100, 1000} {
-		b.Run(fmt.Sprintf("shapes=%d", shapes), func(b *testing.B) {
-			g := open(b, gateway.Config{})
-			for i := range shapes {
-				mustPush(b, g, key(b, "j", fmt.Sprint("l", i), "v"), "m 1\n")
-			}
-			var text strings.Builder
-			for i := range 100 {
-				fmt.Fprintf(&text, "m{step=\"%d\"} 1\n", i)
-			}
-			for b.Loop() {
-				mustPush(b, g, key(b, "j", "own", "v"), text.String())
 			}
 		})
 	}

@@ -31,19 +31,26 @@ type Group struct {
 	shape *shape // set when applied
 }
 
-// Held is what a group has of one family.
+// Held is what a group has of one family. Without series it is only remembered,
+// for the JSON API of 1.11: it claims nothing.
 type Held struct {
 	*exposition.Block
 	Pushed time.Time // of the push that brought it
 	// Claim is the revision since which the group has held this name with this
 	// type. Where two groups cannot both be exposed, the older claim is.
 	Claim Revision
+
+	entry *seriesEntry // of its series, nil if no index has them
 }
 
 // Restore makes a group of what a record or a file has of it: its exported
 // fields but Series, which is counted. The families must be sorted by name and
 // be different; claims and Since are 0 where they are not known.
 func Restore(g Group) *Group { return g.finish(nil) }
+
+// failedOnly tells whether there is nothing of the group but its failures: it
+// claims neither its key nor a name.
+func (g *Group) failedOnly() bool { return g.Pushed.IsZero() && len(g.Families) == 0 }
 
 // LastPushSuccessful tells whether the last push was not refused.
 func (g *Group) LastPushSuccessful() bool { return !g.Failed.After(g.Pushed) }
@@ -61,6 +68,26 @@ func (g *Group) Find(name string) *Held {
 		return nil
 	}
 	return &g.Families[i]
+}
+
+// findSeries is Find for families that have series.
+func (g *Group) findSeries(name string) *Held { return withSeries(g.Find(name)) }
+
+// entryOf gives the entry of the series that a group, which may be nil, has of
+// a family.
+func (g *Group) entryOf(name string) *seriesEntry {
+	if h := g.Find(name); h != nil {
+		return h.entry
+	}
+	return nil
+}
+
+// withSeries gives h, which may be nil, if it has series, or else nil.
+func withSeries(h *Held) *Held {
+	if h == nil || h.Block.Series() == 0 {
+		return nil
+	}
+	return h
 }
 
 // Blocks goes through the families. It is safe on a nil group.
@@ -170,7 +197,7 @@ func pushed(old *Group, p Push, at time.Time) *Group {
 // claimOf gives the claim that a group keeps by pushing b, 0 for a new one. If
 // it has the name, that is the first it had.
 func claimOf(before []Held, b *exposition.Block) Revision {
-	if len(before) > 0 && before[0].Name == b.Name && before[0].Type == b.Type {
+	if len(before) > 0 && before[0].Name == b.Name && before[0].Type == b.Type && before[0].Series() > 0 {
 		return before[0].Claim
 	}
 	return 0

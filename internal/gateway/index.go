@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"slices"
+
 	"github.com/tidwall/btree"
 
 	"pushgateway/internal/exposition"
@@ -17,12 +19,18 @@ type index struct {
 	pending  map[grouping.Key]*pending
 	shapes   shapes
 	claims   uint64 // provisional claims placed so far
+	explicit int    // groups with instance="" in their key, without which there are no twins
 
-	groups    *btree.Map[grouping.Key, *Group]
+	groups   *btree.Map[grouping.Key, *Group]
+	failures failures // of those groups that have nothing else
+	// muted are groups that leave their times to their twins.
+	muted     *btree.Map[grouping.Key, struct{}]
 	deadlines *btree.BTreeG[deadline] // of those groups that have one
 	// ghosts are groups that have expired, and of which the journal may still
 	// have a record of this revision.
 	ghosts map[grouping.Key]Revision
+	// discarded are entries of series indexes that nobody needs any more.
+	discarded []*seriesEntry
 
 	exposed *btree.Map[string, *Family]
 	stale   []*indexed // those of which exposed does not have the present state
@@ -35,7 +43,7 @@ type indexed struct {
 	reserved *metric.Type // of the gateway's own family of this name
 	pending  [typeCount]int32
 	byType   [typeCount]*holders
-	shapes   []shapeCount
+	shapes   shapeSet
 	hidden   bool                               // an older name collides by suffix
 	equal    map[grouping.Key][]grouping.Key    // groups that share series
 	leftOut  map[grouping.Key]*exposition.Block // because of equal
@@ -44,11 +52,8 @@ type indexed struct {
 	counted  int  // how many of its holders view.LeftOut has
 }
 
-// holders are the groups that have a name with one type. Those that have it
-// without series are only counted: nothing of them is exposed, so they stand in
-// nobody's way.
+// holders are the groups that have a name with one type.
 type holders struct {
-	empty     int
 	blocks    *btree.Map[grouping.Key, *exposition.Block] // but for those in leftOut
 	claims    *btree.BTreeG[claim]
 	series    int
@@ -74,14 +79,26 @@ type pending struct {
 	group  *Group
 	brings []*exposition.Block // what claims were placed for
 	shape  *shape
-	claim  uint64
+	// indexes are those in which the series of each of brings must be found, nil
+	// where none is needed.
+	indexes []*seriesIndex
+	// claim is the place of the change among those on their way, 0 until it can
+	// be found.
+	claim uint64
+}
+
+// needsNote tells whether there are such indexes.
+func (p *pending) needsNote() bool {
+	return slices.ContainsFunc(p.indexes, func(s *seriesIndex) bool { return s != nil })
 }
 
 func newIndex(reserved map[string]metric.Type) *index {
 	x := &index{
 		families:  make(map[string]*indexed),
 		pending:   make(map[grouping.Key]*pending),
+		failures:  newFailures(),
 		groups:    btree.NewMap[grouping.Key, *Group](treeDegree),
+		muted:     btree.NewMap[grouping.Key, struct{}](treeDegree),
 		exposed:   btree.NewMap[string, *Family](treeDegree),
 		ghosts:    make(map[grouping.Key]Revision),
 		deadlines: btree.NewBTreeGOptions(deadline.less, btree.Options{NoLocks: true}),
@@ -107,28 +124,18 @@ func (x *index) family(name string) *indexed {
 
 // forget drops a name that nobody has any more.
 func (x *index) forget(f *indexed) {
-	if f.reserved == nil && f.total() == 0 && f.pending == [typeCount]int32{} && len(f.shapes) == 0 {
+	if f.reserved == nil && f.total() == 0 && f.pending == [typeCount]int32{} && f.shapes.len() == 0 {
 		x.publish(f)
 		delete(x.families, f.name)
 	}
 }
 
 // len is how many groups hold the name with this type.
-func (h *holders) len() int { return h.exposable() + h.empties() }
-
-// exposable is how many of them have series of it.
-func (h *holders) exposable() int {
+func (h *holders) len() int {
 	if h == nil {
 		return 0
 	}
 	return h.claims.Len()
-}
-
-func (h *holders) empties() int {
-	if h == nil {
-		return 0
-	}
-	return h.empty
 }
 
 // total is how many groups hold the name.
@@ -136,15 +143,6 @@ func (f *indexed) total() int {
 	n := 0
 	for _, h := range f.byType {
 		n += h.len()
-	}
-	return n
-}
-
-// exposable is how many groups hold the name with series.
-func (f *indexed) exposable() int {
-	n := 0
-	for _, h := range f.byType {
-		n += h.exposable()
 	}
 	return n
 }
@@ -162,7 +160,7 @@ func (f *indexed) winner() (t metric.Type, oldest claim, ok bool) {
 		return *f.reserved, claim{}, true
 	}
 	for i, h := range f.byType {
-		if h.exposable() > 0 && (!ok || h.oldest().less(oldest)) {
+		if h.len() > 0 && (!ok || h.oldest().less(oldest)) {
 			t, oldest, ok = metric.Type(i), h.oldest(), true
 		}
 	}
@@ -183,10 +181,6 @@ func (f *indexed) hold(key grouping.Key, h *Held) {
 		t = newHolders()
 		f.byType[h.Type] = t
 	}
-	if h.Block.Series() == 0 {
-		t.empty++
-		return
-	}
 	t.claims.Set(claim{h.Claim, key})
 	t.expose(key, h.Block)
 }
@@ -194,13 +188,9 @@ func (f *indexed) hold(key grouping.Key, h *Held) {
 // drop notes that a group no longer has a block.
 func (f *indexed) drop(key grouping.Key, h *Held) {
 	t := f.byType[h.Type]
-	if h.Block.Series() == 0 {
-		t.empty--
-	} else {
-		t.claims.Delete(claim{h.Claim, key})
-		t.hide(key)
-		delete(f.leftOut, key)
-	}
+	t.claims.Delete(claim{h.Claim, key})
+	t.hide(key)
+	delete(f.leftOut, key)
 	if t.len() == 0 {
 		f.byType[h.Type] = nil
 	}

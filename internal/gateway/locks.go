@@ -1,16 +1,16 @@
 package gateway
 
 import (
-	"slices"
 	"sync"
 
 	"pushgateway/internal/grouping"
 )
 
 // keyLocks lets one writer at a time change a group, so that merging and
-// checking work on what is really there, while other groups go on.
+// checking work on what is really there, while other groups go on. Nobody waits
+// for a group while he holds another: a slow push makes nobody wait but those
+// who push to the same group.
 type keyLocks struct {
-	all  sync.RWMutex // held for reading with each key, for writing with all
 	mu   sync.Mutex
 	held map[grouping.Key]*keyLock
 }
@@ -20,31 +20,55 @@ type keyLock struct {
 	users int // holder and waiters; guarded by keyLocks.mu
 }
 
-// lockAll waits for all groups, those included that do not exist yet, and
-// gives the function that lets them go.
-func (l *keyLocks) lockAll() (unlock func()) {
-	l.all.Lock()
-	return l.all.Unlock
+// lock waits for a group and gives the function that lets it go.
+func (l *keyLocks) lock(key grouping.Key) (unlock func()) {
+	l.use(key).Lock()
+	return func() { l.release(key) }
 }
 
-// lock waits for the groups and gives the function that lets them go. The keys
-// are different and sorted: who takes several takes them in one order.
-func (l *keyLocks) lock(keys ...grouping.Key) (unlock func()) {
-	l.all.RLock()
+// tryLock takes those of different groups that are free, and gives the function
+// that lets them go.
+func (l *keyLocks) tryLock(keys []grouping.Key) (taken []grouping.Key, unlock func()) {
 	for _, key := range keys {
-		l.use(key).Lock()
+		if l.tryUse(key) {
+			taken = append(taken, key)
+		}
 	}
-	return func() {
-		defer l.all.RUnlock()
-		for _, key := range slices.Backward(keys) {
+	return taken, func() {
+		for _, key := range taken {
 			l.release(key)
 		}
 	}
 }
 
+// lockSome takes those of different groups that are free. If none is it waits
+// for the first. It takes at least one.
+func (l *keyLocks) lockSome(keys []grouping.Key) (taken []grouping.Key, unlock func()) {
+	if len(keys) > 1 {
+		if taken, unlock = l.tryLock(keys); len(taken) > 0 {
+			return taken, unlock
+		}
+	}
+	return []grouping.Key{keys[0]}, l.lock(keys[0])
+}
+
+// tryUse takes a group that nobody uses.
+func (l *keyLocks) tryUse(key grouping.Key) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.held[key] != nil {
+		return false
+	}
+	return l.useLocked(key).TryLock()
+}
+
 func (l *keyLocks) use(key grouping.Key) *keyLock {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.useLocked(key)
+}
+
+func (l *keyLocks) useLocked(key grouping.Key) *keyLock {
 	k := l.held[key]
 	if k == nil {
 		if l.held == nil {

@@ -16,8 +16,11 @@ import (
 // Push is what a client sends for one group.
 type Push struct {
 	Key grouping.Key
+	// Client is the address that it came from, "" if that is not known.
+	Client string
 	// Blocks are the gateway's own from here on. The families that the gateway
-	// makes of times are not among them: pushed ones are ignored.
+	// makes of times are not among them: pushed ones are ignored. One without
+	// series takes away what the group has of its name.
 	Blocks []*exposition.Block
 	// Replace makes the group have nothing but Blocks; otherwise families that
 	// the push does not name stay.
@@ -39,30 +42,53 @@ func (g *Gateway) Push(ctx context.Context, p Push) error {
 }
 
 // PushAll stores what a client sends for several groups, all different, in one
-// commit. Each has an outcome of its own, as that of Push. Pushes are put in
-// the order of their keys.
+// commit; those that somebody else is just changing follow when he is through.
+// Each has an outcome of its own, as that of Push. Pushes are put in the order
+// of their keys. They are given up if ctx ends while they are checked.
 func (g *Gateway) PushAll(ctx context.Context, pushes []Push) []error {
-	defer g.trimFailures()
 	slices.SortFunc(pushes, func(a, b Push) int { return cmp.Compare(a.Key, b.Key) })
-	keys, todo := make([]grouping.Key, len(pushes)), make([]int, len(pushes))
+	todo := make([]grouping.Key, len(pushes))
 	for i, p := range pushes {
-		keys[i], todo[i] = p.Key, i
+		todo[i] = p.Key
 		slices.SortFunc(p.Blocks, func(a, b *exposition.Block) int { return strings.Compare(a.Name, b.Name) })
 	}
-	defer g.locks.lock(keys...)()
 	errs := make([]error, len(pushes))
 	for len(todo) > 0 {
-		todo = g.tryPushes(ctx, pushes, todo, errs)
+		todo = g.pushSome(ctx, pushes, todo, errs)
 	}
+	g.sweep()
+	g.trimAfter(errs)
 	return errs
+}
+
+// pushSome stores those of the pushes to the groups in todo that need not wait
+// for others, at least one. It gives the rest.
+func (g *Gateway) pushSome(ctx context.Context, pushes []Push, todo []grouping.Key, errs []error) (rest []grouping.Key) {
+	taken, unlock := g.locks.lockSome(todo)
+	defer unlock()
+	var now []int
+	next := taken
+	for i, p := range pushes {
+		if len(next) > 0 && next[0] == p.Key {
+			now, next = append(now, i), next[1:]
+		}
+	}
+	for len(now) > 0 {
+		now = g.tryPushes(ctx, pushes, now, errs)
+	}
+	return without(todo, taken)
 }
 
 // tryPushes makes one attempt at the pushes in todo. It gives those that are
 // worth another: somebody else has changed their groups meanwhile.
 func (g *Gateway) tryPushes(ctx context.Context, pushes []Push, todo []int, errs []error) (again []int) {
 	changes, of := make([]Change, 0, len(todo)), make([]int, 0, len(todo))
-	for _, i := range todo {
-		c, err := g.prepare(pushes[i])
+	for n, i := range todo {
+		if n > 0 && ctx.Err() != nil {
+			errs[i] = givenUp(ctx.Err())
+			continue
+		}
+		c, err := g.prepare(ctx, pushes[i])
 		if errs[i] = err; err == nil {
 			changes, of = append(changes, c), append(of, i)
 		}
@@ -81,24 +107,33 @@ func (g *Gateway) tryPushes(ctx context.Context, pushes []Push, todo []int, errs
 
 // prepare makes the change of a push, with its provisional claims. The caller
 // holds the lock of the group.
-func (g *Gateway) prepare(p Push) (Change, error) {
+func (g *Gateway) prepare(ctx context.Context, p Push) (Change, error) {
 	old := g.Group(p.Key)
-	c, err := g.changeOf(p, old)
+	c, err := g.changeOf(ctx, p, old)
 	if err != nil && !errors.Is(err, ErrUnavailable) {
-		g.fail(p.Key, err)
+		g.fail(p.Key, p.Client, err)
 	}
 	return c, err
 }
 
-func (g *Gateway) changeOf(p Push, old *Group) (c Change, err error) {
+func (g *Gateway) changeOf(ctx context.Context, p Push, old *Group) (c Change, err error) {
 	if p.MergeSeries && old != nil {
 		if p.Blocks, err = g.mergeSeries(old, p); err != nil {
 			return c, err
 		}
 	}
 	group := pushed(old, p, g.Now())
-	suspects, err := g.claim(group, old, p.Blocks)
+	suspects, err := g.claim(ctx, group, old, claiming(p.Blocks))
 	return Change{Key: p.Key, Group: group, Against: g.against(p.Key, old), suspects: suspects, claimed: true}, err
+}
+
+// claiming gives the blocks that have series: the others claim nothing.
+func claiming(blocks []*exposition.Block) []*exposition.Block {
+	empty := func(b *exposition.Block) bool { return b.Series() == 0 }
+	if !slices.ContainsFunc(blocks, empty) {
+		return blocks
+	}
+	return slices.DeleteFunc(slices.Clone(blocks), empty)
 }
 
 // mergeSeries gives the blocks of a push with the series that the group has

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"hash/maphash"
-	"slices"
 	"strings"
 
 	"pushgateway/internal/grouping"
@@ -18,13 +17,6 @@ type shape struct {
 	names []string // sorted
 	mask  uint64   // a bit for each name, to rule shapes out quickly
 	users int
-}
-
-// shapeCount is how many groups of one shape have a name, counting those on
-// their way to the journal.
-type shapeCount struct {
-	shape  *shape
-	groups int
 }
 
 // shapes are all that groups have, each kept once.
@@ -72,18 +64,6 @@ func mask(labels []metric.Label) (m uint64) {
 		m |= nameBit(l.Name)
 	}
 	return m
-}
-
-// addShape counts n groups of a shape more, or less.
-func (f *indexed) addShape(sh *shape, n int) {
-	i := slices.IndexFunc(f.shapes, func(c shapeCount) bool { return c.shape == sh })
-	if i < 0 {
-		f.shapes = append(f.shapes, shapeCount{sh, n})
-		return
-	}
-	if f.shapes[i].groups += n; f.shapes[i].groups == 0 {
-		f.shapes = slices.Delete(f.shapes, i, i+1)
-	}
 }
 
 // project gives the key that a group of this shape must have in order to have

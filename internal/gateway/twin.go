@@ -31,3 +31,70 @@ func twinOf(key grouping.Key) (twin grouping.Key, ok bool) {
 	}
 	return grouping.Key(b), true
 }
+
+// hasTwin tells whether there is a group, be it of failures, that exposes the
+// same times as key, or is just being pushed.
+func (x *index) hasTwin(key grouping.Key) bool {
+	twin, ok := twinOf(key)
+	if !ok {
+		return false
+	}
+	_, stored := x.groups.Get(twin)
+	return stored || x.pending[twin] != nil
+}
+
+// isExplicit tells whether a key has instance="" in it.
+func isExplicit(key grouping.Key) bool {
+	value, ok := key.Value(metric.InstanceLabel)
+	return ok && value == ""
+}
+
+// possibleTwin gives the twin that a group may have, or may have had, "" if
+// there can be none.
+func (x *index) possibleTwin(key grouping.Key) grouping.Key {
+	if x.explicit == 0 && !isExplicit(key) {
+		return ""
+	}
+	twin, _ := twinOf(key)
+	return twin
+}
+
+// mute decides which of two twins exposes its times, as they would be the same
+// series: one with a good push before one without, and otherwise the older.
+// Where there is a check there are never two with a good push.
+func (x *index) mute(key, twin grouping.Key) {
+	if twin == "" {
+		return
+	}
+	x.muted.Delete(key)
+	x.muted.Delete(twin)
+	a, _ := x.groups.Get(key)
+	b, _ := x.groups.Get(twin)
+	switch {
+	case a == nil || b == nil:
+	case a.precedes(b):
+		x.muted.Set(twin, struct{}{})
+	default:
+		x.muted.Set(key, struct{}{})
+	}
+}
+
+func (g *Group) precedes(twin *Group) bool {
+	if g.failedOnly() != twin.failedOnly() {
+		return twin.failedOnly()
+	}
+	return claim{g.Since, g.Key}.less(claim{twin.Since, twin.Key})
+}
+
+// countTimes keeps the numbers of the exposed times, of a group and its twin.
+func (x *index) countTimes(key, twin grouping.Key, sign int) {
+	for _, k := range []grouping.Key{key, twin} {
+		if k == "" {
+			continue
+		}
+		g, _ := x.groups.Get(k)
+		if _, muted := x.muted.Get(k); g != nil && !muted {
+			x.view.times.add(g, sign)
+		}
+	}
+}

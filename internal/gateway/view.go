@@ -24,12 +24,9 @@ type View struct {
 
 	groups   *btree.Map[grouping.Key, *Group]
 	families *btree.Map[string, *Family]
-	times    Times // of all groups
-	// explicit is the number of groups with instance="" in their key; see
-	// ExposesTimes.
-	explicit int
-	// failedOnly is the number of groups without a good push.
-	failedOnly int
+	times    Times // as they are exposed
+	// muted are the groups that leave their times to others.
+	muted *btree.Map[grouping.Key, struct{}]
 }
 
 // Family is one exposed family: a type, and a block of each group.
@@ -102,17 +99,10 @@ func (v *View) Exposes(g *Group, h *Held) bool {
 
 // ExposesTimes tells whether the times of the group are exposed. Those of
 // {job="a"} and {job="a",instance=""} are the same series; where both groups
-// exist, which only an unchecked push can bring about, the older has them.
+// exist one of them has them.
 func (v *View) ExposesTimes(g *Group) bool {
-	if v.explicit == 0 {
-		return true
-	}
-	twin, ok := twinOf(g.Key)
-	if !ok {
-		return true
-	}
-	other := v.Group(twin)
-	return other == nil || other.Since > g.Since
+	_, muted := v.muted.Get(g.Key)
+	return !muted
 }
 
 // Times are the numbers of the families that the gateway makes for each group.
@@ -127,18 +117,7 @@ type Times struct {
 }
 
 // Times are the numbers of the exposed time families.
-func (v *View) Times() Times {
-	if v.explicit == 0 {
-		return v.times
-	}
-	var t Times
-	for g := range v.EachGroup("") {
-		if v.ExposesTimes(g) {
-			t.add(g, +1)
-		}
-	}
-	return t
-}
+func (v *View) Times() Times { return v.times }
 
 func (t *Times) add(g *Group, sign int) {
 	t.Series += sign

@@ -175,7 +175,7 @@ func (a *api) pushParts(r *http.Request, p gateway.Push, parts []part) []error {
 	for i, part := range parts {
 		if errs[i] = part.err; part.err != nil {
 			if a.isVerdict(part.err) {
-				a.Gateway.Refuse(part.key, part.err)
+				a.Gateway.Refuse(part.key, p.Client, part.err)
 			}
 			continue
 		}

@@ -56,7 +56,7 @@ func (a *api) takePush(r *http.Request, replace bool) (size int64, err error) {
 	if p.Blocks, err = a.parse(c, key); err == nil {
 		err = a.Gateway.Push(r.Context(), p)
 	} else if err = hinted(r, c, err); a.isVerdict(err) {
-		a.Gateway.Refuse(key, err)
+		a.Gateway.Refuse(key, p.Client, err)
 	}
 	if a.Gateway.Unchecked && errors.Is(err, exposition.ErrTimestamps) {
 		a.noteRefused(r, err)
@@ -67,7 +67,7 @@ func (a *api) takePush(r *http.Request, replace bool) (size int64, err error) {
 
 // newPush makes a push of what a request says beside its body.
 func (a *api) newPush(r *http.Request, replace bool) (p gateway.Push, err error) {
-	p = gateway.Push{Replace: replace, MaxBytes: a.maxBlocks()}
+	p = gateway.Push{Replace: replace, MaxBytes: a.maxBlocks(), Client: clientOf(r)}
 	query, err := pushQuery(r)
 	if err != nil {
 		return p, err

@@ -1,0 +1,136 @@
+package gateway
+
+import (
+	"net/netip"
+
+	"github.com/tidwall/btree"
+
+	"pushgateway/internal/grouping"
+)
+
+// failures knows the groups that exist only through failures, and by whom.
+// Gateway.mu guards it.
+type failures struct {
+	groups  map[grouping.Key]failure
+	order   *btree.BTreeG[failure] // those of a client side by side, the oldest first
+	used    map[string]int         // bytes, by client
+	clients *btree.BTreeG[usage]
+	bytes   int
+}
+
+// failure is a group that exists only through failures.
+type failure struct {
+	client string // who failed, by networkOf; "" if that is not known
+	at     int64  // the last time, in Unix ns
+	key    grouping.Key
+	bytes  int // that it counts for
+}
+
+// usage is what the failures of one client take.
+type usage struct {
+	bytes  int
+	client string
+}
+
+func newFailures() failures {
+	return failures{
+		groups: make(map[grouping.Key]failure),
+		order:  btree.NewBTreeGOptions(failure.less, btree.Options{NoLocks: true}),
+		used:   make(map[string]int),
+		clients: btree.NewBTreeGOptions(func(a, b usage) bool {
+			return a.bytes < b.bytes || a.bytes == b.bytes && a.client < b.client
+		}, btree.Options{NoLocks: true}),
+	}
+}
+
+func (f failure) less(g failure) bool {
+	switch {
+	case f.client != g.client:
+		return f.client < g.client
+	case f.at != g.at:
+		return f.at < g.at
+	}
+	return f.key < g.key
+}
+
+// move takes over the new state of a group, nil if it has ended, after a change
+// by client. Where several clients fail for one group it counts for the one
+// that takes less: nobody can draw a group to himself to push it out.
+func (f *failures) move(key grouping.Key, group *Group, client string) {
+	was, had := f.groups[key]
+	if had {
+		f.remove(was)
+	}
+	if group == nil || !group.failedOnly() {
+		return
+	}
+	if had && f.used[was.client] <= f.used[client] {
+		client = was.client
+	}
+	f.add(failure{client, group.Failed.UnixNano(), key, failureSize(group)})
+}
+
+// failureSize is what a group counts for: its lines in a scrape, which have its
+// key, and the reason.
+func failureSize(g *Group) int {
+	size := len(g.Failure)
+	for _, b := range g.Times() {
+		size += len(b.Text())
+	}
+	return max(size, failedSize)
+}
+
+func (f *failures) add(g failure) {
+	if _, has := f.groups[g.key]; has {
+		return
+	}
+	f.groups[g.key] = g
+	f.order.Set(g)
+	f.count(g.client, g.bytes)
+}
+
+func (f *failures) remove(g failure) {
+	delete(f.groups, g.key)
+	f.order.Delete(g)
+	f.count(g.client, -g.bytes)
+}
+
+func (f *failures) count(client string, bytes int) {
+	f.bytes += bytes
+	before := f.used[client]
+	f.clients.Delete(usage{before, client})
+	if before+bytes == 0 {
+		delete(f.used, client)
+		return
+	}
+	f.used[client] = before + bytes
+	f.clients.Set(usage{before + bytes, client})
+}
+
+// take takes out groups while they take too much, but not more than most: each
+// time the oldest of the client that takes most.
+func (f *failures) take(most int) (oldest []failure) {
+	for f.bytes > maxFailedBytes && len(oldest) < most {
+		largest, _ := f.clients.Max()
+		f.order.Ascend(failure{client: largest.client, at: minTime}, func(g failure) bool {
+			oldest = append(oldest, g)
+			return false
+		})
+		f.remove(oldest[len(oldest)-1])
+	}
+	return oldest
+}
+
+// minTime is before all times.
+const minTime = -1 << 63
+
+// networkOf gives what counts as one client: of IPv6 whoever has one address
+// has 2⁶⁴.
+func networkOf(client string) string {
+	addr, err := netip.ParseAddr(client)
+	if err != nil || !addr.Is6() || addr.Is4In6() {
+		return client
+	}
+	network, _ := addr.WithZone("").Prefix(64)
+	return network.String()
+}

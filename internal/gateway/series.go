@@ -1,0 +1,167 @@
+package gateway
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"pushgateway/internal/grouping"
+)
+
+// seriesIndex finds the groups that may have a series of one name, by a hash of
+// its whole label set. It has the groups of those shapes that are not walked;
+// see shapeSet. What it says is only a hint: whoever asks looks at the group. So
+// a group that goes may stay in it for a moment. It is safe for concurrent use.
+type seriesIndex struct {
+	mu   sync.Mutex
+	one  map[uint64]*seriesEntry
+	more map[uint64][]*seriesEntry // of hashes that several have, all but one
+	most int                       // entries that one has had since it was made
+}
+
+// seriesEntry is a group with the label sets that it has of a name. It never
+// changes.
+type seriesEntry struct {
+	index  *seriesIndex
+	key    grouping.Key
+	hashes []uint64 // sorted
+}
+
+// seriesChunk is how many hashes are put in or taken out in one go, so that
+// others get their turn.
+const seriesChunk = 1000
+
+func newSeriesIndex() *seriesIndex {
+	return &seriesIndex{one: make(map[uint64]*seriesEntry), more: make(map[uint64][]*seriesEntry)}
+}
+
+// add puts an entry in, until ctx ends.
+func (s *seriesIndex) add(ctx context.Context, e *seriesEntry) error {
+	for chunk := range slices.Chunk(e.hashes, seriesChunk) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		for _, hash := range chunk {
+			if _, taken := s.one[hash]; taken {
+				s.more[hash] = append(s.more[hash], e)
+			} else {
+				s.one[hash] = e
+			}
+		}
+		s.most = max(s.most, len(s.one))
+		s.mu.Unlock()
+	}
+	return nil
+}
+
+// remove takes out what is there of an entry.
+func (s *seriesIndex) remove(e *seriesEntry) {
+	for chunk := range slices.Chunk(e.hashes, seriesChunk) {
+		s.mu.Lock()
+		for _, hash := range chunk {
+			s.removeHash(hash, e)
+		}
+		s.mu.Unlock()
+	}
+	s.shrink()
+}
+
+func (s *seriesIndex) removeHash(hash uint64, e *seriesEntry) {
+	more := s.more[hash]
+	if s.one[hash] != e {
+		if i := slices.Index(more, e); i >= 0 {
+			s.setMore(hash, slices.Delete(more, i, i+1))
+		}
+		return
+	}
+	if len(more) == 0 {
+		delete(s.one, hash)
+		return
+	}
+	s.one[hash] = more[len(more)-1]
+	s.setMore(hash, more[:len(more)-1])
+}
+
+func (s *seriesIndex) setMore(hash uint64, more []*seriesEntry) {
+	if len(more) == 0 {
+		delete(s.more, hash)
+		return
+	}
+	s.more[hash] = more
+}
+
+// shrink gives memory back when most entries have gone: maps do not.
+func (s *seriesIndex) shrink() {
+	const little = 10_000
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.most < little || len(s.one) > s.most/8 {
+		return
+	}
+	one := make(map[uint64]*seriesEntry, len(s.one))
+	for hash, e := range s.one {
+		one[hash] = e
+	}
+	s.one, s.most = one, len(one)
+}
+
+// others appends the groups other than key that may have a series.
+func (s *seriesIndex) others(found []grouping.Key, hash uint64, key grouping.Key) []grouping.Key {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.one[hash]
+	if e == nil {
+		return found
+	}
+	if e.key != key {
+		found = append(found, e.key)
+	}
+	for _, e := range s.more[hash] {
+		if e.key != key {
+			found = append(found, e.key)
+		}
+	}
+	return found
+}
+
+// note puts what a change brings into the indexes that it must be found in,
+// before it looks at others. What the group has stored with the same label sets
+// is there already.
+func (g *Gateway) note(ctx context.Context, p *pending, old *Group) error {
+	for i, b := range p.brings {
+		index := p.indexes[i]
+		if index == nil {
+			continue
+		}
+		h, hashes := p.group.Find(b.Name), b.Hashes()
+		if was := old.entryOf(b.Name); was != nil && was.index == index && slices.Equal(was.hashes, hashes) {
+			h.entry = was
+			continue
+		}
+		h.entry = &seriesEntry{index, p.group.Key, hashes}
+		if err := index.add(ctx, h.entry); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// discard notes an entry that nobody needs any more. Gateway.mu is held: taking
+// it out is for sweep.
+func (x *index) discard(e *seriesEntry) {
+	if e != nil {
+		x.discarded = append(x.discarded, e)
+	}
+}
+
+// sweep takes out what has been discarded. The caller does not hold mu.
+func (g *Gateway) sweep() {
+	g.mu.Lock()
+	discarded := g.index.discarded
+	g.index.discarded = nil
+	g.mu.Unlock()
+	for _, e := range discarded {
+		e.index.remove(e)
+	}
+}
