@@ -21,11 +21,14 @@ const lookEvery = 500 * time.Millisecond
 // What may have become of the file of an open journal. A file that was put back
 // is used again; one that is another is never touched.
 var (
-	errRemoved  = errors.New("nothing is there any more. Put it back, " + orRestart)
-	errReplaced = errors.New("another file is there, which is left alone. Move that away and put the gateway's own back, " + orRestart)
-	errCutOff   = errors.New("it was cut off. Move it away, " + andRestart)
-	errInDoubt  = errors.New("what it holds does not add up. Move it away, " + andRestart)
+	errRemoved  = taken("nothing is there any more. Put it back, " + orRestart)
+	errReplaced = taken("another file is there, which is left alone. Move that away and put the gateway's own back, " + orRestart)
+	errCutOff   = taken("it was cut off. Move it away, " + andRestart)
+	errFault    = taken("a part of it cannot be read: it was cut off, or the disk fails. Move it away, " + andRestart)
+	errInDoubt  = taken("what it holds does not add up. Move it away, " + andRestart)
 )
+
+func taken(how string) error { return fmt.Errorf("%w: %s", ErrTaken, how) }
 
 // How to go on if there is nothing to put back.
 const (
@@ -97,8 +100,6 @@ func (j *Journal) explain(err error) error {
 	switch {
 	case errors.Is(err, ErrTaken):
 		return fmt.Errorf("the journal %s: %w", j.Name, err)
-	case errors.Is(err, errRemoved), errors.Is(err, errReplaced), errors.Is(err, errCutOff), errors.Is(err, errInDoubt):
-		return fmt.Errorf("the journal %s: %w: %w", j.Name, ErrTaken, err)
 	case errors.Is(err, ErrDamaged), errors.Is(err, ErrForeign):
 		return fmt.Errorf("the journal %s: %w: %w. Move it away, %s", j.Name, ErrTaken, err, andRestart)
 	}
@@ -122,9 +123,10 @@ func (j *Journal) transact(change func(*bbolt.Tx) error) error {
 	})
 }
 
-// guard calls what uses bbolt. If somebody cuts the file off meanwhile, reading
-// it where it is mapped into memory is a fault, which ends a process that does
-// not expect it. Bbolt holds its locks then, and is not used again.
+// guard calls what uses bbolt. If somebody cuts the file off meanwhile, or the
+// disk fails, reading it where it is mapped into memory is a fault, which ends a
+// process that does not expect it. Bbolt holds its locks then, and is not used
+// again.
 func (j *Journal) guard(use func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -139,7 +141,7 @@ func (j *Journal) guard(use func() error) (err error) {
 			panic(p)
 		}
 		_ = j.db.file.Close() // gives the lock back
-		j.db, err = nil, errCutOff
+		j.db, err = nil, errFault
 	}()
 	return use()
 }
