@@ -231,6 +231,7 @@ func (s *server) handler() (http.Handler, error) {
 		TTL:               s.ttl,
 		StripTimestamps:   s.timestamps == "strip",
 		LenientNewlines:   s.lenientNewlines,
+		ReservedNames:     s.reservedNames.matcher,
 		EnableAdmin:       s.enableAdmin,
 		EnablePprof:       s.enablePprof,
 		EnableOpenMetrics: s.enableOpenMetrics,

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/prometheus/common/route"
+	"github.com/prometheus/prometheus/model/labels"
 
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
@@ -47,6 +48,8 @@ type Config struct {
 	// StripTimestamps takes pushes with timestamps, without these. Otherwise
 	// they are refused.
 	StripTimestamps bool
+	// ReservedNames are those that pushes must not use; none if it is nil.
+	ReservedNames *labels.FastRegexMatcher
 	// LenientNewlines takes text with CRLF, or without a newline at its end.
 	LenientNewlines bool
 
