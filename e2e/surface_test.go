@@ -47,7 +47,7 @@ func TestCommandLine(t *testing.T) {
 		"--web.route-prefix", "--[no-]web.enable-lifecycle", "--[no-]web.enable-admin-api", "--persistence.file", "--persistence.interval", "--[no-]persistence.salvage",
 		"--[no-]push.disable-consistency-check", "--[no-]push.enable-utf8-names", "--log.level", "--log.format", "--[no-]version",
 		"--[no-]web.enable-pprof", "--[no-]web.enable-openmetrics", "--push.max-body-bytes", "--push.max-inflight-bytes", "--web.read-timeout",
-		"--push.ttl", "--push.max-ttl", "--push.timestamps", "--[no-]push.lenient-newlines",
+		"--push.ttl", "--push.max-ttl", "--push.timestamps", "--[no-]push.lenient-newlines", "--push.reserved-names",
 	}
 	for _, args := range [][]string{{"-h"}, {"--help"}, {"serve", "--help"}} {
 		code, out, _ := command(t, args...)
@@ -69,6 +69,7 @@ func TestCommandLine(t *testing.T) {
 		{"--push.max-body-bytes=0"}, {"--push.max-inflight-bytes=1KiB"}, {"--web.read-timeout=-1s"}, {"--web.config.file=/does/not/exist"},
 		{"--web.route-prefix=/a:b"}, {"--web.listen-address=127.0.0.1:99999"}, {"--web.listen-address=localhost"},
 		{"--push.ttl=soon"}, {"--push.max-ttl=-1h"}, {"--push.ttl=2d", "--push.max-ttl=1d"}, {"--push.timestamps=keep"},
+		{"--push.reserved-names=("},
 	} {
 		// Should it start after all, then not on a port that is taken.
 		code, _, errs := command(t, append(args, "--web.listen-address=127.0.0.1:0")...)
@@ -88,6 +89,7 @@ func TestWhatToDoNext(t *testing.T) {
 	}{
 		{[]string{"--push.max-body-bytes=64 MB"}, `--push.max-body-bytes="64 MB": it is no size; write it like 64MiB, or as a number of bytes`},
 		{[]string{"--push.max-body-bytes=64"}, "--push.max-body-bytes=64B: it must be 1KiB at least; write it like 64MiB"},
+		{[]string{"--push.reserved-names=up|("}, `--push.reserved-names="up|(": it is no regular expression`},
 		{[]string{"--web.config.file=/does/not/exist"}, "write it, or leave the flag out"},
 		{[]string{"--web.listen-address=9091"}, `--web.listen-address="9091": it must be a port, or a host and a port, like :9091, 127.0.0.1:9091`},
 		{[]string{"--web.listen-address=" + busy}, "end the process that has the port, or give another to --web.listen-address"},

@@ -25,6 +25,7 @@ import (
 	"github.com/prometheus/common/version"
 	"github.com/prometheus/exporter-toolkit/web"
 	webflag "github.com/prometheus/exporter-toolkit/web/kingpinflag"
+	"github.com/prometheus/prometheus/model/labels"
 
 	"pushgateway/internal/httpapi"
 )
@@ -60,6 +61,7 @@ type config struct {
 	ttl              httpapi.TTL
 	timestamps       string // "reject" or "strip"
 	lenientNewlines  bool
+	reservedNames    namesValue
 
 	flags map[string]string // all, as /api/v1/status shows them
 }
@@ -108,6 +110,7 @@ func (c *config) addFlags(serve *kingpin.CmdClause) {
 	ttlFlag(serve, &c.ttl.Max, "push.max-ttl", "The longest that a push may ask for, and what it gets if neither it nor --push.ttl says anything. 0 means no limit.")
 	serve.Flag("push.timestamps", "What to do with timestamps in pushes: reject the push, or strip them.").Default("reject").StringVar(&c.timestamps)
 	serve.Flag("push.lenient-newlines", "Take text with CRLF line ends, or without a newline at its end.").Default("false").BoolVar(&c.lenientNewlines)
+	serve.Flag("push.reserved-names", "Refuse pushes of metrics with names that this regular expression matches from start to end, like up|scrape_.*|ALERTS.*; with honor_labels, they can pass for series that Prometheus makes itself. Empty refuses none.").Default("").SetValue(&c.reservedNames)
 
 	c.log = &promslog.Config{Level: promslog.NewLevel(), Format: promslog.NewFormat()}
 	serve.Flag(promslogflag.LevelFlagName, promslogflag.LevelFlagHelp).Default("info").SetValue(c.log.Level)
@@ -156,6 +159,31 @@ func (v *bytesValue) Set(s string) error {
 
 // String is for kingpin.
 func (v *bytesValue) String() string { return units.Base2Bytes(*v).String() }
+
+// namesValue is the value of a flag that is a regular expression for names,
+// anchored as those of Prometheus are.
+type namesValue struct {
+	matcher *labels.FastRegexMatcher // nil if it is empty, and matches nothing
+}
+
+// Set is for kingpin.
+func (v *namesValue) Set(s string) (err error) {
+	if v.matcher = nil; s == "" {
+		return nil
+	}
+	if v.matcher, err = labels.NewFastRegexMatcher(s); err != nil {
+		return fmt.Errorf("it is no regular expression: %w; write it like up|scrape_.*|ALERTS.*", err)
+	}
+	return nil
+}
+
+// String is for kingpin.
+func (v *namesValue) String() string {
+	if v.matcher == nil {
+		return ""
+	}
+	return v.matcher.GetRegexString()
+}
 
 // minBodyBytes is the least that may be set: with less a gateway would refuse
 // everything, which nobody wants who leaves out a unit.

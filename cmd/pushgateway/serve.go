@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"net"
 	"net/http"
@@ -49,6 +50,8 @@ type server struct {
 	storage httpapi.Storage // nil without a persistence file
 	// imported is what the journal was made of, nil if it was not.
 	imported func() []byte
+	// rescue puts groups into a file in the place of one that was taken away.
+	rescue func(iter.Seq[*gateway.Group]) (path string, err error)
 
 	listening chan struct{} // closed once connections are accepted
 }
@@ -107,7 +110,22 @@ func (s *server) run(ctx context.Context) error {
 	if opening := <-failed; opening != nil {
 		return errors.Join(err, unlessStopped(opening))
 	}
-	return errors.Join(err, s.gateway.Close())
+	return errors.Join(err, s.close())
+}
+
+// close closes the journal. If somebody has taken its file away, the groups go
+// into another one, since they are nowhere else.
+func (s *server) close() error {
+	err := s.gateway.Close()
+	if !errors.Is(err, storage.ErrTaken) {
+		return err
+	}
+	path, failed := s.rescue(s.gateway.View().EachGroup(""))
+	if failed != nil {
+		return errors.Join(err, failed)
+	}
+	s.logger.Warn("All groups were written to a new persistence file", "file", path, "err", err)
+	return nil
 }
 
 // unlessStopped gives the error of opening the gateway, nil if that was not
@@ -172,7 +190,7 @@ func (s *server) journal(ctx context.Context) (gateway.Journal, error) {
 		return nil, storage.Explain(err)
 	}
 	observed = s.metrics.ObserveJournal(j.Size, j.Trouble)
-	s.storage, s.imported = j, j.Imported
+	s.storage, s.imported, s.rescue = j, j.Imported, j.Rescue
 	return j, nil
 }
 
@@ -213,6 +231,7 @@ func (s *server) handler() (http.Handler, error) {
 		TTL:               s.ttl,
 		StripTimestamps:   s.timestamps == "strip",
 		LenientNewlines:   s.lenientNewlines,
+		ReservedNames:     s.reservedNames.matcher,
 		EnableAdmin:       s.enableAdmin,
 		EnablePprof:       s.enablePprof,
 		EnableOpenMetrics: s.enableOpenMetrics,

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -38,8 +39,9 @@ func (j *Journal) write() {
 	if every == 0 {
 		every = retryEvery
 	}
-	ticker := time.NewTicker(every)
+	ticker, look := time.NewTicker(every), time.NewTicker(lookEvery)
 	defer ticker.Stop()
+	defer look.Stop()
 	for {
 		select {
 		case r := <-j.queue:
@@ -49,6 +51,8 @@ func (j *Journal) write() {
 				j.retry = time.Time{}
 				j.commit(nil)
 			}
+		case <-look.C:
+			j.watch()
 		case <-j.stop:
 			j.finish()
 			return
@@ -81,22 +85,28 @@ func (j *Journal) finish() {
 	}
 	j.retry = time.Time{}
 	j.commit(nil)
-	if err := j.trouble.Load(); err != nil {
-		lost := "the last changes are not on disk"
-		if j.Interval == 0 {
-			lost = "the last failure times are not on disk, and pushes that were refused may be"
-		}
-		j.closeErr = fmt.Errorf("%s: %w", lost, *err)
+	j.closeErr = errors.Join(j.lost(), j.shut())
+}
+
+// lost tells what is not on disk, nil if everything is.
+func (j *Journal) lost() error {
+	err := j.Trouble()
+	switch {
+	case err == nil || errors.Is(err, ErrTaken):
+		return err
+	case j.Interval == 0:
+		return fmt.Errorf("the last failure times are not on disk, and pushes that were refused may be: %w", err)
 	}
-	if j.db != nil {
-		j.closeErr = errors.Join(j.closeErr, j.db.Close())
-	}
+	return fmt.Errorf("the last changes are not on disk: %w", err)
 }
 
 // commit writes a batch, and with it what waits for the next one; then it
 // applies and answers.
 func (j *Journal) commit(batch []*request) {
-	err := j.settle()
+	err := j.look()
+	if err == nil {
+		err = j.settle()
+	}
 	if err == nil {
 		err = j.commitBatch(batch)
 	}
@@ -120,6 +130,7 @@ func (j *Journal) commitBatch(batch []*request) error {
 	next := j.state
 	next.revision = revision + gateway.Revision(len(changes))
 	if err := j.update(puts, &next); err != nil {
+		j.tried = next
 		return j.fail(err)
 	}
 	j.state = next
@@ -194,7 +205,7 @@ func (j *Journal) update(puts []put, next *state) error {
 	ends := make([]int, 0, len(puts)) // of the old records, -1 if there was none
 	w := Written{Changes: len(puts)}
 	start := time.Now()
-	w.Err = j.db.Update(func(tx *bbolt.Tx) error {
+	w.Err = j.transact(func(tx *bbolt.Tx) error {
 		b := tx.Bucket(groupsBucket)
 		for _, p := range puts {
 			w.Bytes += len(p.key) + len(p.rec)
@@ -209,6 +220,9 @@ func (j *Journal) update(puts []put, next *state) error {
 		}
 		return putState(tx, next)
 	})
+	if w.Err == nil {
+		w.Err = j.leave()
+	}
 	w.Took = time.Since(start)
 	j.Observe(w)
 	if w.Err != nil {
@@ -254,22 +268,32 @@ func (s *state) exchange(b *bbolt.Bucket, p put, old []byte) error {
 
 // fail notes that the file could not be written.
 func (j *Journal) fail(err error) error {
-	err = fmt.Errorf("writing the journal %s: %w", j.Path, err)
+	err = j.explain(err)
 	j.retry = time.Now().Add(retryEvery)
-	if j.trouble.Swap(&err) == nil {
+	before := j.trouble.Swap(&err)
+	switch {
+	case !errors.Is(err, ErrTaken) && before == nil:
 		j.Logger.Error("The journal cannot be written; it is tried again every "+retryEvery.String()+" or at the next interval", "err", err)
+	case errors.Is(err, ErrTaken) && (before == nil || (*before).Error() != err.Error()):
+		j.Logger.Error("Pushes are refused: the next start would not find what is stored. Scrapes go on from memory", "err", err)
 	}
 	return err
 }
 
-var errInDoubt = errors.New("what it holds does not add up after a failed write; the groups are still in memory: take a backup over HTTP, and start again from it")
+// works notes that the file can be written.
+func (j *Journal) works() {
+	if j.trouble.Swap(nil) != nil {
+		j.Logger.Info("The journal can be written again")
+	}
+}
 
 // settle brings the file back to the last state that is known to be in it,
 // after a commit that failed. Bbolt's idea of the file and the file may
 // disagree since then, and the system may have given up on pages that it could
 // not write, though it still shows them. So the file is looked through and
 // opened anew, and every group of that commit is written again: only then do
-// all pages that matter come from writes that went well.
+// all pages that matter come from writes that went well. A file that has
+// neither the state before that commit nor the one after it is left alone.
 func (j *Journal) settle() error {
 	if j.debt == nil {
 		return nil
@@ -277,37 +301,52 @@ func (j *Journal) settle() error {
 	if time.Now().Before(j.retry) {
 		return *j.trouble.Load()
 	}
-	if err := j.reopen(); err != nil {
-		return j.fail(err)
+	now, err := j.reopen()
+	if err == nil && !now.holds(&j.state) && !now.holds(&j.tried) {
+		err = errInDoubt
 	}
-	debt, puts := j.debt, make([]put, 0, len(j.debt))
-	for key, rec := range debt {
-		puts = append(puts, put{key, rec})
-	}
-	next := j.state
-	err := j.db.View(func(tx *bbolt.Tx) error { return next.unmarshal(tx.Bucket(stateBucket).Get(stateKey)) })
 	if err == nil {
-		next.revision = j.state.revision
-		err = j.update(puts, &next)
-		j.debt = debt
+		err = j.pay(&now)
+	}
+	if err == nil && !now.holds(&j.state) {
+		err = errInDoubt
 	}
 	if err != nil {
 		return j.fail(err)
 	}
-	if next.groups != j.state.groups || next.sum != j.state.sum {
-		return j.fail(errInDoubt)
-	}
 	j.debt = nil
-	if j.trouble.Swap(nil) != nil {
-		j.Logger.Info("The journal can be written again")
-	}
+	j.works()
 	return nil
 }
 
-func (j *Journal) reopen() (err error) {
+// pay writes the debt into a file that has this state. The debt stays.
+func (j *Journal) pay(now *state) error {
+	debt, puts := j.debt, make([]put, 0, len(j.debt))
+	for key, rec := range debt {
+		puts = append(puts, put{key, rec})
+	}
+	now.revision = j.state.revision
+	err := j.update(puts, now)
+	j.debt = debt
+	return err
+}
+
+// reopen looks through the file where it is now, opens it anew, and gives the
+// state in it.
+func (j *Journal) reopen() (state, error) {
 	if j.db != nil {
 		_ = j.db.Close() // what it has to say has been said
+		j.db = nil
 	}
-	j.db, err = openWhole(j.Path)
-	return err
+	path, err := filepath.EvalSymlinks(j.Name)
+	if err != nil {
+		return state{}, err
+	}
+	if j.db, err = openWhole(path, j.left); err != nil {
+		return state{}, err
+	}
+	if j.left, err = j.pin.Stat(); err != nil {
+		return state{}, err
+	}
+	return j.stored()
 }

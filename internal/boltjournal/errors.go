@@ -16,5 +16,9 @@ var (
 
 // When changes are committed.
 var (
+	// ErrTaken says that the next start would not find what was acknowledged:
+	// somebody else has moved, removed, replaced or changed the file of an open
+	// journal.
+	ErrTaken  = errors.New("the file was taken away or changed")
 	errClosed = errors.New("the gateway is being stopped")
 )

@@ -32,12 +32,20 @@ const (
 	fileMode = 0o600
 )
 
-// openBolt opens a file that has been looked through.
-func openBolt(path string) (*bbolt.DB, error) {
+// bolt is an open file of bbolt.
+type bolt struct {
+	*bbolt.DB
+	file *os.File // the one that DB writes to, and closes
+}
+
+// openBolt opens this file, which has been looked through: another one at the
+// path is not touched. If this is nil it opens any, and makes one if there is
+// none.
+func openBolt(path string, this os.FileInfo) (*bolt, error) {
 	var opened *os.File
 	db, err := bbolt.Open(path, fileMode, &bbolt.Options{
 		OpenFile: func(name string, flag int, mode os.FileMode) (f *os.File, err error) {
-			opened, err = os.OpenFile(name, flag, mode)
+			opened, err = openThis(name, flag, mode, this)
 			return opened, err
 		},
 		Timeout:         time.Millisecond, // one attempt
@@ -56,7 +64,33 @@ func openBolt(path string) (*bbolt.DB, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	db.AllocSize = growth
-	return db, nil
+	return &bolt{db, opened}, nil
+}
+
+// openThis opens a file, and no other one; any if this is nil.
+func openThis(name string, flag int, mode os.FileMode, this os.FileInfo) (*os.File, error) {
+	if this == nil {
+		return os.OpenFile(name, flag, mode)
+	}
+	f, err := os.OpenFile(name, flag&^os.O_CREATE, mode)
+	if err != nil {
+		return nil, err
+	}
+	if err := isThis(f, this); err != nil {
+		_ = f.Close() // nothing was written
+		return nil, err
+	}
+	return f, nil
+}
+
+// isThis tells a file from others. Somebody must have this one open, or its
+// number may have been given to another.
+func isThis(f *os.File, this os.FileInfo) error {
+	opened, err := f.Stat()
+	if err == nil && !os.SameFile(opened, this) {
+		err = errReplaced
+	}
+	return err
 }
 
 // entry is a record ready to be stored.
@@ -161,9 +195,7 @@ func (f File) temporary() (string, error) {
 // which can go on with it.
 func HandOver(made, replaced, ownedLike string) {
 	if old, err := os.Stat(replaced); err == nil {
-		if chownLike(made, old) == nil {
-			_ = os.Chmod(made, old.Mode().Perm())
-		}
+		handOver(made, old)
 		return
 	}
 	if other, err := os.Stat(ownedLike); err == nil {
@@ -174,11 +206,11 @@ func HandOver(made, replaced, ownedLike string) {
 // write makes a file of entries, no larger than they need, and waits until it
 // is on disk.
 func write(path string, s *state, entries iter.Seq[entry]) (err error) {
-	db, err := openBolt(path)
+	db, err := openBolt(path, nil)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(fill(db, s, entries), db.Close()); err != nil {
+	if err := errors.Join(fill(db.DB, s, entries), db.Close()); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(path, os.O_RDWR, 0)

@@ -12,14 +12,13 @@ package boltjournal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"go.etcd.io/bbolt"
 
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
@@ -30,6 +29,9 @@ import (
 type Config struct {
 	// Path is the file. It is made if it does not exist.
 	Path string
+	// Name is where the next start looks for the file, if that is not Path but a
+	// link to it.
+	Name string
 	// Interval, if it is more than 0, makes Commit answer at once, and write
 	// no more often than that: what a crash loses is the last interval.
 	Interval time.Duration
@@ -84,12 +86,20 @@ type Journal struct {
 	trouble atomic.Pointer[error]
 
 	// The rest is the writer's alone.
-	db    *bbolt.DB
+	db    *bolt
 	state state  // as committed
 	old   []byte // the records that a commit replaces, one behind the other
+	// pin is the file once more, so that its number is not given to another one
+	// while bbolt has closed it.
+	pin *os.File
+	// left is how the last write has left the file.
+	left os.FileInfo
 	// debt is what groups have to be in the file, after a commit that may or
-	// may not have reached it.
-	debt     map[grouping.Key][]byte
+	// may not have reached it. It is not nil, but empty, if the file only has to
+	// be looked through.
+	debt map[grouping.Key][]byte
+	// tried is what that commit would have made of the state.
+	tried    state
 	retry    time.Time // not before then
 	closeErr error     // for Close
 }
@@ -113,6 +123,9 @@ func New(c Config) *Journal {
 	}
 	if c.Observe == nil {
 		c.Observe = func(Written) {}
+	}
+	if c.Name == "" {
+		c.Name = c.Path
 	}
 	if c.Progress == nil {
 		c.Progress = func(int, int) {}
@@ -139,12 +152,14 @@ func (j *Journal) Open(ctx context.Context, apply func([]gateway.Applied)) error
 }
 
 // Err tells why changes are not taken at present, nil if they are. With an
-// interval they always are.
+// interval they always are, but for a file that was taken away: a crash would
+// lose more than what waits.
 func (j *Journal) Err() error {
-	if j.Interval > 0 {
+	err := j.Trouble()
+	if j.Interval > 0 && !errors.Is(err, ErrTaken) {
 		return nil
 	}
-	return j.Trouble()
+	return err
 }
 
 // Trouble tells why the file could not be written the last time, nil if it
@@ -209,6 +224,9 @@ func (j *Journal) take(changes []gateway.Change) []gateway.Outcome {
 	defer j.closing.RUnlock()
 	if j.closed {
 		return failed(len(changes), errClosed)
+	}
+	if err := j.Err(); err != nil {
+		return failed(len(changes), err)
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -46,19 +46,52 @@ func (j *Journal) open(ctx context.Context) error {
 			return err
 		}
 	}
-	_ = f.Close() // gives the lock to bbolt
-	if j.db, err = openBolt(j.Path); err != nil {
-		return err
+	if err := j.begin(f); err != nil {
+		return errors.Join(err, j.shut())
 	}
-	err = j.db.View(func(tx *bbolt.Tx) error { return j.state.unmarshal(tx.Bucket(stateBucket).Get(stateKey)) })
-	if err == nil && (j.state.sum != s.state.sum || j.state.groups != s.state.groups) {
-		err = ErrLocked // for a moment, by somebody who has changed it
-	}
-	if err != nil {
-		return errors.Join(err, j.db.Close())
+	if j.state.sum != s.state.sum || j.state.groups != s.state.groups {
+		return errors.Join(ErrLocked, j.shut()) // for a moment, by somebody who has changed it
 	}
 	j.revision, j.origin = j.state.revision, j.state.imported
 	return nil
+}
+
+// begin opens what is at the path for writing. Looked is the lock on the file
+// that was looked through, which bbolt gets.
+func (j *Journal) begin(looked *os.File) (err error) {
+	if j.pin, err = os.Open(j.Path); err != nil {
+		return err
+	}
+	if j.left, err = j.pin.Stat(); err != nil {
+		return err
+	}
+	_ = looked.Close() // only read
+	if j.db, err = openBolt(j.Path, j.left); err != nil {
+		return err
+	}
+	j.state, err = j.stored()
+	j.tried = j.state
+	return err
+}
+
+// stored is the state as it is in the file.
+func (j *Journal) stored() (s state, err error) {
+	err = j.guard(func() error {
+		return j.db.View(func(tx *bbolt.Tx) error { return s.unmarshal(tx.Bucket(stateBucket).Get(stateKey)) })
+	})
+	return s, err
+}
+
+// shut closes what begin has opened.
+func (j *Journal) shut() error {
+	var err error
+	if j.db != nil {
+		err = j.db.Close()
+	}
+	if j.pin != nil {
+		_ = j.pin.Close() // never written to
+	}
+	return err
 }
 
 // Imported is what an open journal was made of: the SHA-256 of that file, or
@@ -142,13 +175,19 @@ func secure(f *os.File, m meta) error {
 	return err
 }
 
-// openWhole looks through a file, and opens it for writing if it is whole.
-func openWhole(path string) (*bbolt.DB, error) {
+// openWhole looks through this file, or any if that is nil, and opens it for
+// writing if it is whole.
+func openWhole(path string, this os.FileInfo) (*bolt, error) {
 	f, err := openLocked(path, exclusive)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }() // only read
+	if this != nil {
+		if err := isThis(f, this); err != nil {
+			return nil, err
+		}
+	}
 	s, err := scanFile(f, func(stored) {})
 	if err != nil {
 		return nil, err
@@ -160,7 +199,7 @@ func openWhole(path string) (*bbolt.DB, error) {
 		return nil, err
 	}
 	_ = f.Close() // gives the lock to bbolt
-	return openBolt(path)
+	return openBolt(path, this)
 }
 
 func damage(s *scan) error {
@@ -301,7 +340,7 @@ func Read(ctx context.Context, path string, apply func([]gateway.Applied)) (Summ
 
 // SetOrigin notes, in a journal that is whole, what it was imported from.
 func SetOrigin(path string, imported []byte) error {
-	db, err := openWhole(path)
+	db, err := openWhole(path, nil)
 	if err != nil {
 		return err
 	}

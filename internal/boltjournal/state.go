@@ -36,6 +36,9 @@ type state struct {
 
 const stateHeader = 1 + 8
 
+// holds tells whether two states count the same records.
+func (s *state) holds(other *state) bool { return s.groups == other.groups && s.sum == other.sum }
+
 func (s *state) marshal() []byte {
 	b := make([]byte, stateHeader, 128)
 	b[0] = format

@@ -154,7 +154,7 @@ func (a *api) split(c content, by []string) ([]part, error) {
 	parts, left := make([]part, 0, len(s.groups)), a.maxBlocks()
 	for _, g := range s.groups {
 		part := part{key: g.key}
-		if part.blocks, part.err = exposition.Render(g.families, a.rendering(g.key, c, max(left, 1))); errors.Is(part.err, exposition.ErrTooLarge) {
+		if part.blocks, part.err = a.render(g.families, a.rendering(g.key, c, max(left, 1))); errors.Is(part.err, exposition.ErrTooLarge) {
 			return nil, part.err
 		}
 		for _, b := range part.blocks {

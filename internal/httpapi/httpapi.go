@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/prometheus/model/labels"
 	"golang.org/x/time/rate"
 
 	"pushgateway/internal/exposition"
@@ -41,6 +42,8 @@ type Config struct {
 	// StripTimestamps takes pushes with timestamps, without these. Otherwise
 	// they are refused.
 	StripTimestamps bool
+	// ReservedNames are those that pushes must not use; none if it is nil.
+	ReservedNames *labels.FastRegexMatcher
 	// LenientNewlines takes text with CRLF, or without a newline at its end.
 	LenientNewlines bool
 

@@ -134,7 +134,7 @@ func (a *api) parse(c content, key grouping.Key) ([]*exposition.Block, error) {
 	if err != nil {
 		return nil, err
 	}
-	blocks, err := exposition.Render(families, o)
+	blocks, err := a.render(families, o)
 	if err == nil && old != nil { // it may go on like this
 		p.Imprint(c.bytes, blocks)
 	}

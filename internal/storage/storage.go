@@ -25,6 +25,10 @@ import (
 	"pushgateway/internal/gobfile"
 )
 
+// ErrTaken says that somebody has taken the file of an open journal away, or
+// changed it.
+var ErrTaken = boltjournal.ErrTaken
+
 // Suffix of the journal beside a file of Pushgateway 1.11.
 const Suffix = ".db"
 
@@ -51,11 +55,12 @@ func Open(ctx context.Context, c Config) (*boltjournal.Journal, error) {
 	if err != nil {
 		return nil, err
 	}
+	name := path
 	// A link stays one when the journal is written anew.
 	if resolved, err := filepath.EvalSymlinks(path); err == nil {
 		path = resolved
 	}
-	bolt := boltjournal.Config{Path: path, Interval: c.Interval, Salvage: c.Salvage, Origin: origin, Logger: c.Logger, Progress: c.Progress}
+	bolt := boltjournal.Config{Path: path, Name: name, Interval: c.Interval, Salvage: c.Salvage, Origin: origin, Logger: c.Logger, Progress: c.Progress}
 	if c.Written != nil {
 		bolt.Observe = func(w boltjournal.Written) { c.Written(w.Changes, w.Bytes, w.Took, w.Err) }
 	}

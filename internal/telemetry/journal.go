@@ -52,7 +52,7 @@ func (m *Metrics) ObserveJournal(size func() int64, err func() error) *Journal {
 	}
 	m.registry.MustRegister(j.commits, j.failures, j.bytes, j.changes, j.seconds, j.last,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: journalSize, Help: "Size of the persistence file."}, func() float64 { return float64(size()) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: journalWritable, Help: "1 if the persistence file can be written, 0 if not: then pushes are refused, or with --persistence.interval only kept in memory."}, func() float64 {
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: journalWritable, Help: "1 if the persistence file can be written, 0 if not: then pushes are refused, or with --persistence.interval only kept in memory. They are always refused if the file was taken away."}, func() float64 {
 			if err() != nil {
 				return 0
 			}

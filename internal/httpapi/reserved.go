@@ -1,0 +1,72 @@
+package httpapi
+
+import (
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"pushgateway/internal/exposition"
+	"pushgateway/internal/metric"
+)
+
+// render makes finished blocks of what was pushed, unless it uses names that
+// --push.reserved-names keeps from pushes. Refilling needs no such check: it
+// takes only the names of blocks that an earlier push was rendered to.
+func (a *api) render(families []*metric.Family, o exposition.Options) ([]*exposition.Block, error) {
+	for _, f := range families {
+		if err := a.checkNames(f); err != nil {
+			return nil, err
+		}
+	}
+	return exposition.Render(families, o)
+}
+
+// checkNames refuses a family that some scrape would show under a reserved name.
+func (a *api) checkNames(f *metric.Family) error {
+	if a.ReservedNames == nil {
+		return nil
+	}
+	for name := range a.exposedNames(f) {
+		if a.ReservedNames.MatchString(name) {
+			return a.reserved(f.Name, name)
+		}
+	}
+	return nil
+}
+
+// exposedNames are all names that scrapes show a family under: its own, which
+// native histograms have, and those of its lines, in each escaping.
+func (a *api) exposedNames(f *metric.Family) iter.Seq[string] {
+	suffixes := slices.Concat([]string{""}, f.Type.Suffixes())
+	if a.EnableOpenMetrics && f.Type == metric.Counter {
+		suffixes = append(suffixes, "_total")
+	}
+	escapings := metric.Escapings[:]
+	if metric.IsLegacyName(f.Name) {
+		escapings = escapings[:1] // they all leave it as it is
+	}
+	return func(yield func(string) bool) {
+		for _, e := range escapings {
+			name := metric.EscapeName(f.Name, e)
+			for _, suffix := range suffixes {
+				if !yield(name + suffix) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// reserved is the error about a family that would be exposed under a name.
+func (a *api) reserved(family, name string) error {
+	const most = 200
+	which := "the name"
+	if name != family {
+		which = fmt.Sprintf("it is exposed as %q, which", clip(name, most))
+	}
+	return &exposition.InvalidError{
+		Family: strings.Clone(clip(family, most)),
+		Msg:    fmt.Sprintf("%s is reserved by --push.reserved-names=%q; push it under another name, or change that flag of the gateway", which, a.ReservedNames.GetRegexString()),
+	}
+}
