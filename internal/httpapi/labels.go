@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/common/route"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/gateway"
 )
 
@@ -38,28 +39,23 @@ func (a *api) labelValues(w http.ResponseWriter, r *http.Request) {
 // complete answers with what collect finds in the selected groups: those
 // texts that contain what is asked for, in order, up to the limit.
 func (a *api) complete(w http.ResponseWriter, r *http.Request, collect func(*gateway.Group, map[string]bool)) {
-	v := r.URL.Query()
-	f, err := parseFilter(v, time.Now())
-	limit := defaultLimit
-	if err == nil {
-		limit, err = parseLimit(v)
+	ctx, end := a.searching(w, r)
+	if end == nil {
+		return
 	}
+	defer end()
+	f, text, limit, err := parseCompletion(r.URL.Query())
 	if err != nil {
 		writeError(w, http.StatusBadRequest, err)
 		return
 	}
-	giveBack := a.tables.await(w, r)
-	if giveBack == nil {
+	found := make(map[string]bool)
+	for g := range f.among(ctx, a.Gateway.View()) {
+		collect(g, found)
+	}
+	if cutShort(ctx, w) {
 		return
 	}
-	defer giveBack()
-	found := make(map[string]bool)
-	for g := range a.Gateway.View().EachGroup("") {
-		if f.matches(g) {
-			collect(g, found)
-		}
-	}
-	text := strings.ToLower(v.Get("contains"))
 	maps.DeleteFunc(found, func(s string, _ bool) bool { return !strings.Contains(strings.ToLower(s), text) })
 	list := slices.AppendSeq([]string{}, maps.Keys(found))
 	slices.Sort(list)
@@ -72,6 +68,17 @@ func (a *api) complete(w http.ResponseWriter, r *http.Request, collect func(*gat
 	})
 }
 
+func parseCompletion(v url.Values) (f filter, text string, limit int, err error) {
+	if f, err = parseFilter(v, time.Now()); err != nil {
+		return f, "", 0, err
+	}
+	if text, err = parseText(v, "contains"); err != nil {
+		return f, "", 0, err
+	}
+	limit, err = parseLimit(v)
+	return f, text, limit, err
+}
+
 // parseLimit gives how many entries an answer may have.
 func parseLimit(v url.Values) (int, error) {
 	s := v.Get("limit")
@@ -80,7 +87,7 @@ func parseLimit(v url.Values) (int, error) {
 	}
 	limit, err := strconv.Atoi(s)
 	if err != nil || limit < 1 || limit > maxLimit {
-		return 0, fmt.Errorf("limit=%q is not a number from 1 to %d", s, maxLimit)
+		return 0, fmt.Errorf("limit=%q is not a number from 1 to %d", excerpt.Of(s), maxLimit)
 	}
 	return limit, nil
 }
