@@ -219,8 +219,8 @@ func (s *server) handler() (http.Handler, error) {
 		Quit:              quit,
 		Info:              httpapi.Status{Build: buildInfo(), Flags: s.flags, Start: time.Now()},
 		Own:               s.metrics.Exposed,
-		Snapshot: func(v *gateway.View) (io.ReadSeekCloser, error) {
-			return storage.Snapshot(s.persistenceFile, s.imported(), v)
+		Snapshot: func(ctx context.Context, v *gateway.View) (io.ReadSeekCloser, error) {
+			return storage.Snapshot(ctx, s.persistenceFile, s.imported(), v)
 		},
 		Storage:    s.storage,
 		UI:         ui,

@@ -168,6 +168,15 @@ func (f Format) Renames(name string, t metric.Type) bool {
 	return f.isOpenMetrics() || metric.EscapeName(name, f.Escaping) != name
 }
 
+// Moves tells whether lines of a family bear names in the format that they do
+// not bear as it was pushed.
+func (f Format) Moves(name string, t metric.Type) bool {
+	if f.isOpenMetrics() && (t == metric.Counter || t == metric.GaugeHistogram) {
+		return true
+	}
+	return metric.EscapeName(name, f.Escaping) != name
+}
+
 func (e *Encoder) appendHead(b []byte, f Exposed) []byte {
 	name, typ, quotes := metric.EscapeName(f.Name, e.format.Escaping), f.Type.String(), false
 	switch {

@@ -54,10 +54,30 @@ func (a *api) ownOrigin(next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
+// maxCopies is how many snapshots are made at once: each is a file.
+const maxCopies = 2
+
+func newCopies() *turns {
+	t := newTurns(writePlainError)
+	t.places = make(chan struct{}, maxCopies)
+	return t
+}
+
 // snapshot answers with a copy of everything as a persistence file. It is made
 // of one view, so it is consistent, and pushes go on meanwhile.
 func (a *api) snapshot(w http.ResponseWriter, r *http.Request) {
-	f, err := a.Snapshot(a.Gateway.View())
+	giveBack := a.copies.await(w, r)
+	if giveBack == nil {
+		return
+	}
+	defer giveBack()
+	f, err := a.Snapshot(r.Context(), a.Gateway.View())
+	if r.Context().Err() != nil {
+		if err == nil {
+			_ = f.Close() // it vanishes
+		}
+		return
+	}
 	if err != nil {
 		a.Logger.Error("Making a snapshot", "err", err)
 		http.Error(w, "Making the snapshot: "+err.Error(), http.StatusInternalServerError)

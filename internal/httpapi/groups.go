@@ -293,7 +293,9 @@ func info(v *gateway.View, g *gateway.Group) groupInfo {
 		i.Expires, i.TTL = &g.Expires, ttl(g).Seconds()
 	}
 	for h := range leftOut(v, g) {
-		i.LeftOut = append(i.LeftOut, h.Name)
+		if i.LeftOut = append(i.LeftOut, excerpt.Of(h.Name)); len(i.LeftOut) == maxHidden {
+			break
+		}
 	}
 	return i
 }
