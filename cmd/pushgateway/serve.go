@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/common/version"
 	"github.com/prometheus/exporter-toolkit/web"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/httpapi"
@@ -57,7 +58,7 @@ type server struct {
 // or a listener fails.
 func serve(ctx context.Context, c *config) error {
 	profileMemory(c.enablePprof)
-	logger := promslog.New(c.log)
+	logger := slog.New(excerpt.Handler(promslog.New(c.log).Handler()))
 	logger.Info("Starting pushgateway", "version", version.Info(), "build_context", version.BuildContext())
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/metric"
 )
 
@@ -325,7 +326,7 @@ func (e *Encoder) encodeReadable(f Exposed) error {
 			piece := firstMetrics(content, readablePiece)
 			content = content[len(piece):]
 			if err := proto.Unmarshal(piece, family); err != nil {
-				return fmt.Errorf("reading family %q back: %w", f.Name, err)
+				return fmt.Errorf("reading family %q back: %w", excerpt.Of(f.Name), err)
 			}
 			if _, err := io.WriteString(e.w, between+show(family)); err != nil {
 				return err

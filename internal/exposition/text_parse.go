@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/metric"
 )
 
@@ -94,7 +95,7 @@ func (p *Parser) parseComment(line string) error {
 		return err // a comment that ends with the name says nothing
 	}
 	if !isBlank(line[i]) {
-		return p.syntaxError("invalid metric name in %s comment at %q", keyword, clip(line[i:]))
+		return p.syntaxError("invalid metric name in %s comment at %q", keyword, excerpt.Of(line[i:]))
 	}
 	if err := p.enter(name); err != nil {
 		return err
@@ -112,7 +113,7 @@ func (p *Parser) parseComment(line string) error {
 
 func (p *Parser) setHelp(text string) error {
 	if p.current.helped {
-		return p.syntaxError("second HELP line for metric name %q", clip(p.current.Name))
+		return p.syntaxError("second HELP line for metric name %q", excerpt.Of(p.current.Name))
 	}
 	help, err := p.unescape(text)
 	if err != nil {
@@ -131,12 +132,12 @@ var typesByName = map[string]metric.Type{
 
 func (p *Parser) setType(text string) error {
 	if p.current.typed {
-		return p.syntaxError("second TYPE line for metric name %q, or TYPE after samples", clip(p.current.Name))
+		return p.syntaxError("second TYPE line for metric name %q, or TYPE after samples", excerpt.Of(p.current.Name))
 	}
 	// expfmt drops backslashes here.
 	t, ok := typesByName[strings.ToUpper(strings.ReplaceAll(text, `\`, ""))]
 	if !ok {
-		return p.syntaxError("unknown metric type %q", clip(text))
+		return p.syntaxError("unknown metric type %q", excerpt.Of(text))
 	}
 	p.current.Type, p.current.typed = t, true
 	return nil
@@ -152,7 +153,7 @@ func (p *Parser) parseSample(line string) error {
 	text := untilBlank(line[i:])
 	value, err := parseFloat(text)
 	if err != nil {
-		return p.syntaxError("expected a number as value, got %q", clip(text))
+		return p.syntaxError("expected a number as value, got %q", excerpt.Of(text))
 	}
 	timed, err := p.parseTimestamp(line[i+len(text):])
 	if err != nil {
@@ -176,7 +177,7 @@ func (p *Parser) parseSeries(line string) (labels []metric.Label, i int, err err
 		return nil, 0, err
 	}
 	if name == "" {
-		return nil, 0, p.syntaxError("invalid metric name at %q", clip(line))
+		return nil, 0, p.syntaxError("invalid metric name at %q", excerpt.Of(line))
 	}
 	if err := p.enterSample(name); err != nil {
 		return nil, 0, err
@@ -252,7 +253,7 @@ func (p *Parser) parseLabels(line string, i int, named bool) (labels []metric.La
 			return nil, 0, err
 		}
 		if name == "" {
-			return nil, 0, p.syntaxError("invalid label name at %q", clip(line[i:]))
+			return nil, 0, p.syntaxError("invalid label name at %q", excerpt.Of(line[i:]))
 		}
 		if len(p.labels)-first >= maxLabels && !p.trusted {
 			return nil, 0, tooMany("labels in one series", maxLabels)
@@ -264,7 +265,7 @@ func (p *Parser) parseLabels(line string, i int, named bool) (labels []metric.La
 			}
 		} else {
 			if found {
-				return nil, 0, p.syntaxError("expected '=' after label name %q", clip(name))
+				return nil, 0, p.syntaxError("expected '=' after label name %q", excerpt.Of(name))
 			}
 			found = true
 			if err := p.enterSample(name); err != nil {
@@ -276,12 +277,12 @@ func (p *Parser) parseLabels(line string, i int, named bool) (labels []metric.La
 			continue
 		}
 		if i == len(line) || line[i] != '}' {
-			return nil, 0, p.syntaxError("expected ',' or '}' after %q", clip(name))
+			return nil, 0, p.syntaxError("expected ',' or '}' after %q", excerpt.Of(name))
 		}
 		break
 	}
 	if !found {
-		return nil, 0, p.syntaxError("no metric name in %q", clip(line))
+		return nil, 0, p.syntaxError("no metric name in %q", excerpt.Of(line))
 	}
 	labels = p.labels[first:len(p.labels):len(p.labels)]
 	if err := p.checkDuplicates(labels); err != nil {
@@ -296,16 +297,16 @@ func (p *Parser) parseLabelValue(line string, i int, name string) (int, error) {
 		return 0, p.syntaxError("label name %q is reserved", metric.NameLabel)
 	}
 	if !utf8.ValidString(name) {
-		return 0, p.syntaxError("label name %q is not valid UTF-8", clip(name))
+		return 0, p.syntaxError("label name %q is not valid UTF-8", excerpt.Of(name))
 	}
 	i = skipBlanks(line, i)
 	if i == len(line) || line[i] != '"' {
-		return 0, p.syntaxError("expected '\"' at the start of the value of label %q", clip(name))
+		return 0, p.syntaxError("expected '\"' at the start of the value of label %q", excerpt.Of(name))
 	}
 	i++
 	end, escaped := closingQuote(line, i)
 	if end < 0 {
-		return 0, p.syntaxError("the value of label %q has no closing quote", clip(name))
+		return 0, p.syntaxError("the value of label %q has no closing quote", excerpt.Of(name))
 	}
 	value := line[i:end]
 	if escaped {
@@ -315,7 +316,7 @@ func (p *Parser) parseLabelValue(line string, i int, name string) (int, error) {
 		}
 	}
 	if !utf8.ValidString(value) {
-		return 0, p.syntaxError("the value %q of label %q is not valid UTF-8", clip(value), clip(name))
+		return 0, p.syntaxError("the value %q of label %q is not valid UTF-8", excerpt.Of(value), excerpt.Of(name))
 	}
 	p.labels = append(p.labels, metric.Label{Name: name, Value: value})
 	return skipBlanks(line, end+1), nil
@@ -331,7 +332,7 @@ func (p *Parser) checkDuplicates(labels []metric.Label) error {
 		}
 		for _, l := range labels[:i] {
 			if l.Name == name && name != specialLabel(p.current.Type) {
-				return p.syntaxError("duplicate label name %q", clip(name))
+				return p.syntaxError("duplicate label name %q", excerpt.Of(name))
 			}
 		}
 	}
@@ -342,7 +343,7 @@ func (p *Parser) checkManyDuplicates(labels []metric.Label) error {
 	seen := make(map[string]bool, len(labels))
 	for _, l := range labels {
 		if seen[l.Name] && l.Name != specialLabel(p.current.Type) {
-			return p.syntaxError("duplicate label name %q", clip(l.Name))
+			return p.syntaxError("duplicate label name %q", excerpt.Of(l.Name))
 		}
 		seen[l.Name] = true
 	}
@@ -356,7 +357,7 @@ func (p *Parser) parseTimestamp(rest string) (timed bool, err error) {
 	}
 	rest = rest[skipBlanks(rest, 0):]
 	if _, err := strconv.ParseInt(rest, 10, 64); err != nil {
-		return false, p.syntaxError("expected nothing or an integer timestamp after the value, got %q", clip(rest))
+		return false, p.syntaxError("expected nothing or an integer timestamp after the value, got %q", excerpt.Of(rest))
 	}
 	return true, nil
 }
@@ -369,7 +370,7 @@ func (p *Parser) enter(name string) error {
 		return nil
 	}
 	if name == "" || !utf8.ValidString(name) {
-		return p.syntaxError("invalid metric name %q", clip(name))
+		return p.syntaxError("invalid metric name %q", excerpt.Of(name))
 	}
 	f, r := p.find(name)
 	if f == nil {
@@ -462,7 +463,7 @@ func (p *Parser) cutSpecial(labels []metric.Label, name string) ([]metric.Label,
 		}
 		var err error
 		if bound, err = parseFloat(l.Value); err != nil {
-			return nil, 0, p.syntaxError("expected a number as value of label %q, got %q", name, clip(l.Value))
+			return nil, 0, p.syntaxError("expected a number as value of label %q, got %q", excerpt.Of(name), excerpt.Of(l.Value))
 		}
 	}
 	return kept, bound, nil
@@ -536,7 +537,7 @@ func (p *Parser) addToHistogram(s *metric.Series, bound, value float64) error {
 		s.Histogram.Sum = value
 		return nil
 	case p.role == roleCount && !ok, !math.IsNaN(bound) && !ok:
-		return p.syntaxError("negative count %v in histogram %q", value, clip(p.current.Name))
+		return p.syntaxError("negative count %v in histogram %q", value, excerpt.Of(p.current.Name))
 	case p.role == roleCount:
 		setCount(&s.Histogram.Count, count)
 		return nil

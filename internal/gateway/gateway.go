@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/metric"
@@ -152,7 +153,7 @@ func (g *Gateway) claim(group, old *Group, brings []*exposition.Block) ([]suspec
 	if len(suspects) > 0 && !g.Unchecked {
 		g.withdraw(group.Key)
 		s := suspects[0]
-		return nil, conflict(s.name, "group %s has a series with the same labels: %s; make them differ, or delete that group", nameOf(s.key), exposition.FormatSeries(s.name, s.labels))
+		return nil, conflict(s.name, "group %s has a series with the same labels: %s; make them differ, or delete that group", s.key.Excerpt(), exposition.FormatSeries(s.name, s.labels))
 	}
 	return suspects, nil
 }
@@ -307,6 +308,6 @@ func (g *Gateway) tellHelp(news []helpNews) {
 	for _, n := range news {
 		g.helpDiffers.Add(1)
 		g.Logger.Warn("Two help texts for one family; the one of the lowest grouping key is exposed. This is logged once for each family",
-			"family", n.family, "help", n.first, "group", n.group.String(), "other", n.second)
+			"family", excerpt.Line(n.family, excerpt.Most), "help", excerpt.Line(n.first, excerpt.Most), "group", n.group.Excerpt(), "other", excerpt.Line(n.second, excerpt.Most))
 	}
 }

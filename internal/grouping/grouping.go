@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/common/model"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/metric"
 )
 
@@ -48,7 +49,7 @@ func NewKey(job string, labels ...metric.Label) (Key, error) {
 	set = lastOfEach(set)
 	for _, l := range set {
 		if !metric.IsName(l.Name) || !utf8.ValidString(l.Value) {
-			return "", fmt.Errorf("grouping label %q=%q: %w", clip(l.Name), clip(l.Value), ErrNotText)
+			return "", fmt.Errorf("grouping label %q=%q: %w", excerpt.Of(l.Name), excerpt.Of(l.Value), ErrNotText)
 		}
 	}
 	size := 0
@@ -123,7 +124,10 @@ func AppendLabel(key []byte, name, value string) []byte {
 	return append(key, value...)
 }
 
-// String shows the key as a selector, for messages: {instance="i",job="a"}.
+// Excerpt is the beginning of String, for messages: a key may be long.
+func (k Key) Excerpt() string { return excerpt.Line(k.String(), excerpt.Most) }
+
+// String shows the key as a selector: {instance="i",job="a"}.
 func (k Key) String() string {
 	var b strings.Builder
 	b.WriteByte('{')
@@ -155,7 +159,7 @@ func (d Decoder) Decode(jobLabel, job, labels string) (Key, error) {
 	if jobLabel == metric.JobLabel+base64Suffix {
 		decoded, err := decodeBase64(job)
 		if err != nil {
-			return "", fmt.Errorf("decoding job %q as base64url: %w", job, err)
+			return "", fmt.Errorf("decoding job %q as base64url: %w", excerpt.Of(job), err)
 		}
 		job = decoded
 	}
@@ -184,7 +188,7 @@ func (d Decoder) decodeLabels(path string) ([]metric.Label, error) {
 	}
 	n := strings.Count(path, "/") + 1
 	if n%2 != 0 {
-		return nil, fmt.Errorf("the path after the job must be name/value pairs, and %q has a name without a value; write values that are empty or have slashes as <name>@base64/<base64url>", clip(path))
+		return nil, fmt.Errorf("the path after the job must be name/value pairs, and %q has a name without a value; write values that are empty or have slashes as <name>@base64/<base64url>", excerpt.Of(path))
 	}
 	if n/2 > maxLabels {
 		return nil, fmt.Errorf("the path has %d grouping labels, more than the %d allowed", n/2, maxLabels)
@@ -216,7 +220,7 @@ func (d Decoder) decodeLabel(l *metric.Label) error {
 	}
 	value, err := decodeBase64(l.Value)
 	if err != nil {
-		return fmt.Errorf("decoding the value %q of grouping label %q as base64url: %w", clip(l.Value), name, err)
+		return fmt.Errorf("decoding the value %q of grouping label %q as base64url: %w", excerpt.Of(l.Value), excerpt.Of(name), err)
 	}
 	l.Value = value
 	return nil
@@ -226,11 +230,11 @@ func (d Decoder) decodeLabel(l *metric.Label) error {
 func (d Decoder) CheckName(name string) error {
 	switch {
 	case strings.HasPrefix(name, metric.ReservedLabelPrefix):
-		return fmt.Errorf("grouping label %q is not allowed: names that start with __ are reserved for Prometheus", clip(name))
+		return fmt.Errorf("grouping label %q is not allowed: names that start with __ are reserved for Prometheus", excerpt.Of(name))
 	case d.UTF8Names && !metric.IsName(name):
-		return fmt.Errorf("grouping label %q is not a valid label name: it must be UTF-8, without a NUL, and not empty", clip(name))
+		return fmt.Errorf("grouping label %q is not a valid label name: it must be UTF-8, without a NUL, and not empty", excerpt.Of(name))
 	case !d.UTF8Names && !metric.IsLegacyLabel(name):
-		return fmt.Errorf("grouping label %q is not a valid label name: it must match [a-zA-Z_][a-zA-Z0-9_]* (other names need --push.enable-utf8-names)", clip(name))
+		return fmt.Errorf("grouping label %q is not a valid label name: it must match [a-zA-Z_][a-zA-Z0-9_]* (other names need --push.enable-utf8-names)", excerpt.Of(name))
 	}
 	return nil
 }
@@ -239,13 +243,4 @@ func (d Decoder) CheckName(name string) error {
 func decodeBase64(s string) (string, error) {
 	b, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(s, "="))
 	return string(b), err
-}
-
-// clip keeps messages readable when a path is not.
-func clip(s string) string {
-	const most = 200
-	if len(s) > most {
-		return s[:most] + "…"
-	}
-	return s
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"pushgateway/internal/excerpt"
 )
 
 func (a *api) healthy(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "OK") }
@@ -15,7 +17,7 @@ func (a *api) healthy(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteS
 func (a *api) ready(w http.ResponseWriter, r *http.Request) {
 	if err := a.Gateway.Err(); err != nil && r.URL.Query().Get("for") == "push" {
 		w.Header().Set("Retry-After", retryAfter)
-		http.Error(w, "Pushes are not taken: "+err.Error(), http.StatusServiceUnavailable)
+		http.Error(w, "Pushes are not taken: "+excerpt.Message(err), http.StatusServiceUnavailable)
 		return
 	}
 	_, _ = io.WriteString(w, "OK")
@@ -47,7 +49,7 @@ func (a *api) admin(next http.HandlerFunc) http.HandlerFunc {
 func (a *api) ownOrigin(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if err := a.Origins.Check(r); err != nil {
-			http.Error(w, fmt.Sprintf("A page of %s asks for this, which is not the origin of this gateway: behind a proxy, --web.external-url says what that is.", r.Header.Get("Origin")), http.StatusForbidden)
+			http.Error(w, fmt.Sprintf("A page of %s asks for this, which is not the origin of this gateway: behind a proxy, --web.external-url says what that is.", excerpt.Line(r.Header.Get("Origin"), excerpt.Most)), http.StatusForbidden)
 			return
 		}
 		next(w, r)
@@ -80,7 +82,7 @@ func (a *api) snapshot(w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		a.Logger.Error("Making a snapshot", "err", err)
-		http.Error(w, "Making the snapshot: "+err.Error(), http.StatusInternalServerError)
+		http.Error(w, "Making the snapshot: "+excerpt.Message(err), http.StatusInternalServerError)
 		return
 	}
 	defer f.Close()

@@ -36,7 +36,7 @@ func (a *api) group(jobLabel string) http.HandlerFunc {
 		v := a.Gateway.View()
 		g := v.Group(key)
 		if g == nil {
-			writeError(w, http.StatusNotFound, fmt.Errorf("there is no group %s; GET /api/v1/groups lists those there are", excerpt.Of(key.String())))
+			writeError(w, http.StatusNotFound, fmt.Errorf("there is no group %s; GET /api/v1/groups lists those there are", key.Excerpt()))
 			return
 		}
 		switch format := r.URL.Query().Get("format"); format {
@@ -54,7 +54,7 @@ func (a *api) group(jobLabel string) http.HandlerFunc {
 func writeDetail(w http.ResponseWriter, v *gateway.View, g *gateway.Group) {
 	head, err := json.Marshal(answer{Status: "success", Data: groupDetail{groupInfo: info(v, g)}})
 	if err != nil {
-		writeError(w, http.StatusInternalServerError, fmt.Errorf("encoding group %s: %w", excerpt.Of(g.Key.String()), err))
+		writeError(w, http.StatusInternalServerError, fmt.Errorf("encoding group %s: %w", g.Key.Excerpt(), err))
 		return
 	}
 	out := newJSONWriter(w)

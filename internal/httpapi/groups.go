@@ -281,7 +281,7 @@ func gathered(groups []*gateway.Group) []*gateway.Group {
 func info(v *gateway.View, g *gateway.Group) groupInfo {
 	i := groupInfo{
 		Labels: labelsJSON(g.Key.Labels()), Success: g.LastPushSuccessful(),
-		Families: len(g.Families), Series: g.Series, Failure: g.Failure,
+		Families: len(g.Families), Series: g.Series, Failure: excerpt.Line(g.Failure, excerpt.MostMessage),
 	}
 	if !g.Pushed.IsZero() {
 		i.Pushed = &g.Pushed

@@ -19,6 +19,7 @@ import (
 
 	"github.com/prometheus/common/route"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
@@ -184,7 +185,7 @@ func redirect(w http.ResponseWriter, r *http.Request, to string) {
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	http.Redirect(w, r, to, http.StatusTemporaryRedirect)
-	fmt.Fprintf(w, "nothing was done: without empty and dotted parts the path would be %s; write an empty label value as /NAME@base64/=\n", to)
+	fmt.Fprintf(w, "nothing was done: without empty and dotted parts the path would be %s; write an empty label value as /NAME@base64/=\n", excerpt.Line(to, excerpt.Most))
 }
 
 // absolute lets the router redirect to absolute addresses, as 1.11 does.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/prometheus/model/histogram"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/metric"
@@ -47,12 +48,12 @@ func writeData(w http.ResponseWriter, data any) {
 }
 
 func writeError(w http.ResponseWriter, status int, err error) {
-	writeJSON(w, status, answer{Status: "error", Error: err.Error()})
+	writeJSON(w, status, answer{Status: "error", Error: excerpt.Message(err)})
 }
 
 // writePlainError is for answers that are not JSON.
 func writePlainError(w http.ResponseWriter, status int, err error) {
-	http.Error(w, err.Error(), status)
+	http.Error(w, excerpt.Message(err), status)
 }
 
 func (a *api) status(w http.ResponseWriter, _ *http.Request) { writeData(w, a.Info) }

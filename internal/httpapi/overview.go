@@ -92,7 +92,7 @@ func (a *api) storage() *storageJSON {
 	}
 	s := &storageJSON{Bytes: a.Storage.Size()}
 	if err := a.Storage.Trouble(); err != nil {
-		s.Error = err.Error()
+		s.Error = excerpt.Message(err)
 	}
 	return s
 }
