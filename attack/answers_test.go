@@ -46,7 +46,9 @@ func TestAnswersThatWalkTheStateHaveTurns(t *testing.T) {
 		var asking sync.WaitGroup
 		client := clientFrom(attacker, time.Second)
 		for range atOnce {
-			asking.Go(func() { _, _, _ = ask(client, http.MethodGet, g.base+path, "", "Accept", "application/openmetrics-text; version=1.0.0") })
+			asking.Go(func() {
+				_, _, _ = ask(client, http.MethodGet, g.base+path, "", "Accept", "application/openmetrics-text; version=1.0.0")
+			})
 		}
 		asking.Wait()
 		if over := g.peak() - idle; over > most {
