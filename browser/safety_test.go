@@ -75,6 +75,20 @@ func TestNothingHides(t *testing.T) {
 	tb.reads("#told", `\u202ekcab\u200bup`)
 }
 
+// TestLongTextsAreCut shows the beginning of what clients send, and a mark.
+func TestLongTextsAreCut(t *testing.T) {
+	long := strings.Repeat("a", 199)
+	s := start(t)
+	s.push("job/"+long+"äz", fmt.Sprintf("# HELP m %[1]säz\nm{l=\"%[2]s\"} 1\n", long, long+"\U000e0061"), http.StatusOK)
+	tb := s.open(desktop, "")
+	tb.reads("#row-0 .chip", long+"ä…")
+	tb.click("#row-0 .age")
+	tb.reads("h1", long+"ä…")
+	tb.reads(".help", long+"ä…")
+	tb.reads("td", `{l="`+long[:195]+"a…")
+	tb.reads(".lines", `\u{e0061}`)
+}
+
 // TestPolicy holds every answer of the page to the policy, and the first view
 // to a size.
 func TestPolicy(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/common/version"
 	"github.com/prometheus/exporter-toolkit/web"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/httpapi"
@@ -60,7 +61,7 @@ type server struct {
 // or a listener fails.
 func serve(ctx context.Context, c *config) error {
 	profileMemory(c.enablePprof)
-	logger := promslog.New(c.log)
+	logger := slog.New(excerpt.Handler(promslog.New(c.log).Handler()))
 	logger.Info("Starting pushgateway", "version", version.Info(), "build_context", version.BuildContext())
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
@@ -238,8 +239,8 @@ func (s *server) handler() (http.Handler, error) {
 		Quit:              quit,
 		Info:              httpapi.Status{Build: buildInfo(), Flags: s.flags, Start: time.Now()},
 		Own:               s.metrics.Exposed,
-		Snapshot: func(v *gateway.View) (io.ReadSeekCloser, error) {
-			return storage.Snapshot(s.persistenceFile, s.imported(), v)
+		Snapshot: func(ctx context.Context, v *gateway.View) (io.ReadSeekCloser, error) {
+			return storage.Snapshot(ctx, s.persistenceFile, s.imported(), v)
 		},
 		Storage:    s.storage,
 		UI:         ui,

@@ -215,7 +215,7 @@ func (j *Journal) update(puts []put, next *state) error {
 				ends[len(ends)-1] = -1
 			}
 			if err := next.exchange(b, p, old); err != nil {
-				return fmt.Errorf("group %s: %w", p.key, err)
+				return fmt.Errorf("group %s: %w", p.key.Excerpt(), err)
 			}
 		}
 		return putState(tx, next)

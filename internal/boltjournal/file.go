@@ -250,7 +250,7 @@ func fill(db *bbolt.DB, s *state, entries iter.Seq[entry]) error {
 				s.groups++
 				s.sum += record.Checksum(e.rec)
 				if err := b.Put([]byte(e.key), e.rec); err != nil {
-					return fmt.Errorf("group %s: %w", e.key, err)
+					return fmt.Errorf("group %s: %w", e.key.Excerpt(), err)
 				}
 			}
 			return putState(tx, s)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+
+	"pushgateway/internal/excerpt"
 )
 
 // bbolt maps its file into memory and trusts what it finds there: a damaged
@@ -45,7 +47,7 @@ type Fault struct {
 
 func (f Fault) String() string {
 	if f.Key != "" {
-		return fmt.Sprintf("page %d, group %s: %s", f.Page, f.Key, f.Msg)
+		return fmt.Sprintf("page %d, group %s: %s", f.Page, excerpt.Line(f.Key, excerpt.Most), f.Msg)
 	}
 	return fmt.Sprintf("page %d: %s", f.Page, f.Msg)
 }
@@ -303,7 +305,7 @@ func (p *pages) walkLeaf(pg page, b bounds, visit func(element)) (last int) {
 func (p *pages) bucket(e element, visit func(element)) {
 	const header = 16 // the root page, and a sequence that nobody uses
 	if !e.bucket || len(e.value) < header {
-		p.fault(Fault{Page: e.page, Msg: fmt.Sprintf("%q is not a bucket", e.key)})
+		p.fault(Fault{Page: e.page, Msg: fmt.Sprintf("%q is not a bucket", excerpt.Of(string(e.key)))})
 		return
 	}
 	if root := order.Uint64(e.value); root != 0 {
@@ -312,7 +314,7 @@ func (p *pages) bucket(e element, visit func(element)) {
 	}
 	inline := e.value[header:]
 	if len(inline) < pageHeader || order.Uint16(inline[8:]) != leafPage {
-		p.fault(Fault{Page: e.page, Msg: fmt.Sprintf("the bucket %q is cut off", e.key)})
+		p.fault(Fault{Page: e.page, Msg: fmt.Sprintf("the bucket %q is cut off", excerpt.Of(string(e.key)))})
 		return
 	}
 	p.walkLeaf(page{id: e.page, kind: leafPage, count: int(order.Uint16(inline[10:])), data: inline}, bounds{}, visit)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/record"
@@ -67,14 +68,14 @@ func (j *Journal) tellOf(faults []Fault, leftovers []entry, aside string) {
 			j.Logger.Error("Salvage: more parts of the journal are lost; `pushgateway verify` lists them", "faults", len(faults)-i, "file", aside)
 			break
 		}
-		j.Logger.Error("Salvage: a part of the journal is lost", "page", x.Page, "group", x.Key, "fault", x.Msg)
+		j.Logger.Error("Salvage: a part of the journal is lost", "page", x.Page, "group", excerpt.Line(x.Key, excerpt.Most), "fault", x.Msg)
 	}
 	for i, e := range leftovers {
 		if i == maxTold {
 			j.Logger.Error("Salvage: more groups are taken from such pages", "groups", len(leftovers)-i)
 			break
 		}
-		j.Logger.Error("Salvage: this group is taken from a page that nothing leads to any more: it may be older than its last push, or have been deleted since", "group", e.key.String(), "revision", e.revision())
+		j.Logger.Error("Salvage: this group is taken from a page that nothing leads to any more: it may be older than its last push, or have been deleted since", "group", e.key.Excerpt(), "revision", e.revision())
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync/atomic"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/record"
 )
@@ -142,7 +143,7 @@ func (s *scan) readState() error {
 	var err error
 	s.bucket(e, func(e element) {
 		if string(e.key) != string(stateKey) {
-			s.fault(Fault{Page: e.page, Msg: fmt.Sprintf("the state has an unknown key %q", e.key)})
+			s.fault(Fault{Page: e.page, Msg: fmt.Sprintf("the state has an unknown key %q", excerpt.Of(string(e.key)))})
 			return
 		}
 		s.hasState = true

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/metric"
 )
 
@@ -32,9 +33,9 @@ func checkLabelName(f *metric.Family, name string) error {
 	case name == "":
 		return invalid(f.Name, "a label has no name")
 	case !metric.IsName(name):
-		return invalid(f.Name, "the label name %q is not valid UTF-8 or contains a NUL", clip(name))
+		return invalid(f.Name, "the label name %q is not valid UTF-8 or contains a NUL", excerpt.Of(name))
 	case strings.HasPrefix(name, metric.ReservedLabelPrefix):
-		return invalid(f.Name, "the label name %q is reserved: names that start with __ belong to Prometheus", clip(name))
+		return invalid(f.Name, "the label name %q is reserved: names that start with __ belong to Prometheus", excerpt.Of(name))
 	}
 	return nil
 }
@@ -78,7 +79,7 @@ func checkExemplar(f *metric.Family, e *metric.Exemplar) error {
 			return err
 		}
 		if !utf8.ValidString(l.Value) {
-			return invalid(f.Name, "the value %q of label %q of an exemplar is not valid UTF-8", clip(l.Value), clip(l.Name))
+			return invalid(f.Name, "the value %q of label %q of an exemplar is not valid UTF-8", excerpt.Of(l.Value), excerpt.Of(l.Name))
 		}
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/metric"
 )
 
@@ -168,6 +169,15 @@ func (f Format) Renames(name string, t metric.Type) bool {
 	return f.isOpenMetrics() || metric.EscapeName(name, f.Escaping) != name
 }
 
+// Moves tells whether lines of a family bear names in the format that they do
+// not bear as it was pushed.
+func (f Format) Moves(name string, t metric.Type) bool {
+	if f.isOpenMetrics() && (t == metric.Counter || t == metric.GaugeHistogram) {
+		return true
+	}
+	return metric.EscapeName(name, f.Escaping) != name
+}
+
 func (e *Encoder) appendHead(b []byte, f Exposed) []byte {
 	name, typ, quotes := metric.EscapeName(f.Name, e.format.Escaping), f.Type.String(), false
 	switch {
@@ -316,7 +326,7 @@ func (e *Encoder) encodeReadable(f Exposed) error {
 			piece := firstMetrics(content, readablePiece)
 			content = content[len(piece):]
 			if err := proto.Unmarshal(piece, family); err != nil {
-				return fmt.Errorf("reading family %q back: %w", f.Name, err)
+				return fmt.Errorf("reading family %q back: %w", excerpt.Of(f.Name), err)
 			}
 			if _, err := io.WriteString(e.w, between+show(family)); err != nil {
 				return err

@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"pushgateway/internal/excerpt"
 )
 
 // Bounds of one push beyond its bytes, so that a small body cannot become a
@@ -48,18 +50,9 @@ func (e *InvalidError) Error() string { return fmt.Sprintf("family %q: %s", e.Fa
 
 // invalid copies what it keeps: the name may lie in the body of the push.
 func invalid(family, format string, args ...any) error {
-	return &InvalidError{Family: strings.Clone(clip(family)), Msg: fmt.Sprintf(format, args...)}
+	return &InvalidError{Family: strings.Clone(excerpt.Of(family)), Msg: fmt.Sprintf(format, args...)}
 }
 
 func tooMany(what string, most int) error {
 	return fmt.Errorf("%w: it has more than %d %s; push fewer at once, or as several groups", ErrTooLarge, most, what)
-}
-
-// clip keeps messages readable where a body is not.
-func clip(s string) string {
-	const most = 120
-	if len(s) > most {
-		return s[:most] + "…"
-	}
-	return s
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/metric"
 )
 
@@ -117,7 +118,7 @@ func (r *renderer) writeLabels(f *metric.Family, own []metric.Label) error {
 		}
 		value := own[p.own].Value
 		if !r.opts.Valid && !utf8.ValidString(value) {
-			return invalid(f.Name, "the value %q of label %q is not valid UTF-8", clip(value), clip(p.name))
+			return invalid(f.Name, "the value %q of label %q is not valid UTF-8", excerpt.Of(value), excerpt.Of(p.name))
 		}
 		text = append(appendEscaped(text, value, true), '"')
 		size += sizeLabelPair(p.name, value)
@@ -142,7 +143,7 @@ func (r *renderer) makePlan(f *metric.Family, own []metric.Label) error {
 	slices.SortFunc(p.pieces, comparePieces)
 	for i, piece := range p.pieces {
 		if i > 0 && piece.name == p.pieces[i-1].name {
-			return invalid(f.Name, "the label %q comes twice in one series", clip(piece.name))
+			return invalid(f.Name, "the label %q comes twice in one series", excerpt.Of(piece.name))
 		}
 		if err := checkLabelName(f, piece.name); err != nil {
 			return err

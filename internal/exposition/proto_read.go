@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/metric"
 )
 
@@ -116,7 +117,7 @@ func (p *Parser) parseFamily(msg []byte) error {
 		f, next, _ := nextField(rest)
 		if f.isBytes(4) {
 			if err := p.parseMetric(fam, f.bytes); err != nil {
-				return fmt.Errorf("family %q: %w", clip(fam.Name), err)
+				return fmt.Errorf("family %q: %w", excerpt.Of(fam.Name), err)
 			}
 		}
 		rest = next

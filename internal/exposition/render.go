@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/metric"
 )
 
@@ -178,7 +179,7 @@ func (r *renderer) tooLarge() error {
 
 func (r *renderer) renderSeries(f *metric.Family, s *metric.Series) (added bool, err error) {
 	if s.Timed {
-		return false, fmt.Errorf("family %q: %w: Prometheus would drop the series as stale after five minutes; push without them", clip(f.Name), ErrTimestamps)
+		return false, fmt.Errorf("family %q: %w: Prometheus would drop the series as stale after five minutes; push without them", excerpt.Of(f.Name), ErrTimestamps)
 	}
 	if err := r.renderLabels(f, s.Labels); err != nil {
 		return false, err
@@ -188,7 +189,7 @@ func (r *renderer) renderSeries(f *metric.Family, s *metric.Series) (added bool,
 	}
 	if r.isDuplicate() {
 		if r.opts.Duplicate == nil {
-			return false, invalid(f.Name, "the series %s%s} comes twice in the push", f.Name, clip(string(r.labels.text)))
+			return false, invalid(f.Name, "the series %s} comes twice in the push", excerpt.Line(f.Name+string(r.labels.text), excerpt.Most))
 		}
 		r.opts.Duplicate()
 		return false, nil

@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/metric"
 )
 
@@ -53,7 +54,7 @@ func (p *Parser) nameEnds(name, rest string) error {
 	if more := word(rest); more != "" {
 		advice = "; a name has letters, digits, _ and :" + quoteAdvice(name+more, ":")
 	}
-	return p.syntaxError("the metric name ends after %q, found %s%s", clip(name), found(rest), advice)
+	return p.syntaxError("the metric name ends after %q, found %s%s", excerpt.Of(name), found(rest), advice)
 }
 
 // word is the part of s before what can end a name that is not quoted.
@@ -73,14 +74,14 @@ func quoteAdvice(name, more string) string {
 	if name == "" || !utf8.ValidString(name) || strings.IndexFunc(name, func(r rune) bool { return !usual(r) }) >= 0 {
 		return ""
 	}
-	legacy, quoted := metric.EscapeLabel(name, metric.Underscores), fmt.Sprintf("%q", clip(name))
+	legacy, quoted := metric.EscapeLabel(name, metric.Underscores), fmt.Sprintf("%q", excerpt.Of(name))
 	if more == ":" {
 		legacy, quoted = metric.EscapeName(name, metric.Underscores), "{"+quoted+"}"
 	}
 	if strings.Trim(legacy, "_") == "" {
 		return fmt.Sprintf("; write %s with --push.enable-utf8-names", quoted)
 	}
-	return fmt.Sprintf("; write %s, or %s with --push.enable-utf8-names", clip(legacy), quoted)
+	return fmt.Sprintf("; write %s, or %s with --push.enable-utf8-names", excerpt.Of(legacy), quoted)
 }
 
 // noLabel refuses labels that go on with something else than a label name.
@@ -108,27 +109,27 @@ func (p *Parser) noEquals(name, rest string) error {
 	default:
 		advice = "; a label name has letters, digits and _" + quoteAdvice(name+word(rest), "")
 	}
-	return p.syntaxError("expected '=' after label name %q, found %s%s", clip(name), found(rest), advice)
+	return p.syntaxError("expected '=' after label name %q, found %s%s", excerpt.Of(name), found(rest), advice)
 }
 
 // noQuote refuses a value that does not begin with one.
 func (p *Parser) noQuote(name, rest string) error {
-	return p.syntaxError("expected '\"' at the start of the value of label %q, found %s; put values in double quotes, as in %s", clip(name), found(rest), labelAs(name))
+	return p.syntaxError("expected '\"' at the start of the value of label %q, found %s; put values in double quotes, as in %s", excerpt.Of(name), found(rest), labelAs(name))
 }
 
 // labelAs shows how a label is written.
 func labelAs(name string) string {
 	if !metric.IsLegacyLabel(name) {
-		name = strconv.Quote(clip(name))
+		name = strconv.Quote(excerpt.Of(name))
 	}
-	return clip(name) + `="…"`
+	return excerpt.Of(name) + `="…"`
 }
 
 // noComma refuses what follows a label, or a name within braces.
 func (p *Parser) noComma(name, rest string, isValue bool) error {
-	what := fmt.Sprintf("the value of label %q", clip(name))
+	what := fmt.Sprintf("the value of label %q", excerpt.Of(name))
 	if !isValue {
-		what = fmt.Sprintf("the name %q", clip(name))
+		what = fmt.Sprintf("the name %q", excerpt.Of(name))
 	}
 	advice := ""
 	label := strings.TrimLeft(rest, ";|& \t")
@@ -161,7 +162,7 @@ func (p *Parser) noValue(line string, i int, text string, reason error) error {
 	if before := line[i-1]; !isBlank(before) && before != '}' {
 		return p.nameEnds(line[:i], line[i:])
 	}
-	return p.syntaxError("expected a number as value, got %q%s", clip(text), valueAdvice(line[i:], text, reason))
+	return p.syntaxError("expected a number as value, got %q%s", excerpt.Of(text), valueAdvice(line[i:], text, reason))
 }
 
 // valueAdvice says what to do about a value that is no number. Rest is the line
@@ -217,17 +218,17 @@ func (p *Parser) noTimestamp(rest string) error {
 	case text == "":
 		return p.syntaxError("found blanks at the end of the line; let it end with the value")
 	case strings.HasPrefix(text, "# {"):
-		return p.syntaxError("found an exemplar, %q: OpenMetrics has them, and the text format does not; leave it out, or push protobuf", clip(text))
+		return p.syntaxError("found an exemplar, %q: OpenMetrics has them, and the text format does not; leave it out, or push protobuf", excerpt.Of(text))
 	case text[0] == '#':
-		return p.syntaxError("found a comment after the value, %q; give it a line of its own", clip(text))
+		return p.syntaxError("found a comment after the value, %q; give it a line of its own", excerpt.Of(text))
 	case text != rest && isWhole(text):
 		return p.syntaxError("found blanks after the timestamp; pushed metrics must not have timestamps: leave it out")
 	case isDecimal(untilBlank(text)) && strings.Contains(text, "# {"):
-		return p.syntaxError("found a timestamp and an exemplar after the value, %q: OpenMetrics has them so, and the text format does not; leave them out", clip(text))
+		return p.syntaxError("found a timestamp and an exemplar after the value, %q: OpenMetrics has them so, and the text format does not; leave them out", excerpt.Of(text))
 	case isDecimal(text):
-		return p.syntaxError("expected nothing or an integer timestamp after the value, got %q; pushed metrics must not have timestamps: leave it out", clip(text))
+		return p.syntaxError("expected nothing or an integer timestamp after the value, got %q; pushed metrics must not have timestamps: leave it out", excerpt.Of(text))
 	}
-	return p.syntaxError("expected nothing or an integer timestamp after the value, got %q", clip(text))
+	return p.syntaxError("expected nothing or an integer timestamp after the value, got %q", excerpt.Of(text))
 }
 
 func isWhole(s string) bool {
@@ -244,7 +245,7 @@ func (p *Parser) noType(text string) error {
 	case strings.EqualFold(text, "info"), strings.EqualFold(text, "stateset"):
 		advice = "; it is one of OpenMetrics: write gauge"
 	case typesByName[strings.ToUpper(first)] != 0 || strings.EqualFold(first, "counter"):
-		advice = "; let the line end with " + clip(first)
+		advice = "; let the line end with " + excerpt.Of(first)
 	}
-	return p.syntaxError("unknown metric type %q%s", clip(text), advice)
+	return p.syntaxError("unknown metric type %q%s", excerpt.Of(text), advice)
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/metric"
 )
 
@@ -72,7 +73,7 @@ func (p *Parser) readQuotedName(line string, i int) (string, int, error) {
 	open := i + strings.IndexByte(line[i:], '"')
 	end, escaped := closingQuote(line, open+1)
 	if end < 0 {
-		return "", 0, p.syntaxError("the name %q has no closing quote", clip(line[i:]))
+		return "", 0, p.syntaxError("the name %q has no closing quote", excerpt.Of(line[i:]))
 	}
 	name := line[open+1 : end]
 	if escaped {

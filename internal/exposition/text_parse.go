@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/metric"
 )
 
@@ -116,7 +117,7 @@ func (p *Parser) parseComment(line string) error {
 
 func (p *Parser) setHelp(text string) error {
 	if p.current.helped {
-		return p.syntaxError("second HELP line for metric name %q; keep one", clip(p.current.Name))
+		return p.syntaxError("second HELP line for metric name %q; keep one", excerpt.Of(p.current.Name))
 	}
 	help, err := p.unescape(text)
 	if err != nil {
@@ -135,7 +136,7 @@ var typesByName = map[string]metric.Type{
 
 func (p *Parser) setType(text string) error {
 	if p.current.typed {
-		return p.syntaxError("second TYPE line for metric name %q, or TYPE after samples; write it once, before them", clip(p.current.Name))
+		return p.syntaxError("second TYPE line for metric name %q, or TYPE after samples; write it once, before them", excerpt.Of(p.current.Name))
 	}
 	// expfmt drops backslashes here.
 	t, ok := typesByName[strings.ToUpper(strings.ReplaceAll(text, `\`, ""))]
@@ -286,7 +287,7 @@ func (p *Parser) parseLabels(line string, i int, named bool) (labels []metric.La
 		break
 	}
 	if !found {
-		return nil, 0, p.syntaxError("no metric name in %q; write it in front of the brace", clip(line))
+		return nil, 0, p.syntaxError("no metric name in %q; write it in front of the brace", excerpt.Of(line))
 	}
 	labels = p.labels[first:len(p.labels):len(p.labels)]
 	if err := p.checkDuplicates(labels); err != nil {
@@ -304,7 +305,7 @@ func (p *Parser) parseLabelValue(line string, i int, name string) (int, error) {
 		return 0, p.needsUTF8("label name", name, metric.EscapeLabel(name, metric.Underscores))
 	}
 	if !utf8.ValidString(name) {
-		return 0, p.syntaxError("label name %q is not valid UTF-8", clip(name))
+		return 0, p.syntaxError("label name %q is not valid UTF-8", excerpt.Of(name))
 	}
 	i = skipBlanks(line, i)
 	if i == len(line) || line[i] != '"' {
@@ -313,7 +314,7 @@ func (p *Parser) parseLabelValue(line string, i int, name string) (int, error) {
 	i++
 	end, escaped := closingQuote(line, i)
 	if end < 0 {
-		return 0, p.syntaxError("the value of label %q has no closing quote on its line; write a newline within a value as \\n", clip(name))
+		return 0, p.syntaxError("the value of label %q has no closing quote on its line; write a newline within a value as \\n", excerpt.Of(name))
 	}
 	value := line[i:end]
 	if escaped {
@@ -323,7 +324,7 @@ func (p *Parser) parseLabelValue(line string, i int, name string) (int, error) {
 		}
 	}
 	if !utf8.ValidString(value) {
-		return 0, p.syntaxError("the value %q of label %q is not valid UTF-8; write the text as UTF-8", clip(value), clip(name))
+		return 0, p.syntaxError("the value %q of label %q is not valid UTF-8; write the text as UTF-8", excerpt.Of(value), excerpt.Of(name))
 	}
 	p.labels = append(p.labels, metric.Label{Name: name, Value: value})
 	return skipBlanks(line, end+1), nil
@@ -339,7 +340,7 @@ func (p *Parser) checkDuplicates(labels []metric.Label) error {
 		}
 		for _, l := range labels[:i] {
 			if l.Name == name && name != specialLabel(p.current.Type) {
-				return p.syntaxError("duplicate label name %q", clip(name))
+				return p.syntaxError("duplicate label name %q", excerpt.Of(name))
 			}
 		}
 	}
@@ -350,7 +351,7 @@ func (p *Parser) checkManyDuplicates(labels []metric.Label) error {
 	seen := make(map[string]bool, len(labels))
 	for _, l := range labels {
 		if seen[l.Name] && l.Name != specialLabel(p.current.Type) {
-			return p.syntaxError("duplicate label name %q", clip(l.Name))
+			return p.syntaxError("duplicate label name %q", excerpt.Of(l.Name))
 		}
 		seen[l.Name] = true
 	}
@@ -371,7 +372,7 @@ func (p *Parser) parseTimestamp(rest string) (timed bool, err error) {
 
 // needsUTF8 refuses a name beyond the legacy ones. Legacy is what it could be.
 func (p *Parser) needsUTF8(kind, name, legacy string) error {
-	return p.syntaxError("the %s %q needs a gateway with --push.enable-utf8-names; start it with that flag, or write %q", kind, clip(name), clip(legacy))
+	return p.syntaxError("the %s %q needs a gateway with --push.enable-utf8-names; start it with that flag, or write %q", kind, excerpt.Of(name), excerpt.Of(legacy))
 }
 
 // enter makes the family that name belongs to the current one. The name of a
@@ -383,7 +384,7 @@ func (p *Parser) enter(name string) error {
 	}
 	switch {
 	case name == "" || !utf8.ValidString(name):
-		return p.syntaxError("invalid metric name %q", clip(name))
+		return p.syntaxError("invalid metric name %q", excerpt.Of(name))
 	case p.LegacyNames && !metric.IsLegacyName(name):
 		return p.needsUTF8("metric name", name, metric.EscapeName(name, metric.Underscores))
 	}
@@ -478,7 +479,7 @@ func (p *Parser) cutSpecial(labels []metric.Label, name string) ([]metric.Label,
 		}
 		var err error
 		if bound, err = parseFloat(l.Value); err != nil {
-			return nil, 0, p.syntaxError("expected a number as value of label %q, got %q", name, clip(l.Value))
+			return nil, 0, p.syntaxError("expected a number as value of label %q, got %q", excerpt.Of(name), excerpt.Of(l.Value))
 		}
 	}
 	return kept, bound, nil
@@ -552,7 +553,7 @@ func (p *Parser) addToHistogram(s *metric.Series, bound, value float64) error {
 		s.Histogram.Sum = value
 		return nil
 	case p.role == roleCount && !ok, !math.IsNaN(bound) && !ok:
-		return p.syntaxError("negative count %v in histogram %q", value, clip(p.current.Name))
+		return p.syntaxError("negative count %v in histogram %q", value, excerpt.Of(p.current.Name))
 	case p.role == roleCount:
 		setCount(&s.Histogram.Count, count)
 		return nil

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/metric"
 )
 
@@ -29,7 +30,7 @@ func (r *renderer) appendText(b []byte, f *metric.Family, s *metric.Series) ([]b
 func FormatSeries(name string, labels []metric.Label) string {
 	w := lineWriter{name: name, legacy: metric.IsLegacyName(name), labels: appendLabels(nil, labels)}
 	w.start("")
-	return clip(string(append(w.b, '}')))
+	return excerpt.Line(string(append(w.b, '}')), excerpt.Most)
 }
 
 // lineWriter writes the lines of one series.

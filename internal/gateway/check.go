@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/metric"
@@ -18,18 +19,14 @@ type ConflictError struct {
 func (e *ConflictError) Error() string { return fmt.Sprintf("family %q: %s", e.Family, e.Msg) }
 
 func conflict(family, format string, args ...any) error {
-	return &ConflictError{Family: family, Msg: fmt.Sprintf(format, args...)}
+	return &ConflictError{Family: excerpt.Of(family), Msg: fmt.Sprintf(format, args...)}
 }
-
-// nameOf shows a key in a message. One push of many groups may bring as many
-// messages about a key that is long.
-func nameOf(key grouping.Key) string { return shortened(key.String()) }
 
 // TwinError says that a group would expose the same times as another one.
 type TwinError struct{ Twin grouping.Key }
 
 func (e *TwinError) Error() string {
-	return fmt.Sprintf("the group %s exists and would expose the same series, since the gateway adds instance=\"\" where there is none: push to it, or delete it first", e.Twin)
+	return fmt.Sprintf("the group %s exists and would expose the same series, since the gateway adds instance=\"\" where there is none: push to it, or delete it first", e.Twin.Excerpt())
 }
 
 // check gives the first reason why group, with the blocks that a push brings,
@@ -121,7 +118,7 @@ func (x *index) checkSuffixes(b *exposition.Block, group, old *Group) error {
 			return conflict(b.Name, "as a %s it has lines named %q, and the same group has a family of that name; rename one of them", b.Type, name)
 		}
 		if t, taken := x.families[name].isTaken(old, anyType); taken {
-			return conflict(b.Name, "as a %s it has lines named %q, which is a family in %s; rename one of them", b.Type, name, x.holderOf(x.families[name], t, old))
+			return conflict(b.Name, "as a %s it has lines named %q, which is a family in %s; rename one of them", b.Type, excerpt.Of(name), x.holderOf(x.families[name], t, old))
 		}
 	}
 	base, summaryToo := metric.SuffixBase(b.Name)
@@ -133,7 +130,7 @@ func (x *index) checkSuffixes(b *exposition.Block, group, old *Group) error {
 	}
 	exposes := func(t metric.Type) bool { return hasSuffixes(t, summaryToo) }
 	if t, taken := x.families[base].isTaken(old, exposes); taken {
-		return conflict(b.Name, "the %s %q in %s has lines of that name; rename one of them", t, base, x.holderOf(x.families[base], t, old))
+		return conflict(b.Name, "the %s %q in %s has lines of that name; rename one of them", t, excerpt.Of(base), x.holderOf(x.families[base], t, old))
 	}
 	return nil
 }
@@ -153,7 +150,7 @@ func (x *index) holderOf(f *indexed, t metric.Type, old *Group) string {
 	if h := f.byType[t]; h != nil {
 		h.claims.Scan(func(c claim) bool {
 			if old == nil || c.key != old.Key {
-				found = "group " + nameOf(c.key)
+				found = "group " + c.key.Excerpt()
 				return false
 			}
 			return true
@@ -172,7 +169,7 @@ func (x *index) pendingHolder(name string, t metric.Type) string {
 	seen := 0
 	for key, p := range x.pending {
 		if h := p.group.findSeries(name); h != nil && h.Type == t {
-			return "group " + nameOf(key)
+			return "group " + key.Excerpt()
 		}
 		if seen++; seen == some {
 			break

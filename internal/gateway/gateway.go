@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/metric"
@@ -135,7 +136,7 @@ func (g *Gateway) claim(ctx context.Context, group, old *Group, brings []*exposi
 	suspects, err := g.suspects(ctx, p, old, !g.Unchecked)
 	if err == nil && len(suspects) > 0 && !g.Unchecked {
 		s := suspects[0]
-		err = conflict(s.name, "group %s has a series with the same labels: %s; make them differ, or delete that group", nameOf(s.key), exposition.FormatSeries(s.name, s.labels))
+		err = conflict(s.name, "group %s has a series with the same labels: %s; make them differ, or delete that group", s.key.Excerpt(), exposition.FormatSeries(s.name, s.labels))
 	}
 	if err != nil {
 		g.withdraw(group.Key)
@@ -208,6 +209,6 @@ func (g *Gateway) tellHelp(news []helpNews) {
 	for _, n := range news {
 		g.helpDiffers.Add(1)
 		g.Logger.Warn("Two help texts for one family; the one of the lowest grouping key is exposed. This is logged once for each family",
-			"family", n.family, "help", n.first, "group", n.group.String(), "other", n.second)
+			"family", excerpt.Line(n.family, excerpt.Most), "help", excerpt.Line(n.first, excerpt.Most), "group", n.group.Excerpt(), "other", excerpt.Line(n.second, excerpt.Most))
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/metric"
@@ -219,17 +220,8 @@ func merge(old, brought []Held) []Held {
 	return append(append(out, old...), brought...)
 }
 
-// maxText bounds what is kept of the reason for a refusal, and what messages
-// show of a key, in bytes.
-const maxText = 1000
-
-// shortened cuts a text that is too long for that.
-func shortened(s string) string {
-	if len(s) <= maxText {
-		return s
-	}
-	return strings.ToValidUTF8(s[:maxText], "") + "…"
-}
+// maxFailure bounds what is kept of the reason for a refusal, in bytes.
+const maxFailure = 1000
 
 // failed gives the group that comes out of a refused push onto old, which may
 // be nil.
@@ -238,7 +230,6 @@ func failed(old *Group, key grouping.Key, at time.Time, reason error) *Group {
 	if old != nil {
 		*g = *old
 	}
-	g.Failed, g.Failure = at, strings.ToValidUTF8(reason.Error(), "\uFFFD")
-	g.Failure = shortened(g.Failure)
+	g.Failed, g.Failure = at, excerpt.Line(reason.Error(), maxFailure)
 	return g.finish(old)
 }

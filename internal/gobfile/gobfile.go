@@ -115,12 +115,3 @@ func (t *taker) finish() *File {
 	})
 	return &File{Groups: groups, Problems: t.problems, Unlisted: t.unlisted}
 }
-
-// clip keeps messages readable where a file is not.
-func clip(s string) string {
-	const most = 200
-	if len(s) > most {
-		return s[:most] + "…"
-	}
-	return s
-}

@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
@@ -49,7 +50,7 @@ func (t *taker) take(rec record) error {
 	slices.SortStableFunc(rec.families, func(a, b familyRecord) int { return strings.Compare(a.name, b.name) })
 	for i, f := range rec.families {
 		if i > 0 && rec.families[i-1].name == f.name {
-			t.report(rec.key, f.name, fmt.Errorf("family %q: it comes twice; the first one is taken", clip(f.name)))
+			t.report(rec.key, f.name, fmt.Errorf("family %q: it comes twice; the first one is taken", excerpt.Of(f.name)))
 			continue
 		}
 		if err := t.takeFamily(&g, f); err != nil {
@@ -65,7 +66,7 @@ func checkKey(rec record) error {
 	job := ""
 	for _, l := range rec.labels {
 		if strings.HasPrefix(l.Name, metric.ReservedLabelPrefix) {
-			return fmt.Errorf("its label %q is reserved: names that start with __ belong to Prometheus", clip(l.Name))
+			return fmt.Errorf("its label %q is reserved: names that start with __ belong to Prometheus", excerpt.Of(l.Name))
 		}
 		if l.Name == metric.JobLabel {
 			job = l.Value
@@ -78,7 +79,7 @@ func checkKey(rec record) error {
 	case err != nil:
 		return err
 	case key != rec.key:
-		return fmt.Errorf("its labels are others than its key has: %s", clip(key.String()))
+		return fmt.Errorf("its labels are others than its key has: %s", key.Excerpt())
 	}
 	return nil
 }
@@ -88,10 +89,10 @@ func (t *taker) takeFamily(g *gateway.Group, rec familyRecord) error {
 	f, err := t.parse(rec.msg)
 	var syntax *exposition.SyntaxError
 	if errors.As(err, &syntax) {
-		return fmt.Errorf("group %s: family %q: %w: %w", clip(g.Key.String()), clip(rec.name), ErrDamaged, err)
+		return fmt.Errorf("group %s: family %q: %w: %w", g.Key.Excerpt(), excerpt.Of(rec.name), ErrDamaged, err)
 	}
 	if err == nil && f.Name != rec.name {
-		err = fmt.Errorf("family %q: it is listed as %q", clip(f.Name), clip(rec.name))
+		err = fmt.Errorf("family %q: it is listed as %q", excerpt.Of(f.Name), excerpt.Of(rec.name))
 	}
 	if err == nil {
 		switch rec.name {
@@ -134,11 +135,11 @@ func (t *taker) hold(g *gateway.Group, f *metric.Family, pushed time.Time) error
 	}
 	name := blocks[0].Name
 	if twice > 0 {
-		t.report(g.Key, name, fmt.Errorf("family %q: %d of its series have the labels of one before them; they are left out", clip(name), twice))
+		t.report(g.Key, name, fmt.Errorf("family %q: %d of its series have the labels of one before them; they are left out", excerpt.Of(name), twice))
 	}
 	at, ok := known(pushed)
 	if !ok {
-		t.report(g.Key, name, fmt.Errorf("family %q: the time of its push, %v, is out of range; it counts as unknown", clip(name), pushed))
+		t.report(g.Key, name, fmt.Errorf("family %q: the time of its push, %v, is out of range; it counts as unknown", excerpt.Of(name), pushed))
 	}
 	g.Families = append(g.Families, gateway.Held{Block: blocks[0], Pushed: at})
 	return nil

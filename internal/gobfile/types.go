@@ -1,5 +1,7 @@
 package gobfile
 
+import "pushgateway/internal/excerpt"
+
 // A file defines its types before the value, each in a message with the
 // negated number of the type and gob's struct wireType. They are numbered
 // differently by different builds, and more of them are there than used: those
@@ -183,7 +185,7 @@ func (r *reader) layout(types map[int64]typeDef, top int64) (l layout, err error
 				return l, err
 			}
 		default:
-			return l, r.damaged("a group has the unknown field %q", clip(f.name))
+			return l, r.damaged("a group has the unknown field %q", excerpt.Of(f.name))
 		}
 		l.group = append(l.group, f.name)
 	}
@@ -194,7 +196,7 @@ func (r *reader) familyFields(types map[int64]typeDef, fields []fieldDef) (names
 	for _, f := range fields {
 		known := f.name == fieldTimestamp || f.name == fieldFamily
 		if !known || types[f.typ].kind != kindItself {
-			return nil, r.damaged("a family has the unknown field %q", clip(f.name))
+			return nil, r.damaged("a family has the unknown field %q", excerpt.Of(f.name))
 		}
 		names = append(names, f.name)
 	}

@@ -10,6 +10,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/protobuf/proto"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
@@ -40,7 +41,7 @@ func (f *family) GobEncode() ([]byte, error) {
 	}
 	b, err := proto.Marshal(head)
 	if err != nil {
-		return nil, fmt.Errorf("family %q: %w", clip(f.block.Name), err)
+		return nil, fmt.Errorf("family %q: %w", excerpt.Of(f.block.Name), err)
 	}
 	return f.block.AppendProto(b), nil
 }

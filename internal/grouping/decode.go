@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/common/model"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/metric"
 )
 
@@ -38,7 +39,7 @@ func (d Decoder) Decode(path string) (Key, error) {
 	job := parts[1]
 	if parts[0] == metric.JobLabel+base64Suffix {
 		if job, err = decodeBase64(job); err != nil {
-			return "", fmt.Errorf("decoding job %q as base64url: %w", clip(parts[1]), err)
+			return "", fmt.Errorf("decoding job %q as base64url: %w", excerpt.Of(parts[1]), err)
 		}
 	}
 	if job == "" {
@@ -64,11 +65,11 @@ func split(path string) ([]string, error) {
 	last := len(parts) - 1
 	for i, part := range parts {
 		if part == "" && i < last {
-			return nil, fmt.Errorf("the path has an empty part after %q: write an empty value as <NAME>@base64/=; perhaps a variable of the client is not set", clip(strings.Join(parts[:i], "/")))
+			return nil, fmt.Errorf("the path has an empty part after %q: write an empty value as <NAME>@base64/=; perhaps a variable of the client is not set", excerpt.Of(strings.Join(parts[:i], "/")))
 		}
 		var err error
 		if parts[i], err = url.PathUnescape(part); err != nil {
-			return nil, fmt.Errorf("reading the part %q of the path: %w", clip(part), err)
+			return nil, fmt.Errorf("reading the part %q of the path: %w", excerpt.Of(part), err)
 		}
 		if isDots(parts[i]) {
 			return nil, dotsError(parts, i)
@@ -92,7 +93,7 @@ func dotsError(parts []string, i int) error {
 	if i%2 == 0 {
 		return fmt.Errorf("the path has the part %q where the name of a grouping label belongs: write the path without it", parts[i])
 	}
-	return fmt.Errorf("the value of grouping label %q is %q, which proxies and clients take for another path: write it as %s%s/%s", clip(parts[i-1]), parts[i], clip(parts[i-1]), base64Suffix, encoded)
+	return fmt.Errorf("the value of grouping label %q is %q, which proxies and clients take for another path: write it as %s%s/%s", excerpt.Of(parts[i-1]), parts[i], excerpt.Of(parts[i-1]), base64Suffix, encoded)
 }
 
 // unpaired is the error for a path with an odd number of parts after the job.
@@ -101,7 +102,7 @@ func unpaired(parts []string) error {
 	if last == "" {
 		return errors.New("the path after the job must be name/value pairs, and it ends with a slash behind the last value: leave that slash out")
 	}
-	return fmt.Errorf("the path after the job must be name/value pairs, and the name %q has no value; write values that are empty or have slashes as <NAME>@base64/<BASE64URL>", clip(last))
+	return fmt.Errorf("the path after the job must be name/value pairs, and the name %q has no value; write values that are empty or have slashes as <NAME>@base64/<BASE64URL>", excerpt.Of(last))
 }
 
 // decodeLabels reads names and values in turn.
@@ -131,7 +132,7 @@ func (d Decoder) decodeLabel(l *metric.Label) error {
 	}
 	value, err := decodeBase64(l.Value)
 	if err != nil {
-		return fmt.Errorf("decoding the value %q of grouping label %q as base64url: %w", clip(l.Value), name, err)
+		return fmt.Errorf("decoding the value %q of grouping label %q as base64url: %w", excerpt.Of(l.Value), name, err)
 	}
 	l.Value = value
 	return nil
@@ -141,11 +142,11 @@ func (d Decoder) decodeLabel(l *metric.Label) error {
 func (d Decoder) CheckName(name string) error {
 	switch {
 	case strings.HasPrefix(name, metric.ReservedLabelPrefix):
-		return fmt.Errorf("grouping label %q is not allowed: names that start with __ are reserved for Prometheus", clip(name))
+		return fmt.Errorf("grouping label %q is not allowed: names that start with __ are reserved for Prometheus", excerpt.Of(name))
 	case d.UTF8Names && !metric.IsName(name):
-		return fmt.Errorf("grouping label %q is not a valid label name: it must be UTF-8, without a NUL, and not empty", clip(name))
+		return fmt.Errorf("grouping label %q is not a valid label name: it must be UTF-8, without a NUL, and not empty", excerpt.Of(name))
 	case !d.UTF8Names && !metric.IsLegacyLabel(name):
-		return fmt.Errorf("grouping label %q is not a valid label name: it must match [a-zA-Z_][a-zA-Z0-9_]* (other names need --push.enable-utf8-names)", clip(name))
+		return fmt.Errorf("grouping label %q is not a valid label name: it must match [a-zA-Z_][a-zA-Z0-9_]* (other names need --push.enable-utf8-names)", excerpt.Of(name))
 	}
 	return nil
 }

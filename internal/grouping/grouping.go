@@ -11,6 +11,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/metric"
 )
 
@@ -42,7 +43,7 @@ func NewKey(job string, labels ...metric.Label) (Key, error) {
 	set = lastOfEach(set)
 	for _, l := range set {
 		if !metric.IsName(l.Name) || !utf8.ValidString(l.Value) {
-			return "", fmt.Errorf("grouping label %q=%q: %w", clip(l.Name), clip(l.Value), ErrNotText)
+			return "", fmt.Errorf("grouping label %q=%q: %w", excerpt.Of(l.Name), excerpt.Of(l.Value), ErrNotText)
 		}
 	}
 	size := 0
@@ -117,7 +118,10 @@ func AppendLabel(key []byte, name, value string) []byte {
 	return append(key, value...)
 }
 
-// String shows the key as a selector, for messages: {instance="i",job="a"}.
+// Excerpt is the beginning of String, for messages: a key may be long.
+func (k Key) Excerpt() string { return excerpt.Line(k.String(), excerpt.Most) }
+
+// String shows the key as a selector: {instance="i",job="a"}.
 func (k Key) String() string {
 	var b strings.Builder
 	b.WriteByte('{')
@@ -138,12 +142,3 @@ func (k Key) String() string {
 // MaxKey bounds the size of a grouping key in bytes. Keys are looked up in
 // files, and bbolt takes no longer ones.
 const MaxKey = 32_000
-
-// clip keeps messages readable when a path is not.
-func clip(s string) string {
-	const most = 200
-	if len(s) > most {
-		return s[:most] + "…"
-	}
-	return s
-}

@@ -26,13 +26,13 @@ func newComparing() *rate.Limiter { return rate.NewLimiter(compareEvery, 2*compa
 // noGroup tells that a group is not there, and which ones come closest: mostly
 // a label is missing from the path.
 func (a *api) noGroup(key grouping.Key) string {
-	text := "there is no group " + cut(key.String())
+	text := "there is no group " + key.Excerpt()
 	if !a.comparing.Allow() {
 		return text + "; the labels in the path must be all of the group's, and their values the same"
 	}
 	names := make([]string, 0, maxClosest)
 	for _, k := range a.closest(key) {
-		names = append(names, cut(k.String()))
+		names = append(names, k.Excerpt())
 	}
 	if len(names) == 0 {
 		return text + ", nor any other of its job; GET /api/v1/groups lists all groups"

@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"pushgateway/internal/excerpt"
 )
 
 func (a *api) healthy(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "OK") }
@@ -14,7 +16,7 @@ func (a *api) healthy(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteS
 func (a *api) ready(w http.ResponseWriter, r *http.Request) {
 	if err := a.Gateway.Err(); err != nil && r.URL.Query().Get("for") == "push" {
 		w.Header().Set("Retry-After", retryAfter)
-		http.Error(w, "Pushes are not taken: "+err.Error(), http.StatusServiceUnavailable)
+		http.Error(w, "Pushes are not taken: "+excerpt.Message(err), http.StatusServiceUnavailable)
 		return
 	}
 	_, _ = io.WriteString(w, "OK")
@@ -41,13 +43,33 @@ func (a *api) admin(next http.HandlerFunc) http.HandlerFunc {
 	})
 }
 
+// maxCopies is how many snapshots are made at once: each is a file.
+const maxCopies = 2
+
+func newCopies() *turns {
+	t := newTurns(writePlainError)
+	t.places = make(chan struct{}, maxCopies)
+	return t
+}
+
 // snapshot answers with a copy of everything as a persistence file. It is made
 // of one view, so it is consistent, and pushes go on meanwhile.
 func (a *api) snapshot(w http.ResponseWriter, r *http.Request) {
-	f, err := a.Snapshot(a.Gateway.View())
+	giveBack := a.copies.await(w, r)
+	if giveBack == nil {
+		return
+	}
+	defer giveBack()
+	f, err := a.Snapshot(r.Context(), a.Gateway.View())
+	if r.Context().Err() != nil {
+		if err == nil {
+			_ = f.Close() // it vanishes
+		}
+		return
+	}
 	if err != nil {
 		a.Logger.Error("Making a snapshot", "err", err)
-		http.Error(w, "Making the snapshot: "+err.Error(), http.StatusInternalServerError)
+		http.Error(w, "Making the snapshot: "+excerpt.Message(err), http.StatusInternalServerError)
 		return
 	}
 	defer f.Close()

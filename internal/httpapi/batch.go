@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
@@ -66,7 +67,7 @@ func (a *api) answerMany(w http.ResponseWriter, r *http.Request, keys []grouping
 		for i, key := range keys {
 			g := pushedGroup{Labels: labelsJSON(key.Labels())}
 			if errs[i] != nil {
-				g.Error = errs[i].Error()
+				g.Error = excerpt.Message(errs[i])
 			}
 			if !yield(g) {
 				return
@@ -110,7 +111,7 @@ func (a *api) groupBy(r *http.Request) ([]string, error) {
 	given := r.URL.Query()["group_by"]
 	switch {
 	case len(given) > 1: // to take the first would put several groups into one
-		return nil, &parameterError{fmt.Errorf("the query has several values of group_by: %q; give one, like group_by=job,instance", given)}
+		return nil, &parameterError{fmt.Errorf("the query has several values of group_by, %q and %q among them; give one, like group_by=job,instance", excerpt.Of(given[0]), excerpt.Of(given[1]))}
 	case len(given) == 0 || given[0] == "":
 		return nil, &parameterError{errors.New("group_by is missing: say which labels name the groups, like group_by=job,instance")}
 	}
@@ -119,12 +120,12 @@ func (a *api) groupBy(r *http.Request) ([]string, error) {
 	for i, name := range by {
 		by[i] = strings.TrimSpace(name)
 		if err := a.Keys.CheckName(by[i]); err != nil {
-			return nil, &parameterError{fmt.Errorf("group_by=%q: %w", s, err)}
+			return nil, &parameterError{fmt.Errorf("group_by=%q: %w", excerpt.Of(s), err)}
 		}
 	}
 	slices.Sort(by)
 	if by = slices.Compact(by); !slices.Contains(by, metric.JobLabel) {
-		return nil, &parameterError{fmt.Errorf("group_by=%q must name job, like group_by=job,instance", s)}
+		return nil, &parameterError{fmt.Errorf("group_by=%q must name job, like group_by=job,instance", excerpt.Of(s))}
 	}
 	return by, nil
 }
@@ -240,7 +241,7 @@ func (s *splitter) group(f *metric.Family, labels []metric.Label) (*splitGroup, 
 	job := ""
 	for _, l := range s.grouping(labels) {
 		if !utf8.ValidString(l.Value) {
-			return nil, &keyError{fmt.Errorf("family %q: grouping label %q=%q: %w", f.Name, l.Name, l.Value, grouping.ErrNotText)}
+			return nil, &keyError{fmt.Errorf("family %q: grouping label %q=%q: %w", excerpt.Of(f.Name), excerpt.Of(l.Name), excerpt.Of(l.Value), grouping.ErrNotText)}
 		}
 		if key = grouping.AppendLabel(key, l.Name, l.Value); l.Name == metric.JobLabel {
 			job = l.Value
@@ -248,7 +249,7 @@ func (s *splitter) group(f *metric.Family, labels []metric.Label) (*splitGroup, 
 	}
 	s.scratch = key
 	if job == "" {
-		return nil, &exposition.InvalidError{Family: strings.Clone(f.Name), Msg: fmt.Sprintf("the series %s has no job, which group_by sorts it by; nothing was stored", exposition.FormatSeries(f.Name, labels))}
+		return nil, &exposition.InvalidError{Family: strings.Clone(excerpt.Of(f.Name)), Msg: fmt.Sprintf("the series %s has no job, which group_by sorts it by; nothing was stored", exposition.FormatSeries(f.Name, labels))}
 	}
 	if g := s.groups[string(key)]; g != nil {
 		return g, nil

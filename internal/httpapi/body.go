@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 )
 
@@ -113,7 +114,7 @@ func (b *bodies) unpack(bd *body, r *http.Request, encoding string) error {
 		return notUnpacked(r, packed, err)
 	}
 	defer in.Close()
-	return b.gather(bd, in, fmt.Sprintf("unpacking the body (Content-Encoding %q)", encoding))
+	return b.gather(bd, in, fmt.Sprintf("unpacking the body (Content-Encoding %q)", excerpt.Of(encoding)))
 }
 
 // giveBack takes a buffer that the body does not need any more.

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
 )
@@ -46,12 +48,27 @@ type deletedGroups struct {
 // deleteGroups ends all groups that the parameters select, which are those of
 // GET /api/v1/groups.
 func (a *api) deleteGroups(w http.ResponseWriter, r *http.Request) {
+	if err := readForm(r); err != nil {
+		writeError(w, http.StatusBadRequest, err)
+		return
+	}
+	ctx, end := a.searching(w, r)
+	if end == nil {
+		return
+	}
+	defer end()
 	f, dry, err := parseDelete(r)
 	if err != nil {
 		writeError(w, http.StatusBadRequest, err)
 		return
 	}
-	groups, err := a.endGroups(r.Context(), &f, dry)
+	groups := slices.Collect(f.among(ctx, a.Gateway.View()))
+	if cutShort(ctx, w) {
+		return
+	}
+	if !dry {
+		groups, err = a.endGroups(r.Context(), &f, groups)
+	}
 	if err != nil {
 		writeError(w, a.refused(w, r, err), err)
 		return
@@ -65,12 +82,16 @@ func (a *api) deleteGroups(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// parseDelete takes parameters from the URL and from a form.
-func parseDelete(r *http.Request) (f filter, dry bool, err error) {
+// readForm takes parameters from the URL and from a form.
+func readForm(r *http.Request) error {
 	r.Body = http.MaxBytesReader(nil, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
-		return f, false, fmt.Errorf("reading the parameters: %w", err)
+		return fmt.Errorf("reading the parameters: %w", err)
 	}
+	return nil
+}
+
+func parseDelete(r *http.Request) (f filter, dry bool, err error) {
 	if err := knownParameters(r.Form); err != nil {
 		return f, false, err
 	}
@@ -79,7 +100,7 @@ func parseDelete(r *http.Request) (f filter, dry bool, err error) {
 	}
 	if s := r.Form.Get("dry_run"); s != "" {
 		if dry, err = strconv.ParseBool(s); err != nil {
-			return f, false, fmt.Errorf("dry_run=%q is not one of true, false", s)
+			return f, false, fmt.Errorf("dry_run=%q is not one of true, false", excerpt.Of(s))
 		}
 	}
 	f, err = parseFilter(r.Form, time.Now())
@@ -96,25 +117,23 @@ func knownParameters(v url.Values) error {
 		switch name {
 		case "match[]", "older_than", "status", "search", "dry_run":
 		default:
-			return fmt.Errorf("there is no parameter %q; there are match[], older_than, status, search and dry_run", name)
+			return fmt.Errorf("there is no parameter %q; there are match[], older_than, status, search and dry_run", excerpt.Of(name))
 		}
 	}
 	return nil
 }
 
-func (a *api) endGroups(ctx context.Context, f *filter, dry bool) (groups []*gateway.Group, err error) {
-	if !dry {
-		// Once begun it is finished, whether or not the client waits for it.
-		groups, err = a.Gateway.DeleteMatching(context.WithoutCancel(ctx), f.matches)
-		if len(groups) > 0 {
-			a.Logger.Info("Groups have been deleted by selector", "groups", len(groups))
-		}
-		return groups, err
+// endGroups ends groups that a filter has selected. They are looked at once more
+// while pushes wait, which takes no selector: labels are the same for ever.
+func (a *api) endGroups(ctx context.Context, f *filter, found []*gateway.Group) (ended []*gateway.Group, err error) {
+	keys := make(map[grouping.Key]bool, len(found))
+	for _, g := range found {
+		keys[g.Key] = true
 	}
-	for g := range a.Gateway.View().EachGroup("") {
-		if f.matches(g) {
-			groups = append(groups, g)
-		}
+	// Once begun it is finished, whether or not the client waits for it.
+	ended, err = a.Gateway.DeleteMatching(context.WithoutCancel(ctx), func(g *gateway.Group) bool { return keys[g.Key] && f.holds(g) })
+	if len(ended) > 0 {
+		a.Logger.Info("Groups have been deleted by selector", "groups", len(ended))
 	}
-	return groups, nil
+	return ended, err
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
 )
@@ -101,7 +102,7 @@ const retryAfter = "1"
 
 // refuse answers a push or a delete that was not taken.
 func (a *api) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	http.Error(w, err.Error(), a.refused(w, r, err))
+	http.Error(w, excerpt.Message(err), a.refused(w, r, err))
 }
 
 // refused notes something that was not taken, and gives the status to answer.

@@ -1,29 +1,33 @@
 package httpapi
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"iter"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/promql/parser"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/metric"
+	"pushgateway/internal/selector"
 )
 
 // filter is which groups a request is about. Different parameters all have to
 // hold.
 type filter struct {
-	now       time.Time           // when it was asked
-	selectors [][]*labels.Matcher // match[]: any of them
-	status    string              // "", "success", "failure" or "expiring"
-	search    string              // in lower case
-	before    time.Time           // older_than, as a time; zero if not asked for
+	now       time.Time    // when it was asked
+	selectors selector.Set // match[]
+	status    string       // "", "success", "failure" or "expiring"
+	search    string       // in lower case
+	before    time.Time    // older_than, as a time; zero if not asked for
 }
 
 // narrowing are the parameters that filters are made of.
@@ -34,56 +38,91 @@ func narrows(v url.Values) bool {
 	return slices.ContainsFunc(narrowing, func(name string) bool { return v.Get(name) != "" })
 }
 
-// maxSelectors bounds the selectors of one request: each is held against each
-// group.
-const maxSelectors = 100
+const (
+	// maxSearch bounds a text that is looked for, in bytes.
+	maxSearch = 1000
+	// searchLimit is how long one request may look through groups.
+	searchLimit = 10 * time.Second
+)
 
+// parseFilter is for who has a turn: to compile selectors takes a while.
 func parseFilter(v url.Values, now time.Time) (f filter, err error) {
 	f.now = now
-	if n := len(v["match[]"]); n > maxSelectors {
-		return f, fmt.Errorf("match[] comes %d times, more than the %d allowed: put values into one selector, like {job=~\"a|b\"}", n, maxSelectors)
-	}
-	for _, s := range v["match[]"] {
-		matchers, err := parser.NewParser(parser.Options{}).ParseMetricSelector(s)
-		if err != nil {
-			return f, fmt.Errorf("match[]=%q is not a selector like {job=\"backup\"}: %w", s, err)
-		}
-		if slices.ContainsFunc(matchers, wantsName) {
-			return f, fmt.Errorf("match[]=%q asks for the name of a metric, which groups do not have: select by grouping labels, like {job=\"backup\"}", s)
-		}
-		f.selectors = append(f.selectors, matchers)
+	if f.selectors, err = selector.Parse(v["match[]"]); err != nil {
+		return f, err
 	}
 	switch f.status = v.Get("status"); f.status {
 	case "", "success", "failure", "expiring":
 	default:
-		return f, fmt.Errorf("status=%q is not one of success, failure, expiring", f.status)
+		return f, fmt.Errorf("status=%q is not one of success, failure, expiring", excerpt.Of(f.status))
 	}
 	if s := v.Get("older_than"); s != "" {
 		age, err := model.ParseDuration(s)
 		if err != nil {
-			return f, fmt.Errorf("older_than=%q is not a duration like 90m, 24h or 7d", s)
+			return f, fmt.Errorf("older_than=%q is not a duration like 90m, 24h or 7d", excerpt.Of(s))
 		}
 		f.before = now.Add(-time.Duration(age))
 	}
-	f.search = strings.ToLower(v.Get("search"))
-	return f, nil
+	f.search, err = parseText(v, "search")
+	return f, err
 }
 
-// wantsName tells whether no group can match, as with backup for {job="backup"}.
-func wantsName(m *labels.Matcher) bool {
-	return m.Name == metric.NameLabel && !m.Matches("")
-}
-
-func (f *filter) matches(g *gateway.Group) bool {
-	switch {
-	case !f.hasStatus(g):
-		return false
-	case !f.before.IsZero() && !lastPush(g).Before(f.before):
-		return false
-	case f.search != "" && !contains(g.Key, f.search):
-		return false
+// parseText gives a text to look for, in lower case.
+func parseText(v url.Values, name string) (string, error) {
+	s := v.Get(name)
+	if len(s) > maxSearch {
+		return "", fmt.Errorf("%s=%q has %d bytes, more than the %d allowed: look for a part of it", name, excerpt.Of(s), len(s), maxSearch)
 	}
-	return len(f.selectors) == 0 || slices.ContainsFunc(f.selectors, func(ms []*labels.Matcher) bool { return selects(ms, g.Key) })
+	return strings.ToLower(s), nil
+}
+
+// among goes through the groups of a view that the filter selects, until ctx
+// ends.
+func (f *filter) among(ctx context.Context, v *gateway.View) iter.Seq[*gateway.Group] {
+	return func(yield func(*gateway.Group) bool) {
+		for g := range v.EachGroup("") {
+			if matches := f.matches(ctx, g); ctx.Err() != nil || matches && !yield(g) {
+				return
+			}
+		}
+	}
+}
+
+func (f *filter) matches(ctx context.Context, g *gateway.Group) bool {
+	return f.holds(g) && (f.search == "" || contains(g.Key, f.search)) && f.selectors.Matches(ctx, g.Key)
+}
+
+// holds tells whether a group has what the filter asks for beside its labels,
+// which may change.
+func (f *filter) holds(g *gateway.Group) bool {
+	return f.hasStatus(g) && (f.before.IsZero() || lastPush(g).Before(f.before))
+}
+
+// searching gives a request that looks through groups a turn and a context,
+// which ends with the client or after searchLimit; end gives both back. It has
+// answered who gets no turn, and then gives no end.
+func (a *api) searching(w http.ResponseWriter, r *http.Request) (ctx context.Context, end func()) {
+	giveBack := a.tables.await(w, r)
+	if giveBack == nil {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), searchLimit)
+	return ctx, func() {
+		cancel()
+		giveBack()
+	}
+}
+
+var errSlow = fmt.Errorf("looking through all groups took more than %s; ask with fewer selectors or simpler regexps", searchLimit)
+
+// cutShort answers, if there is still somebody, a search that did not come to
+// its end.
+func cutShort(ctx context.Context, w http.ResponseWriter) (was bool) {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		w.Header().Set("Retry-After", retryAfter)
+		writeError(w, http.StatusServiceUnavailable, errSlow)
+	}
+	return ctx.Err() != nil
 }
 
 func (f *filter) hasStatus(g *gateway.Group) bool {
@@ -108,18 +147,6 @@ func lastPush(g *gateway.Group) time.Time {
 		return g.Failed
 	}
 	return g.Pushed
-}
-
-// selects applies a selector to the grouping labels. A label that the key
-// does not have counts as empty, as in Prometheus.
-func selects(matchers []*labels.Matcher, key grouping.Key) bool {
-	for _, m := range matchers {
-		value, _ := key.Value(m.Name)
-		if !m.Matches(value) {
-			return false
-		}
-	}
-	return true
 }
 
 // contains looks for a text, in lower case, in a label as a selector would

@@ -37,10 +37,16 @@ func FuzzSelector(f *testing.F) {
 			}
 			return
 		}
+		if err != nil && strings.Contains(err.Error(), "allowed") {
+			return // it would take too much
+		}
 		if (err == nil) != (oracle == nil) {
 			t.Fatalf("%q: %v, Prometheus says %v", selector, err, oracle)
 		}
 		if err != nil {
+			if told, _, regexp := strings.Cut(err.Error(), "error parsing regexp: "); regexp && strings.Contains(told, "has a regexp for") {
+				return
+			}
 			if !strings.Contains(err.Error(), oracle.Error()) {
 				t.Fatalf("%q: %q does not tell where: %q", selector, err, oracle)
 			}
@@ -59,7 +65,7 @@ func FuzzSelector(f *testing.F) {
 		for _, m := range matchers {
 			want = want && m.Matches(set.Get(m.Name))
 		}
-		if got := got.matches(&gateway.Group{Key: key}); got != want {
+		if got := got.matches(t.Context(), &gateway.Group{Key: key}); got != want {
 			t.Errorf("%q selects %s: %v, want %v", selector, key, got, want)
 		}
 	})

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"net/http"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
@@ -36,6 +38,11 @@ func (a *api) group(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusBadRequest, err)
 		return
 	}
+	giveBack := a.details.await(w, r)
+	if giveBack == nil {
+		return
+	}
+	defer giveBack()
 	v := a.Gateway.View()
 	g := v.Group(key)
 	if g == nil {
@@ -48,38 +55,40 @@ func (a *api) group(w http.ResponseWriter, r *http.Request) {
 	case "text":
 		a.writeText(w, r, v, g)
 	default:
-		writeError(w, http.StatusBadRequest, fmt.Errorf("format=%q is not one of json, text", format))
+		writeError(w, http.StatusBadRequest, fmt.Errorf("format=%q is not one of json, text", excerpt.Of(format)))
 	}
 }
 
 // writeDetail answers with a group and its metrics, a series at a time.
 func writeDetail(w http.ResponseWriter, v *gateway.View, g *gateway.Group) {
-	families := make(map[string]jsonField, len(g.Families))
-	for _, h := range g.Families {
-		f := emptyFamily(h.Block, h.Pushed)
-		f.Metrics = []seriesJSON{}
-		encoded, err := json.Marshal(f)
-		if err != nil {
-			writeError(w, http.StatusInternalServerError, fmt.Errorf("encoding family %q: %w", h.Name, err))
-			return
-		}
-		as := h.Type
-		if as == metric.GaugeHistogram {
-			as = metric.Histogram // which are shown whole
-		}
-		families[h.Name] = jsonField{encoded, h.Block, as}
-	}
 	head, err := json.Marshal(answer{Status: "success", Data: groupDetail{groupInfo: info(v, g)}})
 	if err != nil {
-		writeError(w, http.StatusInternalServerError, fmt.Errorf("encoding group %s: %w", g.Key, err))
+		writeError(w, http.StatusInternalServerError, fmt.Errorf("encoding group %s: %w", g.Key.Excerpt(), err))
 		return
 	}
 	out := newJSONWriter(w)
 	open, _ := bytes.CutSuffix(head, []byte("null}}")) // the metrics come last
 	out.raw(open)
-	out.object(families)
+	out.object(detailFields(g))
 	out.text("}}\n")
 	_ = out.w.Flush()
+}
+
+// detailFields are the families of a group, whole.
+func detailFields(g *gateway.Group) iter.Seq[jsonField] {
+	return func(yield func(jsonField) bool) {
+		for i := range g.Families {
+			h := &g.Families[i]
+			f, as := emptyFamily(h.Block, h.Pushed), h.Type
+			f.Metrics = []seriesJSON{}
+			if as == metric.GaugeHistogram {
+				as = metric.Histogram // which are shown whole
+			}
+			if !yield(jsonField{h.Name, f, h.Block, as}) {
+				return
+			}
+		}
+	}
 }
 
 // writeText answers with what scrapes get of a group, in the format that they
@@ -90,8 +99,8 @@ func (a *api) writeText(w http.ResponseWriter, r *http.Request, v *gateway.View,
 	p := newPipeline(newSteady(w))
 	defer p.Close()
 	enc := exposition.NewEncoder(p, format, a.cache)
-	hidden := a.hiddenFamilies(format, v, a.exposedFamilies(v))
-	for _, f := range groupFamilies(v, g) {
+	hidden := a.hiding.of(format, a.Gateway.Reserved, v)
+	for f := range groupFamilies(v, g) {
 		if hidden[f.Name] {
 			continue
 		}
@@ -103,19 +112,20 @@ func (a *api) writeText(w http.ResponseWriter, r *http.Request, v *gateway.View,
 }
 
 // groupFamilies are those of a group that are exposed.
-func groupFamilies(v *gateway.View, g *gateway.Group) (families []exposition.Exposed) {
-	add := func(b *exposition.Block) {
-		families = append(families, exposition.ExposeBlock(b))
-	}
-	for i := range g.Families {
-		if h := &g.Families[i]; v.Exposes(g, h) {
-			add(h.Block)
+func groupFamilies(v *gateway.View, g *gateway.Group) iter.Seq[exposition.Exposed] {
+	return func(yield func(exposition.Exposed) bool) {
+		for i := range g.Families {
+			if h := &g.Families[i]; v.Exposes(g, h) && !yield(exposition.ExposeBlock(h.Block)) {
+				return
+			}
 		}
-	}
-	if v.ExposesTimes(g) {
+		if !v.ExposesTimes(g) {
+			return
+		}
 		for _, b := range g.Times() {
-			add(b)
+			if !yield(exposition.ExposeBlock(b)) {
+				return
+			}
 		}
 	}
-	return families
 }

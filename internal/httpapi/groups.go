@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"cmp"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
 )
@@ -80,18 +82,21 @@ func expiry(p position) time.Time {
 }
 
 func (a *api) groups(w http.ResponseWriter, r *http.Request) {
+	ctx, end := a.searching(w, r)
+	if end == nil {
+		return
+	}
+	defer end()
 	q, err := parseGroupsQuery(r.URL.Query(), time.Now())
 	if err != nil {
 		writeError(w, http.StatusBadRequest, err)
 		return
 	}
-	giveBack := a.tables.await(w, r)
-	if giveBack == nil {
+	v := a.Gateway.View()
+	groups, page := q.page(ctx, v)
+	if cutShort(ctx, w) {
 		return
 	}
-	defer giveBack()
-	v := a.Gateway.View()
-	groups, page := q.page(v)
 	writeList(w, http.StatusOK, answer{Status: "success", Data: page}, func(yield func(any) bool) {
 		for _, g := range groups {
 			if !yield(info(v, g)) {
@@ -115,12 +120,12 @@ func parseGroupsQuery(v url.Values, now time.Time) (q groupsQuery, err error) {
 	}
 	if s := v.Get("offset"); s != "" {
 		if q.offset, err = strconv.Atoi(s); err != nil || q.offset < 0 {
-			return q, fmt.Errorf("offset=%q is not a number of groups to skip", s)
+			return q, fmt.Errorf("offset=%q is not a number of groups to skip", excerpt.Of(s))
 		}
 	}
 	if token := v.Get("page_token"); token != "" {
 		if q.after, err = parseToken(token); err != nil {
-			return q, fmt.Errorf("page_token=%q is not one that this server gave; leave it out to begin anew", token)
+			return q, fmt.Errorf("page_token=%q is not one that this server gave; leave it out to begin anew", excerpt.Of(token))
 		}
 	}
 	return q, nil
@@ -168,7 +173,13 @@ func tokenOf(g *gateway.Group) string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
+// maxToken bounds a token, in bytes: the longest key comes to two thirds of it.
+const maxToken = 64 << 10
+
 func parseToken(s string) (*position, error) {
+	if len(s) > maxToken {
+		return nil, fmt.Errorf("it has %d bytes", len(s))
+	}
 	b, err := base64.RawURLEncoding.DecodeString(s)
 	if err != nil {
 		return nil, err
@@ -188,7 +199,7 @@ func parseOrder(name string) (func(a, b position) int, error) {
 	}
 	order, ok := orders[name]
 	if !ok {
-		return nil, fmt.Errorf("sort=%q is not one of labels, job, status, push_time, failure_time, expiry_time, families, series, or one of these behind a minus", name)
+		return nil, fmt.Errorf("sort=%q is not one of labels, job, status, push_time, failure_time, expiry_time, families, series, or one of these behind a minus", excerpt.Of(name))
 	}
 	return func(a, b position) int {
 		c := cmp.Or(order(a, b), cmp.Compare(a.Key, b.Key))
@@ -202,12 +213,9 @@ func parseOrder(name string) (func(a, b position) int, error) {
 // page gives the groups behind the page before, and the page without them. All
 // groups are looked at, but only what a page needs is sorted, and made into
 // JSON.
-func (q *groupsQuery) page(v *gateway.View) (found []*gateway.Group, page groupsPage) {
+func (q *groupsQuery) page(ctx context.Context, v *gateway.View) (found []*gateway.Group, page groupsPage) {
 	page = groupsPage{Groups: []groupInfo{}}
-	for g := range v.EachGroup("") {
-		if !q.matches(g) {
-			continue
-		}
+	for g := range q.among(ctx, v) {
 		page.Total++
 		if q.after == nil || q.order(*q.after, positionOf(g)) < 0 {
 			found = append(found, g)
@@ -273,7 +281,7 @@ func gathered(groups []*gateway.Group) []*gateway.Group {
 func info(v *gateway.View, g *gateway.Group) groupInfo {
 	i := groupInfo{
 		Labels: labelsJSON(g.Key.Labels()), Success: g.LastPushSuccessful(),
-		Families: len(g.Families), Series: g.Series, Failure: g.Failure,
+		Families: len(g.Families), Series: g.Series, Failure: excerpt.Line(g.Failure, excerpt.MostMessage),
 	}
 	if !g.Pushed.IsZero() {
 		i.Pushed = &g.Pushed
@@ -285,7 +293,9 @@ func info(v *gateway.View, g *gateway.Group) groupInfo {
 		i.Expires, i.TTL = &g.Expires, ttl(g).Seconds()
 	}
 	for h := range leftOut(v, g) {
-		i.LeftOut = append(i.LeftOut, h.Name)
+		if i.LeftOut = append(i.LeftOut, excerpt.Of(h.Name)); len(i.LeftOut) == maxHidden {
+			break
+		}
 	}
 	return i
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/sniff"
 )
@@ -51,15 +52,12 @@ func hinted(r *http.Request, c content, err error) error {
 // withCoding adds that the body has a coding that nobody unpacked. Then a body
 // that is no text needs no other explanation.
 func withCoding(h sniff.Hint, coding string, isText bool) sniff.Hint {
-	says := fmt.Sprintf("the gateway does not know the Content-Encoding %q: use gzip, zstd or snappy in frames, or none", clip(coding, maxQuoted))
+	says := fmt.Sprintf("the gateway does not know the Content-Encoding %q: use gzip, zstd or snappy in frames, or none", excerpt.Of(coding))
 	if h.Says != "" {
 		says = h.Says + "; " + says
 	}
 	return sniff.Hint{Says: says, Enough: h.Enough || !isText}
 }
-
-// maxQuoted bounds what an answer quotes of a header, in bytes.
-const maxQuoted = 200
 
 // isNoFamily tells whether text was read as protobuf that happens to make sense.
 func isNoFamily(c content, err error) bool {

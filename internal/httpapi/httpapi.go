@@ -4,6 +4,7 @@
 package httpapi
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"maps"
@@ -59,8 +60,8 @@ type Config struct {
 	// among those that the gateway has reserved.
 	Own func() ([]exposition.Exposed, error)
 	// Snapshot writes the state of a view into a persistence file, which
-	// vanishes when it is closed.
-	Snapshot func(*gateway.View) (io.ReadSeekCloser, error)
+	// vanishes when it is closed. It fails when the context ends.
+	Snapshot func(context.Context, *gateway.View) (io.ReadSeekCloser, error)
 	// Storage is the persistence file. It is nil if there is none.
 	Storage Storage
 	// UI serves / and /status and /static/.
@@ -100,7 +101,11 @@ type api struct {
 	runs     *exposition.Runs
 	turns    *turns // of scrapes
 	listings *turns // of all groups
-	tables   *turns // of groups without metrics, and of their labels
+	tables   *turns // of groups without metrics, of their labels, and of numbers
+	details  *turns // of one group with its metrics
+	copies   *turns // of snapshots
+	hiding   hiding
+	surveys  surveys
 	activity activity
 	scrapers scrapers
 	refusals refusals
@@ -120,7 +125,7 @@ const maxRuns = 16 << 20
 
 // New gives the handler of everything.
 func New(c Config) http.Handler {
-	a := &api{Config: c, bodies: bodies{max: c.MaxBodyBytes, total: c.MaxInflightBytes}, cache: exposition.NewCache(maxCache), runs: exposition.NewRuns(maxRuns), turns: newTurns(writePlainError), listings: newTurns(writeError), tables: newTurns(writeError), refusals: newRefusals(), comparing: newComparing()}
+	a := &api{Config: c, bodies: bodies{max: c.MaxBodyBytes, total: c.MaxInflightBytes}, cache: exposition.NewCache(maxCache), runs: exposition.NewRuns(maxRuns), turns: newTurns(writePlainError), listings: newTurns(writeError), tables: newTurns(writeError), details: newTurns(writeError), copies: newCopies(), surveys: newSurveys(), refusals: newRefusals(), comparing: newComparing()}
 	if len(c.Gateway.Reserved) > 0 {
 		a.firstOwn = slices.Min(slices.Collect(maps.Keys(c.Gateway.Reserved)))
 	}

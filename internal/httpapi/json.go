@@ -3,13 +3,16 @@ package httpapi
 import (
 	"cmp"
 	"encoding/json"
+	"iter"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/prometheus/prometheus/model/histogram"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/metric"
@@ -45,12 +48,12 @@ func writeData(w http.ResponseWriter, data any) {
 }
 
 func writeError(w http.ResponseWriter, status int, err error) {
-	writeJSON(w, status, answer{Status: "error", Error: err.Error()})
+	writeJSON(w, status, answer{Status: "error", Error: excerpt.Message(err)})
 }
 
 // writePlainError is for answers that are not JSON.
 func writePlainError(w http.ResponseWriter, status int, err error) {
-	http.Error(w, err.Error(), status)
+	http.Error(w, excerpt.Message(err), status)
 }
 
 func (a *api) status(w http.ResponseWriter, _ *http.Request) { writeData(w, a.Info) }
@@ -67,16 +70,11 @@ func (a *api) metrics(w http.ResponseWriter, r *http.Request) {
 	out.text(`{"status":"success","data":[`)
 	first := true
 	for g := range a.Gateway.View().EachGroup("") {
-		fields, err := groupJSON(g)
-		if err != nil {
-			a.Logger.Error("Encoding a group", "group", g.Key.String(), "err", err)
-			continue
-		}
 		if !first {
 			out.text(",")
 		}
 		first = false
-		out.object(fields)
+		out.object(groupFields(g))
 		if out.err != nil {
 			return // the client has gone
 		}
@@ -110,32 +108,53 @@ var typeNames = map[metric.Type]string{
 	metric.Untyped: "UNTYPED", metric.Histogram: "HISTOGRAM", metric.GaugeHistogram: "GAUGE_HISTOGRAM",
 }
 
-// groupJSON has the families of a group by their names, beside two fields of
-// the group itself.
-func groupJSON(g *gateway.Group) (map[string]jsonField, error) {
-	m := make(map[string]jsonField, len(g.Families)+4)
-	var failed error
-	add := func(name string, v any, b *exposition.Block, as metric.Type) {
-		encoded, err := json.Marshal(v)
-		failed = cmp.Or(failed, err)
-		m[name] = jsonField{encoded, b, as}
+// groupFields has the families of a group, and a few fields of the group itself,
+// in the order of their names. Those of the group take the place of families
+// with such a name.
+func groupFields(g *gateway.Group) iter.Seq[jsonField] {
+	return func(yield func(jsonField) bool) {
+		own := ownFields(g)
+		for i := range g.Families {
+			h := &g.Families[i]
+			for len(own) > 0 && own[0].name < h.Name {
+				if !yield(own[0]) {
+					return
+				}
+				own = own[1:]
+			}
+			if both := len(own) > 0 && own[0].name == h.Name; !both && !yield(familyField(h.Block, h.Pushed)) {
+				return
+			}
+		}
+		for _, f := range own {
+			if !yield(f) {
+				return
+			}
+		}
 	}
-	family := func(b *exposition.Block, pushed time.Time) { add(b.Name, emptyFamily(b, pushed), b, b.Type) }
-	for _, h := range g.Families {
-		family(h.Block, h.Pushed)
-	}
+}
+
+func familyField(b *exposition.Block, pushed time.Time) jsonField {
+	return jsonField{b.Name, emptyFamily(b, pushed), b, b.Type}
+}
+
+// ownFields are those of the group itself, sorted by name.
+func ownFields(g *gateway.Group) []jsonField {
 	last := g.Pushed
 	if g.Failed.After(last) {
 		last = g.Failed
 	}
-	family(g.PushTime(), pushStamp(g))
-	family(g.FailureTime(), failureStamp(g, last))
-	if expiry := g.ExpiryTime(); expiry != nil {
-		family(expiry, g.Pushed)
+	fields := []jsonField{
+		{name: "labels", value: labelsJSON(g.Key.Labels())},
+		{name: "last_push_successful", value: g.LastPushSuccessful()},
+		familyField(g.PushTime(), pushStamp(g)),
+		familyField(g.FailureTime(), failureStamp(g, last)),
 	}
-	add("labels", labelsJSON(g.Key.Labels()), nil, 0)
-	add("last_push_successful", g.LastPushSuccessful(), nil, 0)
-	return m, failed
+	if expiry := g.ExpiryTime(); expiry != nil {
+		fields = append(fields, familyField(expiry, g.Pushed))
+	}
+	slices.SortFunc(fields, func(a, b jsonField) int { return cmp.Compare(a.name, b.name) })
+	return fields
 }
 
 // pushStamp and failureStamp are when the time families of a group were made:

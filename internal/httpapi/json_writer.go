@@ -6,10 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
-	"maps"
 	"net/http"
-	"slices"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/metric"
 )
@@ -47,7 +46,7 @@ func writeList(w http.ResponseWriter, status int, a answer, entries iter.Seq[any
 	frame, err := json.Marshal(a)
 	before, behind, ok := bytes.Cut(frame, []byte("[]")) // no text comes before the list
 	if err != nil || !ok {
-		http.Error(w, fmt.Sprintf("encoding the answer %s: %v", frame, err), http.StatusInternalServerError)
+		http.Error(w, fmt.Sprintf("encoding the answer %s: %v", excerpt.Of(string(frame)), err), http.StatusInternalServerError)
 		return
 	}
 	out := newJSONWriter(w)
@@ -56,12 +55,8 @@ func writeList(w http.ResponseWriter, status int, a answer, entries iter.Seq[any
 	out.raw([]byte("["))
 	separator := ""
 	for entry := range entries {
-		b, err := json.Marshal(entry)
-		if out.err == nil {
-			out.err = err
-		}
 		out.text(separator)
-		out.raw(b)
+		out.json(entry)
 		separator = ","
 		if out.err != nil {
 			return // the client has gone
@@ -72,24 +67,29 @@ func writeList(w http.ResponseWriter, status int, a answer, entries iter.Seq[any
 	_ = out.w.Flush()
 }
 
-// jsonField is a value as JSON. If it has a block it is a familyJSON without
-// series, which those of the block are to be put into, shown as of a type.
+// jsonField is a field of an object. If it has a block its value is a familyJSON
+// without series, which those of the block are to be put into, shown as of a
+// type.
 type jsonField struct {
-	json  []byte
+	name  string
+	value any
 	block *exposition.Block
 	as    metric.Type
 }
 
-// object writes fields by their names, in their order.
-func (j *jsonWriter) object(fields map[string]jsonField) {
+// object writes fields one at a time, until the client has gone: there may be
+// as many as a group has families.
+func (j *jsonWriter) object(fields iter.Seq[jsonField]) {
 	separator := "{"
-	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		quoted, _ := json.Marshal(name) // a string has no way to fail
+	for f := range fields {
 		j.text(separator)
-		j.raw(quoted)
+		j.json(f.name)
 		j.text(":")
-		j.field(fields[name])
+		j.field(f)
 		separator = ","
+		if j.err != nil {
+			return
+		}
 	}
 	if separator == "{" {
 		j.text(separator)
@@ -97,22 +97,31 @@ func (j *jsonWriter) object(fields map[string]jsonField) {
 	j.text("}")
 }
 
+// json writes a value as JSON.
+func (j *jsonWriter) json(v any) {
+	b, err := json.Marshal(v)
+	if j.err == nil {
+		j.err = err
+	}
+	j.raw(b)
+}
+
 func (j *jsonWriter) field(f jsonField) {
 	if f.block == nil || f.block.Series() == 0 {
-		j.raw(f.json)
+		j.json(f.value)
 		return
 	}
-	open, _ := bytes.CutSuffix(f.json, []byte("null}")) // the series come last
+	family, err := json.Marshal(f.value)
+	if j.err == nil {
+		j.err = err
+	}
+	open, _ := bytes.CutSuffix(family, []byte("null}")) // the series come last
 	open, _ = bytes.CutSuffix(open, []byte("[]}"))
 	j.raw(open)
 	separator := "["
 	f.block.EachSeries(func(s metric.Series) bool {
-		b, err := json.Marshal(toSeriesJSON(f.as, &s))
-		if j.err == nil {
-			j.err = err
-		}
 		j.text(separator)
-		j.raw(b)
+		j.json(toSeriesJSON(f.as, &s))
 		separator = ","
 		return j.err == nil
 	})

@@ -10,15 +10,16 @@ import (
 	"strings"
 	"time"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/gateway"
 )
 
 // labelNames serves the names of grouping labels of the groups that the
 // parameters select.
 func (a *api) labelNames(w http.ResponseWriter, r *http.Request) {
-	a.complete(w, r, func(g *gateway.Group, found map[string]bool) {
+	a.complete(w, r, func(g *gateway.Group, found func(string)) {
 		for _, l := range g.Key.Labels() {
-			found[l.Name] = true
+			found(l.Name)
 		}
 	})
 }
@@ -30,48 +31,83 @@ func (a *api) labelValues(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusBadRequest, fmt.Errorf("reading the name of the label in the path: %w", err))
 		return
 	}
-	a.complete(w, r, func(g *gateway.Group, found map[string]bool) {
+	a.complete(w, r, func(g *gateway.Group, found func(string)) {
 		if value, ok := g.Key.Value(name); ok {
-			found[value] = true
+			found(value)
 		}
 	})
 }
 
 // complete answers with what collect finds in the selected groups: those
 // texts that contain what is asked for, in order, up to the limit.
-func (a *api) complete(w http.ResponseWriter, r *http.Request, collect func(*gateway.Group, map[string]bool)) {
-	v := r.URL.Query()
-	f, err := parseFilter(v, time.Now())
-	limit := defaultLimit
-	if err == nil {
-		limit, err = parseLimit(v)
+func (a *api) complete(w http.ResponseWriter, r *http.Request, collect func(g *gateway.Group, found func(string))) {
+	ctx, end := a.searching(w, r)
+	if end == nil {
+		return
 	}
+	defer end()
+	f, text, limit, err := parseCompletion(r.URL.Query())
 	if err != nil {
 		writeError(w, http.StatusBadRequest, err)
 		return
 	}
-	giveBack := a.tables.await(w, r)
-	if giveBack == nil {
+	first := firsts{most: limit, found: make(map[string]bool)}
+	for g := range f.among(ctx, a.Gateway.View()) {
+		collect(g, func(s string) {
+			if text == "" || strings.Contains(strings.ToLower(s), text) {
+				first.add(s)
+			}
+		})
+	}
+	if cutShort(ctx, w) {
 		return
 	}
-	defer giveBack()
-	found := make(map[string]bool)
-	for g := range a.Gateway.View().EachGroup("") {
-		if f.matches(g) {
-			collect(g, found)
-		}
-	}
-	text := strings.ToLower(v.Get("contains"))
-	maps.DeleteFunc(found, func(s string, _ bool) bool { return !strings.Contains(strings.ToLower(s), text) })
-	list := slices.AppendSeq([]string{}, maps.Keys(found))
-	slices.Sort(list)
 	writeList(w, http.StatusOK, answer{Status: "success", Data: []string{}}, func(yield func(any) bool) {
-		for _, s := range list[:min(len(list), limit)] {
+		for _, s := range first.list() {
 			if !yield(s) {
 				return
 			}
 		}
 	})
+}
+
+// firsts are the first texts, in their order, of those that are added. It holds
+// no more than twice as many: there may be as many as groups.
+type firsts struct {
+	most  int
+	found map[string]bool
+	last  string // none behind it is wanted, "" if that is not known yet
+}
+
+func (f *firsts) add(s string) {
+	if f.last != "" && s > f.last {
+		return
+	}
+	if f.found[s] = true; len(f.found) <= 2*f.most {
+		return
+	}
+	kept := f.list()
+	f.last = kept[f.most-1]
+	clear(f.found)
+	for _, s := range kept {
+		f.found[s] = true
+	}
+}
+
+func (f *firsts) list() []string {
+	list := slices.Sorted(maps.Keys(f.found))
+	return list[:min(len(list), f.most)]
+}
+
+func parseCompletion(v url.Values) (f filter, text string, limit int, err error) {
+	if f, err = parseFilter(v, time.Now()); err != nil {
+		return f, "", 0, err
+	}
+	if text, err = parseText(v, "contains"); err != nil {
+		return f, "", 0, err
+	}
+	limit, err = parseLimit(v)
+	return f, text, limit, err
 }
 
 // parseLimit gives how many entries an answer may have.
@@ -82,7 +118,7 @@ func parseLimit(v url.Values) (int, error) {
 	}
 	limit, err := strconv.Atoi(s)
 	if err != nil || limit < 1 || limit > maxLimit {
-		return 0, fmt.Errorf("limit=%q is not a number from 1 to %d", s, maxLimit)
+		return 0, fmt.Errorf("limit=%q is not a number from 1 to %d", excerpt.Of(s), maxLimit)
 	}
 	return limit, nil
 }

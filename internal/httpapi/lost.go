@@ -8,21 +8,23 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"pushgateway/internal/excerpt"
 )
 
 // lost answers a request that is in no route with the path that was probably
 // meant. A push or a delete among them is noted like any other refusal.
 func (a *api) lost(w http.ResponseWriter, r *http.Request, path string) {
-	err := &pathError{status: http.StatusNotFound, error: fmt.Errorf("there is nothing at %q: %s", cut(path), a.insteadOf(r.Method, path))}
+	err := &pathError{status: http.StatusNotFound, error: fmt.Errorf("there is nothing at %q: %s", excerpt.Of(path), a.insteadOf(r.Method, path))}
 	if allowed := w.Header().Get("Allow"); allowed != "" {
-		err = &pathError{status: http.StatusMethodNotAllowed, error: fmt.Errorf("%q is not for %q, which takes %s: %s", cut(r.Method), cut(path), allowed, a.insteadOf(r.Method, path))}
+		err = &pathError{status: http.StatusMethodNotAllowed, error: fmt.Errorf("%q is not for %q, which takes %s: %s", excerpt.Of(r.Method), excerpt.Of(path), allowed, a.insteadOf(r.Method, path))}
 	}
 	if reads(r.Method) || r.Method == http.MethodOptions {
 		http.Error(w, err.Error(), err.status)
 		return
 	}
 	if part, unclean := uncleanPart(path); unclean {
-		err = &pathError{status: http.StatusBadRequest, error: fmt.Errorf("the path %q has the part %q, which proxies and clients clean away: write it without; %s", cut(path), part, a.insteadOf(r.Method, path))}
+		err = &pathError{status: http.StatusBadRequest, error: fmt.Errorf("the path %q has the part %q, which proxies and clients clean away: write it without; %s", excerpt.Of(path), part, a.insteadOf(r.Method, path))}
 	}
 	a.activity.note(time.Now(), false)
 	a.refuse(w, r, err)
@@ -78,11 +80,11 @@ func (a *api) insteadOf(method, path string) string {
 	case elsewhere[strings.TrimSuffix(below, "/")] != "":
 		return fmt.Sprintf("that is a path of %s, which this gateway does not take; %s, in the text format of Prometheus or in its protobuf", elsewhere[strings.TrimSuffix(below, "/")], push)
 	case key != "" && reads(method):
-		return fmt.Sprintf("read the group at %s/api/v1/group/%s, and all of them at %s", a.Prefix, cut(key), a.Prefix+a.TelemetryPath)
+		return fmt.Sprintf("read the group at %s/api/v1/group/%s, and all of them at %s", a.Prefix, excerpt.Of(key), a.Prefix+a.TelemetryPath)
 	case key != "" && method == http.MethodDelete:
-		return fmt.Sprintf("delete the group at %s/metrics/%s", a.Prefix, cut(key))
+		return fmt.Sprintf("delete the group at %s/metrics/%s", a.Prefix, excerpt.Of(key))
 	case key != "":
-		return fmt.Sprintf("push to %s/metrics/%s, with PUT to replace the group, or POST to replace the families that the body names", a.Prefix, cut(key))
+		return fmt.Sprintf("push to %s/metrics/%s, with PUT to replace the group, or POST to replace the families that the body names", a.Prefix, excerpt.Of(key))
 	case !reads(method) && !strings.HasPrefix(below, "/api/") && !strings.HasPrefix(below, "/-/"):
 		return push
 	case !hasPrefix:
@@ -115,6 +117,3 @@ func guessKey(path string) string {
 	rest := slices.Concat([]string{"/metrics", label, parts[i+1]}, parts[:i], parts[i+2:])
 	return strings.Join(rest, "/")
 }
-
-// cut shortens what a client wrote, for a sentence.
-func cut(s string) string { return clip(s, maxUserAgent) }

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"pushgateway/internal/excerpt"
 )
 
 // Origins says which pages in browsers may use the gateway beside its own. Its
@@ -28,7 +30,7 @@ type Origins struct {
 func (o *Origins) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if len(o.Hosts) > 0 && isBrowser(r) && !o.knows(r.Host) {
-			http.Error(w, fmt.Sprintf("The gateway is not known as %q: open it under one of its hosts, or add this one to --web.allowed-hosts.", cut(r.Host)), http.StatusForbidden)
+			http.Error(w, fmt.Sprintf("The gateway is not known as %q: open it under one of its hosts, or add this one to --web.allowed-hosts.", excerpt.Of(r.Host)), http.StatusForbidden)
 			return
 		}
 		if o.allows(r.Header.Get("Origin")) {
@@ -61,7 +63,7 @@ func (o *Origins) check(r *http.Request) error {
 	if protection.Check(r) == nil {
 		return nil
 	}
-	return fmt.Errorf("a page of %q asks for this, which is not the origin of this gateway: --web.cors.origin lets other pages push and delete; behind a proxy, --web.external-url says what the gateway's own origin is", cut(origin))
+	return fmt.Errorf("a page of %q asks for this, which is not the origin of this gateway: --web.cors.origin lets other pages push and delete; behind a proxy, --web.external-url says what the gateway's own origin is", excerpt.Of(origin))
 }
 
 // isBrowser goes by what browsers say of themselves: they send no origin with

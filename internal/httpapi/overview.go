@@ -7,7 +7,9 @@ import (
 	"slices"
 	"time"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
 )
 
 // overview is the state of the whole gateway in numbers.
@@ -60,6 +62,8 @@ type Storage interface {
 const (
 	maxJobs   = 15
 	maxHidden = 100
+	// maxShown is how many labels are shown of one group.
+	maxShown = 20
 )
 
 // ages are the bounds of the histogram.
@@ -68,9 +72,16 @@ var ages = []time.Duration{
 	24 * time.Hour, 7 * 24 * time.Hour, 30 * 24 * time.Hour,
 }
 
-func (a *api) overview(w http.ResponseWriter, _ *http.Request) {
-	v, now := a.Gateway.View(), time.Now()
-	o := survey(v, now)
+func (a *api) overview(w http.ResponseWriter, r *http.Request) {
+	giveBack := a.tables.await(w, r)
+	if giveBack == nil {
+		return
+	}
+	defer giveBack()
+	o, now := a.surveys.latest(r.Context(), a.Gateway), time.Now()
+	if o == nil {
+		return // the client has gone
+	}
 	o.Activity, o.Scrapers, o.Refusals, o.Storage = a.activity.recent(now), a.scrapers.latest(), a.refusals.latest(), a.storage()
 	writeData(w, o)
 }
@@ -81,13 +92,13 @@ func (a *api) storage() *storageJSON {
 	}
 	s := &storageJSON{Bytes: a.Storage.Size()}
 	if err := a.Storage.Trouble(); err != nil {
-		s.Error = err.Error()
+		s.Error = excerpt.Message(err)
 	}
 	return s
 }
 
-// survey goes through all groups once.
-func survey(v *gateway.View, now time.Time) *overview {
+// look goes through all groups once.
+func look(v *gateway.View, now time.Time) *overview {
 	o := &overview{Groups: v.Groups(), Series: v.Series, Families: v.Held, LeftOut: v.LeftOut, Hidden: []hidden{}}
 	o.Ages = make([]ageCount, len(ages)+1)
 	for i, age := range ages {
@@ -132,16 +143,35 @@ func largest(jobs map[string]*jobSize) []jobSize {
 	slices.SortFunc(list, func(a, b jobSize) int {
 		return cmp.Or(cmp.Compare(b.Series, a.Series), cmp.Compare(a.Job, b.Job))
 	})
-	return list[:min(len(list), maxJobs)]
+	list = slices.Clone(list[:min(len(list), maxJobs)]) // of a list that is as long as there are jobs
+	for i := range list {
+		list[i].Job = excerpt.Of(list[i].Job)
+	}
+	return list
 }
 
 func (o *overview) addHidden(v *gateway.View, g *gateway.Group) {
+	if len(o.Hidden) == maxHidden {
+		return
+	}
 	for h := range leftOut(v, g) {
+		o.Hidden = append(o.Hidden, hidden{shortLabels(g.Key), excerpt.Line(h.Name, excerpt.Most), whyLeftOut(v, h)})
 		if len(o.Hidden) == maxHidden {
 			return
 		}
-		o.Hidden = append(o.Hidden, hidden{labelsJSON(g.Key.Labels()), h.Name, whyLeftOut(v, h)})
 	}
+}
+
+// shortLabels are the labels of a key as far as a list shows them.
+func shortLabels(key grouping.Key) map[string]string {
+	m := make(map[string]string)
+	for _, l := range key.Labels() {
+		if len(m) == maxShown {
+			break
+		}
+		m[excerpt.Of(l.Name)] = excerpt.Of(l.Value)
+	}
+	return m
 }
 
 // whyLeftOut tells what stands against a family.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
@@ -78,7 +79,7 @@ func (a *api) newPush(r *http.Request, replace bool) (p gateway.Push, err error)
 	case merge == "series":
 		return p, &parameterError{errors.New("merge=series is for POST: PUT replaces the whole group")}
 	case merge != "":
-		return p, &parameterError{fmt.Errorf("merge=%q: only merge=series is known", merge)}
+		return p, &parameterError{fmt.Errorf("merge=%q: only merge=series is known", excerpt.Of(merge))}
 	}
 	p.TTL, err = a.TTL.of(r.Header.Get(ttlHeader), query.Get("ttl"))
 	return p, err
@@ -92,10 +93,10 @@ func pushQuery(r *http.Request) (url.Values, error) {
 	for _, name := range []string{"ttl", "merge"} {
 		named := func(pair string) bool { return strings.HasPrefix(pair, name+"=") }
 		if err != nil && slices.ContainsFunc(pairs, named) {
-			return nil, &parameterError{fmt.Errorf("reading the query %q: %w", r.URL.RawQuery, err)}
+			return nil, &parameterError{fmt.Errorf("reading the query %q: %w", excerpt.Of(r.URL.RawQuery), err)}
 		}
 		if values := slices.Compact(query[name]); len(values) > 1 {
-			return nil, &parameterError{fmt.Errorf("the query has several values of %s: %q; give one", name, values)}
+			return nil, &parameterError{fmt.Errorf("the query has several values of %s, %q and %q among them; give one", name, excerpt.Of(values[0]), excerpt.Of(values[1]))}
 		}
 	}
 	return query, nil

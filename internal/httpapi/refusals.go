@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"pushgateway/internal/excerpt"
 )
 
 const (
@@ -16,7 +18,7 @@ const (
 	// refusalLogEvery. The rest is for --log.level=debug.
 	refusalLogBurst = 10
 	refusalLogEvery = 10 * time.Second
-	// maxRefusalText bounds what is kept of a path and of a message, in bytes.
+	// maxRefusalText bounds what is kept of a message, in bytes.
 	maxRefusalText = 1000
 )
 
@@ -49,8 +51,8 @@ func newRefusals() refusals {
 
 func refusalOf(r *http.Request, reason string, err error, now time.Time) refusal {
 	return refusal{
-		Client: clientOf(r), UserAgent: clip(r.UserAgent(), maxUserAgent), Time: now,
-		Method: r.Method, Path: clip(r.URL.EscapedPath(), maxRefusalText), Reason: reason, Error: clip(err.Error(), maxRefusalText),
+		Client: clientOf(r), UserAgent: excerpt.Line(r.UserAgent(), excerpt.Most), Time: now,
+		Method: r.Method, Path: excerpt.Line(r.URL.EscapedPath(), excerpt.Most), Reason: reason, Error: excerpt.Line(err.Error(), maxRefusalText),
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/metric"
 )
@@ -60,13 +61,12 @@ func (a *api) exposedNames(f *metric.Family) iter.Seq[string] {
 
 // reserved is the error about a family that would be exposed under a name.
 func (a *api) reserved(family, name string) error {
-	const most = 200
 	which := "the name"
 	if name != family {
-		which = fmt.Sprintf("it is exposed as %q, which", clip(name, most))
+		which = fmt.Sprintf("it is exposed as %q, which", excerpt.Of(name))
 	}
 	return &exposition.InvalidError{
-		Family: strings.Clone(clip(family, most)),
+		Family: strings.Clone(excerpt.Of(family)),
 		Msg:    fmt.Sprintf("%s is reserved by --push.reserved-names=%q; push it under another name, or change that flag of the gateway", which, a.ReservedNames.GetRegexString()),
 	}
 }

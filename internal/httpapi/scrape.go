@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"cmp"
 	"errors"
 	"io"
 	"iter"
@@ -75,11 +74,10 @@ func (a *api) own() []exposition.Exposed {
 // number of what this format leaves out.
 func (a *api) expose(w io.Writer, format exposition.Format) (leftOut int, err error) {
 	view := a.Gateway.View()
-	all := a.exposedFamilies(view)
-	hidden := a.hiddenFamilies(format, view, all)
+	hidden := a.hiding.of(format, a.Gateway.Reserved, view)
 	enc := exposition.NewEncoder(w, format, a.cache)
 	enc.Join(a.runs)
-	for f := range all {
+	for f := range a.exposedFamilies(view) {
 		if hidden[f.Name] {
 			if f.claim > 0 { // of the gateway's own nobody misses one
 				leftOut++
@@ -226,58 +224,4 @@ func times(v *gateway.View) []exposition.Exposed {
 		families = append(families, family(metric.PushExpiryTime, gateway.ExpiryTimeHelp, t.Expiring, t.ExpiringNotLegacy, t.ExpiryProto, (*gateway.Group).ExpiryTime))
 	}
 	return families
-}
-
-// renamed is 1 for a family that has another name in the format, or else 0.
-func renamed(format exposition.Format, f claimed) int {
-	if format.Renames(f.Name, f.Type) {
-		return 1
-	}
-	return 0
-}
-
-// hiddenFamilies are those, of all, that are left out for their names in this
-// format.
-func (a *api) hiddenFamilies(format exposition.Format, v *gateway.View, all iter.Seq[claimed]) map[string]bool {
-	if !a.renamesAny(format, v) {
-		return nil
-	}
-	return hiddenNames(format, slices.Collect(all))
-}
-
-// renamesAny tells whether families have other names in the format, so that
-// some could have the same.
-func (a *api) renamesAny(format exposition.Format, v *gateway.View) bool {
-	for name, t := range a.Gateway.Reserved {
-		if format.Renames(name, t) {
-			return true
-		}
-	}
-	for f := range v.EachFamily() {
-		if format.Renames(f.Name, f.Type) {
-			return true
-		}
-	}
-	return false
-}
-
-// hiddenNames finds the families that have, in this format, the name of an
-// older one, or of its lines; of the same age, of one that keeps its name.
-// Without renaming there are none: the index sees to that.
-func hiddenNames(format exposition.Format, byAge []claimed) map[string]bool {
-	slices.SortStableFunc(byAge, func(x, y claimed) int {
-		return cmp.Or(cmp.Compare(x.claim, y.claim), cmp.Compare(renamed(format, x), renamed(format, y)))
-	})
-	taken, hidden := make(map[string]bool), make(map[string]bool)
-	for _, f := range byAge {
-		names := format.LineNames(f.Name, f.Type)
-		if slices.ContainsFunc(names, func(name string) bool { return taken[name] }) {
-			hidden[f.Name] = true
-			continue
-		}
-		for _, name := range names {
-			taken[name] = true
-		}
-	}
-	return hidden
 }

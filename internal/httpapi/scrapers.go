@@ -4,9 +4,10 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
+
+	"pushgateway/internal/excerpt"
 )
 
 // maxScrapers bounds the clients that are remembered.
@@ -30,11 +31,8 @@ type scraper struct {
 	Seconds   float64   `json:"duration_seconds"`
 }
 
-// maxUserAgent bounds what is kept of a header, in bytes.
-const maxUserAgent = 200
-
 func scraperOf(r *http.Request, s Scrape, now time.Time) scraper {
-	return scraper{clientOf(r), clip(r.UserAgent(), maxUserAgent), now, s.Format.Syntax.String(), s.Bytes, s.Took.Seconds()}
+	return scraper{clientOf(r), excerpt.Line(r.UserAgent(), excerpt.Most), now, s.Format.Syntax.String(), s.Bytes, s.Took.Seconds()}
 }
 
 // clientOf gives the address of a client, without its port.
@@ -45,9 +43,6 @@ func clientOf(r *http.Request) string {
 	}
 	return host
 }
-
-// clip cuts text off, and keeps it UTF-8.
-func clip(s string, most int) string { return strings.ToValidUTF8(s[:min(len(s), most)], "") }
 
 func (s *scrapers) note(latest scraper) {
 	s.mu.Lock()

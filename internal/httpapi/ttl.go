@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
+
+	"pushgateway/internal/excerpt"
 )
 
 // TTL says how long groups live that nobody pushes to. Durations that depend
@@ -30,9 +32,9 @@ func ParseTTL(s string) (time.Duration, error) {
 	}
 	switch {
 	case err != nil || ttl < 0:
-		return 0, fmt.Errorf("%q is not a duration like 90m, 24h or 7d; 0 stands for ever", s)
+		return 0, fmt.Errorf("%q is not a duration like 90m, 24h or 7d; 0 stands for ever", excerpt.Of(s))
 	case ttl > longestTTL:
-		return 0, fmt.Errorf("%q is longer than 100 years; 0 stands for ever", s)
+		return 0, fmt.Errorf("%q is longer than 100 years; 0 stands for ever", excerpt.Of(s))
 	}
 	return ttl, nil
 }
@@ -59,14 +61,14 @@ func (t TTL) of(header, parameter string) (time.Duration, error) {
 	case header == "":
 		name, asked = "ttl=", parameter
 	case parameter != "" && parameter != header:
-		return 0, &parameterError{fmt.Errorf("the header %s says %q and the parameter ttl says %q; use one of them", ttlHeader, header, parameter)}
+		return 0, &parameterError{fmt.Errorf("the header %s says %q and the parameter ttl says %q; use one of them", ttlHeader, excerpt.Of(header), excerpt.Of(parameter))}
 	}
 	ttl, err := ParseTTL(asked)
 	switch {
 	case err != nil:
 		return 0, &parameterError{fmt.Errorf("%s%w", name, err)}
 	case t.Max > 0 && (ttl > t.Max || ttl == 0):
-		return 0, &parameterError{fmt.Errorf("%s%q: groups live %s at most (--push.max-ttl)", name, asked, model.Duration(t.Max))}
+		return 0, &parameterError{fmt.Errorf("%s%q: groups live %s at most (--push.max-ttl)", name, excerpt.Of(asked), model.Duration(t.Max))}
 	}
 	return ttl, nil
 }

@@ -18,9 +18,10 @@ var floors = [][]string{
 	{"internal/httpapi", "internal/webui", "internal/telemetry", "internal/boltjournal", "internal/gobfile", "internal/client"},
 	{"internal/record"}, // what all journals store
 	{"internal/gateway"},
-	{"internal/exposition"},
+	{"internal/exposition", "internal/selector"},
 	{"internal/grouping"}, // keys are made of labels
 	{"internal/metric", "internal/sniff"},
+	{"internal/excerpt"},
 }
 
 // outside are packages that are not part of the binary.

@@ -37,6 +37,7 @@ import (
 	"github.com/klauspost/compress/s2"
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
@@ -280,7 +281,7 @@ func readGroup(g *gateway.Group, msg []byte, r gateway.Revision) error {
 				return err
 			}
 			if n := len(g.Families); n > 0 && g.Families[n-1].Name >= h.Name {
-				return fmt.Errorf("family %q comes after %q", h.Name, g.Families[n-1].Name)
+				return fmt.Errorf("family %q comes after %q", excerpt.Of(h.Name), excerpt.Of(g.Families[n-1].Name))
 			}
 			g.Families = append(g.Families, h)
 		default:

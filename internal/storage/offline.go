@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pushgateway/internal/boltjournal"
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/gateway"
 )
 
@@ -75,7 +76,7 @@ func (r *Report) verifyLegacy(path string) error {
 		r.count(g)
 	}
 	for _, p := range content.Problems {
-		r.Faults = append(r.Faults, fmt.Sprintf("group %s, family %q: %v", p.Key, p.Family, p.Err))
+		r.Faults = append(r.Faults, fmt.Sprintf("group %s, family %q: %v", p.Key.Excerpt(), excerpt.Of(p.Family), p.Err))
 	}
 	if content.Unlisted > 0 {
 		r.Faults = append(r.Faults, fmt.Sprintf("%d more families cannot be shown", content.Unlisted))

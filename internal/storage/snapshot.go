@@ -1,9 +1,11 @@
 package storage
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,37 +28,51 @@ func (t temporary) Close() error { return errors.Join(t.File.Close(), os.RemoveA
 // persistence file if there is one. Where that is full or fails, and a copy of
 // what is in memory is needed most, it is made among temporary files. It counts
 // as imported from what has this SHA-256, as the journal does that it may take
-// the place of. It vanishes when it is closed.
-func Snapshot(file string, imported []byte, v *gateway.View) (io.ReadSeekCloser, error) {
+// the place of. It vanishes when it is closed. It fails when ctx ends.
+func Snapshot(ctx context.Context, file string, imported []byte, v *gateway.View) (io.ReadSeekCloser, error) {
 	if file == "" {
-		return snapshotIn(os.TempDir(), file, imported, v)
+		return snapshotIn(ctx, os.TempDir(), file, imported, v)
 	}
-	beside, err := snapshotIn(filepath.Dir(file), file, imported, v)
-	if err == nil {
-		return beside, nil
+	beside, err := snapshotIn(ctx, filepath.Dir(file), file, imported, v)
+	if err == nil || ctx.Err() != nil {
+		return beside, err
 	}
-	elsewhere, err2 := snapshotIn(os.TempDir(), file, imported, v)
+	elsewhere, err2 := snapshotIn(ctx, os.TempDir(), file, imported, v)
 	if err2 != nil {
 		return nil, fmt.Errorf("%w; elsewhere ($TMPDIR): %w", err, err2)
 	}
 	return elsewhere, nil
 }
 
-func snapshotIn(dir, file string, imported []byte, v *gateway.View) (io.ReadSeekCloser, error) {
+func snapshotIn(ctx context.Context, dir, file string, imported []byte, v *gateway.View) (io.ReadSeekCloser, error) {
 	made, err := os.MkdirTemp(dir, snapshotPrefix(file))
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = os.RemoveAll(made) }() // or else Close does it
 	path := filepath.Join(made, "snapshot.db")
-	if err := (boltjournal.File{Path: path, MustBeNew: true, Imported: imported}).Create(v.EachGroup("")); err != nil {
+	if err := (boltjournal.File{Path: path, MustBeNew: true, Imported: imported}).Create(until(ctx, v.EachGroup(""))); err != nil {
 		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err // it lacks groups
 	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	return temporary{f, made}, nil
+}
+
+// until goes through groups until ctx ends.
+func until(ctx context.Context, groups iter.Seq[*gateway.Group]) iter.Seq[*gateway.Group] {
+	return func(yield func(*gateway.Group) bool) {
+		for g := range groups {
+			if ctx.Err() != nil || !yield(g) {
+				return
+			}
+		}
+	}
 }
 
 // snapshotPrefix is how the names of directories for snapshots begin.

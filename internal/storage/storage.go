@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"pushgateway/internal/boltjournal"
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/gobfile"
 )
 
@@ -222,7 +223,7 @@ func (c Config) load(ctx context.Context, journal string, mustBeNew bool) error 
 		return err
 	}
 	for _, p := range content.Problems {
-		c.Logger.Warn("Left out of the import: no scrape could show it", "group", p.Key.String(), "family", p.Family, "err", p.Err)
+		c.Logger.Warn("Left out of the import: no scrape could show it", "group", p.Key.Excerpt(), "family", excerpt.Line(p.Family, excerpt.Most), "err", p.Err)
 	}
 	if content.Unlisted > 0 {
 		c.Logger.Warn("Left out of the import: there is more", "families", content.Unlisted)

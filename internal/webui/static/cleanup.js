@@ -2,7 +2,7 @@
 // what would go.
 
 import * as api from "./api.js";
-import { h, tell } from "./dom.js";
+import { brief, h, tell } from "./dom.js";
 import { count, plural } from "./format.js";
 import { path, text } from "./keys.js";
 import { filter, words } from "./query.js";
@@ -39,11 +39,11 @@ export function removeGroup(group, done) {
   const button = h("button", { type: "button", class: "danger", onclick: () => attempt(button, problem, async () => {
     await api.remove(path(group.labels));
     d.close();
-    tell(`Deleted ${text(group.labels)}.`);
+    tell(`Deleted ${brief(text(group.labels))}.`);
     done();
   }) }, "Delete group");
   const d = dialog("Delete this group?",
-    h("p", {}, h("code", {}, text(group.labels))),
+    h("p", {}, h("code", {}, brief(text(group.labels)))),
     h("p", {}, `${plural(group.families, "family", "families")} with ${plural(group.series, "series", "series")} will be gone from the next scrape.`),
     problem, actions(() => d.close(), button));
 }

@@ -13,14 +13,27 @@ export function h(tag, properties, ...children) {
 
 // visible writes out the characters that cannot be seen, or that turn the text
 // after them around: two groups that differ must not look the same.
-export const visible = (s) => s.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g,
-  (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+export const visible = (s) => s.replace(/(?![\t\n])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0]/gu, (c) => {
+  const code = c.codePointAt(0).toString(16).padStart(4, "0");
+  return code.length > 4 ? `\\u{${code}}` : `\\u${code}`;
+});
+
+const mostShown = 200; // characters
+
+// brief cuts a name, a value or a help text, which may be as long as its sender
+// likes.
+export function brief(s) {
+  if (s.length <= mostShown) return s;
+  const start = s.slice(0, mostShown);
+  return `${start.isWellFormed() ? start : start.slice(0, -1)}…`;
+}
 
 const svgTags = new Set(["g", "line", "rect", "circle", "path", "text"]);
 
 function set(e, name, value) {
   if (value === null || value === undefined || value === false) return;
   if (name.startsWith("on")) return e.addEventListener(name.slice(2), value);
+  if (name === "title" || name === "aria-label") return e.setAttribute(name, visible(String(value)));
   if (name !== "style") return e.setAttribute(name, value === true ? "" : value);
   for (const [property, v] of Object.entries(value)) e.style.setProperty(property, v);
 }

@@ -1,7 +1,7 @@
 // A family of a group: its series as numbers, bars or marks.
 
 import { bars, marks, share } from "./charts.js";
-import { copyButton, h } from "./dom.js";
+import { brief, copyButton, h } from "./dom.js";
 import { count, number, plural, short } from "./format.js";
 import { matcher } from "./keys.js";
 
@@ -16,16 +16,16 @@ export function family({ name, family: f, groupLabels, filter, leftOut, lines, o
   const shown = series.slice(0, more ? series.length : isDrawn(f) ? shownCharts : shownSeries);
   return h("details", { class: "family", open, "data-family": name },
     h("summary", {},
-      h("span", { class: "name" }, name), h("span", { class: "type" }, type),
+      h("span", { class: "name" }, brief(name)), h("span", { class: "type" }, type),
       leftOut ? h("span", { class: "badge failing" }, "left out") : null,
       h("span", { class: "size" }, plural(f.metrics.length, "series", "series")),
-      f.help ? h("span", { class: "help" }, f.help) : null),
+      f.help ? h("span", { class: "help" }, brief(f.help)) : null),
     h("div", { class: "inside" },
       leftOut ? h("p", { class: "note" }, "Stored, but not exposed: an older push of another group stands against it.") : null,
       isDrawn(f) ? shown.map((s) => drawn(f, s, groupLabels)) : table(shown, groupLabels),
       h("div", { class: "actions start" },
         shown.length < series.length ? h("button", { type: "button", class: "small", onclick: () => showMore(name) }, `Show all ${count(series.length)} series`) : null,
-        lines ? copyButton("Copy as text", `the lines of ${name}`, () => lines) : null)));
+        lines ? copyButton("Copy as text", `the lines of ${brief(name)}`, () => lines) : null)));
 }
 
 const isDrawn = (f) => ["HISTOGRAM", "GAUGE_HISTOGRAM", "SUMMARY"].includes(f.type);
@@ -41,7 +41,7 @@ function table(series, groupLabels) {
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Series" }, h("table", {},
     h("thead", {}, h("tr", {}, named ? h("th", { scope: "col" }, "Labels") : null, h("th", { scope: "col", class: "number" }, "Value"))),
     h("tbody", {}, series.map((s) => h("tr", {},
-      named ? h("td", {}, h("code", {}, labelText(s, groupLabels) || "{}")) : null,
+      named ? h("td", {}, h("code", {}, brief(labelText(s, groupLabels)) || "{}")) : null,
       h("td", { class: "number", title: hintOf(s.value) }, plain(s.value)))))));
 }
 
@@ -60,7 +60,7 @@ function hintOf(value) {
 function drawn(f, s, groupLabels) {
   const labels = labelText(s, groupLabels);
   return h("figure", {},
-    labels ? h("figcaption", {}, h("code", {}, labels)) : null,
+    labels ? h("figcaption", {}, h("code", {}, brief(labels))) : null,
     f.type === "SUMMARY" ? summary(s) : histogram(s),
     h("p", { class: "sums" }, `count ${s.count ?? "0"}, sum ${s.sum ?? "0"}`, mean(s)));
 }

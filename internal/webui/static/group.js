@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { endCharts } from "./charts.js";
 import { removeGroup } from "./cleanup.js";
-import { copy, copyButton, h, visible } from "./dom.js";
+import { brief, copy, copyButton, h, visible } from "./dom.js";
 import { age, count, duration, exact, left, parseDuration, plural } from "./format.js";
 import { family } from "./family.js";
 import { pairs, path, text } from "./keys.js";
@@ -66,7 +66,7 @@ export class GroupPage {
       this.heading(), this.failure(), this.times,
       h("section", { "aria-labelledby": "families" }, this.familiesHead(), this.families),
       this.commands(), linesSection(lines));
-    this.title = text(group.labels);
+    this.title = brief(text(group.labels));
     this.drawTimes();
     this.drawFamilies();
     if (focused) document.getElementById(focused)?.focus();
@@ -83,9 +83,9 @@ export class GroupPage {
   heading() {
     const group = this.group;
     return h("div", { class: "heading" },
-      h("h1", { "aria-label": text(group.labels) }, pairs(group.labels).map(([n, v]) => h("a", {
-        class: "chip", href: query.toAddress({ ...query.fromAddress(""), text: query.narrowed("", n, v) }), title: `Show all groups with ${n}="${v}"`,
-      }, h("b", {}, n), v || "“”"))),
+      h("h1", { "aria-label": brief(text(group.labels)) }, pairs(group.labels).map(([n, v]) => h("a", {
+        class: "chip", href: query.toAddress({ ...query.fromAddress(""), text: query.narrowed("", n, v) }), title: `Show all groups with ${brief(n)}="${brief(v)}"`,
+      }, h("b", {}, brief(n)), brief(v) || "“”"))),
       this.badge,
       h("button", { type: "button", class: "danger quiet", onclick: () => removeGroup(group, () => this.go("./")) }, "Delete…"));
   }

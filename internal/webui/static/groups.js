@@ -1,7 +1,7 @@
 // The page of all groups: numbers, search, table.
 
 import * as api from "./api.js";
-import { h, updateEach, visible } from "./dom.js";
+import { brief, h, updateEach, visible } from "./dom.js";
 import { age, count, exact, left, parseDuration, plural } from "./format.js";
 import { Grid, rowsText } from "./grid.js";
 import { pairs, path, text } from "./keys.js";
@@ -161,7 +161,7 @@ export class GroupsPage {
     const cell = (name, ...children) => h("span", { role: "gridcell", class: name }, ...children);
     return [
       cell("labels", pairs(g.labels).map(([n, v]) => this.chip(n, v)),
-        h("a", { href: groupAddress(g), class: "open", tabindex: "-1", "aria-label": `Open ${text(g.labels)}` }, "Open")),
+        h("a", { href: groupAddress(g), class: "open", tabindex: "-1", "aria-label": `Open ${brief(text(g.labels))}` }, "Open")),
       cell("state", h("span", { class: `badge ${state}`, title: g.push_failure_message && state === "failing" ? g.push_failure_message : titleOf(state) }, wordOf(state))),
       cell("age", h("time", { title: exact(g.push_time) }, age(g.push_time))),
       cell("number families", count(g.families)),
@@ -172,9 +172,9 @@ export class GroupsPage {
 
   chip(name, value) {
     return h("button", {
-      type: "button", class: "chip", tabindex: "-1", title: `Show only ${name}="${value}"`,
+      type: "button", class: "chip", tabindex: "-1", title: `Show only ${brief(name)}="${brief(value)}"`,
       onclick: () => this.change({ text: query.narrowed(this.query.text, name, value) }),
-    }, h("b", {}, name), value || "“”");
+    }, h("b", {}, brief(name)), brief(value) || "“”");
   }
 }
 

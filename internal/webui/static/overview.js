@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { bars, endCharts, rates, share } from "./charts.js";
-import { h, update, updateEach } from "./dom.js";
+import { brief, h, update, updateEach } from "./dom.js";
 import { count, duration, plural } from "./format.js";
 import { groupAddress, rate, refusedLink } from "./groups.js";
 import { text } from "./keys.js";
@@ -94,7 +94,7 @@ function hiddenList(o) {
   const rest = o.families_left_out - o.left_out.length;
   return [
     h("ul", { class: "hidden-list" }, o.left_out.map((x) => h("li", {},
-      h("code", {}, x.family), " of ", h("a", { href: groupAddress(x) }, text(x.labels)), h("p", {}, `${x.reason}.`)))),
+      h("code", {}, x.family), " of ", h("a", { href: groupAddress(x) }, brief(text(x.labels))), h("p", {}, `${x.reason}.`)))),
     rest > 0 ? h("p", { class: "none" }, `And ${count(rest)} more.`) : "",
   ];
 }

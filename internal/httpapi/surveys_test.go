@@ -1,0 +1,57 @@
+package httpapi
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
+)
+
+// TestSurveysAreShared counts how often all groups are looked at.
+func TestSurveysAreShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, err := gateway.Open(t.Context(), gateway.Config{Journal: new(gateway.Memory)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer g.Close()
+		groups := 0
+		push := func(n int) {
+			for range n {
+				groups++
+				key, err := grouping.NewKey(fmt.Sprint(groups))
+				if err == nil {
+					err = g.Push(t.Context(), gateway.Push{Key: key})
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		s := newSurveys()
+		for _, step := range []struct {
+			name  string
+			do    func()
+			anew  bool
+			known int // groups
+		}{
+			{"the first", func() { push(1) }, true, 1},
+			{"nothing has changed", func() {}, false, 1},
+			{"a second later", func() { time.Sleep(time.Second) }, true, 1},
+			{"a group more", func() { push(1) }, true, 2},
+			{"many groups more, a second later", func() { push(surveyLarge); time.Sleep(time.Second) }, true, surveyLarge + 2},
+			{"one more than many", func() { push(1) }, false, surveyLarge + 2},
+			{"a second later, of many", func() { time.Sleep(time.Second) }, true, surveyLarge + 3},
+		} {
+			before := s.last
+			step.do()
+			o := s.latest(t.Context(), g)
+			if anew := s.last != before; anew != step.anew || o.Groups != step.known {
+				t.Errorf("%s: made anew: %v, with %d groups; want %v, %d", step.name, anew, o.Groups, step.anew, step.known)
+			}
+		}
+	})
+}

@@ -1,0 +1,119 @@
+package selector
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"regexp"
+	"regexp/syntax"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/prometheus/prometheus/promql/parser"
+
+	"pushgateway/internal/excerpt"
+)
+
+const (
+	// maxProgram bounds the instructions of all regexps of a request together.
+	// What a character of a text takes grows with them.
+	maxProgram = 5_000
+	// classSize is how many ranges of a class of characters take as long as an
+	// instruction.
+	classSize = 32
+	// maxWhole is how long a text may be, in bytes, that is matched without
+	// looking whether anybody still waits for it.
+	maxWhole = 1000
+)
+
+// matcher is one condition on a label. Its value is one text, one of a few, or
+// what a regexp matches. Go's own regexps take no longer than their size times
+// that of the text; Prometheus' have short cuts, some of which can take its
+// square.
+type matcher struct {
+	name  string
+	not   bool
+	value string
+	set   map[string]bool
+	re    *regexp.Regexp
+}
+
+func (b *budget) matcher(name string, operator parser.ItemType, value string) (matcher, error) {
+	m := matcher{name: name, value: value, not: operator == parser.NEQ || operator == parser.NEQ_REGEX}
+	if operator != parser.EQL_REGEX && operator != parser.NEQ_REGEX {
+		return m, nil
+	}
+	if m.set = literals(value); m.set != nil {
+		return m, nil
+	}
+	parsed, err := syntax.Parse(value, syntax.Perl|syntax.DotNL)
+	if err != nil {
+		return m, fmt.Errorf("has a regexp for %q that cannot be read: %w", excerpt.Of(name), err)
+	}
+	if b.program += size(parsed); b.program > maxProgram {
+		return m, fmt.Errorf("has a regexp for %q that takes, with those before it, more than the %d instructions allowed for a request: write fewer or smaller repeats like {1,100}, or name whole values, like {job=~\"a|b\"}", excerpt.Of(name), maxProgram)
+	}
+	m.re, err = regexp.Compile("^(?s:" + parsed.String() + ")$")
+	return m, err
+}
+
+// literals gives the texts that a regexp like a|b matches, nil if it is another.
+func literals(re string) map[string]bool {
+	texts := strings.Split(re, "|")
+	set := make(map[string]bool, len(texts))
+	for _, text := range texts {
+		if regexp.QuoteMeta(text) != text {
+			return nil
+		}
+		set[text] = true
+	}
+	return set
+}
+
+// size is about how many instructions a regexp becomes, once its repeats are
+// written out, but hardly more than maxProgram.
+func size(re *syntax.Regexp) int {
+	n := 1
+	switch re.Op {
+	case syntax.OpLiteral:
+		n += len(re.Rune)
+	case syntax.OpCharClass:
+		n += len(re.Rune) / 2 / classSize
+	}
+	for _, sub := range re.Sub {
+		n = min(n+size(sub), maxProgram+1)
+	}
+	if re.Op == syntax.OpRepeat {
+		n *= max(re.Min+1, re.Max)
+	}
+	return min(n, maxProgram+1)
+}
+
+func (m *matcher) matches(ctx context.Context, text string) bool {
+	switch {
+	case m.set != nil:
+		return m.set[text] != m.not
+	case m.re == nil:
+		return (text == m.value) != m.not
+	case len(text) <= maxWhole:
+		return m.re.MatchString(text) != m.not
+	}
+	return m.re.MatchReader(&reader{ctx: ctx, rest: text}) != m.not
+}
+
+// reader reads a text for as long as somebody waits for what comes of it.
+type reader struct {
+	ctx  context.Context
+	rest string
+	read int // characters
+}
+
+func (r *reader) ReadRune() (c rune, size int, err error) {
+	const often = 32 // characters
+	if r.read++; r.rest == "" || r.read%often == 0 && r.ctx.Err() != nil {
+		return 0, 0, io.EOF
+	}
+	c, size = utf8.DecodeRuneInString(r.rest)
+	r.rest = r.rest[size:]
+	return c, size, nil
+}

@@ -1,0 +1,152 @@
+// Package selector selects groups by their grouping labels, as PromQL does with
+// series, and bounds what that takes: a selector is a client's, and a short one
+// can ask for more than a core does in a minute.
+package selector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/prometheus/prometheus/promql/parser"
+
+	"pushgateway/internal/excerpt"
+	"pushgateway/internal/grouping"
+	"pushgateway/internal/metric"
+)
+
+// Bounds of what one request may ask for. Each matcher is held against each
+// group.
+const (
+	maxSelectors = 100
+	maxLength    = 8_192  // bytes of one selector
+	maxLengths   = 32_768 // bytes of all of them
+	maxMatchers  = 200    // of all of them
+)
+
+// Set is some selectors, of which any may hold. The zero value selects every
+// group.
+type Set struct{ selectors [][]matcher }
+
+// Parse reads selectors like {job="backup"}. What it takes is bounded, however
+// long the texts are.
+func Parse(texts []string) (Set, error) {
+	if n := len(texts); n > maxSelectors {
+		return Set{}, fmt.Errorf("match[] comes %d times, more than the %d allowed: put values into one selector, like {job=~\"a|b\"}", n, maxSelectors)
+	}
+	if err := checkLengths(texts); err != nil {
+		return Set{}, err
+	}
+	var s Set
+	var b budget
+	for _, text := range texts {
+		matchers, err := b.parse(text)
+		if err != nil {
+			return Set{}, fmt.Errorf("match[]=%q %w", excerpt.Of(text), err)
+		}
+		s.selectors = append(s.selectors, matchers)
+	}
+	return s, nil
+}
+
+func checkLengths(texts []string) error {
+	all := 0
+	for _, text := range texts {
+		if len(text) > maxLength {
+			return fmt.Errorf("match[]=%q has %d bytes, more than the %d allowed: name fewer values, or ask in several requests", excerpt.Of(text), len(text), maxLength)
+		}
+		all += len(text)
+	}
+	if all > maxLengths {
+		return fmt.Errorf("all match[] together have %d bytes, more than the %d allowed: ask in several requests", all, maxLengths)
+	}
+	return nil
+}
+
+// budget counts what the selectors of one request have taken.
+type budget struct{ matchers, program int }
+
+var errName = errors.New("asks for the name of a metric, which groups do not have: select by grouping labels, like {job=\"backup\"}")
+
+func (b *budget) parse(text string) ([]matcher, error) {
+	plain, operators := withoutRegexps(text)
+	parsed, err := parser.NewParser(parser.Options{}).ParseMetricSelector(plain)
+	if err != nil {
+		return nil, fmt.Errorf("is not a selector like {job=\"backup\"}: %w", err)
+	}
+	if b.matchers += len(parsed); b.matchers > maxMatchers {
+		return nil, fmt.Errorf("makes %d matchers, with those before it, and %d are allowed: put values into one, like {job=~\"a|b\"}", b.matchers, maxMatchers)
+	}
+	matchers := make([]matcher, len(parsed))
+	for i, m := range parsed {
+		operator := parser.ItemType(parser.EQL) // of a name before the braces, which comes last
+		if i < len(operators) {
+			operator = operators[i]
+		}
+		if matchers[i], err = b.matcher(m.Name, operator, m.Value); err != nil {
+			return nil, err
+		}
+	}
+	if slices.ContainsFunc(matchers, wantsName) {
+		return nil, errName
+	}
+	return matchers, nil
+}
+
+// withoutRegexps gives a selector of the same length with = and != in the place
+// of =~ and !~, and the operators of its matchers: Prometheus' parser would
+// compile each regexp before anybody could look at it.
+func withoutRegexps(text string) (plain string, operators []parser.ItemType) {
+	b := []byte(text)
+	before := parser.ItemType(parser.EOF)
+	lexer := parser.Lex(text)
+	for {
+		var item parser.Item
+		lexer.NextItem(&item)
+		switch item.Typ {
+		case parser.EOF, parser.ERROR:
+			return string(b), operators
+		case parser.COMMENT:
+			continue
+		case parser.STRING:
+			if before == parser.LEFT_BRACE || before == parser.COMMA { // the name of a label or of a metric
+				operators = append(operators, parser.EQL)
+			}
+		case parser.EQL, parser.NEQ, parser.EQL_REGEX, parser.NEQ_REGEX:
+			if before == parser.STRING && len(operators) > 0 {
+				operators = operators[:len(operators)-1]
+			}
+			operators = append(operators, item.Typ)
+			switch item.Typ {
+			case parser.EQL_REGEX:
+				b[item.Pos+1] = ' '
+			case parser.NEQ_REGEX:
+				b[item.Pos+1] = '='
+			}
+		}
+		before = item.Typ
+	}
+}
+
+// wantsName tells whether no group can match, as with backup for {job="backup"}.
+func wantsName(m matcher) bool {
+	return m.name == metric.NameLabel && !m.matches(context.Background(), "")
+}
+
+// Matches tells whether any of the selectors selects a key. A label that the key
+// does not have counts as empty, as in Prometheus. Once ctx has ended the answer
+// means nothing, and comes soon.
+func (s Set) Matches(ctx context.Context, key grouping.Key) bool {
+	return len(s.selectors) == 0 || slices.ContainsFunc(s.selectors, func(matchers []matcher) bool { return selects(ctx, matchers, key) })
+}
+
+func selects(ctx context.Context, matchers []matcher, key grouping.Key) bool {
+	for i := range matchers {
+		value, _ := key.Value(matchers[i].name)
+		if !matchers[i].matches(ctx, value) {
+			return false
+		}
+	}
+	return true
+}
