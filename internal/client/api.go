@@ -3,12 +3,15 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
+
+	"pushgateway/internal/grouping"
 )
 
 // envelope is what every answer of the API is wrapped in.
@@ -119,7 +122,26 @@ func (c *Client) ask(ctx context.Context, r request, data any) error {
 		err = json.Unmarshal(e.Data, data)
 	}
 	if err != nil {
-		return fmt.Errorf("reading the answer to %s %s: %w", r.method, r.path, err)
+		return fmt.Errorf("reading the answer to %s %s: %w%s", r.method, r.path, err, inBrackets(c.afterMiss(errors.As(err, new(*json.SyntaxError)))))
+	}
+	return nil
+}
+
+// utf8Flag lets a gateway take label names beyond [a-zA-Z_][a-zA-Z0-9_]*.
+const utf8Flag = "push.enable-utf8-names"
+
+// checkNames asks the gateway whether it reads the path of a key as that key,
+// where it would not notice itself that it does not.
+func (c *Client) checkNames(ctx context.Context, key grouping.Key, once bool) error {
+	if !key.Ambiguous() {
+		return nil
+	}
+	var status struct{ Flags map[string]string }
+	if err := c.ask(ctx, request{method: http.MethodGet, path: "/api/v1/status", once: once}, &status); err != nil {
+		return fmt.Errorf("the label names need a gateway with --%s, and whether it has that is not known: %w", utf8Flag, err)
+	}
+	if status.Flags[utf8Flag] != "true" {
+		return fmt.Errorf("the label names must match [a-zA-Z_][a-zA-Z0-9_]*, as the gateway at %s does not have --%s: rename them, or start it with that flag", c, utf8Flag)
 	}
 	return nil
 }

@@ -5,14 +5,12 @@ package client
 import (
 	"bytes"
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -39,10 +37,11 @@ type Config struct {
 
 // Client talks to one gateway. It is safe for concurrent use.
 type Client struct {
-	base   *url.URL
-	socket string // instead of the host of base, unless empty
-	http   *http.Client
-	retry  time.Duration
+	base        *url.URL
+	socket      string // instead of the host of base, unless empty
+	credentials string // where they come from, "" if there are none
+	http        *http.Client
+	retry       time.Duration
 }
 
 // New checks the configuration. It does not talk to anybody yet.
@@ -51,16 +50,21 @@ func New(c Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	hc := &config.HTTPClientConfig{FollowRedirects: true, EnableHTTP2: true, ProxyConfig: config.ProxyConfig{ProxyFromEnvironment: true}}
+	hc := &config.HTTPClientConfig{EnableHTTP2: true, ProxyConfig: config.ProxyConfig{ProxyFromEnvironment: true}}
 	if c.File != "" {
 		if hc, _, err = config.LoadHTTPConfigFile(c.File); err != nil {
 			return nil, fmt.Errorf("reading the HTTP configuration %s: %w", c.File, err)
 		}
 	}
-	if hc.BasicAuth == nil && base.User != nil {
+	hc.FollowRedirects = false // on which a push becomes a GET
+	credentials := ""
+	switch {
+	case base.User != nil:
 		password, _ := base.User.Password()
-		hc.BasicAuth = &config.BasicAuth{Username: base.User.Username(), Password: config.Secret(password)}
-		base.User = nil
+		hc.BasicAuth, hc.Authorization, hc.OAuth2 = &config.BasicAuth{Username: base.User.Username(), Password: config.Secret(password)}, nil, nil
+		base.User, credentials = nil, "--url"
+	case hc.BasicAuth != nil || hc.Authorization != nil || hc.OAuth2 != nil:
+		credentials = c.File
 	}
 	options := []config.HTTPClientOption{config.WithUserAgent("pushgateway/" + version.Version)}
 	if socket != "" {
@@ -72,11 +76,11 @@ func New(c Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("using the HTTP configuration %s: %w", c.File, err)
 	}
-	return &Client{base: base, socket: socket, http: h, retry: c.Retry}, nil
+	return &Client{base: base, socket: socket, credentials: credentials, http: h, retry: c.Retry}, nil
 }
 
 func parseURL(s string) (base *url.URL, socket string, err error) {
-	if s != "" && !strings.Contains(s, "://") && !strings.HasPrefix(s, "unix:") {
+	if s != "" && !startsWithScheme(s) {
 		s = "http://" + s // as client_golang's push does
 	}
 	u, err := url.Parse(s)
@@ -90,54 +94,24 @@ func parseURL(s string) (base *url.URL, socket string, err error) {
 		return nil, "", fmt.Errorf("the URL of the gateway: %q names no socket, like unix:///run/pushgateway.sock", u.Redacted())
 	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname()+u.Port() == "": // :9091 is this machine
 		return nil, "", fmt.Errorf("the URL of the gateway: %q is not one like http://localhost:9091 or unix:///run/pushgateway.sock", u.Redacted())
+	case namesGroup(u.Path):
+		return nil, "", fmt.Errorf("the URL of the gateway: %q names a group: end it before /metrics, and name the group with --job and --label", u.Redacted())
 	}
 	u.Path, u.RawPath, u.RawQuery, u.Fragment = strings.TrimRight(u.Path, "/"), "", "", ""
 	return u, "", nil
 }
 
-// StatusError is an answer that is not the one that was hoped for.
-type StatusError struct {
-	Code    int
-	Message string // what the gateway says
-	foreign bool   // nothing a gateway would say: it may be something else
-	after   time.Duration
+// startsWithScheme tells http:/host, which lacks a slash, from host:9091.
+func startsWithScheme(s string) bool {
+	scheme, rest, _ := strings.Cut(strings.ToLower(s), ":")
+	return scheme == "unix" || strings.HasPrefix(rest, "//") || strings.HasPrefix(rest, "/") && (scheme == "http" || scheme == "https")
 }
 
-func (e *StatusError) Error() string {
-	message := e.Message
-	if message == "" {
-		message = "nothing more"
-	}
-	return fmt.Sprintf("the gateway answered %d %s: %s%s", e.Code, http.StatusText(e.Code), message, e.hint())
-}
-
-// hint says what to do about it where the gateway does not.
-func (e *StatusError) hint() string {
-	switch e.Code {
-	case http.StatusUnauthorized:
-		return " (give --http.config.file with credentials, or a URL with user:password@)"
-	case http.StatusNotFound, http.StatusMethodNotAllowed:
-		if e.foreign {
-			return " (is that a gateway, and does --url have its route prefix?)"
-		}
-	}
-	return ""
-}
-
-// Refused tells whether the gateway took a look at a push and refused it:
-// trying again would not help.
-func Refused(err error) bool {
-	var status *StatusError
-	return errors.As(err, &status) && status.Code == http.StatusBadRequest
-}
-
-// passing tells whether the same request may work later.
-func (e *StatusError) passing() bool {
-	switch e.Code {
-	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout, http.StatusRequestTimeout:
-		return true
-	}
-	return false
+// namesGroup finds the path of a group in that of a URL. What is pushed to one
+// behind it would become part of its name.
+func namesGroup(path string) bool {
+	_, rest, ok := strings.Cut(path+"/", "/metrics/job")
+	return ok && (strings.HasPrefix(rest, "/") || strings.HasPrefix(rest, "@base64/"))
 }
 
 // request is one request, which may be sent several times.
@@ -151,7 +125,7 @@ type request struct {
 }
 
 // do sends a request, and again where that may help, and gives an answer with
-// a status of 2xx. The caller closes its body.
+// a status of 2xx that is no web page. The caller closes its body.
 func (c *Client) do(ctx context.Context, r request) (*http.Response, error) {
 	if c.retry <= 0 || r.once {
 		return c.send(ctx, r)
@@ -205,42 +179,11 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	if err != nil {
 		return nil, c.unreachable(err)
 	}
-	if res.StatusCode/100 == 2 {
+	if res.StatusCode/100 == 2 && !isPage(res) {
 		return res, nil
 	}
 	defer res.Body.Close()
-	return nil, statusError(res)
-}
-
-// unreachable leaves out what every such error says.
-func (c *Client) unreachable(err error) error {
-	var of *url.Error
-	if !errors.As(err, &of) {
-		return err
-	}
-	u, parseErr := url.Parse(of.URL)
-	if parseErr != nil {
-		return err
-	}
-	hint := ""
-	if errors.As(of, new(x509.UnknownAuthorityError)) {
-		hint = " (give --http.config.file with the ca_file of tls_config)"
-	}
-	at := (&url.URL{Scheme: u.Scheme, Host: u.Host}).String()
-	if c.socket != "" {
-		at = "unix://" + c.socket
-	}
-	return fmt.Errorf("the gateway at %s cannot be reached: %w%s", at, of.Err, hint)
-}
-
-// maxMessage is how much of an answer that is an error is read, in bytes.
-const maxMessage = 10_000
-
-func statusError(res *http.Response) error {
-	b, _ := io.ReadAll(io.LimitReader(res.Body, maxMessage)) // a part says enough
-	seconds, _ := strconv.Atoi(res.Header.Get("Retry-After"))
-	message, isAPI := messageOf(b)
-	return &StatusError{Code: res.StatusCode, Message: message, foreign: !isAPI, after: time.Duration(seconds) * time.Second}
+	return nil, c.statusError(res, r.path)
 }
 
 // Push is what there is to push to one group.
@@ -267,6 +210,9 @@ const minGzip = 1 << 10
 
 // Push stores what there is to push.
 func (c *Client) Push(ctx context.Context, p Push) error {
+	if err := c.checkNames(ctx, p.Key, p.Once); err != nil {
+		return err
+	}
 	r := request{method: http.MethodPost, path: "/metrics" + p.Key.Path(), header: make(http.Header), body: p.Body, query: make(url.Values)}
 	if p.Replace {
 		r.method = http.MethodPut
@@ -304,12 +250,18 @@ func compress(b []byte) ([]byte, error) {
 
 // Delete ends a group. To end one that does not exist is no error.
 func (c *Client) Delete(ctx context.Context, key grouping.Key) error {
+	if err := c.checkNames(ctx, key, false); err != nil {
+		return err
+	}
 	return c.discard(ctx, request{method: http.MethodDelete, path: "/metrics" + key.Path()})
 }
 
 // Absent tells whether the gateway says that a group does not exist. One that
 // is not ours does not say.
 func (c *Client) Absent(ctx context.Context, key grouping.Key) bool {
+	if c.checkNames(ctx, key, false) != nil {
+		return false
+	}
 	var status *StatusError
 	err := c.discard(ctx, request{method: http.MethodGet, path: "/api/v1/group" + key.Path()})
 	return errors.As(err, &status) && status.Code == http.StatusNotFound && !status.foreign
@@ -327,6 +279,9 @@ func (c *Client) discard(ctx context.Context, r request) error {
 
 // Text writes the lines that scrapes get of a group.
 func (c *Client) Text(ctx context.Context, key grouping.Key, w io.Writer) error {
+	if err := c.checkNames(ctx, key, false); err != nil {
+		return err
+	}
 	accept := http.Header{"Accept": {"text/plain; version=1.0.0; escaping=allow-utf-8"}}
 	return c.copy(ctx, request{method: http.MethodGet, path: "/api/v1/group" + key.Path(), query: url.Values{"format": {"text"}}, header: accept}, w)
 }
