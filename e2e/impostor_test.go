@@ -73,10 +73,11 @@ func holdCommands(t *testing.T, url, want string) {
 
 // TestSchemes mixes up http and https.
 func TestSchemes(t *testing.T) {
-	plain, secure := httptest.NewServer(http.NotFoundHandler()), httptest.NewTLSServer(http.NotFoundHandler())
+	plain, secure := httptest.NewServer(http.NotFoundHandler()), httptest.NewUnstartedServer(http.NotFoundHandler())
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS()
 	defer plain.Close()
 	defer secure.Close()
-	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
 	addrOf := func(s *httptest.Server) string { return s.Listener.Addr().String() }
 	holdCommands(t, "https://"+addrOf(plain), `cannot be reached: .* \(it speaks HTTP without TLS: write http:// in --url\)`)
 	holdCommands(t, "http://"+addrOf(secure), `http://`+addrOf(secure)+`.* wants TLS[:,] write https:// in --url\)`)

@@ -27,7 +27,7 @@ func newBackup(app *kingpin.Application, stdout, stderr io.Writer) command {
 			return err
 		}}.Write(func(w io.Writer) error {
 			return gw.talk(ctx, func(ctx context.Context, c *client.Client) error {
-				return c.Snapshot(ctx, io.MultiWriter(w, bar))
+				return describe("no copy of a journal came", c.Snapshot(ctx, io.MultiWriter(w, bar)))
 			})
 		})
 		if err != nil {
