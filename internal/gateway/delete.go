@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -67,42 +68,58 @@ func (g *Gateway) Wipe(ctx context.Context) error {
 // not give may still be there.
 func (g *Gateway) DeleteMatching(ctx context.Context, matches func(*Group) bool) (ended []*Group, err error) {
 	defer g.sweep()
-	todo := g.endable(matches)
-	if len(todo) == 0 {
+	d := deletion{g: g, matches: matches}
+	if d.begin(); len(d.todo) == 0 {
 		return nil, g.certain()
 	}
-	for len(todo) > 0 && err == nil {
-		var some []*Group
-		some, todo, err = g.endSome(ctx, todo, matches)
-		ended = append(ended, some...)
+	for len(d.todo) > 0 && err == nil {
+		err = d.endSome(ctx)
 	}
-	return ended, err
+	return d.ended, err
 }
 
-// endSome ends those of the groups in todo that it need not wait for, at least
-// one. It gives the rest.
-func (g *Gateway) endSome(ctx context.Context, todo []grouping.Key, matches func(*Group) bool) (ended []*Group, rest []grouping.Key, err error) {
-	taken, unlock := g.locks.lockSome(todo)
-	defer unlock()
-	ended, err = g.endLocked(ctx, taken, matches)
-	return ended, without(todo, taken), err
+// deletion is a delete of many groups.
+type deletion struct {
+	g       *Gateway
+	matches func(*Group) bool
+	matched []*Group       // when it began, sorted by key
+	todo    []grouping.Key // of those that it has still to end, and of ghosts, sorted
+	ended   []*Group
 }
 
-// endable are the keys of the groups that match, and of all ghosts: no clock
-// that is set back may bring back what a delete has not seen any more.
-func (g *Gateway) endable(matches func(*Group) bool) (keys []grouping.Key) {
-	for group := range g.View().EachGroup("") {
-		if matches(group) {
-			keys = append(keys, group.Key)
+// begin finds what matches, and all ghosts: no clock that is set back may bring
+// back what a delete has not seen any more.
+func (d *deletion) begin() {
+	for group := range d.g.View().EachGroup("") {
+		if d.matches(group) {
+			d.matched, d.todo = append(d.matched, group), append(d.todo, group.Key)
 		}
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for key := range g.index.ghosts {
-		keys = append(keys, key)
+	d.g.mu.Lock()
+	defer d.g.mu.Unlock()
+	for key := range d.g.index.ghosts {
+		d.todo = append(d.todo, key)
 	}
-	slices.Sort(keys)
-	return slices.Compact(keys)
+	slices.Sort(d.todo)
+	d.todo = slices.Compact(d.todo)
+}
+
+// stillMatches asks matches only where the group has changed: those who push to
+// it wait for the answer.
+func (d *deletion) stillMatches(group *Group) bool {
+	i, found := slices.BinarySearchFunc(d.matched, group.Key, func(m *Group, key grouping.Key) int { return cmp.Compare(m.Key, key) })
+	return found && d.matched[i] == group || d.matches(group)
+}
+
+// endSome ends those of the groups that it need not wait for, at least one.
+func (d *deletion) endSome(ctx context.Context) (err error) {
+	taken, unlock := d.g.locks.lockSome(d.todo)
+	defer unlock()
+	for keys := taken; len(keys) > 0 && err == nil; {
+		keys, err = d.tryEnd(ctx, keys)
+	}
+	d.todo = without(d.todo, taken)
+	return err
 }
 
 // without gives the keys that are not taken. Both are sorted.
@@ -113,38 +130,28 @@ func without(keys, taken []grouping.Key) []grouping.Key {
 	})
 }
 
-// endLocked ends those groups that still match, in one commit, and removes the
-// records of ghosts. The caller holds the locks of all of them.
-func (g *Gateway) endLocked(ctx context.Context, keys []grouping.Key, matches func(*Group) bool) (ended []*Group, err error) {
-	for len(keys) > 0 && err == nil {
-		var more []*Group
-		more, keys, err = g.tryEnd(ctx, keys, matches)
-		ended = append(ended, more...)
-	}
-	return ended, err
-}
-
-// tryEnd makes one attempt. It gives the keys that are worth another: somebody
-// else has changed their groups meanwhile.
-func (g *Gateway) tryEnd(ctx context.Context, keys []grouping.Key, matches func(*Group) bool) (ended []*Group, again []grouping.Key, err error) {
+// tryEnd makes one attempt to end groups in one commit, with the records of
+// ghosts. The caller holds their locks. It gives those that are worth another:
+// somebody else has changed them meanwhile.
+func (d *deletion) tryEnd(ctx context.Context, keys []grouping.Key) (again []grouping.Key, err error) {
 	groups, changes := make([]*Group, 0, len(keys)), make([]Change, 0, len(keys))
 	for _, key := range keys {
-		group := g.Group(key)
-		if group != nil && !matches(group) {
+		group := d.g.Group(key)
+		if group != nil && !d.stillMatches(group) {
 			continue
 		}
-		if against := g.against(key, group); against != 0 {
+		if against := d.g.against(key, group); against != 0 {
 			groups, changes = append(groups, group), append(changes, Change{Key: key, Against: against})
 		}
 	}
 	if len(changes) == 0 {
-		return nil, nil, g.certain()
+		return nil, d.g.certain()
 	}
-	for i, o := range g.Journal.Commit(ctx, changes) {
+	for i, o := range d.g.Journal.Commit(ctx, changes) {
 		switch o.Verdict {
 		case Committed:
 			if groups[i] != nil {
-				ended = append(ended, groups[i])
+				d.ended = append(d.ended, groups[i])
 			}
 		case Stale:
 			again = append(again, changes[i].Key)
@@ -152,5 +159,5 @@ func (g *Gateway) tryEnd(ctx context.Context, keys []grouping.Key, matches func(
 			err = fmt.Errorf("deleting %d groups: %w: %w", len(changes), ErrUnavailable, o.Err)
 		}
 	}
-	return ended, again, err
+	return again, err
 }

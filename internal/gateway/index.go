@@ -1,8 +1,6 @@
 package gateway
 
 import (
-	"slices"
-
 	"github.com/tidwall/btree"
 
 	"pushgateway/internal/exposition"
@@ -85,11 +83,6 @@ type pending struct {
 	// claim is the place of the change among those on their way, 0 until it can
 	// be found.
 	claim uint64
-}
-
-// needsNote tells whether there are such indexes.
-func (p *pending) needsNote() bool {
-	return slices.ContainsFunc(p.indexes, func(s *seriesIndex) bool { return s != nil })
 }
 
 func newIndex(reserved map[string]metric.Type) *index {

@@ -1,0 +1,133 @@
+package gateway_test
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
+)
+
+// gated is a journal of which the next commit of one group waits to be let go,
+// once it is armed.
+type gated struct {
+	gateway.Memory
+	key            grouping.Key
+	armed          atomic.Bool
+	arrived, letGo chan struct{}
+}
+
+func (j *gated) Commit(ctx context.Context, changes []gateway.Change) []gateway.Outcome {
+	if len(changes) == 1 && changes[0].Key == j.key && j.armed.CompareAndSwap(true, false) {
+		j.arrived <- struct{}{}
+		<-j.letGo
+	}
+	return j.Memory.Commit(ctx, changes)
+}
+
+// slowPush gives a gateway in which a push to one group is under way until it is
+// let go, beside groups a and c.
+func slowPush(t *testing.T, slow grouping.Key, exists bool) (g *gateway.Gateway, letGo func()) {
+	j := &gated{key: slow, arrived: make(chan struct{}), letGo: make(chan struct{})}
+	g = open(t, gateway.Config{Journal: j})
+	mustPush(t, g, key(t, "a"), "m 1\n")
+	mustPush(t, g, key(t, "c"), "m 1\n")
+	if exists {
+		mustPush(t, g, slow, "m 1\n")
+	}
+	j.armed.Store(true)
+	done := make(chan error, 1)
+	go func() { done <- push(t, g, slow, "m 2\n") }()
+	<-j.arrived
+	return g, func() {
+		close(j.letGo)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestDeletesDoNotWait deletes all groups while a push to one of them is under
+// way: the others end, and can be pushed to, before it is through.
+func TestDeletesDoNotWait(t *testing.T) {
+	b := key(t, "b")
+	g, letGo := slowPush(t, b, true)
+	ended := make(chan int, 1)
+	go func() {
+		groups, err := g.DeleteMatching(context.Background(), func(*gateway.Group) bool { return true })
+		if err != nil {
+			t.Error(err)
+		}
+		ended <- len(groups)
+	}()
+	for g.View().Group(key(t, "a")) != nil || g.View().Group(key(t, "c")) != nil {
+		runtime.Gosched()
+	}
+	mustPush(t, g, key(t, "a"), "m 2\n")
+	mustPush(t, g, key(t, "new"), "m 2\n")
+	letGo()
+	if n := <-ended; n != 3 {
+		t.Errorf("%d groups have ended, want 3", n)
+	}
+	if v := g.View(); v.Group(b) != nil || v.Group(key(t, "a")) == nil {
+		t.Error("the group that was waited for is there, or the one that came after it has gone")
+	}
+}
+
+// TestDeleteLooksAgain deletes what matches while a push makes one of them match
+// no more.
+func TestDeleteLooksAgain(t *testing.T) {
+	b := key(t, "b")
+	g, letGo := slowPush(t, b, true)
+	matched := make(chan struct{})
+	var once sync.Once
+	before := g.View().Group(b)
+	ended := make(chan []*gateway.Group, 1)
+	go func() {
+		groups, err := g.DeleteMatching(context.Background(), func(group *gateway.Group) bool {
+			once.Do(func() { close(matched) })
+			return group == before
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		ended <- groups
+	}()
+	<-matched
+	letGo()
+	if groups := <-ended; len(groups) != 0 || g.View().Group(b) == nil {
+		t.Errorf("%d groups have ended, though none matches any more", len(groups))
+	}
+}
+
+// TestPushOfManyDoesNotWait pushes to several groups at once while a push to one
+// of them is under way: the others are stored, and can be pushed to.
+func TestPushOfManyDoesNotWait(t *testing.T) {
+	for _, exists := range []bool{false, true} {
+		b := key(t, "b")
+		g, letGo := slowPush(t, b, exists)
+		var pushes []gateway.Push
+		for _, k := range []grouping.Key{key(t, "a"), b, key(t, "c"), key(t, "d")} {
+			pushes = append(pushes, gateway.Push{Key: k, Blocks: blocks(t, k, "many 1\n"), Replace: true})
+		}
+		outcomes := make(chan []error, 1)
+		go func() { outcomes <- g.PushAll(context.Background(), pushes) }()
+		for len(exposedLines(g.View(), "many")) < 3 {
+			runtime.Gosched()
+		}
+		mustPush(t, g, key(t, "a"), "m 2\n")
+		mustPush(t, g, key(t, "d"), "m 2\n")
+		letGo()
+		for i, err := range <-outcomes {
+			if err != nil {
+				t.Errorf("push %d: %v", i, err)
+			}
+		}
+		if lines := exposedLines(g.View(), "many"); len(lines) != 2 { // those to a and d have been replaced
+			t.Errorf("exposed %q", lines)
+		}
+	}
+}
