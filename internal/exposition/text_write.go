@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"math"
 	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"pushgateway/internal/metric"
 )
@@ -29,7 +32,27 @@ func (r *renderer) appendText(b []byte, f *metric.Family, s *metric.Series) ([]b
 func FormatSeries(name string, labels []metric.Label) string {
 	w := lineWriter{name: name, legacy: metric.IsLegacyName(name), labels: appendLabels(nil, labels)}
 	w.start("")
-	return clip(string(append(w.b, '}')))
+	if w.inBraces() {
+		w.b = append(w.b, '}')
+	}
+	return visible(clip(string(w.b)))
+}
+
+// visible writes out what a terminal would act upon.
+func visible(s string) string {
+	if !strings.ContainsFunc(s, unicode.IsControl) && utf8.ValidString(s) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if unicode.IsControl(r) || r == utf8.RuneError {
+			quoted := strconv.QuoteRuneToASCII(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }
 
 // lineWriter writes the lines of one series.
