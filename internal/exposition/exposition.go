@@ -48,6 +48,9 @@ type InvalidError struct {
 
 func (e *InvalidError) Error() string { return fmt.Sprintf("family %q: %s", e.Family, e.Msg) }
 
+// About makes it a FamilyError.
+func (e *InvalidError) About() (family, reason string) { return e.Family, e.Msg }
+
 // invalid copies what it keeps: the name may lie in the body of the push.
 func invalid(family, format string, args ...any) error {
 	return &InvalidError{Family: strings.Clone(excerpt.Of(family)), Msg: fmt.Sprintf(format, args...)}

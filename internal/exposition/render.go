@@ -36,20 +36,38 @@ type Options struct {
 // exposed with the time of the push, and be stale or a lie soon.
 var ErrTimestamps = errors.New("pushed metrics must not have timestamps")
 
+// timedError says which family has timestamps.
+type timedError struct{ family string }
+
+func (e *timedError) Error() string {
+	_, reason := e.About()
+	return fmt.Sprintf("family %q: %s", e.family, reason)
+}
+
+func (e *timedError) About() (family, reason string) {
+	return e.family, fmt.Sprintf("%v: Prometheus would drop the series as stale after five minutes; push without them, or start the gateway with --push.timestamps=strip", ErrTimestamps)
+}
+
+func (e *timedError) Unwrap() error { return ErrTimestamps }
+
 // Render makes the finished blocks of families, in their order. Labels get the grouping labels
 // and, where there is none, an empty instance. Series that Prometheus would
-// choke on are refused with an InvalidError.
+// choke on are refused with an InvalidError; see Refused where there are more.
 func Render(families []*metric.Family, o Options) ([]*Block, error) {
 	r := renderers.Get().(*renderer)
 	defer r.release()
 	r.opts, r.size = o, 0
 	blocks := make([]*Block, 0, len(families))
+	var refused Refused
 	for _, f := range families {
 		b, err := r.render(f)
-		if err != nil {
+		if err != nil && !refused.Add(err) {
 			return nil, err
 		}
 		blocks = append(blocks, b)
+	}
+	if err := refused.Err(); err != nil {
+		return nil, err
 	}
 	return blocks, nil
 }
@@ -179,7 +197,7 @@ func (r *renderer) tooLarge() error {
 
 func (r *renderer) renderSeries(f *metric.Family, s *metric.Series) (added bool, err error) {
 	if s.Timed {
-		return false, fmt.Errorf("family %q: %w: Prometheus would drop the series as stale after five minutes; push without them", excerpt.Of(f.Name), ErrTimestamps)
+		return false, &timedError{strings.Clone(excerpt.Of(f.Name))}
 	}
 	if err := r.renderLabels(f, s.Labels); err != nil {
 		return false, err
@@ -189,7 +207,7 @@ func (r *renderer) renderSeries(f *metric.Family, s *metric.Series) (added bool,
 	}
 	if r.isDuplicate() {
 		if r.opts.Duplicate == nil {
-			return false, invalid(f.Name, "the series %s} comes twice in the push", excerpt.Line(f.Name+string(r.labels.text), excerpt.Most))
+			return false, r.twice(f, s)
 		}
 		r.opts.Duplicate()
 		return false, nil
@@ -243,6 +261,36 @@ func (r *renderer) isDuplicate() bool {
 	}
 	r.hashes = append(r.hashes, hash)
 	return false
+}
+
+// twice refuses the series at hand, which is equal to one before it, and says
+// what made them so.
+func (r *renderer) twice(f *metric.Family, s *metric.Series) error {
+	before := &f.Series[slices.Index(r.hashes, r.labels.hash)]
+	one, other := FormatSeries(f.Name, before.Labels), FormatSeries(f.Name, s.Labels)
+	if string(appendSet(nil, before.Labels)) == string(appendSet(nil, s.Labels)) {
+		return invalid(f.Name, "the series %s comes twice in the push; push it once", other)
+	}
+	var replaced []string
+	for _, l := range r.opts.Grouping {
+		if valueOf(before.Labels, l.Name) != valueOf(s.Labels, l.Name) {
+			replaced = append(replaced, fmt.Sprintf("%q", excerpt.Of(l.Name)))
+		}
+	}
+	if len(replaced) == 0 {
+		return invalid(f.Name, "the series %s and %s are equal, since one without an instance gets an empty one; push one of them", one, other)
+	}
+	return invalid(f.Name, "the series %s and %s become equal, since the path of the push replaces %s; leave it out of the path, or rename it in the body",
+		one, other, excerpt.Of(strings.Join(replaced, ", ")))
+}
+
+func valueOf(labels []metric.Label, name string) string {
+	for _, l := range labels {
+		if l.Name == name {
+			return l.Value
+		}
+	}
+	return ""
 }
 
 func (r *renderer) fillSeen() {

@@ -43,9 +43,19 @@ func kindOf(r rune) string {
 	return ""
 }
 
+// noNewline refuses the last line, for what is wrong with it besides if anything
+// is.
+func (p *Parser) noNewline(line string) error {
+	p.lineEnd = len(line) // of what is read now
+	if err := p.parseLine(line); errors.As(err, new(*SyntaxError)) && !strings.HasSuffix(line, "\r") {
+		return err
+	}
+	return p.syntaxError("the last line has no newline at its end; add one")
+}
+
 // firstName refuses a line that begins with something else than a name.
 func (p *Parser) firstName(what, rest string) error {
-	return p.syntaxError("expected %s, found %s; a name begins with a letter, _ or :%s", what, found(rest), quoteAdvice(word(rest), ":"))
+	return p.syntaxError("expected %s, found %s; a name begins with a letter, _ or :%s", what, found(rest), letterAdvice(rest, ":"))
 }
 
 // nameEnds refuses what directly follows a name, and is no part of it.
@@ -84,11 +94,21 @@ func quoteAdvice(name, more string) string {
 	return fmt.Sprintf("; write %s, or %s with --push.enable-utf8-names", excerpt.Of(legacy), quoted)
 }
 
+// letterAdvice is quoteAdvice for what begins with a letter that names cannot have.
+func letterAdvice(rest, more string) string {
+	if r, _ := utf8.DecodeRuneInString(rest); !unicode.IsLetter(r) {
+		return ""
+	}
+	return quoteAdvice(word(rest), more)
+}
+
 // noLabel refuses labels that go on with something else than a label name.
 func (p *Parser) noLabel(rest string) error {
 	switch {
 	case rest == "":
 		return p.syntaxError("expected a label name or '}', found the end of the line; the closing brace is missing")
+	case rest[0] == '{':
+		return p.syntaxError("expected a label name or '}', found '{'; maybe a template was not filled in")
 	case isDecimal(strings.TrimRight(rest, " \t")):
 		return p.syntaxError("expected a label name or '}', found %s; the closing brace is missing", found(rest))
 	case rest[0] == ',':
@@ -96,7 +116,7 @@ func (p *Parser) noLabel(rest string) error {
 	case rest[0] == '=':
 		return p.syntaxError("expected a label name, found '='; write name=\"value\"")
 	}
-	return p.syntaxError("expected a label name or '}', found %s; a label name begins with a letter or _%s", found(rest), quoteAdvice(word(rest), ""))
+	return p.syntaxError("expected a label name or '}', found %s; a label name begins with a letter or _%s", found(rest), letterAdvice(rest, ""))
 }
 
 // noEquals refuses a label name without a value.
@@ -178,7 +198,7 @@ func valueAdvice(rest, text string, reason error) string {
 		return "; it has " + found(text[odd:])
 	case text == "=" || text == ":" || text == "=>":
 		return "; nothing but blanks stands between name and value"
-	case text[0] == '"' || text[0] == '\'':
+	case strings.ContainsRune(`"'`, rune(text[0])) && isDecimal(strings.Trim(text, `"'`)):
 		return "; a value has no quotes"
 	case text[0] == '}':
 		return "; there is a brace too many"
@@ -186,7 +206,7 @@ func valueAdvice(rest, text string, reason error) string {
 		return "; the opening brace before the labels is missing"
 	case isDecimal(strings.ReplaceAll(text, ",", "")):
 		return "; write the decimals after a point, and nothing between thousands"
-	case errors.Is(reason, errNotDecimal) || len(text) > 1 && text[0] == '0' && strings.ContainsRune("xXbBoO", rune(text[1])):
+	case otherDigits(text):
 		return "; write it in decimal digits, without _"
 	case number != text && isDecimal(number):
 		return "; a value has no unit"
@@ -196,10 +216,18 @@ func valueAdvice(rest, text string, reason error) string {
 		return "; nothing follows a value"
 	case strings.EqualFold(text, "true") || strings.EqualFold(text, "false"):
 		return "; write 1 or 0"
+	case strings.ContainsRune("$%<{", rune(text[0])):
+		return "; maybe it was to be filled in"
 	case isNothing(text):
 		return "; leave out the line where there is no value, or write NaN"
 	}
 	return ""
+}
+
+// otherDigits finds numbers in other notations.
+func otherDigits(text string) bool {
+	_, err := strconv.ParseInt(text, 0, 64) // with _, 0x, 0o and 0b
+	return err == nil
 }
 
 // isNothing finds what languages write where there is no value.

@@ -44,7 +44,7 @@ func (p *Parser) readText(body string) ([]*metric.Family, error) {
 		p.lineEnd = len(body) - len(rest) + end
 		if end < 0 {
 			if skipBlanks(rest, 0) < len(rest) {
-				return nil, p.syntaxError("the last line has no newline at its end; add one")
+				return nil, p.noNewline(rest)
 			}
 			break
 		}

@@ -30,7 +30,10 @@ func (r *renderer) appendText(b []byte, f *metric.Family, s *metric.Series) ([]b
 func FormatSeries(name string, labels []metric.Label) string {
 	w := lineWriter{name: name, legacy: metric.IsLegacyName(name), labels: appendLabels(nil, labels)}
 	w.start("")
-	return excerpt.Line(string(append(w.b, '}')), excerpt.Most)
+	if w.inBraces() {
+		w.b = append(w.b, '}')
+	}
+	return excerpt.Line(string(w.b), excerpt.Most)
 }
 
 // lineWriter writes the lines of one series.

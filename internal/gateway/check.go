@@ -18,6 +18,9 @@ type ConflictError struct {
 
 func (e *ConflictError) Error() string { return fmt.Sprintf("family %q: %s", e.Family, e.Msg) }
 
+// About makes it an exposition.FamilyError.
+func (e *ConflictError) About() (family, reason string) { return e.Family, e.Msg }
+
 func conflict(family, format string, args ...any) error {
 	return &ConflictError{Family: excerpt.Of(family), Msg: fmt.Sprintf(format, args...)}
 }
@@ -29,21 +32,23 @@ func (e *TwinError) Error() string {
 	return fmt.Sprintf("the group %s exists and would expose the same series, since the gateway adds instance=\"\" where there is none: push to it, or delete it first", e.Twin.Excerpt())
 }
 
-// check gives the first reason why group, with the blocks that a push brings,
-// cannot be exposed beside the others. It changes nothing.
+// check tells why group, with the blocks that a push brings, cannot be exposed
+// beside the others. It changes nothing.
 func (x *index) check(group, old *Group, brings []*exposition.Block) error {
 	if twin, ok := x.twin(group.Key); ok {
 		return &TwinError{twin}
 	}
+	var refused exposition.Refused
 	for _, b := range brings {
-		if err := x.checkType(b, old); err != nil {
-			return err
+		err := x.checkType(b, old)
+		if err == nil {
+			err = x.checkSuffixes(b, group, old)
 		}
-		if err := x.checkSuffixes(b, group, old); err != nil {
-			return err
+		if err != nil {
+			refused.Add(err)
 		}
 	}
-	return nil
+	return refused.Err()
 }
 
 // twin gives the group, stored or pending, that key cannot stand beside. One

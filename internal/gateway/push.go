@@ -140,16 +140,17 @@ func claiming(blocks []*exposition.Block) []*exposition.Block {
 // besides.
 func (g *Gateway) mergeSeries(old *Group, p Push) ([]*exposition.Block, error) {
 	merged := make([]*exposition.Block, len(p.Blocks))
+	var refused exposition.Refused
 	for i, b := range p.Blocks {
 		merged[i] = b
 		if h := old.Find(b.Name); h != nil {
 			var err error
-			if merged[i], err = g.merge(h.Block, b, p.MaxBytes); err != nil {
+			if merged[i], err = g.merge(h.Block, b, p.MaxBytes); err != nil && !refused.Add(err) {
 				return nil, err
 			}
 		}
 	}
-	return merged, nil
+	return merged, refused.Err()
 }
 
 // freelyMerged is how many stored series a family may have to be merged without

@@ -147,10 +147,14 @@ func (a *api) split(c content, by []string) ([]part, error) {
 		return nil, err
 	}
 	s := splitter{by: by, groups: make(map[string]*splitGroup)}
+	var refused exposition.Refused
 	for _, f := range families {
-		if err := s.add(f); err != nil {
+		if err := s.add(f); err != nil && !refused.Add(err) {
 			return nil, err
 		}
+	}
+	if err := refused.Err(); err != nil {
+		return nil, err
 	}
 	parts, left := make([]part, 0, len(s.groups)), a.maxBlocks()
 	for _, g := range s.groups {

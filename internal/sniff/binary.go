@@ -104,6 +104,20 @@ func snappyElement(b []byte) (size, skip int) {
 	return size + 1, size + 2 + more
 }
 
+// binary finds what is no text at all.
+func (s Sent) binary() Hint {
+	odd, first := 0, s.Body[:min(len(s.Body), 32)]
+	for _, r := range string(first) {
+		if r == utf8.RuneError || unicode.IsControl(r) && !unicode.IsSpace(r) && r != '\x1b' {
+			odd++
+		}
+	}
+	if s.Protobuf || odd < 2 || odd*4 < len(first) {
+		return Hint{}
+	}
+	return enough("the body is binary, and nothing that this gateway knows: " + pushText + ", or protobuf with Content-Type: " + mediaProtobuf)
+}
+
 // protobuf finds families without their Content-Type, or without lengths.
 func (s Sent) protobuf() Hint {
 	size, n := binary.Uvarint(s.Body)

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"mime"
 	"net/http"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -43,7 +44,7 @@ func (s Sent) Hint() Hint {
 	if IsText(s.Body) {
 		guesses = append(guesses, s.encoding, s.document, s.mangled, s.textAsProtobuf, s.lines, s.openMetrics, s.curl)
 	} else {
-		guesses = append(guesses, s.encoding, s.packed, s.protobuf, s.packedPlainly, s.document)
+		guesses = append(guesses, s.encoding, s.packed, s.protobuf, s.packedPlainly, s.document, s.binary)
 	}
 	for _, guess := range guesses {
 		if h := guess(); h.Says != "" {
@@ -100,5 +101,10 @@ func (s Sent) form() Hint {
 	if multipart {
 		return enough("the body is a form (multipart): send the metrics alone as the body; with curl, use --data-binary instead of -F")
 	}
+	if s.mediaType() == "application/x-www-form-urlencoded" && fields.Match(bytes.TrimSpace(first)) {
+		return enough("the body is fields of a form: send the metrics alone as the body; with curl, use --data-binary")
+	}
 	return Hint{}
 }
+
+var fields = regexp.MustCompile(`^[^\s{}=&%]+=[^\s{}=&%]*(&[^\s{}=&%]+=[^\s{}=&%]*)*$`)

@@ -49,7 +49,9 @@ func (s Sent) document() Hint {
 	switch {
 	case isJSON(text) && strings.Contains(text, `"resourceMetrics"`):
 		return enough("the body is OTLP as JSON, which is not for this path: " + pushText)
-	case isJSON(text):
+	case isString(text):
+		return enough("the body is a string in quotes, as in JSON: send what stands between them, with newlines as they are")
+	case isJSON(text), strings.HasSuffix(s.mediaType(), "json") && (strings.ContainsAny(text[:min(len(text), 1)], "{[") || json.Valid([]byte(text))):
 		return enough("the body is JSON: " + pushText)
 	case strings.HasPrefix(text, "{'"), strings.HasPrefix(text, "[{'"):
 		return enough("the body is a dictionary as Python prints it: " + pushText)
@@ -57,6 +59,8 @@ func (s Sent) document() Hint {
 		return enough("the body is protobuf in its form for people: write delimited messages with Content-Type: " + mediaProtobuf + ", or " + pushText)
 	case strings.HasPrefix(lower, "<!doctype html"), strings.HasPrefix(lower, "<html"), strings.HasPrefix(lower, "<head"), strings.HasPrefix(lower, "<body"):
 		return enough("the body is an HTML page, maybe one about an error where the metrics should have come from: " + pushText)
+	case httpHead.MatchString(text):
+		return enough("the body begins with headers of HTTP: send what follows the empty line behind them")
 	case xml.MatchString(text):
 		return enough("the body is XML: " + pushText)
 	case strings.HasPrefix(text, "---\n"), strings.HasPrefix(text, "%YAML"):
@@ -67,15 +71,18 @@ func (s Sent) document() Hint {
 
 var (
 	protoText = regexp.MustCompile(`^(#[^\n]*\n\s*)*name\s*:\s*["']`)
+	httpHead  = regexp.MustCompile(`(?i)^((POST|PUT|GET) \S+ HTTP/|(content-[a-z-]+|host|accept|user-agent): )`)
 	xml       = regexp.MustCompile(`^<[?!/A-Za-z]`)
 )
+
+// isString tells whether all of a text is in one pair of quotes.
+func isString(text string) bool {
+	return strings.HasPrefix(text, `"`) && json.Valid([]byte(text))
+}
 
 // isJSON tells whether text begins as JSON does. An object needs a key, as the
 // text format has braces too.
 func isJSON(text string) bool {
-	if strings.HasPrefix(text, `"`) {
-		return json.Valid([]byte(text))
-	}
 	d := json.NewDecoder(strings.NewReader(text))
 	first, err := d.Token()
 	if _, isDelim := first.(json.Delim); err != nil || !isDelim {
@@ -105,6 +112,8 @@ func (s Sent) mangled() Hint {
 		return enough("lines end with CR alone: end them with LF")
 	case literalNewline.MatchString(quoted.ReplaceAllString(s.line(), `""`)):
 		return enough(`there is a backslash and an n where a line should end: write a newline; in a shell, use printf '…\n' or $'…\n'`)
+	case fileName.MatchString(strings.TrimSpace(text)):
+		return enough("the body is the name of a file: curl reads it with --data-binary @FILE, and neither with --data-raw nor with a blank before it")
 	case isBase64(text):
 		return enough("the body is base64: send what it stands for")
 	}
@@ -112,6 +121,7 @@ func (s Sent) mangled() Hint {
 }
 
 var (
+	fileName   = regexp.MustCompile(`^@\S+$`)
 	quoted     = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
 	urlEncoded = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
 	// literalNewline is one after a value, a type, or a help text that a comment
@@ -139,7 +149,7 @@ func isBase64(text string) bool {
 	if strings.ContainsAny(text, " \t") {
 		return false
 	}
-	text = strings.TrimRight(strings.NewReplacer("\r", "", "\n", "").Replace(text), "=")
+	text = strings.TrimRight(strings.NewReplacer("\r", "", "\n", "", "-", "+", "_", "/").Replace(text), "=")
 	b, err := base64.RawStdEncoding.DecodeString(text[:len(text)&^3])
 	return err == nil && len(b) >= 3 && IsText(b) && bytes.ContainsAny(b, " \n")
 }

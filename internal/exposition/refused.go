@@ -1,0 +1,100 @@
+package exposition
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"pushgateway/internal/excerpt"
+)
+
+// A FamilyError says why one family of a push is refused.
+type FamilyError interface {
+	error
+	// About gives the name of the family, and the reason alone.
+	About() (family, reason string)
+}
+
+// maxNamed bounds how many families one error names.
+const maxNamed = 10
+
+// Refused collects why families of one push are refused, so that whoever sent it
+// learns of all of them at once. The zero value is ready.
+type Refused struct {
+	first   error
+	reasons []refusedFor
+	named   int
+	more    int
+}
+
+// refusedFor are the families that are refused for one reason.
+type refusedFor struct {
+	reason   string
+	families []string
+}
+
+// Add takes an error about one family. It is false for any other error, which
+// ends the push by itself.
+func (r *Refused) Add(err error) bool {
+	var about FamilyError
+	if !errors.As(err, &about) {
+		return false
+	}
+	if r.first == nil {
+		r.first = err
+	}
+	if r.named == maxNamed {
+		r.more++
+		return true
+	}
+	r.named++
+	family, reason := about.About()
+	for i := range r.reasons {
+		if same := &r.reasons[i]; same.reason == reason {
+			same.families = append(same.families, family)
+			return true
+		}
+	}
+	r.reasons = append(r.reasons, refusedFor{reason, []string{family}})
+	return true
+}
+
+// Err is nil if nothing was refused. It wraps the first error, and names all
+// families up to a bound.
+func (r *Refused) Err() error {
+	if r.named <= 1 {
+		return r.first
+	}
+	return &refusedError{r.String(), r.first}
+}
+
+// String is one sentence of all reasons.
+func (r *Refused) String() string {
+	said := make([]string, len(r.reasons), len(r.reasons)+1)
+	for i, f := range r.reasons {
+		said[i] = f.String()
+	}
+	if r.more > 0 {
+		said = append(said, fmt.Sprintf("and %d more families", r.more))
+	}
+	return strings.Join(said, "; ")
+}
+
+func (f refusedFor) String() string {
+	quoted := make([]string, len(f.families))
+	for i, name := range f.families {
+		quoted[i] = fmt.Sprintf("%q", excerpt.Of(name))
+	}
+	if len(quoted) == 1 {
+		return fmt.Sprintf("family %s: %s", quoted[0], f.reason)
+	}
+	return fmt.Sprintf("families %s: %s", strings.Join(quoted, ", "), f.reason)
+}
+
+type refusedError struct {
+	text  string
+	first error
+}
+
+func (e *refusedError) Error() string { return e.text }
+func (e *refusedError) Unwrap() error { return e.first }
