@@ -25,6 +25,7 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 	webflag "github.com/prometheus/exporter-toolkit/web/kingpinflag"
 
+	"pushgateway/internal/guard"
 	"pushgateway/internal/httpapi"
 )
 
@@ -45,6 +46,7 @@ type config struct {
 	enablePprof       bool
 	enableOpenMetrics bool
 	readTimeout       time.Duration
+	proxies           guard.Proxies
 
 	persistenceFile     string
 	persistenceInterval time.Duration
@@ -89,6 +91,7 @@ func (c *config) addFlags(serve *kingpin.CmdClause) {
 	serve.Flag("web.enable-pprof", "Serve profiles under /debug/pprof/.").Default("false").BoolVar(&c.enablePprof)
 	serve.Flag("web.enable-openmetrics", "Answer scrapes in OpenMetrics if asked for. It renames counters that lack _total.").Default("false").BoolVar(&c.enableOpenMetrics)
 	serve.Flag("web.read-timeout", "Time in which a request must have arrived whole. 0 means no limit.").Default("1m").DurationVar(&c.readTimeout)
+	serve.Flag("web.trusted-proxies", "Networks of proxies that are believed what X-Forwarded-For says of their clients, like 10.0.0.0/8,192.0.2.7. Otherwise a proxy counts as one client.").Default("").SetValue((*proxiesValue)(&c.proxies))
 
 	serve.Flag("persistence.file", "File to persist metrics. If empty, metrics are only kept in memory. A file that Pushgateway 1.11 has written is imported and left alone; <file>.db is used from then on.").Default("").StringVar(&c.persistenceFile)
 	serve.Flag("persistence.interval", "The minimum interval at which to write out the persistence file. 0 writes at once: a push is answered when it is on disk. With more, pushes are answered before, and a crash loses up to that much.").Default("0s").DurationVar(&c.persistenceInterval)
@@ -151,6 +154,24 @@ func (v *bytesValue) Set(s string) error {
 
 // String is for kingpin.
 func (v *bytesValue) String() string { return units.Base2Bytes(*v).String() }
+
+// proxiesValue is the value of a flag that is a list of networks.
+type proxiesValue guard.Proxies
+
+// Set is for kingpin.
+func (v *proxiesValue) Set(s string) (err error) {
+	*(*guard.Proxies)(v), err = guard.ParseProxies(s)
+	return err
+}
+
+// String is for kingpin.
+func (v *proxiesValue) String() string {
+	var all []string
+	for _, network := range *v {
+		all = append(all, network.String())
+	}
+	return strings.Join(all, ",")
+}
 
 // minBodyBytes is the least that may be set: with less a gateway would refuse
 // everything, which nobody wants who leaves out a unit.

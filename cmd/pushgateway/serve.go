@@ -206,6 +206,7 @@ func (s *server) handler() (http.Handler, error) {
 		Logger:            s.logger,
 		Prefix:            s.routePrefix,
 		Origins:           s.origins,
+		Proxies:           s.proxies,
 		TelemetryPath:     s.telemetryPath,
 		Keys:              grouping.Decoder{UTF8Names: s.utf8Names},
 		MaxBodyBytes:      int64(s.maxBodyBytes),

@@ -76,6 +76,6 @@ func (a *api) wipe(w http.ResponseWriter, r *http.Request) {
 		a.refuse(w, r, err)
 		return
 	}
-	a.Logger.Info("All groups have been wiped", "client", r.RemoteAddr)
+	a.Logger.Info("All groups have been wiped", "client", a.Proxies.Client(r))
 	w.WriteHeader(http.StatusAccepted)
 }

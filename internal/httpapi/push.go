@@ -24,7 +24,7 @@ import (
 func (a *api) push(jobLabel string, replace bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		size, err := a.takePush(r, jobLabel, replace)
+		size, err := a.takePush(w, r, jobLabel, replace)
 		a.Pushed(strings.ToLower(r.Method), size, time.Since(start))
 		a.activity.note(time.Now(), err == nil)
 		switch {
@@ -39,7 +39,7 @@ func (a *api) push(jobLabel string, replace bool) http.HandlerFunc {
 // notRead is the size of a body that was not read to its end.
 const notRead = -1
 
-func (a *api) takePush(r *http.Request, jobLabel string, replace bool) (size int64, err error) {
+func (a *api) takePush(w http.ResponseWriter, r *http.Request, jobLabel string, replace bool) (size int64, err error) {
 	key, err := a.key(r, jobLabel)
 	if err != nil {
 		return notRead, err
@@ -48,7 +48,7 @@ func (a *api) takePush(r *http.Request, jobLabel string, replace bool) (size int
 	if err != nil {
 		return notRead, err
 	}
-	body, err := a.bodies.read(r)
+	body, err := a.bodies.read(w, r, a.Proxies.Client(r))
 	if err != nil {
 		return notRead, err
 	}

@@ -47,9 +47,9 @@ func newRefusals() refusals {
 	return refusals{log: rate.NewLimiter(rate.Every(refusalLogEvery), refusalLogBurst)}
 }
 
-func refusalOf(r *http.Request, reason string, err error, now time.Time) refusal {
+func refusalOf(client string, r *http.Request, reason string, err error, now time.Time) refusal {
 	return refusal{
-		Client: clientOf(r), UserAgent: clip(r.UserAgent(), maxUserAgent), Time: now,
+		Client: client, UserAgent: clip(r.UserAgent(), maxUserAgent), Time: now,
 		Method: r.Method, Path: clip(r.URL.EscapedPath(), maxRefusalText), Reason: reason, Error: clip(err.Error(), maxRefusalText),
 	}
 }

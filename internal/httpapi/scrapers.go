@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -33,17 +32,8 @@ type scraper struct {
 // maxUserAgent bounds what is kept of a header, in bytes.
 const maxUserAgent = 200
 
-func scraperOf(r *http.Request, s Scrape, now time.Time) scraper {
-	return scraper{clientOf(r), clip(r.UserAgent(), maxUserAgent), now, s.Format.Syntax.String(), s.Bytes, s.Took.Seconds()}
-}
-
-// clientOf gives the address of a client, without its port.
-func clientOf(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr // a listener that is not TCP
-	}
-	return host
+func scraperOf(client string, r *http.Request, s Scrape, now time.Time) scraper {
+	return scraper{client, clip(r.UserAgent(), maxUserAgent), now, s.Format.Syntax.String(), s.Bytes, s.Took.Seconds()}
 }
 
 // clip cuts text off, and keeps it UTF-8.

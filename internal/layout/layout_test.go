@@ -20,7 +20,7 @@ var floors = [][]string{
 	{"internal/gateway"},
 	{"internal/exposition"},
 	{"internal/grouping"}, // keys are made of labels
-	{"internal/metric"},
+	{"internal/metric", "internal/guard"},
 }
 
 // outside are packages that are not part of the binary.
