@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"pushgateway/internal/doors"
+	"pushgateway/internal/login"
 )
 
 const (
@@ -53,9 +54,10 @@ func (s *server) listen(ctx context.Context) error {
 		servers   []*http.Server
 		failed    = make(chan error, len(listeners))
 		d         = doors.New(doors.Most())
+		passwords = login.New(*s.web.WebConfigFile, s.proxies)
 	)
 	for _, l := range listeners {
-		server := s.newServer(d, func() { accepting.Do(func() { close(s.listening) }) })
+		server := s.newServer(d, passwords, func() { accepting.Do(func() { close(s.listening) }) })
 		servers = append(servers, server)
 		go func() { failed <- web.Serve(d.Listen(l), server, s.web, s.logger) }()
 	}
@@ -114,7 +116,7 @@ func listenOn(address string) (net.Listener, error) {
 
 // newServer makes the server of one listener: the toolkit puts a handler of its
 // own into it. Accepting is called before the first connection is accepted.
-func (s *server) newServer(d *doors.Doors, accepting func()) *http.Server {
+func (s *server) newServer(d *doors.Doors, passwords *login.Guard, accepting func()) *http.Server {
 	server := &http.Server{
 		Handler:           d.Answer(s.gate),
 		ReadTimeout:       s.readTimeout,
@@ -137,6 +139,9 @@ func (s *server) newServer(d *doors.Doors, accepting func()) *http.Server {
 	}
 	server.BaseContext = func(net.Listener) context.Context {
 		// The handler is the toolkit's by now, and nobody has connected.
+		if *s.web.WebConfigFile != "" {
+			server.Handler = passwords.Before(server.Handler)
+		}
 		server.Handler = d.Limit(s.proxies, server.Handler)
 		accepting()
 		return context.Background()

@@ -15,7 +15,7 @@ import (
 var floors = [][]string{
 	{"cmd/pushgateway"},
 	{"internal/storage", "internal/jobrun"},
-	{"internal/doors", "internal/httpapi", "internal/webui", "internal/telemetry", "internal/boltjournal", "internal/gobfile", "internal/client"},
+	{"internal/doors", "internal/login", "internal/httpapi", "internal/webui", "internal/telemetry", "internal/boltjournal", "internal/gobfile", "internal/client"},
 	{"internal/record"}, // what all journals store
 	{"internal/gateway"},
 	{"internal/exposition"},
