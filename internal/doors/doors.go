@@ -76,6 +76,15 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
+// CloseWrite lets a server end an answer whose request it has not read: what is
+// closed at once may not arrive.
+func (c *conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
 // admit lets a connection in, and closes another if there are too many. Where
 // none can be closed it closes this one.
 func (d *Doors) admit(inner net.Conn) *conn {
