@@ -60,12 +60,16 @@ func (p Proxies) trusts(addr netip.Addr) bool {
 // what stands before that, anybody may have written. Nothing is believed from
 // a part on that is no address.
 func (p Proxies) Client(r *http.Request) string {
-	peer, ok := parseHop(r.RemoteAddr)
-	if !ok {
-		host, _, _ := net.SplitHostPort(r.RemoteAddr) // of a listener that is not TCP
-		return cmp.Or(host, r.RemoteAddr)
+	host, _, _ := net.SplitHostPort(r.RemoteAddr)
+	host = cmp.Or(host, r.RemoteAddr) // of a listener that is not TCP
+	if len(p) == 0 {
+		return host
 	}
-	if len(p) == 0 || !p.trusts(peer) {
+	peer, ok := parseHop(host)
+	if !ok {
+		return host
+	}
+	if !p.trusts(peer) {
 		return peer.String()
 	}
 	headers := r.Header["X-Forwarded-For"]
@@ -109,8 +113,11 @@ const networkBits = 64
 // Key gives what a client is counted under: its address, or its network where
 // it has as many addresses as it likes.
 func Key(client string) string {
+	if !strings.Contains(client, ":") {
+		return client
+	}
 	addr, err := netip.ParseAddr(client)
-	if err != nil || addr.Is4() {
+	if err != nil {
 		return client
 	}
 	network, err := addr.Prefix(networkBits)
