@@ -5,11 +5,13 @@ package attack
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +42,8 @@ type gateway struct {
 	addr string
 	base string
 	proc *daemon.Process
+	// header is what the bystander sends along, names and values in turn.
+	header []string
 }
 
 // besiege starts a gateway in a bounded address space, and a bystander. When
@@ -47,7 +51,12 @@ type gateway struct {
 // gateway must end in order.
 func besiege(t *testing.T, args ...string) *gateway {
 	t.Helper()
-	g := begin(t, args...)
+	return besieged(t, begin(t, command(args...)))
+}
+
+// besieged adds a bystander to a gateway.
+func besieged(t *testing.T, g *gateway) *gateway {
+	t.Helper()
 	ctx, lift := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() { served <- g.standBy(ctx) }()
@@ -61,9 +70,9 @@ func besiege(t *testing.T, args ...string) *gateway {
 }
 
 // begin starts a gateway in a bounded address space.
-func begin(t *testing.T, args ...string) *gateway {
+func begin(t *testing.T, cmd *exec.Cmd) *gateway {
 	t.Helper()
-	p := daemon.Run(t, command(args...))
+	p := daemon.Run(t, cmd)
 	limitMemory(t, p.Cmd.Process.Pid, addressSpace)
 	return &gateway{t: t, addr: p.Addr, base: "http://" + p.Addr, proc: p}
 }
@@ -90,11 +99,11 @@ func (g *gateway) standBy(ctx context.Context) error {
 // beServed pushes a value and finds it in a scrape.
 func (g *gateway) beServed(client *http.Client, n int) error {
 	body := fmt.Sprintf("bystander_total %d\n", n)
-	status, text, err := ask(client, http.MethodPut, g.base+"/metrics/job/bystander", body)
+	status, text, err := ask(client, http.MethodPut, g.base+"/metrics/job/bystander", body, g.header...)
 	if err != nil || status != http.StatusOK {
 		return fmt.Errorf("a push: %d %q, %w", status, clip(text), err)
 	}
-	status, text, err = ask(client, http.MethodGet, g.base+"/metrics", "")
+	status, text, err = ask(client, http.MethodGet, g.base+"/metrics", "", g.header...)
 	if err != nil || status != http.StatusOK {
 		return fmt.Errorf("a scrape: %d %q, %w", status, clip(text), err)
 	}
@@ -110,7 +119,10 @@ func clientFrom(address string, timeout time.Duration) *http.Client {
 	return &http.Client{
 		Timeout:       timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport:     &http.Transport{DialContext: dialer.DialContext, DisableCompression: true, MaxIdleConnsPerHost: 100},
+		Transport: &http.Transport{
+			DialContext: dialer.DialContext, DisableCompression: true, MaxIdleConnsPerHost: 100,
+			TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // where an attack is on TLS
+		},
 	}
 }
 

@@ -27,6 +27,7 @@ import (
 	webflag "github.com/prometheus/exporter-toolkit/web/kingpinflag"
 	"github.com/prometheus/prometheus/model/labels"
 
+	"pushgateway/internal/guard"
 	"pushgateway/internal/httpapi"
 )
 
@@ -49,6 +50,7 @@ type config struct {
 	enablePprof       bool
 	enableOpenMetrics bool
 	readTimeout       time.Duration
+	proxies           guard.Proxies
 
 	persistenceFile     string
 	persistenceInterval time.Duration
@@ -96,6 +98,7 @@ func (c *config) addFlags(serve *kingpin.CmdClause) {
 	serve.Flag("web.cors.origin", "Regular expression, anchored, of the origins whose pages may ask, push and delete from a browser, like https?://(a|b)\\.example\\.org. Empty allows the gateway's own page alone.").Default("").StringVar(&c.corsOrigin)
 	serve.Flag("web.allowed-hosts", "Host names and addresses, separated by commas, under which browsers may use the gateway. Others are refused, which stops pages that make their own name lead here. Empty allows any.").Default("").StringVar(&c.allowedHosts)
 	serve.Flag("web.read-timeout", "Time in which a request must have arrived whole. 0 means no limit.").Default("1m").DurationVar(&c.readTimeout)
+	serve.Flag("web.trusted-proxies", "Networks of proxies that are believed what X-Forwarded-For says of their clients, like 10.0.0.0/8,192.0.2.7. Otherwise a proxy counts as one client.").Default("").SetValue((*proxiesValue)(&c.proxies))
 
 	serve.Flag("persistence.file", "File to persist metrics. If empty, metrics are only kept in memory. A file that Pushgateway 1.11 has written is imported and left alone; <file>.db is used from then on.").Default("").StringVar(&c.persistenceFile)
 	serve.Flag("persistence.interval", "The minimum interval at which to write out the persistence file. 0 writes at once: a push is answered when it is on disk. With more, pushes are answered before, and a crash loses up to that much.").Default("0s").DurationVar(&c.persistenceInterval)
@@ -183,6 +186,24 @@ func (v *namesValue) String() string {
 		return ""
 	}
 	return v.matcher.GetRegexString()
+}
+
+// proxiesValue is the value of a flag that is a list of networks.
+type proxiesValue guard.Proxies
+
+// Set is for kingpin.
+func (v *proxiesValue) Set(s string) (err error) {
+	*(*guard.Proxies)(v), err = guard.ParseProxies(s)
+	return err
+}
+
+// String is for kingpin.
+func (v *proxiesValue) String() string {
+	var all []string
+	for _, network := range *v {
+		all = append(all, network.String())
+	}
+	return strings.Join(all, ",")
 }
 
 // minBodyBytes is the least that may be set: with less a gateway would refuse

@@ -7,15 +7,11 @@ import (
 	"io"
 	"iter"
 	"log/slog"
-	"net"
 	"net/http"
-	"sync"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/common/promslog"
 	"github.com/prometheus/common/version"
-	"github.com/prometheus/exporter-toolkit/web"
 
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/gateway"
@@ -27,14 +23,6 @@ import (
 )
 
 const (
-	// idleTimeout ends connections that nobody uses. Scrapes come once a
-	// minute or more often.
-	idleTimeout = 5 * time.Minute
-	// writeTimeout ends answers that nobody reads, which would keep an old
-	// view in memory.
-	writeTimeout = 5 * time.Minute
-	// shutdownTimeout bounds how long the end waits for requests under way.
-	shutdownTimeout = 30 * time.Second
 	// quickStart is how long listening waits for the journal, so that nobody
 	// need see that a small one was being read, nor that it could not be.
 	quickStart = 250 * time.Millisecond
@@ -225,6 +213,7 @@ func (s *server) handler() (http.Handler, error) {
 		Logger:            s.logger,
 		Prefix:            s.routePrefix,
 		Origins:           s.origins,
+		Proxies:           s.proxies,
 		TelemetryPath:     s.telemetryPath,
 		Keys:              grouping.Decoder{UTF8Names: s.utf8Names},
 		MaxBodyBytes:      int64(s.maxBodyBytes),
@@ -252,48 +241,4 @@ func (s *server) handler() (http.Handler, error) {
 			s.metrics.Scraped(x.Format.Syntax.String(), x.Format.Escaping, x.Bytes, x.Took, x.LeftOut)
 		},
 	}), nil
-}
-
-// listen serves until ctx ends, and then until the requests under way have
-// been answered.
-func (s *server) listen(ctx context.Context) error {
-	var listening sync.Once
-	server := &http.Server{
-		BaseContext: func(net.Listener) context.Context {
-			listening.Do(func() { close(s.listening) })
-			return context.Background()
-		},
-		Handler:      s.gate,
-		ReadTimeout:  s.readTimeout,
-		WriteTimeout: writeTimeout,
-		IdleTimeout:  idleTimeout,
-		ErrorLog:     slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn),
-	}
-	failed := make(chan error, 1)
-	go func() { failed <- web.ListenAndServe(server, s.web, s.logger) }()
-	select {
-	case err := <-failed:
-		return fmt.Errorf("serving HTTP: %w%s", err, s.whatToDo(err))
-	case <-ctx.Done():
-	}
-	s.logger.Info("Stopping: finishing the requests under way")
-	s.gate.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
-	defer cancel()
-	if err := server.Shutdown(ctx); err != nil {
-		return fmt.Errorf("waiting for requests under way: %w", errors.Join(err, server.Close()))
-	}
-	return nil
-}
-
-// whatToDo is how to go on when nothing could be listened on, as the end of an
-// error.
-func (s *server) whatToDo(err error) string {
-	switch {
-	case *s.web.WebSystemdSocket:
-		return "; systemd hands sockets to the service of a .socket unit: start that unit, or leave out --web.systemd-socket"
-	case errors.Is(err, syscall.EADDRINUSE):
-		return "; end the process that has the port, or give another to --web.listen-address"
-	}
-	return ""
 }

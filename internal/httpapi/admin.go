@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pushgateway/internal/excerpt"
+	"pushgateway/internal/guard"
 )
 
 func (a *api) healthy(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "OK") }
@@ -46,9 +47,9 @@ func (a *api) admin(next http.HandlerFunc) http.HandlerFunc {
 // maxCopies is how many snapshots are made at once: each is a file.
 const maxCopies = 2
 
-func newCopies() *turns {
-	t := newTurns(writePlainError)
-	t.places = make(chan struct{}, maxCopies)
+func newCopies(proxies guard.Proxies) *turns {
+	t := newTurns(proxies, writePlainError)
+	t.shares = guard.NewShares(maxCopies)
 	return t
 }
 
@@ -85,6 +86,6 @@ func (a *api) wipe(w http.ResponseWriter, r *http.Request) {
 		a.refuse(w, r, err)
 		return
 	}
-	a.Logger.Info("All groups have been wiped", "client", r.RemoteAddr)
+	a.Logger.Info("All groups have been wiped", "client", a.Proxies.Client(r))
 	w.WriteHeader(http.StatusAccepted)
 }

@@ -38,7 +38,7 @@ type pushedGroups struct {
 func (a *api) pushMany(replace bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		keys, errs, size, err := a.takePushes(r, replace)
+		keys, errs, size, err := a.takePushes(w, r, replace)
 		a.Pushed(strings.ToLower(r.Method), size, time.Since(start))
 		a.activity.note(time.Now(), err == nil && errors.Join(errs...) == nil)
 		if err != nil {
@@ -81,7 +81,7 @@ func (a *api) answerMany(w http.ResponseWriter, r *http.Request, keys []grouping
 	writeList(w, status, out, outcomes)
 }
 
-func (a *api) takePushes(r *http.Request, replace bool) (keys []grouping.Key, errs []error, size int64, err error) {
+func (a *api) takePushes(w http.ResponseWriter, r *http.Request, replace bool) (keys []grouping.Key, errs []error, size int64, err error) {
 	by, err := a.groupBy(r)
 	if err != nil {
 		return nil, nil, notRead, err
@@ -90,7 +90,7 @@ func (a *api) takePushes(r *http.Request, replace bool) (keys []grouping.Key, er
 	if err != nil {
 		return nil, nil, notRead, err
 	}
-	body, err := a.bodies.read(r)
+	body, err := a.bodies.read(w, r, a.Proxies.Client(r))
 	if err != nil {
 		return nil, nil, notRead, err
 	}

@@ -7,18 +7,18 @@ import (
 	"math"
 	"net/http"
 	"sync"
-	"sync/atomic"
+	"time"
 
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
+	"pushgateway/internal/guard"
 )
 
 // bodies reads bodies of pushes within bounds: each one, and all together.
 type bodies struct {
-	max      int64 // bytes of one body, before and after unpacking
-	total    int64 // bytes of all bodies that are being worked on
-	inflight atomic.Int64
-	buffers  sync.Pool // of *[]byte
+	max     int64         // bytes of one body, before and after unpacking
+	shares  *guard.Shares // bytes of all bodies that are being worked on
+	buffers sync.Pool     // of *[]byte
 }
 
 var (
@@ -30,27 +30,29 @@ var (
 type body struct {
 	bytes    []byte
 	received int64 // bytes as they came over the wire
-	reserved int64
+	lease    *guard.Lease
 	from     *bodies
 }
 
 // reserve counts n bytes more for a body. One that would need more than all
-// there is may come alone.
+// there is may come alone. If its client holds less than another, it waits for
+// that one's slowest bodies to be ended.
 func (b *bodies) reserve(bd *body, n int64) error {
-	all := b.inflight.Add(n)
-	if alone := all-n == bd.reserved; all > b.total && !alone {
-		b.inflight.Add(-n)
-		return fmt.Errorf("%w (the bound is %d bytes, --push.max-inflight-bytes)", errOverloaded, b.total)
+	if err := bd.lease.Take(n); err != nil {
+		return b.overloaded()
 	}
-	bd.reserved += n
 	return nil
+}
+
+func (b *bodies) overloaded() error {
+	return fmt.Errorf("%w (the bound is %d bytes, --push.max-inflight-bytes)", errOverloaded, b.shares.Total())
 }
 
 // Close gives back what the body took. Nothing may use its bytes any more.
 func (bd *body) Close() {
 	bd.from.keep(bd.bytes)
-	bd.from.inflight.Add(-bd.reserved)
-	bd.bytes, bd.reserved = nil, 0
+	bd.lease.Close()
+	bd.bytes = nil
 }
 
 // keep has a buffer ready for the next push, if it is small.
@@ -72,21 +74,21 @@ const (
 	parsedSize = 4
 )
 
-// read takes the whole body of a request, unpacked.
-func (b *bodies) read(r *http.Request) (*body, error) {
+// read takes the whole body of a request of a client, unpacked.
+func (b *bodies) read(w http.ResponseWriter, r *http.Request, client string) (*body, error) {
 	if r.ContentLength > b.max {
 		return nil, b.tooLarge()
 	}
-	bd := &body{from: b}
-	if err := b.fill(bd, r); err != nil {
+	bd := &body{from: b, lease: b.shares.Open(client)}
+	if err := b.fill(bd, w, r); err != nil {
 		bd.Close()
 		return nil, err
 	}
 	return bd, nil
 }
 
-func (b *bodies) fill(bd *body, r *http.Request) error {
-	if err := b.gather(bd, r.Body, "reading the body"); err != nil {
+func (b *bodies) fill(bd *body, w http.ResponseWriter, r *http.Request) error {
+	if err := b.receive(bd, w, r); err != nil {
 		return err
 	}
 	bd.received = int64(len(bd.bytes))
@@ -100,6 +102,18 @@ func (b *bodies) fill(bd *body, r *http.Request) error {
 		}
 	}
 	return b.reserve(bd, parsedSize*int64(len(bd.bytes)))
+}
+
+// receive gathers what comes over the wire. As long as it comes, it can be ended
+// for the sake of others.
+func (b *bodies) receive(bd *body, w http.ResponseWriter, r *http.Request) error {
+	control := http.NewResponseController(w)
+	bd.lease.Endable(func() { _ = control.SetReadDeadline(time.Unix(1, 0)) })
+	err := b.gather(bd, r.Body, "reading the body")
+	if !bd.lease.Keep() {
+		return b.overloaded()
+	}
+	return err
 }
 
 // unpack puts the content of a packed body in its place. All of that is there
@@ -121,8 +135,7 @@ func (b *bodies) unpack(bd *body, r *http.Request, encoding string) error {
 func (b *bodies) giveBack(bd *body, buf []byte) {
 	n := int64(cap(buf))
 	b.keep(buf)
-	b.inflight.Add(-n)
-	bd.reserved -= n
+	bd.lease.Give(n)
 }
 
 // gather reads all there is into a new buffer of the body's, which counts as it

@@ -119,7 +119,7 @@ func (a *api) refused(w http.ResponseWriter, r *http.Request, err error) (status
 func (a *api) noteRefused(r *http.Request, err error) (status int) {
 	status, reason := classify(err)
 	a.Refused(reason)
-	n := refusalOf(r, reason, err, time.Now())
+	n := refusalOf(a.Proxies.Client(r), r, reason, err, time.Now())
 	a.refusals.note(n)
 	level := slog.LevelDebug
 	if a.refusals.log.Allow() {

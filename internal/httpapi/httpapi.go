@@ -18,6 +18,7 @@ import (
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
+	"pushgateway/internal/guard"
 )
 
 // Config says what is served and how. All fields are needed but those that
@@ -30,6 +31,8 @@ type Config struct {
 	Prefix string
 	// Origins knows which pages in browsers may use the gateway.
 	Origins Origins
+	// Proxies are those that say for whom they ask. None if it is nil.
+	Proxies guard.Proxies
 	// TelemetryPath is where Prometheus scrapes, like "/metrics".
 	TelemetryPath string
 	// Keys reads grouping keys from paths.
@@ -125,7 +128,12 @@ const maxRuns = 16 << 20
 
 // New gives the handler of everything.
 func New(c Config) http.Handler {
-	a := &api{Config: c, bodies: bodies{max: c.MaxBodyBytes, total: c.MaxInflightBytes}, cache: exposition.NewCache(maxCache), runs: exposition.NewRuns(maxRuns), turns: newTurns(writePlainError), listings: newTurns(writeError), tables: newTurns(writeError), details: newTurns(writeError), copies: newCopies(), surveys: newSurveys(), refusals: newRefusals(), comparing: newComparing()}
+	a := &api{
+		Config: c, bodies: bodies{max: c.MaxBodyBytes, shares: guard.NewShares(c.MaxInflightBytes)},
+		cache: exposition.NewCache(maxCache), runs: exposition.NewRuns(maxRuns),
+		turns: newTurns(c.Proxies, writePlainError), listings: newTurns(c.Proxies, writeError), tables: newTurns(c.Proxies, writeError), details: newTurns(c.Proxies, writeError),
+		copies: newCopies(c.Proxies), surveys: newSurveys(), refusals: newRefusals(), comparing: newComparing(),
+	}
 	if len(c.Gateway.Reserved) > 0 {
 		a.firstOwn = slices.Min(slices.Collect(maps.Keys(c.Gateway.Reserved)))
 	}

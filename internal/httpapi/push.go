@@ -15,6 +15,7 @@ import (
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
+	"pushgateway/internal/guard"
 	"pushgateway/internal/metric"
 )
 
@@ -23,7 +24,7 @@ import (
 func (a *api) push(replace bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		size, err := a.takePush(r, replace)
+		size, err := a.takePush(w, r, replace)
 		a.Pushed(strings.ToLower(r.Method), size, time.Since(start))
 		a.activity.note(time.Now(), err == nil)
 		switch {
@@ -38,7 +39,7 @@ func (a *api) push(replace bool) http.HandlerFunc {
 // notRead is the size of a body that was not read to its end.
 const notRead = -1
 
-func (a *api) takePush(r *http.Request, replace bool) (size int64, err error) {
+func (a *api) takePush(w http.ResponseWriter, r *http.Request, replace bool) (size int64, err error) {
 	key, err := a.key(r)
 	if err != nil {
 		return notRead, err
@@ -47,7 +48,7 @@ func (a *api) takePush(r *http.Request, replace bool) (size int64, err error) {
 	if err != nil {
 		return notRead, err
 	}
-	body, err := a.bodies.read(r)
+	body, err := a.bodies.read(w, r, a.Proxies.Client(r))
 	if err != nil {
 		return notRead, err
 	}
@@ -68,7 +69,7 @@ func (a *api) takePush(r *http.Request, replace bool) (size int64, err error) {
 
 // newPush makes a push of what a request says beside its body.
 func (a *api) newPush(r *http.Request, replace bool) (p gateway.Push, err error) {
-	p = gateway.Push{Replace: replace, MaxBytes: a.maxBlocks(), Client: clientOf(r)}
+	p = gateway.Push{Replace: replace, MaxBytes: a.maxBlocks(), Client: guard.Key(a.Proxies.Client(r))}
 	query, err := pushQuery(r)
 	if err != nil {
 		return p, err

@@ -49,9 +49,9 @@ func newRefusals() refusals {
 	return refusals{log: rate.NewLimiter(rate.Every(refusalLogEvery), refusalLogBurst)}
 }
 
-func refusalOf(r *http.Request, reason string, err error, now time.Time) refusal {
+func refusalOf(client string, r *http.Request, reason string, err error, now time.Time) refusal {
 	return refusal{
-		Client: clientOf(r), UserAgent: excerpt.Line(r.UserAgent(), excerpt.Most), Time: now,
+		Client: client, UserAgent: excerpt.Line(r.UserAgent(), excerpt.Most), Time: now,
 		Method: r.Method, Path: excerpt.Line(r.URL.EscapedPath(), excerpt.Most), Reason: reason, Error: excerpt.Line(err.Error(), maxRefusalText),
 	}
 }

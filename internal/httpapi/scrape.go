@@ -52,7 +52,7 @@ func (a *api) scrape(w http.ResponseWriter, r *http.Request) {
 	}
 	s.Bytes, s.Took = p.n, time.Since(start)
 	a.Scraped(s)
-	a.scrapers.note(scraperOf(r, s, time.Now()))
+	a.scrapers.note(scraperOf(a.Proxies.Client(r), r, s, time.Now()))
 }
 
 // plain is an answer without compression.

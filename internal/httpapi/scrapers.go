@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"net"
 	"net/http"
 	"slices"
 	"sync"
@@ -31,17 +30,8 @@ type scraper struct {
 	Seconds   float64   `json:"duration_seconds"`
 }
 
-func scraperOf(r *http.Request, s Scrape, now time.Time) scraper {
-	return scraper{clientOf(r), excerpt.Line(r.UserAgent(), excerpt.Most), now, s.Format.Syntax.String(), s.Bytes, s.Took.Seconds()}
-}
-
-// clientOf gives the address of a client, without its port.
-func clientOf(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr // a listener that is not TCP
-	}
-	return host
+func scraperOf(client string, r *http.Request, s Scrape, now time.Time) scraper {
+	return scraper{client, excerpt.Line(r.UserAgent(), excerpt.Most), now, s.Format.Syntax.String(), s.Bytes, s.Took.Seconds()}
 }
 
 func (s *scrapers) note(latest scraper) {

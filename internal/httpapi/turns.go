@@ -1,19 +1,19 @@
 package httpapi
 
 import (
+	"context"
 	"fmt"
 	"net/http"
-	"sync"
 	"time"
+
+	"pushgateway/internal/guard"
 )
 
 const (
-	// maxTurns is how many scrapes are answered at once, and maxOfClient how
-	// many of them come from one address, so that no client takes all; others
-	// wait. Each holds some MiB of buffers, and the view that it began with. The
-	// same goes for lists of all groups, which have places of their own.
-	maxTurns    = 32
-	maxOfClient = 8
+	// maxTurns is how many scrapes are answered at once; others wait. Each holds
+	// some MiB of buffers, and the view that it began with. The same goes for
+	// lists of all groups, which have places of their own.
+	maxTurns = 32
 	// Who reads such an answer has pieceTimeout for each pieceSize bytes, which is
 	// less than one waits for its turn, and scrapeLimit for all of it.
 	pieceTimeout = 8 * time.Second
@@ -26,70 +26,33 @@ const (
 type turns struct {
 	// refuse answers who gets no turn, in the form of these answers.
 	refuse  func(w http.ResponseWriter, status int, err error)
-	places  chan struct{} // one is taken by each of them
-	mu      sync.Mutex
-	clients map[string]*clientTurns // by their addresses
+	proxies guard.Proxies
+	shares  *guard.Shares
 }
 
-// clientTurns are those of one client. It is forgotten with its last user.
-type clientTurns struct {
-	places chan struct{}
-	users  int // requests that wait or are being answered
-}
-
-func newTurns(refuse func(w http.ResponseWriter, status int, err error)) *turns {
-	return &turns{refuse: refuse, places: make(chan struct{}, maxTurns), clients: make(map[string]*clientTurns)}
+func newTurns(proxies guard.Proxies, refuse func(w http.ResponseWriter, status int, err error)) *turns {
+	return &turns{refuse: refuse, proxies: proxies, shares: guard.NewShares(maxTurns)}
 }
 
 // await waits for a turn, to be given back, for as long as the client does. If
-// that is not long enough it answers, and gives nil.
+// that is not long enough it answers, and gives nil. An answer that is read
+// slowly is cut off if its client has several turns, and somebody waits who has
+// fewer.
 func (t *turns) await(w http.ResponseWriter, r *http.Request) (giveBack func()) {
-	timeout := time.NewTimer(scrapeTimeout(r))
-	defer timeout.Stop()
-	client := clientOf(r)
-	var taken []chan struct{}
-	giveBack = func() {
-		for _, places := range taken {
-			<-places
-		}
-		t.leave(client)
+	ctx, cancel := context.WithTimeout(r.Context(), scrapeTimeout(r))
+	defer cancel()
+	lease := t.shares.Open(t.proxies.Client(r))
+	if lease.Wait(ctx, 1) == nil {
+		control := http.NewResponseController(w)
+		lease.Endable(func() { _ = control.SetWriteDeadline(time.Unix(1, 0)) })
+		return lease.Close
 	}
-	for _, places := range []chan struct{}{t.enter(client), t.places} {
-		select {
-		case places <- struct{}{}:
-			taken = append(taken, places)
-			continue
-		case <-timeout.C:
-			w.Header().Set("Retry-After", retryAfter)
-			t.refuse(w, http.StatusServiceUnavailable, fmt.Errorf("%d answers to this are under way, as many as may be at once; ask less often, or read them faster", cap(places)))
-		case <-r.Context().Done():
-		}
-		giveBack()
-		return nil
+	lease.Close()
+	if r.Context().Err() == nil {
+		w.Header().Set("Retry-After", retryAfter)
+		t.refuse(w, http.StatusServiceUnavailable, fmt.Errorf("%d answers to this are under way, as many as may be at once; ask less often, or read them faster", t.shares.Total()))
 	}
-	return giveBack
-}
-
-// enter gives the places of a client, which is to leave in the end.
-func (t *turns) enter(client string) chan struct{} {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	c := t.clients[client]
-	if c == nil {
-		c = &clientTurns{places: make(chan struct{}, maxOfClient)}
-		t.clients[client] = c
-	}
-	c.users++
-	return c.places
-}
-
-func (t *turns) leave(client string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	c := t.clients[client]
-	if c.users--; c.users == 0 {
-		delete(t.clients, client)
-	}
+	return nil
 }
 
 // steady is an answer that is cut off if it is not read steadily. What it takes

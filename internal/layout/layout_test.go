@@ -15,12 +15,12 @@ import (
 var floors = [][]string{
 	{"cmd/pushgateway"},
 	{"internal/storage", "internal/jobrun"},
-	{"internal/httpapi", "internal/webui", "internal/telemetry", "internal/boltjournal", "internal/gobfile", "internal/client"},
+	{"internal/doors", "internal/login", "internal/httpapi", "internal/webui", "internal/telemetry", "internal/boltjournal", "internal/gobfile", "internal/client"},
 	{"internal/record"}, // what all journals store
 	{"internal/gateway"},
 	{"internal/exposition", "internal/selector"},
 	{"internal/grouping"}, // keys are made of labels
-	{"internal/metric", "internal/sniff"},
+	{"internal/metric", "internal/sniff", "internal/guard"},
 	{"internal/excerpt"},
 }
 

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/activation"
+	"github.com/mdlayher/vsock"
+	"github.com/prometheus/exporter-toolkit/web"
+	"golang.org/x/sync/errgroup"
+
+	"pushgateway/internal/doors"
+	"pushgateway/internal/login"
+)
+
+const (
+	// idleTimeout ends connections that nobody uses. Scrapes come once a
+	// minute or more often.
+	idleTimeout = 5 * time.Minute
+	// writeTimeout ends answers that nobody reads, which would keep an old
+	// view in memory.
+	writeTimeout = 5 * time.Minute
+	// headerTimeout bounds how long the header of a request takes to arrive.
+	headerTimeout = 10 * time.Second
+	// headerSlop is what net/http takes beyond MaxHeaderBytes.
+	headerSlop = 4096
+	// Bounds of HTTP/2: requests of one connection at once; what it may have sent
+	// that nobody has read yet, in bytes; and how long it may take nothing.
+	maxStreams   = 100
+	maxUnread    = 256 << 10
+	stuckTimeout = time.Minute
+	// shutdownTimeout bounds how long the end waits for requests under way.
+	shutdownTimeout = 30 * time.Second
+)
+
+// listen serves until ctx ends, and then until the requests under way have
+// been answered.
+func (s *server) listen(ctx context.Context) error {
+	listeners, err := s.listeners()
+	if err != nil {
+		return s.cannotServe(err)
+	}
+	var (
+		accepting sync.Once
+		servers   []*http.Server
+		failed    = make(chan error, len(listeners))
+		d         = doors.New(doors.Most())
+		passwords = login.New(*s.web.WebConfigFile, s.proxies)
+	)
+	for _, l := range listeners {
+		server := s.newServer(d, passwords, func() { accepting.Do(func() { close(s.listening) }) })
+		servers = append(servers, server)
+		go func() { failed <- web.Serve(d.Listen(l), server, s.web, s.logger) }()
+	}
+	select {
+	case err := <-failed:
+		return s.cannotServe(err)
+	case <-ctx.Done():
+	}
+	s.logger.Info("Stopping: finishing the requests under way")
+	s.gate.Close()
+	return shutdown(servers)
+}
+
+// listeners opens what the flags name, as the toolkit would: the doors have to
+// stand before it.
+func (s *server) listeners() ([]net.Listener, error) {
+	if *s.web.WebSystemdSocket {
+		listeners, err := activation.Listeners()
+		if err == nil && len(listeners) == 0 {
+			err = errors.New("systemd has handed over no socket")
+		}
+		return listeners, err
+	}
+	var listeners []net.Listener
+	for _, address := range *s.web.WebListenAddresses {
+		l, err := listenOn(address)
+		if err != nil {
+			for _, l := range listeners {
+				l.Close()
+			}
+			return nil, err
+		}
+		listeners = append(listeners, l)
+	}
+	if len(listeners) == 0 {
+		return nil, web.ErrNoListeners
+	}
+	return listeners, nil
+}
+
+func listenOn(address string) (net.Listener, error) {
+	vm, ok := strings.CutPrefix(address, "vsock://")
+	if !ok {
+		return net.Listen("tcp", address)
+	}
+	_, port, err := net.SplitHostPort(vm)
+	if err != nil {
+		return nil, err
+	}
+	n, err := strconv.ParseUint(port, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	return vsock.Listen(uint32(n), nil)
+}
+
+// newServer makes the server of one listener: the toolkit puts a handler of its
+// own into it. Accepting is called before the first connection is accepted.
+func (s *server) newServer(d *doors.Doors, passwords *login.Guard, accepting func()) *http.Server {
+	server := &http.Server{
+		Handler:           d.Answer(s.gate),
+		ReadTimeout:       s.readTimeout,
+		ReadHeaderTimeout: headerTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    doors.MaxHeaderBytes - headerSlop,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams:          maxStreams,
+			MaxReceiveBufferPerConnection: maxUnread,
+			MaxReceiveBufferPerStream:     maxUnread,
+			WriteByteTimeout:              stuckTimeout,
+		},
+		ConnState:   d.State,
+		ConnContext: d.Context,
+		ErrorLog:    slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn),
+	}
+	if s.readTimeout > 0 {
+		server.ReadHeaderTimeout = min(headerTimeout, s.readTimeout)
+	}
+	server.BaseContext = func(net.Listener) context.Context {
+		// The handler is the toolkit's by now, and nobody has connected.
+		if *s.web.WebConfigFile != "" {
+			server.Handler = passwords.Before(server.Handler)
+		}
+		server.Handler = d.Limit(s.proxies, server.Handler)
+		accepting()
+		return context.Background()
+	}
+	return server
+}
+
+// shutdown waits until the requests under way have been answered.
+func shutdown(servers []*http.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	defer cancel()
+	var stopping errgroup.Group
+	for _, server := range servers {
+		stopping.Go(func() error {
+			if err := server.Shutdown(ctx); err != nil {
+				return fmt.Errorf("waiting for requests under way: %w", errors.Join(err, server.Close()))
+			}
+			return nil
+		})
+	}
+	return stopping.Wait()
+}
+
+// cannotServe says how to go on when nothing can be listened on.
+func (s *server) cannotServe(err error) error {
+	toDo := ""
+	switch {
+	case *s.web.WebSystemdSocket:
+		toDo = "; systemd hands sockets to the service of a .socket unit: start that unit, or leave out --web.systemd-socket"
+	case errors.Is(err, syscall.EADDRINUSE):
+		toDo = "; end the process that has the port, or give another to --web.listen-address"
+	}
+	return fmt.Errorf("serving HTTP: %w%s", err, toDo)
+}

@@ -1,0 +1,192 @@
+package doors
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"strconv"
+)
+
+const (
+	// MaxHeaderBytes is what the header of a request may have.
+	MaxHeaderBytes = 64 << 10
+	// maxLines bounds the lines of a header: many short ones take more memory than
+	// a long one. Browsers and proxies send some dozens.
+	maxLines = 500
+	// handshake is what TLS begins with, and no request does.
+	handshake = 22
+)
+
+var (
+	errSmuggling = errors.New("a request with both Content-Length and Transfer-Encoding, or with Transfer-Encoding before HTTP/1.1")
+	errFolding   = errors.New("a header line that begins with a blank")
+	errFraming   = errors.New("a body in chunks that are none")
+	errLines     = errors.New("a header of too many lines")
+)
+
+// framing follows what a client of HTTP/1 sends, to find headers that proxies
+// and net/http would take apart in different ways. net/http removes the
+// Content-Length where there is a Transfer-Encoding, so no handler sees both.
+type framing struct {
+	part   part
+	line   []byte // what has come of a line that is not all there
+	left   int64  // bytes of the body, or of the chunk with its end
+	next   part   // after these
+	lines  int    // of the header
+	head   head
+	failed error
+}
+
+// part is what comes next.
+type part int
+
+const (
+	atStart part = iota
+	inHeader
+	inBody
+	atChunk
+	inChunk
+	inTrailer
+	isTLS // which cannot be followed
+)
+
+// head is what has been found in a header.
+type head struct {
+	version1_1, length, encoding bool
+	bytes                        int64 // of the body, from Content-Length
+}
+
+// Read gives an error where a header is to be refused, which net/http answers
+// with 400.
+func (c *conn) Read(b []byte) (int, error) {
+	if c.failed != nil {
+		return 0, c.failed
+	}
+	n, err := c.Conn.Read(b)
+	n, c.failed = c.follow(b[:n])
+	if c.failed != nil {
+		err = c.failed
+	}
+	return n, err
+}
+
+// follow goes through what has been read. It gives how much of it is good.
+func (f *framing) follow(b []byte) (n int, err error) {
+	for n < len(b) && f.part != isTLS {
+		switch f.part {
+		case inBody, inChunk:
+			skip := min(f.left, int64(len(b)-n))
+			n += int(skip)
+			if f.left -= skip; f.left == 0 {
+				f.part = f.next
+			}
+		default:
+			k, err := f.followLine(b[n:])
+			if err != nil {
+				return n, err
+			}
+			n += k
+		}
+	}
+	return len(b), nil
+}
+
+// followLine takes the rest of a line, or what there is of it.
+func (f *framing) followLine(b []byte) (n int, err error) {
+	if f.part == atStart && len(f.line) == 0 && b[0] == handshake {
+		f.part = isTLS
+		return len(b), nil
+	}
+	end := bytes.IndexByte(b, '\n')
+	if end < 0 {
+		if len(f.line)+len(b) > MaxHeaderBytes {
+			return 0, errFraming
+		}
+		f.line = append(f.line, b...)
+		return len(b), nil
+	}
+	line := b[:end]
+	if len(f.line) > 0 {
+		line = append(f.line, line...)
+	}
+	err = f.take(bytes.TrimSuffix(line, []byte("\r")))
+	f.line = nil
+	return end + 1, err
+}
+
+func (f *framing) take(line []byte) error {
+	switch f.part {
+	case atStart:
+		if len(line) > 0 { // or else an old client has sent one line too many
+			f.part, f.lines, f.head = inHeader, 0, head{version1_1: bytes.HasSuffix(line, []byte(" HTTP/1.1"))}
+		}
+	case inHeader:
+		return f.takeHeader(line)
+	case atChunk:
+		return f.takeChunk(line)
+	case inTrailer:
+		if len(line) == 0 {
+			f.part = atStart
+		}
+		return f.count()
+	}
+	return nil
+}
+
+func (f *framing) count() error {
+	if f.lines++; f.lines > maxLines {
+		return errLines
+	}
+	return nil
+}
+
+func (f *framing) takeHeader(line []byte) error {
+	if len(line) == 0 {
+		return f.endHeader()
+	}
+	if line[0] == ' ' || line[0] == '\t' {
+		return errFolding
+	}
+	name, value, _ := bytes.Cut(line, []byte(":"))
+	switch {
+	case bytes.EqualFold(name, []byte("Content-Length")):
+		n, err := strconv.ParseInt(string(bytes.Trim(value, " \t")), 10, 64)
+		if err != nil || n < 0 || f.head.length && n != f.head.bytes {
+			return errSmuggling
+		}
+		f.head.length, f.head.bytes = true, n
+	case bytes.EqualFold(name, []byte("Transfer-Encoding")):
+		f.head.encoding = true
+	}
+	return f.count()
+}
+
+// endHeader knows what comes behind a header.
+func (f *framing) endHeader() error {
+	switch h := f.head; {
+	case h.encoding && (h.length || !h.version1_1):
+		return errSmuggling
+	case h.encoding:
+		f.part, f.lines = atChunk, 0
+	case h.bytes > 0:
+		f.part, f.left, f.next = inBody, h.bytes, atStart
+	default:
+		f.part = atStart
+	}
+	return nil
+}
+
+// takeChunk reads the line before a chunk.
+func (f *framing) takeChunk(line []byte) error {
+	size, _, _ := bytes.Cut(line, []byte(";"))
+	n, err := strconv.ParseUint(string(bytes.Trim(size, " \t")), 16, 63)
+	if err != nil || n > math.MaxInt64-2 {
+		return errFraming
+	}
+	if n == 0 {
+		f.part = inTrailer
+		return nil
+	}
+	f.part, f.left, f.next = inChunk, int64(n)+int64(len("\r\n")), atChunk
+	return nil
+}

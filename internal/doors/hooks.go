@@ -1,0 +1,138 @@
+package doors
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+
+	"pushgateway/internal/guard"
+)
+
+// connOf gives the connection under what a server calls one.
+func connOf(c net.Conn) *conn {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	mine, _ := c.(*conn)
+	return mine
+}
+
+// State is for http.Server.ConnState.
+func (d *Doors) State(c net.Conn, state http.ConnState) {
+	mine := connOf(c)
+	if mine == nil || state == http.StateNew || state == http.StateClosed {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	mine.idle, mine.since = state == http.StateIdle, time.Now()
+	if mine.idle {
+		d.settle(mine, -mine.pushes)
+	}
+}
+
+// settle counts the pushes that are being answered.
+func (d *Doors) settle(c *conn, n int) {
+	before := c.pushes
+	c.pushes += n
+	if before > 0 && c.pushes == 0 {
+		d.wake()
+	}
+}
+
+type connKey struct{}
+
+// Context is for http.Server.ConnContext.
+func (d *Doors) Context(ctx context.Context, c net.Conn) context.Context {
+	if mine := connOf(c); mine != nil {
+		return context.WithValue(ctx, connKey{}, mine)
+	}
+	return ctx
+}
+
+// Answer knows from when on a push is being answered: once it is all there, and
+// has come this far. Passwords are to be checked before.
+func (d *Doors) Answer(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, ok := r.Context().Value(connKey{}).(*conn)
+		if !ok || r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions {
+			next.ServeHTTP(w, r)
+			return
+		}
+		p := &push{ReadCloser: r.Body, conn: c}
+		if r.ContentLength == 0 {
+			p.isThere()
+		}
+		if r.ProtoMajor > 1 {
+			defer p.isAnswered() // otherwise the answer may still be on its way
+		}
+		r.Body = p
+		next.ServeHTTP(w, r)
+	})
+}
+
+// push is the body of one.
+type push struct {
+	io.ReadCloser
+	conn  *conn
+	there bool
+}
+
+func (p *push) Read(b []byte) (int, error) {
+	n, err := p.ReadCloser.Read(b)
+	if err == io.EOF {
+		p.isThere()
+	}
+	return n, err
+}
+
+func (p *push) isThere() {
+	p.count(!p.there, 1)
+}
+
+func (p *push) isAnswered() {
+	p.count(p.there, -1)
+}
+
+func (p *push) count(changes bool, n int) {
+	if !changes {
+		return
+	}
+	p.there = !p.there
+	p.conn.doors.mu.Lock()
+	defer p.conn.doors.mu.Unlock()
+	p.conn.doors.settle(p.conn, n)
+}
+
+// Limit refuses more requests of HTTP/2 than there may be connections: of these
+// each may have many. Whom it trusts, it takes from proxies. In HTTP/1 over TLS,
+// where the doors do not see what is sent, it closes the connection after a body
+// in chunks: what a client has hidden behind that is not read as a request.
+func (d *Doors) Limit(proxies guard.Proxies, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor < 2 {
+			if r.TLS != nil && slices.Contains(r.TransferEncoding, "chunked") {
+				w.Header().Set("Connection", "close")
+			}
+			next.ServeHTTP(w, r)
+			return
+		}
+		lease := d.requests.Open(proxies.Client(r))
+		defer lease.Close()
+		if lease.Take(1) != nil {
+			w.Header().Set("Retry-After", "1")
+			http.Error(w, "too many requests are under way; send fewer at once", http.StatusServiceUnavailable)
+			return
+		}
+		control := http.NewResponseController(w)
+		lease.Endable(func() {
+			_ = control.SetReadDeadline(time.Unix(1, 0))
+			_ = control.SetWriteDeadline(time.Unix(1, 0))
+		})
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,5 @@
+//go:build !unix
+
+package doors
+
+func fileLimit() int { return 0 }

@@ -1,0 +1,15 @@
+//go:build unix
+
+package doors
+
+import "syscall"
+
+// fileLimit is how many files and connections the process may have open, 0 if
+// that is not known.
+func fileLimit() int {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return 0
+	}
+	return int(min(limit.Cur, 1<<30))
+}

@@ -1,0 +1,361 @@
+package guard
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// grace is how long a lease is left alone, whoever waits: what is quick
+	// ends by itself.
+	grace = time.Second
+	// patience is how long Take waits for those who hold too much.
+	patience = 5 * time.Second
+	// look is how often those who wait look for leases that can be ended now.
+	look = 100 * time.Millisecond
+)
+
+// ErrNoRoom says that everything is taken.
+var ErrNoRoom = errors.New("everything is taken")
+
+// Shares divides an amount of something among clients. Nobody is held to a
+// share while nobody else waits: one client alone may have everything. When one
+// waits that holds less than another, that other gets nothing more, and its
+// oldest leases are ended if they can be. It is safe for concurrent use.
+type Shares struct {
+	total int64
+
+	mu      sync.Mutex
+	used    int64 // by all leases
+	clients map[string]*client
+	leases  map[*Lease]struct{} // those that can be ended early
+	waiting []*waiter           // in the order in which they came
+	granted uint64              // how often something was
+	looked  time.Time           // when something was last granted to them, or tried to be
+}
+
+// client is forgotten with its last lease.
+type client struct {
+	held    int64  // what its leases have, and are not about to give back
+	leases  int    // that hold something
+	users   int    // all leases
+	granted uint64 // when it last got something
+}
+
+// Lease is what one request has. It is to be closed. Its methods may be called
+// by one goroutine at a time.
+type Lease struct {
+	from   *Shares
+	client *client
+	key    string
+	since  time.Time
+	held   int64
+	end    func() // ends it early, nil if that cannot be
+	ended  bool   // and has been
+}
+
+type waiter struct {
+	lease   *Lease
+	n       int64
+	granted chan struct{} // closed then
+}
+
+// NewShares divides a total.
+func NewShares(total int64) *Shares {
+	return &Shares{total: total, clients: make(map[string]*client), leases: make(map[*Lease]struct{})}
+}
+
+// Total is what there is.
+func (s *Shares) Total() int64 { return s.total }
+
+// Open begins a lease of nothing for the client with this address.
+func (s *Shares) Open(address string) *Lease {
+	key := Key(address)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.clients[key]
+	if c == nil {
+		c = new(client)
+		s.clients[key] = c
+	}
+	c.users++
+	return &Lease{from: s, client: c, key: key, since: time.Now()}
+}
+
+// Close gives everything back. It may be called twice.
+func (l *Lease) Close() {
+	s := l.from
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l.client == nil {
+		return
+	}
+	s.keep(l)
+	s.release(l, l.held)
+	if l.client.users--; l.client.users == 0 {
+		delete(s.clients, l.key)
+	}
+	l.client = nil
+	s.grant()
+}
+
+// Give gives n back.
+func (l *Lease) Give(n int64) {
+	l.from.mu.Lock()
+	defer l.from.mu.Unlock()
+	l.from.release(l, n)
+	l.from.grant()
+}
+
+// Endable says how to end the lease early if others wait: end is to make its
+// owner close it soon. It is called with a lock held, maybe more than once, and
+// never after Keep or Close.
+func (l *Lease) Endable(end func()) {
+	l.from.mu.Lock()
+	defer l.from.mu.Unlock()
+	l.end = end
+	l.from.leases[l] = struct{}{}
+}
+
+// Keep says that the lease cannot be ended any more. It gives false if it has
+// been.
+func (l *Lease) Keep() bool {
+	l.from.mu.Lock()
+	defer l.from.mu.Unlock()
+	l.from.keep(l)
+	return !l.ended
+}
+
+func (s *Shares) keep(l *Lease) {
+	l.end = nil
+	delete(s.leases, l)
+}
+
+// Take takes n more. If there is no room it waits only for a client that holds
+// more, and not for long; then it gives ErrNoRoom. A lease may go beyond the
+// total if there is no other.
+func (l *Lease) Take(n int64) error {
+	w, err := l.ask(n, l.from.isOwed)
+	if w == nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return l.from.await(ctx, w)
+}
+
+// Wait takes n more. It waits for its turn until ctx ends: those who hold least
+// come first, of those the one that has waited longest since its last turn.
+func (l *Lease) Wait(ctx context.Context, n int64) error {
+	w, err := l.ask(n, func(*waiter) bool { return true })
+	if w == nil {
+		return err
+	}
+	return l.from.await(ctx, w)
+}
+
+// ask takes n more if there is room. If not it joins those who wait, where that
+// is allowed.
+func (l *Lease) ask(n int64, allowed func(*waiter) bool) (*waiter, error) {
+	s := l.from
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l.ended {
+		return nil, ErrNoRoom
+	}
+	if len(s.waiting) == 0 && s.fits(l, n) {
+		s.give(l, n)
+		return nil, nil
+	}
+	w := &waiter{lease: l, n: n, granted: make(chan struct{})}
+	s.waiting = append(s.waiting, w)
+	s.grant()
+	switch {
+	case w.isGranted():
+		return nil, nil
+	case !allowed(w):
+		s.leaveQueue(w)
+		return nil, ErrNoRoom
+	}
+	return w, nil
+}
+
+// await waits until w is granted or ctx ends.
+func (s *Shares) await(ctx context.Context, w *waiter) error {
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	for {
+		select {
+		case <-w.granted:
+			return nil
+		case <-tick.C:
+			s.lookAgain()
+		case <-ctx.Done():
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if w.isGranted() {
+				return nil
+			}
+			s.leaveQueue(w)
+			s.grant()
+			return ErrNoRoom
+		}
+	}
+}
+
+// lookAgain grants what can be granted now, once for all who wait.
+func (s *Shares) lookAgain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Since(s.looked) >= look {
+		s.grant()
+	}
+}
+
+func (w *waiter) isGranted() bool {
+	select {
+	case <-w.granted:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *Shares) leaveQueue(w *waiter) {
+	s.waiting = slices.DeleteFunc(s.waiting, func(o *waiter) bool { return o == w })
+}
+
+// fits tells whether there is room. One that would need more than there is may
+// come alone.
+func (s *Shares) fits(l *Lease, n int64) bool {
+	return s.used+n <= s.total || s.used == l.held
+}
+
+func (s *Shares) give(l *Lease, n int64) {
+	if l.held == 0 && n > 0 {
+		l.client.leases++
+	}
+	s.granted++
+	l.client.granted = s.granted
+	l.held += n
+	s.used += n
+	if !l.ended {
+		l.client.held += n
+	}
+}
+
+func (s *Shares) release(l *Lease, n int64) {
+	l.held -= n
+	s.used -= n
+	if !l.ended {
+		l.client.held -= n
+	}
+	if l.held == 0 && n > 0 {
+		l.client.leases--
+	}
+}
+
+// grant gives those who wait what there is room for. Where one must wait on,
+// those who owe it get nothing.
+func (s *Shares) grant() {
+	if len(s.waiting) == 0 {
+		return
+	}
+	s.looked = time.Now()
+	var blocked *waiter
+	for _, w := range s.inOrder() {
+		switch {
+		case blocked != nil && s.owes(w.lease.client, blocked):
+		case s.fits(w.lease, w.n):
+			s.give(w.lease, w.n)
+			s.leaveQueue(w)
+			close(w.granted)
+		case blocked == nil:
+			blocked = w
+		}
+	}
+	if blocked != nil {
+		s.makeRoom(blocked)
+	}
+}
+
+// inOrder gives those who wait, first who is to be served first. After each of
+// a client come the first ones of the others.
+func (s *Shares) inOrder() []*waiter {
+	nth := make(map[*client]int64)
+	rank := make(map[*waiter]int64)
+	for _, w := range s.waiting {
+		rank[w] = w.lease.client.held + nth[w.lease.client]
+		nth[w.lease.client] += max(w.n, 1)
+	}
+	order := slices.Clone(s.waiting)
+	slices.SortStableFunc(order, func(a, b *waiter) int {
+		return cmp.Or(cmp.Compare(rank[a], rank[b]), cmp.Compare(a.lease.client.granted, b.lease.client.granted))
+	})
+	return order
+}
+
+// owes tells whether c holds more than w's client would, or as many leases
+// more: then it is c that has to make room. A client with one large body may
+// come in this way beside one that has many.
+func (s *Shares) owes(c *client, w *waiter) bool {
+	mine := w.lease.client
+	if c == mine || c.held <= mine.held {
+		return false
+	}
+	leases := mine.leases
+	if w.lease.held == 0 {
+		leases++
+	}
+	return c.held > mine.held+w.n || c.leases > leases
+}
+
+func (s *Shares) isOwed(w *waiter) bool {
+	for _, c := range s.clients {
+		if s.owes(c, w) {
+			return true
+		}
+	}
+	return false
+}
+
+// makeRoom ends leases of the clients that hold most, the oldest first, until
+// there will be room for w. Those that have been ended and are still there are
+// told again.
+func (s *Shares) makeRoom(w *waiter) {
+	room := s.total - s.used
+	for l := range s.leases {
+		if l.ended {
+			room += l.held
+			l.end()
+		}
+	}
+	for room < w.n {
+		l := s.worst(w)
+		if l == nil {
+			return
+		}
+		l.ended = true
+		l.client.held -= l.held
+		room += l.held
+		l.end()
+	}
+}
+
+// worst gives the lease to be ended next for w, nil if there is none.
+func (s *Shares) worst(w *waiter) *Lease {
+	var worst *Lease
+	for l := range s.leases {
+		if l.ended || l.held == 0 || time.Since(l.since) < grace || !s.owes(l.client, w) {
+			continue
+		}
+		if worst == nil || cmp.Or(cmp.Compare(worst.client.held, l.client.held), l.since.Compare(worst.since)) < 0 {
+			worst = l
+		}
+	}
+	return worst
+}
