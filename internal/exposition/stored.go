@@ -23,7 +23,7 @@ func (b *Block) AppendStored(dst []byte) []byte {
 // StoredText is the lines of the block if they say everything, or else nil.
 // The caller must not change it.
 func (b *Block) StoredText() []byte {
-	if !b.onlyText() {
+	if !b.onlyText() || b.open {
 		return nil
 	}
 	return b.Text()
@@ -32,7 +32,8 @@ func (b *Block) StoredText() []byte {
 var errNotOneFamily = errors.New("it does not hold exactly one family")
 
 // ReadStored renders a block anew from what AppendStored and StoredText have
-// given. It keeps nothing of them.
+// given. It keeps nothing of them. Series that would end a Prometheus are left
+// out; see TooLong.
 func ReadStored(family, text []byte) (*Block, error) {
 	p := GetParser()
 	defer p.Release()
@@ -40,7 +41,7 @@ func ReadStored(family, text []byte) (*Block, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading a stored family: %w", err)
 	}
-	blocks, err := Render([]*metric.Family{f}, Options{Bare: true, Valid: true})
+	blocks, err := Render([]*metric.Family{f}, Options{Bare: true, Valid: true, Limits: StoredLimits(), TooLong: func(error) {}})
 	if err != nil {
 		return nil, fmt.Errorf("reading a stored family: %w", err)
 	}

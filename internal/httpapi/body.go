@@ -14,18 +14,16 @@ import (
 
 // bodies reads bodies of pushes within bounds: each one, and all together.
 type bodies struct {
-	max      int64 // bytes of one body, before and after unpacking
-	total    int64 // bytes of all bodies that are being worked on
-	inflight atomic.Int64
-	buffers  sync.Pool // of *[]byte
+	max      int64         // bytes of one body, before and after unpacking
+	total    int64         // bytes that all pushes being worked on may take
+	inflight *atomic.Int64 // what they take
+	buffers  sync.Pool     // of *[]byte
 }
 
-var (
-	errTooLarge   = errors.New("the body is too large")
-	errOverloaded = errors.New("too many bytes of pushes are being worked on; try again")
-)
+var errTooLarge = errors.New("the body is too large")
 
-// body is one body in memory. Close gives its memory back.
+// body is one body in memory, and the budget of the push that it is: whatever
+// is made of it is taken from there, until Close gives all of it back.
 type body struct {
 	bytes    []byte
 	received int64 // bytes as they came over the wire
@@ -33,23 +31,37 @@ type body struct {
 	from     *bodies
 }
 
-// reserve counts n bytes more for a body. One that would need more than all
-// there is may come alone.
-func (b *bodies) reserve(bd *body, n int64) error {
-	all := b.inflight.Add(n)
-	if alone := all-n == bd.reserved; all > b.total && !alone {
-		b.inflight.Add(-n)
-		return fmt.Errorf("%w (the bound is %d bytes, --push.max-inflight-bytes)", errOverloaded, b.total)
+// minAlone is what a push may take in any case while there is no other, in bytes:
+// with less hardly any would be taken.
+const minAlone = 64 << 20
+
+// Take counts bytes for the push. It gives an ErrTooLarge if the push takes more
+// than any may, and an ErrBusy if others take too much at present.
+func (bd *body) Take(n int) error {
+	b := bd.from
+	all, own, most := b.inflight.Add(int64(n)), bd.reserved+int64(n), max(b.total, minAlone)
+	if all <= b.total || all == own && own <= most {
+		bd.reserved = own
+		return nil
 	}
-	bd.reserved += n
-	return nil
+	b.inflight.Add(-int64(n))
+	if own > most {
+		return fmt.Errorf("%w: working on it takes more than %d bytes of memory (--push.max-inflight-bytes); push less at once, or as several groups", exposition.ErrTooLarge, most)
+	}
+	return fmt.Errorf("%w (the bound is %d bytes, --push.max-inflight-bytes)", exposition.ErrBusy, b.total)
 }
 
-// Close gives back what the body took. Nothing may use its bytes any more.
+// Return gives some of it back.
+func (bd *body) Return(n int) {
+	bd.from.inflight.Add(-int64(n))
+	bd.reserved -= int64(n)
+}
+
+// Close gives back what the push took. Nothing may use its bytes any more.
 func (bd *body) Close() {
 	bd.from.keep(bd.bytes)
-	bd.from.inflight.Add(-bd.reserved)
-	bd.bytes, bd.reserved = nil, 0
+	bd.Return(int(bd.reserved))
+	bd.bytes = nil
 }
 
 // keep has a buffer ready for the next push, if it is small.
@@ -66,9 +78,6 @@ const (
 	// keepBuffer is the largest that is kept for the next push. It counts as
 	// taken before that one has sent anything.
 	keepBuffer = 64 << 10
-	// parsedSize is what reading and rendering a body takes at most, as a
-	// multiple of it, as long as bounds of their own do not stop them before.
-	parsedSize = 4
 )
 
 // read takes the whole body of a request, unpacked.
@@ -94,7 +103,7 @@ func (b *bodies) fill(bd *body, r *http.Request) error {
 			return err
 		}
 	}
-	return b.reserve(bd, parsedSize*int64(len(bd.bytes)))
+	return nil
 }
 
 // unpack puts the content of a packed body in its place. All of that is there
@@ -114,10 +123,9 @@ func (b *bodies) unpack(bd *body, encoding string) error {
 
 // giveBack takes a buffer that the body does not need any more.
 func (b *bodies) giveBack(bd *body, buf []byte) {
-	n := int64(cap(buf))
+	n := cap(buf)
 	b.keep(buf)
-	b.inflight.Add(-n)
-	bd.reserved -= n
+	bd.Return(n)
 }
 
 // gather reads all there is into a new buffer of the body's, which counts as it
@@ -126,7 +134,7 @@ func (b *bodies) gather(bd *body, in io.Reader, doing string) error {
 	if buf, ok := b.buffers.Get().(*[]byte); ok {
 		bd.bytes = *buf
 	}
-	if err := b.reserve(bd, int64(cap(bd.bytes))); err != nil {
+	if err := bd.Take(cap(bd.bytes)); err != nil {
 		return err
 	}
 	if err := b.grow(bd, minBuffer); err != nil {
@@ -158,10 +166,12 @@ func (b *bodies) grow(bd *body, n int64) error {
 	if n <= int64(cap(bd.bytes)) {
 		return nil
 	}
-	if err := b.reserve(bd, n-int64(cap(bd.bytes))); err != nil {
+	if err := bd.Take(int(n)); err != nil {
 		return err
 	}
+	before := cap(bd.bytes)
 	bd.bytes = append(make([]byte, 0, n), bd.bytes...)
+	bd.Return(before)
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/common/route"
@@ -40,7 +41,11 @@ type Config struct {
 	Keys grouping.Decoder
 
 	MaxBodyBytes     int64 // of one push, after unpacking
-	MaxInflightBytes int64 // of all pushes being worked on
+	MaxInflightBytes int64 // that all pushes being worked on may take
+	// Inflight counts what they take. It may be nil.
+	Inflight *atomic.Int64
+	// Limits bound the names, labels and help texts of pushes.
+	Limits exposition.Limits
 
 	// TTL says how long groups live without a push.
 	TTL TTL
@@ -123,7 +128,10 @@ func New(c Config) http.Handler {
 	if c.Origins == nil {
 		c.Origins = http.NewCrossOriginProtection()
 	}
-	a := &api{Config: c, bodies: bodies{max: c.MaxBodyBytes, total: c.MaxInflightBytes}, cache: exposition.NewCache(maxCache), runs: exposition.NewRuns(maxRuns), turns: newTurns(writePlainError), listings: newTurns(writeError), tables: newTurns(writeError), refusals: newRefusals()}
+	if c.Inflight == nil {
+		c.Inflight = new(atomic.Int64)
+	}
+	a := &api{Config: c, bodies: bodies{max: c.MaxBodyBytes, total: c.MaxInflightBytes, inflight: c.Inflight}, cache: exposition.NewCache(maxCache), runs: exposition.NewRuns(maxRuns), turns: newTurns(writePlainError), listings: newTurns(writeError), tables: newTurns(writeError), refusals: newRefusals()}
 	if len(c.Gateway.Reserved) > 0 {
 		a.firstOwn = slices.Min(slices.Collect(maps.Keys(c.Gateway.Reserved)))
 	}
