@@ -48,6 +48,9 @@ func (t *tab) takePiece() error {
 	return nil
 }
 
+// put gives back n bytes that were taken.
+func (t *tab) put(n int) { t.left += n }
+
 // giveBack returns everything.
 func (t *tab) giveBack() {
 	if t.budget != nil {

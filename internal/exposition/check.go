@@ -61,8 +61,8 @@ func checkExemplars(f *metric.Family, s *metric.Series, limits Limits) error {
 			return err
 		}
 	}
-	for i := range s.Histogram.Exemplars {
-		if err := checkExemplar(f, &s.Histogram.Exemplars[i], limits); err != nil {
+	for i := range s.Histogram.AllExemplars() {
+		if err := checkExemplar(f, &s.Histogram.AllExemplars()[i], limits); err != nil {
 			return err
 		}
 	}

@@ -94,7 +94,7 @@ func sizeOf(s *metric.Series) int {
 		n += exemplarSize + labelSize*len(s.Exemplar.Labels)
 	}
 	if h := s.Histogram; h != nil {
-		n += histogramSize + 2*(bucketSize*len(h.Classic)+exemplarSize*len(h.Exemplars)) + largestProto(s)
+		n += histogramSize + 2*(bucketSize*len(h.Classic)+exemplarSize*len(h.AllExemplars())) + largestProto(s)
 	}
 	return n
 }

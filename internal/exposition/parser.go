@@ -21,8 +21,9 @@ type Parser struct {
 	trusted  bool // we wrote the body ourselves: no bounds
 	limits   Limits
 	memory   tab
-	held     int // bytes that the series of all families have room for
-	at, size int // how much of the body, or of the message at hand, has been read
+	buckets  []metric.Buckets // where the next histograms lie
+	held     int              // bytes that the series of all families have room for
+	at, size int              // how much of the body, or of the message at hand, has been read
 
 	// Of the text format only.
 	line     int
@@ -168,7 +169,7 @@ func expected(n, part, size int) int {
 		return max(4, 2*n)
 	}
 	all := int(float64(n) * float64(size) / float64(max(part, 1)))
-	return min(max(all+all/32, n+n/4), 4*n)
+	return min(max(all+all/32, n+n/4), 16*n)
 }
 
 // room makes sure that the labels of the series at hand can have one more. What

@@ -61,7 +61,7 @@ func isPlainSummary(s *metric.Quantiles) bool {
 }
 
 func isPlainHistogram(h *metric.Buckets) bool {
-	if h.Native != nil || len(h.Exemplars) > 0 || !survivesText(h.Sum) || !isOrderly(h) {
+	if h.Native != nil || len(h.AllExemplars()) > 0 || !survivesText(h.Sum) || !isOrderly(h) {
 		return false
 	}
 	for _, b := range h.Classic {

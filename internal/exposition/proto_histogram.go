@@ -28,7 +28,8 @@ func (m *metricReader) histogramField(f field) (err error) {
 	case f.isBytes(16):
 		var e *metric.Exemplar
 		if e, err = m.readExemplar(f.bytes); err == nil {
-			h.Exemplars = append(h.Exemplars, *e)
+			all := append(h.AllExemplars(), *e)
+			h.Exemplars = &all
 		}
 	case f.num >= 5 && f.num <= 14:
 		if h.Native == nil {

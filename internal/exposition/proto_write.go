@@ -177,8 +177,8 @@ func appendHistogram(b []byte, s *metric.Series) []byte {
 		b = appendNative(b, h.Native)
 	}
 	b = appendTimestamp(b, 15, s.Created)
-	for i := range h.Exemplars {
-		b = appendExemplar(b, 16, &h.Exemplars[i])
+	for i := range h.AllExemplars() {
+		b = appendExemplar(b, 16, &h.AllExemplars()[i])
 	}
 	return b
 }
@@ -266,8 +266,8 @@ func largestProto(s *metric.Series) int {
 	for i := range h.Classic {
 		n += 4*number + largestExemplar(h.Classic[i].Exemplar)
 	}
-	for i := range h.Exemplars {
-		n += largestExemplar(&h.Exemplars[i])
+	for i := range h.AllExemplars() {
+		n += largestExemplar(&h.AllExemplars()[i])
 	}
 	if h.Native != nil {
 		spans := len(h.Native.NegativeSpans) + len(h.Native.PositiveSpans)

@@ -103,6 +103,7 @@ type renderer struct {
 	part       []byte          // its value in protobuf
 	orderly    []byte          // the family at hand in protobuf, without what contradicts itself
 	leftOut    int             // series not in orderly
+	distinct   bool            // the series of the family at hand need not be compared
 	hashes     []uint64        // of the first series
 	seen       hashSet         // of all, if they are more
 	memory     tab
@@ -172,6 +173,7 @@ func (r *renderer) renderAll(f *metric.Family) (series, tooLong int, err error) 
 	r.seen.reset()
 	r.legacyName = metric.IsLegacyName(f.Name)
 	r.legacy = r.legacyName
+	r.distinct = r.stayDistinct(f)
 	tooLongName := r.opts.Limits.checkFamily(f)
 	for i := range f.Series {
 		added, err := false, tooLongName
@@ -231,7 +233,7 @@ func (r *renderer) room(buf *[]byte, size, done, all int) error {
 	if need <= cap(*buf) {
 		return nil
 	}
-	n := max(need, min(4*cap(*buf), int(float64(need)/float64(done+1)*float64(all)*(1+1./32))))
+	n := max(need, min(16*cap(*buf), int(float64(need)/float64(done+1)*float64(all)*(1+1./32))))
 	if done < 64 || n < minRoom {
 		n = max(n, 2*cap(*buf), minRoom)
 	}
@@ -269,7 +271,7 @@ func (r *renderer) renderSeries(f *metric.Family, i int) (added bool, err error)
 	if err := checkValue(f, s, r.opts.Limits); err != nil {
 		return false, err
 	}
-	if twice, err := r.isDuplicate(); err != nil {
+	if twice, err := r.isDuplicate(len(f.Series)); err != nil {
 		return false, err
 	} else if twice {
 		if r.opts.Duplicate == nil {
@@ -303,7 +305,7 @@ func (r *renderer) textSize(f *metric.Family, s *metric.Series) int {
 	if specialLabel(f.Type) != "" {
 		lines = specialLines(s) + 3
 	}
-	return min(line*lines, max(r.rest(), 0)+line)
+	return min(line*lines, max(r.rest(), line))
 }
 
 // renderProto renders the i-th series in protobuf.
@@ -338,10 +340,14 @@ func (r *renderer) keepOrderly(odd bool, from int) {
 	}
 }
 
-// isDuplicate tells whether the label set at hand was there before.
-func (r *renderer) isDuplicate() (bool, error) {
+// isDuplicate tells whether the label set at hand was there before, in a family
+// of so many series.
+func (r *renderer) isDuplicate(series int) (bool, error) {
 	const few = 32 // up to which looking through a list is cheaper than a set
 	hash := r.labels.hash
+	if r.distinct {
+		return false, nil
+	}
 	if len(r.hashes) < few {
 		if slices.Contains(r.hashes, hash) {
 			return true, nil
@@ -350,6 +356,9 @@ func (r *renderer) isDuplicate() (bool, error) {
 		return false, nil
 	}
 	if r.seen.used == 0 {
+		if err := r.seen.room(series, r.memory.take); err != nil {
+			return false, err
+		}
 		for _, h := range r.hashes {
 			if _, err := r.seen.add(h, r.memory.take); err != nil {
 				return false, err
@@ -358,4 +367,21 @@ func (r *renderer) isDuplicate() (bool, error) {
 	}
 	added, err := r.seen.add(hash, r.memory.take)
 	return !added, err
+}
+
+// stayDistinct tells whether the label sets of a family are different, and stay
+// so with the grouping labels: all have the same names, and none is overridden.
+func (r *renderer) stayDistinct(f *metric.Family) bool {
+	if !f.Distinct {
+		return false
+	}
+	named := func(a, b metric.Label) bool { return a.Name == b.Name }
+	for i := range f.Series {
+		if !slices.EqualFunc(f.Series[i].Labels, f.Series[0].Labels, named) {
+			return false
+		}
+	}
+	return len(f.Series) == 0 || !slices.ContainsFunc(f.Series[0].Labels, func(l metric.Label) bool {
+		return slices.ContainsFunc(r.opts.Grouping, func(g metric.Label) bool { return g.Name == l.Name })
+	})
 }

@@ -3,6 +3,7 @@ package exposition
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"pushgateway/internal/metric"
 )
@@ -17,7 +18,7 @@ func (b *Block) AppendStored(dst []byte) []byte {
 		return appendFamily(dst, b.Name, b.Help, b.HasHelp(), b.Type, 0)
 	}
 	dst = appendFamily(dst, b.Name, b.Help, b.HasHelp(), b.Type, b.proto)
-	return b.AppendProto(dst)
+	return b.AppendProto(slices.Grow(dst, b.proto))
 }
 
 // StoredText is the lines of the block if they say everything, or else nil.
@@ -46,6 +47,14 @@ func ReadStored(family, text []byte) (*Block, error) {
 		return nil, fmt.Errorf("reading a stored family: %w", err)
 	}
 	return blocks[0], nil
+}
+
+// StoredSize is about what AppendStored appends.
+func (b *Block) StoredSize() int {
+	if b.StoredText() != nil {
+		return len(b.Name) + len(b.Help)
+	}
+	return len(b.Name) + len(b.Help) + b.proto
 }
 
 // readStored reads what we wrote ourselves: no bounds.

@@ -1,5 +1,7 @@
 package exposition
 
+import "math/bits"
+
 // seriesTable finds series of a family by a hash of their label sets. It takes
 // 8 bytes for a series and as many for room. The zero value is empty.
 type seriesTable struct {
@@ -73,10 +75,8 @@ type hashSet struct {
 // add puts a hash in, and tells whether it was not there. It asks take for what
 // growing needs.
 func (s *hashSet) add(hash uint64, take func(bytes int) error) (added bool, err error) {
-	if 4*(s.used+1) > 3*len(s.slots) {
-		if err := s.grow(take); err != nil {
-			return false, err
-		}
+	if err := s.room(s.used+1, take); err != nil {
+		return false, err
 	}
 	if hash == 0 {
 		hash = 1 // as good as any other
@@ -92,17 +92,23 @@ func (s *hashSet) add(hash uint64, take func(bytes int) error) (added bool, err 
 
 // find is where a hash is, or where it would be.
 func (s *hashSet) find(hash uint64) int {
-	mask := len(s.slots) - 1
-	at := int(hash) & mask
+	first, _ := bits.Mul64(hash, uint64(len(s.slots)))
+	at := int(first)
 	for s.slots[at] != 0 && s.slots[at] != hash {
-		at = (at + 1) & mask
+		if at++; at == len(s.slots) {
+			at = 0
+		}
 	}
 	return at
 }
 
-func (s *hashSet) grow(take func(bytes int) error) error {
+// room makes room for so many hashes in all.
+func (s *hashSet) room(hashes int, take func(bytes int) error) error {
+	if 4*hashes <= 3*len(s.slots) {
+		return nil
+	}
 	old := s.slots
-	n := max(64, 2*len(old))
+	n := max(64, 2*len(old), hashes*4/3+1)
 	if err := take(8 * (n - len(old))); err != nil {
 		return err
 	}
@@ -125,12 +131,14 @@ func (s *hashSet) reset() {
 	s.used = 0
 }
 
-// reset empties the table, and keeps its memory unless that is large.
-func (t *seriesTable) reset() {
+// reset empties the table, and keeps its memory unless that is large. It gives
+// how many bytes it does not need any more.
+func (t *seriesTable) reset() (freed int) {
 	const keep = 1 << 10
 	if len(t.slots) > keep {
-		t.slots = nil
+		freed, t.slots = 8*len(t.slots), nil
 	}
 	clear(t.slots)
 	t.used = 0
+	return freed
 }

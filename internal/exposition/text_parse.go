@@ -61,6 +61,8 @@ func (p *Parser) readText(body string) ([]*metric.Family, error) {
 	for _, f := range p.families[:p.used] {
 		if len(f.Series) > 0 {
 			makeUniform(&f.Family)
+			f.Distinct = specialLabel(f.Type) != "" // see findSeries
+			p.memory.put(f.bySet.reset())
 			found = append(found, &f.Family)
 		}
 	}
@@ -597,10 +599,18 @@ func (p *Parser) newHistogram() (*metric.Buckets, error) {
 	if before := len(p.current.Series) - 2; before >= 0 && p.current.Series[before].Histogram != nil {
 		n = len(p.current.Series[before].Histogram.Classic)
 	}
-	if err := p.memory.take(histogramSize + n*bucketSize); err != nil {
+	if err := p.memory.take(n * bucketSize); err != nil {
 		return nil, err
 	}
-	h := new(metric.Buckets)
+	if len(p.buckets) == cap(p.buckets) {
+		more := min(max(1, 2*cap(p.buckets)), 1<<10)
+		if err := p.memory.take(more * histogramSize); err != nil {
+			return nil, err
+		}
+		p.buckets = make([]metric.Buckets, 0, more)
+	}
+	p.buckets = append(p.buckets, metric.Buckets{})
+	h := &p.buckets[len(p.buckets)-1]
 	if n > 0 {
 		h.Classic = make([]metric.Bucket, 0, n)
 	}

@@ -143,6 +143,7 @@ func (x *index) count(g *Group, sign int) {
 	}
 	x.view.Series += sign * g.Series
 	x.view.Held += sign * len(g.Families)
+	x.view.TooLong += sign * g.TooLong
 	x.view.times.add(g, sign)
 	if g.Pushed.IsZero() {
 		x.view.failedOnly += sign

@@ -100,8 +100,11 @@ func (g *Gateway) changeOf(p Push, old *Group) (c Change, err error) {
 		}
 	}
 	group := pushed(old, p, g.Now())
+	if err := g.Limits.check(group, old); err != nil {
+		return c, err
+	}
 	suspects, err := g.claim(group, old, p.Blocks)
-	return Change{Key: p.Key, Group: group, Against: g.against(p.Key, old), suspects: suspects, claimed: true}, err
+	return Change{Key: p.Key, Group: group, Budget: p.Budget, Against: g.against(p.Key, old), suspects: suspects, claimed: true}, err
 }
 
 // mergeSeries gives the blocks of a push with the series that the group has

@@ -17,6 +17,7 @@ type bodies struct {
 	max      int64         // bytes of one body, before and after unpacking
 	total    int64         // bytes that all pushes being worked on may take
 	inflight *atomic.Int64 // what they take
+	grown    func()        // called when they take another growth
 	buffers  sync.Pool     // of *[]byte
 }
 
@@ -35,6 +36,9 @@ type body struct {
 // with less hardly any would be taken.
 const minAlone = 64 << 20
 
+// growth is how much more pushes take when somebody is told, in bytes.
+const growth = 16 << 20
+
 // Take counts bytes for the push. It gives an ErrTooLarge if the push takes more
 // than any may, and an ErrBusy if others take too much at present.
 func (bd *body) Take(n int) error {
@@ -42,6 +46,9 @@ func (bd *body) Take(n int) error {
 	all, own, most := b.inflight.Add(int64(n)), bd.reserved+int64(n), max(b.total, minAlone)
 	if all <= b.total || all == own && own <= most {
 		bd.reserved = own
+		if all/growth != (all-int64(n))/growth {
+			b.grown()
+		}
 		return nil
 	}
 	b.inflight.Add(-int64(n))

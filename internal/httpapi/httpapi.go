@@ -44,6 +44,8 @@ type Config struct {
 	MaxInflightBytes int64 // that all pushes being worked on may take
 	// Inflight counts what they take. It may be nil.
 	Inflight *atomic.Int64
+	// Grown is called each time that they take 16 MiB more. It may be nil.
+	Grown func()
 	// Limits bound the names, labels and help texts of pushes.
 	Limits exposition.Limits
 
@@ -131,7 +133,10 @@ func New(c Config) http.Handler {
 	if c.Inflight == nil {
 		c.Inflight = new(atomic.Int64)
 	}
-	a := &api{Config: c, bodies: bodies{max: c.MaxBodyBytes, total: c.MaxInflightBytes, inflight: c.Inflight}, cache: exposition.NewCache(maxCache), runs: exposition.NewRuns(maxRuns), turns: newTurns(writePlainError), listings: newTurns(writeError), tables: newTurns(writeError), refusals: newRefusals()}
+	if c.Grown == nil {
+		c.Grown = func() {}
+	}
+	a := &api{Config: c, bodies: bodies{max: c.MaxBodyBytes, total: c.MaxInflightBytes, inflight: c.Inflight, grown: c.Grown}, cache: exposition.NewCache(maxCache), runs: exposition.NewRuns(maxRuns), turns: newTurns(writePlainError), listings: newTurns(writeError), tables: newTurns(writeError), refusals: newRefusals()}
 	if len(c.Gateway.Reserved) > 0 {
 		a.firstOwn = slices.Min(slices.Collect(maps.Keys(c.Gateway.Reserved)))
 	}
