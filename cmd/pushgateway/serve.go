@@ -36,6 +36,7 @@ type server struct {
 	gate    *httpapi.Gate
 	quit    func() // ends serving
 	gateway *gateway.Gateway
+	pace    *pace
 	storage httpapi.Storage // nil without a persistence file
 	// imported is what the journal was made of, nil if it was not.
 	imported func() []byte
@@ -50,6 +51,8 @@ type server struct {
 func serve(ctx context.Context, c *config) error {
 	profileMemory(c.enablePprof)
 	logger := slog.New(excerpt.Handler(promslog.New(c.log).Handler()))
+	pace := newPace(int64(c.maxInflightBytes))
+	limitMemory(logger)
 	logger.Info("Starting pushgateway", "version", version.Info(), "build_context", version.BuildContext())
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
@@ -57,7 +60,7 @@ func serve(ctx context.Context, c *config) error {
 	if err != nil {
 		return err
 	}
-	s := &server{config: c, logger: logger, metrics: metrics, gate: httpapi.NewGate(c.routePrefix, c.telemetryPath), quit: quit, listening: make(chan struct{})}
+	s := &server{config: c, pace: pace, logger: logger, metrics: metrics, gate: httpapi.NewGate(c.routePrefix, c.telemetryPath), quit: quit, listening: make(chan struct{})}
 	if err := s.run(ctx); err != nil {
 		return err
 	}
@@ -188,6 +191,7 @@ func stateOf(gw *gateway.Gateway) telemetry.State {
 		Groups:      func() float64 { return float64(gw.View().Groups()) },
 		Series:      func() float64 { return float64(gw.View().Series) },
 		LeftOut:     func() float64 { return float64(gw.View().LeftOut) },
+		TooLong:     func() float64 { return float64(gw.View().TooLong) },
 		HelpDiffers: func() float64 { return float64(gw.HelpDiffers()) },
 		Expired:     func() float64 { return float64(gw.Expired()) },
 		NextExpiry: func() float64 {
@@ -218,6 +222,8 @@ func (s *server) handler() (http.Handler, error) {
 		Keys:              grouping.Decoder{UTF8Names: s.utf8Names},
 		MaxBodyBytes:      int64(s.maxBodyBytes),
 		MaxInflightBytes:  int64(s.maxInflightBytes),
+		Inflight:          &s.pace.inflight,
+		Grown:             s.pace.keep,
 		TTL:               s.ttl,
 		StripTimestamps:   s.timestamps == "strip",
 		LenientNewlines:   s.lenientNewlines,

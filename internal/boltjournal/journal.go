@@ -191,7 +191,11 @@ func (j *Journal) Commit(_ context.Context, changes []gateway.Change) []gateway.
 	r := &request{changes: changes, records: make([][]byte, len(changes)), done: make(chan struct{})}
 	for i, c := range changes {
 		if c.Group != nil {
-			r.records[i] = record.Encode(c.Group)
+			rec, err := record.EncodeWithin(c.Group, c.Budget)
+			if err != nil {
+				return failed(len(changes), err)
+			}
+			r.records[i] = rec
 		}
 	}
 	if !j.enqueue(r) {

@@ -96,7 +96,7 @@ func TestProgressOfLargeGroups(t *testing.T) {
 	for i := range groups {
 		noise := make([]byte, 1<<20)
 		_, _ = rand.Read(noise) // it never fails
-		push(t, g, fmt.Sprint("job", i), fmt.Sprintf("x{noise=\"%x\"} 1\n", noise))
+		push(t, g, fmt.Sprint("job", i), fmt.Sprintf("x{noise=\"%x\"} 1\nx{noise=\"%x\"} 1\nx{noise=\"%x\"} 1\nx{noise=\"%x\"} 1\n", noise[:1<<18], noise[1<<18:1<<19], noise[1<<19:3<<18], noise[3<<18:]))
 	}
 	if err := g.Close(); err != nil {
 		t.Fatal(err)

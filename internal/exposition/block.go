@@ -15,10 +15,12 @@ import (
 type Block struct {
 	Name   string
 	Help   string
-	data   []byte // the text, then the protobuf unless text is enough
-	text   int    // length of the text
-	proto  int    // length of the protobuf
+	text   []byte
+	more   *more // what text does not say, nil if it says all there is
+	proto  int   // length of the protobuf
 	series int
+	// tooLong counts the series that were left out for their length.
+	tooLong int32
 	// pattern is that of the push which brought the block, and part its place
 	// there.
 	pattern *pattern
@@ -30,10 +32,12 @@ type Block struct {
 	// Legacy is true if all names in the block are legacy names, so that one
 	// text serves every escaping.
 	Legacy bool
-	// odd is what is different in delimited protobuf, mostly nil.
-	odd *oddity
-	// made is the protobuf if it is not in data, and hashes are those of the
-	// label sets. Both are made when first asked for.
+	// open tells of histograms that none of them was pushed with a bucket +Inf,
+	// which the text has all the same. It says so only where text is all there
+	// is.
+	open bool
+	// made is the protobuf if it is made of the text, and hashes are those of
+	// the label sets. Both are made when first asked for.
 	made   atomic.Pointer[[]byte]
 	hashes atomic.Pointer[[]uint64]
 }
@@ -46,14 +50,14 @@ func (b *Block) Series() int { return b.series }
 
 // Text has the lines of the block without HELP and TYPE, names as pushed.
 // The caller must not change it.
-func (b *Block) Text() []byte { return b.data[:b.text:b.text] }
+func (b *Block) Text() []byte { return b.text[:len(b.text):len(b.text)] }
 
 // Proto has the series as the repeated field "metric" of a
 // io.prometheus.client.MetricFamily. The caller must not change it. Where it is
 // made of the text it is kept for the next time.
 func (b *Block) Proto() []byte {
-	if !b.onlyText() {
-		return b.data[b.text:]
+	if b.more != nil {
+		return b.more.proto
 	}
 	if made := b.made.Load(); made != nil {
 		return *made
@@ -71,25 +75,38 @@ func (b *Block) AppendProto(dst []byte) []byte {
 	return append(dst, b.Proto()...)
 }
 
-// oddity is a block without the series that contradict themselves.
-type oddity struct {
+// more is what the text of a block does not say.
+type more struct {
 	proto   []byte
-	leftOut int // series
+	orderly []byte // without the series that contradict themselves, if there are any
+	leftOut int    // how many those are
 }
 
 // Delimited is Proto for scrapes in delimited protobuf: without histograms
 // that could end them, see contradicts.
 func (b *Block) Delimited() []byte {
-	if b.odd != nil {
-		return b.odd.proto
+	if b.more != nil && b.more.leftOut > 0 {
+		return b.more.orderly
 	}
 	return b.Proto()
 }
 
+// LeftOut is how many series Delimited lacks.
+func (b *Block) LeftOut() int {
+	if b.more == nil {
+		return 0
+	}
+	return b.more.leftOut
+}
+
+// TooLong is how many series the block was stored with and does not have,
+// because a name or a label of theirs would end a Prometheus.
+func (b *Block) TooLong() int { return int(b.tooLong) }
+
 // DelimitedSize is the length of Delimited.
 func (b *Block) DelimitedSize() int {
-	if b.odd != nil {
-		return len(b.odd.proto)
+	if b.LeftOut() > 0 {
+		return len(b.more.orderly)
 	}
 	return b.proto
 }
@@ -97,10 +114,10 @@ func (b *Block) DelimitedSize() int {
 // Size is the memory of the block's content in bytes, protobuf included that
 // may be made yet.
 func (b *Block) Size() int {
-	if b.odd != nil {
-		return b.text + b.proto + len(b.odd.proto)
+	if b.more != nil {
+		return len(b.text) + b.proto + len(b.more.orderly)
 	}
-	return b.text + b.proto
+	return len(b.text) + b.proto
 }
 
 // seed makes the hashes of label sets unforgeable.

@@ -41,7 +41,7 @@ func checkLabelName(f *metric.Family, name string) error {
 }
 
 // checkValue refuses a value that is not of the family's type.
-func checkValue(f *metric.Family, s *metric.Series) error {
+func checkValue(f *metric.Family, s *metric.Series, l Limits) error {
 	switch {
 	case s.Missing:
 		return invalid(f.Name, "a series has no %s as value", f.Type)
@@ -50,27 +50,27 @@ func checkValue(f *metric.Family, s *metric.Series) error {
 			return invalid(f.Name, "the native histogram is inconsistent: %v", err)
 		}
 	}
-	return checkExemplars(f, s)
+	return checkExemplars(f, s, l)
 }
 
-func checkExemplars(f *metric.Family, s *metric.Series) error {
-	if err := checkExemplar(f, s.Exemplar); err != nil || s.Histogram == nil {
+func checkExemplars(f *metric.Family, s *metric.Series, limits Limits) error {
+	if err := checkExemplar(f, s.Exemplar, limits); err != nil || s.Histogram == nil {
 		return err
 	}
 	for _, b := range s.Histogram.Classic {
-		if err := checkExemplar(f, b.Exemplar); err != nil {
+		if err := checkExemplar(f, b.Exemplar, limits); err != nil {
 			return err
 		}
 	}
-	for i := range s.Histogram.Exemplars {
-		if err := checkExemplar(f, &s.Histogram.Exemplars[i]); err != nil {
+	for i := range s.Histogram.AllExemplars() {
+		if err := checkExemplar(f, &s.Histogram.AllExemplars()[i], limits); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func checkExemplar(f *metric.Family, e *metric.Exemplar) error {
+func checkExemplar(f *metric.Family, e *metric.Exemplar, limits Limits) error {
 	if e == nil {
 		return nil
 	}
@@ -82,5 +82,5 @@ func checkExemplar(f *metric.Family, e *metric.Exemplar) error {
 			return invalid(f.Name, "the value %q of label %q of an exemplar is not valid UTF-8", excerpt.Of(l.Value), excerpt.Of(l.Name))
 		}
 	}
-	return nil
+	return limits.checkLabels(f.Name, e.Labels)
 }

@@ -39,6 +39,6 @@ func isOrderly(h *metric.Buckets) bool {
 		}
 		bound, count = b.UpperBound, b.Count.Int
 	}
-	return len(h.Classic) > 0 && h.Count.Float == 0 && h.Count.Int < exact &&
+	return h.Count.Float == 0 && h.Count.Int < exact &&
 		(count == h.Count.Int || count < h.Count.Int && !math.IsInf(bound, +1))
 }

@@ -255,9 +255,7 @@ func (e *Encoder) encodeProto(f Exposed) error {
 		return e.encodeEscaped(name, f)
 	}
 	for b := range f.Blocks {
-		if b.odd != nil {
-			e.Dropped += b.odd.leftOut
-		}
+		e.Dropped += b.LeftOut()
 	}
 	if f.ProtoSize == 0 {
 		return nil

@@ -42,11 +42,27 @@ func (e *SyntaxError) Error() string {
 // InvalidError says that a well-formed family or series must not be exposed:
 // Prometheus would refuse the whole scrape because of it.
 type InvalidError struct {
-	Family string
-	Msg    string
+	Family  string
+	Msg     string
+	Line    int  // of a text body, from 1; 0 if it is not known
+	tooLong bool // it is over one of the Limits
 }
 
-func (e *InvalidError) Error() string { return fmt.Sprintf("family %q: %s", e.Family, e.Msg) }
+func (e *InvalidError) Error() string {
+	if e.Line == 0 {
+		return fmt.Sprintf("family %q: %s", e.Family, e.Msg)
+	}
+	return fmt.Sprintf("line %d: family %q: %s", e.Line, e.Family, e.Msg)
+}
+
+// atLine adds the line that an InvalidError is about.
+func atLine(line int, err error) error {
+	var e *InvalidError
+	if errors.As(err, &e) {
+		e.Line = line
+	}
+	return err
+}
 
 // About makes it a FamilyError.
 func (e *InvalidError) About() (family, reason string) { return e.Family, e.Msg }
@@ -59,3 +75,6 @@ func invalid(family, format string, args ...any) error {
 func tooMany(what string, most int) error {
 	return fmt.Errorf("%w: it has more than %d %s; push fewer at once, or as several groups", ErrTooLarge, most, what)
 }
+
+// quoted shows a name in a message.
+func quoted(s string) string { return fmt.Sprintf("%q", excerpt.Of(s)) }

@@ -126,9 +126,28 @@ func (r *renderer) writeLabels(f *metric.Family, own []metric.Label) error {
 			msg = appendLabelPair(msg, 1, p.name, value)
 		}
 	}
+	if len(text)-from > r.opts.Limits.least() {
+		if err := r.checkLength(f, own); err != nil {
+			return err
+		}
+	}
 	r.labelText, r.msg = text, msg
 	r.labels = writtenLabels{own, text[from:], size, maphash.Bytes(seed, text[from:])}
 	return nil
+}
+
+// checkLength holds the label set at hand, with its constant labels, against the
+// limits.
+func (r *renderer) checkLength(f *metric.Family, own []metric.Label) error {
+	all := make([]metric.Label, 0, len(r.plan.pieces))
+	for _, p := range r.plan.pieces {
+		l := metric.Label{Name: p.name, Value: p.value}
+		if p.own >= 0 {
+			l.Value = own[p.own].Value
+		}
+		all = append(all, l)
+	}
+	return r.opts.Limits.checkLabels(f.Name, all)
 }
 
 // makePlan makes the plan for label sets with the names of own.

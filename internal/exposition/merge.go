@@ -1,11 +1,17 @@
 package exposition
 
-import "pushgateway/internal/metric"
+import (
+	"bytes"
+	"hash/maphash"
+
+	"pushgateway/internal/metric"
+)
 
 // Merge gives a family with the series of two blocks of the same name; where
 // both have one, that of pushed counts. Help is that of pushed unless it is
-// empty. Neither block is changed. MaxBytes bounds the result; 0 is no bound.
-func Merge(stored, pushed *Block, maxBytes int) (*Block, error) {
+// empty. Neither block is changed. MaxBytes bounds the result, 0 is no bound; what
+// it takes to make it is taken from the budget, and only the result stays there.
+func Merge(stored, pushed *Block, maxBytes int, budget Budget) (*Block, error) {
 	if stored.Type != pushed.Type {
 		return nil, invalid(pushed.Name, "its type is %s in the group, and %s in this push, so their series cannot be merged; push the same type, or without merge=series to replace the family", stored.Type, pushed.Type)
 	}
@@ -13,24 +19,82 @@ func Merge(stored, pushed *Block, maxBytes int) (*Block, error) {
 	if f.Help == "" {
 		f.Help, f.EmptyHelp = stored.Help, stored.EmptyHelp || pushed.EmptyHelp && stored.Help == ""
 	}
-	f.Series = make([]metric.Series, 0, stored.series+pushed.series)
-	at := make(map[string]int, pushed.series)
-	var set []byte
-	add := func(s metric.Series) bool {
-		set = appendSet(set[:0], s.Labels)
-		if i, has := at[string(set)]; has {
-			f.Series[i] = s
-			return true
-		}
-		at[string(set)] = len(f.Series)
-		f.Series = append(f.Series, s)
-		return true
+	m := merger{family: f}
+	m.memory.budget = budget
+	defer m.memory.giveBack()
+	if err := m.addAll(stored, pushed); err != nil {
+		return nil, err
 	}
-	stored.EachSeries(add)
-	pushed.EachSeries(add)
-	blocks, err := Render([]*metric.Family{f}, Options{Bare: true, Valid: true, MaxBytes: maxBytes})
+	blocks, err := Render([]*metric.Family{f}, Options{Bare: true, Valid: true, MaxBytes: maxBytes, Limits: StoredLimits(), Budget: budget})
 	if err != nil {
 		return nil, err
 	}
 	return blocks[0], nil
+}
+
+// merger gathers series of a family, of which the last with the same labels
+// counts.
+type merger struct {
+	family     *metric.Family
+	memory     tab
+	at         seriesTable
+	set, other []byte
+}
+
+func (m *merger) addAll(blocks ...*Block) (err error) {
+	n := 0
+	text := 0
+	for _, b := range blocks {
+		n, text = n+b.series, text+len(b.text)
+	}
+	if err := m.memory.take(n*seriesSize + text); err != nil {
+		return err
+	}
+	m.family.Series = make([]metric.Series, 0, n)
+	for _, b := range blocks {
+		b.EachSeries(func(s metric.Series) bool {
+			err = m.add(s)
+			return err == nil
+		})
+	}
+	return err
+}
+
+func (m *merger) add(s metric.Series) error {
+	if err := m.memory.take(sizeOf(&s)); err != nil {
+		return err
+	}
+	if err := m.at.grow(m.memory.take); err != nil {
+		return err
+	}
+	m.set = appendSet(m.set[:0], s.Labels)
+	hash := maphash.Bytes(seed, m.set)
+	if i := m.at.find(hash, m.isSet); i >= 0 {
+		m.family.Series[i] = s
+		return nil
+	}
+	m.at.add(hash, len(m.family.Series))
+	m.family.Series = append(m.family.Series, s)
+	return nil
+}
+
+// isSet tells whether a series has the labels that are in set.
+func (m *merger) isSet(series int) bool {
+	m.other = appendSet(m.other[:0], m.family.Series[series].Labels)
+	return bytes.Equal(m.other, m.set)
+}
+
+// sizeOf is what a series holds beside itself, in bytes.
+func sizeOf(s *metric.Series) int {
+	n := labelSize * len(s.Labels)
+	if s.Summary != nil {
+		n += summarySize + 2*quantileSize*len(s.Summary.Quantiles)
+	}
+	if s.Exemplar != nil {
+		n += exemplarSize + labelSize*len(s.Exemplar.Labels)
+	}
+	if h := s.Histogram; h != nil {
+		n += histogramSize + 2*(bucketSize*len(h.Classic)+exemplarSize*len(h.AllExemplars())) + largestProto(s)
+	}
+	return n
 }

@@ -2,6 +2,7 @@ package exposition
 
 import (
 	"sync"
+	"unsafe"
 
 	"pushgateway/internal/metric"
 )
@@ -16,10 +17,16 @@ type Parser struct {
 	families []*family
 	used     int // of families: the rest waits to be used again
 	byName   map[string]*family
-	labels   []metric.Label // where the labels of the series lie
+	labels   []metric.Label // where the labels of the latest series lie
+	first    int            // of labels: where those of the series at hand begin
 	series   int
 	parts    int
 	trusted  bool // we wrote the body ourselves: no bounds
+	limits   Limits
+	memory   tab
+	buckets  []metric.Buckets // where the next histograms lie
+	held     int              // bytes that the series of all families have room for
+	at, size int              // how much of the body, or of the message at hand, has been read
 
 	// Of the text format only.
 	line     int
@@ -31,7 +38,7 @@ type Parser struct {
 	rows     []labelText // the first lines of the last families
 	row      int         // of the next line of current
 	scratch  []byte
-	lineEnd  int      // of the line at hand, in the body
+	other    []byte
 	noting   bool     // where the values are
 	samples  []sample // all so far, if that is noted
 	timed    bool     // there is a timestamp
@@ -41,22 +48,32 @@ type Parser struct {
 type family struct {
 	metric.Family
 	typed, helped bool
-	part          int            // which of the families with series it is, see pattern
-	first         int            // of its samples
-	samples       int            // how many it has
-	bySet         map[string]int // label set → series, from the second series on
+	part          int         // which of the families with series it is, see pattern
+	first         int         // of its samples
+	samples       int         // how many it has
+	bySet         seriesTable // by label set, from the second series on
+	from          int         // what had been read before it
 }
 
 var parsers = sync.Pool{New: func() any { return &Parser{byName: make(map[string]*family)} }}
 
 // GetParser gives a parser to be handed back with Release.
-func GetParser() *Parser { return parsers.Get().(*Parser) }
+func GetParser() *Parser { return parsers.Get().(*Parser).Within(Limits{}, nil) }
+
+// Within sets limits for what is read, and the budget that its memory comes
+// from, which gets it back with Release. No budget is no bound.
+func (p *Parser) Within(l Limits, b Budget) *Parser {
+	p.limits, p.memory.budget = l.withDefaults(), b
+	return p
+}
 
 // Release hands the parser back. The families it returned are void.
 func (p *Parser) Release() {
 	p.LegacyNames = false
-	const keep = 1 << 16 // series and labels; more would pin an unusual push's memory
-	if cap(p.labels) > keep || p.used > keep || p.series > keep || cap(p.samples) > keep {
+	const keep = 2 << 20 // bytes; more would pin an unusual push's memory
+	p.memory.giveBack()
+	others := labelSize*cap(p.labels) + sampleSize*cap(p.samples) + familySize*len(p.families) + cap(p.scratch)
+	if p.held+others > keep {
 		return
 	}
 	p.reset()
@@ -67,7 +84,8 @@ func (p *Parser) Release() {
 func (p *Parser) reset() {
 	for _, f := range p.families[:p.used] {
 		clear(f.Series)
-		*f = family{Family: metric.Family{Series: f.Series[:0]}}
+		f.bySet.reset()
+		*f = family{Family: metric.Family{Series: f.Series[:0]}, bySet: f.bySet}
 	}
 	clear(p.byName)
 	clear(p.labels)
@@ -75,7 +93,7 @@ func (p *Parser) reset() {
 	*p = Parser{
 		LegacyNames: p.LegacyNames,
 		families:    p.families, byName: p.byName, labels: p.labels[:0], rows: p.rows[:0],
-		scratch: p.scratch[:0], samples: p.samples[:0],
+		scratch: p.scratch[:0], other: p.other[:0], samples: p.samples[:0], limits: p.limits, memory: p.memory, held: p.held,
 	}
 }
 
@@ -84,6 +102,9 @@ func (p *Parser) add(name string) (*family, error) {
 	if p.used >= maxFamilies {
 		return nil, tooMany("families", maxFamilies)
 	}
+	if err := p.memory.take(familySize + len(name)); err != nil {
+		return nil, err
+	}
 	if p.used == len(p.families) {
 		p.families = append(p.families, new(family))
 	}
@@ -91,6 +112,7 @@ func (p *Parser) add(name string) (*family, error) {
 	p.used++
 	f.Name = name
 	f.Type = metric.Untyped
+	f.from = p.at
 	p.byName[name] = f
 	return f, nil
 }
@@ -99,6 +121,11 @@ func (p *Parser) add(name string) (*family, error) {
 func (p *Parser) addSeries(f *family, labels []metric.Label) (*metric.Series, error) {
 	if p.series++; p.series > maxSeries && !p.trusted {
 		return nil, tooMany("series", maxSeries)
+	}
+	if len(f.Series) == cap(f.Series) {
+		if err := p.growSeries(f); err != nil {
+			return nil, err
+		}
 	}
 	p.found = len(f.Series)
 	f.Series = append(f.Series, metric.Series{Labels: labels})
@@ -111,4 +138,69 @@ func (p *Parser) count(parts int) error {
 		return tooMany("labels, buckets and quantiles", maxParts)
 	}
 	return nil
+}
+
+// What things take, in bytes, with what Go needs to manage them.
+const (
+	familySize    = 320 // with its place in the map, and in what a push brings
+	seriesSize    = int(unsafe.Sizeof(metric.Series{}))
+	labelSize     = int(unsafe.Sizeof(metric.Label{}))
+	bucketSize    = int(unsafe.Sizeof(metric.Bucket{}))
+	quantileSize  = int(unsafe.Sizeof(metric.Quantile{}))
+	histogramSize = int(unsafe.Sizeof(metric.Buckets{}))
+	summarySize   = int(unsafe.Sizeof(metric.Quantiles{}))
+	nativeSize    = int(unsafe.Sizeof(metric.Native{}))
+	exemplarSize  = int(unsafe.Sizeof(metric.Exemplar{})) + int(unsafe.Sizeof(metric.Timestamp{}))
+	sampleSize    = int(unsafe.Sizeof(sample{}))
+)
+
+// growSeries makes room for more series of a family.
+func (p *Parser) growSeries(f *family) error {
+	n := expected(len(f.Series), p.at-f.from, p.size-f.from)
+	if err := p.memory.take(seriesSize * (n - cap(f.Series))); err != nil {
+		return err
+	}
+	p.held += seriesSize * (n - cap(f.Series))
+	f.Series = append(make([]metric.Series, 0, n), f.Series...)
+	return nil
+}
+
+// expected is for how many things there should be room next, where n have come
+// with the first part of size bytes. To grow little by little would leave much
+// garbage; to trust the beginning altogether would take what is never needed.
+func expected(n, part, size int) int {
+	const few = 1 << 10
+	if n < few {
+		return max(4, 2*n)
+	}
+	all := int(float64(n) * float64(size) / float64(max(part, 1)))
+	return min(max(all+all/32, n+n/4), 16*n)
+}
+
+// room makes sure that the labels of the series at hand can have one more. What
+// earlier series have stays where it is.
+func (p *Parser) room() error {
+	if len(p.labels) < cap(p.labels) {
+		return nil
+	}
+	const least, most = 256, 1 << 15
+	own := p.labels[p.first:]
+	n := max(min(max(least, 2*cap(p.labels)), most), 2*len(own))
+	if err := p.memory.take(labelSize * n); err != nil {
+		return err
+	}
+	p.labels, p.first = append(make([]metric.Label, 0, n), own...), 0
+	return nil
+}
+
+// appendCounted appends to a list, and takes the memory for it as it grows.
+func appendCounted[T any](t *tab, list []T, item T, size int) ([]T, error) {
+	if len(list) == cap(list) {
+		n := max(4, 2*len(list))
+		if err := t.take(size * n); err != nil {
+			return list, err
+		}
+		list = append(make([]T, 0, n), list...)
+	}
+	return append(list, item), nil
 }

@@ -1,6 +1,7 @@
 package exposition
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"strings"
@@ -19,11 +20,23 @@ func isPlainFamily(f *metric.Family) bool {
 		return false
 	}
 	for i := range f.Series {
-		if !isPlain(f.Type, &f.Series[i]) {
+		if !isPlain(f.Type, &f.Series[i]) || f.Type.IsHistogram() && isOpen(&f.Series[i]) != isOpen(&f.Series[0]) {
 			return false
 		}
 	}
 	return true
+}
+
+// isOpenFamily tells whether the text of a plain family has buckets that were
+// not pushed.
+func isOpenFamily(f *metric.Family) bool {
+	return f.Type.IsHistogram() && len(f.Series) > 0 && isOpen(&f.Series[0])
+}
+
+// isOpen tells whether a plain histogram lacks the bucket of all observations.
+func isOpen(s *metric.Series) bool {
+	n := len(s.Histogram.Classic)
+	return n == 0 || !isInf(s.Histogram.Classic[n-1].UpperBound)
 }
 
 func isPlain(t metric.Type, s *metric.Series) bool {
@@ -48,7 +61,7 @@ func isPlainSummary(s *metric.Quantiles) bool {
 }
 
 func isPlainHistogram(h *metric.Buckets) bool {
-	if h.Native != nil || len(h.Exemplars) > 0 || !survivesText(h.Sum) || !isOrderly(h) {
+	if h.Native != nil || len(h.AllExemplars()) > 0 || !survivesText(h.Sum) || !isOrderly(h) {
 		return false
 	}
 	for _, b := range h.Classic {
@@ -56,7 +69,7 @@ func isPlainHistogram(h *metric.Buckets) bool {
 			return false
 		}
 	}
-	return isInf(h.Classic[len(h.Classic)-1].UpperBound)
+	return true
 }
 
 // exact is where whole numbers end that text, where they are floats, has all of.
@@ -69,7 +82,7 @@ func survivesText(v float64) bool {
 }
 
 // onlyText tells whether the protobuf must be made of the text.
-func (b *Block) onlyText() bool { return len(b.data) < b.text+b.proto }
+func (b *Block) onlyText() bool { return b.more == nil && len(b.text) > 0 }
 
 // eachLine calls f with the labels and the value of each line, in a block that
 // has only text, until it returns false. The slice is f's only for the call.
@@ -143,20 +156,53 @@ func cutQuoted(s string) (content, rest string) {
 // unescapes undoes appendEscaped.
 var unescapes = strings.NewReplacer(`\\`, `\`, `\n`, "\n", `\"`, `"`)
 
-// eachReread calls f with each series of a block that has only text, until it
-// returns false. They are f's only for the call.
+// eachReread calls f with each series of a summary or histogram that has only
+// text, until it returns false. They are f's only for the call.
 func (b *Block) eachReread(f func(metric.Series) bool) {
 	p := GetParser()
 	defer p.Release()
-	family, err := p.rereadText(b.Name, b.Type, b.Text())
-	if err != nil {
-		panic(fmt.Sprintf("block %q, which was rendered, cannot be read: %v", b.Name, err))
-	}
-	for _, s := range family.Series {
-		if !f(s) {
-			return
+	for rest := b.Text(); len(rest) > 0; {
+		piece := b.firstSeries(rest)
+		rest = rest[len(piece):]
+		family, err := p.rereadText(b.Name, b.Type, piece)
+		if err != nil {
+			panic(fmt.Sprintf("block %q, which was rendered, cannot be read: %v", b.Name, err))
+		}
+		for _, s := range family.Series {
+			if b.open {
+				s.Histogram.Classic = withoutLast(s.Histogram.Classic)
+			}
+			if !f(s) {
+				return
+			}
 		}
 	}
+}
+
+// withoutLast takes the bucket +Inf away. Where there is no other there are none.
+func withoutLast(buckets []metric.Bucket) []metric.Bucket {
+	if len(buckets) == 1 {
+		return nil
+	}
+	return buckets[:len(buckets)-1]
+}
+
+// rereadPiece is how much text is read again at once: what comes of it takes
+// several times as much memory.
+const rereadPiece = 64 << 10
+
+// firstSeries gives the text of some series of a summary or histogram that has
+// only text. The last line of each is its count.
+func (b *Block) firstSeries(text []byte) []byte {
+	if len(text) <= rereadPiece {
+		return text
+	}
+	last := bytes.Index(text[rereadPiece:], []byte("\n"+b.Name+metric.CountSuffix))
+	if last < 0 {
+		return text
+	}
+	last += rereadPiece + 1
+	return text[:last+bytes.IndexByte(text[last:], '\n')+1]
 }
 
 // appendPlain makes the protobuf of a block that has only text.

@@ -54,7 +54,7 @@ func checkProto(t *testing.T, families []*metric.Family, o Options) {
 		if !b.onlyText() {
 			continue
 		}
-		whole := &Block{Name: b.Name, Type: b.Type, data: want, proto: len(want), series: b.series}
+		whole := &Block{Name: b.Name, Type: b.Type, more: &more{proto: want}, proto: len(want), series: b.series}
 		if got, want := allSeries(b), allSeries(whole); !sameBits(got, want) {
 			t.Fatalf("series of %q\n got %v\nwant %v", b.Text(), got, want)
 		}
@@ -67,6 +67,7 @@ func checkProto(t *testing.T, families []*metric.Family, o Options) {
 // protoOf renders the protobuf of a family as if it were not plain.
 func protoOf(t *testing.T, f *metric.Family, o Options) []byte {
 	t.Helper()
+	o.Limits = o.Limits.withDefaults()
 	r := &renderer{opts: o}
 	for i := range f.Series {
 		if err := r.renderLabels(f, f.Series[i].Labels); err != nil {

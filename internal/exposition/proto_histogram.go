@@ -17,7 +17,7 @@ func (m *metricReader) histogramField(f field) (err error) {
 	case f.isFloat(2):
 		h.Sum = f.float()
 	case f.isBytes(3):
-		if err := m.count(1); err != nil {
+		if err := m.count(bucketSize); err != nil {
 			return err
 		}
 		var b metric.Bucket
@@ -28,10 +28,14 @@ func (m *metricReader) histogramField(f field) (err error) {
 	case f.isBytes(16):
 		var e *metric.Exemplar
 		if e, err = m.readExemplar(f.bytes); err == nil {
-			h.Exemplars = append(h.Exemplars, *e)
+			all := append(h.AllExemplars(), *e)
+			h.Exemplars = &all
 		}
 	case f.num >= 5 && f.num <= 14:
 		if h.Native == nil {
+			if err := m.take(nativeSize); err != nil {
+				return err
+			}
 			h.Native = new(metric.Native)
 		}
 		err = m.nativeField(h.Native, f)
@@ -65,8 +69,11 @@ func (m *metricReader) nativeField(n *metric.Native, f field) (err error) {
 	return err
 }
 
+// numberSize is the size of a span, a delta or a count.
+const numberSize = 8
+
 func (m *metricReader) appendSpan(spans []metric.Span, msg []byte) ([]metric.Span, error) {
-	if err := m.count(1); err != nil {
+	if err := m.count(numberSize); err != nil {
 		return nil, err
 	}
 	var s metric.Span
@@ -89,14 +96,14 @@ func (m *metricReader) appendSpan(spans []metric.Span, msg []byte) ([]metric.Spa
 // appendDeltas takes one number, or many of them packed.
 func (m *metricReader) appendDeltas(deltas []int64, f field) ([]int64, error) {
 	if f.typ == protowire.VarintType {
-		return append(deltas, protowire.DecodeZigZag(f.bits)), m.count(1)
+		return append(deltas, protowire.DecodeZigZag(f.bits)), m.count(numberSize)
 	}
 	for rest := f.bytes; len(rest) > 0; {
 		v, n := protowire.ConsumeVarint(rest)
 		if n < 0 {
 			return nil, protowire.ParseError(n)
 		}
-		if err := m.count(1); err != nil {
+		if err := m.count(numberSize); err != nil {
 			return nil, err
 		}
 		deltas = append(deltas, protowire.DecodeZigZag(v))
@@ -108,14 +115,14 @@ func (m *metricReader) appendDeltas(deltas []int64, f field) ([]int64, error) {
 // appendCounts takes one number, or many of them packed.
 func (m *metricReader) appendCounts(counts []float64, f field) ([]float64, error) {
 	if f.typ == protowire.Fixed64Type {
-		return append(counts, f.float()), m.count(1)
+		return append(counts, f.float()), m.count(numberSize)
 	}
 	for rest := f.bytes; len(rest) > 0; {
 		v, n := protowire.ConsumeFixed64(rest)
 		if n < 0 {
 			return nil, protowire.ParseError(n)
 		}
-		if err := m.count(1); err != nil {
+		if err := m.count(numberSize); err != nil {
 			return nil, err
 		}
 		counts = append(counts, field{bits: v}.float())

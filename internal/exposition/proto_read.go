@@ -68,6 +68,7 @@ func (p *Parser) ParseProto(body []byte) ([]*metric.Family, error) {
 func (p *Parser) readProto(body []byte) ([]*metric.Family, error) {
 	for n := 1; len(body) > 0; n++ {
 		size, head := protowire.ConsumeVarint(body)
+		p.at, p.size = 0, 0
 		if head < 0 || size > uint64(len(body)-head) {
 			return nil, &SyntaxError{Msg: fmt.Sprintf("message %d of the protobuf body is cut off or has no valid length", n)}
 		}
@@ -113,8 +114,10 @@ func (p *Parser) parseFamily(msg []byte) error {
 		return err
 	}
 	fam.Type, fam.Help, fam.EmptyHelp = head.Type, head.Help, head.EmptyHelp
+	p.size = len(msg)
 	for rest := msg; len(rest) > 0; {
 		f, next, _ := nextField(rest)
+		p.at = len(msg) - len(next)
 		if f.isBytes(4) {
 			if err := p.parseMetric(fam, f.bytes); err != nil {
 				return fmt.Errorf("family %q: %w", excerpt.Of(fam.Name), err)
@@ -130,16 +133,15 @@ func (p *Parser) parseMetric(fam *family, msg []byte) error {
 	if err != nil {
 		return err
 	}
-	first := len(p.labels)
-	m := metricReader{typ: fam.Type, series: s, labels: p.labels, parser: p}
+	p.first = len(p.labels)
+	m := metricReader{typ: fam.Type, series: s, parser: p}
 	if err := m.read(msg); err != nil {
-		if errors.Is(err, ErrTooLarge) {
+		if errors.Is(err, ErrTooLarge) || errors.Is(err, ErrBusy) {
 			return err
 		}
 		return syntaxError(err)
 	}
-	p.labels = m.labels
-	s.Labels = p.labels[first:len(p.labels):len(p.labels)]
+	s.Labels = p.labels[p.first:len(p.labels):len(p.labels)]
 	s.Missing = !m.hasValue
 	return nil
 }
@@ -148,19 +150,44 @@ func (p *Parser) parseMetric(fam *family, msg []byte) error {
 type metricReader struct {
 	typ      metric.Type
 	series   *metric.Series
-	labels   []metric.Label // appended to
+	labels   []metric.Label // of what we wrote ourselves
 	hasValue bool
 	own      int // labels
 	// parser counts what the push has; nil for what we wrote ourselves.
 	parser *Parser
 }
 
-// count counts a label, bucket, quantile or span before it takes memory.
-func (m *metricReader) count(parts int) error {
+// count counts a label, bucket, quantile or span of that size before it takes
+// memory.
+func (m *metricReader) count(size int) error {
 	if m.parser == nil {
 		return nil
 	}
-	return m.parser.count(parts)
+	if err := m.take(2 * size); err != nil { // lists grow
+		return err
+	}
+	return m.parser.count(1)
+}
+
+// take takes memory for what is no part of its own.
+func (m *metricReader) take(size int) error {
+	if m.parser == nil {
+		return nil
+	}
+	return m.parser.memory.take(size)
+}
+
+// addLabel appends to the labels of the series.
+func (m *metricReader) addLabel(l metric.Label) error {
+	if m.parser == nil {
+		m.labels = append(m.labels, l)
+		return nil
+	}
+	if err := m.parser.room(); err != nil {
+		return err
+	}
+	m.parser.labels = append(m.parser.labels, l)
+	return nil
 }
 
 // valueFields are the numbers of the fields with the value, by type.
@@ -177,14 +204,16 @@ func (m *metricReader) read(msg []byte) error {
 		}
 		switch {
 		case f.isBytes(1):
-			if err := m.countLabel(&m.own); err != nil {
+			if err := m.countLabel(&m.own, 0); err != nil {
 				return err
 			}
 			l, err := readLabel(f.bytes)
 			if err != nil {
 				return err
 			}
-			m.labels = append(m.labels, l)
+			if err := m.addLabel(l); err != nil {
+				return err
+			}
 		case f.isInt(6):
 			m.series.Timed = true
 		case f.typ == protowire.BytesType:
@@ -198,11 +227,11 @@ func (m *metricReader) read(msg []byte) error {
 }
 
 // countLabel counts one more label of a series or exemplar that has n.
-func (m *metricReader) countLabel(n *int) error {
+func (m *metricReader) countLabel(n *int, size int) error {
 	if *n++; *n > maxLabels && m.parser != nil && !m.parser.trusted {
 		return tooMany("labels in one series", maxLabels)
 	}
-	return m.count(1)
+	return m.count(size)
 }
 
 // valueField reads the value if it is of the family's type. Any other is
@@ -214,6 +243,9 @@ func (m *metricReader) valueField(f field) error {
 	}
 	for t, num := range valueFields {
 		if f.num == num {
+			if err := m.take(seriesSize); err != nil {
+				return err
+			}
 			other := metricReader{typ: metric.Type(t), series: new(metric.Series), parser: m.parser}
 			return other.readValue(f.bytes)
 		}
@@ -223,14 +255,16 @@ func (m *metricReader) valueField(f field) error {
 
 func (m *metricReader) readValue(msg []byte) error {
 	switch {
-	case m.typ == metric.Summary:
-		if m.series.Summary == nil {
-			m.series.Summary = new(metric.Quantiles)
+	case m.typ == metric.Summary && m.series.Summary == nil:
+		if err := m.take(summarySize); err != nil {
+			return err
 		}
-	case m.typ.IsHistogram():
-		if m.series.Histogram == nil {
-			m.series.Histogram = new(metric.Buckets)
+		m.series.Summary = new(metric.Quantiles)
+	case m.typ.IsHistogram() && m.series.Histogram == nil:
+		if err := m.take(histogramSize); err != nil {
+			return err
 		}
+		m.series.Histogram = new(metric.Buckets)
 	}
 	for len(msg) > 0 {
 		f, rest, err := nextField(msg)
@@ -274,7 +308,7 @@ func (m *metricReader) summaryField(f field) (err error) {
 	case f.isFloat(2):
 		s.Sum = f.float()
 	case f.isBytes(3):
-		if err := m.count(1); err != nil {
+		if err := m.count(quantileSize); err != nil {
 			return err
 		}
 		var q metric.Quantile
@@ -319,7 +353,7 @@ func readLabel(msg []byte) (l metric.Label, err error) {
 }
 
 func (m *metricReader) readExemplar(msg []byte) (*metric.Exemplar, error) {
-	if err := m.count(1); err != nil {
+	if err := m.count(exemplarSize); err != nil {
 		return nil, err
 	}
 	e, own := new(metric.Exemplar), 0
@@ -330,7 +364,7 @@ func (m *metricReader) readExemplar(msg []byte) (*metric.Exemplar, error) {
 		}
 		switch {
 		case f.isBytes(1):
-			if err := m.countLabel(&own); err != nil {
+			if err := m.countLabel(&own, labelSize); err != nil {
 				return nil, err
 			}
 			var l metric.Label

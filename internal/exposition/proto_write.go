@@ -177,8 +177,8 @@ func appendHistogram(b []byte, s *metric.Series) []byte {
 		b = appendNative(b, h.Native)
 	}
 	b = appendTimestamp(b, 15, s.Created)
-	for i := range h.Exemplars {
-		b = appendExemplar(b, 16, &h.Exemplars[i])
+	for i := range h.AllExemplars() {
+		b = appendExemplar(b, 16, &h.AllExemplars()[i])
 	}
 	return b
 }
@@ -250,4 +250,41 @@ func appendTimestamp(b []byte, num protowire.Number, t *metric.Timestamp) []byte
 	var msg [24]byte
 	part := appendInt(msg[:0], 1, uint64(t.Seconds))
 	return appendMessage(b, num, appendInt(part, 2, uint64(int64(t.Nanos))))
+}
+
+// largestProto is what appendProto appends at most, beside the labels.
+func largestProto(s *metric.Series) int {
+	const message, number = 64, 11
+	n := message + largestExemplar(s.Exemplar)
+	if s.Summary != nil {
+		n += 2 * number * len(s.Summary.Quantiles)
+	}
+	h := s.Histogram
+	if h == nil {
+		return n
+	}
+	for i := range h.Classic {
+		n += 4*number + largestExemplar(h.Classic[i].Exemplar)
+	}
+	for i := range h.AllExemplars() {
+		n += largestExemplar(&h.AllExemplars()[i])
+	}
+	if h.Native != nil {
+		spans := len(h.Native.NegativeSpans) + len(h.Native.PositiveSpans)
+		buckets := len(h.Native.NegativeDeltas) + len(h.Native.PositiveDeltas) + len(h.Native.NegativeCounts) + len(h.Native.PositiveCounts)
+		n += message + 2*number*spans + number*buckets
+	}
+	return n
+}
+
+func largestExemplar(e *metric.Exemplar) int {
+	if e == nil {
+		return 0
+	}
+	const message, pair = 64, 16
+	n := message
+	for _, l := range e.Labels {
+		n += pair + len(l.Name) + len(l.Value)
+	}
+	return n
 }

@@ -20,17 +20,19 @@ const (
 
 // sample is where a line of the body has its value, and whose it is.
 type sample struct {
-	from, to int
 	family   *family
-	series   int // of family
+	from, to int32
+	series   int32 // of family
 	role     role
 }
 
 // note keeps where the value is that the line at hand ends with.
-func (p *Parser) note(value string) {
+func (p *Parser) note(value string) (err error) {
 	if p.noting {
-		p.samples = append(p.samples, sample{p.lineEnd - len(value), p.lineEnd, p.current, p.found, p.role})
+		now := sample{p.current, int32(p.at - len(value)), int32(p.at), int32(p.found), p.role}
+		p.samples, err = appendCounted(&p.memory, p.samples, now, sampleSize)
 	}
+	return err
 }
 
 // Imprint notes in blocks which pattern the text had that they were made of, so
@@ -57,6 +59,9 @@ func (p *Parser) pattern(body []byte, families int) *pattern {
 	if !p.noting || p.timed || bytes.IndexByte(body, valueMark) >= 0 || bytes.IndexByte(body, partMark) >= 0 {
 		return nil
 	}
+	if p.memory.take(len(body)) != nil {
+		return nil // it can do without
+	}
 	b, done, parts := p.scratch[:0], 0, 0
 	for i, s := range p.samples {
 		if before := body[s.from-1]; !isBlank(before) && before != '}' {
@@ -66,7 +71,7 @@ func (p *Parser) pattern(body []byte, families int) *pattern {
 		if s.family.samples++; s.family.samples == 1 {
 			s.family.first = i
 		}
-		if done = s.to; i+1 == len(p.samples) || p.samples[i+1].family != s.family {
+		if done = int(s.to); i+1 == len(p.samples) || p.samples[i+1].family != s.family {
 			b = append(b, partMark)
 			s.family.part = parts
 			parts++
@@ -98,6 +103,7 @@ func Refill(body []byte, has iter.Seq[*Block], o Options) (blocks []*Block, ok b
 	defer r.release()
 	r.parts = r.parts[:0]
 	o.Duplicate = nil // Render would count the same series once more
+	r.memory = tab{budget: o.Budget}
 	f := filler{r: r, o: o, body: view(body)}
 	if f.pattern, ok = r.findParts(f.body, has); !ok {
 		return nil, false

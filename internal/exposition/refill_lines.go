@@ -24,7 +24,7 @@ const (
 func (p *Parser) orderOf(f *family, b *Block) order {
 	samples := p.samples[f.first : f.first+f.samples]
 	switch {
-	case !b.onlyText():
+	case !b.onlyText() || b.open:
 		return otherOrder
 	case specialLabel(f.Type) == "":
 		return sameOrder // a line for each series
@@ -42,7 +42,7 @@ func comeAs(samples []sample, series []metric.Series, last ...role) bool {
 	for i := range series {
 		roles := slices.Repeat([]role{roleSample}, specialLines(&series[i]))
 		for _, r := range append(roles, last...) {
-			if len(samples) == 0 || samples[0].series != i || samples[0].role != r {
+			if len(samples) == 0 || int(samples[0].series) != i || samples[0].role != r {
 				return false
 			}
 			samples = samples[1:]
@@ -64,6 +64,9 @@ func (f *filler) fill(old *Block) *Block {
 	if old.order == otherOrder {
 		return f.renderAnew(old)
 	}
+	if f.r.memory.take(heldSize+2*len(old.text)) != nil {
+		return nil
+	}
 	l := lineFiller{filler: f, old: old, text: f.r.text[:0], lines: view(old.Text())}
 	if !l.fill() || len(l.lines) > 0 {
 		return nil
@@ -71,7 +74,7 @@ func (f *filler) fill(old *Block) *Block {
 	f.r.text = l.text
 	b := &Block{
 		Name: old.Name, Help: old.Help, EmptyHelp: old.EmptyHelp, Type: old.Type, Legacy: old.Legacy,
-		data: bytes.Clone(l.text), text: len(l.text), proto: old.proto, series: old.series,
+		text: bytes.Clone(l.text), proto: old.proto, series: old.series,
 		pattern: old.pattern, part: old.part, order: old.order,
 	}
 	b.hashes.Store(old.hashes.Load())
@@ -87,7 +90,7 @@ func (f *filler) renderAnew(old *Block) *Block {
 			return nil
 		}
 	}
-	p := GetParser()
+	p := GetParser().Within(f.o.Limits, f.o.Budget)
 	defer p.Release()
 	p.LegacyNames = f.o.LegacyNames
 	family, err := only(p.parseText(from[:len(from)-len(f.body)+len("\n")]))

@@ -171,7 +171,7 @@ func withValues(body string, values []string) string {
 	b, done := "", 0
 	for i, s := range p.samples {
 		b += body[done:s.from] + values[i%len(values)]
-		done = s.to
+		done = int(s.to)
 	}
 	return b + body[done:]
 }

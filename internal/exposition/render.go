@@ -27,6 +27,15 @@ type Options struct {
 	Valid bool
 	// LegacyNames is that of the parser that Refill stands in for.
 	LegacyNames bool
+	// Limits bound names, labels and help texts.
+	Limits Limits
+	// TooLong is told of each series that is over Limits, which is then left
+	// out. If it is nil that is refused.
+	TooLong func(error)
+	// HelpCut is told of each family whose help text was cut.
+	HelpCut func(family string)
+	// Budget is where the memory of blocks comes from. No budget is no bound.
+	Budget Budget
 	// Duplicate is told of each series that the family had before, which is
 	// then left out. If it is nil such a push is refused.
 	Duplicate func()
@@ -56,7 +65,8 @@ func (e *timedError) Unwrap() error { return ErrTimestamps }
 func Render(families []*metric.Family, o Options) ([]*Block, error) {
 	r := renderers.Get().(*renderer)
 	defer r.release()
-	r.opts, r.size = o, 0
+	o.Limits = o.Limits.withDefaults()
+	r.opts, r.size, r.memory = o, 0, tab{budget: o.Budget}
 	blocks := make([]*Block, 0, len(families))
 	var refused Refused
 	for _, f := range families {
@@ -89,12 +99,12 @@ func (b *Block) WithValue(value float64) *Block {
 		panic(fmt.Sprintf("block %q cannot have the value %v alone exchanged", b.Name, value))
 	}
 	const number = 25 // longest value, with its newline
-	kept := bytes.LastIndexByte(b.data, ' ') + 1
-	text := append(make([]byte, 0, kept+number), b.data[:kept]...)
+	kept := bytes.LastIndexByte(b.text, ' ') + 1
+	text := append(make([]byte, 0, kept+number), b.text[:kept]...)
 	text = append(appendFloat(text, value), '\n')
 	return &Block{
 		Name: b.Name, Help: b.Help, EmptyHelp: b.EmptyHelp, Type: b.Type, Legacy: b.Legacy,
-		data: text, text: len(text), proto: b.proto, series: b.series,
+		text: text, proto: b.proto, series: b.series,
 	}
 }
 
@@ -114,8 +124,10 @@ type renderer struct {
 	part       []byte          // its value in protobuf
 	orderly    []byte          // the family at hand in protobuf, without what contradicts itself
 	leftOut    int             // series not in orderly
-	hashes     []uint64
-	seen       map[uint64]struct{}
+	distinct   bool            // the series of the family at hand need not be compared
+	hashes     []uint64        // of the first series
+	seen       hashSet         // of all, if they are more
+	memory     tab
 	size       int
 	protoSize  int      // of the family at hand
 	parts      []*Block // that Refill works on
@@ -131,6 +143,8 @@ func (r *renderer) release() {
 	}
 	r.plan.reset()
 	clear(r.parts)
+	r.seen.reset()
+	r.memory = tab{}
 	clear(r.rows[:cap(r.rows)])
 	r.forgetRows()
 	r.labels, r.opts = writtenLabels{}, Options{}
@@ -141,19 +155,9 @@ func (r *renderer) render(f *metric.Family) (*Block, error) {
 	if err := checkName(f); err != nil {
 		return nil, err
 	}
-	r.text, r.proto, r.hashes = r.text[:0], r.proto[:0], r.hashes[:0]
-	r.leftOut, r.protoSize, r.row, r.plain = 0, 0, 0, isPlainFamily(f)
-	r.legacyName = metric.IsLegacyName(f.Name)
-	r.legacy = r.legacyName
-	series := 0
-	for i := range f.Series {
-		added, err := r.renderSeries(f, &f.Series[i])
-		if err != nil {
-			return nil, err
-		}
-		if added {
-			series++
-		}
+	series, tooLong, err := r.renderAll(f)
+	if err != nil {
+		return nil, err
 	}
 	if r.size += len(r.text) + r.protoSize; r.leftOut > 0 {
 		r.size += len(r.orderly)
@@ -161,27 +165,108 @@ func (r *renderer) render(f *metric.Family) (*Block, error) {
 	if r.rest() < 0 {
 		return nil, r.tooLarge()
 	}
-	return &Block{
+	help := r.opts.Limits.cutHelp(f.Help)
+	if len(help) < len(f.Help) && r.opts.HelpCut != nil {
+		r.opts.HelpCut(f.Name)
+	}
+	if err := r.memory.take(heldSize + len(f.Name) + len(help)); err != nil {
+		return nil, err
+	}
+	b := &Block{
 		Name:      strings.Clone(f.Name),
-		Help:      cleanHelp(f.Help),
+		Help:      cleanHelp(help),
 		EmptyHelp: f.EmptyHelp,
 		Type:      f.Type,
 		Legacy:    r.legacy,
-		data:      slices.Concat(r.text, r.proto),
-		text:      len(r.text),
 		proto:     r.protoSize,
 		series:    series,
-		odd:       r.oddity(),
-	}, nil
+		tooLong:   int32(tooLong),
+		open:      r.plain && isOpenFamily(f),
+	}
+	return b, r.handOver(b)
 }
 
-// oddity gives what the family has of it.
-func (r *renderer) oddity() *oddity {
-	if r.leftOut == 0 {
+// renderAll renders the series of a family, and gives how many there are and
+// how many are left out for their length.
+func (r *renderer) renderAll(f *metric.Family) (series, tooLong int, err error) {
+	r.text, r.proto, r.hashes = r.text[:0], r.proto[:0], r.hashes[:0]
+	r.leftOut, r.protoSize, r.row, r.plain = 0, 0, 0, isPlainFamily(f)
+	r.seen.reset()
+	r.legacyName = metric.IsLegacyName(f.Name)
+	r.legacy = r.legacyName
+	r.distinct = r.stayDistinct(f)
+	tooLongName := r.opts.Limits.checkFamily(f)
+	for i := range f.Series {
+		added, err := false, tooLongName
+		if err == nil {
+			added, err = r.renderSeries(f, i)
+		}
+		if err != nil && r.opts.TooLong != nil && isTooLong(err) {
+			r.opts.TooLong(err)
+			tooLong++
+			continue
+		}
+		if err != nil {
+			return 0, 0, err
+		}
+		if added {
+			series++
+		}
+	}
+	return series, tooLong, nil
+}
+
+// heldSize is what a block takes in bytes beside its content, with what a
+// gateway needs to hold it.
+const heldSize = 512
+
+// handOver gives a block what was rendered. What is large is not copied: the
+// next family gets memory of its own.
+func (r *renderer) handOver(b *Block) (err error) {
+	if b.text, err = r.own(&r.text); err != nil || r.plain {
+		return err
+	}
+	b.more = &more{leftOut: r.leftOut}
+	if b.more.proto, err = r.own(&r.proto); err == nil && r.leftOut > 0 {
+		b.more.orderly, err = r.own(&r.orderly)
+	}
+	return err
+}
+
+// own gives the content of a buffer for good.
+func (r *renderer) own(buf *[]byte) ([]byte, error) {
+	const large = 256 << 10
+	content := *buf
+	if len(content) > large && cap(content)-len(content) <= len(content)/8 {
+		*buf = nil
+		return content, nil
+	}
+	if err := r.memory.take(len(content)); err != nil {
+		return nil, err
+	}
+	return slices.Clone(content), nil
+}
+
+// room makes sure that a buffer can have size bytes more, where the family has
+// done of all its series.
+func (r *renderer) room(buf *[]byte, size, done, all int) error {
+	need := len(*buf) + size
+	if need <= cap(*buf) {
 		return nil
 	}
-	return &oddity{slices.Clone(r.orderly), r.leftOut}
+	n := max(need, min(16*cap(*buf), int(float64(need)/float64(done+1)*float64(all)*(1+1./32))))
+	if done < 64 || n < minRoom {
+		n = max(n, 2*cap(*buf), minRoom)
+	}
+	if err := r.memory.take(n - cap(*buf)); err != nil {
+		return err
+	}
+	*buf = append(make([]byte, 0, n), *buf...)
+	return nil
 }
+
+// minRoom is where a buffer starts, in bytes.
+const minRoom = 4 << 10
 
 // rest is how many bytes of text the push may still come to.
 func (r *renderer) rest() int {
@@ -195,36 +280,71 @@ func (r *renderer) tooLarge() error {
 	return fmt.Errorf("%w: with its grouping labels it would take more than %d bytes in each scrape; push fewer series or shorter labels", ErrTooLarge, r.opts.MaxBytes)
 }
 
-func (r *renderer) renderSeries(f *metric.Family, s *metric.Series) (added bool, err error) {
+// renderSeries renders the i-th series of a family, if it is not there already.
+func (r *renderer) renderSeries(f *metric.Family, i int) (added bool, err error) {
+	s := &f.Series[i]
 	if s.Timed {
 		return false, &timedError{strings.Clone(excerpt.Of(f.Name))}
 	}
 	if err := r.renderLabels(f, s.Labels); err != nil {
 		return false, err
 	}
-	if err := checkValue(f, s); err != nil {
+	if err := checkValue(f, s, r.opts.Limits); err != nil {
 		return false, err
 	}
-	if r.isDuplicate() {
+	if twice, err := r.isDuplicate(len(f.Series)); err != nil {
+		return false, err
+	} else if twice {
 		if r.opts.Duplicate == nil {
 			return false, r.twice(f, s)
 		}
 		r.opts.Duplicate()
 		return false, nil
 	}
-	r.text, err = r.appendText(r.text, f, s)
-	if err != nil {
+	if err := r.room(&r.text, r.textSize(f, s), i, len(f.Series)); err != nil {
+		return false, err
+	}
+	if r.text, err = r.appendText(r.text, f, s); err != nil {
 		return false, err
 	}
 	if r.plain {
 		r.protoSize += sizeBytes(r.labels.size + valueSize(f.Type, s))
 		return true, nil
 	}
-	from := len(r.proto)
+	return true, r.renderProto(f, i)
+}
+
+// textSize is what the lines of a series come to at most, as long as that is
+// within bounds.
+func (r *renderer) textSize(f *metric.Family, s *metric.Series) int {
+	const rest = 80 // a suffix, a label with a number, and the value
+	line := len(f.Name) + len(r.labels.text) + rest
+	if !r.legacyName {
+		line += len(f.Name)
+	}
+	lines := 1
+	if specialLabel(f.Type) != "" {
+		lines = specialLines(s) + 3
+	}
+	return min(line*lines, max(r.rest(), line))
+}
+
+// renderProto renders the i-th series in protobuf.
+func (r *renderer) renderProto(f *metric.Family, i int) error {
+	s, from := &f.Series[i], len(r.proto)
+	if err := r.room(&r.proto, len(r.msg)+largestProto(s), i, len(f.Series)); err != nil {
+		return err
+	}
 	r.proto = r.appendProto(r.proto, f, s)
 	r.protoSize = len(r.proto)
-	r.keepOrderly(contradicts(f.Type, s.Histogram), from)
-	return true, nil
+	odd := contradicts(f.Type, s.Histogram)
+	if odd && r.leftOut == 0 || r.leftOut > 0 {
+		if err := r.room(&r.orderly, len(r.proto)-len(r.orderly), i, len(f.Series)); err != nil {
+			return err
+		}
+	}
+	r.keepOrderly(odd, from)
+	return nil
 }
 
 // keepOrderly notes whether the series at hand, from there on in proto,
@@ -241,26 +361,33 @@ func (r *renderer) keepOrderly(odd bool, from int) {
 	}
 }
 
-// isDuplicate tells whether the label set at hand was there before.
-func (r *renderer) isDuplicate() bool {
-	const few = 32 // up to which looking through a list is cheaper than a map
+// isDuplicate tells whether the label set at hand was there before, in a family
+// of so many series.
+func (r *renderer) isDuplicate(series int) (bool, error) {
+	const few = 32 // up to which looking through a list is cheaper than a set
 	hash := r.labels.hash
-	switch n := len(r.hashes); {
-	case n < few:
-		if slices.Contains(r.hashes, hash) {
-			return true
-		}
-	case n == few:
-		r.fillSeen()
-		fallthrough
-	default:
-		if _, ok := r.seen[hash]; ok {
-			return true
-		}
-		r.seen[hash] = struct{}{}
+	if r.distinct {
+		return false, nil
 	}
-	r.hashes = append(r.hashes, hash)
-	return false
+	if len(r.hashes) < few {
+		if slices.Contains(r.hashes, hash) {
+			return true, nil
+		}
+		r.hashes = append(r.hashes, hash)
+		return false, nil
+	}
+	if r.seen.used == 0 {
+		if err := r.seen.room(series, r.memory.take); err != nil {
+			return false, err
+		}
+		for _, h := range r.hashes {
+			if _, err := r.seen.add(h, r.memory.take); err != nil {
+				return false, err
+			}
+		}
+	}
+	added, err := r.seen.add(hash, r.memory.take)
+	return !added, err
 }
 
 // twice refuses the series at hand, which is equal to one before it, and says
@@ -293,12 +420,19 @@ func valueOf(labels []metric.Label, name string) string {
 	return ""
 }
 
-func (r *renderer) fillSeen() {
-	if r.seen == nil || len(r.seen) > 1<<14 {
-		r.seen = make(map[uint64]struct{})
+// stayDistinct tells whether the label sets of a family are different, and stay
+// so with the grouping labels: all have the same names, and none is overridden.
+func (r *renderer) stayDistinct(f *metric.Family) bool {
+	if !f.Distinct {
+		return false
 	}
-	clear(r.seen)
-	for _, h := range r.hashes {
-		r.seen[h] = struct{}{}
+	named := func(a, b metric.Label) bool { return a.Name == b.Name }
+	for i := range f.Series {
+		if !slices.EqualFunc(f.Series[i].Labels, f.Series[0].Labels, named) {
+			return false
+		}
 	}
+	return len(f.Series) == 0 || !slices.ContainsFunc(f.Series[0].Labels, func(l metric.Label) bool {
+		return slices.ContainsFunc(r.opts.Grouping, func(g metric.Label) bool { return g.Name == l.Name })
+	})
 }

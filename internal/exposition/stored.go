@@ -3,6 +3,7 @@ package exposition
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"pushgateway/internal/metric"
 )
@@ -17,13 +18,13 @@ func (b *Block) AppendStored(dst []byte) []byte {
 		return appendFamily(dst, b.Name, b.Help, b.HasHelp(), b.Type, 0)
 	}
 	dst = appendFamily(dst, b.Name, b.Help, b.HasHelp(), b.Type, b.proto)
-	return b.AppendProto(dst)
+	return b.AppendProto(slices.Grow(dst, b.proto))
 }
 
 // StoredText is the lines of the block if they say everything, or else nil.
 // The caller must not change it.
 func (b *Block) StoredText() []byte {
-	if !b.onlyText() {
+	if !b.onlyText() || b.open {
 		return nil
 	}
 	return b.Text()
@@ -32,7 +33,8 @@ func (b *Block) StoredText() []byte {
 var errNotOneFamily = errors.New("it does not hold exactly one family")
 
 // ReadStored renders a block anew from what AppendStored and StoredText have
-// given. It keeps nothing of them.
+// given. It keeps nothing of them. Series that would end a Prometheus are left
+// out; see TooLong.
 func ReadStored(family, text []byte) (*Block, error) {
 	p := GetParser()
 	defer p.Release()
@@ -40,11 +42,19 @@ func ReadStored(family, text []byte) (*Block, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading a stored family: %w", err)
 	}
-	blocks, err := Render([]*metric.Family{f}, Options{Bare: true, Valid: true})
+	blocks, err := Render([]*metric.Family{f}, Options{Bare: true, Valid: true, Limits: StoredLimits(), TooLong: func(error) {}})
 	if err != nil {
 		return nil, fmt.Errorf("reading a stored family: %w", err)
 	}
 	return blocks[0], nil
+}
+
+// StoredSize is about what AppendStored appends.
+func (b *Block) StoredSize() int {
+	if b.StoredText() != nil {
+		return len(b.Name) + len(b.Help)
+	}
+	return len(b.Name) + len(b.Help) + b.proto
 }
 
 // readStored reads what we wrote ourselves: no bounds.

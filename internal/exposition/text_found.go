@@ -46,7 +46,7 @@ func kindOf(r rune) string {
 // noNewline refuses the last line, for what is wrong with it besides if anything
 // is.
 func (p *Parser) noNewline(line string) error {
-	p.lineEnd = len(line) // of what is read now
+	p.at = p.size // it ends the body
 	if err := p.parseLine(line); errors.As(err, new(*SyntaxError)) && !strings.HasSuffix(line, "\r") {
 		return err
 	}

@@ -106,6 +106,9 @@ func (p *Parser) unescape(s string) (string, error) {
 	if i < 0 {
 		return s, nil
 	}
+	if err := p.memory.take(2 * len(s)); err != nil {
+		return "", err
+	}
 	b := append(make([]byte, 0, len(s)), s[:i]...)
 	for ; i < len(s); i++ {
 		c := s[i]
@@ -125,7 +128,7 @@ func (p *Parser) unescape(s string) (string, error) {
 			return "", p.syntaxError(`invalid escape sequence: a backslash before %s; write a backslash as \\`, found(s[i:]))
 		}
 	}
-	return string(b), nil
+	return view(b), nil
 }
 
 var errNotDecimal = errors.New("not a decimal number")

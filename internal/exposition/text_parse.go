@@ -1,8 +1,10 @@
 package exposition
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"math"
 	"slices"
 	"strconv"
@@ -38,10 +40,11 @@ func (p *Parser) parseText(body string) ([]*metric.Family, error) {
 }
 
 func (p *Parser) readText(body string) ([]*metric.Family, error) {
+	p.size = len(body)
 	for rest := body; len(rest) > 0; {
 		p.line++
 		end := strings.IndexByte(rest, '\n')
-		p.lineEnd = len(body) - len(rest) + end
+		p.at = len(body) - len(rest) + end
 		if end < 0 {
 			if skipBlanks(rest, 0) < len(rest) {
 				return nil, p.noNewline(rest)
@@ -60,6 +63,8 @@ func (p *Parser) readText(body string) ([]*metric.Family, error) {
 	for _, f := range p.families[:p.used] {
 		if len(f.Series) > 0 {
 			makeUniform(&f.Family)
+			f.Distinct = specialLabel(f.Type) != "" // see findSeries
+			p.memory.put(f.bySet.reset())
 			found = append(found, &f.Family)
 		}
 	}
@@ -149,9 +154,15 @@ func (p *Parser) setType(text string) error {
 
 // parseSample reads a line with a value.
 func (p *Parser) parseSample(line string) error {
+	p.first = len(p.labels)
 	labels, i, err := p.parseSeries(line)
 	if err != nil {
 		return err
+	}
+	if len(line) > p.limits.least() && !p.trusted {
+		if err := p.limits.checkLine(p.lastName, labels); err != nil {
+			return atLine(p.line, err)
+		}
 	}
 	i = skipBlanks(line, i)
 	text := untilBlank(line[i:])
@@ -167,8 +178,7 @@ func (p *Parser) parseSample(line string) error {
 	if err := p.addSample(labels, value, timed); err != nil {
 		return err
 	}
-	p.note(text)
-	return nil
+	return p.note(text)
 }
 
 // parseSeries reads what comes before the value.
@@ -245,7 +255,6 @@ func (p *Parser) recallLabels(line string, i int) (labels []metric.Label, next i
 // parseLabels reads label pairs up to the closing brace. In named mode the name
 // of the metric is among them.
 func (p *Parser) parseLabels(line string, i int, named bool) (labels []metric.Label, next int, err error) {
-	first := len(p.labels)
 	found := !named
 	for {
 		i = skipBlanks(line, i)
@@ -259,7 +268,7 @@ func (p *Parser) parseLabels(line string, i int, named bool) (labels []metric.La
 		if name == "" {
 			return nil, 0, p.noLabel(line[i:])
 		}
-		if len(p.labels)-first >= maxLabels && !p.trusted {
+		if len(p.labels)-p.first >= maxLabels && !p.trusted {
 			return nil, 0, tooMany("labels in one series", maxLabels)
 		}
 		i = skipBlanks(line, next)
@@ -289,7 +298,7 @@ func (p *Parser) parseLabels(line string, i int, named bool) (labels []metric.La
 	if !found {
 		return nil, 0, p.syntaxError("no metric name in %q; write it in front of the brace", excerpt.Of(line))
 	}
-	labels = p.labels[first:len(p.labels):len(p.labels)]
+	labels = p.labels[p.first:len(p.labels):len(p.labels)]
 	if err := p.checkDuplicates(labels); err != nil {
 		return nil, 0, err
 	}
@@ -325,6 +334,9 @@ func (p *Parser) parseLabelValue(line string, i int, name string) (int, error) {
 	}
 	if !utf8.ValidString(value) {
 		return 0, p.syntaxError("the value %q of label %q is not valid UTF-8; write the text as UTF-8", excerpt.Of(value), excerpt.Of(name))
+	}
+	if err := p.room(); err != nil {
+		return 0, err
 	}
 	p.labels = append(p.labels, metric.Label{Name: name, Value: value})
 	return skipBlanks(line, end+1), nil
@@ -445,9 +457,15 @@ func (p *Parser) addSample(labels []metric.Label, value float64, timed bool) err
 	if err != nil {
 		return err
 	}
+	had := len(f.Series)
 	s, err := p.findSeries(f, labels)
 	if err != nil {
 		return err
+	}
+	if len(f.Series) > had {
+		p.labels = p.labels[:p.first+len(labels)]
+	} else {
+		p.labels = p.labels[:p.first]
 	}
 	s.Timed = s.Timed || timed
 	if f.Type == metric.Summary {
@@ -496,17 +514,32 @@ func (p *Parser) findSeries(f *family, labels []metric.Label) (*metric.Series, e
 		p.found = n - 1
 		return &f.Series[n-1], nil
 	}
-	if f.bySet == nil {
-		p.scratch = appendSet(p.scratch[:0], f.Series[0].Labels)
-		f.bySet = map[string]int{string(p.scratch): 0}
+	if err := f.bySet.grow(p.memory.take); err != nil {
+		return nil, err
 	}
-	p.scratch = appendSet(p.scratch[:0], labels)
-	if i, ok := f.bySet[string(p.scratch)]; ok {
+	if f.bySet.used == 0 {
+		f.bySet.add(p.hashSet(f.Series[0].Labels), 0)
+	}
+	hash := p.hashSet(labels)
+	if i := f.bySet.find(hash, func(i int) bool { return p.isSet(f.Series[i].Labels) }); i >= 0 {
 		p.found = i
 		return &f.Series[i], nil
 	}
-	f.bySet[string(p.scratch)] = len(f.Series)
+	f.bySet.add(hash, n)
 	return p.addSeries(f, labels)
+}
+
+// hashSet gives a hash of a label set, and leaves what appendSet wrote of it in
+// scratch.
+func (p *Parser) hashSet(labels []metric.Label) uint64 {
+	p.scratch = appendSet(p.scratch[:0], labels)
+	return maphash.Bytes(seed, p.scratch)
+}
+
+// isSet tells whether labels are the set that hashSet has seen last.
+func (p *Parser) isSet(labels []metric.Label) bool {
+	p.other = appendSet(p.other[:0], labels)
+	return bytes.Equal(p.other, p.scratch)
 }
 
 // appendSet writes labels so that equal sets give equal bytes, whatever their
@@ -527,8 +560,11 @@ func appendSet(b []byte, labels []metric.Label) []byte {
 
 func compareLabels(a, b metric.Label) int { return strings.Compare(a.Name, b.Name) }
 
-func (p *Parser) addToSummary(s *metric.Series, quantile, value float64) error {
+func (p *Parser) addToSummary(s *metric.Series, quantile, value float64) (err error) {
 	if s.Summary == nil {
+		if err := p.memory.take(summarySize); err != nil {
+			return err
+		}
 		s.Summary = new(metric.Quantiles)
 	}
 	switch {
@@ -537,15 +573,19 @@ func (p *Parser) addToSummary(s *metric.Series, quantile, value float64) error {
 	case p.role == roleSum:
 		s.Summary.Sum = value
 	case !math.IsNaN(quantile):
-		s.Summary.Quantiles = append(s.Summary.Quantiles, metric.Quantile{Quantile: quantile, Value: value})
+		if s.Summary.Quantiles, err = appendCounted(&p.memory, s.Summary.Quantiles, metric.Quantile{Quantile: quantile, Value: value}, quantileSize); err != nil {
+			return err
+		}
 		return p.count(1)
 	}
 	return nil
 }
 
-func (p *Parser) addToHistogram(s *metric.Series, bound, value float64) error {
+func (p *Parser) addToHistogram(s *metric.Series, bound, value float64) (err error) {
 	if s.Histogram == nil {
-		s.Histogram = &metric.Buckets{Classic: make([]metric.Bucket, 0, 12)}
+		if s.Histogram, err = p.newHistogram(); err != nil {
+			return err
+		}
 	}
 	count, ok := toCount(value)
 	switch {
@@ -560,6 +600,36 @@ func (p *Parser) addToHistogram(s *metric.Series, bound, value float64) error {
 	case math.IsNaN(bound):
 		return nil
 	}
-	s.Histogram.Classic = append(s.Histogram.Classic, metric.Bucket{UpperBound: bound, Count: count})
+	if s.Histogram.Classic, err = appendCounted(&p.memory, s.Histogram.Classic, metric.Bucket{UpperBound: bound, Count: count}, bucketSize); err != nil {
+		return err
+	}
 	return p.count(1)
+}
+
+// usualBuckets is how many client libraries make unless they are told.
+const usualBuckets = 12
+
+// newHistogram makes the value of the latest series of the current family, with
+// room for as many buckets as the one before has.
+func (p *Parser) newHistogram() (*metric.Buckets, error) {
+	n := usualBuckets
+	if before := len(p.current.Series) - 2; before >= 0 && p.current.Series[before].Histogram != nil {
+		n = len(p.current.Series[before].Histogram.Classic)
+	}
+	if err := p.memory.take(n * bucketSize); err != nil {
+		return nil, err
+	}
+	if len(p.buckets) == cap(p.buckets) {
+		more := min(max(1, 2*cap(p.buckets)), 1<<10)
+		if err := p.memory.take(more * histogramSize); err != nil {
+			return nil, err
+		}
+		p.buckets = make([]metric.Buckets, 0, more)
+	}
+	p.buckets = append(p.buckets, metric.Buckets{})
+	h := &p.buckets[len(p.buckets)-1]
+	if n > 0 {
+		h.Classic = make([]metric.Bucket, 0, n)
+	}
+	return h, nil
 }

@@ -151,6 +151,7 @@ func (x *index) count(g *Group, sign int) {
 	}
 	x.view.Series += sign * g.Series
 	x.view.Held += sign * len(g.Families)
+	x.view.TooLong += sign * g.TooLong
 	if isExplicit(g.Key) {
 		x.explicit += sign
 	}

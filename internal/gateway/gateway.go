@@ -37,6 +37,8 @@ type Config struct {
 	// Unchecked takes pushes that cannot be exposed beside others; the oldest
 	// claim is exposed.
 	Unchecked bool
+	// Limits bound each group.
+	Limits Limits
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
 	// Logger gets what operators should know; nothing is logged if nil.
@@ -81,6 +83,9 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	g.firstDeadline.Store(never)
 	if err := c.Journal.Open(ctx, g.apply); err != nil {
 		return nil, err
+	}
+	if n := g.View().TooLong; n > 0 {
+		g.Logger.Warn("Stored series are not exposed, because a name or a label of theirs is so long that it would end a Prometheus; push to their groups again with shorter ones", "series", n)
 	}
 	go g.reap()
 	return g, nil

@@ -24,6 +24,8 @@ type Group struct {
 	Since    Revision  // when the group came to be
 	Revision Revision  // of its last change
 	Series   int       // of all families together
+	Text     int       // bytes of their lines
+	TooLong  int       // series that Prometheus could not read; see exposition.Block
 
 	// The families that the gateway makes for each group; the last is nil where
 	// Expires is zero.
@@ -45,7 +47,7 @@ type Held struct {
 }
 
 // Restore makes a group of what a record or a file has of it: its exported
-// fields but Series, which is counted. The families must be sorted by name and
+// fields but those that are counted. The families must be sorted by name and
 // be different; claims and Since are 0 where they are not known.
 func Restore(g Group) *Group { return g.finish(nil) }
 
@@ -132,9 +134,11 @@ const (
 // finish fills in what follows from the rest. The blocks of times that have
 // not changed are those of old, which may be nil.
 func (g *Group) finish(old *Group) *Group {
-	g.Series = 0
+	g.Series, g.Text, g.TooLong = 0, 0, 0
 	for _, h := range g.Families {
 		g.Series += h.Block.Series()
+		g.Text += len(h.Block.Text())
+		g.TooLong += h.Block.TooLong()
 	}
 	if old == nil {
 		old = new(Group)

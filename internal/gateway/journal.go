@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 
+	"pushgateway/internal/exposition"
 	"pushgateway/internal/grouping"
 )
 
@@ -18,6 +19,10 @@ type Change struct {
 	// Against is the revision of the group that the change was made from, 0 if
 	// there was none. Another revision in the journal makes the change stale.
 	Against Revision
+
+	// Budget is where the memory comes from that storing Group takes. It may be
+	// nil. A change that it stops has Failed.
+	Budget exposition.Budget
 
 	// suspects are groups that share a series with Group; see equal.go.
 	suspects []suspect

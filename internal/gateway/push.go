@@ -30,6 +30,9 @@ type Push struct {
 	MergeSeries bool
 	// MaxBytes bounds what each family takes that merging makes; 0 is no bound.
 	MaxBytes int
+	// Budget is where the memory comes from that storing it takes. No budget is
+	// no bound.
+	Budget exposition.Budget
 	// TTL is how long the group lives unless it is pushed to again; 0 for ever.
 	TTL time.Duration
 }
@@ -110,7 +113,7 @@ func (g *Gateway) tryPushes(ctx context.Context, pushes []Push, todo []int, errs
 func (g *Gateway) prepare(ctx context.Context, p Push) (Change, error) {
 	old := g.Group(p.Key)
 	c, err := g.changeOf(ctx, p, old)
-	if err != nil && !errors.Is(err, ErrUnavailable) {
+	if err != nil && !errors.Is(err, ErrUnavailable) && !errors.Is(err, exposition.ErrBusy) {
 		g.fail(p.Key, p.Client, err)
 	}
 	return c, err
@@ -123,8 +126,11 @@ func (g *Gateway) changeOf(ctx context.Context, p Push, old *Group) (c Change, e
 		}
 	}
 	group := pushed(old, p, g.Now())
+	if err := g.Limits.check(group, old); err != nil {
+		return c, err
+	}
 	suspects, err := g.claim(ctx, group, old, claiming(p.Blocks))
-	return Change{Key: p.Key, Group: group, Against: g.against(p.Key, old), suspects: suspects, claimed: true}, err
+	return Change{Key: p.Key, Group: group, Budget: p.Budget, Against: g.against(p.Key, old), suspects: suspects, claimed: true}, err
 }
 
 // claiming gives the blocks that have series: the others claim nothing.
@@ -145,7 +151,7 @@ func (g *Gateway) mergeSeries(old *Group, p Push) ([]*exposition.Block, error) {
 		merged[i] = b
 		if h := old.Find(b.Name); h != nil {
 			var err error
-			if merged[i], err = g.merge(h.Block, b, p.MaxBytes); err != nil && !refused.Add(err) {
+			if merged[i], err = g.merge(h.Block, b, p); err != nil && !refused.Add(err) {
 				return nil, err
 			}
 		}
@@ -159,12 +165,12 @@ const freelyMerged = 10_000
 
 // merge waits for its turn where a family is large: to merge takes some hundred
 // bytes for each series that is stored, which do not count with the body.
-func (g *Gateway) merge(stored, pushed *exposition.Block, maxBytes int) (*exposition.Block, error) {
+func (g *Gateway) merge(stored, pushed *exposition.Block, p Push) (*exposition.Block, error) {
 	if stored.Series() > freelyMerged {
 		g.merging <- struct{}{}
 		defer func() { <-g.merging }()
 	}
-	return exposition.Merge(stored, pushed, maxBytes)
+	return exposition.Merge(stored, pushed, p.MaxBytes, p.Budget)
 }
 
 // conclude turns the outcome of a change into an error. It is worth another

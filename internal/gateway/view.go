@@ -14,6 +14,9 @@ import (
 // nothing to keep but the memory of what has changed since.
 type View struct {
 	Revision Revision
+	// TooLong is the number of stored series that are not exposed, because a name
+	// or a label of theirs would end a Prometheus.
+	TooLong int
 	// Series is the number of series in all groups, left out ones included.
 	Series int
 	// Held is how many families groups have, each group's counted.

@@ -124,11 +124,14 @@ func (t *taker) parse(msg []byte) (*metric.Family, error) {
 // hold renders a family and adds it to the group. What it can be held without
 // is reported.
 func (t *taker) hold(g *gateway.Group, f *metric.Family, pushed time.Time) error {
-	twice := 0
+	twice, tooLong := 0, 0
+	var whyTooLong error
 	blocks, err := exposition.Render([]*metric.Family{f}, exposition.Options{
 		Grouping:  g.Key.Labels(),
 		MaxBytes:  maxBlock,
 		Duplicate: func() { twice++ },
+		Limits:    exposition.StoredLimits(),
+		TooLong:   func(err error) { tooLong, whyTooLong = tooLong+1, err },
 	})
 	if err != nil {
 		return err
@@ -136,6 +139,9 @@ func (t *taker) hold(g *gateway.Group, f *metric.Family, pushed time.Time) error
 	name := blocks[0].Name
 	if twice > 0 {
 		t.report(g.Key, name, fmt.Errorf("family %q: %d of its series have the labels of one before them; they are left out", excerpt.Of(name), twice))
+	}
+	if tooLong > 0 {
+		t.report(g.Key, name, fmt.Errorf("family %q: %d of its series would end a Prometheus that reads them; they are left out: %w", excerpt.Of(name), tooLong, whyTooLong))
 	}
 	at, ok := known(pushed)
 	if !ok {

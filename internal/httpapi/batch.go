@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+	"unsafe"
 
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
@@ -95,7 +96,11 @@ func (a *api) takePushes(w http.ResponseWriter, r *http.Request, replace bool) (
 		return nil, nil, notRead, err
 	}
 	defer body.Close()
-	c := a.content(r, body.bytes)
+	c, err := a.content(r, body)
+	if err != nil {
+		return nil, nil, body.received, err
+	}
+	p.Budget = body
 	parts, err := a.split(c, by)
 	if err != nil {
 		return nil, nil, body.received, hinted(r, c, err)
@@ -140,13 +145,13 @@ type part struct {
 // split reads a body and renders what it has for each group. Parts come in the
 // order of their keys.
 func (a *api) split(c content, by []string) ([]part, error) {
-	p := exposition.GetParser()
+	p := exposition.GetParser().Within(a.Limits, c.budget)
 	defer p.Release()
 	families, err := a.families(p, c)
 	if err != nil {
 		return nil, err
 	}
-	s := splitter{by: by, groups: make(map[string]*splitGroup)}
+	s := splitter{by: by, budget: c.budget, groups: make(map[string]*splitGroup)}
 	var refused exposition.Refused
 	for _, f := range families {
 		if err := s.add(f); err != nil && !refused.Add(err) {
@@ -159,7 +164,7 @@ func (a *api) split(c content, by []string) ([]part, error) {
 	parts, left := make([]part, 0, len(s.groups)), a.maxBlocks()
 	for _, g := range s.groups {
 		part := part{key: g.key}
-		if part.blocks, part.err = a.render(g.families, a.rendering(g.key, c, max(left, 1))); errors.Is(part.err, exposition.ErrTooLarge) {
+		if part.blocks, part.err = a.render(g.families, a.rendering(g.key, c, max(left, 1))); errors.Is(part.err, exposition.ErrTooLarge) || errors.Is(part.err, exposition.ErrBusy) {
 			return nil, part.err
 		}
 		for _, b := range part.blocks {
@@ -196,6 +201,7 @@ func (a *api) pushParts(r *http.Request, p gateway.Push, parts []part) []error {
 // splitter sorts series into groups.
 type splitter struct {
 	by      []string // sorted
+	budget  exposition.Budget
 	groups  map[string]*splitGroup
 	scratch []byte
 	named   []metric.Label // those of the series at hand that by has
@@ -216,11 +222,39 @@ func (s *splitter) add(f *metric.Family) error {
 		}
 		last := len(g.families) - 1
 		if last < 0 || g.families[last].Name != f.Name {
+			if err := s.budget.Take(splitFamilySize); err != nil {
+				return err
+			}
 			g.families = append(g.families, &metric.Family{Name: f.Name, Help: f.Help, EmptyHelp: f.EmptyHelp, Type: f.Type})
 			last++
 		}
-		g.families[last].Series = append(g.families[last].Series, f.Series[i])
+		if err := s.append(g.families[last], f.Series[i]); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// What a group, and a family of one, take in bytes beside their series.
+const (
+	splitGroupSize  = 4 << 10 // with what the gateway holds for it
+	splitFamilySize = 200
+)
+
+// append gives a family another series.
+func (s *splitter) append(f *metric.Family, series metric.Series) error {
+	if n := len(f.Series); n == cap(f.Series) {
+		room := max(1, 2*n)
+		if n >= 1<<10 {
+			room = n + n/2
+		}
+		if err := s.budget.Take(room * int(unsafe.Sizeof(series))); err != nil {
+			return err
+		}
+		f.Series = append(make([]metric.Series, 0, room), f.Series...)
+		s.budget.Return(n * int(unsafe.Sizeof(series)))
+	}
+	f.Series = append(f.Series, series)
 	return nil
 }
 
@@ -260,6 +294,9 @@ func (s *splitter) group(f *metric.Family, labels []metric.Label) (*splitGroup, 
 	}
 	if len(s.groups) == maxGroups {
 		return nil, fmt.Errorf("%w: it has more than %d groups; push fewer at once", exposition.ErrTooLarge, maxGroups)
+	}
+	if err := s.budget.Take(splitGroupSize + 2*len(key)); err != nil {
+		return nil, err
 	}
 	checked, err := grouping.NewKey(job, grouping.Key(key).Labels()...)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pushgateway/internal/excerpt"
@@ -16,42 +17,67 @@ import (
 
 // bodies reads bodies of pushes within bounds: each one, and all together.
 type bodies struct {
-	max     int64         // bytes of one body, before and after unpacking
-	shares  *guard.Shares // bytes of all bodies that are being worked on
-	buffers sync.Pool     // of *[]byte
+	max      int64         // bytes of one body, before and after unpacking
+	shares   *guard.Shares // bytes that all pushes being worked on may take
+	inflight *atomic.Int64 // what they take
+	grown    func()        // called when they take another growth
+	buffers  sync.Pool     // of *[]byte
 }
 
-var (
-	errTooLarge   = errors.New("the body is too large")
-	errOverloaded = errors.New("too many bytes of pushes are being worked on; try again")
-)
+var errTooLarge = errors.New("the body is too large")
 
-// body is one body in memory. Close gives its memory back.
+// body is one body in memory, and the budget of the push that it is: whatever
+// is made of it is taken from there, until Close gives all of it back.
 type body struct {
 	bytes    []byte
 	received int64 // bytes as they came over the wire
+	reserved int64 // of the lease
 	lease    *guard.Lease
 	from     *bodies
 }
 
-// reserve counts n bytes more for a body. One that would need more than all
-// there is may come alone. If its client holds less than another, it waits for
-// that one's slowest bodies to be ended.
-func (b *bodies) reserve(bd *body, n int64) error {
-	if err := bd.lease.Take(n); err != nil {
-		return b.overloaded()
+// minAlone is what a push may take in any case while there is no other, in bytes:
+// with less hardly any would be taken.
+const minAlone = 64 << 20
+
+// growth is how much more pushes take when somebody is told, in bytes.
+const growth = 16 << 20
+
+// Take counts bytes for the push. It gives an ErrTooLarge if the push takes more
+// than any may, and an ErrBusy if others take too much at present: where another
+// client holds more, not before that one's slowest bodies could have been ended.
+func (bd *body) Take(n int) error {
+	b := bd.from
+	if most := max(b.shares.Total(), minAlone); bd.reserved+int64(n) > most {
+		return fmt.Errorf("%w: working on it takes more than %d bytes of memory (--push.max-inflight-bytes); push less at once, or as several groups", exposition.ErrTooLarge, most)
+	}
+	if bd.lease.Take(int64(n)) != nil {
+		return b.busy()
+	}
+	bd.reserved += int64(n)
+	if all := b.inflight.Add(int64(n)); all/growth != (all-int64(n))/growth {
+		b.grown()
 	}
 	return nil
 }
 
-func (b *bodies) overloaded() error {
-	return fmt.Errorf("%w (the bound is %d bytes, --push.max-inflight-bytes)", errOverloaded, b.shares.Total())
+func (b *bodies) busy() error {
+	return fmt.Errorf("%w (the bound is %d bytes, --push.max-inflight-bytes)", exposition.ErrBusy, b.shares.Total())
 }
 
-// Close gives back what the body took. Nothing may use its bytes any more.
+// Return gives some of it back.
+func (bd *body) Return(n int) {
+	bd.lease.Give(int64(n))
+	bd.from.inflight.Add(-int64(n))
+	bd.reserved -= int64(n)
+}
+
+// Close gives back what the push took. Nothing may use its bytes any more.
 func (bd *body) Close() {
 	bd.from.keep(bd.bytes)
+	bd.from.inflight.Add(-bd.reserved)
 	bd.lease.Close()
+	bd.reserved = 0
 	bd.bytes = nil
 }
 
@@ -69,9 +95,6 @@ const (
 	// keepBuffer is the largest that is kept for the next push. It counts as
 	// taken before that one has sent anything.
 	keepBuffer = 64 << 10
-	// parsedSize is what reading and rendering a body takes at most, as a
-	// multiple of it, as long as bounds of their own do not stop them before.
-	parsedSize = 4
 )
 
 // read takes the whole body of a request of a client, unpacked.
@@ -101,7 +124,7 @@ func (b *bodies) fill(bd *body, w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	return b.reserve(bd, parsedSize*int64(len(bd.bytes)))
+	return nil
 }
 
 // receive gathers what comes over the wire. As long as it comes, it can be ended
@@ -111,7 +134,7 @@ func (b *bodies) receive(bd *body, w http.ResponseWriter, r *http.Request) error
 	bd.lease.Endable(func() { _ = control.SetReadDeadline(time.Unix(1, 0)) })
 	err := b.gather(bd, r.Body, "reading the body")
 	if !bd.lease.Keep() {
-		return b.overloaded()
+		return b.busy()
 	}
 	return err
 }
@@ -133,9 +156,9 @@ func (b *bodies) unpack(bd *body, r *http.Request, encoding string) error {
 
 // giveBack takes a buffer that the body does not need any more.
 func (b *bodies) giveBack(bd *body, buf []byte) {
-	n := int64(cap(buf))
+	n := cap(buf)
 	b.keep(buf)
-	bd.lease.Give(n)
+	bd.Return(n)
 }
 
 // gather reads all there is into a new buffer of the body's, which counts as it
@@ -144,7 +167,7 @@ func (b *bodies) gather(bd *body, in io.Reader, doing string) error {
 	if buf, ok := b.buffers.Get().(*[]byte); ok {
 		bd.bytes = *buf
 	}
-	if err := b.reserve(bd, int64(cap(bd.bytes))); err != nil {
+	if err := bd.Take(cap(bd.bytes)); err != nil {
 		return err
 	}
 	if err := b.grow(bd, minBuffer); err != nil {
@@ -176,10 +199,12 @@ func (b *bodies) grow(bd *body, n int64) error {
 	if n <= int64(cap(bd.bytes)) {
 		return nil
 	}
-	if err := b.reserve(bd, n-int64(cap(bd.bytes))); err != nil {
+	if err := bd.Take(int(n)); err != nil {
 		return err
 	}
+	before := cap(bd.bytes)
 	bd.bytes = append(make([]byte, 0, n), bd.bytes...)
+	bd.Return(before)
 	return nil
 }
 

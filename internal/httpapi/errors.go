@@ -82,7 +82,7 @@ func classify(err error) (status int, reason string) {
 		return http.StatusRequestTimeout, reasonTimeout
 	case errors.Is(err, errTooLarge), errors.Is(err, exposition.ErrTooLarge):
 		return http.StatusRequestEntityTooLarge, reasonTooLarge
-	case errors.Is(err, errOverloaded):
+	case errors.Is(err, exposition.ErrBusy):
 		return http.StatusTooManyRequests, reasonOverload
 	case errors.Is(err, gateway.ErrUnavailable):
 		return http.StatusServiceUnavailable, reasonUnavailable

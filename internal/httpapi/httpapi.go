@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -39,7 +40,13 @@ type Config struct {
 	Keys grouping.Decoder
 
 	MaxBodyBytes     int64 // of one push, after unpacking
-	MaxInflightBytes int64 // of all pushes being worked on
+	MaxInflightBytes int64 // that all pushes being worked on may take
+	// Inflight counts what they take. It may be nil.
+	Inflight *atomic.Int64
+	// Grown is called each time that they take 16 MiB more. It may be nil.
+	Grown func()
+	// Limits bound the names, labels and help texts of pushes.
+	Limits exposition.Limits
 
 	// TTL says how long groups live without a push.
 	TTL TTL
@@ -128,8 +135,14 @@ const maxRuns = 16 << 20
 
 // New gives the handler of everything.
 func New(c Config) http.Handler {
+	if c.Inflight == nil {
+		c.Inflight = new(atomic.Int64)
+	}
+	if c.Grown == nil {
+		c.Grown = func() {}
+	}
 	a := &api{
-		Config: c, bodies: bodies{max: c.MaxBodyBytes, shares: guard.NewShares(c.MaxInflightBytes)},
+		Config: c, bodies: bodies{max: c.MaxBodyBytes, shares: guard.NewShares(c.MaxInflightBytes), inflight: c.Inflight, grown: c.Grown},
 		cache: exposition.NewCache(maxCache), runs: exposition.NewRuns(maxRuns),
 		turns: newTurns(c.Proxies, writePlainError), listings: newTurns(c.Proxies, writeError), tables: newTurns(c.Proxies, writeError), details: newTurns(c.Proxies, writeError),
 		copies: newCopies(c.Proxies), surveys: newSurveys(), refusals: newRefusals(), comparing: newComparing(),

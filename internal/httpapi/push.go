@@ -53,9 +53,12 @@ func (a *api) takePush(w http.ResponseWriter, r *http.Request, replace bool) (si
 		return notRead, err
 	}
 	defer body.Close()
-	p.Key = key
-	c := a.content(r, body.bytes)
-	if p.Blocks, err = a.parse(c, key); err == nil {
+	p.Key, p.Budget = key, body
+	var c content
+	if c, err = a.content(r, body); err == nil {
+		p.Blocks, err = a.parse(c, key)
+	}
+	if err == nil {
 		err = a.Gateway.Push(r.Context(), p)
 	} else if err = hinted(r, c, err); a.isVerdict(err) {
 		a.Gateway.Refuse(key, p.Client, err)
@@ -108,16 +111,22 @@ func (a *api) maxBlocks() int { return 4 * int(min(a.MaxBodyBytes, math.MaxInt/4
 
 // content is the body of a push, unpacked.
 type content struct {
-	bytes []byte
-	text  bool // and not protobuf
+	bytes  []byte
+	text   bool // and not protobuf
+	budget exposition.Budget
 }
 
-func (a *api) content(r *http.Request, body []byte) content {
-	c := content{body, !isProtobuf(r.Header.Get("Content-Type"))}
-	if c.text && a.LenientNewlines {
-		c.bytes = exposition.MendNewlines(body)
+func (a *api) content(r *http.Request, b *body) (content, error) {
+	c := content{b.bytes, !isProtobuf(r.Header.Get("Content-Type")), b}
+	if !c.text || !a.LenientNewlines || exposition.HasRightNewlines(b.bytes) {
+		return c, nil
 	}
-	return c
+	const copies = 2
+	if err := b.Take(copies * len(b.bytes)); err != nil {
+		return c, err
+	}
+	c.bytes = exposition.MendNewlines(b.bytes)
+	return c, nil
 }
 
 // parse makes finished blocks of a body. They do not use its memory.
@@ -130,7 +139,7 @@ func (a *api) parse(c content, key grouping.Key) ([]*exposition.Block, error) {
 	if blocks, ok := exposition.Refill(c.bytes, old.Blocks(), o); ok {
 		return blocks, nil
 	}
-	p := exposition.GetParser()
+	p := exposition.GetParser().Within(a.Limits, c.budget)
 	defer p.Release()
 	families, err := a.families(p, c)
 	if err != nil {
@@ -170,11 +179,20 @@ func strip(families []*metric.Family) {
 // rendering says how the families of a push to a group are rendered. Text has
 // been read only where its label values are UTF-8.
 func (a *api) rendering(key grouping.Key, c content, maxBytes int) exposition.Options {
-	o := exposition.Options{Grouping: key.Labels(), MaxBytes: maxBytes, Valid: c.text, LegacyNames: !a.Keys.UTF8Names}
+	o := exposition.Options{Grouping: key.Labels(), MaxBytes: maxBytes, Valid: c.text, LegacyNames: !a.Keys.UTF8Names, Limits: a.Limits, Budget: c.budget}
+	o.HelpCut = func(family string) { a.warnOfHelp(key, family) }
 	if a.Gateway.Unchecked {
 		o.Duplicate = a.Duplicate
 	}
 	return o
+}
+
+// warnOfHelp logs that a help text was cut. Warnings are few, as those about
+// refused pushes.
+func (a *api) warnOfHelp(key grouping.Key, family string) {
+	if a.refusals.log.Allow() {
+		a.Logger.Warn("A help text is too long and was cut; shorten it in the job", "group", key.Excerpt(), "family", excerpt.Line(family, excerpt.Most))
+	}
 }
 
 // isIgnored finds pushed families that the gateway makes itself, whatever they

@@ -46,6 +46,8 @@ type Family struct {
 	Help   string
 	Type   Type
 	Series []Series
+	// Distinct tells that no two series have the same labels.
+	Distinct bool
 	// EmptyHelp tells that there is a help text, and that it is empty, which is
 	// not the same in protobuf as none.
 	EmptyHelp bool
@@ -76,11 +78,21 @@ type Quantile struct{ Quantile, Value float64 }
 
 // Buckets is the value of a histogram: classic, native, or both at once.
 type Buckets struct {
-	Count     Count
-	Sum       float64
-	Classic   []Bucket
-	Native    *Native
-	Exemplars []Exemplar // of a native histogram
+	Count   Count
+	Sum     float64
+	Classic []Bucket
+	Native  *Native
+	// Exemplars are those of a native histogram, nil if there are none. There may
+	// be very many histograms, and few have any.
+	Exemplars *[]Exemplar
+}
+
+// AllExemplars are those of a native histogram.
+func (b *Buckets) AllExemplars() []Exemplar {
+	if b.Exemplars == nil {
+		return nil
+	}
+	return *b.Exemplars
 }
 
 // Count is a number of observations. Float overrides Int if it is not zero,

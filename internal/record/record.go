@@ -86,16 +86,33 @@ const maxScratch = 1 << 20
 
 // Encode makes the record of a group. It is not valid before it is sealed.
 func Encode(g *gateway.Group) []byte {
+	rec, _ := EncodeWithin(g, nil) // only a budget makes it fail
+	return rec
+}
+
+// EncodeWithin is Encode with what a large record takes, and writing it will,
+// taken from a budget. A nil budget is no bound.
+func EncodeWithin(g *gateway.Group, budget exposition.Budget) ([]byte, error) {
 	buf := scratch.Get().(*buffers)
-	buf.content = appendGroup(buf.content[:0], g)
+	defer func() {
+		if cap(buf.content) <= maxScratch {
+			scratch.Put(buf)
+		}
+	}()
+	w := writer{buf: buf, budget: budget}
+	buf.content = buf.content[:0]
+	w.group(g)
+	if w.err != nil {
+		return nil, w.err
+	}
+	if len(w.packed) > 0 {
+		return w.join()
+	}
 	buf.packed = s2.Encode(buf.packed[:cap(buf.packed)], buf.content)
 	rec := make([]byte, contentAt+len(buf.packed))
 	rec[0] = Version
 	copy(rec[contentAt:], buf.packed)
-	if cap(buf.content) <= maxScratch {
-		scratch.Put(buf)
-	}
-	return rec
+	return rec, nil
 }
 
 // Seal sets the revision of a record that Encode has made, and its checksum.
@@ -153,7 +170,8 @@ func Decode(rec []byte, key grouping.Key) (*gateway.Group, gateway.Revision, err
 	return gateway.Restore(g), r, nil
 }
 
-func appendGroup(b []byte, g *gateway.Group) []byte {
+// appendHead appends what a group has beside its families.
+func appendHead(b []byte, g *gateway.Group) []byte {
 	b = appendTime(b, groupPushed, g.Pushed)
 	b = appendTime(b, groupFailed, g.Failed)
 	b = appendRevision(b, groupSince, g.Since)
@@ -161,10 +179,6 @@ func appendGroup(b []byte, g *gateway.Group) []byte {
 	if g.Failure != "" {
 		b = protowire.AppendTag(b, groupFailure, protowire.BytesType)
 		b = protowire.AppendString(b, g.Failure)
-	}
-	for i := range g.Families {
-		b = protowire.AppendTag(b, groupFamilies, protowire.BytesType)
-		b = appendSized(b, func(b []byte) []byte { return appendHeld(b, g, &g.Families[i]) })
 	}
 	return b
 }
@@ -176,6 +190,11 @@ func appendHeld(b []byte, g *gateway.Group, h *gateway.Held) []byte {
 		b = protowire.AppendTag(b, familyText, protowire.BytesType)
 		b = protowire.AppendBytes(b, text)
 	}
+	return appendTail(b, g, h)
+}
+
+// appendTail appends what a family has beside its series.
+func appendTail(b []byte, g *gateway.Group, h *gateway.Held) []byte {
 	// As the clock on the wall shows them: that may have been set in between.
 	if after := h.Pushed.UnixNano() - base(g.Pushed); after != 0 && !h.Pushed.IsZero() {
 		b = protowire.AppendTag(b, familyPushed, protowire.VarintType)

@@ -1,0 +1,60 @@
+package exposition
+
+import "errors"
+
+// ErrBusy is wrapped by errors of a Budget that others have used up: the same
+// push can be taken later.
+var ErrBusy = errors.New("too many bytes of pushes are being worked on; try again")
+
+// Budget is where a push gets the memory that working on it takes. Its calls
+// come from one goroutine.
+type Budget interface {
+	// Take asks for bytes before they are allocated.
+	Take(bytes int) error
+	// Return gives some of them back.
+	Return(bytes int)
+}
+
+// tab takes from a budget in pieces, so that counting costs next to nothing.
+// Without a budget it only counts.
+type tab struct {
+	budget Budget
+	left   int // of the last piece
+	taken  int // in all
+}
+
+// firstPiece is what is taken at first, in bytes. Later pieces grow with what
+// has been taken.
+const firstPiece = 8 << 10
+
+// take must be called before n bytes are allocated.
+func (t *tab) take(n int) error {
+	if t.left -= n; t.left >= 0 {
+		return nil
+	}
+	return t.takePiece()
+}
+
+func (t *tab) takePiece() error {
+	n := max(firstPiece, t.taken/16) - t.left
+	if t.budget != nil {
+		if err := t.budget.Take(n); err != nil {
+			t.left = 0
+			return err
+		}
+	}
+	t.taken += n
+	t.left += n
+	return nil
+}
+
+// put gives back n bytes that were taken.
+func (t *tab) put(n int) { t.left += n }
+
+// giveBack returns everything.
+func (t *tab) giveBack() {
+	if t.budget != nil {
+		t.budget.Return(t.taken)
+	}
+	*t = tab{}
+}

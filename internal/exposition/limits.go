@@ -1,0 +1,126 @@
+package exposition
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"unicode/utf8"
+
+	"pushgateway/internal/excerpt"
+	"pushgateway/internal/metric"
+)
+
+// Limits bound the names, labels and help texts of a push. Far above them
+// Prometheus 3 panics: it cannot hold a label or a name of 16 MiB, and ends at
+// the scrape that has one. A field that is zero has its default.
+type Limits struct {
+	// Name bounds the name of a label, and that of a family as it stands in its
+	// lines, with a suffix like _bucket. By default 64 KiB.
+	Name int
+	// Value bounds the value of a label. By default 1 MiB.
+	Value int
+	// Labels bounds the names and values of all labels of a series together,
+	// the grouping labels among them. By default 1 MiB.
+	Labels int
+	// Help is where help texts are cut. By default 64 KiB.
+	Help int
+}
+
+const (
+	defaultName   = 64 << 10
+	defaultValue  = 1 << 20
+	defaultLabels = 1 << 20
+	defaultHelp   = 64 << 10
+)
+
+// cliff is the length at which a label or a name ends Prometheus 3.
+const cliff = 1 << 24
+
+// widest is how many times longer escaping makes a name at most: a dot becomes
+// _dot_.
+const widest = 5
+
+// StoredLimits are those for what has been stored already, perhaps before there
+// were any: whatever Prometheus can read stays exposed.
+func StoredLimits() Limits {
+	return Limits{Name: (cliff - 64) / widest, Value: cliff - 1, Labels: math.MaxInt}
+}
+
+func (l Limits) withDefaults() Limits {
+	or := func(limit *int, usual int) {
+		if *limit == 0 {
+			*limit = usual
+		}
+	}
+	or(&l.Name, defaultName)
+	or(&l.Value, defaultValue)
+	or(&l.Labels, defaultLabels)
+	or(&l.Help, defaultHelp)
+	return l
+}
+
+// least is how long a line or the text of a label set may be that breaks none of
+// the limits, whatever is in it.
+func (l Limits) least() int { return min(l.Name, l.Value, l.Labels) }
+
+// checkLine holds the series of one line against the limits.
+func (l Limits) checkLine(name string, labels []metric.Label) error {
+	if len(name) > l.Name {
+		return tooLong(name, "the name", len(name), l.Name)
+	}
+	return l.checkLabels(name, labels)
+}
+
+func (l Limits) checkLabels(family string, labels []metric.Label) error {
+	all := 0
+	for _, label := range labels {
+		if len(label.Name) > l.Name {
+			return tooLong(family, "the label name "+quoted(label.Name), len(label.Name), l.Name)
+		}
+		if len(label.Value) > l.Value {
+			return tooLong(family, "the value of label "+quoted(label.Name), len(label.Value), l.Value)
+		}
+		all += len(label.Name) + len(label.Value)
+	}
+	if all > l.Labels {
+		return tooLong(family, "the label set of one series, with its grouping labels,", all, l.Labels)
+	}
+	return nil
+}
+
+// checkFamily holds the longest name in the lines of a family against the
+// limit.
+func (l Limits) checkFamily(f *metric.Family) error {
+	suffix := 0
+	for _, s := range f.Type.Suffixes() {
+		suffix = max(suffix, len(s))
+	}
+	if n := len(f.Name) + suffix; n > l.Name {
+		return tooLong(f.Name, "the name in its lines", n, l.Name)
+	}
+	return nil
+}
+
+func tooLong(family, what string, size, limit int) error {
+	return &InvalidError{Family: strings.Clone(excerpt.Of(family)), Msg: fmt.Sprintf("%s has %d bytes, and the limit is %d; shorten it", what, size, limit), tooLong: true}
+}
+
+// isTooLong tells whether an error is about one of the limits.
+func isTooLong(err error) bool {
+	var e *InvalidError
+	return errors.As(err, &e) && e.tooLong
+}
+
+// cutHelp cuts a help text at the limit, on a whole character, so that equal
+// texts stay equal.
+func (l Limits) cutHelp(help string) string {
+	if len(help) <= l.Help {
+		return help
+	}
+	end := l.Help
+	for end > 0 && end > l.Help-utf8.UTFMax && !utf8.RuneStart(help[end]) {
+		end--
+	}
+	return strings.Clone(help[:end])
+}

@@ -1,0 +1,45 @@
+package gateway
+
+import (
+	"fmt"
+
+	"pushgateway/internal/exposition"
+)
+
+// Limits bound what a group may grow to. Each change of a group stores and
+// writes all of it. A field that is zero has its default.
+type Limits struct {
+	Series int // 1,000,000 by default
+	Text   int // bytes of all lines, 256 MiB by default
+}
+
+const (
+	defaultSeries = 1_000_000
+	defaultText   = 256 << 20
+)
+
+// check refuses a group that has grown from old, which may be nil, over a
+// limit. One that was over it already may stay, and shrink.
+func (l Limits) check(g, old *Group) error {
+	if old == nil {
+		old = new(Group)
+	}
+	if most := orDefault(l.Series, defaultSeries); g.Series > most && g.Series > old.Series {
+		return tooLarge(g, fmt.Sprintf("%d series", g.Series), fmt.Sprint(most))
+	}
+	if most := orDefault(l.Text, defaultText); g.Text > most && g.Text > old.Text {
+		return tooLarge(g, fmt.Sprintf("%d bytes of text", g.Text), fmt.Sprint(most))
+	}
+	return nil
+}
+
+func orDefault(limit, usual int) int {
+	if limit == 0 {
+		return usual
+	}
+	return limit
+}
+
+func tooLarge(g *Group, has, limit string) error {
+	return fmt.Errorf("%w: the group %s would have %s, and the limit is %s; push to several groups, or replace this one with PUT", exposition.ErrTooLarge, g.Key.Excerpt(), has, limit)
+}
