@@ -159,7 +159,7 @@ func (p *Parser) parseSample(line string) error {
 	if err != nil {
 		return err
 	}
-	if len(line) > p.limits.least() && !p.trusted {
+	if len(line) > p.short && !p.trusted {
 		if err := p.limits.checkLine(p.lastName, labels); err != nil {
 			return atLine(p.line, err)
 		}
@@ -177,6 +177,9 @@ func (p *Parser) parseSample(line string) error {
 	p.timed = p.timed || timed
 	if err := p.addSample(labels, value, timed); err != nil {
 		return err
+	}
+	if !p.noting {
+		return nil
 	}
 	return p.note(text)
 }
