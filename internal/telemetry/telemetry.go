@@ -39,9 +39,7 @@ type Metrics struct {
 
 // State gives the numbers that change without the metrics being told.
 type State struct {
-	Groups, Series, LeftOut, HelpDiffers, Expired, NextExpiry func() float64
-	// TooLong may be nil.
-	TooLong func() float64
+	Groups, Series, LeftOut, TooLong, HelpDiffers, Expired, NextExpiry func() float64
 }
 
 // quantiles of summaries, with their allowed errors, as in Pushgateway 1.11.
@@ -80,18 +78,10 @@ var states = []struct {
 	{"pushgateway_groups", "Groups that are stored.", metric.Gauge, func(s State) func() float64 { return s.Groups }},
 	{"pushgateway_series", "Series that are stored, in all groups; a histogram or summary counts as one.", metric.Gauge, func(s State) func() float64 { return s.Series }},
 	{"pushgateway_families_left_out", "Families of groups that are stored but not exposed, because an older push of another group contradicts them.", metric.Gauge, func(s State) func() float64 { return s.LeftOut }},
-	{"pushgateway_series_left_out", "Series that are stored but not exposed, because a name or a label of theirs is so long that it would end a Prometheus.", metric.Gauge, func(s State) func() float64 { return orNone(s.TooLong) }},
+	{"pushgateway_series_left_out", "Series that are stored but not exposed, because a name or a label of theirs is so long that it would end a Prometheus.", metric.Gauge, func(s State) func() float64 { return s.TooLong }},
 	{"pushgateway_families_differing_help_total", "Families for which groups have pushed different help texts.", metric.Counter, func(s State) func() float64 { return s.HelpDiffers }},
 	{"pushgateway_groups_expired_total", "Groups that have ended at their time.", metric.Counter, func(s State) func() float64 { return s.Expired }},
 	{"pushgateway_next_group_expiry_timestamp_seconds", "Unix time when the next group ends by itself, 0 if none does.", metric.Gauge, func(s State) func() float64 { return s.NextExpiry }},
-}
-
-// orNone counts nothing where there is nothing to be asked.
-func orNone(f func() float64) func() float64 {
-	if f == nil {
-		return func() float64 { return 0 }
-	}
-	return f
 }
 
 // Observe adds the numbers of a state.
