@@ -189,7 +189,7 @@ func (l *trace) follow(c call) {
 		}
 	case "write":
 		on := c.numbers()[0]
-		if change, ok := l.way[on]; ok && bytes.HasPrefix(c.text, []byte("HTTP/1.1 20")) {
+		if change, ok := l.way[on]; ok && c.isAnswer() {
 			change.answered(true)
 			delete(l.way, on)
 			l.answered++
