@@ -47,7 +47,10 @@ func TestDataSource(t *testing.T) {
 	}
 	var dashboard struct {
 		Templating struct {
-			List []struct{ Current struct{ Value string } }
+			List []struct {
+				Type    string
+				Current struct{ Value string }
+			}
 		}
 	}
 	if err := json.Unmarshal(b, &dashboard); err != nil {
@@ -57,7 +60,7 @@ func TestDataSource(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if list := dashboard.Templating.List; len(list) != 1 || !strings.Contains(string(given), "\n    uid: "+list[0].Current.Value+" ") {
+	if list := dashboard.Templating.List; len(list) == 0 || list[0].Type != "datasource" || !strings.Contains(string(given), "\n    uid: "+list[0].Current.Value+" ") {
 		t.Errorf("the dashboard asks for %v, Grafana is given\n%s", list, given)
 	}
 }
