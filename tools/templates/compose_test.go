@@ -12,10 +12,16 @@ import (
 
 const compose = "../../deploy/compose/"
 
-// TestCompose has the compose specification's own program read the file, which
-// refuses keys that it does not know; and looks for the files it mounts.
+// TestCompose has the compose specification's own program read the files, which
+// refuses keys that it does not know; and looks for the files they mount.
 func TestCompose(t *testing.T) {
-	options, err := cli.NewProjectOptions([]string{compose + "compose.yaml"}, cli.WithName("pushgateway"), cli.WithResolvedPaths(true))
+	for _, dir := range []string{compose, bridges + "prometheus-agent/", bridges + "vmagent/", bridges + "alloy/"} {
+		t.Run(dir, func(t *testing.T) { testCompose(t, dir+"compose.yaml") })
+	}
+}
+
+func testCompose(t *testing.T, file string) {
+	options, err := cli.NewProjectOptions([]string{file}, cli.WithName("pushgateway"), cli.WithResolvedPaths(true))
 	if err != nil {
 		t.Fatal(err)
 	}
