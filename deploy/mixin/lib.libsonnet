@@ -19,9 +19,12 @@
   // The link to an alert's paragraph. Headings become anchors in lower case.
   runbook(config, alert):: '%s/operations.md#%s' % [config.docsURL, std.asciiLower(alert)],
 
+  // An expression as a text of lines, which YAML shows without quotes.
+  lines(expr):: if std.endsWith(expr, '\n') then expr else expr + '\n',
+
   alert(config, name, severity, expr, wait, summary, description):: {
     alert: name,
-    expr: expr,
+    expr: $.lines(expr),
     [if wait != '' then 'for']: wait,
     labels: { severity: severity },
     annotations: {

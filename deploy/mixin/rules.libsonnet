@@ -10,14 +10,14 @@ local lib = import 'lib.libsonnet';
         {
           // Since the oldest group of a job was pushed.
           record: 'job:push_age_seconds:max',
-          expr: 'time() - min by (job) (%s > 0)' % lib.pushed(config, 'push_time_seconds'),
+          expr: lib.lines('time() - min by (job) (%s > 0)' % lib.pushed(config, 'push_time_seconds')),
         },
         {
           record: 'instance:pushgateway_pushes:rate5m',
-          expr: 'sum by (%s) (rate(%s[5m]))' % [
+          expr: lib.lines('sum by (%s) (rate(%s[5m]))' % [
             lib.targetLabels(config),
             lib.select('pushgateway_http_requests_total', [config.pushgatewaySelector, 'handler="push"']),
-          ],
+          ]),
         },
       ],
     }],

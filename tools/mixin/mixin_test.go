@@ -5,11 +5,10 @@ package mixin
 import (
 	"flag"
 	"io/fs"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -22,14 +21,23 @@ import (
 const (
 	source     = "../../deploy/mixin/"
 	prometheus = "../../deploy/prometheus/"
+	grafana    = "../../deploy/compose/grafana/dashboards/"
+	chart      = "../../deploy/helm/pushgateway/files/"
 	docs       = "../../docs/"
 )
 
-// targets are where the rendered files belong.
-var targets = map[string]string{
-	"pushgateway.rules.yml": prometheus,
-	"jobs.rules.yml":        prometheus,
-	"pushgateway.json":      "../../deploy/compose/grafana/dashboards/",
+// chartConfig has a selector that the chart replaces by that of the release.
+const chartConfig = `pushgatewaySelector: 'job="pushgateway"'`
+
+// committed are the rendered files that are part of the repository: what they
+// are rendered with, and their names in render.libsonnet.
+var committed = map[string]struct{ config, name string }{
+	prometheus + "pushgateway.rules.yml": {"", "pushgateway.rules.yml"},
+	prometheus + "jobs.rules.yml":        {"", "jobs.rules.yml"},
+	grafana + "pushgateway.json":         {"", "pushgateway.json"},
+	chart + "pushgateway.rules.yml":      {chartConfig, "pushgateway.rules.yml"},
+	chart + "jobs.rules.yml":             {chartConfig, "jobs.rules.yml"},
+	chart + "dashboard.json":             {chartConfig, "pushgateway.json"},
 }
 
 var update = flag.Bool("update", false, "write the rendered files anew, and format the sources")
@@ -58,12 +66,8 @@ func read(t *testing.T, file string) string {
 }
 
 func TestRenderedFilesAreUpToDate(t *testing.T) {
-	files := render(t, "")
-	if got, want := slices.Sorted(maps.Keys(files)), slices.Sorted(maps.Keys(targets)); !slices.Equal(got, want) {
-		t.Fatalf("rendered %v, want %v", got, want)
-	}
-	for name, content := range files {
-		file := targets[name] + name
+	for file, of := range committed {
+		content := render(t, of.config)[of.name]
 		if *update {
 			if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
 				t.Fatal(err)
@@ -72,6 +76,23 @@ func TestRenderedFilesAreUpToDate(t *testing.T) {
 		if read(t, file) != content {
 			t.Errorf("%s is out of date: go -C tools test ./mixin -update", file)
 		}
+	}
+}
+
+// TestChartCanReplaceTheSelector puts another selector in place, as the chart's
+// templates do, and looks for every metric of the gateway.
+func TestChartCanReplaceTheSelector(t *testing.T) {
+	own := regexp.MustCompile(`\b(?:up|scrape_duration_seconds|pushgateway_[a-z_]+[a-z])\b(\{namespace="a"[,}])?`)
+	found := 0
+	for _, r := range parse(t, strings.ReplaceAll(read(t, chart+"pushgateway.rules.yml"), `job="pushgateway"`, `namespace="a"`)) {
+		for _, m := range own.FindAllStringSubmatch(r.Expr, -1) {
+			if found++; m[1] == "" {
+				t.Errorf("%s in %s is not selected", m[0], r.Expr)
+			}
+		}
+	}
+	if found < 14 {
+		t.Errorf("only %d metrics were found", found)
 	}
 }
 
@@ -146,20 +167,22 @@ type rule struct {
 	Labels, Annotations map[string]string
 }
 
-func rules(t *testing.T) []rule {
+// parse gives the rules of a file.
+func parse(t *testing.T, text string) []rule {
 	t.Helper()
+	var file struct{ Groups []struct{ Rules []rule } }
+	if err := yaml.Unmarshal([]byte(text), &file); err != nil {
+		t.Fatal(err)
+	}
 	var all []rule
-	for name, content := range render(t, "") {
-		if !strings.HasSuffix(name, ".yml") {
-			continue
-		}
-		var file struct{ Groups []struct{ Rules []rule } }
-		if err := yaml.Unmarshal([]byte(content), &file); err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		for _, g := range file.Groups {
-			all = append(all, g.Rules...)
-		}
+	for _, g := range file.Groups {
+		all = append(all, g.Rules...)
 	}
 	return all
+}
+
+// rules are those that are committed, of the gateway and of jobs.
+func rules(t *testing.T) []rule {
+	t.Helper()
+	return append(parse(t, read(t, prometheus+"pushgateway.rules.yml")), parse(t, read(t, prometheus+"jobs.rules.yml"))...)
 }
