@@ -224,12 +224,7 @@ func (c *config) check() error {
 	if err := checkAll(c.trustExternalURL, c.trustOrigins); err != nil {
 		return err
 	}
-	if c.routePrefix == "" && c.externalURL != nil {
-		c.routePrefix = c.externalURL.Path
-	}
-	if c.routePrefix = path.Clean("/" + c.routePrefix); c.routePrefix == "/" {
-		c.routePrefix = ""
-	}
+	c.cleanRoutePrefix()
 	if strings.ContainsAny(c.routePrefix, ":*") {
 		return fmt.Errorf("--web.route-prefix=%q: a prefix cannot contain ':' or '*'", c.routePrefix)
 	}
@@ -252,6 +247,16 @@ func (c *config) check() error {
 		return fmt.Errorf("--web.read-timeout=%s: it must not be negative; 0 means no limit", c.readTimeout)
 	}
 	return nil
+}
+
+// cleanRoutePrefix works out the prefix, and brings it into one form.
+func (c *config) cleanRoutePrefix() {
+	if c.routePrefix == "" && c.externalURL != nil {
+		c.routePrefix = c.externalURL.Path
+	}
+	if c.routePrefix = path.Clean("/" + c.routePrefix); c.routePrefix == "/" {
+		c.routePrefix = ""
+	}
 }
 
 // checkAddresses finds addresses that are not a host and a port, like 9091.
