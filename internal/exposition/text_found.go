@@ -278,6 +278,8 @@ func bracesAdvice(text string) string {
 		return "; all labels stand within one pair of braces"
 	case isDecimal(before):
 		return "; labels stand between name and value"
+	case before[0] >= '0' && before[0] <= '9':
+		return "; a newline stands between samples"
 	}
 	return "; a name has no blanks"
 }

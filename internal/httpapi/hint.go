@@ -53,7 +53,7 @@ func hinted(r *http.Request, c content, err error) error {
 // else it is known to be. Then a body that is no text needs no other explanation.
 func withCoding(h sniff.Hint, coding string, isText bool) sniff.Hint {
 	says := fmt.Sprintf("the gateway does not know the Content-Encoding %q: use gzip, zstd or snappy in frames, or none", excerpt.Of(coding))
-	if h.Says != "" && !h.Unknown {
+	if h.Says != "" && !h.Unreadable {
 		says = h.Says + "; " + says
 	}
 	return sniff.Hint{Says: says, Enough: h.Enough || !isText}

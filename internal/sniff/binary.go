@@ -50,7 +50,8 @@ func (s Sent) packedPlainly() Hint {
 func (s Sent) isPacked(with, coding string) Hint {
 	switch {
 	case coding == "":
-		return enough(fmt.Sprintf("the body is compressed with %s; this gateway does not unpack that: use gzip, zstd or snappy in frames, and say so in Content-Encoding", with))
+		says := fmt.Sprintf("the body is compressed with %s; this gateway does not unpack that: use gzip, zstd or snappy in frames, and say so in Content-Encoding", with)
+		return Hint{Says: says, Enough: true, Unreadable: true}
 	case s.Unpacked:
 		return enough(fmt.Sprintf("the body is compressed with %s once more when it has been unpacked: pack it once, or list each coding in Content-Encoding", with))
 	}
@@ -115,7 +116,7 @@ func (s Sent) binary() Hint {
 	if s.Protobuf || odd < 2 || odd*4 < len(first) || isLatin(s.Body) {
 		return Hint{}
 	}
-	return Hint{Says: "the body is binary, and nothing that this gateway knows: " + pushText + ", or protobuf with Content-Type: " + mediaProtobuf, Enough: true, Unknown: true}
+	return Hint{Says: "the body is binary, and nothing that this gateway knows: " + pushText + ", or protobuf with Content-Type: " + mediaProtobuf, Enough: true, Unreadable: true}
 }
 
 // protobuf finds families without their Content-Type, or without lengths.

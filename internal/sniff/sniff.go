@@ -26,8 +26,8 @@ type Hint struct {
 	Says string // "" if nothing can be told
 	// Enough says that the error of reading it as something else tells nothing.
 	Enough bool
-	// Unknown says that the body is nothing that was looked for.
-	Unknown bool
+	// Unreadable says that no header would make the gateway read the body.
+	Unreadable bool
 }
 
 // enough is a hint that needs nothing else.
