@@ -28,7 +28,7 @@ exit $code`
 // known.
 func TestHealthcheckFindsTheGateway(t *testing.T) {
 	t.Parallel()
-	isolated := []string{"--mount", "--net", "--pid", "--fork", "--mount-proc"}
+	isolated := []string{"--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"}
 	if err := exec.Command("unshare", append(isolated, "ip", "link")...).Run(); err != nil {
 		t.Skipf("this machine allows no namespaces: %v", err)
 	}

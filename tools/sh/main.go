@@ -29,24 +29,25 @@ import (
 const grace = 45 * time.Second
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	run := sh
+	run := func(args []string) error { return sh(context.Background(), args) }
 	if filepath.Base(os.Args[0]) == "sleep" {
 		run = sleep
 	}
-	os.Exit(exitCode(ctx, run(ctx, os.Args[1:])))
+	os.Exit(exitCode(run(os.Args[1:])))
 }
 
+// errEnded says that the shell was asked to end while a program ran.
+var errEnded = errors.New("asked to end")
+
 // exitCode is what a shell ends with.
-func exitCode(ctx context.Context, err error) int {
+func exitCode(err error) int {
 	var status interp.ExitStatus
 	switch {
 	case err == nil:
 		return 0
 	case errors.As(err, &status):
 		return int(status)
-	case ctx.Err() != nil:
+	case errors.Is(err, errEnded):
 		return 128 + int(syscall.SIGTERM)
 	}
 	fmt.Fprintf(os.Stderr, "%s: %v\n", filepath.Base(os.Args[0]), err)
@@ -114,8 +115,20 @@ func newRunner(params []string) (*interp.Runner, error) {
 		interp.StdIO(os.Stdin, os.Stdout, os.Stderr),
 		interp.Params(params...),
 		interp.CallHandler(replace),
-		interp.ExecHandlers(func(interp.ExecHandlerFunc) interp.ExecHandlerFunc { return interp.DefaultExecHandler(grace) }),
+		interp.ExecHandlers(func(interp.ExecHandlerFunc) interp.ExecHandlerFunc { return start }),
 	)
+}
+
+// start runs a program, and ends it when the shell is asked to end. At other
+// times nothing catches the signals: they end the shell at once.
+func start(ctx context.Context, args []string) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := interp.DefaultExecHandler(grace)(ctx, args)
+	if ctx.Err() != nil {
+		return errEnded
+	}
+	return err
 }
 
 // runScript runs a script that knows itself by a name.
@@ -172,10 +185,6 @@ func replace(ctx context.Context, args []string) ([]string, error) {
 	if err := os.Chdir(h.Dir); err != nil {
 		return nil, err
 	}
-	signal.Reset(os.Interrupt, syscall.SIGTERM) // the next one ends this process, whichever program it is
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
 	return nil, syscall.Exec(path, args[1:], environment(h))
 }
 
@@ -197,7 +206,7 @@ func environment(h interp.HandlerContext) []string {
 
 // sleep waits as long as all its arguments together say: seconds, or a number
 // with s, m, h or d.
-func sleep(ctx context.Context, args []string) error {
+func sleep(args []string) error {
 	var total time.Duration
 	for _, s := range args {
 		d, err := parseDuration(s)
@@ -209,12 +218,8 @@ func sleep(ctx context.Context, args []string) error {
 	if len(args) == 0 {
 		return errors.New("there is no time to sleep; write a number of seconds, like 5")
 	}
-	select {
-	case <-time.After(total):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	time.Sleep(total)
+	return nil
 }
 
 func parseDuration(s string) (time.Duration, error) {
