@@ -7,10 +7,9 @@
 # make bench   this gateway, a bare server and Debian's pushgateway side by side
 # make screenshots   the pictures in docs/images; takes ten minutes of pushing
 
-VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 2m
 PKG      := github.com/prometheus/common/version
-LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Branch=$(shell git rev-parse --abbrev-ref HEAD 2>/dev/null)
+LDFLAGS  := -s -w -X $(PKG).Branch=$(shell git rev-parse --abbrev-ref HEAD 2>/dev/null)
 
 .PHONY: run build test check fuzz man screenshots bench release release-test clean
 

@@ -20,6 +20,11 @@ var platforms = []platform{
 
 func (p platform) String() string { return p.os + "/" + p.arch }
 
+// environment tells Go what to build for.
+func (p platform) environment() []string {
+	return []string{"CGO_ENABLED=0", "GOWORK=off", "GOOS=" + p.os, "GOARCH=" + p.arch, "GOARM=7", "GOAMD64=v1"}
+}
+
 // choose picks the platforms that are named, all if none is.
 func choose(names string) ([]platform, error) {
 	if names == "" {
@@ -71,7 +76,7 @@ func (r *release) build(p platform) error {
 		flags = append(flags, "-X", pkg+name+"="+value)
 	}
 	cmd := r.command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", strings.Join(flags, " "), "-o", r.binary(p), "./cmd/pushgateway")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOOS="+p.os, "GOARCH="+p.arch, "GOARM=7", "GOAMD64=v1")
+	cmd.Env = append(os.Environ(), p.environment()...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building: %w\n%s", err, out)
 	}

@@ -45,7 +45,8 @@ func (r *release) image(p platform) error {
 	return r.pack(dir, r.file(p)+".oci.tar")
 }
 
-// imageOf is the image of a platform: the binary, and a directory for data.
+// imageOf is the image of a platform: the binary, its licences, and a directory
+// for data.
 func (r *release) imageOf(p platform) (v1.Image, error) {
 	files, err := r.filesystem(p)
 	if err != nil {
@@ -94,23 +95,26 @@ func (r *release) runtime() v1.Config {
 
 // filesystem is the only layer of the image, as a tar.
 func (r *release) filesystem(p platform) ([]byte, error) {
-	binary, err := os.ReadFile(r.binary(p))
-	if err != nil {
-		return nil, err
-	}
 	var b bytes.Buffer
 	t := tar.NewWriter(&b)
 	for _, h := range []tar.Header{
 		{Name: "bin/", Typeflag: tar.TypeDir, Mode: 0o755},
 		{Name: "pushgateway/", Typeflag: tar.TypeDir, Mode: 0o750, Uid: nobody, Gid: nobody},
-		{Name: "bin/pushgateway", Typeflag: tar.TypeReg, Mode: 0o755, Size: int64(len(binary))},
+		{Name: "usr/", Typeflag: tar.TypeDir, Mode: 0o755},
+		{Name: "usr/share/", Typeflag: tar.TypeDir, Mode: 0o755},
+		{Name: "usr/share/doc/", Typeflag: tar.TypeDir, Mode: 0o755},
+		{Name: "usr/share/doc/pushgateway/", Typeflag: tar.TypeDir, Mode: 0o755},
 	} {
 		h.ModTime = r.date
 		if err := t.WriteHeader(&h); err != nil {
 			return nil, err
 		}
 	}
-	if _, err := t.Write(binary); err != nil {
+	entries := []entry{{"bin/pushgateway", r.binary(p), 0o755}}
+	for _, e := range r.legalFiles(p) {
+		entries = append(entries, entry{"usr/share/doc/pushgateway/" + e.name, e.path, e.mode})
+	}
+	if err := r.addAll(t, entries); err != nil {
 		return nil, err
 	}
 	if err := t.Close(); err != nil {

@@ -14,18 +14,21 @@ import (
 	"github.com/CycloneDX/cyclonedx-go"
 )
 
-// materials writes the bill of materials: every module that is in one of the
-// binaries, by what the binaries themselves say.
+// materials writes the bill of materials: everything that is in one of the
+// binaries, with its licence. What the binaries themselves say has to be among
+// it.
 func (r *release) materials(built []platform) error {
 	components := make(map[string]cyclonedx.Component)
 	for _, p := range built {
-		info, err := buildinfo.ReadFile(r.binary(p))
+		all, err := r.ingredients(p)
 		if err != nil {
 			return err
 		}
-		components["std"] = component("std", strings.TrimPrefix(info.GoVersion, "go"))
-		for _, m := range info.Deps {
-			components[m.Path] = component(m.Path, m.Version)
+		for _, m := range all {
+			components[m.name] = component(m.name, m.version, m.url, m.license)
+		}
+		if err := r.compare(p, components); err != nil {
+			return err
 		}
 	}
 	var all []cyclonedx.Component
@@ -34,7 +37,7 @@ func (r *release) materials(built []platform) error {
 	}
 	slices.SortFunc(all, func(a, b cyclonedx.Component) int { return strings.Compare(a.Name, b.Name) })
 	bom := cyclonedx.NewBOM()
-	program := component("pushgateway", r.version)
+	program := component("pushgateway", r.version, "pkg:golang/pushgateway@"+r.version, "Apache-2.0")
 	program.Type = cyclonedx.ComponentTypeApplication
 	bom.Metadata = &cyclonedx.Metadata{Timestamp: r.date.Format(time.RFC3339), Component: &program}
 	bom.Components = &all
@@ -45,9 +48,29 @@ func (r *release) materials(built []platform) error {
 	return os.WriteFile(filepath.Join(r.out, "pushgateway-"+r.version+".cdx.json"), b.Bytes(), 0o644)
 }
 
-func component(path, version string) cyclonedx.Component {
-	url := "pkg:golang/" + path + "@" + version
-	return cyclonedx.Component{BOMRef: url, PackageURL: url, Type: cyclonedx.ComponentTypeLibrary, Name: path, Version: version}
+// compare looks whether every module that a binary says it has is listed.
+func (r *release) compare(p platform, components map[string]cyclonedx.Component) error {
+	info, err := buildinfo.ReadFile(r.binary(p))
+	if err != nil {
+		return err
+	}
+	for _, m := range info.Deps {
+		if c, ok := components[m.Path]; !ok || c.Version != m.Version {
+			return fmt.Errorf("%s: the binary has %s %s, which go list does not tell of", p, m.Path, m.Version)
+		}
+	}
+	if std := components["std"]; "go"+std.Version != info.GoVersion {
+		return fmt.Errorf("%s: the binary was built by %s, but go env tells of go%s: build with that one alone", p, info.GoVersion, std.Version)
+	}
+	return nil
+}
+
+func component(name, version, url, license string) cyclonedx.Component {
+	licenses := cyclonedx.Licenses{{License: &cyclonedx.License{ID: license}}}
+	if strings.Contains(license, " ") {
+		licenses = cyclonedx.Licenses{{Expression: license}}
+	}
+	return cyclonedx.Component{BOMRef: url, PackageURL: url, Type: cyclonedx.ComponentTypeLibrary, Name: name, Version: version, Licenses: &licenses}
 }
 
 // checksums writes SHA256SUMS of all files, for `sha256sum -c`.
