@@ -1,7 +1,7 @@
 # make run     build and serve on :9091; make run ARGS=--web.listen-address=:9191 elsewhere
 # make test    all tests; on Debian as root it installs what they need
 # make fuzz    minutes of fuzzing (FUZZTIME=2m for each fuzz test)
-# make release binaries, archives, packages and images of all platforms, in dist/
+# make release binaries, archives, packages and images of all platforms, and the chart, in dist/
 # make release-test   all of it twice, byte for byte the same; takes minutes
 # make man     write docs/man/pushgateway.1 anew
 # make bench   this gateway, a bare server and Debian's pushgateway side by side
