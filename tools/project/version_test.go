@@ -62,11 +62,8 @@ func TestVersionIsTheSameEverywhere(t *testing.T) {
 	}
 }
 
+// read gives a file of the repository.
 func read(t *testing.T, file string) string {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(root, file))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
+	return readPath(t, filepath.Join(root, file))
 }

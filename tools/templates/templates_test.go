@@ -4,6 +4,7 @@ package templates
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -200,5 +201,24 @@ func TestUserData(t *testing.T) {
 		if !regexp.MustCompile(`(?m)^    ` + m[1] + ` +=`).Match(main) {
 			t.Errorf("user-data.yaml.tftpl uses %s, which main.tf does not give", m[1])
 		}
+	}
+}
+
+// TestUserDataIsRead has cloud-init read what the templates give a server.
+func TestUserDataIsRead(t *testing.T) {
+	if _, err := exec.LookPath("cloud-init"); err != nil {
+		t.Skip("cloud-init is missing: scripts/test-deps installs it on Debian")
+	}
+	template, err := os.ReadFile("../../deploy/terraform/huaweicloud/user-data.yaml.tftpl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	given := regexp.MustCompile(`\$\{\w+\}`).ReplaceAll(template, []byte("x"))
+	file := filepath.Join(t.TempDir(), "user-data.yaml")
+	if err := os.WriteFile(file, given, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("cloud-init", "schema", "--config-file", file).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
