@@ -1,16 +1,15 @@
 # make run     build and serve on :9091; make run ARGS=--web.listen-address=:9191 elsewhere
 # make test    all tests; on Debian as root it installs what they need
 # make fuzz    minutes of fuzzing (FUZZTIME=2m for each fuzz test), and as long a search for requests that cost much
-# make release binaries, archives, packages and images of all platforms, in dist/
+# make release binaries, archives, packages and images of all platforms, and the chart, in dist/
 # make release-test   all of it twice, byte for byte the same; takes minutes
 # make man     write docs/man/pushgateway.1 anew
 # make bench   this gateway, a bare server and Debian's pushgateway side by side
 # make screenshots   the pictures in docs/images; takes ten minutes of pushing
 
-VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 2m
 PKG      := github.com/prometheus/common/version
-LDFLAGS  := -s -w -X $(PKG).Version=$(VERSION) -X $(PKG).Branch=$(shell git rev-parse --abbrev-ref HEAD 2>/dev/null)
+LDFLAGS  := -s -w -X $(PKG).Branch=$(shell git rev-parse --abbrev-ref HEAD 2>/dev/null)
 
 .PHONY: run build test check fuzz man screenshots bench release release-test clean
 

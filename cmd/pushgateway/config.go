@@ -31,9 +31,6 @@ import (
 	"pushgateway/internal/httpapi"
 )
 
-// release is the version of builds that are not told another one.
-const release = "0.1.0-dev"
-
 // config is what the command line says, checked.
 type config struct {
 	web *web.FlagConfig

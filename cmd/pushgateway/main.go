@@ -78,7 +78,7 @@ Look:    pushgateway groups
 // parseArgs reads and checks the command line.
 func parseArgs(args []string, stdin io.Reader, stdout, stderr io.Writer) (command, error) {
 	if version.Version == "" {
-		version.Version = release
+		version.Version = release()
 	}
 	app := kingpin.New("pushgateway", description)
 	app.UsageTemplate(usage).UsageFuncs(usageFuncs)

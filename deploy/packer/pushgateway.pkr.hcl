@@ -1,6 +1,6 @@
 # A machine image with the gateway for Huawei Cloud: Kunpeng, EulerOS 2.0.
 #   packer init deploy/packer
-#   packer build -var package=dist/pushgateway-0.1.0-1.aarch64.rpm -var package_sha256=... deploy/packer
+#   packer build -var package=dist/pushgateway-1.0.0-1.aarch64.rpm -var package_sha256=... deploy/packer
 # Access comes from HW_ACCESS_KEY and HW_SECRET_KEY.
 
 packer {

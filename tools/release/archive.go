@@ -11,7 +11,7 @@ import (
 )
 
 // beside are the files that an archive has beside the binary.
-var beside = []string{"LICENSE", "README.md", "CHANGELOG.md", "deploy/package/pushgateway.service", "deploy/package/pushgateway.default"}
+var beside = []string{"README.md", "CHANGELOG.md", "deploy/package/pushgateway.service", "deploy/package/pushgateway.default"}
 
 // entry is a file of an archive.
 type entry struct {
@@ -28,6 +28,9 @@ func (r *release) archive(p platform) error {
 	entries := []entry{{r.file(p) + "/" + program, r.binary(p), 0o755}}
 	for _, path := range beside {
 		entries = append(entries, entry{r.file(p) + "/" + filepath.Base(path), filepath.Join(r.root, path), 0o644})
+	}
+	for _, e := range r.legalFiles(p) {
+		entries = append(entries, entry{r.file(p) + "/" + e.name, e.path, e.mode})
 	}
 	f, err := os.Create(filepath.Join(r.out, name))
 	if err != nil {

@@ -20,6 +20,11 @@ var platforms = []platform{
 
 func (p platform) String() string { return p.os + "/" + p.arch }
 
+// environment tells Go what to build for.
+func (p platform) environment() []string {
+	return []string{"CGO_ENABLED=0", "GOWORK=off", "GOOS=" + p.os, "GOARCH=" + p.arch, "GOARM=7", "GOAMD64=v1"}
+}
+
 // choose picks the platforms that are named, all if none is.
 func choose(names string) ([]platform, error) {
 	if names == "" {
@@ -63,17 +68,27 @@ func (r *release) binary(p platform) string {
 	return path
 }
 
-// shell is where the shell of a platform's image is.
-func (r *release) shell(p platform) string {
-	return filepath.Join(r.out, "bin", "sh."+p.os+"-"+p.arch)
+// program is a binary of a platform, and the package that it is built from.
+type program struct {
+	module, pkg string // the directory of the module in the repository, and the package in it
+	path        string // of the binary
 }
 
-// programs are all binaries of a platform.
-func (r *release) programs(p platform) []string {
+func (r *release) gateway(p platform) program {
+	return program{".", "./cmd/pushgateway", r.binary(p)}
+}
+
+// shell is the shell of a platform's image.
+func (r *release) shell(p platform) program {
+	return program{"tools", "./sh", filepath.Join(r.out, "bin", "sh."+p.os+"-"+p.arch)}
+}
+
+// programs are all programs of a platform.
+func (r *release) programs(p platform) []program {
 	if p.hasImage() {
-		return []string{r.binary(p), r.shell(p)}
+		return []program{r.gateway(p), r.shell(p)}
 	}
-	return []string{r.binary(p)}
+	return []program{r.gateway(p)}
 }
 
 // build makes the static, stripped binaries of a platform.
@@ -83,21 +98,21 @@ func (r *release) build(p platform) error {
 	for name, value := range map[string]string{"Version": r.version, "Revision": r.revision, "BuildDate": r.date.Format(time.RFC3339), "BuildUser": "release"} {
 		flags = append(flags, "-X", pkg+name+"="+value)
 	}
-	if err := r.compile(p, ".", "./cmd/pushgateway", strings.Join(flags, " "), r.binary(p)); err != nil {
+	if err := r.compile(p, r.gateway(p), strings.Join(flags, " ")); err != nil {
 		return err
 	}
 	if !p.hasImage() {
 		return nil
 	}
-	return r.compile(p, "tools", "./sh", "-s -w -buildid=", r.shell(p))
+	return r.compile(p, r.shell(p), "-s -w -buildid=")
 }
 
-// compile builds a package of the module in a directory of the repository.
-func (r *release) compile(p platform, module, pkg, flags, out string) error {
-	cmd := r.command("go", "-C", module, "build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", out, pkg)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOOS="+p.os, "GOARCH="+p.arch, "GOARM=7", "GOAMD64=v1")
+// compile builds a program for a platform.
+func (r *release) compile(p platform, of program, flags string) error {
+	cmd := r.command("go", "-C", of.module, "build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", of.path, of.pkg)
+	cmd.Env = append(os.Environ(), p.environment()...)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building %s: %w\n%s", pkg, err, out)
+		return fmt.Errorf("building %s: %w\n%s", of.pkg, err, out)
 	}
 	return nil
 }

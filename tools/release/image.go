@@ -182,13 +182,17 @@ func (r *release) filesystem(p platform) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	shell, err := os.ReadFile(r.shell(p))
+	shell, err := os.ReadFile(r.shell(p).path)
+	if err != nil {
+		return nil, err
+	}
+	licenses, err := r.legalTexts(p, r.programs(p))
 	if err != nil {
 		return nil, err
 	}
 	var b bytes.Buffer
 	t := tar.NewWriter(&b)
-	for _, f := range files(binary, shell) {
+	for _, f := range files(binary, shell, licenses) {
 		f.ModTime, f.Size = r.date, int64(len(f.content))
 		if err := t.WriteHeader(&f.Header); err != nil {
 			return nil, err
@@ -206,7 +210,7 @@ func (r *release) filesystem(p platform) ([]byte, error) {
 // files are all files of the image. Data may lie in /pushgateway, the working
 // directory, or in /data, where the community's chart and most compose files
 // mount a volume. Any user may write to both: a new volume takes this over.
-func files(binary, shell []byte) []file {
+func files(binary, shell []byte, licenses []text) []file {
 	directory := func(name string, mode int64, owner int) file {
 		return file{Header: tar.Header{Name: name, Typeflag: tar.TypeDir, Mode: mode, Uid: owner, Gid: owner}}
 	}
@@ -216,7 +220,7 @@ func files(binary, shell []byte) []file {
 	link := func(name, to string) file {
 		return file{Header: tar.Header{Name: name, Typeflag: tar.TypeSymlink, Mode: 0o777, Linkname: to}}
 	}
-	return []file{
+	all := []file{
 		directory("bin/", 0o755, 0),
 		regular("bin/pushgateway", 0o755, binary),
 		regular("bin/sh", 0o755, shell),
@@ -229,7 +233,15 @@ func files(binary, shell []byte) []file {
 		directory("pushgateway/", 0o777, nobody),
 		directory("root/", 0o700, 0),
 		directory("tmp/", 0o1777, 0),
+		directory("usr/", 0o755, 0),
+		directory("usr/share/", 0o755, 0),
+		directory("usr/share/doc/", 0o755, 0),
+		directory("usr/share/doc/pushgateway/", 0o755, 0),
 	}
+	for _, l := range licenses {
+		all = append(all, regular("usr/share/doc/pushgateway/"+l.name, 0o644, []byte(l.content)))
+	}
+	return all
 }
 
 // pack makes an archive of a directory.

@@ -20,7 +20,11 @@ import (
 // imagesOf makes the images of both platforms of programs that are none.
 func imagesOf(t *testing.T) *release {
 	t.Helper()
-	r := &release{out: t.TempDir(), version: "1.0.0"}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &release{root: root, out: t.TempDir(), version: "1.0.0"}
 	if err := os.Mkdir(filepath.Join(r.out, "bin"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +33,7 @@ func imagesOf(t *testing.T) *release {
 			continue
 		}
 		for _, program := range r.programs(p) {
-			if err := os.WriteFile(program, []byte(program), 0o755); err != nil {
+			if err := os.WriteFile(program.path, []byte(program.path), 0o755); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -60,14 +64,16 @@ func TestImage(t *testing.T) {
 	want := []string{
 		"bin/ 755 0:0", "bin/pushgateway 755 0:0", "bin/sh 755 0:0", "bin/sleep 777 0:0 sh", "bin/wget 777 0:0 pushgateway",
 		"data/ 777 65534:65534", "etc/ 755 0:0", "etc/group 644 0:0", "etc/passwd 644 0:0", "pushgateway/ 777 65534:65534", "root/ 700 0:0", "tmp/ 1777 0:0",
+		"usr/ 755 0:0", "usr/share/ 755 0:0", "usr/share/doc/ 755 0:0", "usr/share/doc/pushgateway/ 755 0:0", "usr/share/doc/pushgateway/LICENSE 644 0:0",
+		"usr/share/doc/pushgateway/NOTICE 644 0:0", "usr/share/doc/pushgateway/THIRD-PARTY-LICENSES.txt 644 0:0",
 	}
-	if got := contents(t, img); !slices.Equal(got, want) {
+	if got := listing(t, img); !slices.Equal(got, want) {
 		t.Errorf("%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 
-// contents lists what is in the layers of an image.
-func contents(t *testing.T, img v1.Image) (all []string) {
+// listing is what is in the layers of an image.
+func listing(t *testing.T, img v1.Image) (all []string) {
 	t.Helper()
 	layers, err := img.Layers()
 	if err != nil {

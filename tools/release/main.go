@@ -1,6 +1,6 @@
 // Command release makes everything that is published of the gateway: binaries
-// and archives for all platforms, packages, container images, a bill of
-// materials and checksums. The same sources and version give the same bytes.
+// and archives for all platforms, packages, container images, the chart, a bill
+// of materials and checksums. The same sources and version give the same bytes.
 package main
 
 import (
@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +28,7 @@ type release struct {
 func main() {
 	root := flag.String("root", "..", "the repository")
 	out := flag.String("out", "../dist", "the directory to write to; what is in it is removed")
-	version := flag.String("version", "", "the version; by default that of the last tag, or 0.1.0-dev, and -dirty if there are changes that are not committed")
+	version := flag.String("version", "", "the version; by default what cmd/pushgateway/VERSION says, and -dirty if there are changes that are not committed")
 	only := flag.String("platforms", "", "platforms to build, like linux/amd64,linux/arm64; by default all")
 	flag.Parse()
 	if err := makeRelease(*root, *out, *version, *only); err != nil {
@@ -56,6 +57,9 @@ func makeRelease(root, out, version, only string) error {
 	if err := r.materials(chosen); err != nil {
 		return fmt.Errorf("bill of materials: %w", err)
 	}
+	if err := r.chart(); err != nil {
+		return fmt.Errorf("chart: %w", err)
+	}
 	return r.checksums()
 }
 
@@ -63,6 +67,9 @@ func makeRelease(root, out, version, only string) error {
 func (r *release) publish(p platform) error {
 	if err := r.build(p); err != nil {
 		return err
+	}
+	if err := r.license(p); err != nil {
+		return fmt.Errorf("licences: %w", err)
 	}
 	if err := r.archive(p); err != nil {
 		return fmt.Errorf("archive: %w", err)
@@ -111,9 +118,13 @@ func prepare(root, out, version string) (*release, error) {
 		return nil, err
 	}
 	r.revision += dirt
-	if r.version == "" {
-		r.version = r.tagged() + dirt
+	if r.version != "" {
+		return r, nil
 	}
+	if r.version, err = r.planned(); err != nil {
+		return nil, err
+	}
+	r.version += dirt
 	return r, nil
 }
 
@@ -126,13 +137,25 @@ func (r *release) dirt() (string, error) {
 	return "-dirty", nil
 }
 
-// tagged is the version that the repository has by its tags.
-func (r *release) tagged() string {
-	tag, err := r.git("describe", "--tags", "--match", "v[0-9]*")
+// versionFile is the one place that sets the version.
+const versionFile = "cmd/pushgateway/VERSION"
+
+// planned is the version that the sources have. A tag of the commit has to say
+// the same.
+func (r *release) planned() (string, error) {
+	b, err := os.ReadFile(filepath.Join(r.root, versionFile))
 	if err != nil {
-		return "0.1.0-dev"
+		return "", err
 	}
-	return strings.TrimPrefix(tag, "v")
+	version := strings.TrimSpace(string(b))
+	tags, err := r.git("tag", "--points-at", "HEAD", "--list", "v[0-9]*")
+	if err != nil {
+		return "", err
+	}
+	if tags != "" && !slices.Contains(strings.Fields(tags), "v"+version) {
+		return "", fmt.Errorf("the commit has the tag %s, but %s says %s: change the file before the commit is tagged, or tag another commit", tags, versionFile, version)
+	}
+	return version, nil
 }
 
 func (r *release) git(args ...string) (string, error) {

@@ -14,31 +14,32 @@ import (
 	"github.com/CycloneDX/cyclonedx-go"
 )
 
-// materials writes the bill of materials: every module that is in one of the
-// binaries, by what the binaries themselves say.
+// materials writes the bill of materials: everything that is in one of the
+// binaries, with its licence. What the binaries themselves say has to be among
+// it.
 func (r *release) materials(built []platform) error {
-	components := make(map[string]cyclonedx.Component)
-	var programs []string
+	components := make(map[string]cyclonedx.Component) // by package URL: programs may have a module in two versions
 	for _, p := range built {
-		programs = append(programs, r.programs(p)...)
-	}
-	for _, path := range programs {
-		info, err := buildinfo.ReadFile(path)
+		all, err := r.ingredients(p, r.programs(p))
 		if err != nil {
 			return err
 		}
-		components["std"] = component("std", strings.TrimPrefix(info.GoVersion, "go"))
-		for _, m := range info.Deps {
-			components[m.Path] = component(m.Path, m.Version)
+		for _, m := range all {
+			components[m.url] = component(m.name, m.version, m.url, m.license)
+		}
+		for _, of := range r.programs(p) {
+			if err := compare(of, components); err != nil {
+				return err
+			}
 		}
 	}
 	var all []cyclonedx.Component
 	for _, c := range components {
 		all = append(all, c)
 	}
-	slices.SortFunc(all, func(a, b cyclonedx.Component) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(all, func(a, b cyclonedx.Component) int { return strings.Compare(a.BOMRef, b.BOMRef) })
 	bom := cyclonedx.NewBOM()
-	program := component("pushgateway", r.version)
+	program := component("pushgateway", r.version, "pkg:golang/pushgateway@"+r.version, "Apache-2.0")
 	program.Type = cyclonedx.ComponentTypeApplication
 	bom.Metadata = &cyclonedx.Metadata{Timestamp: r.date.Format(time.RFC3339), Component: &program}
 	bom.Components = &all
@@ -49,9 +50,29 @@ func (r *release) materials(built []platform) error {
 	return os.WriteFile(filepath.Join(r.out, "pushgateway-"+r.version+".cdx.json"), b.Bytes(), 0o644)
 }
 
-func component(path, version string) cyclonedx.Component {
-	url := "pkg:golang/" + path + "@" + version
-	return cyclonedx.Component{BOMRef: url, PackageURL: url, Type: cyclonedx.ComponentTypeLibrary, Name: path, Version: version}
+// compare looks whether everything that a binary says it has is listed.
+func compare(of program, components map[string]cyclonedx.Component) error {
+	info, err := buildinfo.ReadFile(of.path)
+	if err != nil {
+		return err
+	}
+	for _, m := range info.Deps {
+		if _, ok := components[goURL(m.Path, m.Version)]; !ok {
+			return fmt.Errorf("%s has %s %s, which go list does not tell of", of.path, m.Path, m.Version)
+		}
+	}
+	if _, ok := components[goURL("std", strings.TrimPrefix(info.GoVersion, "go"))]; !ok {
+		return fmt.Errorf("%s was built by %s, but go env tells of another Go: build with one alone", of.path, info.GoVersion)
+	}
+	return nil
+}
+
+func component(name, version, url, license string) cyclonedx.Component {
+	licenses := cyclonedx.Licenses{{License: &cyclonedx.License{ID: license}}}
+	if strings.Contains(license, " ") {
+		licenses = cyclonedx.Licenses{{Expression: license}}
+	}
+	return cyclonedx.Component{BOMRef: url, PackageURL: url, Type: cyclonedx.ComponentTypeLibrary, Name: name, Version: version, Licenses: &licenses}
 }
 
 // checksums writes SHA256SUMS of all files, for `sha256sum -c`.

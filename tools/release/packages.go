@@ -37,6 +37,7 @@ func (r *release) packages(p platform) error {
 			"--config", "deploy/package/nfpm.yaml", "--packager", kind, "--target", r.out)
 		cmd.Env = append(os.Environ(),
 			"PACKAGE_ARCH="+p.arch, "PACKAGE_VERSION="+r.version, "PACKAGE_BINARY="+r.binary(p), "PACKAGE_COMPLETIONS="+completions,
+			"PACKAGE_NOTICE="+r.made(p, "NOTICE"), "PACKAGE_LICENSES="+r.made(p, "THIRD-PARTY-LICENSES.txt"),
 			"SOURCE_DATE_EPOCH="+strconv.FormatInt(r.date.Unix(), 10))
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("%s: %w\n%s", kind, err, out)

@@ -61,16 +61,28 @@ func TestWholeRelease(t *testing.T) {
 	}
 }
 
-// TestVersion makes releases of a repository with and without a tag, and with
-// a change that is not committed.
+// TestVersion makes releases of a repository with and without a tag, with one
+// that contradicts the sources, and with a change that is not committed.
 func TestVersion(t *testing.T) {
 	root := t.TempDir()
 	git := func(args ...string) string {
 		t.Helper()
 		return run(t, "git", append([]string{"-C", root, "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"}, args...)...)
 	}
+	write := func(name, content string) {
+		t.Helper()
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 	git("init", "--quiet")
-	git("commit", "--quiet", "--allow-empty", "--message=first")
+	write(versionFile, "1.2.3\n")
+	git("add", ".")
+	git("commit", "--quiet", "--message=first")
 	check := func(given, version, revision string) {
 		t.Helper()
 		r, err := prepare(root, filepath.Join(t.TempDir(), "dist"), given)
@@ -82,12 +94,14 @@ func TestVersion(t *testing.T) {
 		}
 	}
 	head := git("rev-parse", "HEAD")
-	check("", "0.1.0-dev", head)
+	check("", "1.2.3", head)
+	git("tag", "v2.0.0")
+	if _, err := prepare(root, filepath.Join(t.TempDir(), "dist"), ""); err == nil || !strings.Contains(err.Error(), "v2.0.0") {
+		t.Errorf("a tag that contradicts the sources: %v", err)
+	}
 	git("tag", "v1.2.3")
 	check("", "1.2.3", head)
-	if err := os.WriteFile(filepath.Join(root, "new.go"), nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	write("new.go", "")
 	check("", "1.2.3-dirty", head+"-dirty")
 	check("v2.0.0", "2.0.0", head+"-dirty")
 }

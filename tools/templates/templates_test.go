@@ -4,6 +4,7 @@ package templates
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -16,6 +17,7 @@ import (
 // directories are those with templates, each a module of its own.
 var directories = map[string]string{
 	"../../deploy/terraform/huaweicloud": "*.tf",
+	"../../deploy/rfs":                   "*.tf",
 	"../../deploy/packer":                "*.pkr.hcl",
 }
 
@@ -113,6 +115,77 @@ func address(v hcl.Traversal) string {
 	return strings.Join(parts[:min(2, len(parts))], ".")
 }
 
+// rfs is the template for the Resource Formation Service.
+const rfs = "../../deploy/rfs/pushgateway.tf"
+
+// TestRFS looks for what the Resource Formation Service refuses: a template
+// over 50 kB, functions that read files, kinds of blocks, and some resources.
+func TestRFS(t *testing.T) {
+	b, err := os.ReadFile(rfs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(b) > 50_000 {
+		t.Errorf("%d bytes are too much for a template", len(b))
+	}
+	for _, refused := range []string{
+		`(abspath|basename|dirname|file|filebase64|filebase64sha256|filebase64sha512|fileexists|fileset|filemd5|filesha1|filesha256|filesha512|pathexpand|templatefile)\(`,
+		`(?m)^\s*(provisioner|backend|cloud)\b`,
+		`"huaweicloud_(compute_keypair|kps_keypair|identity_access_key|obs_bucket_object)"`,
+		`(access_key|secret_key|auth_url)\s*=`, // RFS has them itself
+	} {
+		if found := regexp.MustCompile(refused).Find(b); found != nil {
+			t.Errorf("RFS refuses %q", found)
+		}
+	}
+	if !strings.Contains(string(b), `"huawei.com/provider/huaweicloud"`) {
+		t.Error("RFS has the provider under a name of its own")
+	}
+}
+
+// openings are the ports that the templates open, each for one variable.
+var openings = map[string]string{"9091": "clients_cidr", "22": "ssh_cidr"}
+
+// TestSecurityGroups looks whether each template opens just these ports, and
+// none for everybody.
+func TestSecurityGroups(t *testing.T) {
+	ports := regexp.MustCompile(`ports\s+= "(\d+)"\s+remote_ip_prefix\s+= var\.(\w+)`)
+	for _, file := range []string{rfs, "../../deploy/terraform/huaweicloud/main.tf"} {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := ports.FindAllStringSubmatch(string(b), -1)
+		if len(found) != len(openings) || strings.Count(string(b), `"ingress"`) != len(openings) {
+			t.Errorf("%s opens %v", file, found)
+		}
+		for _, m := range found {
+			if openings[m[1]] != m[2] {
+				t.Errorf("%s opens %s for %s", file, m[1], m[2])
+			}
+		}
+	}
+}
+
+// TestUserDataIsTheSame holds the two templates to one way to set up a server.
+func TestUserDataIsTheSame(t *testing.T) {
+	template, err := os.ReadFile("../../deploy/terraform/huaweicloud/user-data.yaml.tftpl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(rfs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	given := regexp.MustCompile(`(?s)user_data = <<EOT\n(.*?)EOT\n`).FindSubmatch(b)
+	if given == nil {
+		t.Fatal("the template gives no user data")
+	}
+	if got := strings.ReplaceAll(string(given[1]), "${var.", "${"); got != string(template) {
+		t.Errorf("%s has\n%s\nand not\n%s", rfs, got, template)
+	}
+}
+
 // TestUserData looks for placeholders that the module does not fill in.
 func TestUserData(t *testing.T) {
 	const dir = "../../deploy/terraform/huaweicloud/"
@@ -128,5 +201,24 @@ func TestUserData(t *testing.T) {
 		if !regexp.MustCompile(`(?m)^    ` + m[1] + ` +=`).Match(main) {
 			t.Errorf("user-data.yaml.tftpl uses %s, which main.tf does not give", m[1])
 		}
+	}
+}
+
+// TestUserDataIsRead has cloud-init read what the templates give a server.
+func TestUserDataIsRead(t *testing.T) {
+	if _, err := exec.LookPath("cloud-init"); err != nil {
+		t.Skip("cloud-init is missing: scripts/test-deps installs it on Debian")
+	}
+	template, err := os.ReadFile("../../deploy/terraform/huaweicloud/user-data.yaml.tftpl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	given := regexp.MustCompile(`\$\{\w+\}`).ReplaceAll(template, []byte("x"))
+	file := filepath.Join(t.TempDir(), "user-data.yaml")
+	if err := os.WriteFile(file, given, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("cloud-init", "schema", "--config-file", file).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -9,13 +9,32 @@ variable "availability_zone" {
 }
 
 variable "subnet_id" {
-  description = "The subnet of the server, as huaweicloud_vpc_subnet has its id."
+  description = "The subnet of the server, as huaweicloud_vpc_subnet has its id. The module makes a VPC and a subnet if null."
   type        = string
+  default     = null
+}
+
+variable "network_cidr" {
+  description = "Addresses of the VPC and the subnet that the module makes."
+  type        = string
+  default     = "192.168.0.0/24"
+}
+
+variable "eip_bandwidth_mbit" {
+  description = "Bandwidth of a public address (EIP), billed by traffic, 1 to 300. None if 0: then package_url must be reachable without one."
+  type        = number
+  default     = 0
 }
 
 variable "clients_cidr" {
   description = "From where jobs push and Prometheus scrapes."
   type        = string
+}
+
+variable "ssh_cidr" {
+  description = "From where SSH (port 22) is open. Closed if null."
+  type        = string
+  default     = null
 }
 
 variable "key_pair" {
@@ -31,9 +50,15 @@ variable "image_name" {
 }
 
 variable "flavor_id" {
-  description = "A Kunpeng flavour: a gateway with a million series needs 1 GiB."
+  description = "A Kunpeng flavour: kc1.xlarge.4 has 4 vCPUs and 16 GiB. A gateway with a million series needs 1 GiB, so kc1.large.2 does, too."
   type        = string
-  default     = "kc1.large.2"
+  default     = "kc1.xlarge.4"
+}
+
+variable "system_disk_gib" {
+  description = "Size of the system disk."
+  type        = number
+  default     = 50
 }
 
 variable "data_disk_gib" {
