@@ -48,6 +48,15 @@ func (t *tab) takePiece() error {
 	return nil
 }
 
+// settle returns what is left of the last piece: nothing more is taken.
+func (t *tab) settle() {
+	if t.budget != nil && t.left > 0 {
+		t.budget.Return(t.left)
+	}
+	t.taken -= t.left
+	t.left = 0
+}
+
 // put gives back n bytes that were taken.
 func (t *tab) put(n int) { t.left += n }
 

@@ -1,6 +1,7 @@
 package exposition
 
 import (
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -49,6 +50,9 @@ func checkValue(f *metric.Family, s *metric.Series, l *Limits) error {
 		if err := checkNative(s.Histogram); err != nil {
 			return invalid(f.Name, "the native histogram is inconsistent: %v", err)
 		}
+	}
+	if s.Histogram != nil && len(s.Histogram.Classic) > l.Buckets {
+		return fmt.Errorf("%w: a histogram of family %s has more than %d buckets; push one with fewer, or a native histogram", ErrTooLarge, quoted(f.Name), l.Buckets)
 	}
 	if s.Exemplar == nil && s.Histogram == nil {
 		return nil

@@ -25,6 +25,10 @@ type Limits struct {
 	Labels int
 	// Help is where help texts are cut. By default 64 KiB.
 	Help int
+	// Buckets bounds the classic buckets of one histogram. By default 10,000: a
+	// Prometheus that makes native histograms of classic ones takes the square
+	// of it at each scrape.
+	Buckets int
 }
 
 const (
@@ -32,6 +36,8 @@ const (
 	defaultValue  = 1 << 20
 	defaultLabels = 1 << 20
 	defaultHelp   = 64 << 10
+
+	defaultBuckets = 10_000
 )
 
 // cliff is the length at which a label or a name ends Prometheus 3.
@@ -44,7 +50,7 @@ const widest = 5
 // StoredLimits are those for what has been stored already, perhaps before there
 // were any: whatever Prometheus can read stays exposed.
 func StoredLimits() Limits {
-	return Limits{Name: (cliff - 64) / widest, Value: cliff - 1, Labels: math.MaxInt}
+	return Limits{Name: (cliff - 64) / widest, Value: cliff - 1, Labels: math.MaxInt, Buckets: math.MaxInt}
 }
 
 func (l Limits) withDefaults() Limits {
@@ -57,6 +63,7 @@ func (l Limits) withDefaults() Limits {
 	or(&l.Value, defaultValue)
 	or(&l.Labels, defaultLabels)
 	or(&l.Help, defaultHelp)
+	or(&l.Buckets, defaultBuckets)
 	return l
 }
 

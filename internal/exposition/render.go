@@ -80,6 +80,7 @@ func Render(families []*metric.Family, o Options) ([]*Block, error) {
 	if err := refused.Err(); err != nil {
 		return nil, err
 	}
+	r.memory.settle()
 	return blocks, nil
 }
 

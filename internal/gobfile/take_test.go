@@ -214,10 +214,10 @@ func TestGroupsLeftOut(t *testing.T) {
 		{"no key", "", []string{"job", "a"}, "others than its key has"},
 		{"no job", "l\xff1", []string{"l", "1"}, "no job"},
 		{"an empty job", "job\xff", []string{"job", ""}, "no job"},
-		{"a value that is not UTF-8", "job\xffa\xfe", []string{"job", "a\xfe"}, "not valid UTF-8"},
-		{"a name that is not UTF-8", "job\xffa\xff\xfe\xff1", []string{"job", "a", "\xfe", "1"}, "not valid UTF-8"},
-		{"a separator", "job\xffa\xffl\xff1", []string{"job", "a\xffl\xff1"}, "not valid UTF-8"},
-		{"an empty name", "\xff1\xffjob\xffa", []string{"job", "a", "", "1"}, "not valid UTF-8"},
+		{"a value that is not UTF-8", "job\xffa\xfe", []string{"job", "a\xfe"}, "it is not text"},
+		{"a name that is not UTF-8", "job\xffa\xff\xfe\xff1", []string{"job", "a", "\xfe", "1"}, "it is not text"},
+		{"a separator", "job\xffa\xffl\xff1", []string{"job", "a\xffl\xff1"}, "it is not text"},
+		{"an empty name", "\xff1\xffjob\xffa", []string{"job", "a", "", "1"}, "it is not text"},
 		{"a reserved name", "__x\xff1\xffjob\xffa", []string{"job", "a", "__x", "1"}, "reserved"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
