@@ -1,6 +1,6 @@
 # make run     build and serve on :9091; make run ARGS=--web.listen-address=:9191 elsewhere
 # make test    all tests; on Debian as root it installs what they need
-# make fuzz    minutes of fuzzing (FUZZTIME=2m for each fuzz test)
+# make fuzz    minutes of fuzzing (FUZZTIME=2m for each fuzz test), and as long a search for requests that cost much
 # make release binaries, archives, packages and images of all platforms, in dist/
 # make release-test   all of it twice, byte for byte the same; takes minutes
 # make man     write docs/man/pushgateway.1 anew
@@ -36,6 +36,7 @@ test:
 
 fuzz:
 	scripts/fuzz $(FUZZTIME)
+	go test ./attack -count=1 -timeout 0 -run TestSearchCosts -costs.search $(FUZZTIME)
 
 release:
 	go -C tools run ./release

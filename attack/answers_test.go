@@ -30,7 +30,7 @@ func TestAnswersThatWalkTheStateHaveTurns(t *testing.T) {
 		// takes that has answered one of each.
 		most = 250 << 20
 	)
-	g := besiege(t, "--web.enable-admin-api", "--web.enable-openmetrics")
+	g := besiege(t, "--web.enable-admin-api", "--web.enable-openmetrics", "--push.enable-utf8-names")
 	g.manyFamilies()
 	g.fill(3_000, 10)
 	asked := []string{
@@ -61,7 +61,7 @@ func TestAnswersThatWalkTheStateHaveTurns(t *testing.T) {
 // TestAnswersEndWithTheirClients has more clients leave than have turns, among
 // them some for a copy of everything: the next is served.
 func TestAnswersEndWithTheirClients(t *testing.T) {
-	g := besiege(t, "--web.enable-admin-api")
+	g := besiege(t, "--web.enable-admin-api", "--push.enable-utf8-names")
 	g.manyFamilies()
 	g.fill(3_000, 1_000)
 	client := clientFrom(attacker, 20*time.Millisecond)

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,22 +25,41 @@ func limitMemory(t testing.TB, pid int, most uint64) {
 	}
 }
 
-var highWater = regexp.MustCompile(`(?m)^VmHWM:\s+(\d+) kB$`)
+var (
+	highWater = regexp.MustCompile(`(?m)^VmHWM:\s+(\d+) kB$`)
+	rss       = regexp.MustCompile(`(?m)^VmRSS:\s+(\d+) kB$`)
+)
 
 // peak is the most memory that the gateway has held at once since it began, or
 // since forgetPeak, in bytes.
-func (g *gateway) peak() int64 {
+func (g *gateway) peak() int64 { return g.memory(highWater) }
+
+// resident is the memory that the gateway holds now, in bytes.
+func (g *gateway) resident() int64 { return g.memory(rss) }
+
+func (g *gateway) memory(line *regexp.Regexp) int64 {
 	g.t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.proc.Cmd.Process.Pid))
-	m := highWater.FindSubmatch(status)
+	m := line.FindSubmatch(status)
 	if err != nil || m == nil {
-		g.t.Fatalf("reading what memory the gateway has held: %v\n%s", err, status)
+		g.t.Fatalf("reading what memory the gateway holds: %v\n%s", err, status)
 	}
 	kB, err := strconv.ParseInt(string(m[1]), 10, 64)
 	if err != nil {
 		g.t.Fatal(err)
 	}
 	return kB << 10
+}
+
+// cpu is the time that the gateway has spent on all cores.
+func (g *gateway) cpu() time.Duration {
+	g.t.Helper()
+	const ofProcess = 2 // CPUCLOCK_SCHED: see clock_getcpuclockid(3)
+	var spent unix.Timespec
+	if err := unix.ClockGettime(int32(^g.proc.Cmd.Process.Pid)<<3|ofProcess, &spent); err != nil {
+		g.t.Fatalf("reading what time the gateway has spent: %v", err)
+	}
+	return time.Duration(spent.Nano())
 }
 
 // forgetPeak makes peak begin anew from what is held now.

@@ -35,9 +35,9 @@ func TestSelectorsThatTakeTooMuchAreRefused(t *testing.T) {
 	for name, values := range map[string]url.Values{
 		"repeats":           {"match[]": {`{job=~"` + repeats + `"}`}},
 		"nested repeats":    {"match[]": {`{job=~"(((.?){9}a?){9}(b?c?){9}){9}(((.?){9}a?){9}(b?c?){9}){9}"}`}},
-		"repeats in each":   {"match[]": many(90, `{job=~".*(.?a){300}"}`)},
-		"a long selector":   {"match[]": {`{job=~"` + strings.Repeat("(a|b)", 20_000) + `"}`}},
-		"many matchers":     {"match[]": many(90, `{`+strings.Repeat(`job!="a",`, 30)+`}`)},
+		"repeats in each":   {"match[]": times(90, `{job=~".*(.?a){300}"}`)},
+		"a long selector":   {"match[]": {`{job=~"` + strings.Repeat("(a|b)", 5_000) + `"}`}},
+		"many matchers":     {"match[]": times(90, `{`+strings.Repeat(`job!="a",`, 30)+`}`)},
 		"classes":           {"match[]": {`{job=~"` + strings.Repeat(`\\pL`, 2_000) + `"}`}},
 		"a long search":     {"search": {strings.Repeat("a", 50_000)}},
 		"many alternatives": {"match[]": {`{job=~"(?i)` + strings.Repeat("a|.b|", 2_000) + `"}`}},
@@ -49,13 +49,13 @@ func TestSelectorsThatTakeTooMuchAreRefused(t *testing.T) {
 			}
 		}
 	}
-	g.want(http.StatusBadRequest, http.MethodGet, "/api/v1/groups?page_token="+strings.Repeat("a", 100_000), "")
-	g.want(http.StatusBadRequest, http.MethodGet, "/api/v1/labels?contains="+strings.Repeat("a", 100_000), "")
+	g.want(http.StatusBadRequest, http.MethodGet, "/api/v1/groups?page_token="+strings.Repeat("!", 10_000), "")
+	g.want(http.StatusBadRequest, http.MethodGet, "/api/v1/labels?contains="+strings.Repeat("a", 50_000), "")
 	form := url.Values{"match[]": {`{job=~"` + strings.Repeat("(.?){99}", 100_000) + `"}`}}
 	g.want(http.StatusBadRequest, http.MethodPost, "/api/v1/admin/delete_groups", form.Encode(), "Content-Type", "application/x-www-form-urlencoded")
 }
 
-func many(n int, s string) []string {
+func times(n int, s string) []string {
 	list := make([]string, n)
 	for i := range list {
 		list[i] = s

@@ -176,3 +176,30 @@ func clip(s string) string {
 
 // tail is the end of a log.
 func tail(s string) string { return s[max(0, len(s)-4000):] }
+
+// with is the same gateway in a subtest.
+func (g *gateway) with(t testing.TB) *gateway {
+	again := *g
+	again.t = t
+	return &again
+}
+
+// get asks as the attacker.
+func (g *gateway) get(path, accept string) (*http.Response, []byte) {
+	g.t.Helper()
+	req, err := http.NewRequest(http.MethodGet, g.base+path, nil)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	req.Header.Set("Accept", accept)
+	res, err := clientFrom(attacker, daemon.Patience).Do(req)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return res, b
+}

@@ -24,7 +24,7 @@ const markup = `<script>window.pwned=1</script><img src=x onerror="window.pwned=
 
 // TestMarkupIsText pushes markup wherever a client can.
 func TestMarkupIsText(t *testing.T) {
-	s := start(t, "--web.enable-admin-api")
+	s := start(t, "--web.enable-admin-api", "--push.enable-utf8-names")
 	name := fmt.Sprintf("{%q}", strings.ReplaceAll(markup, `"`, ""))
 	body := fmt.Sprintf("# HELP m %s\nm{l=%q} 1\n%s 1\n", markup, markup, name)
 	path := "job/" + url.PathEscape(strings.ReplaceAll(markup, "/", "|")) + "/instance/1"

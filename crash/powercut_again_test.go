@@ -1,7 +1,6 @@
 package crash_test
 
 import (
-	"bytes"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -122,7 +121,7 @@ func (m *model) cutThrough(t *testing.T, r *rand.Rand, d *disk, journal string, 
 		answered := 0
 		l.begin(m, answered)
 		for _, c := range l.calls {
-			if c.name == "write" && bytes.HasPrefix(c.text, []byte("HTTP/1.1 20")) && isOfChange(c.text) {
+			if c.isAnswer() && isOfChange(c.text) {
 				for !l.taken[answered] {
 					answered++
 				}

@@ -189,7 +189,7 @@ func (l *trace) follow(c call) {
 		}
 	case "write":
 		on := c.numbers()[0]
-		if change, ok := l.way[on]; ok && bytes.HasPrefix(c.text, []byte("HTTP/1.1 20")) {
+		if change, ok := l.way[on]; ok && c.isAnswer() {
 			change.answered(true)
 			delete(l.way, on)
 			l.answered++
@@ -199,7 +199,9 @@ func (l *trace) follow(c call) {
 
 // isOfChange tells the answer to a change from that to a question, which has a
 // body.
-func isOfChange(answer []byte) bool { return bytes.Contains(answer, []byte("Content-Length: 0\r\n")) }
+func isOfChange(answer []byte) bool {
+	return bytes.Contains(answer, []byte("Content-Length: 0\r\n")) || bytes.Contains(answer, []byte("\r\n\r\nNothing was deleted"))
+}
 
 // allows finds a group that is neither as it was answered, nor as the change
 // under way would leave it. Nothing is decided by that.

@@ -24,6 +24,7 @@ type call struct {
 	second []byte // path of a rename
 	args   string // everything outside of quotes
 	result int
+	again  bool // a signal broke it off, and it comes once more
 }
 
 // readTrace reads what strace has noted.
@@ -50,7 +51,7 @@ func readTrace(t *testing.T, path string) (all []call) {
 				continue
 			}
 			c := all[i]
-			c.result = result(rest)
+			c.result, c.again = result(rest), isBrokenOff(rest)
 			switch {
 			case strings.HasSuffix(c.name, "sync"):
 				all[i].name = "" // it counts from here on
@@ -103,9 +104,17 @@ func parse(t *testing.T, s string) (c call) {
 		}
 	}
 	if !strings.Contains(c.args, "<unfinished") {
-		c.result = result(s)
+		c.result, c.again = result(s), isBrokenOff(s)
 	}
 	return c
+}
+
+func isBrokenOff(s string) bool { return strings.Contains(s, "= ? ERESTART") }
+
+// isAnswer tells whether a call has sent a good answer, or may have when the
+// process was killed.
+func (c call) isAnswer() bool {
+	return c.name == "write" && !c.again && bytes.HasPrefix(c.text, []byte("HTTP/1.1 20"))
 }
 
 // numbers are the arguments that are numbers, in their order.

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"golang.org/x/crypto/bcrypt"
@@ -208,6 +209,11 @@ func TestSnapshotElsewhere(t *testing.T) {
 			t.Errorf("%q does not say %q", a.body, part)
 		}
 	}
+	// There is no place for the groups at the end either, which it tells.
+	if err := s.proc.Cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	s.proc.AwaitExit(1)
 }
 
 func TestSnapshotNeedsTheFlag(t *testing.T) {

@@ -6,10 +6,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
-// queries are those of the dashboard, by the title of their panel.
+// queries are those of the dashboard, by the title of their panel, with
+// everything chosen.
 func queries(t *testing.T) map[string]string {
 	t.Helper()
 	b, err := os.ReadFile("../deploy/compose/grafana/dashboards/pushgateway.json")
@@ -17,7 +19,8 @@ func queries(t *testing.T) map[string]string {
 		t.Fatal(err)
 	}
 	var dashboard struct {
-		Panels []struct {
+		Templating struct{ List []struct{ Name string } }
+		Panels     []struct {
 			Title   string
 			Targets []struct{ RefID, Expr string }
 		}
@@ -25,10 +28,15 @@ func queries(t *testing.T) map[string]string {
 	if err := json.Unmarshal(b, &dashboard); err != nil {
 		t.Fatal(err)
 	}
+	var choices []string
+	for _, v := range dashboard.Templating.List {
+		choices = append(choices, "$"+v.Name+`"`, `.*"`)
+	}
+	chosen := strings.NewReplacer(choices...)
 	all := make(map[string]string)
 	for _, p := range dashboard.Panels {
 		for _, target := range p.Targets {
-			all[p.Title+" "+target.RefID] = target.Expr
+			all[p.Title+" "+target.RefID] = chosen.Replace(target.Expr)
 		}
 	}
 	return all
@@ -60,6 +68,24 @@ func TestDashboard(t *testing.T) {
 			await(t, addr, "count(("+query+") > -Inf or ("+query+") != ("+query+")) > bool 0", "1")
 		})
 	}
+}
+
+// TestDownWhateverTheJobIsCalled has a real Prometheus scrape a gateway under a
+// name that says nothing.
+func TestDownWhateverTheJobIsCalled(t *testing.T) {
+	t.Parallel() // mostly it waits
+	rules, err := filepath.Abs("../deploy/prometheus/pushgateway.rules.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := start(t)
+	s.push("/metrics/job/backup", "size 42\n", http.StatusOK)
+	config := strings.Replace(scrapeConfig(s), "job_name: pushgateway", "job_name: batch/metrics", 1)
+	addr := startPrometheus(t, "rule_files: ['"+rules+"']\n"+config)
+	await(t, addr, `count(job:push_age_seconds:max)`, "1") // rules are evaluated, and the gateway is scraped
+	await(t, addr, `count(ALERTS) or vector(0)`, "0")
+	s.proc.Stop()
+	await(t, addr, `count(ALERTS{alertname="PushgatewayDown",job="batch/metrics",instance="`+s.addr+`"})`, "1")
 }
 
 // TestRules has Prometheus check and try the rules that are shipped.

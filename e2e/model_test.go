@@ -179,6 +179,7 @@ func (s *system) start() (err error) {
 		Groups:      func() float64 { return float64(gw.View().Groups()) },
 		Series:      func() float64 { return float64(gw.View().Series) },
 		LeftOut:     func() float64 { return float64(gw.View().LeftOut) },
+		TooLong:     func() float64 { return float64(gw.View().TooLong) },
 		HelpDiffers: func() float64 { return float64(gw.HelpDiffers()) },
 		Expired:     func() float64 { return float64(gw.Expired()) },
 		NextExpiry:  func() float64 { return float64(gw.NextExpiry().Unix()) },

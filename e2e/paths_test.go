@@ -136,6 +136,13 @@ func lostPaths() []lostPath {
 		{"DELETE", "/metrics/jobs/x", 404, "delete the group at /metrics/job/x"},
 		{"POST", "/job/x", 404, "push to /metrics/job/x, with PUT"},
 		{"POST", "/metrics/instance/x/job/y", 404, "push to /metrics/job/y/instance/x, with PUT"},
+		{"POST", "/pushgateway/metrics/job/x/instance/y", 404, "push to /metrics/job/x/instance/y, with PUT"},
+		{"POST", "/metrics/metrics/job/x", 404, "push to /metrics/job/x, with PUT"},
+		{"POST", "/a/b/Metrics/Job/x", 404, "push to /metrics/job/x, with PUT"},
+		{"DELETE", "/pushgateway/metrics/job/x", 404, "delete the group at /metrics/job/x"},
+		{"POST", "/api/v1/import/prometheus/metrics/job/x", 404, "push to /metrics/job/x, with PUT"},
+		{"PUT", "/api/v1/push/", 404, "/api/v1/push?group_by=job with PUT or POST, or one to /metrics/job/<JOB>"},
+		{"GET", "/api/v1/push", 405, "/api/v1/push?group_by=job with PUT or POST"},
 		{"POST", "/metrics/x", 404, push},
 		{"POST", "/", 405, push},
 		{"POST", "/api/v1/write", 404, "a path of remote write, which this gateway does not take"},
@@ -149,7 +156,7 @@ func lostPaths() []lostPath {
 		{"GET", "/api/v1/%61dmin/snapshot", 404, ""},
 		{"PUT", "/api/v1/%61dmin/wipe", 404, ""},
 		{"PUT", "/api/v1/admin%2Fwipe", 404, ""},
-		{"PUT", "/api//v1/admin/wipe", 400, `has the part ""`},
+		{"PUT", "/api//v1/admin/wipe", 400, "has an empty part"},
 		{"PUT", "/x/../api/v1/admin/wipe", 400, ""},
 		{"PUT", "/%6detrics/job/a", 404, push},
 		{"PUT", "/metrics/%6aob/a", 404, push},
@@ -204,7 +211,9 @@ func TestLostPathsBelowPrefix(t *testing.T) {
 	for _, l := range []lostPath{
 		{"PUT", "/metrics/job/a", 404, "push to /gw/metrics/job/a"},
 		{"GET", "/metrics", 404, "below /gw (--web.route-prefix)"},
-		{"PUT", "/gw/metrics/jobs/a", 404, "push to /gw/metrics/job/a"},
+		{"PUT", "/gw/metrics/jobs/a", 404, "push to /gw/metrics/job/a, "},
+		{"PUT", "/GW/metrics/job/a", 404, "push to /gw/metrics/job/a, "},
+		{"PUT", "/gw/gw/metrics/job/a", 404, "push to /gw/metrics/job/a, "},
 		{"GET", "/gwx", 404, "below /gw"},
 	} {
 		if a := s.path(l.method, l.path); a.status != l.status || !strings.Contains(a.body, l.says) {

@@ -16,7 +16,7 @@ const reserving = "--push.reserved-names=up|scrape_.*|ALERTS.*"
 // TestReservedNames pushes names that the flag keeps from pushes, and others,
 // by every way in.
 func TestReservedNames(t *testing.T) {
-	s := start(t, reserving, "--web.enable-openmetrics")
+	s := start(t, reserving, "--web.enable-openmetrics", "--push.enable-utf8-names")
 	for _, c := range []struct{ name, body, says string }{
 		{"a gauge", "# TYPE up gauge\nup 1\n", `family "up": the name `},
 		{"without a type", "up{job=\"x\"} 1\n", `family "up": the name `},

@@ -107,7 +107,7 @@ func (c *config) addFlags(serve *kingpin.CmdClause) {
 	serve.Flag("push.disable-consistency-check", "Take pushes that contradict others: they are answered 202, and where two cannot both be exposed the older is.").Default("false").BoolVar(&c.unchecked)
 	serve.Flag("push.enable-utf8-names", "Allow UTF-8 names: of metrics and labels in text, and of labels in grouping keys, where the U__ escaping is read then. Protobuf takes them always.").Default("false").BoolVar(&c.utf8Names)
 	bytesFlag(serve, &c.maxBodyBytes, "push.max-body-bytes", "Size that a push may have, as it comes and after unpacking, like 64MiB or 1000000; larger ones are answered 413.", "64MiB")
-	bytesFlag(serve, &c.maxInflightBytes, "push.max-inflight-bytes", "Size of all pushes together that are being worked on, each counted five times for what working on it takes; more are answered 429.", "512MiB")
+	bytesFlag(serve, &c.maxInflightBytes, "push.max-inflight-bytes", "Memory that all pushes together may take while they are being worked on: their bodies and all that is made of them. A push that finds too little left is answered 429, one that needs more alone 413.", "512MiB")
 
 	ttlFlag(serve, &c.ttl.Default, "push.ttl", "How long a group lives that nobody pushes to, like 24h or 7d, where the push does not say it with X-Pushgateway-TTL or ?ttl=. 0 means for ever.")
 	ttlFlag(serve, &c.ttl.Max, "push.max-ttl", "The longest that a push may ask for, and what it gets if neither it nor --push.ttl says anything. 0 means no limit.")
@@ -224,12 +224,7 @@ func (c *config) check() error {
 	if err := checkAll(c.trustExternalURL, c.trustOrigins); err != nil {
 		return err
 	}
-	if c.routePrefix == "" && c.externalURL != nil {
-		c.routePrefix = c.externalURL.Path
-	}
-	if c.routePrefix = path.Clean("/" + c.routePrefix); c.routePrefix == "/" {
-		c.routePrefix = ""
-	}
+	c.cleanRoutePrefix()
 	if strings.ContainsAny(c.routePrefix, ":*") {
 		return fmt.Errorf("--web.route-prefix=%q: a prefix cannot contain ':' or '*'", c.routePrefix)
 	}
@@ -252,6 +247,16 @@ func (c *config) check() error {
 		return fmt.Errorf("--web.read-timeout=%s: it must not be negative; 0 means no limit", c.readTimeout)
 	}
 	return nil
+}
+
+// cleanRoutePrefix works out the prefix, and brings it into one form.
+func (c *config) cleanRoutePrefix() {
+	if c.routePrefix == "" && c.externalURL != nil {
+		c.routePrefix = c.externalURL.Path
+	}
+	if c.routePrefix = path.Clean("/" + c.routePrefix); c.routePrefix == "/" {
+		c.routePrefix = ""
+	}
 }
 
 // checkAddresses finds addresses that are not a host and a port, like 9091.

@@ -238,22 +238,3 @@ func newGet(app *kingpin.Application, stdout, stderr io.Writer) command {
 		})
 	}}
 }
-
-// newHealthcheck adds the command that asks whether a gateway works.
-func newHealthcheck(app *kingpin.Application) command {
-	clause := app.Command("healthcheck", "Exit with 0 if the gateway works, and with 1 if it does not. For containers, which need nothing else for it.").HelpLong(`Examples:
-  pushgateway healthcheck
-  pushgateway healthcheck --for=push --url=http://localhost:9091/prefix`)
-	gw := addWhere(clause)
-	paths := map[string]string{"alive": "/-/healthy", "scrape": "/-/ready", "push": "/-/ready?for=push"}
-	what := clause.Flag("for", "alive: it answers at all. scrape: it has read its persistence file. push: it also takes pushes.").Default("scrape").HintOptions("alive", "scrape", "push").String()
-	check := func() error {
-		if paths[*what] == "" {
-			return fmt.Errorf("--for=%q: it must be alive, scrape or push", *what)
-		}
-		return gw.check()
-	}
-	return command{clause, check, func(ctx context.Context) error {
-		return gw.talk(ctx, func(ctx context.Context, c *client.Client) error { return c.Check(ctx, paths[*what]) })
-	}}
-}

@@ -30,6 +30,9 @@ type Config struct {
 	// File has an HTTP configuration as Prometheus has it: TLS, basic auth, a
 	// bearer token, a proxy. None if empty.
 	File string
+	// Here says that the URL is of this machine, and was found there: the
+	// certificate is not verified, and no proxy is asked.
+	Here bool
 	// Retry is how long to try again where that may help; 0 is never. A
 	// context that ends before ends that too.
 	Retry time.Duration
@@ -55,6 +58,10 @@ func New(c Config) (*Client, error) {
 		if hc, _, err = config.LoadHTTPConfigFile(c.File); err != nil {
 			return nil, fmt.Errorf("reading the HTTP configuration %s: %w", c.File, err)
 		}
+	}
+	if c.Here {
+		hc.TLSConfig.InsecureSkipVerify, hc.ProxyConfig = true, config.ProxyConfig{}
+		hc.EnableHTTP2 = false // which hides that a client certificate is wanted
 	}
 	hc.FollowRedirects = false // on which a push becomes a GET
 	credentials := ""

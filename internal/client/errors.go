@@ -25,6 +25,7 @@ type StatusError struct {
 	foreign bool   // not in the words of the API: it may be something else that answers
 	noTLS   bool   // the server wants TLS, and has not looked at the request
 	after   time.Duration
+	unnamed bool // no user and password went along
 }
 
 func (e *StatusError) Error() string {
@@ -40,6 +41,16 @@ func (e *StatusError) Error() string {
 func Refused(err error) bool {
 	var status *StatusError
 	return errors.As(err, &status) && status.Code == http.StatusBadRequest && !status.noTLS
+}
+
+// WantsCredentials tells whether the gateway answered that it wants a password
+// or a client certificate, where it was given none.
+func WantsCredentials(err error) bool {
+	var status *StatusError
+	if errors.As(err, &status) {
+		return status.Code == http.StatusUnauthorized && status.unnamed
+	}
+	return err != nil && strings.Contains(err.Error(), "remote error: tls: certificate required")
 }
 
 // passing tells whether the same request may work later.
@@ -68,7 +79,7 @@ func (c *Client) statusError(res *http.Response, path string) error {
 	if isPage(res) {
 		limit = maxPage
 	}
-	e := &StatusError{Code: res.StatusCode, Message: cut(oneLine(message), limit), foreign: !isAPI, after: time.Duration(seconds) * time.Second}
+	e := &StatusError{Code: res.StatusCode, Message: cut(oneLine(message), limit), foreign: !isAPI, unnamed: c.credentials == "", after: time.Duration(seconds) * time.Second}
 	e.noTLS = c.base.Scheme == "http" && c.socket == "" && e.Code == http.StatusBadRequest && wantsTLS(message)
 	e.next = c.afterStatus(e, res, path)
 	return e

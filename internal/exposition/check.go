@@ -41,7 +41,7 @@ func checkLabelName(f *metric.Family, name string) error {
 }
 
 // checkValue refuses a value that is not of the family's type.
-func checkValue(f *metric.Family, s *metric.Series, l Limits) error {
+func checkValue(f *metric.Family, s *metric.Series, l *Limits) error {
 	switch {
 	case s.Missing:
 		return invalid(f.Name, "a series has no %s as value", f.Type)
@@ -50,10 +50,13 @@ func checkValue(f *metric.Family, s *metric.Series, l Limits) error {
 			return invalid(f.Name, "the native histogram is inconsistent: %v", err)
 		}
 	}
+	if s.Exemplar == nil && s.Histogram == nil {
+		return nil
+	}
 	return checkExemplars(f, s, l)
 }
 
-func checkExemplars(f *metric.Family, s *metric.Series, limits Limits) error {
+func checkExemplars(f *metric.Family, s *metric.Series, limits *Limits) error {
 	if err := checkExemplar(f, s.Exemplar, limits); err != nil || s.Histogram == nil {
 		return err
 	}
@@ -70,7 +73,7 @@ func checkExemplars(f *metric.Family, s *metric.Series, limits Limits) error {
 	return nil
 }
 
-func checkExemplar(f *metric.Family, e *metric.Exemplar, limits Limits) error {
+func checkExemplar(f *metric.Family, e *metric.Exemplar, limits *Limits) error {
 	if e == nil {
 		return nil
 	}

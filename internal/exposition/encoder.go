@@ -208,17 +208,30 @@ func (e *Encoder) contents(f Exposed, own func(*Block) []byte) iter.Seq[[]byte] 
 			seen = make(map[uint64]struct{}, f.Series)
 		}
 		for b := range f.Blocks {
-			var content []byte
-			if escapes || e.format.isOpenMetrics() {
-				content = e.variant(b, f, seen).content
-			} else {
-				content = own(b)
+			var more bool
+			switch anew := escapes || e.format.isOpenMetrics(); {
+			case anew && b.Size() > largeBlock:
+				more = e.eachPiece(b, f, seen, yield)
+			case anew:
+				more = yield(e.variant(b, f, seen).content)
+			default:
+				more = yield(own(b))
 			}
-			if !yield(content) {
+			if !more {
 				return
 			}
 		}
 	}
+}
+
+// largeBlock is the size, in bytes, beyond which a block is rendered anew for
+// each scrape, in pieces.
+const largeBlock = 8 << 20
+
+func (e *Encoder) eachPiece(b *Block, f Exposed, seen map[uint64]struct{}, yield func([]byte) bool) (more bool) {
+	dropped, more := eachVariantPiece(b, e.format, metric.EscapeName(f.Name, e.format.Escaping), seen, yield)
+	e.Dropped += dropped
+	return more
 }
 
 // variant gives a block in the encoder's format, and adds its label sets to

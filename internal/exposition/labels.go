@@ -126,7 +126,7 @@ func (r *renderer) writeLabels(f *metric.Family, own []metric.Label) error {
 			msg = appendLabelPair(msg, 1, p.name, value)
 		}
 	}
-	if len(text)-from > r.opts.Limits.least() {
+	if len(text)-from > r.short {
 		if err := r.checkLength(f, own); err != nil {
 			return err
 		}

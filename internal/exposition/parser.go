@@ -23,6 +23,7 @@ type Parser struct {
 	parts    int
 	trusted  bool // we wrote the body ourselves: no bounds
 	limits   Limits
+	short    int // bytes of a line that breaks no limit
 	memory   tab
 	buckets  []metric.Buckets // where the next histograms lie
 	held     int              // bytes that the series of all families have room for
@@ -64,6 +65,7 @@ func GetParser() *Parser { return parsers.Get().(*Parser).Within(Limits{}, nil) 
 // from, which gets it back with Release. No budget is no bound.
 func (p *Parser) Within(l Limits, b Budget) *Parser {
 	p.limits, p.memory.budget = l.withDefaults(), b
+	p.short = p.limits.least()
 	return p
 }
 
@@ -93,7 +95,7 @@ func (p *Parser) reset() {
 	*p = Parser{
 		LegacyNames: p.LegacyNames,
 		families:    p.families, byName: p.byName, labels: p.labels[:0], rows: p.rows[:0],
-		scratch: p.scratch[:0], other: p.other[:0], samples: p.samples[:0], limits: p.limits, memory: p.memory, held: p.held,
+		scratch: p.scratch[:0], other: p.other[:0], samples: p.samples[:0], limits: p.limits, short: p.short, memory: p.memory, held: p.held,
 	}
 }
 
@@ -170,7 +172,10 @@ func (p *Parser) growSeries(f *family) error {
 // garbage; to trust the beginning altogether would take what is never needed.
 func expected(n, part, size int) int {
 	const few = 1 << 10
-	if n < few {
+	switch {
+	case n == 0:
+		return 1 // many families have no more
+	case n < few:
 		return max(4, 2*n)
 	}
 	all := int(float64(n) * float64(size) / float64(max(part, 1)))
@@ -195,12 +200,12 @@ func (p *Parser) room() error {
 
 // appendCounted appends to a list, and takes the memory for it as it grows.
 func appendCounted[T any](t *tab, list []T, item T, size int) ([]T, error) {
-	if len(list) == cap(list) {
-		n := max(4, 2*len(list))
-		if err := t.take(size * n); err != nil {
-			return list, err
-		}
-		list = append(make([]T, 0, n), list...)
+	if len(list) < cap(list) {
+		return append(list, item), nil
 	}
-	return append(list, item), nil
+	n := max(4, 2*len(list))
+	if err := t.take(size * n); err != nil {
+		return list, err
+	}
+	return append(append(make([]T, 0, n), list...), item), nil
 }

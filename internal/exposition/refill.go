@@ -27,12 +27,16 @@ type sample struct {
 }
 
 // note keeps where the value is that the line at hand ends with.
-func (p *Parser) note(value string) (err error) {
-	if p.noting {
-		now := sample{p.current, int32(p.at - len(value)), int32(p.at), int32(p.found), p.role}
-		p.samples, err = appendCounted(&p.memory, p.samples, now, sampleSize)
+func (p *Parser) note(value string) error {
+	if len(p.samples) == cap(p.samples) {
+		n := max(256, 2*len(p.samples))
+		if err := p.memory.take(sampleSize * n); err != nil {
+			return err
+		}
+		p.samples = append(make([]sample, 0, n), p.samples...)
 	}
-	return err
+	p.samples = append(p.samples, sample{p.current, int32(p.at - len(value)), int32(p.at), int32(p.found), p.role})
+	return nil
 }
 
 // Imprint notes in blocks which pattern the text had that they were made of, so

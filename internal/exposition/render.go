@@ -67,6 +67,7 @@ func Render(families []*metric.Family, o Options) ([]*Block, error) {
 	defer r.release()
 	o.Limits = o.Limits.withDefaults()
 	r.opts, r.size, r.memory = o, 0, tab{budget: o.Budget}
+	r.short = o.Limits.least()
 	blocks := make([]*Block, 0, len(families))
 	var refused Refused
 	for _, f := range families {
@@ -128,6 +129,7 @@ type renderer struct {
 	hashes     []uint64        // of the first series
 	seen       hashSet         // of all, if they are more
 	memory     tab
+	short      int // bytes of a label set that breaks no limit
 	size       int
 	protoSize  int      // of the family at hand
 	parts      []*Block // that Refill works on
@@ -289,7 +291,7 @@ func (r *renderer) renderSeries(f *metric.Family, i int) (added bool, err error)
 	if err := r.renderLabels(f, s.Labels); err != nil {
 		return false, err
 	}
-	if err := checkValue(f, s, r.opts.Limits); err != nil {
+	if err := checkValue(f, s, &r.opts.Limits); err != nil {
 		return false, err
 	}
 	if twice, err := r.isDuplicate(len(f.Series)); err != nil {

@@ -58,10 +58,45 @@ func (p *Parser) firstName(what, rest string) error {
 	return p.syntaxError("expected %s, found %s; a name begins with a letter, _ or :%s", what, found(rest), letterAdvice(rest, ":"))
 }
 
+// noName refuses a sample that does not begin with a name, for what it begins
+// with instead.
+func (p *Parser) noName(rest string) error {
+	const what = "a metric name"
+	first := untilBlank(rest)
+	following := strings.Trim(rest[len(first):], " \t")
+	switch {
+	case isDecimal(first) && following == "":
+		return p.syntaxError("expected %s, found the value %s alone; write a name in front of it, as in my_metric %s", what, excerpt.Of(first), excerpt.Of(first))
+	case isDecimal(first) && metric.IsLegacyName(following):
+		return p.syntaxError("expected %s, found the value %s; the name comes first: write %s %s", what, excerpt.Of(first), excerpt.Of(following), excerpt.Of(first))
+	case strings.HasPrefix(rest, "//"), strings.HasPrefix(rest, "/*"), strings.HasPrefix(rest, "--"), strings.HasPrefix(rest, ";"):
+		return p.syntaxError("expected %s, found %s; a comment begins with #", what, found(rest))
+	case first == "-e", first == "-n":
+		return p.syntaxError("expected %s, found the option %s of echo, which this shell writes out; use printf", what, first)
+	}
+	return p.firstName(what, rest)
+}
+
+// commentName refuses what follows the name in a HELP or TYPE line.
+func (p *Parser) commentName(keyword, name, rest string) error {
+	switch {
+	case name == "":
+		return p.firstName("a metric name after "+keyword, rest)
+	case rest[0] == '{':
+		return p.syntaxError("the metric name ends after %q, found '{'; a %s line has no labels", excerpt.Of(name), keyword)
+	}
+	return p.nameEnds(name, rest)
+}
+
 // nameEnds refuses what directly follows a name, and is no part of it.
 func (p *Parser) nameEnds(name, rest string) error {
 	advice := "; a blank stands between name and value"
-	if more := word(rest); more != "" {
+	switch more := word(rest); {
+	case strings.ContainsAny(rest[:1], "([<") && strings.Contains(rest, `="`):
+		advice = "; labels stand within { and }"
+	case rest[0] == '=' && strings.HasPrefix(rest[1:], `"`):
+		advice = "; the opening brace before the labels is missing"
+	case more != "":
 		advice = "; a name has letters, digits, _ and :" + quoteAdvice(name+more, ":")
 	}
 	return p.syntaxError("the metric name ends after %q, found %s%s", excerpt.Of(name), found(rest), advice)
@@ -120,16 +155,25 @@ func (p *Parser) noLabel(rest string) error {
 }
 
 // noEquals refuses a label name without a value.
-func (p *Parser) noEquals(name, rest string) error {
+// Gap is the blanks between name and rest.
+func (p *Parser) noEquals(name, gap, rest string) error {
 	advice := "; write " + labelAs(name)
 	switch {
 	case rest == "":
 		advice = "; the closing brace is missing"
-	case rest[0] == '"' || rest[0] == '}' || rest[0] == ',' || isBlank(rest[0]):
+	case strings.HasPrefix(rest, "!=") || strings.HasPrefix(rest, "!~"):
+		advice = "; that is of a query: a sample has its own value of each label, as in " + labelAs(name)
+	case isSeparator(rest):
 	default:
-		advice = "; a label name has letters, digits and _" + quoteAdvice(name+word(rest), "")
+		advice = "; a label name has letters, digits and _" + quoteAdvice(name+gap+word(rest), "")
 	}
 	return p.syntaxError("expected '=' after label name %q, found %s%s", excerpt.Of(name), found(rest), advice)
+}
+
+// isSeparator tells whether s begins with what others write in place of =.
+func isSeparator(s string) bool {
+	after := strings.TrimLeft(s, ":-> \t")
+	return after != "" && strings.ContainsRune(`"'},`, rune(after[0]))
 }
 
 // noQuote refuses a value that does not begin with one.
@@ -190,21 +234,23 @@ func (p *Parser) noValue(line string, i int, text string, reason error) error {
 func valueAdvice(rest, text string, reason error) string {
 	following := strings.TrimLeft(rest[len(text):], " \t")
 	odd := strings.IndexFunc(text, func(r rune) bool { return kindOf(r) != "" })
-	number := strings.TrimRightFunc(text, func(r rune) bool { return unicode.IsLetter(r) || r == '%' })
+	number := strings.TrimRightFunc(text, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsSymbol(r) || r == '%' })
 	switch {
 	case errors.Is(reason, strconv.ErrRange):
 		return "; it does not fit into a 64-bit float"
 	case odd >= 0:
 		return "; it has " + found(text[odd:])
-	case text == "=" || text == ":" || text == "=>":
+	case text == "=" || text == ":" || text == "=>" || text == "->":
 		return "; nothing but blanks stands between name and value"
 	case strings.ContainsRune(`"'`, rune(text[0])) && isDecimal(strings.Trim(text, `"'`)):
 		return "; a value has no quotes"
 	case text[0] == '}':
 		return "; there is a brace too many"
 	case strings.ContainsAny(text, `="`) && strings.Contains(rest, `"`):
-		return "; the opening brace before the labels is missing"
-	case isDecimal(strings.ReplaceAll(text, ",", "")):
+		return bracesAdvice(text)
+	case isDecimal(strings.TrimRight(text, ";,")):
+		return "; nothing follows a value"
+	case isDecimal(strings.NewReplacer(",", "", "'", "").Replace(text)), isDecimal(strings.NewReplacer(".", "", ",", ".").Replace(text)):
 		return "; write the decimals after a point, and nothing between thousands"
 	case otherDigits(text):
 		return "; write it in decimal digits, without _"
@@ -212,16 +258,39 @@ func valueAdvice(rest, text string, reason error) string {
 		return "; a value has no unit"
 	case metric.IsLegacyName(text) && isDecimal(untilBlank(following)):
 		return "; a name has no blanks"
-	case isDecimal(strings.TrimRight(text, ";,")):
-		return "; nothing follows a value"
-	case strings.EqualFold(text, "true") || strings.EqualFold(text, "false"):
+	case isSwitch(text):
 		return "; write 1 or 0"
-	case strings.ContainsRune("$%<{", rune(text[0])):
-		return "; maybe it was to be filled in"
 	case isNothing(text):
 		return "; leave out the line where there is no value, or write NaN"
+	case strings.ContainsRune("$%<{`", rune(text[0])):
+		return "; maybe it was to be filled in"
 	}
 	return ""
+}
+
+// bracesAdvice says where labels belong that stand in place of a value.
+func bracesAdvice(text string) string {
+	before, _, isBraced := strings.Cut(text, "{")
+	switch {
+	case !isBraced:
+		return "; the opening brace before the labels is missing"
+	case before == "":
+		return "; all labels stand within one pair of braces"
+	case isDecimal(before):
+		return "; labels stand between name and value"
+	case before[0] >= '0' && before[0] <= '9':
+		return "; a newline stands between samples"
+	}
+	return "; a name has no blanks"
+}
+
+// isSwitch finds what languages write for on and off.
+func isSwitch(text string) bool {
+	switch strings.ToLower(text) {
+	case "true", "false", "yes", "no", "on", "off":
+		return true
+	}
+	return false
 }
 
 // otherDigits finds numbers in other notations.
@@ -233,7 +302,7 @@ func otherDigits(text string) bool {
 // isNothing finds what languages write where there is no value.
 func isNothing(text string) bool {
 	switch strings.ToLower(text) {
-	case "null", "none", "nil", "undefined", "n/a", "-":
+	case "null", "none", "nil", "<nil>", "undefined", "n/a", "-", "-nan", "-nan(ind)":
 		return true
 	}
 	return false
@@ -254,9 +323,36 @@ func (p *Parser) noTimestamp(rest string) error {
 	case isDecimal(untilBlank(text)) && strings.Contains(text, "# {"):
 		return p.syntaxError("found a timestamp and an exemplar after the value, %q: OpenMetrics has them so, and the text format does not; leave them out", excerpt.Of(text))
 	case isDecimal(text):
-		return p.syntaxError("expected nothing or an integer timestamp after the value, got %q; pushed metrics must not have timestamps: leave it out", excerpt.Of(text))
+		return p.syntaxError("expected the end of the line after the value, found %q; pushed metrics must not have timestamps: leave it out", excerpt.Of(text))
 	}
-	return p.syntaxError("expected nothing or an integer timestamp after the value, got %q", excerpt.Of(text))
+	return p.syntaxError("expected the end of the line after the value, found %q%s", excerpt.Of(text), p.restAdvice(text))
+}
+
+// restAdvice says what to do about what follows a value and is no number.
+func (p *Parser) restAdvice(text string) string {
+	name := p.namePart(text)
+	switch {
+	case text[0] == '{':
+		return "; labels stand between name and value"
+	case strings.HasPrefix(text, "//"), text[0] == ';':
+		return "; a comment has a line of its own, and begins with #"
+	case text[0] >= '0' && text[0] <= '9':
+		return "; pushed metrics must not have timestamps: leave it out"
+	case metric.IsLegacyName(text):
+		return "; a value has no unit"
+	case name != "" && len(name) < len(text):
+		return "; write each sample on a line of its own"
+	}
+	return ""
+}
+
+// namePart is the name at the beginning of s.
+func (p *Parser) namePart(s string) string {
+	name, _, err := p.readName(s, 0, isNameByte)
+	if err != nil {
+		return ""
+	}
+	return name
 }
 
 func isWhole(s string) bool {
@@ -272,8 +368,37 @@ func (p *Parser) noType(text string) error {
 		advice = "; it is one of OpenMetrics: write untyped"
 	case strings.EqualFold(text, "info"), strings.EqualFold(text, "stateset"):
 		advice = "; it is one of OpenMetrics: write gauge"
-	case typesByName[strings.ToUpper(first)] != 0 || strings.EqualFold(first, "counter"):
-		advice = "; let the line end with " + excerpt.Of(first)
+	case isType(p.current.Name) && metric.IsLegacyName(text) && !isType(first):
+		advice = fmt.Sprintf("; the name comes first: write # TYPE %s %s", excerpt.Of(text), excerpt.Of(p.current.Name))
+	case isType(strings.TrimRight(first, ",;.")):
+		advice = "; let the line end with " + excerpt.Of(strings.TrimRight(first, ",;."))
 	}
 	return p.syntaxError("unknown metric type %q%s", excerpt.Of(text), advice)
+}
+
+func isType(text string) bool {
+	_, ok := typesByName[strings.ToUpper(text)]
+	return ok
+}
+
+// lateType refuses a TYPE line for a family that has its type already.
+func (p *Parser) lateType() error {
+	name := excerpt.Of(p.current.Name)
+	if len(p.current.Series) > 0 {
+		return p.syntaxError("TYPE line for metric name %q after its first sample; write it before all of them", name)
+	}
+	return p.syntaxError("second TYPE line for metric name %q; keep one", name)
+}
+
+// twice refuses a label name that a series has already.
+func (p *Parser) twice(name string) error {
+	return p.syntaxError("duplicate label name %q; keep one, or rename the other", excerpt.Of(name))
+}
+
+// boundAdvice says what the labels are for whose values are numbers.
+func boundAdvice(name string) string {
+	if name == metric.BucketLabel {
+		return "; it is the upper bound of the bucket, as in le=\"0.5\" or le=\"+Inf\""
+	}
+	return "; it is a part of 1, as in quantile=\"0.99\""
 }

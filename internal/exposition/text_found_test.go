@@ -1,28 +1,40 @@
 package exposition
 
-import "testing"
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
 
 // TestSyntaxErrors wants what was found, where, and what to write instead.
 func TestSyntaxErrors(t *testing.T) {
 	const names, label = "; a name has letters, digits, _ and :", "; a label name has letters, digits and _"
+	const timed = "; pushed metrics must not have timestamps: leave it out"
 	for body, want := range map[string]string{
 		// A name ends where it has to.
-		"my.metric 1\n":            `the metric name ends after "my", found '.'` + names + `; write my_metric, or {"my.metric"} with --push.enable-utf8-names`,
-		"my-metric 1\n":            `the metric name ends after "my", found '-'` + names + `; write my_metric, or {"my-metric"} with --push.enable-utf8-names`,
-		"my.metric{a=\"b\"} 1\n":   `the metric name ends after "my", found '.'` + names + `; write my_metric, or {"my.metric"} with --push.enable-utf8-names`,
-		"é 1\n":                    `expected a metric name, found 'é'; a name begins with a letter, _ or :; write {"é"} with --push.enable-utf8-names`,
-		"1m 1\n":                   `expected a metric name, found '1'; a name begins with a letter, _ or :`,
-		"m[a=\"1\"] 1\n":           `the metric name ends after "m", found '['` + names,
-		"m=1\n":                    `the metric name ends after "m", found '='; a blank stands between name and value`,
-		"m,1\n":                    `the metric name ends after "m", found ','; a blank stands between name and value`,
-		"m\u00a01\n":               `the metric name ends after "m", found a blank that is not ASCII, '\u00a0'` + names,
-		"\ufeffm 1\n":              `expected a metric name, found a byte order mark, '\ufeff'; a name begins with a letter, _ or :`,
-		"m\x1b[31m 1\n":            `the metric name ends after "m", found '\x1b'` + names,
-		"\xff 1\n":                 `expected a metric name, found the byte 0xff, which is not UTF-8; a name begins with a letter, _ or :`,
-		"# TYPE my.metric gauge\n": `the metric name ends after "my", found '.'` + names + `; write my_metric, or {"my.metric"} with --push.enable-utf8-names`,
-		"# HELP 1m Help.\n":        `expected a metric name after HELP, found '1'; a name begins with a letter, _ or :`,
-		"{m.x} 1\n":                `expected ',' or '}' after the name "m", found '.'; write m_x, or {"m.x"} with --push.enable-utf8-names`,
-		"{a=\"1\"} 1\n":            `no metric name in "{a=\"1\"} 1"; write it in front of the brace`,
+		"my.metric 1\n":             `the metric name ends after "my", found '.'` + names + `; write my_metric, or {"my.metric"} with --push.enable-utf8-names`,
+		"my-metric 1\n":             `the metric name ends after "my", found '-'` + names + `; write my_metric, or {"my-metric"} with --push.enable-utf8-names`,
+		"my.metric{a=\"b\"} 1\n":    `the metric name ends after "my", found '.'` + names + `; write my_metric, or {"my.metric"} with --push.enable-utf8-names`,
+		"é 1\n":                     `expected a metric name, found 'é'; a name begins with a letter, _ or :; write {"é"} with --push.enable-utf8-names`,
+		"1m 1\n":                    `expected a metric name, found '1'; a name begins with a letter, _ or :`,
+		"m[a=\"1\"] 1\n":            `the metric name ends after "m", found '['; labels stand within { and }`,
+		"m(a=\"1\") 1\n":            `the metric name ends after "m", found '('; labels stand within { and }`,
+		"ma=\"1\"} 1\n":             `the metric name ends after "ma", found '='; the opening brace before the labels is missing`,
+		"42\n":                      `expected a metric name, found the value 42 alone; write a name in front of it, as in my_metric 42`,
+		"42 m\n":                    `expected a metric name, found the value 42; the name comes first: write m 42`,
+		"// note\n":                 `expected a metric name, found '/'; a comment begins with #`,
+		"-e m 1\n":                  `expected a metric name, found the option -e of echo, which this shell writes out; use printf`,
+		"# TYPE m{a=\"1\"} gauge\n": `the metric name ends after "m", found '{'; a TYPE line has no labels`,
+		"m=1\n":                     `the metric name ends after "m", found '='; a blank stands between name and value`,
+		"m,1\n":                     `the metric name ends after "m", found ','; a blank stands between name and value`,
+		"m\u00a01\n":                `the metric name ends after "m", found a blank that is not ASCII, '\u00a0'` + names,
+		"\ufeffm 1\n":               `expected a metric name, found a byte order mark, '\ufeff'; a name begins with a letter, _ or :`,
+		"m\x1b[31m 1\n":             `the metric name ends after "m", found '\x1b'` + names,
+		"\xff 1\n":                  `expected a metric name, found the byte 0xff, which is not UTF-8; a name begins with a letter, _ or :`,
+		"# TYPE my.metric gauge\n":  `the metric name ends after "my", found '.'` + names + `; write my_metric, or {"my.metric"} with --push.enable-utf8-names`,
+		"# HELP 1m Help.\n":         `expected a metric name after HELP, found '1'; a name begins with a letter, _ or :`,
+		"{m.x} 1\n":                 `expected ',' or '}' after the name "m", found '.'; write m_x, or {"m.x"} with --push.enable-utf8-names`,
+		"{a=\"1\"} 1\n":             `no metric name in "{a=\"1\"} 1"; write it in front of the brace`,
 
 		// Labels.
 		"m{p=\"say \"hi\"\"} 1\n":   `expected ',' or '}' after the value of label "p", found 'h'; write a quote within a value as \"`,
@@ -35,6 +47,13 @@ func TestSyntaxErrors(t *testing.T) {
 		"m{\"\x1b\"=} 1\n":          `expected '"' at the start of the value of label "\x1b", found '}'; put values in double quotes, as in "\x1b"="…"`,
 		"m{a} 1\n":                  `expected '=' after label name "a", found '}'; write a="…"`,
 		"m{a \"1\"} 1\n":            `expected '=' after label name "a", found '"'; write a="…"`,
+		"m{a b=\"1\"} 1\n":          `expected '=' after label name "a", found 'b'` + label + `; write a_b, or "a b" with --push.enable-utf8-names`,
+		"m{a:\"1\"} 1\n":            `expected '=' after label name "a", found ':'; write a="…"`,
+		"m{a: \"1\"} 1\n":           `expected '=' after label name "a", found ':'; write a="…"`,
+		"m{\"a\":\"1\"} 1\n":        `expected '=' after label name "a", found ':'; write a="…"`,
+		"m{a!=\"1\"} 1\n":           `expected '=' after label name "a", found '!'; that is of a query: a sample has its own value of each label, as in a="…"`,
+		"m{a=\"1\",a=\"2\"} 1\n":    `duplicate label name "a"; keep one, or rename the other`,
+		"m{__name__=\"n\"} 1\n":     `label name "__name__" is reserved; write the name of the metric in front of the brace`,
 		"m{=\"1\"} 1\n":             `expected a label name, found '='; write name="value"`,
 		"m{a=\"1\" 1\n":             `expected ',' or '}' after the value of label "a", found '1'; the closing brace is missing`,
 		"m{a=\"1\"\n":               `expected ',' or '}' after the value of label "a", found the end of the line; the closing brace is missing`,
@@ -51,32 +70,52 @@ func TestSyntaxErrors(t *testing.T) {
 		"m{a=\"1\"}} 1\n":           `expected a number as value, got "}"; there is a brace too many`,
 
 		// Values and what follows them.
-		"m\n":                     `expected a number as value, found the end of the line`,
-		"m{a=\"1\"}\n":            `expected a number as value, found the end of the line`,
-		"m up\n":                  `expected a number as value, got "up"`,
-		"m $VALUE\n":              `expected a number as value, got "$VALUE"; maybe it was to be filled in`,
-		"m {{ v }}\n":             `expected a label name or '}', found '{'; maybe a template was not filled in`,
-		"m 0b11\n":                `expected a number as value, got "0b11"; write it in decimal digits, without _`,
-		"m 1":                     `the last line has no newline at its end; add one`,
-		"# HELP m Help.":          `the last line has no newline at its end; add one`,
-		"m x":                     `expected a number as value, got "x"`,
-		"m x\n":                   `expected a number as value, got "x"`,
-		"my metric 1\n":           `expected a number as value, got "metric"; a name has no blanks`,
-		"m 1,5\n":                 `expected a number as value, got "1,5"; write the decimals after a point, and nothing between thousands`,
-		"m 1_000\n":               `expected a number as value, got "1_000"; write it in decimal digits, without _`,
-		"m 0x10\n":                `expected a number as value, got "0x10"; write it in decimal digits, without _`,
-		"m 5ms\n":                 `expected a number as value, got "5ms"; a value has no unit`,
-		"m 1e400\n":               `expected a number as value, got "1e400"; it does not fit into a 64-bit float`,
-		"m true\n":                `expected a number as value, got "true"; write 1 or 0`,
-		"m None\n":                `expected a number as value, got "None"; leave out the line where there is no value, or write NaN`,
-		"m \"1\"\n":               `expected a number as value, got "\"1\""; a value has no quotes`,
-		"m −1\n":                  `expected a number as value, got "−1"; it has a typographic dash, '−'`,
-		"m = 1\n":                 `expected a number as value, got "="; nothing but blanks stands between name and value`,
-		"m 1; n 2\n":              `expected a number as value, got "1;"; nothing follows a value`,
-		"m 1 \n":                  `found blanks at the end of the line; let it end with the value`,
-		"m 1 5 \n":                `found blanks after the timestamp; pushed metrics must not have timestamps: leave it out`,
-		"m 1 1.5\n":               `expected nothing or an integer timestamp after the value, got "1.5"; pushed metrics must not have timestamps: leave it out`,
-		"m 1 2 3\n":               `expected nothing or an integer timestamp after the value, got "2 3"`,
+		"m\n":                        `expected a number as value, found the end of the line`,
+		"m{a=\"1\"}\n":               `expected a number as value, found the end of the line`,
+		"m up\n":                     `expected a number as value, got "up"`,
+		"m $VALUE\n":                 `expected a number as value, got "$VALUE"; maybe it was to be filled in`,
+		"m {{ v }}\n":                `expected a label name or '}', found '{'; maybe a template was not filled in`,
+		"m 0b11\n":                   `expected a number as value, got "0b11"; write it in decimal digits, without _`,
+		"m 1":                        `the last line has no newline at its end; add one`,
+		"# HELP m Help.":             `the last line has no newline at its end; add one`,
+		"m x":                        `expected a number as value, got "x"`,
+		"m x\n":                      `expected a number as value, got "x"`,
+		"my metric 1\n":              `expected a number as value, got "metric"; a name has no blanks`,
+		"m 1,5\n":                    `expected a number as value, got "1,5"; write the decimals after a point, and nothing between thousands`,
+		"m 1_000\n":                  `expected a number as value, got "1_000"; write it in decimal digits, without _`,
+		"m 0x10\n":                   `expected a number as value, got "0x10"; write it in decimal digits, without _`,
+		"m 5ms\n":                    `expected a number as value, got "5ms"; a value has no unit`,
+		"m 1e400\n":                  `expected a number as value, got "1e400"; it does not fit into a 64-bit float`,
+		"m true\n":                   `expected a number as value, got "true"; write 1 or 0`,
+		"m None\n":                   `expected a number as value, got "None"; leave out the line where there is no value, or write NaN`,
+		"m \"1\"\n":                  `expected a number as value, got "\"1\""; a value has no quotes`,
+		"m −1\n":                     `expected a number as value, got "−1"; it has a typographic dash, '−'`,
+		"m = 1\n":                    `expected a number as value, got "="; nothing but blanks stands between name and value`,
+		"m 1; n 2\n":                 `expected a number as value, got "1;"; nothing follows a value`,
+		"m 1 \n":                     `found blanks at the end of the line; let it end with the value`,
+		"m 1 5 \n":                   `found blanks after the timestamp; pushed metrics must not have timestamps: leave it out`,
+		"m 1 1.5\n":                  `expected the end of the line after the value, found "1.5"` + timed,
+		"m 1 2 3\n":                  `expected the end of the line after the value, found "2 3"` + timed,
+		"m 1 2026-01-01T00:00Z\n":    `expected the end of the line after the value, found "2026-01-01T00:00Z"` + timed,
+		"m 1 n 2\n":                  `expected the end of the line after the value, found "n 2"; write each sample on a line of its own`,
+		"m 5 ms\n":                   `expected the end of the line after the value, found "ms"; a value has no unit`,
+		"m 1 {a=\"1\"}\n":            `expected the end of the line after the value, found "{a=\"1\"}"; labels stand between name and value`,
+		"m 1 // note\n":              `expected the end of the line after the value, found "// note"; a comment has a line of its own, and begins with #`,
+		"m 1{a=\"1\"}\n":             `expected a number as value, got "1{a=\"1\"}"; labels stand between name and value`,
+		"m{a=\"1\"} 1m{a=\"2\"} 2\n": `expected a number as value, got "1m{a=\"2\"}"; a newline stands between samples`,
+		"my m{a=\"1\"} 1\n":          `expected a number as value, got "m{a=\"1\"}"; a name has no blanks`,
+		"m{}{a=\"1\"} 1\n":           `expected a number as value, got "{a=\"1\"}"; all labels stand within one pair of braces`,
+		"m 1,\n":                     `expected a number as value, got "1,"; nothing follows a value`,
+		"m 1'000\n":                  `expected a number as value, got "1'000"; write the decimals after a point, and nothing between thousands`,
+		"m 1.000,5\n":                `expected a number as value, got "1.000,5"; write the decimals after a point, and nothing between thousands`,
+		"m 5€\n":                     `expected a number as value, got "5€"; a value has no unit`,
+		"m 5°C\n":                    `expected a number as value, got "5°C"; a value has no unit`,
+		"m yes\n":                    `expected a number as value, got "yes"; write 1 or 0`,
+		"m `date`\n":                 "expected a number as value, got \"`date`\"; maybe it was to be filled in",
+		"m <nil>\n":                  `expected a number as value, got "<nil>"; leave out the line where there is no value, or write NaN`,
+		"m -> 1\n":                   `expected a number as value, got "->"; nothing but blanks stands between name and value`,
+		"# TYPE h histogram\nh_bucket{le=\"0,5\"} 1\n": `expected a number as value of label "le", got "0,5"; it is the upper bound of the bucket, as in le="0.5" or le="+Inf"`,
+		"# TYPE s summary\ns{quantile=\"p99\"} 1\n":    `expected a number as value of label "quantile", got "p99"; it is a part of 1, as in quantile="0.99"`,
 		"m 1 # note\n":            `found a comment after the value, "# note"; give it a line of its own`,
 		"m 1 # {a=\"b\"} 1\n":     `found an exemplar, "# {a=\"b\"} 1": OpenMetrics has them, and the text format does not; leave it out, or push protobuf`,
 		"m 1 1.5 # {a=\"b\"} 1\n": `found a timestamp and an exemplar after the value, "1.5 # {a=\"b\"} 1": OpenMetrics has them so, and the text format does not; leave them out`,
@@ -85,13 +124,17 @@ func TestSyntaxErrors(t *testing.T) {
 		"# TYPE m info\n":        `unknown metric type "info"; it is one of OpenMetrics: write gauge`,
 		"# TYPE m unknown\n":     `unknown metric type "unknown"; it is one of OpenMetrics: write untyped`,
 		"# TYPE m guage\n":       `unknown metric type "guage"; the format has counter, gauge, histogram, summary, untyped and gaugehistogram`,
+		"# TYPE gauge m\n":       `unknown metric type "m"; the name comes first: write # TYPE m gauge`,
+		"# TYPE m gauge,\n":      `unknown metric type "gauge,"; let the line end with gauge`,
+		"# TYPE n gauge\n":       `TYPE line for metric name "n" after its first sample; write it before all of them`,
 		"# TYPE m gauge  \n":     `unknown metric type "gauge  "; let the line end with gauge`,
 		"# TYPE m counter # c\n": `unknown metric type "counter # c"; let the line end with counter`,
 	} {
 		p := GetParser()
 		_, err := p.ParseText([]byte("n 1\n" + body))
-		if err == nil || err.Error() != "line 2: "+want {
-			t.Errorf("%q:\n got %v\nwant line 2: %s", body, err, want)
+		line := 1 + max(strings.Count(body, "\n"), 1)
+		if err == nil || err.Error() != fmt.Sprintf("line %d: %s", line, want) {
+			t.Errorf("%q:\n got %v\nwant line %d: %s", body, err, line, want)
 		}
 		p.Release()
 	}

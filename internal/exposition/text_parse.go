@@ -100,11 +100,8 @@ func (p *Parser) parseComment(line string) error {
 	if err != nil || i == len(line) {
 		return err // a comment that ends with the name says nothing
 	}
-	if !isBlank(line[i]) && name == "" {
-		return p.firstName("a metric name after "+keyword, line[i:])
-	}
 	if !isBlank(line[i]) {
-		return p.nameEnds(name, line[i:])
+		return p.commentName(keyword, name, line[i:])
 	}
 	if err := p.enter(name); err != nil {
 		return err
@@ -141,7 +138,7 @@ var typesByName = map[string]metric.Type{
 
 func (p *Parser) setType(text string) error {
 	if p.current.typed {
-		return p.syntaxError("second TYPE line for metric name %q, or TYPE after samples; write it once, before them", excerpt.Of(p.current.Name))
+		return p.lateType()
 	}
 	// expfmt drops backslashes here.
 	t, ok := typesByName[strings.ToUpper(strings.ReplaceAll(text, `\`, ""))]
@@ -159,7 +156,7 @@ func (p *Parser) parseSample(line string) error {
 	if err != nil {
 		return err
 	}
-	if len(line) > p.limits.least() && !p.trusted {
+	if len(line) > p.short && !p.trusted {
 		if err := p.limits.checkLine(p.lastName, labels); err != nil {
 			return atLine(p.line, err)
 		}
@@ -178,6 +175,9 @@ func (p *Parser) parseSample(line string) error {
 	if err := p.addSample(labels, value, timed); err != nil {
 		return err
 	}
+	if !p.noting {
+		return nil
+	}
 	return p.note(text)
 }
 
@@ -191,7 +191,7 @@ func (p *Parser) parseSeries(line string) (labels []metric.Label, i int, err err
 		return nil, 0, err
 	}
 	if name == "" {
-		return nil, 0, p.firstName("a metric name", line)
+		return nil, 0, p.noName(line)
 	}
 	if err := p.enterSample(name); err != nil {
 		return nil, 0, err
@@ -279,7 +279,7 @@ func (p *Parser) parseLabels(line string, i int, named bool) (labels []metric.La
 			}
 		} else {
 			if found {
-				return nil, 0, p.noEquals(name, line[i:])
+				return nil, 0, p.noEquals(name, line[next:i], line[i:])
 			}
 			found = true
 			if err := p.enterSample(name); err != nil {
@@ -308,7 +308,7 @@ func (p *Parser) parseLabels(line string, i int, named bool) (labels []metric.La
 // parseLabelValue reads a quoted value and what blanks come after it.
 func (p *Parser) parseLabelValue(line string, i int, name string) (int, error) {
 	if name == metric.NameLabel {
-		return 0, p.syntaxError("label name %q is reserved", metric.NameLabel)
+		return 0, p.syntaxError("label name %q is reserved; write the name of the metric in front of the brace", metric.NameLabel)
 	}
 	if p.LegacyNames && !metric.IsLegacyLabel(name) {
 		return 0, p.needsUTF8("label name", name, metric.EscapeLabel(name, metric.Underscores))
@@ -352,7 +352,7 @@ func (p *Parser) checkDuplicates(labels []metric.Label) error {
 		}
 		for _, l := range labels[:i] {
 			if l.Name == name && name != specialLabel(p.current.Type) {
-				return p.syntaxError("duplicate label name %q", excerpt.Of(name))
+				return p.twice(name)
 			}
 		}
 	}
@@ -363,7 +363,7 @@ func (p *Parser) checkManyDuplicates(labels []metric.Label) error {
 	seen := make(map[string]bool, len(labels))
 	for _, l := range labels {
 		if seen[l.Name] && l.Name != specialLabel(p.current.Type) {
-			return p.syntaxError("duplicate label name %q", excerpt.Of(l.Name))
+			return p.twice(l.Name)
 		}
 		seen[l.Name] = true
 	}
@@ -497,7 +497,7 @@ func (p *Parser) cutSpecial(labels []metric.Label, name string) ([]metric.Label,
 		}
 		var err error
 		if bound, err = parseFloat(l.Value); err != nil {
-			return nil, 0, p.syntaxError("expected a number as value of label %q, got %q", excerpt.Of(name), excerpt.Of(l.Value))
+			return nil, 0, p.syntaxError("expected a number as value of label %q, got %q%s", excerpt.Of(name), excerpt.Of(l.Value), boundAdvice(name))
 		}
 	}
 	return kept, bound, nil

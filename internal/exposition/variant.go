@@ -75,37 +75,94 @@ func (c *Cache) put(b *Block, f Format, v *variant) {
 // twice once they are escaped.
 func makeVariant(b *Block, f Format, name string, seen map[uint64]struct{}) *variant {
 	v := new(variant)
-	own := make(map[uint64]struct{}, b.series)
-	r := renderers.Get().(*renderer)
-	defer r.release()
-	r.opts, r.size, r.text, r.proto = Options{}, 0, r.text[:0], r.proto[:0]
-	r.legacyName = metric.IsLegacyName(name)
-	family := &metric.Family{Name: name, Type: b.Type}
+	m := newVariantMaker(b, f, name, seen, make(map[uint64]struct{}, b.series))
+	defer m.r.release()
 	b.EachSeries(func(s metric.Series) bool {
-		if f.Syntax == Protobuf && contradicts(b.Type, s.Histogram) {
-			v.dropped++
-			return true
+		if hash, ok := m.add(&s); ok {
+			v.hashes = append(v.hashes, hash)
 		}
-		v.dropped += escapeSeries(f, &s)
-		hash := hashUnsorted(s.Labels)
-		if _, twice := own[hash]; twice {
-			v.dropped++
-			return true
-		}
-		if _, twice := seen[hash]; twice {
-			v.dropped++
-			return true
-		}
-		own[hash] = struct{}{}
-		v.hashes = append(v.hashes, hash)
-		r.labelText = appendLabels(r.labelText[:0], s.Labels)
-		r.labels.text = r.labelText
-		r.msg = appendLabelPairs(r.msg[:0], 1, s.Labels)
-		r.appendVariant(f, family, &s)
 		return true
 	})
-	v.content = slices.Concat(r.text, r.proto) // one of them is empty
+	v.content, v.dropped = slices.Clone(m.made()), m.dropped
 	return v
+}
+
+// variantPiece is how many bytes of a large block are rendered anew at once.
+const variantPiece = 1 << 20
+
+// eachVariantPiece is makeVariant for a block that is too large to be kept, and
+// that many scrapes at once would each hold: it yields what it renders in
+// pieces, which are void afterwards, and adds the label sets to seen.
+func eachVariantPiece(b *Block, f Format, name string, seen map[uint64]struct{}, yield func([]byte) bool) (dropped int, more bool) {
+	own := seen
+	if own == nil {
+		own = make(map[uint64]struct{}, b.series)
+	}
+	m := newVariantMaker(b, f, name, nil, own)
+	defer m.r.release()
+	more = true
+	b.EachSeries(func(s metric.Series) bool {
+		m.add(&s)
+		if len(m.made()) >= variantPiece {
+			more = yield(m.made())
+			m.forget()
+		}
+		return more
+	})
+	if more && len(m.made()) > 0 {
+		more = yield(m.made())
+	}
+	return m.dropped, more
+}
+
+// variantMaker renders series anew for a format.
+type variantMaker struct {
+	r         *renderer
+	format    Format
+	family    *metric.Family
+	seen, own map[uint64]struct{} // label sets of other blocks, and of this one
+	dropped   int
+}
+
+func newVariantMaker(b *Block, f Format, name string, seen, own map[uint64]struct{}) *variantMaker {
+	m := &variantMaker{r: renderers.Get().(*renderer), format: f, family: &metric.Family{Name: name, Type: b.Type}, seen: seen, own: own}
+	m.r.opts, m.r.size = Options{}, 0
+	m.r.legacyName = metric.IsLegacyName(name)
+	m.forget()
+	return m
+}
+
+// made is what has been rendered since forget: text or protobuf.
+func (m *variantMaker) made() []byte {
+	if len(m.r.proto) > 0 {
+		return m.r.proto
+	}
+	return m.r.text
+}
+
+func (m *variantMaker) forget() { m.r.text, m.r.proto = m.r.text[:0], m.r.proto[:0] }
+
+// add renders a series, unless the format has it already, and gives the hash of
+// its labels there.
+func (m *variantMaker) add(s *metric.Series) (hash uint64, added bool) {
+	if m.format.Syntax == Protobuf && contradicts(m.family.Type, s.Histogram) {
+		m.dropped++
+		return 0, false
+	}
+	m.dropped += escapeSeries(m.format, s)
+	hash = hashUnsorted(s.Labels)
+	_, twice := m.own[hash]
+	if _, elsewhere := m.seen[hash]; twice || elsewhere {
+		m.dropped++
+		return hash, false
+	}
+	m.own[hash] = struct{}{}
+	r := m.r
+	r.labelText = appendLabels(r.labelText[:0], s.Labels)
+	r.labels.text = r.labelText
+	r.msg = appendLabelPairs(r.msg[:0], 1, s.Labels)
+	r.appendVariant(m.format, m.family, s)
+	return hash, true
 }
 
 func (r *renderer) appendVariant(f Format, family *metric.Family, s *metric.Series) {

@@ -16,6 +16,7 @@ import (
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/grouping"
+	"pushgateway/internal/guard"
 	"pushgateway/internal/metric"
 )
 
@@ -49,8 +50,8 @@ type Config struct {
 type Gateway struct {
 	Config
 	locks keyLocks
-	// merging has a place for each large family that is being merged.
-	merging chan struct{}
+	// merging has a turn for each large family that is being merged.
+	merging *guard.Shares
 	// view is the present one, nil while nobody has asked for it. It is stored
 	// under mu.
 	view atomic.Pointer[View]
@@ -79,7 +80,7 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	g := &Gateway{Config: c, index: newIndex(c.Reserved), merging: make(chan struct{}, runtime.GOMAXPROCS(0)), stop: make(chan struct{}), reaped: make(chan struct{})}
+	g := &Gateway{Config: c, index: newIndex(c.Reserved), merging: guard.NewShares(int64(runtime.GOMAXPROCS(0))), stop: make(chan struct{}), reaped: make(chan struct{})}
 	g.firstDeadline.Store(never)
 	if err := c.Journal.Open(ctx, g.apply); err != nil {
 		return nil, err

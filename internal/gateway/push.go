@@ -121,7 +121,7 @@ func (g *Gateway) prepare(ctx context.Context, p Push) (Change, error) {
 
 func (g *Gateway) changeOf(ctx context.Context, p Push, old *Group) (c Change, err error) {
 	if p.MergeSeries && old != nil {
-		if p.Blocks, err = g.mergeSeries(old, p); err != nil {
+		if p.Blocks, err = g.mergeSeries(ctx, old, p); err != nil {
 			return c, err
 		}
 	}
@@ -144,14 +144,14 @@ func claiming(blocks []*exposition.Block) []*exposition.Block {
 
 // mergeSeries gives the blocks of a push with the series that the group has
 // besides.
-func (g *Gateway) mergeSeries(old *Group, p Push) ([]*exposition.Block, error) {
+func (g *Gateway) mergeSeries(ctx context.Context, old *Group, p Push) ([]*exposition.Block, error) {
 	merged := make([]*exposition.Block, len(p.Blocks))
 	var refused exposition.Refused
 	for i, b := range p.Blocks {
 		merged[i] = b
 		if h := old.Find(b.Name); h != nil {
 			var err error
-			if merged[i], err = g.merge(h.Block, b, p); err != nil && !refused.Add(err) {
+			if merged[i], err = g.merge(ctx, h.Block, b, p); err != nil && !refused.Add(err) {
 				return nil, err
 			}
 		}
@@ -163,12 +163,16 @@ func (g *Gateway) mergeSeries(old *Group, p Push) ([]*exposition.Block, error) {
 // a turn.
 const freelyMerged = 10_000
 
-// merge waits for its turn where a family is large: to merge takes some hundred
-// bytes for each series that is stored, which do not count with the body.
-func (g *Gateway) merge(stored, pushed *exposition.Block, p Push) (*exposition.Block, error) {
+// merge waits for its turn where a family is large: a small push takes as long
+// as all that is stored. Those who have fewest turns come first, so nobody
+// waits for all pushes of another client.
+func (g *Gateway) merge(ctx context.Context, stored, pushed *exposition.Block, p Push) (*exposition.Block, error) {
 	if stored.Series() > freelyMerged {
-		g.merging <- struct{}{}
-		defer func() { <-g.merging }()
+		turn := g.merging.Open(p.Client)
+		defer turn.Close()
+		if turn.Wait(ctx, 1) != nil {
+			return nil, givenUp(ctx.Err())
+		}
 	}
 	return exposition.Merge(stored, pushed, p.MaxBytes, p.Budget)
 }

@@ -135,6 +135,16 @@ func TestDuplicateSeriesAreLeftOut(t *testing.T) {
 	wantProblem(t, f, "job\xffa", "x", "2 of its series")
 }
 
+// TestSeriesThatEndPrometheus reads a label value that Prometheus 3 cannot.
+func TestSeriesThatEndPrometheus(t *testing.T) {
+	x := family("x", dto.MetricType_GAUGE, gaugeSeries(1, "l", strings.Repeat("y", 1<<24)), gaugeSeries(2, "l", strings.Repeat("y", 2<<20)))
+	g, f := onlyGroup(t, "job\xffa", group("job", "a").with(x))
+	if b := g.Find("x"); b == nil || b.Series() != 1 || g.TooLong != 1 {
+		t.Errorf("got %d series, and %d left out", g.Series, g.TooLong)
+	}
+	wantProblem(t, f, "job\xffa", "x", "1 of its series would end a Prometheus")
+}
+
 func TestFamilyUnderAnotherName(t *testing.T) {
 	m := group("job", "a").with(gauge("x", 1))
 	m.Metrics["y"] = m.Metrics["x"]

@@ -39,7 +39,7 @@ func (d Decoder) Decode(path string) (Key, error) {
 	job := parts[1]
 	if parts[0] == metric.JobLabel+base64Suffix {
 		if job, err = decodeBase64(job); err != nil {
-			return "", fmt.Errorf("decoding job %q as base64url: %w", excerpt.Of(parts[1]), err)
+			return "", notBase64(parts[1], metric.JobLabel)
 		}
 	}
 	if job == "" {
@@ -65,7 +65,7 @@ func split(path string) ([]string, error) {
 	last := len(parts) - 1
 	for i, part := range parts {
 		if part == "" && i < last {
-			return nil, fmt.Errorf("the path has an empty part after %q: write an empty value as <NAME>@base64/=; perhaps a variable of the client is not set", excerpt.Of(strings.Join(parts[:i], "/")))
+			return nil, emptyPart(parts[:i])
 		}
 		var err error
 		if parts[i], err = url.PathUnescape(part); err != nil {
@@ -84,6 +84,16 @@ func split(path string) ([]string, error) {
 	return parts, nil
 }
 
+// emptyPart is the error for nothing between two slashes behind parts.
+func emptyPart(parts []string) error {
+	before := strings.Join(parts, "/")
+	advice := "write an empty value as <NAME>@base64/=; perhaps a variable of the client is not set"
+	if strings.HasSuffix(before, ":") {
+		advice = "write a value with slashes, such as a URL, as <NAME>@base64/<BASE64URL>"
+	}
+	return fmt.Errorf("the path has an empty part after %q: %s", excerpt.Of(before), advice)
+}
+
 // isDots tells whether a part means another place in the path to whoever cleans
 // paths, such as proxies and clients that follow redirects.
 func isDots(part string) bool { return part == "." || part == ".." }
@@ -93,7 +103,8 @@ func dotsError(parts []string, i int) error {
 	if i%2 == 0 {
 		return fmt.Errorf("the path has the part %q where the name of a grouping label belongs: write the path without it", parts[i])
 	}
-	return fmt.Errorf("the value of grouping label %q is %q, which proxies and clients take for another path: write it as %s%s/%s", excerpt.Of(parts[i-1]), parts[i], excerpt.Of(parts[i-1]), base64Suffix, encoded)
+	name := strings.TrimSuffix(parts[i-1], base64Suffix)
+	return fmt.Errorf("the value of grouping label %q is %q, which proxies and clients take for another path: write it as %s%s/%s", excerpt.Of(name), parts[i], excerpt.Of(name), base64Suffix, encoded)
 }
 
 // unpaired is the error for a path with an odd number of parts after the job.
@@ -132,7 +143,7 @@ func (d Decoder) decodeLabel(l *metric.Label) error {
 	}
 	value, err := decodeBase64(l.Value)
 	if err != nil {
-		return fmt.Errorf("decoding the value %q of grouping label %q as base64url: %w", excerpt.Of(l.Value), name, err)
+		return notBase64(l.Value, name)
 	}
 	l.Value = value
 	return nil
@@ -145,10 +156,31 @@ func (d Decoder) CheckName(name string) error {
 		return fmt.Errorf("grouping label %q is not allowed: names that start with __ are reserved for Prometheus", excerpt.Of(name))
 	case d.UTF8Names && !metric.IsName(name):
 		return fmt.Errorf("grouping label %q is not a valid label name: it must be UTF-8, without a NUL, and not empty", excerpt.Of(name))
+	case !d.UTF8Names && base64Like(name) != "":
+		return fmt.Errorf("grouping label %q is not a valid label name: to say that the value is base64url, write %s%s", excerpt.Of(name), excerpt.Of(base64Like(name)), base64Suffix)
 	case !d.UTF8Names && !metric.IsLegacyLabel(name):
 		return fmt.Errorf("grouping label %q is not a valid label name: it must match [a-zA-Z_][a-zA-Z0-9_]* (other names need --push.enable-utf8-names)", excerpt.Of(name))
 	}
 	return nil
+}
+
+// base64Like gives the label of a name that ends with a misspelt suffix, like
+// path@BASE64 or path@base64url.
+func base64Like(name string) string {
+	label, suffix, _ := strings.Cut(strings.ToLower(name), "@")
+	if !metric.IsLegacyLabel(label) || !strings.HasPrefix(suffix, "b") || !strings.Contains(suffix, "64") {
+		return ""
+	}
+	return name[:len(label)]
+}
+
+// notBase64 explains a value that cannot be decoded.
+func notBase64(value, name string) error {
+	advice := "it has letters, digits, - and _"
+	if strings.ContainsAny(value, "+/") {
+		advice = "write - in place of +, and _ in place of /"
+	}
+	return fmt.Errorf("the value %q of grouping label %q is not base64url: %s; or write %s without %s", excerpt.Of(value), excerpt.Of(name), advice, excerpt.Of(name), base64Suffix)
 }
 
 // decodeBase64 takes the URL-safe alphabet; padding is optional.

@@ -27,7 +27,7 @@ var (
 	// ErrNoJob says that the path names no job.
 	ErrNoJob = errors.New("the job name is empty: push to /metrics/job/<JOB>; perhaps a variable of the client is not set")
 	// ErrNotText says that a key could be read, but never be exposed.
-	ErrNotText = errors.New("it is not valid UTF-8, or its name contains a NUL")
+	ErrNotText = errors.New("it is not text; write names and values in UTF-8, and names without a NUL")
 )
 
 // NewKey makes the key of labels. If a name comes twice the last one wins,

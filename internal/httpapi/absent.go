@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/time/rate"
 
@@ -14,20 +15,23 @@ import (
 
 const (
 	// maxCompared is how many groups are looked at to find those that come
-	// closest to one that is not there, and compareEvery how often in a second.
-	maxCompared  = 100_000
-	compareEvery = 2
+	// closest to one that is not there, and minCompared what a look at few of
+	// them counts as.
+	maxCompared = 100_000
+	minCompared = 1000
+	// comparedEvery is how many are looked at in a second, by all clients.
+	comparedEvery = 2 * maxCompared
 	// maxClosest is how many of them are named.
 	maxClosest = 3
 )
 
-func newComparing() *rate.Limiter { return rate.NewLimiter(compareEvery, 2*compareEvery) }
+func newComparing() *rate.Limiter { return rate.NewLimiter(comparedEvery, 2*comparedEvery) }
 
 // noGroup tells that a group is not there, and which ones come closest: mostly
 // a label is missing from the path.
 func (a *api) noGroup(key grouping.Key) string {
 	text := "there is no group " + key.Excerpt()
-	if !a.comparing.Allow() {
+	if !a.comparing.AllowN(time.Now(), min(max(a.Gateway.View().Groups(), minCompared), maxCompared)) {
 		return text + "; the labels in the path must be all of the group's, and their values the same"
 	}
 	names := make([]string, 0, maxClosest)

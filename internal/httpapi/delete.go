@@ -21,6 +21,7 @@ func (a *api) delete(w http.ResponseWriter, r *http.Request) {
 	key, err := a.key(r)
 	if errors.Is(err, grouping.ErrNotText) { // no such group can exist
 		w.WriteHeader(http.StatusAccepted)
+		fmt.Fprintf(w, "Nothing was deleted: %s.\n", excerpt.Message(err))
 		return
 	}
 	if err != nil {

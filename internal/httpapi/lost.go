@@ -24,7 +24,11 @@ func (a *api) lost(w http.ResponseWriter, r *http.Request, path string) {
 		return
 	}
 	if part, unclean := uncleanPart(path); unclean {
-		err = &pathError{status: http.StatusBadRequest, error: fmt.Errorf("the path %q has the part %q, which proxies and clients clean away: write it without; %s", excerpt.Of(path), part, a.insteadOf(r.Method, path))}
+		has := fmt.Sprintf("the part %q", part)
+		if part == "" {
+			has = "an empty part"
+		}
+		err = &pathError{status: http.StatusBadRequest, error: fmt.Errorf("the path %q has %s, which proxies and clients clean away: write it without; %s", excerpt.Of(path), has, a.insteadOf(r.Method, path))}
 	}
 	a.activity.note(time.Now(), false)
 	a.refuse(w, r, err)
@@ -77,6 +81,8 @@ func (a *api) insteadOf(method, path string) string {
 		key = ""
 	}
 	switch {
+	case strings.TrimSuffix(below, "/") == "/api/v1/push":
+		return "push several groups to " + a.Prefix + "/api/v1/push?group_by=job with PUT or POST, or one " + strings.TrimPrefix(push, "push ")
 	case elsewhere[strings.TrimSuffix(below, "/")] != "":
 		return fmt.Sprintf("that is a path of %s, which this gateway does not take; %s, in the text format of Prometheus or in its protobuf", elsewhere[strings.TrimSuffix(below, "/")], push)
 	case key != "" && reads(method):
@@ -95,17 +101,27 @@ func (a *api) insteadOf(method, path string) string {
 	return fmt.Sprintf("scrapes are at %s, the page is at %s/, and the API is below %s/api/v1/", a.Prefix+a.TelemetryPath, a.Prefix, a.Prefix)
 }
 
+// startsKey tells whether parts of a path begin with a job.
+func startsKey(parts []string) bool {
+	return len(parts) > 1 && (strings.EqualFold(parts[0], "job") || strings.EqualFold(parts[0], "jobs") || strings.EqualFold(parts[0], "job@base64"))
+}
+
 // guessKey gives the path of the group that was probably meant: with the job in
 // another place, the name of its label misspelt, or without /metrics. It is
 // empty where nothing speaks of a job.
 func guessKey(path string) string {
 	parts := strings.Split(strings.Trim(path, "/"), "/")
+	for i, part := range parts {
+		if strings.EqualFold(part, "metrics") && startsKey(parts[i+1:]) {
+			parts = parts[i:] // what stands before is a prefix
+			break
+		}
+	}
 	if strings.EqualFold(parts[0], "metrics") || strings.EqualFold(parts[0], "metric") {
 		parts = parts[1:]
 	}
 	i := slices.IndexFunc(parts, func(part string) bool {
-		name := strings.ToLower(part)
-		return name == "job" || name == "jobs" || name == "job@base64"
+		return startsKey([]string{part, ""})
 	})
 	if i < 0 || i%2 != 0 || i+1 >= len(parts) {
 		return ""

@@ -38,7 +38,7 @@ func (s Sent) packed() Hint {
 func (s Sent) packedPlainly() Hint {
 	switch {
 	case isZlib(s.Body):
-		return s.isPacked("zlib, which HTTP calls deflate", "")
+		return s.isPacked("zlib (deflate)", "")
 	case isSnappyBlock(s.Body):
 		return s.isPacked("snappy as a block", "")
 	}
@@ -50,7 +50,8 @@ func (s Sent) packedPlainly() Hint {
 func (s Sent) isPacked(with, coding string) Hint {
 	switch {
 	case coding == "":
-		return enough(fmt.Sprintf("the body is compressed with %s, which this gateway does not unpack: use gzip, zstd or snappy in frames, and say so in Content-Encoding", with))
+		says := fmt.Sprintf("the body is compressed with %s; this gateway does not unpack that: use gzip, zstd or snappy in frames, and say so in Content-Encoding", with)
+		return Hint{Says: says, Enough: true, Unreadable: true}
 	case s.Unpacked:
 		return enough(fmt.Sprintf("the body is compressed with %s once more when it has been unpacked: pack it once, or list each coding in Content-Encoding", with))
 	}
@@ -112,10 +113,10 @@ func (s Sent) binary() Hint {
 			odd++
 		}
 	}
-	if s.Protobuf || odd < 2 || odd*4 < len(first) {
+	if s.Protobuf || odd < 2 || odd*4 < len(first) || isLatin(s.Body) {
 		return Hint{}
 	}
-	return enough("the body is binary, and nothing that this gateway knows: " + pushText + ", or protobuf with Content-Type: " + mediaProtobuf)
+	return Hint{Says: "the body is binary, and nothing that this gateway knows: " + pushText + ", or protobuf with Content-Type: " + mediaProtobuf, Enough: true, Unreadable: true}
 }
 
 // protobuf finds families without their Content-Type, or without lengths.

@@ -26,10 +26,12 @@ type Hint struct {
 	Says string // "" if nothing can be told
 	// Enough says that the error of reading it as something else tells nothing.
 	Enough bool
+	// Unreadable says that no header would make the gateway read the body.
+	Unreadable bool
 }
 
 // enough is a hint that needs nothing else.
-func enough(says string) Hint { return Hint{says, true} }
+func enough(says string) Hint { return Hint{Says: says, Enough: true} }
 
 const (
 	// mediaProtobuf is the only type under which protobuf is read.

@@ -20,12 +20,42 @@ func (s Sent) encoding() Hint {
 			return h
 		}
 		return enough("the body begins with a byte order mark: write it as UTF-8 without one")
-	case has("\xff\xfe\x00\x00"), has("\x00\x00\xfe\xff"):
+	case has("\xff\xfe\x00\x00"), has("\x00\x00\xfe\xff"), isUTF32(s.Body):
 		return enough("the body is UTF-32: write it as UTF-8, without a byte order mark")
 	case has("\xff\xfe"), has("\xfe\xff"), isUTF16(s.Body, 0), isUTF16(s.Body, 1):
 		return enough("the body is UTF-16, as PowerShell writes it: write it as UTF-8, without a byte order mark")
 	}
 	return Hint{}
+}
+
+// isLatin tells whether b begins as text in Latin-1 and the like: with bytes
+// above ASCII among more that are in it, and no control characters.
+func isLatin(b []byte) bool {
+	b = b[:min(len(b), head)]
+	high := 0
+	for _, c := range b {
+		if c < ' ' && c != '\n' && c != '\r' && c != '\t' || c == 0x7f {
+			return false
+		}
+		if c >= 0x80 {
+			high++
+		}
+	}
+	return high*2 < len(b)
+}
+
+// isUTF32 tells whether three of four bytes are NUL, always the same ones.
+func isUTF32(b []byte) bool {
+	b = b[:min(len(b), 64)&^3]
+	if len(b) < 8 {
+		return false
+	}
+	big, little := true, true
+	for i, c := range b {
+		big = big && (c == 0) == (i%4 != 3)
+		little = little && (c == 0) == (i%4 != 0)
+	}
+	return big || little
 }
 
 // isUTF16 tells whether every other byte is a NUL, from the given one on.
@@ -53,6 +83,8 @@ func (s Sent) document() Hint {
 		return enough("the body is a string in quotes, as in JSON: send what stands between them, with newlines as they are")
 	case isJSON(text), strings.HasSuffix(s.mediaType(), "json") && (strings.ContainsAny(text[:min(len(text), 1)], "{[") || json.Valid([]byte(text))):
 		return enough("the body is JSON: " + pushText)
+	case bareKey.MatchString(text):
+		return enough("the body looks like JSON that a shell took the quotes from: " + pushText + ", within single quotes")
 	case strings.HasPrefix(text, "{'"), strings.HasPrefix(text, "[{'"):
 		return enough("the body is a dictionary as Python prints it: " + pushText)
 	case protoText.MatchString(text):
@@ -70,6 +102,7 @@ func (s Sent) document() Hint {
 }
 
 var (
+	bareKey   = regexp.MustCompile(`^\[?\{\s*[\w.-]+\s*:[^"]*[\]}]\s*$`)
 	protoText = regexp.MustCompile(`^(#[^\n]*\n\s*)*name\s*:\s*["']`)
 	httpHead  = regexp.MustCompile(`(?i)^((POST|PUT|GET) \S+ HTTP/|(content-[a-z-]+|host|accept|user-agent): )`)
 	xml       = regexp.MustCompile(`^<[?!/A-Za-z]`)
@@ -104,11 +137,10 @@ func isJSON(text string) bool {
 // mangled finds the text format after something has changed it as a whole.
 func (s Sent) mangled() Hint {
 	text := string(s.Body[:min(len(s.Body), head)])
-	hasNewlines := strings.Contains(strings.TrimSpace(text), "\n")
 	switch {
 	case urlEncoded.MatchString(text) && !strings.ContainsAny(strings.TrimSpace(text), " \t"):
 		return enough("the body is URL-encoded: send it as it is; with curl, use --data-binary instead of --data-urlencode")
-	case !hasNewlines && strings.Contains(text, "\r"):
+	case strings.Contains(text, "\r") && !strings.Contains(text, "\n"):
 		return enough("lines end with CR alone: end them with LF")
 	case literalNewline.MatchString(quoted.ReplaceAllString(s.line(), `""`)):
 		return enough(`there is a backslash and an n where a line should end: write a newline; in a shell, use printf '…\n' or $'…\n'`)
@@ -166,10 +198,18 @@ func (s Sent) textAsProtobuf() Hint {
 func (s Sent) lines() Hint {
 	const instead = ": write name{label=\"value\"} 42"
 	switch line := strings.TrimSpace(s.line()); {
+	case strings.HasPrefix(line, "export "):
+		return Hint{Says: "the line sets a variable of a shell" + instead}
 	case influx.MatchString(line):
 		return Hint{Says: "the line is in the line protocol of InfluxDB" + instead}
 	case statsd.MatchString(line):
 		return Hint{Says: "the line is of StatsD" + instead}
+	case openTSDB.MatchString(line):
+		return Hint{Says: "the line is of OpenTSDB" + instead}
+	case graphite.MatchString(line):
+		return Hint{Says: "the line is of Graphite" + instead}
+	case message.MatchString(line):
+		return Hint{Says: "the line looks like a message of a program, maybe one about an error: push the metrics alone"}
 	case yaml.MatchString(line):
 		return Hint{Says: "the line looks like YAML: write a blank alone between name and value"}
 	case s.isCSV():
@@ -179,9 +219,14 @@ func (s Sent) lines() Hint {
 }
 
 var (
-	influx = regexp.MustCompile(`^[^\s,={}#"]+(,[^\s,={}"]+=[^\s,={}"]+)*\s+[^\s,={}"]+=("[^"]*"|[-+0-9.eEiu]+|[tTfF]|true|false)(,[^\s,={}"]+=("[^"]*"|[^\s,={}"]+))*(\s+-?\d+)?$`)
-	statsd = regexp.MustCompile(`^[^\s:|{}]+:[-+]?[0-9.]+\|(c|g|ms|h|s|d|m)(\||$)`)
-	yaml   = regexp.MustCompile(`^(- )?["']?[\w./-]+["']?:(\s+[^\s0-9.+-].*)?$`)
+	influx = regexp.MustCompile(`^(\\.|[^\s,={}#"\\])+(,(\\.|[^\s,={}"\\])+=(\\.|[^\s,={}"\\])+)*\s+(\\.|[^\s,={}"\\])+=("[^"]*"|[-+0-9.eEiu]+|[tTfF]|(?i:true|false))(,(\\.|[^\s,={}"\\])+=("[^"]*"|[^\s,={}"]+))*(\s+-?\d+)?$`)
+	statsd = regexp.MustCompile(`^[^\s:|{}]+(:[-+]?[0-9.]+)+\|(c|g|ms|h|s|d|m)(\||$)`)
+	// openTSDB is a metric, a time and a value, then tags.
+	openTSDB = regexp.MustCompile(`^put \S+ \d+ [-+0-9.eE]+( [^\s=]+=\S+)*$`)
+	// graphite is a dotted name or one with tags, a value, and the time.
+	graphite = regexp.MustCompile(`^([\w-]+(\.[\w-]+)+|[\w.-]+(;[^\s;=]+=[^\s;=]+)+)\s+[-+0-9.eE]+\s+(-1|N|\d{9,})$`)
+	message  = regexp.MustCompile(`^[\w./-]+: (\(\d+\) \w|line \d+: |([^\s:]+: )+[\w ]*(not |No such|denied|failed|refused))`)
+	yaml     = regexp.MustCompile(`^(- )?["']?[\w./-]+["']?:(\s+[^\s0-9.+-].*)?$`)
 )
 
 // isCSV tells whether the first lines have the same number of commas, and no
@@ -208,7 +253,7 @@ var openMetrics = regexp.MustCompile(`(?m)^# (EOF$|UNIT |TYPE \S+ (info|stateset
 // curl finds what curl -d has done.
 func (s Sent) curl() Hint {
 	if s.mediaType() == "application/x-www-form-urlencoded" && !bytes.HasSuffix(s.Body, []byte("\n")) {
-		return Hint{Says: "curl -d takes newlines away, as $(…) does with the last one: use --data-binary"}
+		return Hint{Says: "curl -d takes newlines away, as $(…) does with the last one: use --data-binary, and end the body with a newline"}
 	}
 	return Hint{}
 }

@@ -63,17 +63,41 @@ func (r *release) binary(p platform) string {
 	return path
 }
 
-// build makes the static, stripped binary of a platform.
+// shell is where the shell of a platform's image is.
+func (r *release) shell(p platform) string {
+	return filepath.Join(r.out, "bin", "sh."+p.os+"-"+p.arch)
+}
+
+// programs are all binaries of a platform.
+func (r *release) programs(p platform) []string {
+	if p.hasImage() {
+		return []string{r.binary(p), r.shell(p)}
+	}
+	return []string{r.binary(p)}
+}
+
+// build makes the static, stripped binaries of a platform.
 func (r *release) build(p platform) error {
 	const pkg = "github.com/prometheus/common/version."
 	flags := []string{"-s", "-w", "-buildid="}
 	for name, value := range map[string]string{"Version": r.version, "Revision": r.revision, "BuildDate": r.date.Format(time.RFC3339), "BuildUser": "release"} {
 		flags = append(flags, "-X", pkg+name+"="+value)
 	}
-	cmd := r.command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", strings.Join(flags, " "), "-o", r.binary(p), "./cmd/pushgateway")
+	if err := r.compile(p, ".", "./cmd/pushgateway", strings.Join(flags, " "), r.binary(p)); err != nil {
+		return err
+	}
+	if !p.hasImage() {
+		return nil
+	}
+	return r.compile(p, "tools", "./sh", "-s -w -buildid=", r.shell(p))
+}
+
+// compile builds a package of the module in a directory of the repository.
+func (r *release) compile(p platform, module, pkg, flags, out string) error {
+	cmd := r.command("go", "-C", module, "build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", out, pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOOS="+p.os, "GOARCH="+p.arch, "GOARM=7", "GOAMD64=v1")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building: %w\n%s", err, out)
+		return fmt.Errorf("building %s: %w\n%s", pkg, err, out)
 	}
 	return nil
 }

@@ -3,12 +3,13 @@ package main
 import (
 	"archive/tar"
 	"bytes"
+	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -19,16 +20,74 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// nobody is the user that the container runs as.
-const nobody = 65534
+// Users of the image. nobody is the one that it runs as, as upstream's does.
+// nonroot is the one of upstream's distroless image, whose volumes may be taken
+// over.
+const (
+	nobody  = 65534
+	nonroot = 65532
+)
 
-// image writes the image of a platform as an OCI archive. There is one for
-// each platform, since `podman load` takes none with two.
+// The users and groups by name. nobody is a member of nonroot, so that it can
+// write where that group can.
+const (
+	passwd = `root:x:0:0:root:/root:/bin/sh
+nobody:x:65534:65534:nobody:/pushgateway:/bin/sh
+nonroot:x:65532:65532:nonroot:/pushgateway:/bin/sh
+`
+	groups = `root:x:0:
+nobody:x:65534:
+nogroup:x:65534:
+nonroot:x:65532:nobody
+`
+)
+
+// hasImage tells for which platforms there are images.
+func (p platform) hasImage() bool {
+	return p.os == "linux" && (p.arch == "amd64" || p.arch == "arm64")
+}
+
+// reference is the name under which engines load the image.
+func (r *release) reference() string { return "pushgateway:" + r.version }
+
+// named are the annotations from which podman, and containerd, take that name.
+func (r *release) named() layout.Option {
+	return layout.WithAnnotations(map[string]string{
+		"org.opencontainers.image.ref.name": r.reference(),
+		"io.containerd.image.name":          "docker.io/library/" + r.reference(),
+	})
+}
+
+// image writes the image of a platform as one archive that is in both formats:
+// OCI, and that of `docker save`, which Docker before 25 needs.
 func (r *release) image(p platform) error {
 	img, err := r.imageOf(p)
 	if err != nil {
 		return err
 	}
+	r.images = append(r.images, mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: p.os, Architecture: p.arch}}})
+	return r.archiveLayout(r.file(p), func(archive layout.Path) error {
+		if err := archive.AppendImage(img, r.named()); err != nil {
+			return err
+		}
+		return r.describeForDocker(img, string(archive))
+	})
+}
+
+// multiarch writes all images under one name, for registries: `skopeo copy
+// --all` pushes them.
+func (r *release) multiarch() error {
+	if len(r.images) == 0 {
+		return nil
+	}
+	index := mutate.AppendManifests(mutate.IndexMediaType(empty.Index, types.OCIImageIndex), r.images...)
+	return r.archiveLayout("pushgateway-"+r.version+".multiarch", func(archive layout.Path) error {
+		return archive.AppendIndex(index, r.named())
+	})
+}
+
+// archiveLayout packs an OCI layout that fill puts images into.
+func (r *release) archiveLayout(name string, fill func(layout.Path) error) error {
 	dir, err := os.MkdirTemp("", "oci")
 	if err != nil {
 		return err
@@ -38,14 +97,32 @@ func (r *release) image(p platform) error {
 	if err != nil {
 		return err
 	}
-	name := layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": "pushgateway:" + r.version})
-	if err := archive.AppendImage(img, name); err != nil {
+	if err := fill(archive); err != nil {
 		return err
 	}
-	return r.pack(dir, r.file(p)+".oci.tar")
+	return r.pack(dir, name+".oci.tar")
 }
 
-// imageOf is the image of a platform: the binary, and a directory for data.
+// describeForDocker adds the file in which `docker load` looks for the parts of
+// an image.
+func (r *release) describeForDocker(img v1.Image, dir string) error {
+	manifest, err := img.Manifest()
+	if err != nil {
+		return err
+	}
+	blob := func(d v1.Descriptor) string { return "blobs/" + d.Digest.Algorithm + "/" + d.Digest.Hex }
+	described := tarball.Descriptor{Config: blob(manifest.Config), RepoTags: []string{r.reference()}}
+	for _, layer := range manifest.Layers {
+		described.Layers = append(described.Layers, blob(layer))
+	}
+	b, err := json.Marshal(tarball.Manifest{described})
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "manifest.json"), b, 0o644)
+}
+
+// imageOf is the image of a platform, with one layer.
 func (r *release) imageOf(p platform) (v1.Image, error) {
 	files, err := r.filesystem(p)
 	if err != nil {
@@ -72,14 +149,15 @@ func (r *release) imageOf(p platform) (v1.Image, error) {
 	return mutate.ConfigFile(img, config)
 }
 
-// runtime is how the image is run.
+// runtime is how the image is run: as upstream's is. The user has no group of
+// its own here, since engines then look its groups up in the image. There is
+// no health check and no volume, which nobody could take out again.
 func (r *release) runtime() v1.Config {
 	return v1.Config{
-		User:         fmt.Sprintf("%d:%d", nobody, nobody),
+		User:         strconv.Itoa(nobody),
+		Env:          []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
 		Entrypoint:   []string{"/bin/pushgateway"},
-		Healthcheck:  &v1.HealthConfig{Test: []string{"CMD", "/bin/pushgateway", "healthcheck"}, StartPeriod: 5 * time.Minute},
 		ExposedPorts: map[string]struct{}{"9091/tcp": {}},
-		Volumes:      map[string]struct{}{"/pushgateway": {}},
 		WorkingDir:   "/pushgateway",
 		StopSignal:   "SIGTERM",
 		Labels: map[string]string{
@@ -92,31 +170,66 @@ func (r *release) runtime() v1.Config {
 	}
 }
 
+// file is a file of the image, or a directory, or a link.
+type file struct {
+	tar.Header
+	content []byte
+}
+
 // filesystem is the only layer of the image, as a tar.
 func (r *release) filesystem(p platform) ([]byte, error) {
 	binary, err := os.ReadFile(r.binary(p))
 	if err != nil {
 		return nil, err
 	}
+	shell, err := os.ReadFile(r.shell(p))
+	if err != nil {
+		return nil, err
+	}
 	var b bytes.Buffer
 	t := tar.NewWriter(&b)
-	for _, h := range []tar.Header{
-		{Name: "bin/", Typeflag: tar.TypeDir, Mode: 0o755},
-		{Name: "pushgateway/", Typeflag: tar.TypeDir, Mode: 0o750, Uid: nobody, Gid: nobody},
-		{Name: "bin/pushgateway", Typeflag: tar.TypeReg, Mode: 0o755, Size: int64(len(binary))},
-	} {
-		h.ModTime = r.date
-		if err := t.WriteHeader(&h); err != nil {
+	for _, f := range files(binary, shell) {
+		f.ModTime, f.Size = r.date, int64(len(f.content))
+		if err := t.WriteHeader(&f.Header); err != nil {
 			return nil, err
 		}
-	}
-	if _, err := t.Write(binary); err != nil {
-		return nil, err
+		if _, err := t.Write(f.content); err != nil {
+			return nil, err
+		}
 	}
 	if err := t.Close(); err != nil {
 		return nil, err
 	}
 	return b.Bytes(), nil
+}
+
+// files are all files of the image. Data may lie in /pushgateway, the working
+// directory, or in /data, where the community's chart and most compose files
+// mount a volume. Any user may write to both: a new volume takes this over.
+func files(binary, shell []byte) []file {
+	directory := func(name string, mode int64, owner int) file {
+		return file{Header: tar.Header{Name: name, Typeflag: tar.TypeDir, Mode: mode, Uid: owner, Gid: owner}}
+	}
+	regular := func(name string, mode int64, content []byte) file {
+		return file{Header: tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: mode}, content: content}
+	}
+	link := func(name, to string) file {
+		return file{Header: tar.Header{Name: name, Typeflag: tar.TypeSymlink, Mode: 0o777, Linkname: to}}
+	}
+	return []file{
+		directory("bin/", 0o755, 0),
+		regular("bin/pushgateway", 0o755, binary),
+		regular("bin/sh", 0o755, shell),
+		link("bin/sleep", "sh"),
+		link("bin/wget", "pushgateway"),
+		directory("data/", 0o777, nobody),
+		directory("etc/", 0o755, 0),
+		regular("etc/group", 0o644, []byte(groups)),
+		regular("etc/passwd", 0o644, []byte(passwd)),
+		directory("pushgateway/", 0o777, nobody),
+		directory("root/", 0o700, 0),
+		directory("tmp/", 0o1777, 0),
+	}
 }
 
 // pack makes an archive of a directory.

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 )
 
 // release is one release being made.
@@ -19,6 +21,7 @@ type release struct {
 	version  string
 	revision string
 	date     time.Time // of the commit: a build later gives the same bytes
+	images   []mutate.IndexAddendum
 }
 
 func main() {
@@ -47,6 +50,9 @@ func makeRelease(root, out, version, only string) error {
 			return fmt.Errorf("%s: %w", p, err)
 		}
 	}
+	if err := r.multiarch(); err != nil {
+		return fmt.Errorf("images of all platforms: %w", err)
+	}
 	if err := r.materials(chosen); err != nil {
 		return fmt.Errorf("bill of materials: %w", err)
 	}
@@ -61,8 +67,8 @@ func (r *release) publish(p platform) error {
 	if err := r.archive(p); err != nil {
 		return fmt.Errorf("archive: %w", err)
 	}
-	if p.os != "linux" || p.arch != "amd64" && p.arch != "arm64" {
-		return nil
+	if !p.hasImage() {
+		return nil // nor packages
 	}
 	if err := r.packages(p); err != nil {
 		return err

@@ -18,8 +18,12 @@ import (
 // binaries, by what the binaries themselves say.
 func (r *release) materials(built []platform) error {
 	components := make(map[string]cyclonedx.Component)
+	var programs []string
 	for _, p := range built {
-		info, err := buildinfo.ReadFile(r.binary(p))
+		programs = append(programs, r.programs(p)...)
+	}
+	for _, path := range programs {
+		info, err := buildinfo.ReadFile(path)
 		if err != nil {
 			return err
 		}

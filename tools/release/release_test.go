@@ -31,8 +31,17 @@ func TestRelease(t *testing.T) {
 	}
 	t.Run("image", func(t *testing.T) {
 		needs(t, "podman", "runc", "curl")
-		run(t, "../../deploy/image-test", one(t, old, "oci.tar"))
+		run(t, "../../deploy/image-test", one(t, old, "linux-"+runtime.GOARCH+".oci.tar"))
 	})
+	for engine, tools := range map[string][]string{
+		"docker": {"unshare", "ip", "iptables", "dockerd", "docker", "docker-compose", "curl"},
+		"podman": {"unshare", "ip", "iptables", "podman", "runc", "catatonit", "curl"},
+	} {
+		t.Run("drop-in "+engine, func(t *testing.T) {
+			needs(t, tools...)
+			t.Log(run(t, "../../deploy/drop-in-test", engine, one(t, old, "linux-"+runtime.GOARCH+".oci.tar")))
+		})
+	}
 }
 
 // TestWholeRelease makes everything twice, and looks whether both are the same.

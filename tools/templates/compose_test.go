@@ -12,10 +12,16 @@ import (
 
 const compose = "../../deploy/compose/"
 
-// TestCompose has the compose specification's own program read the file, which
-// refuses keys that it does not know; and looks for the files it mounts.
+// TestCompose has the compose specification's own program read the files, which
+// refuses keys that it does not know; and looks for the files they mount.
 func TestCompose(t *testing.T) {
-	options, err := cli.NewProjectOptions([]string{compose + "compose.yaml"}, cli.WithName("pushgateway"), cli.WithResolvedPaths(true))
+	for _, dir := range []string{compose, bridges + "prometheus-agent/", bridges + "vmagent/", bridges + "alloy/"} {
+		t.Run(dir, func(t *testing.T) { testCompose(t, dir+"compose.yaml") })
+	}
+}
+
+func testCompose(t *testing.T, file string) {
+	options, err := cli.NewProjectOptions([]string{file}, cli.WithName("pushgateway"), cli.WithResolvedPaths(true))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +53,10 @@ func TestDataSource(t *testing.T) {
 	}
 	var dashboard struct {
 		Templating struct {
-			List []struct{ Current struct{ Value string } }
+			List []struct {
+				Type    string
+				Current struct{ Value string }
+			}
 		}
 	}
 	if err := json.Unmarshal(b, &dashboard); err != nil {
@@ -57,7 +66,7 @@ func TestDataSource(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if list := dashboard.Templating.List; len(list) != 1 || !strings.Contains(string(given), "\n    uid: "+list[0].Current.Value+" ") {
+	if list := dashboard.Templating.List; len(list) == 0 || list[0].Type != "datasource" || !strings.Contains(string(given), "\n    uid: "+list[0].Current.Value+" ") {
 		t.Errorf("the dashboard asks for %v, Grafana is given\n%s", list, given)
 	}
 }

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/alecthomas/kingpin/v2"
+	"go.yaml.in/yaml/v2"
+)
+
+// process is where the system tells of its processes, on Linux.
+const process = "/proc"
+
+// findRunning gives the URL of the gateway that runs on this machine, or in
+// this container, by its command line. It is "" if none is found.
+func findRunning() (string, error) {
+	dirs, err := filepath.Glob(process + "/[0-9]*")
+	if err != nil {
+		return "", err
+	}
+	var urls []string
+	for _, dir := range dirs {
+		c := serving(dir)
+		if c == nil {
+			continue
+		}
+		url, err := c.reachable(dir)
+		if err != nil {
+			return "", err
+		}
+		urls = append(urls, url)
+	}
+	switch len(urls) {
+	case 0:
+		return "", nil
+	case 1:
+		return urls[0], nil
+	}
+	return "", fmt.Errorf("%d gateways run here: give --url to say which one, like --url=%s", len(urls), urls[0])
+}
+
+// serving reads the command line of a process. It gives nil if that is not a
+// gateway which serves.
+func serving(dir string) *config {
+	line, err := os.ReadFile(filepath.Join(dir, "cmdline"))
+	if err != nil {
+		return nil // it has ended
+	}
+	args := strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00")
+	if !isGateway(dir, args[0]) {
+		return nil
+	}
+	c := new(config)
+	app := kingpin.New(args[0], "").Terminate(nil).UsageWriter(io.Discard).ErrorWriter(io.Discard)
+	c.addFlags(app.Command("serve", "").Default())
+	if _, err := app.Parse(args[1:]); err != nil {
+		return nil // another command
+	}
+	return c
+}
+
+// isGateway tells whether a process runs this program. Of the processes of
+// others only the name can be seen.
+func isGateway(dir, name string) bool {
+	its, err := os.Stat(filepath.Join(dir, "exe"))
+	if err != nil {
+		return filepath.Base(name) == "pushgateway"
+	}
+	own, err := os.Stat(process + "/self/exe")
+	return err == nil && os.SameFile(own, its)
+}
+
+// reachable gives a URL under which the gateway of a process with this command
+// line can be reached from the same machine.
+func (c *config) reachable(dir string) (string, error) {
+	c.cleanRoutePrefix()
+	scheme := "http"
+	if file := *c.web.WebConfigFile; file != "" {
+		tls, err := turnsTLSOn(filepath.Join(dir, "cwd"), file)
+		if err != nil {
+			return "", err
+		}
+		if tls {
+			scheme = "https"
+		}
+	}
+	for _, address := range *c.web.WebListenAddresses {
+		host, port, err := net.SplitHostPort(address)
+		if n, _ := strconv.Atoi(port); err != nil || *c.web.WebSystemdSocket || n == 0 {
+			continue
+		}
+		if ip := net.ParseIP(host); host == "" || ip.IsUnspecified() {
+			host = "localhost"
+		}
+		return scheme + "://" + net.JoinHostPort(host, port) + path.Clean("/"+c.routePrefix), nil
+	}
+	return "", errors.New("a gateway runs here, but its flags do not name its port: give --url")
+}
+
+// turnsTLSOn tells whether a file for --web.config.file turns TLS on. The path
+// may be relative to a directory.
+func turnsTLSOn(dir, file string) (bool, error) {
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(dir, file)
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return false, fmt.Errorf("looking whether the gateway has TLS: %w: run this as the user of the gateway, or give --url", err)
+	}
+	var config struct {
+		TLS map[string]any `yaml:"tls_server_config"`
+	}
+	if err := yaml.NewDecoder(bytes.NewReader(content)).Decode(&config); err != nil && !errors.Is(err, io.EOF) {
+		return false, fmt.Errorf("looking whether the gateway has TLS: %s: %w", file, err)
+	}
+	return len(config.TLS) > 0, nil
+}

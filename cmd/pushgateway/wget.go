@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+)
+
+// wget is what the container image has under that name, for health checks that
+// were written for an image with busybox. It takes the options of busybox's
+// wget that such checks have, and fails as that does: with exit code 1.
+type wget struct {
+	url        string
+	output     string // a file, "-" for stdout, or by the name in the URL if empty
+	toStdout   bool
+	spider     bool
+	unverified bool
+	timeout    time.Duration
+	agent      string
+	headers    []string
+	body       string
+	posts      bool
+}
+
+// runWget is the whole program under the name of wget. It gives the exit code.
+func runWget(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	w, err := parseWget(args, stdout)
+	var done exit
+	if errors.As(err, &done) {
+		return int(done)
+	}
+	if err == nil {
+		err = w.get(ctx, stdout)
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "wget: %s\n", visible(err.Error()))
+		return exitFailed
+	}
+	return 0
+}
+
+func parseWget(args []string, stdout io.Writer) (*wget, error) {
+	w := new(wget)
+	app := kingpin.New("wget", "Get a URL. A small part of wget, for health checks in containers.")
+	app.Flag("spider", "Look whether the URL is there, and write nothing.").BoolVar(&w.spider)
+	app.Flag("quiet", "Taken, and ignored: nothing but errors is written anyway.").Short('q').Bool()
+	app.Flag("no-verbose", "Taken, and ignored.").Bool()
+	app.Flag("output-document", "Write to this file; - is the standard output.").Short('O').IsSetByUser(&w.toStdout).StringVar(&w.output)
+	app.Flag("tries", "Taken, and ignored: there is one try.").Short('t').String()
+	seconds := app.Flag("timeout", "Seconds that everything may take.").Short('T').Default("900").Float64()
+	app.Flag("no-check-certificate", "Do not verify the certificate. That of a server on this machine never is.").BoolVar(&w.unverified)
+	app.Flag("no-proxy", "Taken, and ignored: this machine is reached without a proxy.").Bool()
+	app.Flag("proxy", "Taken, and ignored.").Short('Y').String()
+	app.Flag("user-agent", "What to call itself.").Short('U').Default("Wget").StringVar(&w.agent)
+	app.Flag("header", "Send this header, like 'Name: value'.").StringsVar(&w.headers)
+	app.Flag("post-data", "Send this with POST.").IsSetByUser(&w.posts).StringVar(&w.body)
+	app.Arg("url", "Where to go.").Required().StringVar(&w.url)
+	for i, arg := range args {
+		if arg == "-nv" {
+			args[i] = "--no-verbose"
+		}
+	}
+	if _, err := parse(app, args, stdout, stdout); err != nil {
+		return nil, err
+	}
+	w.timeout = time.Duration(*seconds * float64(time.Second))
+	w.toStdout = w.toStdout && (w.output == "" || w.output == "-") // kingpin gives "" for -
+	return w, nil
+}
+
+// get asks for the URL, and writes what comes.
+func (w *wget) get(ctx context.Context, stdout io.Writer) error {
+	req, err := w.request()
+	if err != nil {
+		return err
+	}
+	client := &http.Client{Transport: w.transport(), Timeout: w.timeout}
+	res, err := client.Do(req.WithContext(ctx))
+	if err != nil {
+		return errors.Unwrap(err) // the URL is known
+	}
+	defer res.Body.Close()
+	if res.StatusCode/100 != 2 {
+		return fmt.Errorf("server returned error: %s %s", res.Proto, res.Status)
+	}
+	if w.spider {
+		return nil
+	}
+	to, err := w.open(req.URL, stdout)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(to, res.Body)
+	return errors.Join(err, to.Close())
+}
+
+func (w *wget) request() (*http.Request, error) {
+	if !strings.Contains(w.url, "://") {
+		w.url = "http://" + w.url
+	}
+	method, body := http.MethodGet, io.Reader(http.NoBody)
+	if w.posts {
+		method, body = http.MethodPost, strings.NewReader(w.body)
+	}
+	req, err := http.NewRequest(method, w.url, body)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("User-Agent", w.agent)
+	if w.posts {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for _, h := range w.headers {
+		name, value, ok := strings.Cut(h, ":")
+		if !ok {
+			return nil, fmt.Errorf("--header=%q: it must be like 'Name: value'", h)
+		}
+		req.Header.Set(strings.TrimSpace(name), strings.TrimSpace(value))
+	}
+	return req, nil
+}
+
+// transport verifies certificates, but not that of a server on this machine:
+// it is for the name that others use, and busybox verifies none.
+func (w *wget) transport() *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.TLSClientConfig = &tls.Config{InsecureSkipVerify: w.unverified}
+	t.DialTLSContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		host, _, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, err
+		}
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		client := tls.Client(conn, &tls.Config{ServerName: host, InsecureSkipVerify: w.unverified || staysHere(conn)})
+		if err := client.HandshakeContext(ctx); err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+		return client, nil
+	}
+	return t
+}
+
+// staysHere tells whether both ends of a connection have the same address: it
+// leads back to this machine.
+func staysHere(conn net.Conn) bool {
+	local, ok := conn.LocalAddr().(*net.TCPAddr)
+	remote, known := conn.RemoteAddr().(*net.TCPAddr)
+	return ok && known && local.IP.Equal(remote.IP)
+}
+
+// open gives where to write to. Without -O that is a new file.
+func (w *wget) open(u *url.URL, stdout io.Writer) (io.WriteCloser, error) {
+	switch {
+	case w.toStdout:
+		return nopCloser{stdout}, nil
+	case w.output != "":
+		return os.Create(w.output)
+	}
+	name := path.Base(u.Path)
+	if name == "." || name == "/" {
+		name = "index.html"
+	}
+	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+}
+
+type nopCloser struct{ io.Writer }
+
+func (nopCloser) Close() error { return nil }

@@ -1,0 +1,121 @@
+local lib = import 'lib.libsonnet';
+
+{
+  prometheusAlerts+:: {
+    groups+: [{
+      local config = $._config,
+      local own(metric) = lib.own(config, metric),
+      local target = lib.targetLabels(config),
+      local service = lib.serviceLabels(config),
+      local alert(name, severity, expr, wait, summary, description) =
+        lib.alert(config, name, severity, expr, wait, summary, description),
+
+      // Targets that are gateways, up or not: by their name, or because they
+      // have said so of themselves. The second holds whatever the scrape job
+      // is called.
+      local named = lib.select('up', [config.targetSelector]),
+      local known = '(%s and on (%s) last_over_time(%s[%s]))' % [own('up'), target, own('pushgateway_build_info'), config.rememberFor],
+      local gateways = if config.targetSelector == config.pushgatewaySelector then named else '%s or %s' % [named, known],
+
+      name: 'pushgateway',
+      rules: [
+        alert(
+          'PushgatewayDown',
+          'critical',
+          '(%(gateways)s) == 0\nor\nabsent(%(gateways)s)\n' % { gateways: gateways },
+          '5m',
+          'Prometheus cannot scrape the Pushgateway; no metrics of jobs arrive.',
+          '{{ with $labels.instance }}{{ . }} of scrape job {{ $labels.job }} has not answered for 5 minutes.{{ else }}No scrape target is a Pushgateway.{{ end }} Pushes may fail, too.',
+        ),
+        alert(
+          'PushgatewayNotScraped',
+          'warning',
+          // A gateway of which no target is left: what fails is PushgatewayDown.
+          |||
+            time() - max by (%(service)s) (last_over_time(%(scraped)s[6h])) > %(seconds)d
+            unless on (%(service)s)
+            %(up)s
+          ||| % { service: service, scraped: own('pushgateway_last_scrape_timestamp_seconds'), seconds: config.notScrapedSeconds, up: own('up') },
+          '5m',
+          'Nobody scrapes the gateway of scrape job {{ $labels.job }} any more.',
+          'Its last full scrape that reached this Prometheus was {{ $value | humanizeDuration }} ago, and no scrape target is left. Pushes are taken but not seen. Six hours after the last scrape this alert ends by itself.',
+        ),
+        alert(
+          'PushgatewayScrapesSlow',
+          'warning',
+          |||
+            %(duration)s > %(seconds)d
+            and on (%(target)s)
+            %(info)s
+          ||| % { duration: own('scrape_duration_seconds'), seconds: config.slowScrapeSeconds, target: target, info: own('pushgateway_build_info') },
+          '10m',
+          'A scrape of {{ $labels.instance }} takes {{ $value | humanizeDuration }}.',
+          'Scrapes of {{ $labels.instance }} come close to the timeout of 10 s that Prometheus has by default. Past it, none of the metrics of jobs arrive.',
+        ),
+        alert(
+          'PushgatewayCannotStore',
+          'critical',
+          // A full disk takes small writes and refuses large ones: the gauge
+          // goes to and fro, the counter of failures does not.
+          |||
+            %(writable)s == 0
+            or
+            increase(%(failures)s[5m]) > 0
+          ||| % { writable: own('pushgateway_journal_writable'), failures: own('pushgateway_journal_commit_failures_total') },
+          '1m',
+          '{{ $labels.instance }} cannot write its persistence file.',
+          'Pushes to {{ $labels.instance }} are refused with 503, or with --persistence.interval kept in memory only. Groups that are stored stay exposed.',
+        ),
+        alert(
+          'PushgatewayRefusesPushes',
+          'warning',
+          // One is enough: it may be the only push of a nightly job.
+          'sum by (%s, reason) (increase(%s[1h])) > 0' % [target, own('pushgateway_pushes_refused_total')],
+          '',
+          '{{ $labels.instance }} has refused pushes: {{ $labels.reason }}.',
+          'Within the last hour {{ $labels.instance }} refused about {{ $value | printf "%.0f" }} pushes or deletes for the reason {{ $labels.reason }}. Its log and /status name the senders. The alert ends an hour after the last.',
+        ),
+        alert(
+          'PushRefused',
+          'warning',
+          '%s > %s' % [lib.pushed(config, 'push_failure_time_seconds'), lib.pushed(config, 'push_time_seconds')],
+          '',
+          'The last push of {{ $labels.job }} was refused.',
+          'Prometheus still sees what the group pushed before; its grouping key is in the labels of this alert. /api/v1/groups says why the last push was refused.',
+        ),
+        alert(
+          'PushgatewayLeavesFamiliesOut',
+          'warning',
+          '%s > 0' % own('pushgateway_families_left_out'),
+          '5m',
+          '{{ $labels.instance }} does not expose {{ $value }} families that contradict older ones.',
+          'Another group has pushed the same metric name with another type, or the same series. The gateway runs with --push.disable-consistency-check, so it took the pushes and exposes the older ones.',
+        ),
+        alert(
+          'PushgatewayLeavesSeriesOut',
+          'warning',
+          '%s > 0' % own('pushgateway_series_left_out'),
+          '5m',
+          '{{ $labels.instance }} does not expose {{ $value }} series whose names or labels are too long.',
+          'They come from the file of an earlier version or of 1.11. Exposed, they would end a Prometheus.',
+        ),
+        alert(
+          'PushgatewayNamesCollide',
+          'warning',
+          '%s > 0' % own('pushgateway_escaping_left_out'),
+          '5m',
+          '{{ $labels.instance }} leaves {{ $value }} families, labels or series out of scrapes in {{ $labels.format }} with escaping {{ $labels.escaping }}.',
+          'Once their names are escaped they are those of others, or they are histograms that contradict themselves.',
+        ),
+        alert(
+          'PushgatewayDropsDuplicates',
+          'warning',
+          'sum by (%s) (increase(%s[1h])) > 0' % [target, own('pushgateway_duplicate_series_total')],
+          '',
+          '{{ $labels.instance }} drops series that a push has twice.',
+          'Within the last hour pushes had about {{ $value | printf "%.0f" }} series that the same push had before. The first of each was kept. The gateway runs with --push.disable-consistency-check; otherwise it would refuse such a push.',
+        ),
+      ],
+    }],
+  },
+}

@@ -1,0 +1,39 @@
+{
+  _config+:: {
+    // Selects the scrape targets that are gateways: 'job="monitoring/pgw"'.
+    // Empty selects all of them, whatever their scrape jobs are called.
+    pushgatewaySelector: '',
+
+    // Selects targets that should be gateways even if none has answered yet.
+    // It is the selector above if that names a job. Otherwise it guesses from
+    // the name of the scrape job.
+    targetSelector:
+      local selector = $._config.pushgatewaySelector;
+      local guess = 'job=~"(?i).*push[-_]?gateway.*"';
+      if selector == '' then guess
+      else if std.length(std.findSubstr('job', selector)) > 0 then selector
+      else selector + ',' + guess,
+
+    // Selects pushed series: 'team="a"'. Their job is that of the push.
+    pushedSelector: '',
+
+    // Labels that tell gateways apart, besides instance. Add 'cluster' if one
+    // Prometheus or ruler sees several clusters.
+    serviceLabels: ['job'],
+
+    // How long a gateway that stopped answering is remembered as one.
+    rememberFor: '1d',
+
+    // A scrape slower than this is about to run into its timeout of 10 s.
+    slowScrapeSeconds: 8,
+
+    // A gateway that nobody has scraped for longer than this is forgotten.
+    notScrapedSeconds: 900,
+
+    // Where these docs are served. Runbook links start with it.
+    docsURL: 'docs',
+
+    dashboardUID: 'pushgateway',
+    dashboardTags: ['prometheus'],
+  },
+}

@@ -1,0 +1,5 @@
+(import 'config.libsonnet') +
+(import 'alerts.libsonnet') +
+(import 'jobs.libsonnet') +
+(import 'rules.libsonnet') +
+(import 'dashboard.libsonnet')

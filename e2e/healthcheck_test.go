@@ -1,0 +1,83 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// checkHere starts gateways, one for each line of its input, in namespaces of
+// their own, and runs a health check once they listen.
+const checkHere = `
+ip link set lo up
+while read -r flags; do
+  "$0" $flags 2>>log &
+  for i in $(seq 600); do grep -q 'msg="Listening on"' log && break; sleep 0.1; done
+  mv log log.seen
+  touch log
+done
+"$0" healthcheck "$@"
+code=$?
+kill $(jobs -p)
+wait
+exit $code`
+
+// TestHealthcheckFindsTheGateway asks gateways of which only their process is
+// known.
+func TestHealthcheckFindsTheGateway(t *testing.T) {
+	t.Parallel()
+	isolated := []string{"--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"}
+	if err := exec.Command("unshare", append(isolated, "ip", "link")...).Run(); err != nil {
+		t.Skipf("this machine allows no namespaces: %v", err)
+	}
+	dir := t.TempDir()
+	writeCertificate(t, dir)
+	write := func(name, content string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const someone = "basic_auth_users: {someone: $2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi}\n"
+	write("none.yml", "")
+	write("auth.yml", someone)
+	write("tls.yml", "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n")
+	write("both.yml", "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n"+someone)
+	write("mutual.yml", "tls_server_config: {cert_file: cert.pem, key_file: key.pem, client_ca_file: cert.pem, client_auth_type: RequireAndVerifyClientCert}\n")
+	for _, c := range []struct{ name, gateways, args, failure string }{
+		{name: "defaults", gateways: "--log.level=info"},
+		{name: "another port", gateways: "--web.listen-address=:9191"},
+		{name: "this machine alone", gateways: "--web.listen-address=[::1]:9191"},
+		{name: "any address", gateways: "--web.listen-address=0.0.0.0:80"},
+		{name: "two addresses", gateways: "--web.listen-address=:0 --web.listen-address=127.0.0.1:9191"},
+		{name: "prefix", gateways: "serve --web.route-prefix=/gw/"},
+		{name: "prefix of the external URL", gateways: "--web.external-url=https://example.org/gw"},
+		{name: "empty file", gateways: "--web.config.file=none.yml"},
+		{name: "password", gateways: "--web.config.file=auth.yml"},
+		{name: "TLS", gateways: "--web.config.file=tls.yml --web.listen-address=:9443"},
+		{name: "everything", gateways: "--web.config.file=both.yml --web.route-prefix=/gw --web.listen-address=127.0.0.1:9443"},
+		{name: "client certificate", gateways: "--web.config.file=mutual.yml"},
+		{name: "pushes", gateways: "--web.listen-address=:9191", args: "--for=push"},
+		{name: "pushes behind a password", gateways: "--web.config.file=auth.yml", args: "--for=push", failure: "401 Unauthorized"},
+		{name: "a URL", gateways: "--web.listen-address=:9191", args: "--url=http://localhost:9091", failure: "http://localhost:9091 cannot be reached"},
+		{name: "nobody", failure: "http://localhost:9091 cannot be reached"},
+		{name: "several", gateways: "--web.listen-address=:9191\n--web.listen-address=:9192", failure: "2 gateways run here: give --url"},
+		{name: "any port", gateways: "--web.listen-address=:0", failure: "do not name its port: give --url"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			args := append(isolated, "bash", "-c", checkHere, binary)
+			cmd := exec.Command("unshare", append(args, strings.Fields(c.args)...)...)
+			cmd.Dir = dir
+			cmd.Env = append(os.Environ(), "PUSHGATEWAY_URL=")
+			if c.gateways != "" {
+				cmd.Stdin = strings.NewReader(c.gateways + "\n")
+			}
+			out, err := cmd.CombinedOutput()
+			if failed := err != nil; failed != (c.failure != "") || !strings.Contains(string(out), c.failure) {
+				t.Errorf("%v, and %q\n%s", err, c.failure, out)
+			}
+		})
+	}
+}
