@@ -25,7 +25,7 @@ var repeats = map[string]*regexp.Regexp{
 	"deploy/compose/compose.yaml":                  regexp.MustCompile(`(PUSHGATEWAY_VERSION:-)(\d[\w.-]*)`),
 	"deploy/packer/pushgateway.pkr.hcl":            regexp.MustCompile(`(pushgateway-)(\d[\w.]*)-1\.aarch64`),
 	"deploy/cloud-init/pushgateway.yaml":           regexp.MustCompile(`(pushgateway-)(\d[\w.]*)-1\.aarch64`),
-	"deploy/kubernetes/pushgateway.yaml":           regexp.MustCompile(`(app.kubernetes.io/version: "|image: "(?:[\w./-]+/)?pushgateway:)(\d[\w.-]*)`),
+	"deploy/kubernetes/pushgateway.yaml":           regexp.MustCompile(`(app.kubernetes.io/version: "?|image: "(?:[\w./-]+/)?pushgateway:)(\d[\w.-]*)`),
 	"deploy/rfs/pushgateway.tf":                    regexp.MustCompile(`(pushgateway-)(\d[\w.]*)-1\.aarch64`),
 	"docs/install.md":                              regexp.MustCompile(`(pushgateway[:-]|refs/tags/v)(\d+\.\d+\.\d+)`),
 	"docs/huawei-cloud.md":                         regexp.MustCompile(`(pushgateway-)(\d+\.\d+\.\d+)`),
