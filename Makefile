@@ -31,7 +31,7 @@ test:
 	scripts/fuzz 5000x
 	scripts/test-32bit
 	go test -race -count=1 -timeout 14m ./... # not from the cache: it does not know of binaries that tests build
-	go -C tools test -count=1 ./...
+	go -C tools test -count=1 -timeout 14m ./... # the first time it builds for three other machines
 
 fuzz:
 	scripts/fuzz $(FUZZTIME)

@@ -97,7 +97,7 @@ func (c *config) addFlags(serve *kingpin.CmdClause) {
 	serve.Flag("web.read-timeout", "Time in which a request must have arrived whole. 0 means no limit.").Default("1m").DurationVar(&c.readTimeout)
 	serve.Flag("web.trusted-proxies", "Networks of proxies that are believed what X-Forwarded-For says of their clients, like 10.0.0.0/8,192.0.2.7. Otherwise a proxy counts as one client.").Default("").SetValue((*proxiesValue)(&c.proxies))
 
-	serve.Flag("persistence.file", "File to persist metrics. If empty, metrics are only kept in memory. A file that Pushgateway 1.11 has written is imported and left alone; <file>.db is used from then on.").Default("").StringVar(&c.persistenceFile)
+	serve.Flag("persistence.file", "File to persist metrics. If empty, metrics are only kept in memory. A file that Pushgateway 1.11 has written is imported and left alone; <file>.db is used from then on.").Default("").Envar("PUSHGATEWAY_PERSISTENCE_FILE").StringVar(&c.persistenceFile)
 	serve.Flag("persistence.interval", "The minimum interval at which to write out the persistence file. 0 writes at once: a push is answered when it is on disk. With more, pushes are answered before, and a crash loses up to that much.").Default("0s").DurationVar(&c.persistenceInterval)
 	serve.Flag("persistence.salvage", "Start from the groups that are whole if the persistence file is damaged. The damaged file is kept aside, and what was lost is logged.").Default("false").BoolVar(&c.persistenceSalvage)
 

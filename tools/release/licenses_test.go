@@ -66,9 +66,9 @@ func TestLicenses(t *testing.T) {
 		if _, err := exec.LookPath("rpm"); err != nil {
 			t.Skip("rpm is missing")
 		}
-		names := run(t, "rpm", "--query", "--list", "--package", one(t, dist, "rpm"))
-		for _, name := range []string{"copyright", "NOTICE", "THIRD-PARTY-LICENSES.txt"} {
-			if !strings.Contains(names, "/doc/pushgateway/"+name) {
+		names := run(t, "rpm", "--query", "--licensefiles", "--package", one(t, dist, "rpm"))
+		for _, name := range legalNames {
+			if !strings.Contains(names, "/licenses/pushgateway/"+name) {
 				t.Errorf("%s is not in\n%s", name, names)
 			}
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"os"
 	"os/exec"
@@ -16,19 +17,28 @@ var full = flag.Bool("release.full", false, "make the release of all platforms, 
 // here is the platform of this machine.
 const here = "linux/" + runtime.GOARCH
 
-// TestRelease has the packages of two versions installed one over the other,
-// and the image run.
+// TestRelease has the packages of two versions installed one over the other
+// and one over that of Debian, and looked through, and the image run.
 func TestRelease(t *testing.T) {
 	old, upgraded := made(t, "v1.0.0", here), made(t, "v1.1.0", here)
 	for _, kind := range []string{"deb", "rpm"} {
 		t.Run(kind, func(t *testing.T) {
-			needs(t, "unshare", "ip", "setpriv", "curl", "systemd-analyze", map[string]string{"deb": "dpkg", "rpm": "rpm"}[kind])
-			if err := exec.Command("unshare", "--mount", "--net", "--pid", "--fork", "sh", "-c", "mount -t tmpfs tmpfs /mnt").Run(); err != nil {
-				t.Skipf("this machine does not allow a throw-away root: %v", err)
-			}
+			needsRoot(t, "systemd-analyze", map[string]string{"deb": "dpkg", "rpm": "rpm"}[kind])
 			run(t, "../../deploy/package/test", kind, one(t, old, kind), one(t, upgraded, kind))
 		})
 	}
+	t.Run("debian", func(t *testing.T) {
+		needsRoot(t, "dpkg", "nsenter", "prometheus-pushgateway", "/lib/systemd/systemd")
+		takeOver(t, one(t, old, "deb"), one(t, upgraded, "deb"))
+	})
+	t.Run("lintian", func(t *testing.T) {
+		needs(t, "lintian")
+		run(t, "lintian", "--allow-root", "--fail-on", "error,warning", one(t, old, "deb"))
+	})
+	t.Run("rpmlint", func(t *testing.T) {
+		needs(t, "rpmlint")
+		run(t, "rpmlint", "--strict", "--config", "../../deploy/package/rpm/rpmlint.toml", one(t, old, "rpm"))
+	})
 	t.Run("image", func(t *testing.T) {
 		needs(t, "podman", "runc", "curl")
 		run(t, "../../deploy/image-test", one(t, old, "linux-"+runtime.GOARCH+".oci.tar"))
@@ -126,6 +136,16 @@ func one(t *testing.T, dir, extension string) string {
 	return found[0]
 }
 
+// needsRoot skips the test where packages cannot be installed in a throw-away
+// root, or a tool for that is missing.
+func needsRoot(t *testing.T, tools ...string) {
+	t.Helper()
+	needs(t, append(tools, "unshare", "ip", "setpriv", "curl")...)
+	if err := exec.Command("unshare", "--mount", "--net", "--pid", "--fork", "sh", "-c", "mount -t tmpfs tmpfs /mnt").Run(); err != nil {
+		t.Skipf("this machine does not allow a throw-away root: %v", err)
+	}
+}
+
 func needs(t *testing.T, tools ...string) {
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -136,6 +156,19 @@ func needs(t *testing.T, tools ...string) {
 			t.Skipf("%s is missing: scripts/test-deps installs it on Debian", tool)
 		}
 	}
+}
+
+// takeOver has packages take over from that of Debian, where systemd boots.
+func takeOver(t *testing.T, packages ...string) {
+	t.Helper()
+	out, err := exec.Command("../../deploy/package/test-debian", packages...).CombinedOutput()
+	if exit := new(exec.ExitError); errors.As(err, &exit) && exit.ExitCode() == 77 {
+		t.Skipf("%s", out)
+	}
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	t.Logf("%s", out)
 }
 
 func run(t *testing.T, name string, args ...string) string {
@@ -156,9 +189,20 @@ func read(t *testing.T, path string) string {
 	return string(b)
 }
 
-// TestArm64 runs the binary for the other machines under emulation.
-func TestArm64(t *testing.T) {
-	needs(t, "qemu-aarch64-static", "curl")
-	binary := filepath.Join(made(t, "v1.0.0", "linux/arm64"), "bin", "pushgateway-1.0.0.linux-arm64")
-	run(t, "../../deploy/smoke-test", "qemu-aarch64-static", binary)
+// TestEmulated runs the binaries for other machines under emulation.
+func TestEmulated(t *testing.T) {
+	for arch, emulator := range map[string]string{"arm64": "qemu-aarch64-static", "arm": "qemu-arm-static", "riscv64": "qemu-riscv64-static"} {
+		t.Run(arch, func(t *testing.T) {
+			needs(t, emulator, "curl")
+			r, err := prepare("../..", filepath.Join(t.TempDir(), "dist"), "v1.0.0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := platform{"linux", arch}
+			if err := r.build(p); err != nil {
+				t.Fatal(err)
+			}
+			run(t, "../../deploy/smoke-test", emulator, r.binary(p))
+		})
+	}
 }
