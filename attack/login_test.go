@@ -60,8 +60,9 @@ func TestWrongPasswords(t *testing.T) {
 	}
 	time.Sleep(time.Second) // until all of them are there
 	g.watch(20)
-	g.header = as("late", "late") // the bystander's as well
-	g.watch(20)
+	late := *g
+	late.header = as("late", "late")
+	late.watch(20)
 	close(end)
 	all.Wait()
 }
