@@ -16,7 +16,7 @@ var floors = [][]string{
 	{"cmd/pushgateway"},
 	{"internal/storage", "internal/jobrun"},
 	{"internal/doors", "internal/login", "internal/httpapi", "internal/webui", "internal/telemetry", "internal/boltjournal", "internal/gobfile", "internal/client"},
-	{"internal/record"}, // what all journals store
+	{"internal/record", "internal/scrape"}, // what all journals store, and what all scrapes get
 	{"internal/gateway"},
 	{"internal/exposition", "internal/selector"},
 	{"internal/grouping"}, // keys are made of labels
