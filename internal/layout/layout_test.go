@@ -14,7 +14,8 @@ import (
 // only from floors below its own, and nobody on its own.
 var floors = [][]string{
 	{"cmd/pushgateway"},
-	{"internal/storage", "internal/jobrun"},
+	{"internal/server", "internal/jobrun"},
+	{"internal/storage"},
 	{"internal/doors", "internal/login", "internal/httpapi", "internal/webui", "internal/telemetry", "internal/boltjournal", "internal/gobfile", "internal/client"},
 	{"internal/record", "internal/scrape"}, // what all journals store, and what all scrapes get
 	{"internal/gateway"},
