@@ -22,7 +22,8 @@ const (
 )
 
 // Write adds the reason to the answer that net/http gives to a request which was
-// refused here. What has been read is the server's own only while it answers so.
+// refused here. The server reads nothing while it writes that answer, so the
+// framing may be looked at without a lock.
 func (c *conn) Write(b []byte) (int, error) {
 	if string(b) != bare {
 		return c.Conn.Write(b)
