@@ -27,7 +27,9 @@ import (
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
+	"pushgateway/internal/guard"
 	"pushgateway/internal/httpapi"
+	"pushgateway/internal/intake"
 	"pushgateway/internal/telemetry"
 )
 
@@ -193,10 +195,13 @@ func (s *system) serve() {
 	metrics := s.metrics
 	c := httpapi.Config{
 		Gateway: s.gateway, Logger: slog.New(slog.DiscardHandler),
-		TelemetryPath: "/metrics", Keys: grouping.Decoder{UTF8Names: s.mode.utf8},
-		MaxBodyBytes: 1 << 20, MaxInflightBytes: 1 << 24, EnableAdmin: true,
+		TelemetryPath: "/metrics", EnableAdmin: true,
+		Intake: intake.New(s.gateway, intake.Config{
+			Keys: grouping.Decoder{UTF8Names: s.mode.utf8}, Limits: guard.Limits{Body: guard.BodyLimits{Bytes: 1 << 20, Inflight: 1 << 24}},
+			Duplicate: metrics.Duplicate,
+		}),
 		Own: func() ([]exposition.Exposed, error) { return s.own, nil }, UI: http.NotFoundHandler(),
-		Instrument: metrics.Instrument, Refused: metrics.Refused, Pushed: metrics.Pushed, Duplicate: metrics.Duplicate,
+		Instrument: metrics.Instrument, Refused: metrics.Refused, Pushed: metrics.Pushed,
 		Scraped: func(s httpapi.Scrape) {
 			metrics.Scraped(s.Format.Syntax.String(), s.Format.Escaping, s.Bytes, s.Took, s.LeftOut)
 		},

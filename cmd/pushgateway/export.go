@@ -16,6 +16,7 @@ import (
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/gobfile"
 	"pushgateway/internal/httpapi"
+	"pushgateway/internal/intake"
 	"pushgateway/internal/storage"
 )
 
@@ -82,6 +83,7 @@ func ask(gw *gateway.Gateway, path string, w io.Writer) error {
 	h := httpapi.New(httpapi.Config{
 		Gateway:       gw,
 		Logger:        slog.New(slog.DiscardHandler),
+		Intake:        intake.New(gw, intake.Config{}),
 		TelemetryPath: "/metrics",
 		Own:           func() ([]exposition.Exposed, error) { return nil, nil },
 		UI:            http.NotFoundHandler(),

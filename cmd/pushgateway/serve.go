@@ -16,7 +16,9 @@ import (
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
+	"pushgateway/internal/guard"
 	"pushgateway/internal/httpapi"
+	"pushgateway/internal/intake"
 	"pushgateway/internal/storage"
 	"pushgateway/internal/telemetry"
 	"pushgateway/internal/webui"
@@ -203,11 +205,34 @@ func stateOf(gw *gateway.Gateway) telemetry.State {
 	}
 }
 
+// limits are those of everything that is served.
+func (s *server) limits() guard.Limits {
+	return guard.Limits{Body: guard.BodyLimits{Bytes: int64(s.maxBodyBytes), Inflight: int64(s.maxInflightBytes)}}
+}
+
+// intake takes pushes as the flags say.
+func (s *server) intake(refusals *guard.Refusals) *intake.Intake {
+	return intake.New(s.gateway, intake.Config{
+		Keys:            grouping.Decoder{UTF8Names: s.utf8Names},
+		Limits:          s.limits(),
+		Inflight:        &s.pace.inflight,
+		Grown:           s.pace.keep,
+		TTL:             s.ttl,
+		StripTimestamps: s.timestamps == "strip",
+		LenientNewlines: s.lenientNewlines,
+		ReservedNames:   s.reservedNames.matcher,
+		OpenMetrics:     s.enableOpenMetrics,
+		Warn:            refusals.Warn,
+		Duplicate:       s.metrics.Duplicate,
+	})
+}
+
 func (s *server) handler() (http.Handler, error) {
 	ui, err := webui.New(s.routePrefix)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the pages: %w", err)
 	}
+	refusals := guard.NewRefusals(s.logger)
 	var quit func()
 	if s.enableLifecycle {
 		quit = s.quit
@@ -219,15 +244,9 @@ func (s *server) handler() (http.Handler, error) {
 		Origins:           s.origins,
 		Proxies:           s.proxies,
 		TelemetryPath:     s.telemetryPath,
-		Keys:              grouping.Decoder{UTF8Names: s.utf8Names},
-		MaxBodyBytes:      int64(s.maxBodyBytes),
-		MaxInflightBytes:  int64(s.maxInflightBytes),
-		Inflight:          &s.pace.inflight,
-		Grown:             s.pace.keep,
-		TTL:               s.ttl,
-		StripTimestamps:   s.timestamps == "strip",
-		LenientNewlines:   s.lenientNewlines,
-		ReservedNames:     s.reservedNames.matcher,
+		Intake:            s.intake(refusals),
+		Limits:            s.limits(),
+		Refusals:          refusals,
 		EnableAdmin:       s.enableAdmin,
 		EnablePprof:       s.enablePprof,
 		EnableOpenMetrics: s.enableOpenMetrics,
@@ -241,7 +260,6 @@ func (s *server) handler() (http.Handler, error) {
 		UI:         ui,
 		Instrument: s.metrics.Instrument,
 		Refused:    s.metrics.Refused,
-		Duplicate:  s.metrics.Duplicate,
 		Pushed:     s.metrics.Pushed,
 		Scraped: func(x httpapi.Scrape) {
 			s.metrics.Scraped(x.Format.Syntax.String(), x.Format.Escaping, x.Bytes, x.Took, x.LeftOut)

@@ -44,12 +44,9 @@ func (a *api) admin(next http.HandlerFunc) http.HandlerFunc {
 	})
 }
 
-// maxCopies is how many snapshots are made at once: each is a file.
-const maxCopies = 2
-
-func newCopies(proxies guard.Proxies) *turns {
-	t := newTurns(proxies, writePlainError)
-	t.shares = guard.NewShares(maxCopies)
+func newCopies(c Config) *turns {
+	t := newTurns(c, writePlainError)
+	t.Turns = guard.NewTurns(c.Limits.Turns.Copies)
 	return t
 }
 

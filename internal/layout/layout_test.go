@@ -16,7 +16,7 @@ var floors = [][]string{
 	{"cmd/pushgateway"},
 	{"internal/storage", "internal/jobrun"},
 	{"internal/doors", "internal/login", "internal/httpapi", "internal/webui", "internal/telemetry", "internal/boltjournal", "internal/gobfile", "internal/client"},
-	{"internal/record"}, // what all journals store
+	{"internal/record", "internal/intake"}, // what all journals store; how pushes come in
 	{"internal/gateway"},
 	{"internal/exposition", "internal/selector"},
 	{"internal/grouping"}, // keys are made of labels
