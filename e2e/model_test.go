@@ -26,7 +26,6 @@ import (
 	"pushgateway/internal/boltjournal"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
-	"pushgateway/internal/grouping"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/httpapi"
 	"pushgateway/internal/intake"
@@ -197,7 +196,7 @@ func (s *system) serve() {
 		Gateway: s.gateway, Logger: slog.New(slog.DiscardHandler),
 		TelemetryPath: "/metrics", EnableAdmin: true,
 		Intake: intake.New(s.gateway, intake.Config{
-			Keys: grouping.Decoder{UTF8Names: s.mode.utf8}, Limits: guard.Limits{Body: guard.BodyLimits{Bytes: 1 << 20, Inflight: 1 << 24}},
+			UTF8Names: s.mode.utf8, Limits: guard.Limits{Body: guard.BodyLimits{Bytes: 1 << 20, Inflight: 1 << 24}},
 			Duplicate: metrics.Duplicate,
 		}),
 		Own: func() ([]exposition.Exposed, error) { return s.own, nil }, UI: http.NotFoundHandler(),

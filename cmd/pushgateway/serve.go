@@ -15,7 +15,6 @@ import (
 
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/gateway"
-	"pushgateway/internal/grouping"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/httpapi"
 	"pushgateway/internal/intake"
@@ -142,6 +141,7 @@ func (s *server) open(ctx context.Context) error {
 		Journal:   journal,
 		Reserved:  s.metrics.Reserved(),
 		Unchecked: s.unchecked,
+		Limits:    gateway.Limits(s.limits().Group),
 		Logger:    s.logger,
 	})
 	if err != nil {
@@ -213,7 +213,7 @@ func (s *server) limits() guard.Limits {
 // intake takes pushes as the flags say.
 func (s *server) intake(refusals *guard.Refusals) *intake.Intake {
 	return intake.New(s.gateway, intake.Config{
-		Keys:            grouping.Decoder{UTF8Names: s.utf8Names},
+		UTF8Names:       s.utf8Names,
 		Limits:          s.limits(),
 		Inflight:        &s.pace.inflight,
 		Grown:           s.pace.keep,

@@ -5,17 +5,12 @@ import (
 	"errors"
 	"math"
 	"strconv"
+
+	"pushgateway/internal/guard"
 )
 
-const (
-	// MaxHeaderBytes is what the header of a request may have.
-	MaxHeaderBytes = 64 << 10
-	// maxLines bounds the lines of a header: many short ones take more memory than
-	// a long one. Browsers and proxies send some dozens.
-	maxLines = 500
-	// handshake is what TLS begins with, and no request does.
-	handshake = 22
-)
+// handshake is what TLS begins with, and no request does.
+const handshake = 22
 
 var (
 	errSmuggling = errors.New("a request with both Content-Length and Transfer-Encoding, or with Transfer-Encoding before HTTP/1.1")
@@ -28,6 +23,7 @@ var (
 // and net/http would take apart in different ways. net/http removes the
 // Content-Length where there is a Transfer-Encoding, so no handler sees both.
 type framing struct {
+	limits *guard.ConnectionLimits
 	part   part
 	line   []byte // what has come of a line that is not all there
 	left   int64  // bytes of the body, or of the chunk with its end
@@ -99,7 +95,7 @@ func (f *framing) followLine(b []byte) (n int, err error) {
 	}
 	end := bytes.IndexByte(b, '\n')
 	if end < 0 {
-		if len(f.line)+len(b) > MaxHeaderBytes {
+		if len(f.line)+len(b) > f.limits.HeaderBytes {
 			return 0, errFraming
 		}
 		f.line = append(f.line, b...)
@@ -134,7 +130,7 @@ func (f *framing) take(line []byte) error {
 }
 
 func (f *framing) count() error {
-	if f.lines++; f.lines > maxLines {
+	if f.lines++; f.lines > f.limits.HeaderLines {
 		return errLines
 	}
 	return nil

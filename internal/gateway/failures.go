@@ -16,6 +16,8 @@ type failures struct {
 	used    map[string]int         // bytes, by client
 	clients *btree.BTreeG[usage]
 	bytes   int
+	most    int // bytes
+	least   int // that each counts for
 }
 
 // failure is a group that exists only through failures.
@@ -32,8 +34,10 @@ type usage struct {
 	client string
 }
 
-func newFailures() failures {
+func newFailures(l Limits) failures {
 	return failures{
+		most:   l.FailedBytes,
+		least:  max(1, l.FailedBytes/l.Failed),
 		groups: make(map[grouping.Key]failure),
 		order:  btree.NewBTreeGOptions(failure.less, btree.Options{NoLocks: true}),
 		used:   make(map[string]int),
@@ -67,7 +71,7 @@ func (f *failures) move(key grouping.Key, group *Group, client string) {
 	if had && f.used[was.client] <= f.used[client] {
 		client = was.client
 	}
-	f.add(failure{client, group.Failed.UnixNano(), key, failureSize(group)})
+	f.add(failure{client, group.Failed.UnixNano(), key, max(failureSize(group), f.least)})
 }
 
 // failureSize is what a group counts for: its lines in a scrape, which have its
@@ -77,7 +81,7 @@ func failureSize(g *Group) int {
 	for _, b := range g.Times() {
 		size += len(b.Text())
 	}
-	return max(size, failedSize)
+	return size
 }
 
 func (f *failures) add(g failure) {
@@ -110,7 +114,7 @@ func (f *failures) count(client string, bytes int) {
 // take takes out groups while they take too much, but not more than most: each
 // time the oldest of the client that takes most.
 func (f *failures) take(most int) (oldest []failure) {
-	for f.bytes > maxFailedBytes && len(oldest) < most {
+	for f.bytes > f.most && len(oldest) < most {
 		largest, _ := f.clients.Max()
 		f.order.Ascend(failure{client: largest.client, at: minTime}, func(g failure) bool {
 			oldest = append(oldest, g)

@@ -16,7 +16,6 @@ import (
 
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
-	"pushgateway/internal/grouping"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/httpapi"
 	"pushgateway/internal/intake"
@@ -60,7 +59,7 @@ func newTwin(t *testing.T, m refillMode, now func() time.Time) *twin {
 		Instrument: func(_ string, h http.HandlerFunc) http.HandlerFunc { return h },
 		Refused:    w.count,
 		Intake: intake.New(g, intake.Config{
-			Keys: grouping.Decoder{UTF8Names: true}, Limits: guard.Limits{Body: guard.BodyLimits{Bytes: 1 << 20, Inflight: 1 << 20}},
+			UTF8Names: true, Limits: guard.Limits{Body: guard.BodyLimits{Bytes: 1 << 20, Inflight: 1 << 20}},
 			StripTimestamps: m.strip, LenientNewlines: m.lenient, OpenMetrics: true, Duplicate: func() { w.count("duplicate") },
 		}),
 		Pushed: func(string, int64, time.Duration) {}, Scraped: func(httpapi.Scrape) {},

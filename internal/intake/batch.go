@@ -65,7 +65,7 @@ func (in *Intake) groupBy(r *Request) ([]string, error) {
 	by := strings.Split(s, ",")
 	for i, name := range by {
 		by[i] = strings.TrimSpace(name)
-		if err := in.config.Keys.CheckName(by[i]); err != nil {
+		if err := in.keys.CheckName(by[i]); err != nil {
 			return nil, &ParameterError{fmt.Errorf("group_by=%q: %w", excerpt.Of(s), err)}
 		}
 	}

@@ -20,8 +20,9 @@ import (
 
 // Config says what is taken and how. The zero value of each field is useful.
 type Config struct {
-	// Keys reads grouping keys from paths.
-	Keys grouping.Decoder
+	// UTF8Names takes UTF-8 names: of metrics and labels in text, and of labels in
+	// keys. Protobuf has them always.
+	UTF8Names bool
 	// Limits bound bodies and what is in them.
 	Limits guard.Limits
 	// Inflight counts what all pushes being worked on take.
@@ -53,6 +54,7 @@ type Config struct {
 type Intake struct {
 	gateway *gateway.Gateway
 	config  Config
+	keys    grouping.Decoder
 	limits  exposition.Limits // of what is read
 	bodies  bodies
 }
@@ -68,7 +70,7 @@ func New(g *gateway.Gateway, c Config) *Intake {
 	c.Limits = c.Limits.WithDefaults()
 	body := c.Limits.Body
 	return &Intake{
-		gateway: g, config: c, limits: exposition.Limits(c.Limits.Push),
+		gateway: g, config: c, keys: grouping.Decoder{UTF8Names: c.UTF8Names, Limits: c.Limits.Key}, limits: exposition.Limits(c.Limits.Push),
 		bodies: bodies{max: body.Bytes, codings: body.Codings, memory: guard.NewMemory(body.Inflight, c.Inflight, c.Grown)},
 	}
 }
@@ -139,7 +141,7 @@ func (in *Intake) readOne(r *Request, b *body, key grouping.Key) ([]*exposition.
 
 // Key reads a grouping key as paths have it. Its error is a KeyError.
 func (in *Intake) Key(path string) (grouping.Key, error) {
-	key, err := in.config.Keys.Decode(path)
+	key, err := in.keys.Decode(path)
 	if err != nil {
 		return "", &KeyError{err}
 	}

@@ -101,7 +101,7 @@ func (in *Intake) parse(c content, key grouping.Key) ([]*exposition.Block, error
 // families reads a body. They are the parser's, and use the memory of the
 // body.
 func (in *Intake) families(p *exposition.Parser, c content) ([]*metric.Family, error) {
-	p.LegacyNames = !in.config.Keys.UTF8Names
+	p.LegacyNames = !in.config.UTF8Names
 	families, err := c.read(p, c.bytes)
 	if in.config.StripTimestamps {
 		strip(families)
@@ -121,7 +121,7 @@ func strip(families []*metric.Family) {
 // rendering says how the families of a push to a group are rendered. Text has
 // been read only where its label values are UTF-8.
 func (in *Intake) rendering(key grouping.Key, c content, maxBytes int) exposition.Options {
-	o := exposition.Options{Grouping: key.Labels(), MaxBytes: maxBytes, Valid: c.text, LegacyNames: !in.config.Keys.UTF8Names, Limits: in.limits, Budget: c.budget}
+	o := exposition.Options{Grouping: key.Labels(), MaxBytes: maxBytes, Valid: c.text, LegacyNames: !in.config.UTF8Names, Limits: in.limits, Budget: c.budget}
 	o.HelpCut = func(family string) { in.warnOfHelp(key, family) }
 	if in.gateway.Unchecked {
 		o.Duplicate = in.config.Duplicate
