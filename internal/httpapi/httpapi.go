@@ -126,5 +126,9 @@ func New(c Config) http.Handler {
 	if len(c.Gateway.Reserved) > 0 {
 		a.firstOwn = slices.Min(slices.Collect(maps.Keys(c.Gateway.Reserved)))
 	}
-	return a.Origins.guard(newRouter(c.Prefix, append(a.routes(), a.lifecycle()...), a.lifecycle(), a.lost))
+	routes := a.routes()
+	for i, r := range routes {
+		routes[i] = a.guarded(r)
+	}
+	return a.Origins.guard(newRouter(c.Prefix, routes, a.lost))
 }
