@@ -18,21 +18,31 @@ import (
 
 // newPush makes a push of what a request says beside its body.
 func (in *Intake) newPush(r *Request) (p gateway.Push, err error) {
-	p = gateway.Push{Replace: r.Replace, MaxBytes: in.maxBlocks(), Client: guard.Key(r.Client)}
+	p = gateway.Push{MaxBytes: in.maxBlocks(), Client: guard.Key(r.Client)}
 	query, err := pushQuery(r.Query)
 	if err != nil {
 		return p, err
 	}
-	switch merge := query.Get("merge"); {
-	case merge == "series" && !r.Replace:
-		p.MergeSeries = true
-	case merge == "series":
-		return p, &ParameterError{errors.New("merge=series is for POST: PUT replaces the whole group")}
-	case merge != "":
-		return p, &ParameterError{fmt.Errorf("merge=%q: only merge=series is known", excerpt.Of(merge))}
+	if p.Mode, err = modeOf(r, query.Get("merge")); err != nil {
+		return p, err
 	}
 	p.TTL, err = in.config.TTL.of(r.Header.Get(TTLHeader), query.Get("ttl"))
 	return p, err
+}
+
+// modeOf gives what the method and the parameter merge ask for.
+func modeOf(r *Request, merge string) (gateway.Mode, error) {
+	switch {
+	case merge == "" && r.Replace:
+		return gateway.Replace, nil
+	case merge == "":
+		return gateway.MergeFamilies, nil
+	case merge == "series" && !r.Replace:
+		return gateway.MergeSeries, nil
+	case merge == "series":
+		return 0, &ParameterError{errors.New("merge=series is for POST: PUT replaces the whole group")}
+	}
+	return 0, &ParameterError{fmt.Errorf("merge=%q: only merge=series is known", excerpt.Of(merge))}
 }
 
 // pushQuery gives the parameters of a push. Others than those that it knows may
