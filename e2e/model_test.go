@@ -24,8 +24,9 @@ import (
 	"google.golang.org/protobuf/encoding/prototext"
 
 	"pushgateway/internal/exposition"
-	"pushgateway/internal/grouping"
+	"pushgateway/internal/guard"
 	"pushgateway/internal/httpapi"
+	"pushgateway/internal/intake"
 	wiring "pushgateway/internal/server"
 )
 
@@ -172,13 +173,13 @@ func (s *system) start() (err error) {
 // serve makes the handlers.
 func (s *system) serve() {
 	c := httpapi.Config{
-		TelemetryPath: "/metrics", Keys: grouping.Decoder{UTF8Names: s.mode.utf8},
-		MaxBodyBytes: 1 << 20, MaxInflightBytes: 1 << 24, EnableAdmin: true,
+		TelemetryPath: "/metrics", EnableAdmin: true,
 		Own: func() ([]exposition.Exposed, error) { return s.own, nil }, UI: http.NotFoundHandler(),
 	}
-	s.handler = s.server.Handler(c)
+	in := intake.Config{UTF8Names: s.mode.utf8, Limits: guard.Limits{Body: guard.BodyLimits{Bytes: 1 << 20, Inflight: 1 << 24}}}
+	s.handler = s.server.Handler(c, in)
 	c.EnableOpenMetrics = true
-	s.open = s.server.Handler(c)
+	s.open = s.server.Handler(c, in)
 }
 
 // restart ends the gateway and starts another, which must expose the same.

@@ -12,8 +12,10 @@ import (
 	"github.com/prometheus/common/version"
 
 	"pushgateway/internal/excerpt"
-	"pushgateway/internal/grouping"
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/guard"
 	"pushgateway/internal/httpapi"
+	"pushgateway/internal/intake"
 	"pushgateway/internal/server"
 	"pushgateway/internal/storage"
 	"pushgateway/internal/webui"
@@ -116,13 +118,34 @@ func (s *service) open(ctx context.Context) (err error) {
 			Progress: s.gate.Progress,
 		},
 		Unchecked: s.unchecked,
+		Limits:    gateway.Limits(s.limits().Group),
 		Logger:    s.logger,
 	})
 	if err != nil {
 		return err
 	}
-	s.gate.Open(s.server.Handler(s.surface(ui)))
+	s.gate.Open(s.server.Handler(s.surface(ui), s.intake()))
 	return nil
+}
+
+// limits are those of everything that is served.
+func (s *service) limits() guard.Limits {
+	return guard.Limits{Body: guard.BodyLimits{Bytes: int64(s.maxBodyBytes), Inflight: int64(s.maxInflightBytes)}}
+}
+
+// intake says how pushes are taken.
+func (s *service) intake() intake.Config {
+	return intake.Config{
+		UTF8Names:       s.utf8Names,
+		Limits:          s.limits(),
+		Inflight:        &s.pace.inflight,
+		Grown:           s.pace.keep,
+		TTL:             s.ttl,
+		StripTimestamps: s.timestamps == "strip",
+		LenientNewlines: s.lenientNewlines,
+		ReservedNames:   s.reservedNames.matcher,
+		OpenMetrics:     s.enableOpenMetrics,
+	}
 }
 
 // surface says what is served over HTTP.
@@ -132,15 +155,7 @@ func (s *service) surface(ui http.Handler) httpapi.Config {
 		Origins:           s.origins,
 		Proxies:           s.proxies,
 		TelemetryPath:     s.telemetryPath,
-		Keys:              grouping.Decoder{UTF8Names: s.utf8Names},
-		MaxBodyBytes:      int64(s.maxBodyBytes),
-		MaxInflightBytes:  int64(s.maxInflightBytes),
-		Inflight:          &s.pace.inflight,
-		Grown:             s.pace.keep,
-		TTL:               s.ttl,
-		StripTimestamps:   s.timestamps == "strip",
-		LenientNewlines:   s.lenientNewlines,
-		ReservedNames:     s.reservedNames.matcher,
+		Limits:            s.limits(),
 		EnableAdmin:       s.enableAdmin,
 		EnablePprof:       s.enablePprof,
 		EnableOpenMetrics: s.enableOpenMetrics,

@@ -38,7 +38,7 @@ type Config struct {
 	// Unchecked takes pushes that cannot be exposed beside others; the oldest
 	// claim is exposed.
 	Unchecked bool
-	// Limits bound each group.
+	// Limits bound each group, and those that failures make.
 	Limits Limits
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
@@ -80,7 +80,8 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	g := &Gateway{Config: c, index: newIndex(c.Reserved), merging: guard.NewShares(int64(runtime.GOMAXPROCS(0))), stop: make(chan struct{}), reaped: make(chan struct{})}
+	c.Limits = c.Limits.withDefaults()
+	g := &Gateway{Config: c, index: newIndex(c.Reserved, c.Limits), merging: guard.NewShares(int64(runtime.GOMAXPROCS(0))), stop: make(chan struct{}), reaped: make(chan struct{})}
 	g.firstDeadline.Store(never)
 	if err := c.Journal.Open(ctx, g.apply); err != nil {
 		return nil, err

@@ -85,11 +85,11 @@ type pending struct {
 	claim uint64
 }
 
-func newIndex(reserved map[string]metric.Type) *index {
+func newIndex(reserved map[string]metric.Type, limits Limits) *index {
 	x := &index{
 		families:  make(map[string]*indexed),
 		pending:   make(map[grouping.Key]*pending),
-		failures:  newFailures(),
+		failures:  newFailures(limits),
 		groups:    btree.NewMap[grouping.Key, *Group](treeDegree),
 		muted:     btree.NewMap[grouping.Key, struct{}](treeDegree),
 		exposed:   btree.NewMap[string, *Family](treeDegree),

@@ -22,12 +22,8 @@ type Push struct {
 	// makes of times are not among them: pushed ones are ignored. One without
 	// series takes away what the group has of its name.
 	Blocks []*exposition.Block
-	// Replace makes the group have nothing but Blocks; otherwise families that
-	// the push does not name stay.
-	Replace bool
-	// MergeSeries lets series that the push does not name stay too, within the
-	// families that it names.
-	MergeSeries bool
+	// Mode says what stays of the group.
+	Mode Mode
 	// MaxBytes bounds what each family takes that merging makes; 0 is no bound.
 	MaxBytes int
 	// Budget is where the memory comes from that storing it takes. No budget is
@@ -36,6 +32,19 @@ type Push struct {
 	// TTL is how long the group lives unless it is pushed to again; 0 for ever.
 	TTL time.Duration
 }
+
+// Mode is what a push does with what its group has already.
+type Mode int
+
+const (
+	// MergeFamilies lets families stay that the push does not name.
+	MergeFamilies Mode = iota
+	// MergeSeries lets series that the push does not name stay too, within the
+	// families that it names.
+	MergeSeries
+	// Replace lets nothing stay.
+	Replace
+)
 
 // Push stores what a client sends. When it returns nil the push is durable as
 // configured, and in the view. A ConflictError has changed nothing but the
@@ -120,7 +129,7 @@ func (g *Gateway) prepare(ctx context.Context, p Push) (Change, error) {
 }
 
 func (g *Gateway) changeOf(ctx context.Context, p Push, old *Group) (c Change, err error) {
-	if p.MergeSeries && old != nil {
+	if p.Mode == MergeSeries && old != nil {
 		if p.Blocks, err = g.mergeSeries(ctx, old, p); err != nil {
 			return c, err
 		}
