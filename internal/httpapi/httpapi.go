@@ -7,9 +7,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"maps"
 	"net/http"
-	"slices"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -18,6 +16,7 @@ import (
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/intake"
+	"pushgateway/internal/scrape"
 )
 
 // Config says what is served and how. All fields are needed but those that
@@ -74,42 +73,27 @@ type Config struct {
 
 // Scrape is what there is to know of one scrape that has been answered.
 type Scrape struct {
-	Format exposition.Format
-	Bytes  int64 // before compression
-	Took   time.Duration
-	// LeftOut counts families, series and labels that are missing because in
-	// this format they have the name of another, or are histograms that
-	// contradict themselves.
-	LeftOut int
+	Format         exposition.Format
+	scrape.Written               // before compression
+	Took           time.Duration // from its arrival to the end of the answer
 }
 
 // api is what the handlers share.
 type api struct {
 	Config
-	cache    *exposition.Cache
-	runs     *exposition.Runs
+	scraper  *scrape.Scraper
 	turns    *turns // of scrapes
 	listings *turns // of all groups
 	tables   *turns // of groups without metrics, of their labels, and of numbers
 	details  *turns // of one group with its metrics
 	copies   *turns // of snapshots
-	hiding   hiding
 	surveys  surveys
 	activity activity
 	scrapers scrapers
 	// comparing bounds how often groups are looked for that come close to one
 	// that is not there.
 	comparing *rate.Limiter
-	firstOwn  string // name that none of the gateway's own families comes before
 }
-
-// maxCache bounds, in bytes, what is kept for formats and escapings that the
-// stored blocks do not have ready.
-const maxCache = 64 << 20
-
-// maxRuns bounds, in bytes, what is kept joined for text scrapes, and the same
-// for protobuf.
-const maxRuns = 16 << 20
 
 // New gives the handler of everything.
 func New(c Config) http.Handler {
@@ -119,13 +103,10 @@ func New(c Config) http.Handler {
 	c.Limits = c.Limits.WithDefaults()
 	a := &api{
 		Config: c,
-		cache:  exposition.NewCache(maxCache), runs: exposition.NewRuns(maxRuns),
-		turns: newTurns(c, writePlainError), listings: newTurns(c, writeError), tables: newTurns(c, writeError), details: newTurns(c, writeError),
+		turns:  newTurns(c, writePlainError), listings: newTurns(c, writeError), tables: newTurns(c, writeError), details: newTurns(c, writeError),
 		copies: newCopies(c), surveys: newSurveys(), comparing: newComparing(),
 	}
-	if len(c.Gateway.Reserved) > 0 {
-		a.firstOwn = slices.Min(slices.Collect(maps.Keys(c.Gateway.Reserved)))
-	}
+	a.scraper = scrape.New(c.Gateway.Reserved, a.own)
 	routes := a.routes()
 	for i, r := range routes {
 		routes[i] = a.guarded(r)
