@@ -159,7 +159,10 @@ func (s *system) close() error { return errors.Join(s.server.Close(), os.RemoveA
 
 // start opens a gateway, with what the one before has left on disk.
 func (s *system) start() (err error) {
-	c := wiring.Config{Unchecked: s.mode.unchecked, Now: s.clock.now, Logger: slog.New(slog.DiscardHandler)}
+	c := wiring.Config{
+		Limits:    guard.Limits{Body: guard.BodyLimits{Bytes: 1 << 20, Inflight: 1 << 24}},
+		Unchecked: s.mode.unchecked, Now: s.clock.now, Logger: slog.New(slog.DiscardHandler),
+	}
 	if s.mode.onDisk {
 		c.Storage.File = filepath.Join(s.dir, "journal")
 	}
@@ -176,7 +179,7 @@ func (s *system) serve() {
 		TelemetryPath: "/metrics", EnableAdmin: true,
 		Own: func() ([]exposition.Exposed, error) { return s.own, nil }, UI: http.NotFoundHandler(),
 	}
-	in := intake.Config{UTF8Names: s.mode.utf8, Limits: guard.Limits{Body: guard.BodyLimits{Bytes: 1 << 20, Inflight: 1 << 24}}}
+	in := intake.Config{UTF8Names: s.mode.utf8}
 	s.handler = s.server.Handler(c, in)
 	c.EnableOpenMetrics = true
 	s.open = s.server.Handler(c, in)

@@ -12,7 +12,6 @@ import (
 	"github.com/prometheus/common/version"
 
 	"pushgateway/internal/excerpt"
-	"pushgateway/internal/gateway"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/httpapi"
 	"pushgateway/internal/intake"
@@ -118,33 +117,31 @@ func (s *service) open(ctx context.Context) (err error) {
 			Progress: s.gate.Progress,
 		},
 		Unchecked: s.unchecked,
-		Limits:    gateway.Limits(s.limits().Group),
+		Limits:    s.limits(),
 		Logger:    s.logger,
 	})
 	if err != nil {
 		return err
 	}
-	s.gate.Open(s.server.Handler(s.surface(ui), s.intake()))
+	s.gate.Open(s.server.Handler(s.surface(ui), s.pushes()))
 	return nil
 }
 
 // limits are those of everything that is served.
-func (s *service) limits() guard.Limits {
+func (s *settings) limits() guard.Limits {
 	return guard.Limits{Body: guard.BodyLimits{Bytes: int64(s.maxBodyBytes), Inflight: int64(s.maxInflightBytes)}}
 }
 
-// intake says how pushes are taken.
-func (s *service) intake() intake.Config {
+// pushes says which pushes are taken, and how.
+func (s *service) pushes() intake.Config {
 	return intake.Config{
 		UTF8Names:       s.utf8Names,
-		Limits:          s.limits(),
 		Inflight:        &s.pace.inflight,
 		Grown:           s.pace.keep,
 		TTL:             s.ttl,
 		StripTimestamps: s.timestamps == "strip",
 		LenientNewlines: s.lenientNewlines,
 		ReservedNames:   s.reservedNames.matcher,
-		OpenMetrics:     s.enableOpenMetrics,
 	}
 }
 
@@ -155,7 +152,6 @@ func (s *service) surface(ui http.Handler) httpapi.Config {
 		Origins:           s.origins,
 		Proxies:           s.proxies,
 		TelemetryPath:     s.telemetryPath,
-		Limits:            s.limits(),
 		EnableAdmin:       s.enableAdmin,
 		EnablePprof:       s.enablePprof,
 		EnableOpenMetrics: s.enableOpenMetrics,
