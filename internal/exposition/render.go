@@ -132,11 +132,13 @@ type renderer struct {
 	memory     tab
 	short      int // bytes of a label set that breaks no limit
 	size       int
-	protoSize  int      // of the family at hand
-	parts      []*Block // that Refill works on
-	plain      bool     // the family at hand needs no protobuf
-	legacyName bool     // of the family at hand
-	legacy     bool     // of all its names
+	protoSize  int            // of the family at hand
+	parts      []*Block       // that Refill works on
+	checked    []checkedLabel // of the line that is adopted
+	known      interned
+	plain      bool // the family at hand needs no protobuf
+	legacyName bool // of the family at hand
+	legacy     bool // of all its names
 }
 
 func (r *renderer) release() {
@@ -149,6 +151,7 @@ func (r *renderer) release() {
 	r.seen.reset()
 	r.memory = tab{}
 	clear(r.rows[:cap(r.rows)])
+	clear(r.checked[:cap(r.checked)])
 	r.forgetRows()
 	r.labels, r.opts = writtenLabels{}, Options{}
 	renderers.Put(r)
@@ -192,9 +195,9 @@ func (r *renderer) render(f *metric.Family) (*Block, error) {
 // renderAll renders the series of a family, and gives how many there are and
 // how many are left out for their length.
 func (r *renderer) renderAll(f *metric.Family) (series, tooLong int, err error) {
-	r.text, r.proto, r.hashes = r.text[:0], r.proto[:0], r.hashes[:0]
+	r.text, r.proto = r.text[:0], r.proto[:0]
 	r.leftOut, r.protoSize, r.row, r.plain = 0, 0, 0, isPlainFamily(f)
-	r.seen.reset()
+	r.forgetSeries()
 	r.legacyName = metric.IsLegacyName(f.Name)
 	r.legacy = r.legacyName
 	r.distinct = r.stayDistinct(f)
@@ -362,6 +365,12 @@ func (r *renderer) keepOrderly(odd bool, from int) {
 	case r.leftOut > 0:
 		r.orderly = append(r.orderly, r.proto[from:]...)
 	}
+}
+
+// forgetSeries begins a family, of which no label set is known.
+func (r *renderer) forgetSeries() {
+	r.hashes, r.distinct = r.hashes[:0], false
+	r.seen.reset()
 }
 
 // isDuplicate tells whether the label set at hand was there before, in a family
