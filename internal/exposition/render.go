@@ -405,7 +405,7 @@ func (r *renderer) isDuplicate(series int) (bool, error) {
 // twice refuses the series at hand, which is equal to one before it, and says
 // what made them so.
 func (r *renderer) twice(f *metric.Family, s *metric.Series) error {
-	before := &f.Series[slices.Index(r.hashes, r.labels.hash)]
+	before := r.firstLike(f, s)
 	one, other := FormatSeries(f.Name, before.Labels), FormatSeries(f.Name, s.Labels)
 	if string(appendSet(nil, before.Labels)) == string(appendSet(nil, s.Labels)) {
 		return invalid(f.Name, "the series %s comes twice in the push; push it once", other)
@@ -421,6 +421,17 @@ func (r *renderer) twice(f *metric.Family, s *metric.Series) error {
 	}
 	return invalid(f.Name, "the series %s and %s become equal, since the path of the push replaces %s; leave it out of the path, or rename it in the body",
 		one, other, excerpt.Of(strings.Join(replaced, ", ")))
+}
+
+// firstLike gives the first series that is equal to one that has been rendered.
+func (r *renderer) firstLike(f *metric.Family, s *metric.Series) *metric.Series {
+	hash := r.labels.hash
+	for i := range f.Series {
+		if r.writeLabels(f, f.Series[i].Labels) == nil && r.labels.hash == hash {
+			return &f.Series[i]
+		}
+	}
+	return s
 }
 
 func valueOf(labels []metric.Label, name string) string {
