@@ -139,10 +139,12 @@ func (m *member) applyRecords() (us float64, err error) {
 // unpack gives the CPU of unpacking the text of a record, in µs.
 func (m *member) unpack() (us float64, err error) {
 	return cpuOf(appliedRecords, func(i int) error {
-		_, err := s2.Decode(nil, m.packed[i%len(m.packed)])
+		_, err := m.unpackOne(i)
 		return err
 	})
 }
+
+func (m *member) unpackOne(i int) ([]byte, error) { return s2.Decode(nil, m.packed[i%len(m.packed)]) }
 
 // cpuOf gives the CPU that each of n calls takes, in µs.
 func cpuOf(n int, call func(i int) error) (us float64, err error) {

@@ -10,27 +10,26 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// Lines that this version of the renderer has stored are exposed as they are. To
-// read them and write them again would take four times as long. They are looked
-// through all the same, since anybody may have written the file that they come
-// from: what is adopted is what rendering would have made, byte for byte, or
-// else it is not adopted.
+// Lines that this version of the renderer has stored are exposed as they are: to
+// read them and to write them again would take several times as long. They are
+// looked through all the same, since anybody may have written the file that they
+// come from. What is adopted is what rendering would make of it, byte for byte;
+// anything else is rendered.
 
 // adopt gives the block of a stored family, nil if it must be rendered.
-func adopt(family, text []byte) *Block {
+func (r *StoredReader) adopt(family, text []byte) *Block {
 	h, ok := readStoredHead(family)
 	if !ok || h.renderer != rendererVersion || !h.isRendered() || len(text) == 0 {
 		return nil
 	}
-	r := renderers.Get().(*renderer)
-	defer r.release()
-	a := adopter{r: r, family: &h.Family, rest: view(text), labels: r.checked[:0]}
-	if ok = a.all(); !ok {
+	a := &r.lines
+	a.begin(&h.Family, view(text))
+	if !a.all() {
 		return nil
 	}
 	return &Block{
-		Name:      r.intern(h.Name),
-		Help:      r.intern(h.Help),
+		Name:      r.known.copyOf(h.Name),
+		Help:      r.known.copyOf(h.Help),
 		EmptyHelp: h.EmptyHelp,
 		Type:      h.Type,
 		Legacy:    a.legacy,
@@ -46,67 +45,167 @@ func (h *storedHead) isRendered() bool {
 	return checkName(&h.Family) == nil && len(h.Help) <= defaultHelp && utf8.ValidString(h.Help)
 }
 
-// adopter looks through the lines of one family.
+// adopter looks through the lines of one family after the other.
 type adopter struct {
-	r       *renderer // has the table of label sets
-	family  *metric.Family
+	typ     metric.Type
 	name    string // as lines begin with it
 	quoted  bool   // the name stands within the braces
 	special string // label
-	longest int    // line that may break no limit
+	longest int    // line that breaks no limit
 	rest    string // lines that are left
 
-	labels []checkedLabel // of the line before
-	own    int            // how many of them the line at hand has
-	size   int            // of these in protobuf
-	set    string         // these as they stand there, from the brace or the comma on
+	set    labelSet       // of the series at hand
+	labels []checkedLabel // of that
+	sets   labelSets      // of the family, by hash
+	// rows are the label sets of the families before, which are all different.
+	// Most families of a group have the same. While the one at hand has them
+	// too, as many as it has series, sets is empty.
+	rows []labelSet
+	same bool
 
 	series, proto int
 	legacy        bool
 }
 
-// checkedLabel is a label of which the text is known to be as it is rendered.
+// labelSet is one that is known to be as it is rendered.
+type labelSet struct {
+	text   string // what stands between the name and the value, or the special label
+	hash   uint64
+	size   int // in protobuf
+	legacy bool
+}
+
+// checkedLabel is a label that is known to be as it is rendered.
 type checkedLabel struct {
 	text, name string
 	size       int // in protobuf
 	legacy     bool
 }
 
+func (a *adopter) begin(f *metric.Family, text string) {
+	a.typ, a.rest, a.special, a.longest = f.Type, text, specialLabel(f.Type), StoredLimits().least()
+	a.name, a.quoted = f.Name, !metric.IsLegacyName(f.Name)
+	if a.quoted {
+		a.name = "{" + string(appendName(nil, f.Name, false))
+	}
+	a.sets.reset()
+	a.labels, a.same = a.labels[:0], true
+	a.series, a.proto, a.legacy = 0, 0, !a.quoted
+}
+
+// forget drops what points into the lines of families.
+func (a *adopter) forget() {
+	clear(a.rows[:cap(a.rows)])
+	clear(a.labels[:cap(a.labels)])
+	*a = adopter{rows: a.rows[:0], labels: a.labels[:0], sets: a.sets}
+}
+
 // all looks through all lines.
 func (a *adopter) all() bool {
-	a.r.forgetSeries()
-	defer func() { a.r.checked = a.labels }()
-	a.special, a.longest = specialLabel(a.family.Type), StoredLimits().least()
-	a.legacy = metric.IsLegacyName(a.family.Name)
-	a.quoted = !a.legacy
-	if a.name = a.family.Name; a.quoted {
-		a.name = "{" + string(appendName(nil, a.family.Name, false))
+	if a.special == "" {
+		return a.numbers()
 	}
-	if a.quoted && a.special != "" {
+	if a.quoted {
 		return false
 	}
 	for len(a.rest) > 0 {
-		value, ok := a.next()
+		look := a.histogram
+		if a.typ == metric.Summary {
+			look = a.summary
+		}
+		parts, ok := look()
 		if !ok {
 			return false
 		}
-		a.series++
-		a.proto += sizeBytes(a.size + value)
+		a.count(specialSize(a.typ, parts))
 	}
 	return true
 }
 
-// next looks at the lines of one series. It gives the size of its value in
-// protobuf.
-func (a *adopter) next() (value int, ok bool) {
-	switch {
-	case a.family.Type == metric.Summary:
-		return a.summary()
-	case a.family.Type.IsHistogram():
-		return a.histogram()
-	}
-	return a.number()
+// count counts the series at hand, with a value of that size in protobuf.
+func (a *adopter) count(value int) {
+	a.series++
+	a.proto += sizeBytes(a.set.size + value)
+	a.legacy = a.legacy && a.set.legacy
 }
+
+// numbers looks at series of a single line.
+func (a *adopter) numbers() bool {
+	ok := a.eachNumber()
+	if !a.same { // of the others nobody knows that they are different from these
+		a.rows = a.rows[:min(a.series, len(a.rows))]
+	}
+	return ok
+}
+
+func (a *adopter) eachNumber() bool {
+	for len(a.rest) > 0 {
+		value, ok := a.knownRow()
+		if !ok {
+			value, ok = a.newRow()
+		}
+		if !ok || !isRendered(value) {
+			return false
+		}
+		a.count(plainValueSize)
+	}
+	return true
+}
+
+// knownRow takes a line with the labels that the family before has in this
+// place.
+func (a *adopter) knownRow() (value string, ok bool) {
+	if a.series >= len(a.rows) || !a.same {
+		return "", false
+	}
+	row := &a.rows[a.series]
+	line, ok := strings.CutPrefix(a.rest, a.name)
+	if !ok {
+		return "", false
+	}
+	if line, ok = strings.CutPrefix(line, row.text); !ok {
+		return "", false
+	}
+	end := strings.IndexByte(line, '\n')
+	if end < 0 || len(a.name)+len(row.text)+end > a.longest {
+		return "", false
+	}
+	a.set, a.rest = *row, line[end+1:]
+	return line[:end], true
+}
+
+// newRow takes any line.
+func (a *adopter) newRow() (value string, ok bool) {
+	if a.same {
+		a.same = false
+		for _, row := range a.rows[:a.series] {
+			_, _ = a.sets.add(row.hash, len(a.rows), unlimited)
+		}
+	}
+	line, ok := a.line("")
+	if !ok {
+		return "", false
+	}
+	rest, ok := a.newSet(line)
+	if !ok {
+		return "", false
+	}
+	if value, ok = a.closed(rest); !ok {
+		return "", false
+	}
+	row := a.set
+	row.text = line[:len(line)-len(value)]
+	switch {
+	case a.series < len(a.rows):
+		a.rows[a.series] = row
+	case a.series < maxRows:
+		a.rows = append(a.rows, row)
+	}
+	return value, true
+}
+
+// unlimited takes from no budget: what is stored was taken before.
+func unlimited(int) error { return nil }
 
 // line takes the next line, which must begin with the name and a suffix, and
 // gives what follows these.
@@ -115,25 +214,18 @@ func (a *adopter) line(suffix string) (string, bool) {
 	if end < 0 || end > a.longest {
 		return "", false
 	}
-	line := a.rest[:end]
-	a.rest = a.rest[end+1:]
-	line, ok := strings.CutPrefix(line, a.name)
+	line, ok := strings.CutPrefix(a.rest[:end], a.name)
 	if !ok {
 		return "", false
 	}
+	a.rest = a.rest[end+1:]
 	return strings.CutPrefix(line, suffix)
 }
 
-// number looks at a series that is a single line.
-func (a *adopter) number() (value int, ok bool) {
-	text, ok := a.total("", true)
-	return plainValueSize, ok && isRendered(text)
-}
-
-// histogram looks at the lines of one histogram. Each has a bucket for all
-// observations.
-func (a *adopter) histogram() (value int, ok bool) {
-	last, count, buckets := math.Inf(-1), uint64(0), 0
+// histogram looks at the lines of one histogram, and gives the number of its
+// buckets. The last is that for all observations.
+func (a *adopter) histogram() (buckets int, ok bool) {
+	last, count := math.Inf(-1), uint64(0)
 	for ; !isInf(last); buckets++ {
 		bound, counted, ok := a.part(metric.BucketSuffix, buckets == 0)
 		if !ok || !(bound > last) || !growTo(&count, counted) || !isRendered(counted) {
@@ -147,15 +239,15 @@ func (a *adopter) histogram() (value int, ok bool) {
 	}
 	all := count
 	counted, ok := a.total(metric.CountSuffix, false)
-	return specialSize(a.family.Type, buckets), ok && growTo(&all, counted) && all == count && isRendered(counted)
+	return buckets, ok && growTo(&all, counted) && all == count && isRendered(counted)
 }
 
-// summary looks at the lines of one summary.
-func (a *adopter) summary() (value int, ok bool) {
-	quantiles := 0
+// summary looks at the lines of one summary, and gives the number of its
+// quantiles.
+func (a *adopter) summary() (quantiles int, ok bool) {
 	for strings.HasPrefix(a.rest, a.name) && strings.HasPrefix(a.rest[len(a.name):], "{") {
-		quantile, text, ok := a.part("", quantiles == 0)
-		if !ok || math.IsNaN(quantile) || !isRendered(text) {
+		quantile, value, ok := a.part("", quantiles == 0)
+		if !ok || math.IsNaN(quantile) || !isRendered(value) {
 			return 0, false
 		}
 		quantiles++
@@ -166,17 +258,19 @@ func (a *adopter) summary() (value int, ok bool) {
 	}
 	all := uint64(0)
 	count, ok := a.total(metric.CountSuffix, false)
-	return specialSize(a.family.Type, quantiles), ok && growTo(&all, count) && isRendered(count)
+	return quantiles, ok && growTo(&all, count) && isRendered(count)
 }
 
 // part takes the line of a bucket or quantile.
 func (a *adopter) part(suffix string, first bool) (bound float64, value string, ok bool) {
 	line, ok := a.inSet(suffix, first)
-	if !ok || len(line) < len(a.special)+3 || line[0] != a.separator() || line[1:1+len(a.special)] != a.special {
+	if !ok || len(line) == 0 || line[0] != a.separator() {
 		return 0, "", false
 	}
-	line, ok = strings.CutPrefix(line[1+len(a.special):], `="`)
-	if !ok {
+	if line, ok = strings.CutPrefix(line[1:], a.special); !ok {
+		return 0, "", false
+	}
+	if line, ok = strings.CutPrefix(line, `="`); !ok {
 		return 0, "", false
 	}
 	text, value, ok := strings.Cut(line, `"} `)
@@ -206,12 +300,12 @@ func (a *adopter) inSet(suffix string, first bool) (rest string, ok bool) {
 	if first {
 		return a.newSet(line)
 	}
-	return strings.CutPrefix(line, a.set)
+	return strings.CutPrefix(line, a.set.text)
 }
 
 // separator is what comes before another label.
 func (a *adopter) separator() byte {
-	if a.own > 0 || a.quoted {
+	if len(a.labels) > 0 || a.quoted {
 		return ','
 	}
 	return '{'
@@ -219,7 +313,7 @@ func (a *adopter) separator() byte {
 
 // closed takes off what ends the labels, and gives the value.
 func (a *adopter) closed(line string) (value string, ok bool) {
-	if a.own > 0 || a.quoted {
+	if len(a.labels) > 0 || a.quoted {
 		return strings.CutPrefix(line, "} ")
 	}
 	return strings.CutPrefix(line, " ")
@@ -228,24 +322,25 @@ func (a *adopter) closed(line string) (value string, ok bool) {
 // newSet reads the labels of a series, which must be different from those of all
 // series before. It gives what follows them.
 func (a *adopter) newSet(line string) (rest string, ok bool) {
-	rest, ok = a.readSet(line)
-	if !ok {
+	if rest, ok = a.readSet(line); !ok {
 		return "", false
 	}
-	a.set = line[:len(line)-len(rest)]
-	a.r.labels.hash = maphash.String(seed, a.set)
-	twice, err := a.r.isDuplicate(a.series + 1)
-	return rest, err == nil && !twice
+	a.set.text = line[:len(line)-len(rest)]
+	a.set.hash = maphash.String(seed, a.set.text)
+	added, _ := a.sets.add(a.set.hash, a.series+1, unlimited)
+	return rest, added
 }
 
-// readSet reads labels, most of which are those of the line before.
+// readSet reads labels, most of which are those of the series before.
 func (a *adopter) readSet(line string) (rest string, ok bool) {
-	a.own, a.size = 0, 0
-	moved := false // names have been others since the line before
+	known := a.labels
+	a.labels, a.set = known[:0], labelSet{legacy: true}
+	moved := false // a name has been another one since the series before
 	for len(line) > 0 && line[0] == a.separator() {
-		n, known := a.own, a.own < len(a.labels)
-		if known && strings.HasPrefix(line[1:], a.labels[n].text) {
-			line = line[1+len(a.labels[n].text):]
+		n := len(a.labels)
+		if n < len(known) && strings.HasPrefix(line[1:], known[n].text) {
+			line = line[1+len(known[n].text):]
+			a.labels = known[:n+1]
 		} else {
 			l, rest, ok := readRendered(line[1:])
 			if !ok {
@@ -254,30 +349,23 @@ func (a *adopter) readSet(line string) (rest string, ok bool) {
 			if l.name == a.special && a.special != "" {
 				break
 			}
-			moved = moved || !known || l.name != a.labels[n].name
-			if line = rest; known {
-				a.labels[n] = l
-			} else {
-				a.labels = append(a.labels, l)
-			}
+			moved = moved || n >= len(known) || l.name != known[n].name
+			line, a.labels = rest, append(a.labels, l)
 		}
 		l := &a.labels[n]
 		if moved && n > 0 && a.labels[n-1].name >= l.name {
 			return "", false
 		}
-		a.legacy = a.legacy && l.legacy
-		a.size += l.size
-		a.own++
+		a.set.size += l.size
+		a.set.legacy = a.set.legacy && l.legacy
 	}
-	a.labels = a.labels[:a.own]
 	return line, true
 }
 
 // readRendered reads a label that is written as it is rendered.
 func readRendered(s string) (l checkedLabel, rest string, ok bool) {
-	name, rest := s, ""
 	if strings.HasPrefix(s, `"`) {
-		if name, rest, ok = cutRendered(s); !ok || metric.IsLegacyLabel(name) || !metric.IsName(name) {
+		if l.name, rest, ok = cutRendered(s); !ok || metric.IsLegacyLabel(l.name) || !metric.IsName(l.name) {
 			return l, "", false
 		}
 	} else {
@@ -285,16 +373,16 @@ func readRendered(s string) (l checkedLabel, rest string, ok bool) {
 		if end < 0 || !metric.IsLegacyLabel(s[:end]) {
 			return l, "", false
 		}
-		name, rest, l.legacy = s[:end], s[end:], true
+		l.name, rest, l.legacy = s[:end], s[end:], true
 	}
-	if strings.HasPrefix(name, metric.ReservedLabelPrefix) || !strings.HasPrefix(rest, `="`) {
+	if strings.HasPrefix(l.name, metric.ReservedLabelPrefix) || !strings.HasPrefix(rest, `="`) {
 		return l, "", false
 	}
 	value, rest, ok := cutRendered(rest[1:])
 	if !ok {
 		return l, "", false
 	}
-	l.text, l.name, l.size = s[:len(s)-len(rest)], name, sizeLabelPair(name, value)
+	l.text, l.size = s[:len(s)-len(rest)], sizeLabelPair(l.name, value)
 	return l, rest, true
 }
 
@@ -319,7 +407,7 @@ func cutRendered(s string) (content, rest string, ok bool) {
 // isRendered tells whether a number is written as it is rendered, and survives
 // that.
 func isRendered(value string) bool {
-	if isShortest(value) {
+	if isShortest(value) || isPower(value) {
 		return true
 	}
 	const longest = 32
@@ -329,4 +417,24 @@ func isRendered(value string) bool {
 	}
 	var room [longest]byte
 	return string(appendFloat(room[:0], v)) == value
+}
+
+// isPower is isShortest for numbers from 1e6 to 1e99 that are written like
+// 1.76e+09.
+func isPower(value string) bool {
+	const (
+		tail = len("e+06")
+		most = 15 // digits that a float64 has in any case
+	)
+	n := len(value) - tail
+	if n < 1 || n > most+1 || value[n:n+2] != "e+" || value[0] == '0' || value[n+2] == '0' && value[n+3] < '6' {
+		return false
+	}
+	for i := 0; i < len(value); i++ {
+		digit := value[i]-'0' <= 9
+		if other := i == 1 && n > 2 || i == n || i == n+1; digit == other {
+			return false
+		}
+	}
+	return n == 1 || value[1] == '.' && value[n-1] != '0'
 }

@@ -38,6 +38,20 @@ func corpus() []string {
 	}
 }
 
+// adopted is what a record that has only this family gives without rendering.
+func adopted(family, text []byte) *Block {
+	r := GetStoredReader()
+	defer r.Release()
+	return r.adopt(family, text)
+}
+
+// readStored is what such a record gives.
+func readStored(family, text []byte) (*Block, error) {
+	r := GetStoredReader()
+	defer r.Release()
+	return r.Read(family, text)
+}
+
 func renderCorpus(t testing.TB, body string) []*Block {
 	t.Helper()
 	p := GetParser()
@@ -74,8 +88,8 @@ func TestAdopt(t *testing.T) {
 		blocks := renderCorpus(t, body)
 		checkStored(t, blocks)
 		for _, b := range blocks {
-			if adopted := adopt(b.AppendStored(nil), b.StoredText()) != nil; adopted != (b.StoredText() != nil) {
-				t.Errorf("family %s, adopted: %v\n%s", b.Name, adopted, b.Text())
+			if got := adopted(b.AppendStored(nil), b.StoredText()) != nil; got != (b.StoredText() != nil) {
+				t.Errorf("family %s, adopted: %v\n%s", b.Name, got, b.Text())
 			}
 		}
 	}
@@ -89,10 +103,10 @@ func TestOtherVersions(t *testing.T) {
 		"none":  appendFamily(nil, b.Name, b.Help, true, b.Type, 0),
 		"later": append(appendFamily(nil, b.Name, b.Help, true, b.Type, 3), appendInt(nil, storedVersion, rendererVersion+1)...),
 	} {
-		if adopt(family, b.Text()) != nil {
+		if adopted(family, b.Text()) != nil {
 			t.Errorf("%s: the lines were adopted", name)
 		}
-		back, err := ReadStored(family, []byte("m{instance=\"\"} 1.0\n"))
+		back, err := readStored(family, []byte("m{instance=\"\"} 1.0\n"))
 		if err != nil || !bytes.Equal(back.Text(), b.Text()) || back.Help != b.Help {
 			t.Errorf("%s: got %q, %v", name, back.Text(), err)
 		}
@@ -110,15 +124,15 @@ func FuzzAdopt(f *testing.F) {
 	f.Fuzz(func(t *testing.T, name, help string, typ uint8, text []byte) {
 		more := appendInt(nil, storedVersion, rendererVersion)
 		family := append(appendFamily(nil, name, help, help != "", metric.Type(typ), len(more)), more...)
-		adopted := adopt(family, text)
-		if adopted == nil {
+		got := adopted(family, text)
+		if got == nil {
 			return
 		}
 		b, err := renderStored(family, text)
 		if err != nil {
 			t.Fatalf("%q was adopted, but cannot be rendered: %v", text, err)
 		}
-		compareBlocks(t, []*Block{adopted}, []*Block{b})
-		checkReadable(t, []*Block{adopted})
+		compareBlocks(t, []*Block{got}, []*Block{b})
+		checkReadable(t, []*Block{got})
 	})
 }

@@ -148,7 +148,7 @@ func compareText(t *testing.T, blocks []*Block, theirs map[string]*dto.MetricFam
 func checkStored(t *testing.T, blocks []*Block) {
 	t.Helper()
 	for _, b := range blocks {
-		back, err := ReadStored(b.AppendStored(nil), b.StoredText())
+		back, err := readStored(b.AppendStored(nil), b.StoredText())
 		if err != nil {
 			t.Fatalf("family %q: %v", b.Name, err)
 		}
@@ -157,7 +157,7 @@ func checkStored(t *testing.T, blocks []*Block) {
 			t.Fatalf("family %q, rendered anew: %v", b.Name, err)
 		}
 		compareBlocks(t, []*Block{back}, []*Block{b})
-		if b.StoredText() != nil && adopt(b.AppendStored(nil), b.StoredText()) == nil {
+		if b.StoredText() != nil && adopted(b.AppendStored(nil), b.StoredText()) == nil {
 			t.Fatalf("the lines of family %q are not adopted:\n%s", b.Name, b.Text())
 		}
 	}

@@ -11,18 +11,18 @@ const (
 	maxInternedSize = 1000 // bytes of each
 )
 
-// intern gives a copy of s, which may be one that others have.
-func (r *renderer) intern(s string) string {
-	if known, ok := r.known[s]; ok {
+// copyOf gives a copy of s, which may be one that others have.
+func (i *interned) copyOf(s string) string {
+	if known, ok := (*i)[s]; ok {
 		return known
 	}
 	s = strings.Clone(s)
 	if len(s) > maxInternedSize {
 		return s
 	}
-	if r.known == nil || len(r.known) == maxInterned {
-		r.known = make(interned)
+	if *i == nil || len(*i) == maxInterned {
+		*i = make(interned)
 	}
-	r.known[s] = s
+	(*i)[s] = s
 	return s
 }

@@ -127,18 +127,15 @@ type renderer struct {
 	orderly    []byte          // the family at hand in protobuf, without what contradicts itself
 	leftOut    int             // series not in orderly
 	distinct   bool            // the series of the family at hand need not be compared
-	hashes     []uint64        // of the first series
-	seen       hashSet         // of all, if they are more
+	sets       labelSets       // of the family at hand
 	memory     tab
 	short      int // bytes of a label set that breaks no limit
 	size       int
-	protoSize  int            // of the family at hand
-	parts      []*Block       // that Refill works on
-	checked    []checkedLabel // of the line that is adopted
-	known      interned
-	plain      bool // the family at hand needs no protobuf
-	legacyName bool // of the family at hand
-	legacy     bool // of all its names
+	protoSize  int      // of the family at hand
+	parts      []*Block // that Refill works on
+	plain      bool     // the family at hand needs no protobuf
+	legacyName bool     // of the family at hand
+	legacy     bool     // of all its names
 }
 
 func (r *renderer) release() {
@@ -148,10 +145,9 @@ func (r *renderer) release() {
 	}
 	r.plan.reset()
 	clear(r.parts)
-	r.seen.reset()
+	r.sets.reset()
 	r.memory = tab{}
 	clear(r.rows[:cap(r.rows)])
-	clear(r.checked[:cap(r.checked)])
 	r.forgetRows()
 	r.labels, r.opts = writtenLabels{}, Options{}
 	renderers.Put(r)
@@ -197,7 +193,7 @@ func (r *renderer) render(f *metric.Family) (*Block, error) {
 func (r *renderer) renderAll(f *metric.Family) (series, tooLong int, err error) {
 	r.text, r.proto = r.text[:0], r.proto[:0]
 	r.leftOut, r.protoSize, r.row, r.plain = 0, 0, 0, isPlainFamily(f)
-	r.forgetSeries()
+	r.sets.reset()
 	r.legacyName = metric.IsLegacyName(f.Name)
 	r.legacy = r.legacyName
 	r.distinct = r.stayDistinct(f)
@@ -367,38 +363,13 @@ func (r *renderer) keepOrderly(odd bool, from int) {
 	}
 }
 
-// forgetSeries begins a family, of which no label set is known.
-func (r *renderer) forgetSeries() {
-	r.hashes, r.distinct = r.hashes[:0], false
-	r.seen.reset()
-}
-
 // isDuplicate tells whether the label set at hand was there before, in a family
 // of so many series.
 func (r *renderer) isDuplicate(series int) (bool, error) {
-	const few = 32 // up to which looking through a list is cheaper than a set
-	hash := r.labels.hash
 	if r.distinct {
 		return false, nil
 	}
-	if len(r.hashes) < few {
-		if slices.Contains(r.hashes, hash) {
-			return true, nil
-		}
-		r.hashes = append(r.hashes, hash)
-		return false, nil
-	}
-	if r.seen.used == 0 {
-		if err := r.seen.room(series, r.memory.take); err != nil {
-			return false, err
-		}
-		for _, h := range r.hashes {
-			if _, err := r.seen.add(h, r.memory.take); err != nil {
-				return false, err
-			}
-		}
-	}
-	added, err := r.seen.add(hash, r.memory.take)
+	added, err := r.sets.add(r.labels.hash, series, r.memory.take)
 	return !added, err
 }
 

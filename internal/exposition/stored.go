@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -46,12 +47,31 @@ func (b *Block) StoredText() []byte {
 
 var errNotOneFamily = errors.New("it does not hold exactly one family")
 
-// ReadStored gives the block that AppendStored and StoredText have given this of.
-// It keeps nothing of them. Lines of this version are adopted, others are
+// StoredReader reads the families of one record after the other. It is not safe
+// for concurrent use; see GetStoredReader.
+type StoredReader struct {
+	lines adopter
+	known interned
+}
+
+var storedReaders = sync.Pool{New: func() any { return new(StoredReader) }}
+
+// GetStoredReader gives a reader to be handed back with Release. Until then what
+// it has read must not change.
+func GetStoredReader() *StoredReader { return storedReaders.Get().(*StoredReader) }
+
+// Release hands the reader back.
+func (r *StoredReader) Release() {
+	r.lines.forget()
+	storedReaders.Put(r)
+}
+
+// Read gives the block that AppendStored and StoredText have given this of. The
+// block keeps nothing of them. Lines of this version are adopted, others are
 // rendered anew; then series that would end a Prometheus are left out, see
 // TooLong.
-func ReadStored(family, text []byte) (*Block, error) {
-	if b := adopt(family, text); b != nil {
+func (r *StoredReader) Read(family, text []byte) (*Block, error) {
+	if b := r.adopt(family, text); b != nil {
 		return b, nil
 	}
 	return renderStored(family, text)
