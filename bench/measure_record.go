@@ -100,8 +100,11 @@ func (m *member) group(n int) (*gateway.Group, error) {
 	}
 	slices.SortFunc(blocks, func(a, b *exposition.Block) int { return strings.Compare(a.Name, b.Name) })
 	g := gateway.Group{Key: key, Pushed: time.Now()}
+	if n >= m.load.groups { // it keeps what it got with its first push
+		g.Since = gateway.Revision(n%m.load.groups + 1)
+	}
 	for _, b := range blocks {
-		g.Families = append(g.Families, gateway.Held{Block: b, Pushed: g.Pushed})
+		g.Families = append(g.Families, gateway.Held{Block: b, Pushed: g.Pushed, Claim: g.Since})
 	}
 	return gateway.Restore(g), nil
 }

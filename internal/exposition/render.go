@@ -85,14 +85,35 @@ func Render(families []*metric.Family, o Options) ([]*Block, error) {
 }
 
 // RenderGauge makes the block of a single gauge of the gateway itself, with
-// exactly the given labels plus an empty instance where there is none.
+// exactly the given labels plus an empty instance where there is none. They are
+// those of a grouping key, which are always valid; so must be the value, in text.
 func RenderGauge(name, help string, grouping []metric.Label, value float64) *Block {
-	f := &metric.Family{Name: name, Help: help, Type: metric.Gauge, Series: []metric.Series{{Value: value}}}
-	blocks, err := Render([]*metric.Family{f}, Options{Grouping: grouping})
-	if err != nil {
-		panic(err) // a gauge with the labels of a grouping key is always valid
+	labels := withInstance(grouping)
+	var number [32]byte
+	valueText := appendFloat(number[:0], value)
+	b := &Block{Name: name, Help: help, Type: metric.Gauge, Legacy: metric.IsLegacyName(name), series: 1}
+	size, written := 0, len(name)+len("} \n")+len(valueText)
+	for _, l := range labels {
+		b.Legacy = b.Legacy && metric.IsLegacyLabel(l.Name)
+		size += sizeLabelPair(l.Name, l.Value)
+		written += len(l.Name) + len(l.Value) + len(`,=""`)
 	}
-	return blocks[0]
+	b.proto = sizeBytes(size + plainValueSize)
+	b.text = append(make([]byte, 0, written), name...)
+	b.text = append(appendLabels(b.text, labels), '}', ' ')
+	b.text = append(append(b.text, valueText...), '\n')
+	return b
+}
+
+// withInstance gives labels, which are sorted, with an empty instance where there
+// is none.
+func withInstance(labels []metric.Label) []metric.Label {
+	instance := metric.Label{Name: metric.InstanceLabel}
+	at, has := slices.BinarySearchFunc(labels, instance, compareLabels)
+	if has {
+		return labels
+	}
+	return slices.Insert(slices.Clip(labels), at, instance)
 }
 
 // WithValue gives a block like b, which RenderGauge made, with another value.

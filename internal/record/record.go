@@ -170,6 +170,7 @@ func Decode(rec []byte, key grouping.Key) (*gateway.Group, gateway.Revision, err
 	buf.content = content
 	g := reading{Group: gateway.Group{Key: key, Revision: r, Since: r}, stored: exposition.GetStoredReader()}
 	defer g.stored.Release()
+	g.Families = make([]gateway.Held, 0, countFamilies(content))
 	if err := eachField(content, g.take); err != nil {
 		return nil, 0, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
@@ -290,6 +291,18 @@ func unknown(num protowire.Number) error { return fmt.Errorf("field %d is not kn
 type reading struct {
 	gateway.Group
 	stored *exposition.StoredReader
+}
+
+// countFamilies is for how many families there should be room.
+func countFamilies(content []byte) (n int) {
+	const most = 1000 // whatever the record says
+	_ = eachField(content, func(f field) error {
+		if f.num == groupFamilies && n < most {
+			n++
+		}
+		return nil
+	})
+	return n
 }
 
 func (g *reading) take(f field) error {
