@@ -113,26 +113,91 @@ func TestOtherVersions(t *testing.T) {
 	}
 }
 
-// FuzzAdopt stores lines that anybody may have written. If they are adopted,
-// that is what rendering makes of them.
-func FuzzAdopt(f *testing.F) {
-	for _, body := range corpus() {
-		for _, b := range renderCorpus(f, body) {
-			f.Add(b.Name, b.Help, uint8(b.Type), b.Text())
+// TestAdoptRows takes families with nearly the same label sets off one record.
+func TestAdoptRows(t *testing.T) {
+	lines := func(name string, values ...int) string {
+		var b strings.Builder
+		for _, v := range values {
+			fmt.Fprintf(&b, "%s{a=\"%d\"} 1\n", name, v)
+		}
+		return b.String()
+	}
+	many := make([]int, 3*maxRows)
+	for i := range many {
+		many[i] = i
+	}
+	r := GetStoredReader()
+	defer r.Release()
+	for i, tt := range []struct {
+		values []int
+		twice  bool
+	}{
+		{values: []int{1, 2, 3}},
+		{values: []int{1, 2, 3}},
+		{values: []int{1, 2}},
+		{values: []int{1, 2, 3, 4}},
+		{values: []int{1, 2, 3, 4, 1}, twice: true},
+		{values: []int{1, 2, 3, 4, 4}, twice: true},
+		{values: []int{4, 2, 3}},
+		{values: []int{4, 2, 3, 4}, twice: true},
+		{values: []int{2, 2}, twice: true},
+		{values: []int{3, 4, 2}},
+		{values: []int{3, 4, 2}},
+		{values: many},
+		{values: many},
+		{values: append(many[:len(many):len(many)], 5), twice: true},
+		{values: append(many[:len(many):len(many)], len(many)-1), twice: true},
+		{values: []int{0, 1, 0}, twice: true},
+	} {
+		name := fmt.Sprintf("m%d", i)
+		family, text := headOf(name, "", metric.Gauge), []byte(lines(name, tt.values...))
+		got := r.adopt(family, text)
+		if (got == nil) != tt.twice {
+			t.Fatalf("family %d, adopted: %v", i, got != nil)
+		}
+		want, err := renderStored(family, text)
+		if (err != nil) != tt.twice {
+			t.Fatalf("family %d: %v", i, err)
+		}
+		if got != nil {
+			compareBlocks(t, []*Block{got}, []*Block{want})
 		}
 	}
-	f.Fuzz(func(t *testing.T, name, help string, typ uint8, text []byte) {
-		more := appendInt(nil, storedVersion, rendererVersion)
-		family := append(appendFamily(nil, name, help, help != "", metric.Type(typ), len(more)), more...)
-		got := adopted(family, text)
-		if got == nil {
-			return
+}
+
+// headOf is what is stored of a family of this version beside its lines.
+func headOf(name, help string, t metric.Type) []byte {
+	version := appendInt(nil, storedVersion, rendererVersion)
+	return append(appendFamily(nil, name, help, help != "", t, len(version)), version...)
+}
+
+// FuzzAdopt reads two families, one after the other, that anybody may have
+// written. If their lines are adopted, that is what rendering makes of them.
+func FuzzAdopt(f *testing.F) {
+	for _, body := range corpus() {
+		before := RenderGauge("before", "", nil, 1)
+		for _, b := range renderCorpus(f, body) {
+			f.Add(before.Name, uint8(before.Type), before.Text(), b.Name, b.Help, uint8(b.Type), b.Text())
+			before = b
 		}
-		b, err := renderStored(family, text)
-		if err != nil {
-			t.Fatalf("%q was adopted, but cannot be rendered: %v", text, err)
+	}
+	f.Fuzz(func(t *testing.T, before string, typeBefore uint8, textBefore []byte, name, help string, typ uint8, text []byte) {
+		r := GetStoredReader()
+		defer r.Release()
+		for _, s := range []struct{ family, text []byte }{
+			{headOf(before, "", metric.Type(typeBefore)), textBefore},
+			{headOf(name, help, metric.Type(typ)), text},
+		} {
+			got := r.adopt(s.family, s.text)
+			if got == nil {
+				continue
+			}
+			want, err := renderStored(s.family, s.text)
+			if err != nil {
+				t.Fatalf("%q was adopted, but cannot be rendered: %v", s.text, err)
+			}
+			compareBlocks(t, []*Block{got}, []*Block{want})
+			checkReadable(t, []*Block{got})
 		}
-		compareBlocks(t, []*Block{got}, []*Block{b})
-		checkReadable(t, []*Block{got})
 	})
 }

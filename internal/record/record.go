@@ -15,12 +15,16 @@
 //	}
 //	message Family {
 //	  bytes  family = 1;  // a delimited io.prometheus.client.MetricFamily
-//	  bytes  text   = 4;  // its lines, in the place of its metrics
+//	  bytes  text   = 4;  // its lines, in the place of its metrics; see exposition.StoredReader
 //	  sint64 pushed = 2;  // ns after that of the group, or after 1970 if it has none; absent: at the same time
 //	  uint64 claim  = 3;  // revision; absent: that of the record
 //	}
 //
-// A field that is not known is refused: to leave it out could mean to forget
+// Beside text, the MetricFamily says in field 1000 which version of the renderer
+// has written the lines. Lines of this version are adopted as they are, others
+// are rendered anew. Programs that do not know the field pass over it.
+//
+// Any other field that is not known is refused: to leave it out could mean to forget
 // what somebody relies on. Revisions that a group gets only by being stored
 // are absent, so that a record can be made before its place in the order is
 // known.
