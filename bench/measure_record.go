@@ -18,7 +18,7 @@ import (
 )
 
 // appliedRecords is how many records a round applies.
-const appliedRecords = 10_000
+const appliedRecords = 2000
 
 // measureRecord measures what it costs a gateway to apply the records that
 // another one has made of pushes: the CPU of a record, garbage collection
