@@ -96,7 +96,7 @@ func TestStoredBeyondBounds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := ReadStored(blocks[0].AppendStored(nil), blocks[0].StoredText())
+	b, err := readStored(blocks[0].AppendStored(nil), blocks[0].StoredText())
 	if err != nil {
 		t.Fatal(err)
 	}
