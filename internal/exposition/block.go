@@ -152,15 +152,8 @@ func HashLabels(scratch []byte, labels []metric.Label) (hash uint64, _ []byte) {
 // Has tells whether the block has a series with exactly these labels, sorted
 // by name, of which the hash is that of HashLabels.
 func (b *Block) Has(hash uint64, labels []metric.Label) bool {
-	if _, maybe := slices.BinarySearch(b.Hashes(), hash); !maybe {
-		return false
-	}
-	found := false
-	b.EachLabels(func(have []metric.Label) bool {
-		found = slices.Equal(have, labels)
-		return !found
-	})
-	return found
+	_, maybe := slices.BinarySearch(b.Hashes(), hash)
+	return maybe && b.hasLine(labels)
 }
 
 // Share tells whether two blocks have a series in common.

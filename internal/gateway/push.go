@@ -163,9 +163,9 @@ func (g *Gateway) mergeSeries(ctx context.Context, old *Group, p Push) ([]*expos
 // a turn.
 const freelyMerged = 10_000
 
-// merge waits for its turn where a family is large: a small push takes as long
-// as all that is stored. Those who have fewest turns come first, so nobody
-// waits for all pushes of another client.
+// merge waits for its turn where a family is large: a small push copies all that
+// is stored. Those who have fewest turns come first, so nobody waits for all
+// pushes of another client.
 func (g *Gateway) merge(ctx context.Context, stored, pushed *exposition.Block, p Push) (*exposition.Block, error) {
 	if stored.Series() > freelyMerged {
 		turn := g.merging.Open(p.Client)
