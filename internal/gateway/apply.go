@@ -55,7 +55,7 @@ func (g *Gateway) discover(a *Applied) {
 			brings = append(brings, h.Block)
 		}
 	}
-	brings = claiming(brings)
+	brings, _ = claiming(brings, brings)
 	if len(brings) == 0 {
 		return // a failure stamp
 	}
@@ -228,12 +228,10 @@ func (x *index) replace(a Applied, old *Group, was, is *Held) (f *indexed, claim
 		f = x.families[was.Name]
 		f.shapes.add(old.shape, -1)
 		f.drop(a.Key, was)
-		x.discard(was.entry)
+		x.discard(was.entry, nil)
 	default:
 		f = x.families[was.Name]
-		if was.entry != is.entry {
-			x.discard(was.entry)
-		}
+		x.discard(was.entry, is.entry)
 		if was.Type == is.Type && was.Claim == is.Claim {
 			f.swap(a.Key, is)
 			claims = false

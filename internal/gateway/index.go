@@ -76,7 +76,10 @@ func (c claim) less(d claim) bool {
 type pending struct {
 	group  *Group
 	brings []*exposition.Block // what claims were placed for
-	shape  *shape
+	// fresh is what of each of brings is new: all of it, or what was merged into
+	// what the group had. Only the change itself uses it.
+	fresh []*exposition.Block
+	shape *shape
 	// indexes are those in which the series of each of brings must be found, nil
 	// where none is needed.
 	indexes []*seriesIndex

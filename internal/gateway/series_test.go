@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -152,11 +153,14 @@ func (m *shapesModel) push() {
 		brings[line] = true
 	}
 	rival := m.rival(key, brings)
-	err = m.g.Push(context.Background(), Push{Key: key, Blocks: blocks, TTL: ttl})
+	merge := m.random.IntN(2) == 0
+	err = m.g.Push(context.Background(), Push{Key: key, Blocks: blocks, TTL: ttl, MergeSeries: merge})
 	var conflict *ConflictError
 	switch {
 	case errors.As(err, &conflict) != (rival != ""):
 		m.t.Fatalf("push to %s: got %v, and %q has one of the series", key, err, rival)
+	case err == nil && merge && m.has[key] != nil:
+		maps.Copy(m.has[key], brings)
 	case err == nil:
 		m.has[key] = brings
 	}
@@ -215,7 +219,7 @@ func (m *shapesModel) check() {
 		if h == nil || h.entry == nil {
 			continue
 		}
-		want += len(h.entry.hashes)
+		want += h.Series()
 		if h.entry.index != index {
 			m.t.Fatalf("an entry of %s is in an index that nobody asks", g.Key)
 		}
