@@ -241,7 +241,7 @@ func (x *index) replace(a Applied, old *Group, was, is *Held) (f *indexed, claim
 		}
 	}
 	if len(f.equal) > 0 || len(a.suspects) > 0 {
-		x.decide(f, x.link(f, a.Key, a.suspects))
+		x.exchangeShared(f, a.Key, was, is, a.suspects)
 	}
 	return f, claims
 }

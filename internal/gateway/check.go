@@ -227,6 +227,7 @@ func (x *index) withdraw(key grouping.Key) *pending {
 		f := x.families[b.Name]
 		f.pending[b.Type]--
 		f.shapes.add(p.shape, -1)
+		f.endLonely()
 		x.discard(p.group.Find(b.Name).entry, stored.entryOf(b.Name))
 	}
 	x.shapes.release(p.shape)

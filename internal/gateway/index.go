@@ -42,8 +42,9 @@ type indexed struct {
 	pending  [typeCount]int32
 	byType   [typeCount]*holders
 	shapes   shapeSet
-	hidden   bool                               // an older name collides by suffix
-	equal    map[grouping.Key][]grouping.Key    // groups that share series
+	hidden   bool // an older name collides by suffix
+	equal    map[sharedSeries]*sharers
+	lonely   []sharedSeries                     // those of equal that may have no group
 	leftOut  map[grouping.Key]*exposition.Block // because of equal
 	helpTold bool
 	stale    bool // in index.stale
@@ -86,6 +87,8 @@ type pending struct {
 	// claim is the place of the change among those on their way, 0 until it can
 	// be found.
 	claim uint64
+	// searched is set when the groups have been found that have its series too.
+	searched bool
 }
 
 func newIndex(reserved map[string]metric.Type) *index {

@@ -85,7 +85,9 @@ func (s *seriesIndex) removeHash(hash uint64, e *seriesEntry) {
 	more := s.more[hash]
 	if s.one[hash] != e {
 		if i := slices.Index(more, e); i >= 0 {
-			s.setMore(hash, slices.Delete(more, i, i+1))
+			last := len(more) - 1
+			more[i], more[last] = more[last], nil
+			s.setMore(hash, more[:last])
 		}
 		return
 	}
@@ -120,8 +122,9 @@ func (s *seriesIndex) shrink() {
 	s.one, s.most = one, len(one)
 }
 
-// others appends the groups other than key that may have a series.
-func (s *seriesIndex) others(found []grouping.Key, hash uint64, key grouping.Key) []grouping.Key {
+// others appends the groups other than key that may have a series, or about so many
+// of them.
+func (s *seriesIndex) others(found []grouping.Key, hash uint64, key grouping.Key, most int) []grouping.Key {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.one[hash]
@@ -132,6 +135,9 @@ func (s *seriesIndex) others(found []grouping.Key, hash uint64, key grouping.Key
 		found = append(found, e.key)
 	}
 	for _, e := range s.more[hash] {
+		if len(found) >= most {
+			break
+		}
 		if e.key != key {
 			found = append(found, e.key)
 		}
