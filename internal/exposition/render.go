@@ -299,8 +299,10 @@ func (r *renderer) rest() int {
 	return r.opts.MaxBytes - r.size
 }
 
-func (r *renderer) tooLarge() error {
-	return fmt.Errorf("%w: with its grouping labels it would take more than %d bytes in each scrape; push fewer series or shorter labels", ErrTooLarge, r.opts.MaxBytes)
+func (r *renderer) tooLarge() error { return tooLargeInScrapes(r.opts.MaxBytes) }
+
+func tooLargeInScrapes(most int) error {
+	return fmt.Errorf("%w: with its grouping labels it would take more than %d bytes in each scrape; push fewer series or shorter labels", ErrTooLarge, most)
 }
 
 // renderSeries renders the i-th series of a family, if it is not there already.

@@ -134,12 +134,14 @@ func (g *Gateway) Group(key grouping.Key) *Group {
 func (g *Gateway) HelpDiffers() uint64 { return g.helpDiffers.Load() }
 
 // claim checks a change and places its provisional claims. The check ends with
-// ctx.
-func (g *Gateway) claim(ctx context.Context, group, old *Group, brings []*exposition.Block) ([]suspect, error) {
+// ctx. Fresh is what of brings must be compared with other groups: the same blocks,
+// or those that were merged into what the group has.
+func (g *Gateway) claim(ctx context.Context, group, old *Group, brings, fresh []*exposition.Block) ([]suspect, error) {
 	p, err := g.place(group, old, brings)
 	if err != nil {
 		return nil, err
 	}
+	p.fresh = fresh
 	suspects, err := g.suspects(ctx, p, old, !g.Unchecked)
 	if err == nil && len(suspects) > 0 && !g.Unchecked {
 		s := suspects[0]

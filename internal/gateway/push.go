@@ -129,6 +129,7 @@ func (g *Gateway) prepare(ctx context.Context, p Push) (Change, error) {
 }
 
 func (g *Gateway) changeOf(ctx context.Context, p Push, old *Group) (c Change, err error) {
+	fresh := p.Blocks
 	if p.Mode == MergeSeries && old != nil {
 		if p.Blocks, err = g.mergeSeries(ctx, old, p); err != nil {
 			return c, err
@@ -138,17 +139,24 @@ func (g *Gateway) changeOf(ctx context.Context, p Push, old *Group) (c Change, e
 	if err := g.Limits.check(group, old); err != nil {
 		return c, err
 	}
-	suspects, err := g.claim(ctx, group, old, claiming(p.Blocks))
+	brings, fresh := claiming(p.Blocks, fresh)
+	suspects, err := g.claim(ctx, group, old, brings, fresh)
 	return Change{Key: p.Key, Group: group, Budget: p.Budget, Against: g.against(p.Key, old), suspects: suspects, claimed: true}, err
 }
 
-// claiming gives the blocks that have series: the others claim nothing.
-func claiming(blocks []*exposition.Block) []*exposition.Block {
+// claiming gives the blocks that have series, as the others claim nothing, and
+// those of fresh that belong to them.
+func claiming(blocks, fresh []*exposition.Block) (brings, freshOfThem []*exposition.Block) {
 	empty := func(b *exposition.Block) bool { return b.Series() == 0 }
 	if !slices.ContainsFunc(blocks, empty) {
-		return blocks
+		return blocks, fresh
 	}
-	return slices.DeleteFunc(slices.Clone(blocks), empty)
+	for i, b := range blocks {
+		if !empty(b) {
+			brings, freshOfThem = append(brings, b), append(freshOfThem, fresh[i])
+		}
+	}
+	return brings, freshOfThem
 }
 
 // mergeSeries gives the blocks of a push with the series that the group has
@@ -172,9 +180,9 @@ func (g *Gateway) mergeSeries(ctx context.Context, old *Group, p Push) ([]*expos
 // a turn.
 const freelyMerged = 10_000
 
-// merge waits for its turn where a family is large: a small push takes as long
-// as all that is stored. Those who have fewest turns come first, so nobody
-// waits for all pushes of another client.
+// merge waits for its turn where a family is large: a small push copies all that
+// is stored. Those who have fewest turns come first, so nobody waits for all
+// pushes of another client.
 func (g *Gateway) merge(ctx context.Context, stored, pushed *exposition.Block, p Push) (*exposition.Block, error) {
 	if stored.Series() > freelyMerged {
 		turn := g.merging.Open(p.Client)
