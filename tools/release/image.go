@@ -153,7 +153,7 @@ func (r *release) imageOf(p platform) (v1.Image, error) {
 // its own here, since engines then look its groups up in the image. There is
 // no health check and no volume, which nobody could take out again.
 func (r *release) runtime() v1.Config {
-	return v1.Config{
+	config := v1.Config{
 		User:         strconv.Itoa(nobody),
 		Env:          []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
 		Entrypoint:   []string{"/bin/pushgateway"},
@@ -168,6 +168,10 @@ func (r *release) runtime() v1.Config {
 			"org.opencontainers.image.licenses": "Apache-2.0",
 		},
 	}
+	if r.from.url != "" {
+		config.Labels["org.opencontainers.image.source"] = r.from.url
+	}
+	return config
 }
 
 // shellPrograms are the other names of the shell: the programs of busybox that

@@ -73,6 +73,23 @@ func TestLicenses(t *testing.T) {
 			}
 		}
 	})
+	t.Run("chart", func(t *testing.T) {
+		f, err := os.Open(one(t, dist, "tgz"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		packed, err := gzip.NewReader(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files := contents(t, packed)
+		for name, text := range map[string]string{"LICENSE": "Apache License", "NOTICE": "The Pushgateway maintainers", "Chart.yaml": "\nhome: " + published.url + "\n", "values.yaml": "\n  repository: ghcr.io/someone/pushgateway "} {
+			if !strings.Contains(files[name], text) {
+				t.Errorf("%s lacks %q:\n%s", name, text, files[name])
+			}
+		}
+	})
 	t.Run("bill of materials", func(t *testing.T) { expectLicensed(t, read(t, one(t, dist, "cdx.json"))) })
 }
 
