@@ -55,6 +55,8 @@ func (r *release) addOrigin(entries []entry) error {
 			change = r.addHome
 		case "pushgateway/values.yaml":
 			change = r.addRegistry
+		case "pushgateway/files/jobs.rules.yml", "pushgateway/files/pushgateway.rules.yml":
+			change = r.addRunbooks
 		default:
 			continue
 		}
@@ -89,4 +91,13 @@ func (r *release) addRegistry(values string) (string, error) {
 		return "", errors.New("image.repository is not there once: change addRegistry with it")
 	}
 	return strings.Replace(values, imageDefault, imageDefault+r.from.registry+"/", 1), nil
+}
+
+// addRunbooks completes the links of alerts, which begin with a directory of
+// the repository.
+func (r *release) addRunbooks(rules string) (string, error) {
+	if r.from.url == "" {
+		return rules, nil
+	}
+	return strings.ReplaceAll(rules, `runbook_url: "docs/`, `runbook_url: "`+r.from.url+"/blob/v"+r.version+"/docs/"), nil
 }

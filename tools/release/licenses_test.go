@@ -84,7 +84,8 @@ func TestLicenses(t *testing.T) {
 			t.Fatal(err)
 		}
 		files := contents(t, packed)
-		for name, text := range map[string]string{"LICENSE": "Apache License", "NOTICE": "The Pushgateway maintainers", "Chart.yaml": "\nhome: " + published.url + "\n", "values.yaml": "\n  repository: ghcr.io/someone/pushgateway "} {
+		for name, text := range map[string]string{"LICENSE": "Apache License", "NOTICE": "The Pushgateway maintainers", "Chart.yaml": "\nhome: " + published.url + "\n", "values.yaml": "\n  repository: ghcr.io/someone/pushgateway ",
+			"pushgateway.rules.yml": `runbook_url: "` + published.url + "/blob/v1.0.0/docs/operations.md#", "jobs.rules.yml": `runbook_url: "` + published.url + "/blob/v1.0.0/docs/"} {
 			if !strings.Contains(files[name], text) {
 				t.Errorf("%s lacks %q:\n%s", name, text, files[name])
 			}
