@@ -7,16 +7,17 @@ import (
 	"sync"
 
 	"pushgateway/internal/excerpt"
-	"pushgateway/internal/exposition"
 	"pushgateway/internal/guard"
+	"pushgateway/internal/packing"
 )
 
 // bodies reads bodies of pushes within bounds: each one, and all together.
 type bodies struct {
-	max     int64 // bytes of one body, before and after unpacking
-	codings int   // how often one is unpacked
-	memory  *guard.Memory
-	buffers sync.Pool // of *[]byte
+	max      int64 // bytes of one body, before and after unpacking
+	codings  int   // how often one is unpacked
+	memory   *guard.Memory
+	unpacker *packing.Unpacker
+	buffers  sync.Pool // of *[]byte
 }
 
 // body is one body in memory, and the budget of the push that it is: whatever
@@ -94,7 +95,7 @@ func (b *bodies) unpack(bd *body, r *Request, encoding string) error {
 	packed := bd.bytes
 	bd.bytes = nil
 	defer b.giveBack(bd, packed)
-	in, err := exposition.Unpack(encoding, packed)
+	in, err := b.unpacker.Open(encoding, packed)
 	if err != nil {
 		return notUnpacked(r, packed, err)
 	}

@@ -1,4 +1,6 @@
-package exposition
+// Package packing compresses what is sent and unpacks what has come, by the
+// content codings of HTTP.
+package packing
 
 import (
 	"bytes"
@@ -19,22 +21,31 @@ const maxWindow = 8 << 20
 var (
 	gzipReaders sync.Pool // of *gzip.Reader
 	zstdReaders sync.Pool // of *zstd.Decoder
-
-	// unpacking has a place for each body that is being unpacked: what that
-	// takes, most of it the windows of zstd, is not counted with the bodies. More
-	// at once would not be faster.
-	unpacking = make(chan struct{}, runtime.GOMAXPROCS(0))
 )
 
-// IsPacked tells whether Unpack is needed for bodies with this
-// Content-Encoding: gzip, snappy (framed) or zstd. Any other is taken for no
-// encoding, as Pushgateway 1.11 does.
-func IsPacked(encoding string) bool { return unpackers[encoding] != nil }
+// Known tells whether bodies with this Content-Encoding can be unpacked: gzip,
+// snappy (framed) or zstd. Any other is taken for no encoding, as Pushgateway 1.11
+// does.
+func Known(encoding string) bool { return unpackers[encoding] != nil }
 
-// Unpack gives the content of a whole body with a Content-Encoding that
-// IsPacked knows. It waits while others unpack: the reader is to be closed soon,
-// whatever comes of it.
-func Unpack(encoding string, packed []byte) (io.ReadCloser, error) {
+// Unpacker unpacks bodies. It is safe for concurrent use.
+type Unpacker struct {
+	// turns has a place for each body that is being unpacked: what that takes, most
+	// of it the windows of zstd, is not counted with the bodies. More at once would
+	// not be faster.
+	turns chan struct{}
+}
+
+// NewUnpacker makes one that unpacks as many bodies at once as there are
+// processors.
+func NewUnpacker() *Unpacker {
+	return &Unpacker{turns: make(chan struct{}, runtime.GOMAXPROCS(0))}
+}
+
+// Open gives the content of a whole body with a Content-Encoding that is Known. It
+// waits while others unpack: the reader is to be closed soon, whatever comes of
+// it.
+func (u *Unpacker) Open(encoding string, packed []byte) (io.ReadCloser, error) {
 	if !begins(encoding, packed) {
 		what := "is not " + encoding
 		if len(packed) == 0 {
@@ -42,13 +53,13 @@ func Unpack(encoding string, packed []byte) (io.ReadCloser, error) {
 		}
 		return nil, fmt.Errorf("the body %s, as its Content-Encoding says; pack it, or leave the header out", what)
 	}
-	unpacking <- struct{}{}
+	u.turns <- struct{}{}
 	in, err := unpackers[encoding](bytes.NewReader(packed))
 	if err != nil {
-		<-unpacking
+		<-u.turns
 		return nil, fmt.Errorf("unpacking %s: %w", encoding, err)
 	}
-	return in, nil
+	return turn{in, u}, nil
 }
 
 // begins tells whether a body starts as one of this encoding does. One without
@@ -67,19 +78,30 @@ func begins(encoding string, packed []byte) bool {
 
 var unpackers = map[string]func(*bytes.Reader) (io.ReadCloser, error){
 	"gzip":   unpackGzip,
-	"snappy": func(r *bytes.Reader) (io.ReadCloser, error) { return unpacker{snappy.NewReader(r), func() {}}, nil },
+	"snappy": func(r *bytes.Reader) (io.ReadCloser, error) { return unpacked{snappy.NewReader(r), func() {}}, nil },
 	"zstd":   unpackZstd,
 }
 
-// unpacker is a reader that Close makes ready for the next one.
-type unpacker struct {
+// turn is the content of a body that is being unpacked.
+type turn struct {
+	io.ReadCloser
+	from *Unpacker
+}
+
+// Close lets the next one begin.
+func (t turn) Close() error {
+	defer func() { <-t.from.turns }()
+	return t.ReadCloser.Close()
+}
+
+// unpacked is a reader that Close makes ready for the next body.
+type unpacked struct {
 	io.Reader
 	put func()
 }
 
-func (u unpacker) Close() error {
+func (u unpacked) Close() error {
 	u.put()
-	<-unpacking
 	return nil
 }
 
@@ -96,7 +118,7 @@ func unpackGzip(r *bytes.Reader) (io.ReadCloser, error) {
 		put()
 		return nil, err
 	}
-	return unpacker{z, put}, nil
+	return unpacked{z, put}, nil
 }
 
 func unpackZstd(r *bytes.Reader) (io.ReadCloser, error) {
@@ -110,7 +132,7 @@ func unpackZstd(r *bytes.Reader) (io.ReadCloser, error) {
 	if err := z.Reset(r); err != nil {
 		return nil, err
 	}
-	return unpacker{windowed{z}, func() {
+	return unpacked{windowed{z}, func() {
 		if z.Reset(nil) == nil {
 			zstdReaders.Put(z)
 		}
