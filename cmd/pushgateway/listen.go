@@ -44,7 +44,7 @@ const (
 
 // listen serves until ctx ends, and then until the requests under way have
 // been answered.
-func (s *server) listen(ctx context.Context) error {
+func (s *service) listen(ctx context.Context) error {
 	listeners, err := s.listeners()
 	if err != nil {
 		return s.cannotServe(err)
@@ -73,7 +73,7 @@ func (s *server) listen(ctx context.Context) error {
 
 // listeners opens what the flags name, as the toolkit would: the doors have to
 // stand before it.
-func (s *server) listeners() ([]net.Listener, error) {
+func (s *service) listeners() ([]net.Listener, error) {
 	if *s.web.WebSystemdSocket {
 		listeners, err := activation.Listeners()
 		if err == nil && len(listeners) == 0 {
@@ -116,7 +116,7 @@ func listenOn(address string) (net.Listener, error) {
 
 // newServer makes the server of one listener: the toolkit puts a handler of its
 // own into it. Accepting is called before the first connection is accepted.
-func (s *server) newServer(d *doors.Doors, passwords *login.Guard, accepting func()) *http.Server {
+func (s *service) newServer(d *doors.Doors, passwords *login.Guard, accepting func()) *http.Server {
 	server := &http.Server{
 		Handler:           d.Answer(s.gate),
 		ReadTimeout:       s.readTimeout,
@@ -166,7 +166,7 @@ func shutdown(servers []*http.Server) error {
 }
 
 // cannotServe says how to go on when nothing can be listened on.
-func (s *server) cannotServe(err error) error {
+func (s *service) cannotServe(err error) error {
 	toDo := ""
 	switch {
 	case *s.web.WebSystemdSocket:

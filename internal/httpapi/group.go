@@ -96,36 +96,5 @@ func detailFields(g *gateway.Group) iter.Seq[jsonField] {
 func (a *api) writeText(w http.ResponseWriter, r *http.Request, v *gateway.View, g *gateway.Group) {
 	format := exposition.Format{Syntax: exposition.Text, Escaping: exposition.Negotiate(r.Header, false).Escaping}
 	w.Header().Set("Content-Type", format.ContentType())
-	p := newPipeline(newSteady(w))
-	defer p.Close()
-	enc := exposition.NewEncoder(p, format, a.cache)
-	hidden := a.hiding.of(format, a.Gateway.Reserved, v)
-	for f := range groupFamilies(v, g) {
-		if hidden[f.Name] {
-			continue
-		}
-		if err := enc.Encode(f); err != nil {
-			return // the client has gone
-		}
-	}
-	_ = enc.Close()
-}
-
-// groupFamilies are those of a group that are exposed.
-func groupFamilies(v *gateway.View, g *gateway.Group) iter.Seq[exposition.Exposed] {
-	return func(yield func(exposition.Exposed) bool) {
-		for i := range g.Families {
-			if h := &g.Families[i]; v.Exposes(g, h) && !yield(exposition.ExposeBlock(h.Block)) {
-				return
-			}
-		}
-		if !v.ExposesTimes(g) {
-			return
-		}
-		for _, b := range g.Times() {
-			if !yield(exposition.ExposeBlock(b)) {
-				return
-			}
-		}
-	}
+	_, _ = a.scraper.Group(newSteady(w), v, g, format) // it fails if the client has gone
 }

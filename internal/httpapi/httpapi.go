@@ -7,9 +7,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"maps"
 	"net/http"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +18,7 @@ import (
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/guard"
+	"pushgateway/internal/scrape"
 )
 
 // Config says what is served and how. All fields are needed but those that
@@ -94,27 +93,21 @@ type Config struct {
 
 // Scrape is what there is to know of one scrape that has been answered.
 type Scrape struct {
-	Format exposition.Format
-	Bytes  int64 // before compression
-	Took   time.Duration
-	// LeftOut counts families, series and labels that are missing because in
-	// this format they have the name of another, or are histograms that
-	// contradict themselves.
-	LeftOut int
+	Format         exposition.Format
+	scrape.Written               // before compression
+	Took           time.Duration // from its arrival to the end of the answer
 }
 
 // api is what the handlers share.
 type api struct {
 	Config
 	bodies   bodies
-	cache    *exposition.Cache
-	runs     *exposition.Runs
+	scraper  *scrape.Scraper
 	turns    *turns // of scrapes
 	listings *turns // of all groups
 	tables   *turns // of groups without metrics, of their labels, and of numbers
 	details  *turns // of one group with its metrics
 	copies   *turns // of snapshots
-	hiding   hiding
 	surveys  surveys
 	activity activity
 	scrapers scrapers
@@ -122,16 +115,7 @@ type api struct {
 	// comparing bounds how often groups are looked for that come close to one
 	// that is not there.
 	comparing *rate.Limiter
-	firstOwn  string // name that none of the gateway's own families comes before
 }
-
-// maxCache bounds, in bytes, what is kept for formats and escapings that the
-// stored blocks do not have ready.
-const maxCache = 64 << 20
-
-// maxRuns bounds, in bytes, what is kept joined for text scrapes, and the same
-// for protobuf.
-const maxRuns = 16 << 20
 
 // New gives the handler of everything.
 func New(c Config) http.Handler {
@@ -143,12 +127,9 @@ func New(c Config) http.Handler {
 	}
 	a := &api{
 		Config: c, bodies: bodies{max: c.MaxBodyBytes, shares: guard.NewShares(c.MaxInflightBytes), inflight: c.Inflight, grown: c.Grown},
-		cache: exposition.NewCache(maxCache), runs: exposition.NewRuns(maxRuns),
 		turns: newTurns(c.Proxies, writePlainError), listings: newTurns(c.Proxies, writeError), tables: newTurns(c.Proxies, writeError), details: newTurns(c.Proxies, writeError),
 		copies: newCopies(c.Proxies), surveys: newSurveys(), refusals: newRefusals(), comparing: newComparing(),
 	}
-	if len(c.Gateway.Reserved) > 0 {
-		a.firstOwn = slices.Min(slices.Collect(maps.Keys(c.Gateway.Reserved)))
-	}
+	a.scraper = scrape.New(c.Gateway.Reserved, a.own)
 	return a.Origins.guard(newRouter(c.Prefix, append(a.routes(), a.lifecycle()...), a.lifecycle(), a.lost))
 }
