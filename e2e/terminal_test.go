@@ -25,12 +25,15 @@ type terminal struct {
 	page  string
 	dir   string
 	in    io.Writer
-	codes *bufio.Reader // exit codes, one a line
+	codes *bufio.Reader // a line for each block that has succeeded
 	ended chan struct{}
+	other map[int]string // what was printed in the place of outputs that begin in these lines
 }
 
-// runSteps runs what a page has, until a command fails.
-func runSteps(t *testing.T, page string, steps []step) {
+// runSteps runs what a page has, until a command fails. It gives what was
+// printed that the page does not show, by the line where it should.
+func runSteps(t *testing.T, page string, steps []step) map[int]string {
+	t.Helper()
 	term := openTerminal(t, page)
 	for _, s := range steps {
 		var ok bool
@@ -49,12 +52,48 @@ func runSteps(t *testing.T, page string, steps []step) {
 			ok = term.once(s)
 		}
 		if !ok {
-			return
+			break
 		}
 	}
+	return term.other
 }
 
+// openTerminal starts the shell. It ends with the test.
 func openTerminal(t *testing.T, page string) *terminal {
+	t.Helper()
+	dir := terminalDir(t)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("unshare", append(alone, "sh", "-c", "ip link set lo up && exec bash")...)
+	cmd.Dir = filepath.Join(dir, "work")
+	cmd.Env = []string{"PATH=" + filepath.Join(dir, "bin") + ":" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir, "LC_ALL=C.UTF-8", "TZ=UTC"}
+	cmd.ExtraFiles = []*os.File{w}
+	in, err := cmd.StdinPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	term := &terminal{t: t, page: page, dir: dir, in: in, codes: bufio.NewReader(r), ended: make(chan struct{}), other: make(map[int]string)}
+	go func() {
+		_ = cmd.Wait() // killed, below, or ended by a command that failed
+		close(term.ended)
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-term.ended
+		r.Close()
+	})
+	return term
+}
+
+// terminalDir is where commands run, as home of a user who has the gateway and
+// what is in deploy.
+func terminalDir(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	for link, to := range map[string]string{"bin/pushgateway": binary, "work/deploy": "../deploy"} {
@@ -73,33 +112,7 @@ func openTerminal(t *testing.T, page string) *terminal {
 	if err := os.WriteFile(filepath.Join(dir, ".curlrc"), []byte("silent\nshow-error\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("unshare", append(alone, "sh", "-c", "ip link set lo up && exec bash")...)
-	cmd.Dir = filepath.Join(dir, "work")
-	cmd.Env = []string{"PATH=" + filepath.Join(dir, "bin") + ":" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir, "LC_ALL=C.UTF-8", "TZ=UTC"}
-	cmd.ExtraFiles = []*os.File{w}
-	in, err := cmd.StdinPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	w.Close()
-	if err != nil {
-		t.Fatal(err)
-	}
-	term := &terminal{t: t, page: page, dir: dir, in: in, codes: bufio.NewReader(r), ended: make(chan struct{})}
-	go func() {
-		_ = cmd.Wait() // killed, below, or ended by a command that failed
-		close(term.ended)
-	}()
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		<-term.ended
-		r.Close()
-	})
-	return term
+	return dir
 }
 
 // needs skips the page if a program that it uses is not installed.
@@ -175,6 +188,7 @@ func (term *terminal) compare(s step, out string) {
 	if !s.compared || prints(out, s.output) {
 		return
 	}
+	term.other[s.outputLine] = out
 	term.t.Errorf("%s:%d:\n%s\n%s", term.page, s.line, s.shell, diff.Diff("shown", []byte(s.output), "printed", []byte(out)))
 }
 
