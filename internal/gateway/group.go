@@ -20,6 +20,7 @@ type Group struct {
 	Pushed   time.Time // the last good push; zero if there was none
 	Failed   time.Time // the last refused push; zero if there was none
 	Failure  string    // why that was refused; empty if it is not known
+	FailedBy string    // whom the failures count for if there was no good push; empty if it is not known
 	Expires  time.Time // when the group ends by itself; zero if it does not
 	Since    Revision  // when the group came to be
 	Revision Revision  // of its last change
@@ -228,12 +229,15 @@ func merge(old, brought []Held) []Held {
 const maxFailure = 1000
 
 // failed gives the group that comes out of a refused push onto old, which may
-// be nil.
-func failed(old *Group, key grouping.Key, at time.Time, reason error) *Group {
+// be nil. By is whom it counts for while no push is good.
+func failed(old *Group, key grouping.Key, at time.Time, reason error, by string) *Group {
 	g := &Group{Key: key}
 	if old != nil {
 		*g = *old
 	}
 	g.Failed, g.Failure = at, excerpt.Line(reason.Error(), maxFailure)
+	if g.failedOnly() {
+		g.FailedBy = by
+	}
 	return g.finish(old)
 }

@@ -26,8 +26,6 @@ type Change struct {
 
 	// suspects are groups that share a series with Group; see equal.go.
 	suspects []suspect
-	// client is who failed, for a change that is a failure.
-	client string
 	// claimed is set on changes of this process, which hold provisional claims
 	// until they are applied or given up.
 	claimed bool
