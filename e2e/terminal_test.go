@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"os"
@@ -25,7 +24,7 @@ type terminal struct {
 	page  string
 	dir   string
 	in    io.Writer
-	codes *bufio.Reader // a line for each block that has succeeded
+	done  *os.File // a byte for each block that has succeeded
 	ended chan struct{}
 	other map[int]string // what was printed in the place of outputs that begin in these lines
 }
@@ -78,7 +77,7 @@ func openTerminal(t *testing.T, page string) *terminal {
 	if err != nil {
 		t.Fatal(err)
 	}
-	term := &terminal{t: t, page: page, dir: dir, in: in, codes: bufio.NewReader(r), ended: make(chan struct{}), other: make(map[int]string)}
+	term := &terminal{t: t, page: page, dir: dir, in: in, done: r, ended: make(chan struct{}), other: make(map[int]string)}
 	go func() {
 		_ = cmd.Wait() // killed, below, or ended by a command that failed
 		close(term.ended)
@@ -143,7 +142,7 @@ func (term *terminal) once(s step) bool {
 	}
 	out, ok := term.paste(s.shell)
 	if !ok {
-		term.t.Errorf("%s:%d: a command failed\n%s\n%s", term.page, s.line, s.shell, out)
+		term.t.Errorf("%s:%d: a command failed, or did not end\n%s\n%s", term.page, s.line, s.shell, out)
 		return false
 	}
 	term.compare(s, out)
@@ -193,12 +192,15 @@ func (term *terminal) compare(s step, out string) {
 }
 
 // paste gives commands to the shell, and what they print once they have ended.
-// It is not ok if one failed: then the shell has ended, too.
+// It is not ok if one failed, which ends the shell, too, or did not end.
 func (term *terminal) paste(commands string) (out string, ok bool) {
 	term.t.Helper()
 	file := filepath.Join(term.dir, "out")
 	fmt.Fprintf(term.in, "set -e\n{\n%s} >%s 2>&1 </dev/null 3>&-\necho >&3\n", commands, file)
-	_, err := term.codes.ReadString('\n')
+	err := term.done.SetReadDeadline(time.Now().Add(patience))
+	if err == nil {
+		_, err = term.done.Read(make([]byte, 1))
+	}
 	b, _ := os.ReadFile(file) // without one, commands have printed nothing
 	return string(b), err == nil
 }
