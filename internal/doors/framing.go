@@ -6,31 +6,25 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+
+	"pushgateway/internal/guard"
 )
 
-const (
-	// MaxHeaderBytes is what the header of a request may have.
-	MaxHeaderBytes = 64 << 10
-	// maxLines bounds the lines of a header: many short ones take more memory than
-	// a long one. Browsers and proxies send some dozens.
-	maxLines = 500
-	// handshake is what TLS begins with, and no request does.
-	handshake = 22
-)
+// handshake is what TLS begins with, and no request does.
+const handshake = 22
 
 var (
 	errSmuggling = errors.New("the header has both Content-Length and Transfer-Encoding, or Transfer-Encoding before HTTP/1.1, so a proxy could find another end of the body; send one of them, over HTTP/1.1")
 	errLength    = errors.New("Content-Length in the header is no number of bytes, or comes twice with different ones; send it once, or send chunks")
 	errFolding   = errors.New("a line of the header begins with a blank; write each field of the header on one line")
 	errFraming   = errors.New("the body is not in chunks, as Transfer-Encoding in the header says; leave that out and send Content-Length")
-	errLong      = fmt.Errorf("a line of the header has more than %d bytes; send a shorter one", MaxHeaderBytes)
-	errLines     = fmt.Errorf("the header has more than %d lines; send fewer", maxLines)
 )
 
 // framing follows what a client of HTTP/1 sends, to find headers that proxies
 // and net/http would take apart in different ways. net/http removes the
 // Content-Length where there is a Transfer-Encoding, so no handler sees both.
 type framing struct {
+	limits *guard.ConnectionLimits
 	part   part
 	line   []byte // what has come of a line that is not all there
 	left   int64  // bytes of the body, or of the chunk with its end
@@ -103,8 +97,8 @@ func (f *framing) followLine(b []byte) (n int, err error) {
 	}
 	end := bytes.IndexByte(b, '\n')
 	if end < 0 {
-		if len(f.line)+len(b) > MaxHeaderBytes {
-			return 0, errLong
+		if len(f.line)+len(b) > f.limits.HeaderBytes {
+			return 0, fmt.Errorf("a line of the header has more than %d bytes; send a shorter one", f.limits.HeaderBytes)
 		}
 		f.line = append(f.line, b...)
 		return len(b), nil
@@ -138,8 +132,8 @@ func (f *framing) take(line []byte) error {
 }
 
 func (f *framing) count() error {
-	if f.lines++; f.lines > maxLines {
-		return errLines
+	if f.lines++; f.lines > f.limits.HeaderLines {
+		return fmt.Errorf("the header has more than %d lines; send fewer", f.limits.HeaderLines)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"pushgateway/internal/exposition"
@@ -19,15 +20,17 @@ import (
 // suspect is a group that has a series of the change too.
 type suspect struct {
 	name   string
+	series sharedSeries
 	key    grouping.Key
-	labels []metric.Label // of one such series
+	labels []metric.Label // of the series, where there is a check
 }
 
-// suspects finds the groups, stored or pending, that have a series of the
-// change; where there is a check the first is enough, as the change is refused
-// for it. It holds no lock while it compares. Of the pending ones only those
-// with an older claim count; the younger ones will find this change. The error
-// is that ctx has ended.
+// suspects finds groups, stored or pending, that have series of the change.
+// Where there is a check the first is enough, as the change is refused for it.
+// Otherwise one for each series is, see sharers. It holds no lock while it
+// compares. Of the pending ones only those with an older claim count; the younger
+// ones will find this change. The error is that ctx has ended; without a check
+// others count on an end.
 func (g *Gateway) suspects(ctx context.Context, p *pending, old *Group, first bool) (found []suspect, err error) {
 	if err := g.note(ctx, p, old); err != nil {
 		return nil, givenUp(err)
@@ -35,6 +38,12 @@ func (g *Gateway) suspects(ctx context.Context, p *pending, old *Group, first bo
 	g.mu.Lock()
 	all := g.index.enter(p)
 	g.mu.Unlock()
+	if !first && len(all) > 0 {
+		ctx = context.WithoutCancel(ctx)
+		for _, b := range p.brings {
+			b.Hashes() // which are asked for under the lock
+		}
+	}
 	for _, r := range all {
 		s := newSearch(r)
 		s.g, s.ctx, s.key, s.claim, s.first = g, ctx, p.group.Key, p.claim, first
@@ -46,6 +55,12 @@ func (g *Gateway) suspects(ctx context.Context, p *pending, old *Group, first bo
 			break
 		}
 	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i := 0; i < len(found) && !first; i++ {
+		g.index.meet(g.index.families[found[i].name], found[i])
+	}
+	p.searched = true
 	return found, nil
 }
 
@@ -65,15 +80,15 @@ type search struct {
 	looked  int    // label sets so far
 	hash    uint64 // of the one at hand, if hashed
 	hashed  bool
+	settled bool // no more groups need to be found for the one at hand
 	scratch []byte
 	others  []grouping.Key
 	found   []suspect
-	knows   map[grouping.Key]bool // those that have been found
 	err     error
 }
 
 func newSearch(r rivals) *search {
-	s := &search{block: r.block, index: r.index, walks: make([]walk, len(r.shapes)), knows: make(map[grouping.Key]bool)}
+	s := &search{block: r.block, index: r.index, walks: make([]walk, len(r.shapes))}
 	for i, sh := range r.shapes {
 		s.walks[i].shape = sh
 	}
@@ -86,8 +101,8 @@ type walk struct {
 	shape *shape
 	key   []byte // of the group that blocks belong to
 	next  []byte
-	known bool                // key has been looked up
-	has   []*exposition.Block // what that group has of the family, stored or pending
+	known bool // key has been looked up
+	has   holding
 }
 
 // lookedFor is how many label sets are looked for between two looks at whether
@@ -102,14 +117,14 @@ func (s *search) look(labels []metric.Label) bool {
 			return false
 		}
 	}
-	s.hashed = false
+	s.hashed, s.settled = false, false
 	names := mask(labels)
 	for i := range s.walks {
-		if w := &s.walks[i]; w.shape.mask&^names == 0 {
+		if w := &s.walks[i]; w.shape.mask&^names == 0 && !s.settled {
 			s.lookAt(w, labels)
 		}
 	}
-	if s.index != nil {
+	if s.index != nil && !s.settled {
 		s.lookUp(labels)
 	}
 	return !s.first || len(s.found) == 0
@@ -125,27 +140,42 @@ func (s *search) lookAt(w *walk, labels []metric.Label) {
 		w.key, w.known = append(w.key[:0], key...), true
 		w.has = s.g.has(grouping.Key(key), s.block, s.claim)
 	}
-	if len(w.has) > 0 && !s.knows[grouping.Key(w.key)] && s.isIn(w.has, labels) {
-		s.note(grouping.Key(w.key), labels)
-	}
+	s.hold(grouping.Key(w.key), w.has, labels)
 }
 
-// lookUp looks at the groups that the index has for the series.
+// lookUp looks at the groups that the index has for the series. Thousands may have
+// it, where there is no check, and one of the first few is mostly enough.
 func (s *search) lookUp(labels []metric.Label) {
-	s.others = s.index.others(s.others[:0], s.hashOf(labels), s.key)
-	for _, key := range s.others {
-		if !s.knows[key] && s.isIn(s.g.has(key, s.block, s.claim), labels) {
-			if s.note(key, labels); s.first {
+	const few = 8
+	for _, most := range []int{few, math.MaxInt} {
+		s.others = s.index.others(s.others[:0], s.hashOf(labels), s.key, most)
+		for _, key := range s.others {
+			if s.hold(key, s.g.has(key, s.block, s.claim), labels); s.settled {
 				return
 			}
+		}
+		if len(s.others) < few {
+			return
 		}
 	}
 }
 
-// isIn tells whether one of the blocks has the series. To be certain of that goes
-// through a block, once for each group.
-func (s *search) isIn(blocks []*exposition.Block, labels []metric.Label) bool {
-	return slices.ContainsFunc(blocks, func(b *exposition.Block) bool { return b.Has(s.hashOf(labels), labels) })
+// hold notes a group if it has the series. Where there is a check, to be certain
+// of that goes through a block, once.
+func (s *search) hold(key grouping.Key, has holding, labels []metric.Label) {
+	if s.first {
+		is := func(b *exposition.Block) bool { return b != nil && b.Has(s.hashOf(labels), labels) }
+		if s.settled = is(has.stored) || is(has.pending); s.settled {
+			s.note(key, slices.Clone(labels))
+		}
+		return
+	}
+	is := func(b *exposition.Block) bool { return b != nil && b.MayHave(s.hashOf(labels)) }
+	stored, pending := is(has.stored), is(has.pending)
+	if stored || pending {
+		s.note(key, nil)
+	}
+	s.settled = stored || pending && has.searched
 }
 
 func (s *search) hashOf(labels []metric.Label) uint64 {
@@ -157,121 +187,33 @@ func (s *search) hashOf(labels []metric.Label) uint64 {
 }
 
 func (s *search) note(key grouping.Key, labels []metric.Label) {
-	s.knows[key] = true
-	s.found = append(s.found, suspect{s.block.Name, key, slices.Clone(labels)})
+	s.found = append(s.found, suspect{s.block.Name, sharedSeries{s.block.Type, s.hash}, key, labels})
+}
+
+// holding is what a group has of a family with a type, nil where it has nothing.
+type holding struct {
+	stored, pending *exposition.Block
+	searched        bool // the pending change has found who else has its series
 }
 
 // has gives what a group has of the family of block, with the same type:
 // first as pending, then as stored, so that a change which is applied in
 // between is seen at least once.
-func (g *Gateway) has(key grouping.Key, block *exposition.Block, before uint64) (blocks []*exposition.Block) {
-	add := func(group *Group) {
+func (g *Gateway) has(key grouping.Key, block *exposition.Block, before uint64) (has holding) {
+	of := func(group *Group) *exposition.Block {
 		if h := group.findSeries(block.Name); h != nil && h.Type == block.Type {
-			blocks = append(blocks, h.Block)
+			return h.Block
 		}
+		return nil
 	}
 	g.mu.Lock()
 	p := g.index.pending[key]
 	counts := p != nil && p.claim > 0 && p.claim < before
+	has.searched = counts && p.searched
 	g.mu.Unlock()
 	if counts {
-		add(p.group)
+		has.pending = of(p.group)
 	}
-	add(g.Group(key))
-	return blocks
-}
-
-// link records that groups share a series of f, and gives the groups whose
-// exposure must be decided anew.
-func (x *index) link(f *indexed, key grouping.Key, suspects []suspect) (affected []grouping.Key) {
-	for _, s := range suspects {
-		if s.name == f.name && !slices.Contains(f.equal[key], s.key) {
-			f.addEqual(key, s.key)
-			f.addEqual(s.key, key)
-		}
-	}
-	if len(f.equal[key]) == 0 {
-		return nil
-	}
-	affected = append(slices.Clone(f.equal[key]), key)
-	for _, other := range slices.Clone(f.equal[key]) {
-		if !x.stillEqual(f, key, other) {
-			f.removeEqual(key, other)
-			f.removeEqual(other, key)
-		}
-	}
-	return affected
-}
-
-func (f *indexed) addEqual(key, other grouping.Key) {
-	if f.equal == nil {
-		f.equal = make(map[grouping.Key][]grouping.Key)
-	}
-	f.equal[key] = append(f.equal[key], other)
-}
-
-func (f *indexed) removeEqual(key, other grouping.Key) {
-	rest := slices.DeleteFunc(f.equal[key], func(k grouping.Key) bool { return k == other })
-	if f.equal[key] = rest; len(rest) == 0 {
-		delete(f.equal, key)
-	}
-}
-
-// stillEqual looks at what is stored now. Of a group on its way the link
-// stays until it has arrived.
-func (x *index) stillEqual(f *indexed, key, other grouping.Key) bool {
-	mine, theirs := x.held(f, key), x.held(f, other)
-	if mine != nil && theirs != nil && mine.Type == theirs.Type && exposition.Share(mine.Block, theirs.Block) {
-		return true
-	}
-	return mine != nil && x.pending[other] != nil
-}
-
-func (x *index) held(f *indexed, key grouping.Key) *Held {
-	group, _ := x.groups.Get(key)
-	return group.findSeries(f.name)
-}
-
-// decide leaves groups out, or takes them in again, until each is left out
-// exactly if a group with an older claim that shares a series is not.
-func (x *index) decide(f *indexed, queue []grouping.Key) {
-	for len(queue) > 0 {
-		key := queue[0]
-		queue = queue[1:]
-		mine := x.held(f, key)
-		if mine == nil {
-			continue
-		}
-		_, out := f.leftOut[key]
-		if out == x.isShadowed(f, key, mine) {
-			continue
-		}
-		f.toggle(key, mine)
-		queue = append(queue, f.equal[key]...)
-	}
-}
-
-func (x *index) isShadowed(f *indexed, key grouping.Key, mine *Held) bool {
-	for _, other := range f.equal[key] {
-		theirs := x.held(f, other)
-		if _, out := f.leftOut[other]; out || theirs == nil || theirs.Type != mine.Type {
-			continue
-		}
-		if (claim{theirs.Claim, other}).less(claim{mine.Claim, key}) {
-			return true
-		}
-	}
-	return false
-}
-
-func (f *indexed) toggle(key grouping.Key, mine *Held) {
-	if _, out := f.leftOut[key]; out {
-		delete(f.leftOut, key)
-		f.byType[mine.Type].expose(key, mine.Block)
-		return
-	}
-	if f.leftOut == nil {
-		f.leftOut = make(map[grouping.Key]*exposition.Block)
-	}
-	f.leftOut[key] = f.byType[mine.Type].hide(key)
+	has.stored = of(g.Group(key))
+	return has
 }

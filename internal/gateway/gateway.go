@@ -38,7 +38,7 @@ type Config struct {
 	// Unchecked takes pushes that cannot be exposed beside others; the oldest
 	// claim is exposed.
 	Unchecked bool
-	// Limits bound each group.
+	// Limits bound each group, and those that failures make.
 	Limits Limits
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
@@ -80,7 +80,8 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	g := &Gateway{Config: c, index: newIndex(c.Reserved), merging: guard.NewShares(int64(runtime.GOMAXPROCS(0))), stop: make(chan struct{}), reaped: make(chan struct{})}
+	c.Limits = c.Limits.withDefaults()
+	g := &Gateway{Config: c, index: newIndex(c.Reserved, c.Limits), merging: guard.NewShares(int64(runtime.GOMAXPROCS(0))), stop: make(chan struct{}), reaped: make(chan struct{})}
 	g.firstDeadline.Store(never)
 	if err := c.Journal.Open(ctx, g.apply); err != nil {
 		return nil, err
@@ -133,12 +134,14 @@ func (g *Gateway) Group(key grouping.Key) *Group {
 func (g *Gateway) HelpDiffers() uint64 { return g.helpDiffers.Load() }
 
 // claim checks a change and places its provisional claims. The check ends with
-// ctx.
-func (g *Gateway) claim(ctx context.Context, group, old *Group, brings []*exposition.Block) ([]suspect, error) {
+// ctx. Fresh is what of brings must be compared with other groups: the same blocks,
+// or those that were merged into what the group has.
+func (g *Gateway) claim(ctx context.Context, group, old *Group, brings, fresh []*exposition.Block) ([]suspect, error) {
 	p, err := g.place(group, old, brings)
 	if err != nil {
 		return nil, err
 	}
+	p.fresh = fresh
 	suspects, err := g.suspects(ctx, p, old, !g.Unchecked)
 	if err == nil && len(suspects) > 0 && !g.Unchecked {
 		s := suspects[0]

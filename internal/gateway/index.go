@@ -42,8 +42,9 @@ type indexed struct {
 	pending  [typeCount]int32
 	byType   [typeCount]*holders
 	shapes   shapeSet
-	hidden   bool                               // an older name collides by suffix
-	equal    map[grouping.Key][]grouping.Key    // groups that share series
+	hidden   bool // an older name collides by suffix
+	equal    map[sharedSeries]*sharers
+	lonely   []sharedSeries                     // those of equal that may have no group
 	leftOut  map[grouping.Key]*exposition.Block // because of equal
 	helpTold bool
 	stale    bool // in index.stale
@@ -76,20 +77,25 @@ func (c claim) less(d claim) bool {
 type pending struct {
 	group  *Group
 	brings []*exposition.Block // what claims were placed for
-	shape  *shape
+	// fresh is what of each of brings is new: all of it, or what was merged into
+	// what the group had. Only the change itself uses it.
+	fresh []*exposition.Block
+	shape *shape
 	// indexes are those in which the series of each of brings must be found, nil
 	// where none is needed.
 	indexes []*seriesIndex
 	// claim is the place of the change among those on their way, 0 until it can
 	// be found.
 	claim uint64
+	// searched is set when the groups have been found that have its series too.
+	searched bool
 }
 
-func newIndex(reserved map[string]metric.Type) *index {
+func newIndex(reserved map[string]metric.Type, limits Limits) *index {
 	x := &index{
 		families:  make(map[string]*indexed),
 		pending:   make(map[grouping.Key]*pending),
-		failures:  newFailures(),
+		failures:  newFailures(limits),
 		groups:    btree.NewMap[grouping.Key, *Group](treeDegree),
 		muted:     btree.NewMap[grouping.Key, struct{}](treeDegree),
 		exposed:   btree.NewMap[string, *Family](treeDegree),
