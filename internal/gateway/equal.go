@@ -24,43 +24,69 @@ type suspect struct {
 }
 
 // suspects finds the groups, stored or pending, that have a series of the
-// change; where there is a check the first is enough, as the change is refused
-// for it. It holds no lock while it compares. Of the pending ones only those
-// with an older claim count; the younger ones will find this change. The error
-// is that ctx has ended.
-func (g *Gateway) suspects(ctx context.Context, p *pending, old *Group, first bool) (found []suspect, err error) {
+// change. Where there is a check the first with an older claim is enough: it is
+// the refusal. It holds no lock while it compares. Of the pending ones only those
+// count that came before; the later ones will find this change. The error is that
+// ctx has ended.
+func (g *Gateway) suspects(ctx context.Context, p *pending, old *Group, checks bool) (found []suspect, refusal *suspect, err error) {
 	if err := g.note(ctx, p, old); err != nil {
-		return nil, givenUp(err)
+		return nil, nil, givenUp(err)
 	}
 	g.mu.Lock()
 	all := g.index.enter(p)
 	g.mu.Unlock()
 	for _, r := range all {
 		s := newSearch(r)
-		s.g, s.ctx, s.key, s.claim, s.first = g, ctx, p.group.Key, p.claim, first
+		s.g, s.ctx, s.key, s.claim, s.checks = g, ctx, p.key, p.claim, checks
 		r.block.EachLabels(s.look)
 		if s.err != nil {
-			return nil, givenUp(s.err)
+			return nil, nil, givenUp(s.err)
 		}
-		if found = append(found, s.found...); first && len(found) > 0 {
-			break
+		if s.refusal != nil {
+			return nil, s.refusal, nil
 		}
+		found = append(found, s.found...)
 	}
-	return found, nil
+	return found, nil, nil
+}
+
+// refuses tells whether a push is refused because another group has a series of
+// it: if that is exposed, unless the group of the push has had the very series
+// longer.
+func (s *search) refuses(other suspect) bool {
+	x := s.g.index
+	s.g.mu.Lock()
+	defer s.g.mu.Unlock()
+	f := x.families[other.name]
+	if f == nil {
+		return false // it has just gone
+	}
+	if _, out := f.leftOut[other.key]; out {
+		return false
+	}
+	mine, theirs := x.held(f, s.key), x.held(f, other.key)
+	if mine == nil || mine.Type != s.block.Type || !mine.Block.Has(s.hashOf(other.labels), other.labels) {
+		return true
+	}
+	if theirs == nil || theirs.Type != s.block.Type {
+		return false // it is only on its way
+	}
+	return (claim{theirs.Claim, other.key}).less(claim{mine.Claim, s.key})
 }
 
 func givenUp(err error) error { return fmt.Errorf("%w: the client has gone: %w", ErrUnavailable, err) }
 
 // search compares one block with the groups of other shapes.
 type search struct {
-	block *exposition.Block
-	walks []walk
-	index *seriesIndex // nil if there is nothing to look up
-	g     *Gateway
-	ctx   context.Context
-	key   grouping.Key // of the block
-	claim uint64
-	first bool // the first is enough
+	block   *exposition.Block
+	walks   []walk
+	index   *seriesIndex // nil if there is nothing to look up
+	g       *Gateway
+	ctx     context.Context
+	key     grouping.Key // of the block
+	claim   uint64
+	checks  bool     // the first that refuses is enough
+	refusal *suspect // that one
 
 	looked  int    // label sets so far
 	hash    uint64 // of the one at hand, if hashed
@@ -112,7 +138,7 @@ func (s *search) look(labels []metric.Label) bool {
 	if s.index != nil {
 		s.lookUp(labels)
 	}
-	return !s.first || len(s.found) == 0
+	return s.refusal == nil
 }
 
 // lookAt looks at the group of a shape that could have the series.
@@ -135,7 +161,7 @@ func (s *search) lookUp(labels []metric.Label) {
 	s.others = s.index.others(s.others[:0], s.hashOf(labels), s.key)
 	for _, key := range s.others {
 		if !s.knows[key] && s.isIn(s.g.has(key, s.block, s.claim), labels) {
-			if s.note(key, labels); s.first {
+			if s.note(key, labels); s.refusal != nil {
 				return
 			}
 		}
@@ -158,7 +184,11 @@ func (s *search) hashOf(labels []metric.Label) uint64 {
 
 func (s *search) note(key grouping.Key, labels []metric.Label) {
 	s.knows[key] = true
-	s.found = append(s.found, suspect{s.block.Name, key, slices.Clone(labels)})
+	found := suspect{s.block.Name, key, slices.Clone(labels)}
+	s.found = append(s.found, found)
+	if s.checks && s.refusal == nil && s.refuses(found) {
+		s.refusal = &found
+	}
 }
 
 // has gives what a group has of the family of block, with the same type:
@@ -171,12 +201,12 @@ func (g *Gateway) has(key grouping.Key, block *exposition.Block, before uint64) 
 		}
 	}
 	g.mu.Lock()
-	p := g.index.pending[key]
-	counts := p != nil && p.claim > 0 && p.claim < before
-	g.mu.Unlock()
-	if counts {
-		add(p.group)
+	for p := g.index.pending[key]; p != nil; p = p.next {
+		if p.claim > 0 && p.claim < before {
+			add(p.group)
+		}
 	}
+	g.mu.Unlock()
 	add(g.Group(key))
 	return blocks
 }

@@ -78,33 +78,48 @@ func (r *reader) apply(batch []gateway.Applied) {
 		r.t.Error("apply is called for nothing")
 	}
 	for _, a := range batch {
-		if a.Group == nil {
-			delete(r.groups, a.Key)
+		switch {
+		case a.Stamp != nil:
+			r.stamp(*a.Stamp)
 			continue
-		}
-		if a.Group.Key != a.Key {
+		case a.Group == nil:
+			delete(r.groups, a.Key)
+		case a.Group.Key != a.Key:
 			r.t.Errorf("a change of %s has group %s", a.Key, a.Group.Key)
+		default:
+			r.groups[a.Key] = settled(a.Group, a.Revision)
 		}
-		settle(a.Group, r.groups[a.Key], a.Revision)
-		r.groups[a.Key] = a.Group
+		r.last = a.Revision
 	}
-	r.last = batch[len(batch)-1].Revision
 }
 
-// settle gives a group its revisions, as the gateway does.
-func settle(g, old *gateway.Group, revision gateway.Revision) {
-	g.Revision = revision
-	if old != nil {
-		g.Since = old.Since
+// settled gives a copy of a group that has its revisions, as the gateway does.
+func settled(g *gateway.Group, revision gateway.Revision) *gateway.Group {
+	c := *g
+	c.Families, c.Revision = slices.Clone(g.Families), revision
+	if c.Since == 0 {
+		c.Since = revision
 	}
-	if g.Since == 0 {
-		g.Since = revision
-	}
-	for i := range g.Families {
-		if g.Families[i].Claim == 0 {
-			g.Families[i].Claim = revision
+	for i := range c.Families {
+		if c.Families[i].Claim == 0 {
+			c.Families[i].Claim = revision
 		}
 	}
+	return &c
+}
+
+// stamp notes a failure, as the gateway does.
+func (r *reader) stamp(s gateway.Stamp) {
+	g := gateway.Group{Key: s.Key}
+	if old := r.groups[s.Key]; old != nil {
+		g = *old
+	} else if s.Against != 0 {
+		return
+	}
+	g.Failed, g.Failure = s.At, s.Reason
+	made := gateway.Restore(g)
+	made.Failing = s.Against >= g.Revision
+	r.groups[s.Key] = made
 }
 
 // state shows all groups with everything that must survive.
@@ -132,7 +147,7 @@ func (r *reader) group(key grouping.Key) *gateway.Group {
 
 func show(g *gateway.Group) string {
 	var b strings.Builder
-	fmt.Fprintln(&b, g.Key, g.Revision, g.Since, nanos(g.Pushed), nanos(g.Failed), nanos(g.Expires), g.Failure, g.Series)
+	fmt.Fprintln(&b, g.Key, g.Revision, g.Since, nanos(g.Pushed), nanos(g.Failed), nanos(g.Expires), g.Failure, g.Failing, g.Series)
 	for _, h := range g.Families {
 		fmt.Fprintf(&b, "%q %q %s %d %d\n%s%x\n", h.Name, h.Help, h.Type, nanos(h.Pushed), h.Claim, h.Text(), h.AppendProto(nil))
 	}
@@ -170,7 +185,7 @@ func groupOf(t *testing.T, old *gateway.Group, key grouping.Key, text string) *g
 	}
 	g := gateway.Group{Key: key, Pushed: time.Now()}
 	if old != nil {
-		g.Failed, g.Since = old.Failed, old.Since
+		g.Failed, g.Failure, g.Since = old.Failed, old.Failure, old.Since
 	}
 	for _, b := range blocks {
 		h := gateway.Held{Block: b, Pushed: g.Pushed}
@@ -249,7 +264,7 @@ func testOrder(t *testing.T, s Store) {
 				c = change(t, r, key, "")
 			}
 			must(t, j, c)
-			if r.group(key) != c.Group {
+			if got := r.group(key); (got == nil) != (c.Group == nil) || got != nil && got.Pushed != c.Group.Pushed {
 				t.Fatal("Commit returned before the change was applied")
 			}
 			if r.revision() <= last {
@@ -289,14 +304,18 @@ func testStamps(t *testing.T, s Store) {
 	a, b, c := keyOf(t, "a"), keyOf(t, "b"), keyOf(t, "c")
 	must(t, j, change(t, r, a, "m 1\n"))
 	stamp := func(key grouping.Key) {
-		g := gateway.Group{Key: key}
-		if old := r.group(key); old != nil {
-			g = *old
+		s := gateway.Stamp{Key: key, At: time.Now(), Reason: "it says nothing"}
+		old := r.group(key)
+		if old != nil {
+			s.Against = old.Revision
 		}
-		g.Failed = time.Now()
-		j.Stamp(gateway.Change{Key: key, Group: gateway.Restore(g)})
-		if got := r.group(key); got == nil || !got.Failed.Equal(g.Failed) {
-			t.Fatal("Stamp returned before the change was applied")
+		j.Stamp(s)
+		got := r.group(key)
+		if got == nil || !got.Failed.Equal(s.At) {
+			t.Fatal("Stamp returned before it was applied")
+		}
+		if old != nil && got.Revision != old.Revision {
+			t.Error("the group has another revision by a stamp")
 		}
 	}
 	stamp(a)

@@ -12,6 +12,7 @@
 //	  sint64 expires = 4;          // Unix time in ns; absent: never
 //	  repeated Family families = 5; // sorted by name
 //	  string failure = 6;          // why the last refused push was refused
+//	  uint64 last    = 10;         // 1: the last push was refused, 2: it was taken; absent: the later of the two times
 //	}
 //	message Family {
 //	  bytes  family = 1;  // a delimited io.prometheus.client.MetricFamily
@@ -24,6 +25,16 @@
 // what somebody relies on. Revisions that a group gets only by being stored
 // are absent, so that a record can be made before its place in the order is
 // known.
+//
+// If the highest bit of the version is set, the size of this message as a varint
+// and the message itself come before the block. It says that a push to the group
+// was refused since, and can be put there without the block being unpacked:
+//
+//	message Stamp {
+//	  sint64 failed  = 2; // as in Group
+//	  string failure = 6;
+//	  uint64 against = 3; // the revision that the push was checked against: the group fails unless its own is later
+//	}
 package record
 
 import (
@@ -45,6 +56,9 @@ import (
 
 // Version is the format that Encode writes, and the newest that Decode reads.
 const Version = 1
+
+// stampedBit is set in the version of a record that begins with a stamp.
+const stampedBit = 0x80
 
 // Where the parts of a record begin.
 const (
@@ -69,6 +83,9 @@ const (
 	groupExpires  = 4
 	groupFamilies = 5
 	groupFailure  = 6
+	groupLast     = 10
+
+	stampAgainst = 3
 
 	familyBlock  = 1
 	familyPushed = 2
@@ -146,8 +163,8 @@ func Check(rec []byte, key grouping.Key) (gateway.Revision, error) {
 	if compute(rec, key) != Checksum(rec) {
 		return 0, fmt.Errorf("%w: its checksum does not fit its content", ErrDamaged)
 	}
-	if rec[0] != Version {
-		return 0, fmt.Errorf("%w: its format is %d, and this one reads %d", ErrVersion, rec[0], Version)
+	if version := rec[0] &^ stampedBit; version != Version {
+		return 0, fmt.Errorf("%w: its format is %d, and this one reads %d", ErrVersion, version, Version)
 	}
 	return gateway.Revision(binary.LittleEndian.Uint64(rec[revisionAt:])), nil
 }
@@ -159,15 +176,26 @@ func Decode(rec []byte, key grouping.Key) (*gateway.Group, gateway.Revision, err
 	if err != nil {
 		return nil, 0, err
 	}
-	content, err := s2.Decode(nil, rec[contentAt:])
+	stamp, packed, err := cutStamp(rec)
+	if err != nil {
+		return nil, 0, fmt.Errorf("%w: its stamp: %w", ErrDamaged, err)
+	}
+	content, err := s2.Decode(nil, packed)
 	if err != nil {
 		return nil, 0, fmt.Errorf("%w: unpacking it: %w", ErrDamaged, err)
 	}
-	g := gateway.Group{Key: key, Revision: r}
-	if err := readGroup(&g, content, r); err != nil {
+	g, last := gateway.Group{Key: key, Revision: r}, uint64(0)
+	if err := readGroup(&g, &last, content, r); err != nil {
 		return nil, 0, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	return gateway.Restore(g), r, nil
+	if err := readStamp(&g, &last, stamp); err != nil {
+		return nil, 0, fmt.Errorf("%w: its stamp: %w", ErrDamaged, err)
+	}
+	group := gateway.Restore(g)
+	if last != 0 {
+		group.Failing = last == lastRefused
+	}
+	return group, r, nil
 }
 
 // appendHead appends what a group has beside its families.
@@ -180,7 +208,24 @@ func appendHead(b []byte, g *gateway.Group) []byte {
 		b = protowire.AppendTag(b, groupFailure, protowire.BytesType)
 		b = protowire.AppendString(b, g.Failure)
 	}
+	if g.Failing != g.Failed.After(g.Pushed) { // clocks have been set, or are those of two machines
+		b = protowire.AppendTag(b, groupLast, protowire.VarintType)
+		b = protowire.AppendVarint(b, lastOf(g.Failing))
+	}
 	return b
+}
+
+// What field 10 says of the last push.
+const (
+	lastRefused = 1
+	lastTaken   = 2
+)
+
+func lastOf(failing bool) uint64 {
+	if failing {
+		return lastRefused
+	}
+	return lastTaken
 }
 
 func appendHeld(b []byte, g *gateway.Group, h *gateway.Held) []byte {
@@ -280,7 +325,7 @@ func eachField(msg []byte, take func(field) error) error {
 
 func unknown(num protowire.Number) error { return fmt.Errorf("field %d is not known", num) }
 
-func readGroup(g *gateway.Group, msg []byte, r gateway.Revision) error {
+func readGroup(g *gateway.Group, last *uint64, msg []byte, r gateway.Revision) error {
 	g.Since = r
 	return eachField(msg, func(f field) error {
 		switch f.num {
@@ -294,6 +339,8 @@ func readGroup(g *gateway.Group, msg []byte, r gateway.Revision) error {
 			g.Expires = f.time()
 		case groupFailure:
 			g.Failure = string(f.bytes)
+		case groupLast:
+			*last = f.value
 		case groupFamilies:
 			h, err := readHeld(f.bytes, g.Pushed, r)
 			if err != nil {

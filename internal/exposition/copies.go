@@ -1,0 +1,14 @@
+package exposition
+
+// Sharing gives the block with its name and its help text in these copies, which
+// say the same, so that many blocks need not each have its own. The block
+// itself stays as it is.
+func (b *Block) Sharing(name, help string) *Block {
+	c := &Block{
+		Name: name, Help: help, text: b.text, more: b.more, proto: b.proto, series: b.series, tooLong: b.tooLong,
+		pattern: b.pattern, part: b.part, order: b.order, Type: b.Type, EmptyHelp: b.EmptyHelp, Legacy: b.Legacy, open: b.open,
+	}
+	c.made.Store(b.made.Load())
+	c.hashes.Store(b.hashes.Load())
+	return c
+}
