@@ -34,6 +34,9 @@ func Run(t *testing.T, fresh func(t *testing.T) Store) {
 		"order":        testOrder,
 		"concurrency":  testConcurrency,
 		"stamps":       testStamps,
+		"clock":        testClock,
+		"context":      testContext,
+		"ownership":    testOwnership,
 		"close":        testClose,
 		"random":       testRandom,
 		"contents":     testContents,
@@ -51,12 +54,13 @@ type reader struct {
 	mu     sync.Mutex
 	last   gateway.Revision
 	groups map[grouping.Key]*gateway.Group
+	void   map[grouping.Key]bool // changes that never happened
 }
 
 // open opens a journal of the store and gives what it has replayed.
 func open(t *testing.T, s Store) (gateway.Journal, *reader) {
 	t.Helper()
-	j, r := s.New(), &reader{t: t, groups: make(map[grouping.Key]*gateway.Group)}
+	j, r := s.New(), &reader{t: t, groups: make(map[grouping.Key]*gateway.Group), void: make(map[grouping.Key]bool)}
 	if err := j.Open(t.Context(), r.apply); err != nil {
 		t.Fatal(err)
 	}
@@ -79,6 +83,9 @@ func (r *reader) apply(batch []gateway.Applied) {
 	}
 	for _, a := range batch {
 		switch {
+		case a.Void:
+			r.void[a.Key] = true
+			continue
 		case a.Stamp != nil:
 			r.stamp(*a.Stamp)
 			continue
@@ -195,7 +202,9 @@ func groupOf(t *testing.T, old *gateway.Group, key grouping.Key, text string) *g
 		g.Families = append(g.Families, h)
 	}
 	slices.SortFunc(g.Families, func(a, b gateway.Held) int { return strings.Compare(a.Name, b.Name) })
-	return gateway.Restore(g)
+	made := gateway.Restore(g)
+	made.Failing = false
+	return made
 }
 
 // change is one of a group to the content of a push, or to its end if that is
@@ -330,6 +339,74 @@ func testStamps(t *testing.T, s Store) {
 	stamp(b)
 	must(t, j, change(t, r, b, "")) // and an end takes it along
 	again(t, s, j, r)
+}
+
+// testClock sets the clock back between a push and a refusal, and between a
+// refusal and a push: the order of the two says whether the group fails.
+func testClock(t *testing.T, s Store) {
+	j, r := open(t, s)
+	failing, taken := keyOf(t, "failing"), keyOf(t, "taken")
+	must(t, j, change(t, r, failing, "m 1\n"))
+	j.Stamp(gateway.Stamp{Key: failing, At: time.Now().Add(-time.Hour), Against: r.group(failing).Revision})
+	j.Stamp(gateway.Stamp{Key: taken, At: time.Now().Add(time.Hour)})
+	must(t, j, change(t, r, taken, "m 1\n"))
+	for range 3 {
+		if g := r.group(failing); g != nil && g.LastPushSuccessful() {
+			t.Error("a group counts as good, though its last push was refused")
+		}
+		if g := r.group(taken); g != nil && !g.LastPushSuccessful() {
+			t.Error("a group counts as failing, though its last push was taken")
+		}
+		j, r = again(t, s, j, r)
+	}
+}
+
+// testContext commits for callers that wait no longer. What was sent happens, or
+// the journal says that it does not.
+func testContext(t *testing.T, s Store) {
+	j, r := open(t, s)
+	gone, end := context.WithCancel(t.Context())
+	end()
+	verdicts := make(map[gateway.Verdict]int)
+	for i := range 50 {
+		key := keyOf(t, fmt.Sprint("job", i))
+		o := j.Commit(gone, []gateway.Change{change(t, r, key, "m 1\n")})[0]
+		must(t, j, change(t, r, keyOf(t, "behind"), "m 1\n"))
+		verdicts[o.Verdict]++
+		r.mu.Lock()
+		applied, void := r.groups[key] != nil, r.void[key]
+		r.mu.Unlock()
+		switch {
+		case o.Verdict == gateway.Unknown && applied != void:
+		case o.Verdict == gateway.Committed && applied:
+		case o.Verdict == gateway.Failed && !applied:
+		default:
+			t.Fatalf("verdict %d, %v; applied %v, void %v", o.Verdict, o.Err, applied, void)
+		}
+	}
+	t.Logf("verdicts: %v", verdicts)
+	if err := j.Sync(t.Context()); err != nil {
+		t.Error(err)
+	}
+	again(t, s, j, r)
+}
+
+// testOwnership wants groups to stay as they were when they were handed over.
+func testOwnership(t *testing.T, s Store) {
+	j, r := open(t, s)
+	given := make(map[*gateway.Group]string)
+	for i := range 20 {
+		c := change(t, r, keyOf(t, fmt.Sprint("job", i%3)), fmt.Sprintf("m %d\n", i))
+		given[c.Group] = show(c.Group)
+		must(t, j, c)
+		j.Stamp(gateway.Stamp{Key: c.Key, At: time.Now(), Against: r.group(c.Key).Revision})
+	}
+	again(t, s, j, r)
+	for g, was := range given {
+		if is := show(g); is != was {
+			t.Errorf("a group was changed after it was handed over:\n%s\nwas\n%s", is, was)
+		}
+	}
 }
 
 // testClose closes a journal twice and commits to it afterwards.
