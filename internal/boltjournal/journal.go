@@ -81,6 +81,8 @@ type Journal struct {
 	// an interval all that have changed, otherwise those with a stamp.
 	waiting map[grouping.Key]*late
 
+	leftBehind atomic.Int64 // bytes of changes that nobody waits for
+
 	// trouble is why the last attempt to write failed, nil if it did not.
 	trouble atomic.Pointer[error]
 
@@ -215,12 +217,36 @@ func (j *Journal) Commit(ctx context.Context, changes []gateway.Change) []gatewa
 	select {
 	case <-r.done:
 	case <-ctx.Done():
-		if r.left.CompareAndSwap(false, true) {
+		if j.abandon(r) {
 			return all(len(changes), gateway.Unknown, fmt.Errorf("the disk has not answered in time: %w", ctx.Err()))
 		}
 		<-r.done
 	}
 	return r.outcomes
+}
+
+// maxLeft bounds the changes that nobody waits for, in bytes: what they take is in
+// nobody's budget any more. Beyond that callers wait on, whatever their context
+// says.
+const maxLeft = 64 << 20
+
+// abandon stops waiting for a call, unless its outcomes are just there.
+func (j *Journal) abandon(r *request) bool {
+	if j.leftBehind.Add(r.size()) <= maxLeft && r.left.CompareAndSwap(false, true) {
+		return true
+	}
+	j.leftBehind.Add(-r.size())
+	return false
+}
+
+// size is about what the changes take, in bytes.
+func (r *request) size() (n int64) {
+	for i, c := range r.changes {
+		if n += int64(len(r.records[i])); c.Group != nil {
+			n += int64(c.Group.Text)
+		}
+	}
+	return n
 }
 
 func (j *Journal) enqueue(ctx context.Context, r *request) error {
@@ -252,8 +278,11 @@ func (j *Journal) answer(r *request, err error) {
 	if r.outcomes = make([]gateway.Outcome, len(r.changes)); err != nil {
 		r.outcomes = all(len(r.changes), gateway.Failed, err)
 	}
-	if r.left.CompareAndSwap(false, true) || err == nil {
+	if r.left.CompareAndSwap(false, true) {
 		close(r.done)
+		return
+	}
+	if j.leftBehind.Add(-r.size()); err == nil {
 		return
 	}
 	batch := make([]gateway.Applied, len(r.changes))

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"pushgateway/internal/grouping"
@@ -109,10 +110,11 @@ func (d *deletion) begin() {
 		}
 	}
 	d.g.mu.Lock()
-	defer d.g.mu.Unlock()
-	for key, ghost := range d.g.index.ghosts {
+	ghosts := slices.Collect(maps.Values(d.g.index.ghosts))
+	d.g.mu.Unlock()
+	for _, ghost := range ghosts {
 		if !d.g.Journal.EndsGroups() || d.matches(ghost) {
-			d.todo = append(d.todo, key)
+			d.todo = append(d.todo, ghost.Key)
 		}
 	}
 	slices.Sort(d.todo)
