@@ -25,8 +25,9 @@ func (g *Gateway) apply(batch []Applied) {
 // differing is how many changes at the beginning are of different groups. What
 // a change of another member brings is found out against the state before it.
 func differing(batch []Applied) int {
-	if len(batch) == 1 {
-		return 1
+	foreign := func(a Applied) bool { return !a.isOwn() }
+	if len(batch) == 1 || !slices.ContainsFunc(batch, foreign) {
+		return len(batch) // each group has one change of this process under way
 	}
 	seen := make(map[grouping.Key]bool, len(batch))
 	for i, a := range batch {
@@ -72,7 +73,7 @@ func (g *Gateway) settle(changed []*indexed) {
 // this process, what a push does before it goes to the journal: it finds the
 // groups that share series with it. The group becomes one of the engine's own.
 func (g *Gateway) discover(a *Applied) {
-	if a.isOwn() || a.Stamp != nil {
+	if a.isOwn() || a.Void || a.Stamp != nil {
 		return
 	}
 	g.foreign.Add(1)

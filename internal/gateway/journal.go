@@ -108,8 +108,8 @@ type Journal interface {
 	// Open replays the present state through apply, each group once and with
 	// its revision, and a stamp behind the group that it is about. It keeps apply
 	// for later: from then on it is called for every change and stamp, also those
-	// of others. It is never called by two goroutines at once, and calls no method
-	// of the journal. Ctx ends the replay.
+	// of others. It is never called by two goroutines at once, calls no method of
+	// the journal, and keeps nothing of the slice. Ctx ends the replay.
 	Open(ctx context.Context, apply func([]Applied)) error
 	// Commit makes changes durable, of different groups, and gives an outcome for
 	// each, in their order. Calls that wait at the same time share one wait for the

@@ -317,7 +317,7 @@ func testPatience(t *testing.T, s *Shared) {
 		t.Errorf("a push of a client that has gone: %v", err)
 	}
 	errs := a.PushAll(t.Context(), []gateway.Push{pushOf(t, k, gauge), pushOf(t, free, gauge)})
-	if slices.ContainsFunc(errs, func(err error) bool { return err != nil }) != true || a.View().Group(free) == nil {
+	if !slices.ContainsFunc(errs, func(err error) bool { return err != nil }) || a.View().Group(free) == nil {
 		t.Errorf("of two groups the free one was not taken: %v", errs)
 	}
 	a.Refuse(k, "", errAway)
