@@ -10,8 +10,7 @@ import (
 	"pushgateway/internal/grouping"
 )
 
-// Delete ends a group. To end one that does not exist is no error; existed says
-// so.
+// Delete ends a group. To end one that does not exist is no error.
 func (g *Gateway) Delete(ctx context.Context, key grouping.Key) error {
 	_, err := g.End(ctx, key)
 	return err

@@ -90,6 +90,9 @@ func (g *Gateway) expireSome(now int64) {
 		}
 		group, _ := x.groups.Get(d.key)
 		changed = x.apply(Applied{Change: Change{Key: d.key}}, changed)
+		if !g.Journal.EndsGroups() { // all are deleted alike: nothing else is asked of it
+			group = &Group{Key: d.key, Revision: group.Revision}
+		}
 		x.ghosts[d.key] = group
 		g.expired.Add(1)
 	}
