@@ -431,8 +431,10 @@ func testSharedStamps(t *testing.T, s *Shared) {
 			t.Error("a group that only failed is not there")
 		}
 	}
-	for _, key := range []grouping.Key{k, none} {
-		b.journal.Before(func() { a.Refuse(key, "10.0.0.1", fmt.Errorf("again: %w", errAway)) })
+	pushed := keyOf(t, "pushed")
+	a.must(a.put(pushed, gauge))
+	for _, key := range []grouping.Key{pushed, keyOf(t, "new")} { // refused for the first time while a push is under way
+		b.journal.Before(func() { a.Refuse(key, "10.0.0.1", errAway) })
 		b.must(b.put(key, gauge))
 		if g := a.View().Group(key); !g.LastPushSuccessful() || g.Failed.IsZero() {
 			t.Errorf("after a push: failing %v, failed at %v", g.Failing, g.Failed)
@@ -474,17 +476,19 @@ func testEndsGroups(t *testing.T, s *Shared) {
 	s.Ends = true
 	a, b := two(t, s)
 	b.ahead = time.Hour
-	k, other := keyOf(t, "k"), keyOf(t, "other")
-	p := pushOf(t, k, gauge)
-	p.TTL = time.Minute
-	a.must(a.Push(t.Context(), p))
+	k, other, failing := keyOf(t, "k"), keyOf(t, "other"), keyOf(t, "failing")
+	for _, key := range []grouping.Key{k, failing} {
+		p := pushOf(t, key, gauge)
+		p.TTL = time.Minute
+		a.must(a.Push(t.Context(), p))
+	}
 	a.must(a.put(other, "n 1\n"))
 	if a.View().Group(k) == nil || b.View().Group(k) != nil {
 		t.Error("each clock must tell whether it is seen")
 	}
 	_, err := b.DeleteMatching(t.Context(), func(g *gateway.Group) bool { return g.Key == other })
 	b.must(err)
-	b.Refuse(k, "", errAway)
+	b.Refuse(failing, "", errAway)
 	before := b.journal.Commits()
 	if err := b.Close(); err != nil {
 		t.Error(err)
@@ -492,8 +496,8 @@ func testEndsGroups(t *testing.T, s *Shared) {
 	if n := b.journal.Commits() - before; n != 0 {
 		t.Errorf("a member ended what is the store's to end, with %d commits", n)
 	}
-	if a.View().Group(k) == nil {
-		t.Fatal("it has ended by the fast clock")
+	if n := strings.Count(a.lines("m"), "\n"); n != 2 || a.View().Group(failing).LastPushSuccessful() {
+		t.Fatalf("%d of two groups live on by the slow clock", n)
 	}
 	a.must(a.put(k, gauge))
 	s.End(k)
