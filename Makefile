@@ -1,7 +1,8 @@
 # make run     build and serve on :9091; make run ARGS=--web.listen-address=:9191 elsewhere
 # make test    all tests; on Debian as root it installs what they need
 # make fuzz    minutes of fuzzing (FUZZTIME=2m for each fuzz test), and as long a search for requests that cost much
-# make release binaries, archives, packages and images of all platforms, and the chart, in dist/
+# make release binaries, archives, packages and images of all platforms, and the chart, in dist/;
+#              URL=https://github.com/someone/pushgateway REGISTRY=ghcr.io/someone say where they are published
 # make release-test   all of it twice, byte for byte the same; takes minutes
 # make man     write docs/man/pushgateway.1 anew
 # make bench   this gateway, a bare server and Debian's pushgateway side by side
@@ -30,17 +31,14 @@ test:
 	$(MAKE) --no-print-directory check
 	scripts/fuzz 5000x
 	scripts/test-32bit
-	# Not from the cache: it does not know of binaries that tests build.
-	go test -race -count=1 -timeout 14m $$(go list ./... | grep -v '/attack$$')
-	go test -count=1 -timeout 10m ./attack # without -race: the bodies are large, and the gateway is another process
-	go -C tools test -count=1 -timeout 14m ./... # the first time it builds for three other machines
+	scripts/test
 
 fuzz:
 	scripts/fuzz $(FUZZTIME)
 	go test ./attack -count=1 -timeout 0 -run TestSearchCosts -costs.search $(FUZZTIME)
 
 release:
-	go -C tools run ./release
+	go -C tools run ./release -url '$(URL)' -registry '$(REGISTRY)'
 
 release-test:
 	scripts/test-deps

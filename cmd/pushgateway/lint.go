@@ -9,8 +9,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
@@ -72,11 +70,10 @@ func (d document) lintText() (found []problem) {
 	case err != nil:
 		return []problem{{1, err.Error()}}
 	}
-	at := mended.lines()
 	for _, f := range families {
-		found = append(found, lintFamily(f, at)...)
+		found = append(found, lintFamily(f)...)
 	}
-	return append(found, mended.promlint(at)...)
+	return append(found, mended.promlint(linesOf(families))...)
 }
 
 // lintNewlines looks at how lines end.
@@ -94,9 +91,9 @@ func (d document) lintNewlines() (found []problem) {
 const manyValues = 100
 
 // lintFamily looks for what a gateway refuses, and for too many series.
-func lintFamily(f *metric.Family, at lines) (found []problem) {
+func lintFamily(f *metric.Family) (found []problem) {
 	add := func(format string, args ...any) {
-		found = append(found, problem{at.of(f.Name), fmt.Sprintf("%s: ", f.Name) + fmt.Sprintf(format, args...)})
+		found = append(found, problem{f.Line, fmt.Sprintf("%s: ", f.Name) + fmt.Sprintf(format, args...)})
 	}
 	values, timed := labelValues(f)
 	if !metric.IsLegacyName(f.Name) {
@@ -117,7 +114,7 @@ func lintFamily(f *metric.Family, at lines) (found []problem) {
 		}
 	}
 	if err := renderable(f); err != nil && !timed {
-		found = append(found, problem{at.of(f.Name), err.Error()})
+		found = append(found, problem{f.Line, err.Error()})
 	}
 	return found
 }
@@ -158,47 +155,13 @@ func (d document) promlint(at lines) (found []problem) {
 // lines are the first, from 1, that are about each family.
 type lines map[string]int
 
+func linesOf(families []*metric.Family) lines {
+	at := make(lines, len(families))
+	for _, f := range families {
+		at[f.Name] = f.Line
+	}
+	return at
+}
+
 // of gives the line of a family; 1 if none is about it.
 func (l lines) of(family string) int { return max(l[family], 1) }
-
-// lines looks for them. Of a summary or histogram that is the one with its TYPE
-// at the latest.
-func (d document) lines() lines {
-	first, n := make(lines), 0
-	for line := range bytes.Lines(d.text) {
-		n++
-		name := nameIn(string(line))
-		if _, known := first[name]; !known {
-			first[name] = n
-		}
-	}
-	return first
-}
-
-// nameIn gives the name that a line is about.
-func nameIn(line string) string {
-	const blanks = " \t"
-	line = strings.TrimLeft(line, blanks)
-	if comment, ok := strings.CutPrefix(line, "#"); ok {
-		keyword, rest := firstWord(strings.TrimLeft(comment, blanks))
-		if keyword != "HELP" && keyword != "TYPE" {
-			return ""
-		}
-		line = rest
-	}
-	line = strings.TrimLeft(strings.TrimPrefix(strings.TrimLeft(line, blanks), "{"), blanks)
-	if quoted, err := strconv.QuotedPrefix(line); err == nil {
-		name, _ := strconv.Unquote(quoted) // it is one
-		return name
-	}
-	name, _ := firstWord(line)
-	return name
-}
-
-// firstWord cuts a line where a bare name ends.
-func firstWord(line string) (word, rest string) {
-	if i := strings.IndexAny(line, " \t{\n"); i >= 0 {
-		return line[:i], line[i:]
-	}
-	return line, ""
-}

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"pushgateway/internal/doors"
+	"pushgateway/internal/guard"
 	"pushgateway/internal/login"
 )
 
@@ -33,9 +34,8 @@ const (
 	headerTimeout = 10 * time.Second
 	// headerSlop is what net/http takes beyond MaxHeaderBytes.
 	headerSlop = 4096
-	// Bounds of HTTP/2: requests of one connection at once; what it may have sent
-	// that nobody has read yet, in bytes; and how long it may take nothing.
-	maxStreams   = 100
+	// Bounds of HTTP/2: what a connection may have sent that nobody has read yet, in
+	// bytes; and how long it may take nothing.
 	maxUnread    = 256 << 10
 	stuckTimeout = time.Minute
 	// shutdownTimeout bounds how long the end waits for requests under way.
@@ -44,7 +44,7 @@ const (
 
 // listen serves until ctx ends, and then until the requests under way have
 // been answered.
-func (s *server) listen(ctx context.Context) error {
+func (s *service) listen(ctx context.Context) error {
 	listeners, err := s.listeners()
 	if err != nil {
 		return s.cannotServe(err)
@@ -53,11 +53,12 @@ func (s *server) listen(ctx context.Context) error {
 		accepting sync.Once
 		servers   []*http.Server
 		failed    = make(chan error, len(listeners))
-		d         = doors.New(doors.Most())
+		limits    = doors.Fitting(s.limits().Connections)
+		d         = doors.New(limits)
 		passwords = login.New(*s.web.WebConfigFile, s.proxies)
 	)
 	for _, l := range listeners {
-		server := s.newServer(d, passwords, func() { accepting.Do(func() { close(s.listening) }) })
+		server := s.newServer(d, limits, passwords, func() { accepting.Do(func() { close(s.listening) }) })
 		servers = append(servers, server)
 		go func() { failed <- web.Serve(d.Listen(l), server, s.web, s.logger) }()
 	}
@@ -73,7 +74,7 @@ func (s *server) listen(ctx context.Context) error {
 
 // listeners opens what the flags name, as the toolkit would: the doors have to
 // stand before it.
-func (s *server) listeners() ([]net.Listener, error) {
+func (s *service) listeners() ([]net.Listener, error) {
 	if *s.web.WebSystemdSocket {
 		listeners, err := activation.Listeners()
 		if err == nil && len(listeners) == 0 {
@@ -116,16 +117,16 @@ func listenOn(address string) (net.Listener, error) {
 
 // newServer makes the server of one listener: the toolkit puts a handler of its
 // own into it. Accepting is called before the first connection is accepted.
-func (s *server) newServer(d *doors.Doors, passwords *login.Guard, accepting func()) *http.Server {
+func (s *service) newServer(d *doors.Doors, limits guard.ConnectionLimits, passwords *login.Guard, accepting func()) *http.Server {
 	server := &http.Server{
 		Handler:           d.Answer(s.gate),
 		ReadTimeout:       s.readTimeout,
 		ReadHeaderTimeout: headerTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    doors.MaxHeaderBytes - headerSlop,
+		MaxHeaderBytes:    limits.HeaderBytes - headerSlop,
 		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams:          maxStreams,
+			MaxConcurrentStreams:          limits.Streams,
 			MaxReceiveBufferPerConnection: maxUnread,
 			MaxReceiveBufferPerStream:     maxUnread,
 			WriteByteTimeout:              stuckTimeout,
@@ -166,7 +167,7 @@ func shutdown(servers []*http.Server) error {
 }
 
 // cannotServe says how to go on when nothing can be listened on.
-func (s *server) cannotServe(err error) error {
+func (s *service) cannotServe(err error) error {
 	toDo := ""
 	switch {
 	case *s.web.WebSystemdSocket:

@@ -11,7 +11,7 @@ import (
 // supervise tells systemd, if that has started the process, when pushes and
 // scrapes are answered, that they still are, and when the end has begun. It is
 // to be called with the journal replayed, and returns when ctx ends.
-func (s *server) supervise(ctx context.Context) {
+func (s *service) supervise(ctx context.Context) {
 	select {
 	case <-s.listening:
 	case <-ctx.Done():
@@ -33,11 +33,11 @@ func (s *server) supervise(ctx context.Context) {
 // feedWatchdog tells systemd often enough that the gateway is alive. It looks
 // at the groups each time, so that a gateway in which nobody can do that any
 // more is started again.
-func (s *server) feedWatchdog(ctx context.Context, limit time.Duration) {
+func (s *service) feedWatchdog(ctx context.Context, limit time.Duration) {
 	tick := time.NewTicker(limit / 3)
 	defer tick.Stop()
 	for {
-		s.gateway.View()
+		s.server.Gateway.View()
 		tellSystemd(s.logger, daemon.SdNotifyWatchdog)
 		select {
 		case <-tick.C:

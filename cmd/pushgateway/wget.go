@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,10 +28,12 @@ type wget struct {
 	toStdout   bool
 	spider     bool
 	unverified bool
+	headed     bool // write the header of the answer to stderr
 	timeout    time.Duration
 	agent      string
 	headers    []string
 	body       string
+	bodyFile   string
 	posts      bool
 }
 
@@ -41,7 +45,7 @@ func runWget(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return int(done)
 	}
 	if err == nil {
-		err = w.get(ctx, stdout)
+		err = w.get(ctx, stdout, stderr)
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "wget: %s\n", visible(err.Error()))
@@ -56,6 +60,9 @@ func parseWget(args []string, stdout io.Writer) (*wget, error) {
 	app.Flag("spider", "Look whether the URL is there, and write nothing.").BoolVar(&w.spider)
 	app.Flag("quiet", "Taken, and ignored: nothing but errors is written anyway.").Short('q').Bool()
 	app.Flag("no-verbose", "Taken, and ignored.").Bool()
+	app.Flag("continue", "Taken, and ignored: all is got anew.").Short('c').Bool()
+	app.Flag("output-file", "Taken, and ignored: there are no messages to write to a file.").Short('o').String()
+	app.Flag("server-response", "Write the header of the answer to the standard error.").Short('S').BoolVar(&w.headed)
 	app.Flag("output-document", "Write to this file; - is the standard output.").Short('O').IsSetByUser(&w.toStdout).StringVar(&w.output)
 	app.Flag("tries", "Taken, and ignored: there is one try.").Short('t').String()
 	seconds := app.Flag("timeout", "Seconds that everything may take.").Short('T').Default("900").Float64()
@@ -65,6 +72,7 @@ func parseWget(args []string, stdout io.Writer) (*wget, error) {
 	app.Flag("user-agent", "What to call itself.").Short('U').Default("Wget").StringVar(&w.agent)
 	app.Flag("header", "Send this header, like 'Name: value'.").StringsVar(&w.headers)
 	app.Flag("post-data", "Send this with POST.").IsSetByUser(&w.posts).StringVar(&w.body)
+	app.Flag("post-file", "Send this file with POST.").StringVar(&w.bodyFile)
 	app.Arg("url", "Where to go.").Required().StringVar(&w.url)
 	for i, arg := range args {
 		if arg == "-nv" {
@@ -74,13 +82,20 @@ func parseWget(args []string, stdout io.Writer) (*wget, error) {
 	if _, err := parse(app, args, stdout, stdout); err != nil {
 		return nil, err
 	}
+	if w.bodyFile != "" {
+		b, err := os.ReadFile(w.bodyFile)
+		if err != nil {
+			return nil, fmt.Errorf("--post-file: %w", err)
+		}
+		w.body, w.posts = string(b), true
+	}
 	w.timeout = time.Duration(*seconds * float64(time.Second))
 	w.toStdout = w.toStdout && (w.output == "" || w.output == "-") // kingpin gives "" for -
 	return w, nil
 }
 
 // get asks for the URL, and writes what comes.
-func (w *wget) get(ctx context.Context, stdout io.Writer) error {
+func (w *wget) get(ctx context.Context, stdout, stderr io.Writer) error {
 	req, err := w.request()
 	if err != nil {
 		return err
@@ -91,6 +106,12 @@ func (w *wget) get(ctx context.Context, stdout io.Writer) error {
 		return errors.Unwrap(err) // the URL is known
 	}
 	defer res.Body.Close()
+	if w.headed {
+		fmt.Fprintf(stderr, "  %s %s\n", res.Proto, visible(res.Status))
+		for _, name := range slices.Sorted(maps.Keys(res.Header)) {
+			fmt.Fprintf(stderr, "  %s: %s\n", visible(name), visible(res.Header.Get(name)))
+		}
+	}
 	if res.StatusCode/100 != 2 {
 		return fmt.Errorf("server returned error: %s %s", res.Proto, res.Status)
 	}

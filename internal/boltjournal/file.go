@@ -159,11 +159,7 @@ func (f File) create(s *state, entries iter.Seq[entry]) (err error) {
 	if err := write(temp, s, entries); err != nil {
 		return fmt.Errorf("writing %s: %w", temp, err)
 	}
-	HandOver(temp, f.Path, f.OwnedLike)
-	if err := os.Rename(temp, f.Path); err != nil {
-		return err
-	}
-	return syncDir(dir)
+	return Replace(temp, f.Path, f.OwnedLike)
 }
 
 // temporary makes an empty file to be renamed to the path, with a name that
@@ -189,18 +185,20 @@ func (f File) temporary() (string, error) {
 	return temp.Name(), temp.Close()
 }
 
-// HandOver gives a new file what others may do with the one that it is going to
-// replace. If it replaces none it gets the owner of another one, unless that is
-// "". If the process must not do that the file stays with the process alone,
-// which can go on with it.
-func HandOver(made, replaced, ownedLike string) {
-	if old, err := os.Stat(replaced); err == nil {
+// Replace gives a finished file its name, durably. It gets the mode and the owner
+// of the file that it replaces, or, if there is none, the owner of another one,
+// unless that is "". If the process must not do that the file stays with the
+// process alone, which can go on with it.
+func Replace(made, path, ownedLike string) error {
+	if old, err := os.Stat(path); err == nil {
 		handOver(made, old)
-		return
-	}
-	if other, err := os.Stat(ownedLike); err == nil {
+	} else if other, err := os.Stat(ownedLike); err == nil {
 		_ = chownLike(made, other)
 	}
+	if err := os.Rename(made, path); err != nil {
+		return err
+	}
+	return syncName(path)
 }
 
 // write makes a file of entries, no larger than they need, and waits until it
@@ -280,8 +278,8 @@ func syncDir(dir *os.File) error {
 	return nil
 }
 
-// SyncName makes the name of a file durable.
-func SyncName(path string) error {
+// syncName makes the name of a file durable.
+func syncName(path string) error {
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return err
@@ -298,7 +296,7 @@ func KeepAside(path, why string, now time.Time) (aside string, err error) {
 	if err := os.Link(path, aside); err != nil {
 		return aside, copyFile(aside, path) // not every file system has second names
 	}
-	if err := SyncName(path); err != nil {
+	if err := syncName(path); err != nil {
 		_ = os.Remove(aside) // each attempt would leave one
 		return aside, err
 	}
@@ -323,5 +321,5 @@ func copyFile(to, from string) (err error) {
 	if _, err := io.Copy(out, in); err != nil {
 		return fmt.Errorf("copying %s to %s: %w", from, to, err)
 	}
-	return errors.Join(out.Sync(), SyncName(to))
+	return errors.Join(out.Sync(), syncName(to))
 }

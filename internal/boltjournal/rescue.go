@@ -24,7 +24,7 @@ func (j *Journal) Rescue(groups iter.Seq[*gateway.Group]) (path string, err erro
 	}
 	// A second name is only given where there is none yet.
 	if err := os.Link(aside, path); err == nil && j.leadsTo(aside) {
-		return path, errors.Join(os.Remove(aside), SyncName(path))
+		return path, errors.Join(os.Remove(aside), syncName(path))
 	}
 	return "", fmt.Errorf("all groups are in %s: move it to %s, where no file must be, to go on with them", aside, j.Name)
 }

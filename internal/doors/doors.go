@@ -26,18 +26,19 @@ const (
 // without a request, or else one with a request under way, but never with a push
 // that is being answered. It is safe for concurrent use.
 type Doors struct {
-	most     int
+	limits   guard.ConnectionLimits
 	requests *guard.Shares // of HTTP/2
 
 	mu      sync.Mutex
 	conns   map[*conn]struct{}
 	clients map[string]int // connections of each
-	changed chan struct{}  // closed, and made anew, when one could be closed that could not
+	changed chan struct{}  // closed when a connection goes or may be closed; nil while nobody waits for that
 }
 
-// New makes doors for at most so many connections.
-func New(most int) *Doors {
-	return &Doors{most: most, requests: guard.NewShares(int64(most)), conns: make(map[*conn]struct{}), clients: make(map[string]int), changed: make(chan struct{})}
+// New makes doors for connections within limits.
+func New(l guard.ConnectionLimits) *Doors {
+	l = l.WithDefaults()
+	return &Doors{limits: l, requests: guard.NewShares(int64(l.Connections)), conns: make(map[*conn]struct{}), clients: make(map[string]int)}
 }
 
 // Listen gives a listener whose connections pass the doors. Its server needs
@@ -88,7 +89,7 @@ func (c *conn) CloseWrite() error {
 // admit lets a connection in, and closes another if there are too many. Where
 // none can be closed it closes this one.
 func (d *Doors) admit(inner net.Conn) *conn {
-	c := &conn{Conn: inner, doors: d, client: clientOf(inner), idle: true, since: time.Now()}
+	c := &conn{Conn: inner, doors: d, client: clientOf(inner), framing: framing{limits: &d.limits}, idle: true, since: time.Now()}
 	d.mu.Lock()
 	d.conns[c] = struct{}{}
 	d.clients[c.client]++
@@ -113,13 +114,17 @@ func (d *Doors) admit(inner net.Conn) *conn {
 func (d *Doors) tooMany(c *conn, late bool) (victim *conn, changed chan struct{}) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.conns) <= d.most {
+	if len(d.conns) <= d.limits.Connections {
 		return nil, nil
 	}
-	if victim = d.worst(c); victim == c && !late {
-		return nil, d.changed
+	victim = d.worst(c)
+	if victim != c || late {
+		return victim, nil
 	}
-	return victim, nil
+	if d.changed == nil {
+		d.changed = make(chan struct{})
+	}
+	return nil, d.changed
 }
 
 // worst is the connection to close for the new one, which may be that itself.
@@ -171,10 +176,13 @@ func (d *Doors) forget(c *conn) {
 	d.wake()
 }
 
-// wake has those look again who wait to be let in.
+// wake has those look again who wait to be let in. It costs nothing while nobody
+// does, as it comes with the end of each push.
 func (d *Doors) wake() {
-	close(d.changed)
-	d.changed = make(chan struct{})
+	if d.changed != nil {
+		close(d.changed)
+		d.changed = nil
+	}
 }
 
 // clientOf gives what a connection is counted under.

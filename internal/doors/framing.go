@@ -3,31 +3,28 @@ package doors
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math"
 	"strconv"
+
+	"pushgateway/internal/guard"
 )
 
-const (
-	// MaxHeaderBytes is what the header of a request may have.
-	MaxHeaderBytes = 64 << 10
-	// maxLines bounds the lines of a header: many short ones take more memory than
-	// a long one. Browsers and proxies send some dozens.
-	maxLines = 500
-	// handshake is what TLS begins with, and no request does.
-	handshake = 22
-)
+// handshake is what TLS begins with, and no request does.
+const handshake = 22
 
 var (
-	errSmuggling = errors.New("a request with both Content-Length and Transfer-Encoding, or with Transfer-Encoding before HTTP/1.1")
-	errFolding   = errors.New("a header line that begins with a blank")
-	errFraming   = errors.New("a body in chunks that are none")
-	errLines     = errors.New("a header of too many lines")
+	errSmuggling = errors.New("the header has both Content-Length and Transfer-Encoding, or Transfer-Encoding before HTTP/1.1, so a proxy could find another end of the body; send one of them, over HTTP/1.1")
+	errLength    = errors.New("Content-Length in the header is no number of bytes, or comes twice with different ones; send it once, or send chunks")
+	errFolding   = errors.New("a line of the header begins with a blank; write each field of the header on one line")
+	errFraming   = errors.New("the body is not in chunks, as Transfer-Encoding in the header says; leave that out and send Content-Length")
 )
 
 // framing follows what a client of HTTP/1 sends, to find headers that proxies
 // and net/http would take apart in different ways. net/http removes the
 // Content-Length where there is a Transfer-Encoding, so no handler sees both.
 type framing struct {
+	limits *guard.ConnectionLimits
 	part   part
 	line   []byte // what has come of a line that is not all there
 	left   int64  // bytes of the body, or of the chunk with its end
@@ -54,10 +51,11 @@ const (
 type head struct {
 	version1_1, length, encoding bool
 	bytes                        int64 // of the body, from Content-Length
+	unread                       error // why net/http does not take the request line
 }
 
-// Read gives an error where a header is to be refused, which net/http answers
-// with 400.
+// Read gives an error where a request is to be refused, which net/http answers
+// with 400. Write adds the reason.
 func (c *conn) Read(b []byte) (int, error) {
 	if c.failed != nil {
 		return 0, c.failed
@@ -99,8 +97,8 @@ func (f *framing) followLine(b []byte) (n int, err error) {
 	}
 	end := bytes.IndexByte(b, '\n')
 	if end < 0 {
-		if len(f.line)+len(b) > MaxHeaderBytes {
-			return 0, errFraming
+		if len(f.line)+len(b) > f.limits.HeaderBytes {
+			return 0, fmt.Errorf("a line of the header has more than %d bytes; send a shorter one", f.limits.HeaderBytes)
 		}
 		f.line = append(f.line, b...)
 		return len(b), nil
@@ -118,7 +116,7 @@ func (f *framing) take(line []byte) error {
 	switch f.part {
 	case atStart:
 		if len(line) > 0 { // or else an old client has sent one line too many
-			f.part, f.lines, f.head = inHeader, 0, head{version1_1: bytes.HasSuffix(line, []byte(" HTTP/1.1"))}
+			f.part, f.lines, f.head = inHeader, 0, head{version1_1: bytes.HasSuffix(line, []byte(" HTTP/1.1")), unread: checkTarget(line)}
 		}
 	case inHeader:
 		return f.takeHeader(line)
@@ -134,13 +132,16 @@ func (f *framing) take(line []byte) error {
 }
 
 func (f *framing) count() error {
-	if f.lines++; f.lines > maxLines {
-		return errLines
+	if f.lines++; f.lines > f.limits.HeaderLines {
+		return fmt.Errorf("the header has more than %d lines; send fewer", f.limits.HeaderLines)
 	}
 	return nil
 }
 
 func (f *framing) takeHeader(line []byte) error {
+	if f.head.unread != nil {
+		return f.head.unread
+	}
 	if len(line) == 0 {
 		return f.endHeader()
 	}
@@ -152,7 +153,7 @@ func (f *framing) takeHeader(line []byte) error {
 	case bytes.EqualFold(name, []byte("Content-Length")):
 		n, err := strconv.ParseInt(string(bytes.Trim(value, " \t")), 10, 64)
 		if err != nil || n < 0 || f.head.length && n != f.head.bytes {
-			return errSmuggling
+			return errLength
 		}
 		f.head.length, f.head.bytes = true, n
 	case bytes.EqualFold(name, []byte("Transfer-Encoding")):

@@ -1,10 +1,10 @@
 package exposition
 
-import "errors"
+import "pushgateway/internal/guard"
 
 // ErrBusy is wrapped by errors of a Budget that others have used up: the same
 // push can be taken later.
-var ErrBusy = errors.New("too many bytes of pushes are being worked on; try again")
+var ErrBusy = guard.ErrBusy
 
 // Budget is where a push gets the memory that working on it takes. Its calls
 // come from one goroutine.

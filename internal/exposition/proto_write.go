@@ -36,14 +36,21 @@ const plainNumberSize = 1 + 8
 // valueSize is the size of the value of a plain series, with its field. It
 // depends on nothing that changes from push to push.
 func valueSize(t metric.Type, s *metric.Series) int {
-	const total = plainNumberSize + wholeSize // sum and count
-	switch {
-	case t == metric.Summary:
-		return sizeBytes(total + len(s.Summary.Quantiles)*sizeBytes(2*plainNumberSize))
-	case t.IsHistogram():
-		return sizeBytes(total + len(s.Histogram.Classic)*sizeBytes(wholeSize+plainNumberSize))
+	if specialLabel(t) == "" {
+		return plainValueSize
 	}
-	return plainValueSize
+	return specialSize(t, specialLines(s))
+}
+
+// specialSize is valueSize for a summary or histogram with so many quantiles or
+// buckets.
+func specialSize(t metric.Type, parts int) int {
+	const total = plainNumberSize + wholeSize // sum and count
+	part := wholeSize + plainNumberSize
+	if t == metric.Summary {
+		part = 2 * plainNumberSize
+	}
+	return sizeBytes(total + parts*sizeBytes(part))
 }
 
 // appendPlainValue writes the value of a series that is a single number.
@@ -60,14 +67,18 @@ func isNumber(t metric.Type, s *metric.Series) bool {
 // appendFamily writes the head of a delimited MetricFamily of which the
 // blocks' Proto, of size bytes together, must follow.
 func appendFamily(b []byte, name, help string, hasHelp bool, t metric.Type, size int) []byte {
-	var head []byte
-	head = appendString(head, 1, name)
+	head := familyHead(name, help, hasHelp, t)
+	b = protowire.AppendVarint(b, uint64(len(head)+size))
+	return append(b, head...)
+}
+
+// familyHead gives the fields of a MetricFamily but for its metrics.
+func familyHead(name, help string, hasHelp bool, t metric.Type) []byte {
+	head := appendString(nil, 1, name)
 	if hasHelp {
 		head = appendString(head, 2, help)
 	}
-	head = appendInt(head, 3, uint64(t))
-	b = protowire.AppendVarint(b, uint64(len(head)+size))
-	return append(b, head...)
+	return appendInt(head, 3, uint64(t))
 }
 
 func appendMessage(b []byte, num protowire.Number, msg []byte) []byte {

@@ -102,10 +102,10 @@ func (g *Gateway) placeForeign(a *Applied, old *Group) (brings []*exposition.Blo
 		}
 		brings = append(brings, h.Block)
 	}
-	if brings = claiming(brings); len(brings) == 0 {
+	if brings, _ = claiming(brings, brings); len(brings) == 0 {
 		return nil, nil // it says nothing new but when, or claims nothing
 	}
-	a.pending = &pending{key: a.Key, group: a.Group, brings: brings}
+	a.pending = &pending{key: a.Key, group: a.Group, brings: brings, fresh: brings}
 	g.index.place(a.pending)
 	return brings, g.index.helpNews(brings)
 }
@@ -197,11 +197,7 @@ func (x *index) apply(a Applied, changed []*indexed) []*indexed {
 	} else {
 		x.groups.Delete(a.Key)
 	}
-	client := ""
-	if a.Stamp != nil {
-		client = a.Stamp.Client
-	}
-	x.failures.move(a.Key, a.Group, client)
+	x.failures.move(a.Key, a.Group)
 	x.mute(a.Key, twin)
 	x.countTimes(a.Key, twin, +1)
 	x.moveShape(old, a.Group)
@@ -314,12 +310,10 @@ func (x *index) replace(a Applied, old *Group, was, is *Held) (f *indexed, claim
 		f = x.families[was.Name]
 		f.shapes.add(old.shape, -1)
 		f.drop(a.Key, was)
-		x.discard(was.entry)
+		x.discard(was.entry, nil)
 	default:
 		f = x.families[was.Name]
-		if was.entry != is.entry {
-			x.discard(was.entry)
-		}
+		x.discard(was.entry, is.entry)
 		if was.Type == is.Type && was.Claim == is.Claim {
 			f.swap(a.Key, is)
 			claims = false
@@ -329,7 +323,7 @@ func (x *index) replace(a Applied, old *Group, was, is *Held) (f *indexed, claim
 		}
 	}
 	if len(f.equal) > 0 || len(a.suspects) > 0 {
-		x.decide(f, x.link(f, a.Key, a.suspects))
+		x.exchangeShared(f, a.Key, was, is, a.suspects)
 	}
 	return f, claims
 }

@@ -266,7 +266,10 @@ func (x *index) place(p *pending) {
 func (x *index) enter(p *pending) (found []rivals) {
 	x.claims++
 	p.claim = x.claims
-	for _, b := range p.brings {
+	for _, b := range p.fresh {
+		if b.Series() == 0 {
+			continue
+		}
 		if r, ok := x.families[b.Name].shapes.rivals(b, p.shape); ok {
 			found = append(found, r)
 		}
@@ -298,9 +301,8 @@ func (x *index) displace(p *pending) {
 		f := x.families[b.Name]
 		f.pending[b.Type]--
 		f.shapes.add(p.shape, -1)
-		if e := p.group.Find(b.Name).entry; e != stored.entryOf(b.Name) {
-			x.discard(e)
-		}
+		f.endLonely()
+		x.discard(p.group.Find(b.Name).entry, stored.entryOf(b.Name))
 		x.forget(f)
 	}
 	x.shapes.release(p.shape)

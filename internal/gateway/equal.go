@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"pushgateway/internal/exposition"
@@ -19,15 +20,17 @@ import (
 // suspect is a group that has a series of the change too.
 type suspect struct {
 	name   string
+	series sharedSeries
 	key    grouping.Key
-	labels []metric.Label // of one such series
+	labels []metric.Label // of the series, where there is a check
 }
 
-// suspects finds the groups, stored or pending, that have a series of the
-// change. Where there is a check the first with an older claim is enough: it is
-// the refusal. It holds no lock while it compares. Of the pending ones only those
-// count that came before; the later ones will find this change. The error is that
-// ctx has ended.
+// suspects finds groups, stored or pending, that have series of the change.
+// Where there is a check the first that refuses it is enough: it is the refusal.
+// Otherwise one for each series is, see sharers. It holds no lock while it
+// compares. Of the pending ones only those count that came before; the later ones
+// will find this change. The error is that ctx has ended; without a check others
+// count on an end.
 func (g *Gateway) suspects(ctx context.Context, p *pending, old *Group, checks bool) (found []suspect, refusal *suspect, err error) {
 	if err := g.note(ctx, p, old); err != nil {
 		return nil, nil, givenUp(err)
@@ -35,6 +38,9 @@ func (g *Gateway) suspects(ctx context.Context, p *pending, old *Group, checks b
 	g.mu.Lock()
 	all := g.index.enter(p)
 	g.mu.Unlock()
+	if !checks {
+		ctx = context.WithoutCancel(ctx)
+	}
 	for _, r := range all {
 		s := newSearch(r)
 		s.g, s.ctx, s.key, s.claim, s.checks = g, ctx, p.key, p.claim, checks
@@ -47,31 +53,44 @@ func (g *Gateway) suspects(ctx context.Context, p *pending, old *Group, checks b
 		}
 		found = append(found, s.found...)
 	}
+	if len(found) > 0 || !checks && len(all) > 0 {
+		for _, b := range p.brings {
+			b.Hashes() // which are asked for under the lock
+		}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, s := range found {
+		g.index.meet(g.index.families[s.name], s)
+	}
+	p.searched = true
 	return found, nil, nil
 }
 
 // refuses tells whether a push is refused because another group has a series of
 // it: if that is exposed, unless the group of the push has had the very series
 // longer.
-func (s *search) refuses(other suspect) bool {
+func (s *search) refuses(key grouping.Key) bool {
+	mine, theirs, out := s.stored(key)
+	switch {
+	case out:
+		return false
+	case mine == nil || mine.Type != s.block.Type || !mine.MayHave(s.hash):
+		return true
+	case theirs == nil || theirs.Type != s.block.Type:
+		return false // it is only on its way
+	}
+	return (claim{theirs.Claim, key}).less(claim{mine.Claim, s.key})
+}
+
+// stored gives what is stored of the family, of the group of the push and of
+// another one, and whether that is left out.
+func (s *search) stored(key grouping.Key) (mine, theirs *Held, out bool) {
 	x := s.g.index
 	s.g.mu.Lock()
 	defer s.g.mu.Unlock()
-	f := x.families[other.name]
-	if f == nil {
-		return false // it has just gone
-	}
-	if _, out := f.leftOut[other.key]; out {
-		return false
-	}
-	mine, theirs := x.held(f, s.key), x.held(f, other.key)
-	if mine == nil || mine.Type != s.block.Type || !mine.Block.Has(s.hashOf(other.labels), other.labels) {
-		return true
-	}
-	if theirs == nil || theirs.Type != s.block.Type {
-		return false // it is only on its way
-	}
-	return (claim{theirs.Claim, other.key}).less(claim{mine.Claim, s.key})
+	f := x.families[s.block.Name] // the change has a claim to it
+	return x.held(f, s.key), x.held(f, key), f.isLeftOut(key)
 }
 
 func givenUp(err error) error { return fmt.Errorf("%w: the client has gone: %w", ErrUnavailable, err) }
@@ -91,15 +110,17 @@ type search struct {
 	looked  int    // label sets so far
 	hash    uint64 // of the one at hand, if hashed
 	hashed  bool
+	joined  bool // a group has been found for it that joins its sharers
+	settled bool // no more groups need to be found for it
 	scratch []byte
 	others  []grouping.Key
+	has     []having
 	found   []suspect
-	knows   map[grouping.Key]bool // those that have been found
 	err     error
 }
 
 func newSearch(r rivals) *search {
-	s := &search{block: r.block, index: r.index, walks: make([]walk, len(r.shapes)), knows: make(map[grouping.Key]bool)}
+	s := &search{block: r.block, index: r.index, walks: make([]walk, len(r.shapes))}
 	for i, sh := range r.shapes {
 		s.walks[i].shape = sh
 	}
@@ -112,8 +133,8 @@ type walk struct {
 	shape *shape
 	key   []byte // of the group that blocks belong to
 	next  []byte
-	known bool                // key has been looked up
-	has   []*exposition.Block // what that group has of the family, stored or pending
+	known bool // key has been looked up
+	has   []having
 }
 
 // lookedFor is how many label sets are looked for between two looks at whether
@@ -128,14 +149,14 @@ func (s *search) look(labels []metric.Label) bool {
 			return false
 		}
 	}
-	s.hashed = false
+	s.hashed, s.joined, s.settled = false, false, false
 	names := mask(labels)
 	for i := range s.walks {
-		if w := &s.walks[i]; w.shape.mask&^names == 0 {
+		if w := &s.walks[i]; w.shape.mask&^names == 0 && !s.settled {
 			s.lookAt(w, labels)
 		}
 	}
-	if s.index != nil {
+	if s.index != nil && !s.settled {
 		s.lookUp(labels)
 	}
 	return s.refusal == nil
@@ -149,29 +170,56 @@ func (s *search) lookAt(w *walk, labels []metric.Label) {
 	}
 	if w.next = key; !w.known || !slices.Equal(key, w.key) {
 		w.key, w.known = append(w.key[:0], key...), true
-		w.has = s.g.has(grouping.Key(key), s.block, s.claim)
+		w.has = s.g.has(w.has[:0], grouping.Key(key), s.block, s.claim)
 	}
-	if len(w.has) > 0 && !s.knows[grouping.Key(w.key)] && s.isIn(w.has, labels) {
-		s.note(grouping.Key(w.key), labels)
-	}
+	s.hold(grouping.Key(w.key), w.has, labels)
 }
 
-// lookUp looks at the groups that the index has for the series.
+// lookUp looks at the groups that the index has for the series. Thousands may have
+// it, where there is no check, and one of the first few is mostly enough.
 func (s *search) lookUp(labels []metric.Label) {
-	s.others = s.index.others(s.others[:0], s.hashOf(labels), s.key)
-	for _, key := range s.others {
-		if !s.knows[key] && s.isIn(s.g.has(key, s.block, s.claim), labels) {
-			if s.note(key, labels); s.refusal != nil {
+	const few = 8
+	for _, most := range []int{few, math.MaxInt} {
+		s.others = s.index.others(s.others[:0], s.hashOf(labels), s.key, most)
+		for _, key := range s.others {
+			s.has = s.g.has(s.has[:0], key, s.block, s.claim)
+			if s.hold(key, s.has, labels); s.settled {
 				return
 			}
+		}
+		if len(s.others) < few {
+			return
 		}
 	}
 }
 
-// isIn tells whether one of the blocks has the series. To be certain of that goes
-// through a block, once for each group.
-func (s *search) isIn(blocks []*exposition.Block, labels []metric.Label) bool {
-	return slices.ContainsFunc(blocks, func(b *exposition.Block) bool { return b.Has(s.hashOf(labels), labels) })
+// hold notes a group if it has the series. Where there is a check, a group that does
+// not refuse the change says nothing of the next one.
+func (s *search) hold(key grouping.Key, has []having, labels []metric.Label) {
+	found, joins := false, false
+	for _, h := range has {
+		if h.block.MayHave(s.hashOf(labels)) {
+			found, joins = true, joins || h.joins
+		}
+	}
+	if !found {
+		return
+	}
+	here := suspect{s.block.Name, sharedSeries{s.block.Type, s.hash}, key, nil}
+	if s.checks && s.refuses(key) && s.certain(has, labels) {
+		here.labels = slices.Clone(labels)
+		s.refusal, s.settled = &here, true
+		return
+	}
+	if !s.joined {
+		s.found, s.joined = append(s.found, here), joins
+	}
+	s.settled = s.joined && !s.checks
+}
+
+// certain goes through blocks to see whether one of them has the series.
+func (s *search) certain(has []having, labels []metric.Label) bool {
+	return slices.ContainsFunc(has, func(h having) bool { return h.block.Has(s.hash, labels) })
 }
 
 func (s *search) hashOf(labels []metric.Label) uint64 {
@@ -182,126 +230,30 @@ func (s *search) hashOf(labels []metric.Label) uint64 {
 	return s.hash
 }
 
-func (s *search) note(key grouping.Key, labels []metric.Label) {
-	s.knows[key] = true
-	found := suspect{s.block.Name, key, slices.Clone(labels)}
-	s.found = append(s.found, found)
-	if s.checks && s.refusal == nil && s.refuses(found) {
-		s.refusal = &found
-	}
+// having is a block that a group has of a family with a type.
+type having struct {
+	block *exposition.Block
+	// joins tells that the group is among the sharers of each of the series that has
+	// any: it has the block stored, or is a change that has found who has them too.
+	joins bool
 }
 
-// has gives what a group has of the family of block, with the same type:
-// first as pending, then as stored, so that a change which is applied in
-// between is seen at least once.
-func (g *Gateway) has(key grouping.Key, block *exposition.Block, before uint64) (blocks []*exposition.Block) {
-	add := func(group *Group) {
+// has appends what a group has of the family of block, with the same type: first as
+// pending, then as stored, so that a change which is applied in between is seen at
+// least once.
+func (g *Gateway) has(found []having, key grouping.Key, block *exposition.Block, before uint64) []having {
+	add := func(group *Group, joins bool) {
 		if h := group.findSeries(block.Name); h != nil && h.Type == block.Type {
-			blocks = append(blocks, h.Block)
+			found = append(found, having{h.Block, joins})
 		}
 	}
 	g.mu.Lock()
 	for p := g.index.pending[key]; p != nil; p = p.next {
 		if p.claim > 0 && p.claim < before {
-			add(p.group)
+			add(p.group, p.searched)
 		}
 	}
 	g.mu.Unlock()
-	add(g.Group(key))
-	return blocks
-}
-
-// link records that groups share a series of f, and gives the groups whose
-// exposure must be decided anew.
-func (x *index) link(f *indexed, key grouping.Key, suspects []suspect) (affected []grouping.Key) {
-	for _, s := range suspects {
-		if s.name == f.name && !slices.Contains(f.equal[key], s.key) {
-			f.addEqual(key, s.key)
-			f.addEqual(s.key, key)
-		}
-	}
-	if len(f.equal[key]) == 0 {
-		return nil
-	}
-	affected = append(slices.Clone(f.equal[key]), key)
-	for _, other := range slices.Clone(f.equal[key]) {
-		if !x.stillEqual(f, key, other) {
-			f.removeEqual(key, other)
-			f.removeEqual(other, key)
-		}
-	}
-	return affected
-}
-
-func (f *indexed) addEqual(key, other grouping.Key) {
-	if f.equal == nil {
-		f.equal = make(map[grouping.Key][]grouping.Key)
-	}
-	f.equal[key] = append(f.equal[key], other)
-}
-
-func (f *indexed) removeEqual(key, other grouping.Key) {
-	rest := slices.DeleteFunc(f.equal[key], func(k grouping.Key) bool { return k == other })
-	if f.equal[key] = rest; len(rest) == 0 {
-		delete(f.equal, key)
-	}
-}
-
-// stillEqual looks at what is stored now. Of a group on its way the link
-// stays until it has arrived.
-func (x *index) stillEqual(f *indexed, key, other grouping.Key) bool {
-	mine, theirs := x.held(f, key), x.held(f, other)
-	if mine != nil && theirs != nil && mine.Type == theirs.Type && exposition.Share(mine.Block, theirs.Block) {
-		return true
-	}
-	return mine != nil && x.pending[other] != nil
-}
-
-func (x *index) held(f *indexed, key grouping.Key) *Held {
-	group, _ := x.groups.Get(key)
-	return group.findSeries(f.name)
-}
-
-// decide leaves groups out, or takes them in again, until each is left out
-// exactly if a group with an older claim that shares a series is not.
-func (x *index) decide(f *indexed, queue []grouping.Key) {
-	for len(queue) > 0 {
-		key := queue[0]
-		queue = queue[1:]
-		mine := x.held(f, key)
-		if mine == nil {
-			continue
-		}
-		_, out := f.leftOut[key]
-		if out == x.isShadowed(f, key, mine) {
-			continue
-		}
-		f.toggle(key, mine)
-		queue = append(queue, f.equal[key]...)
-	}
-}
-
-func (x *index) isShadowed(f *indexed, key grouping.Key, mine *Held) bool {
-	for _, other := range f.equal[key] {
-		theirs := x.held(f, other)
-		if _, out := f.leftOut[other]; out || theirs == nil || theirs.Type != mine.Type {
-			continue
-		}
-		if (claim{theirs.Claim, other}).less(claim{mine.Claim, key}) {
-			return true
-		}
-	}
-	return false
-}
-
-func (f *indexed) toggle(key grouping.Key, mine *Held) {
-	if _, out := f.leftOut[key]; out {
-		delete(f.leftOut, key)
-		f.byType[mine.Type].expose(key, mine.Block)
-		return
-	}
-	if f.leftOut == nil {
-		f.leftOut = make(map[grouping.Key]*exposition.Block)
-	}
-	f.leftOut[key] = f.byType[mine.Type].hide(key)
+	add(g.Group(key), true)
+	return found
 }

@@ -18,15 +18,6 @@ const (
 	// stampEvery is how often at most a group's failure time changes, so that
 	// a client that fails in a loop costs nothing.
 	stampEvery = time.Second
-	// maxFailedOnly bounds the groups of which no push was ever good, and
-	// maxFailedBytes what they take in a scrape and for the reasons, in bytes.
-	// Each counts as failedSize at least.
-	maxFailedOnly  = 10_000
-	maxFailedBytes = maxFailedOnly * failedSize
-	failedSize     = 420
-	// maxFailedKey bounds the keys of such groups, in bytes. A refused push to
-	// a longer one leaves no group.
-	maxFailedKey = 1000
 )
 
 // maxFailure bounds what is kept of the reason for a refusal, in bytes.
@@ -51,19 +42,25 @@ func (g *Gateway) fail(key grouping.Key, client string, reason error) {
 	if old != nil && old.Failing && now.Sub(old.Failed).Abs() < stampEvery {
 		return
 	}
-	s := Stamp{Key: key, At: now, Reason: excerpt.Line(reason.Error(), maxFailure), Client: networkOf(client), Against: g.against(key, old)}
+	s := Stamp{Key: key, At: now, Reason: excerpt.Line(reason.Error(), maxFailure), FailedBy: g.failedBy(key, networkOf(client)), Against: g.against(key, old)}
 	s.Over = old == nil && s.Against != 0
 	g.Journal.Stamp(s)
 }
 
+func (g *Gateway) failedBy(key grouping.Key, client string) string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.index.failures.owner(key, client)
+}
+
 // admitsFailure tells whether a refused push may make a group.
 func (g *Gateway) admitsFailure(key grouping.Key) bool {
-	if len(key) > maxFailedKey {
+	if len(key) > g.Limits.FailedKey {
 		return false
 	}
-	most := maxFailedBytes + maxFailedBytes/10 // while the oldest are on their way out
+	most := g.Limits.FailedBytes + g.Limits.FailedBytes/10 // while the oldest are on their way out
 	if g.Journal.Err() != nil {
-		most = maxFailedBytes - failedSize // none can go for it
+		most = g.Limits.FailedBytes - g.index.failures.least // none can go for it
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -74,7 +71,7 @@ func (g *Gateway) admitsFailure(key grouping.Key) bool {
 // has not does so only where far too many are there, as after an import.
 func (g *Gateway) trimAfter(errs []error) {
 	failed := func(err error) bool { return err != nil }
-	if slices.ContainsFunc(errs, failed) || g.excessFailures() > maxFailedOnly/10 {
+	if slices.ContainsFunc(errs, failed) || g.excessFailures() > g.Limits.Failed/10 {
 		g.trimFailures()
 	}
 }
@@ -100,7 +97,8 @@ func (g *Gateway) trimFailures() {
 func (g *Gateway) excessFailures() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return (g.index.failures.bytes - maxFailedBytes + failedSize - 1) / failedSize
+	f := &g.index.failures
+	return (f.bytes - f.most + f.least - 1) / f.least
 }
 
 func (g *Gateway) takeFailures(most int) []failure {

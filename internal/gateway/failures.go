@@ -16,11 +16,13 @@ type failures struct {
 	used    map[string]int         // bytes, by client
 	clients *btree.BTreeG[usage]
 	bytes   int
+	most    int // bytes
+	least   int // that each counts for
 }
 
 // failure is a group that exists only through failures.
 type failure struct {
-	client string // who failed, by networkOf; "" if that is not known
+	client string // the group's FailedBy
 	at     int64  // the last time, in Unix ns
 	key    grouping.Key
 	bytes  int // that it counts for
@@ -32,8 +34,10 @@ type usage struct {
 	client string
 }
 
-func newFailures() failures {
+func newFailures(l Limits) failures {
 	return failures{
+		most:   l.FailedBytes,
+		least:  max(1, l.FailedBytes/l.Failed),
 		groups: make(map[grouping.Key]failure),
 		order:  btree.NewBTreeGOptions(failure.less, btree.Options{NoLocks: true}),
 		used:   make(map[string]int),
@@ -53,21 +57,25 @@ func (f failure) less(g failure) bool {
 	return f.key < g.key
 }
 
-// move takes over the new state of a group, nil if it has ended, after a change
-// by client. Where several clients fail for one group it counts for the one
-// that takes less: nobody can draw a group to himself to push it out.
-func (f *failures) move(key grouping.Key, group *Group, client string) {
+// owner gives whom a group counts for once client has failed for it. Where several
+// clients do, it is the one that takes less without it: nobody can draw a group to
+// himself to push it out.
+func (f *failures) owner(key grouping.Key, client string) string {
 	was, had := f.groups[key]
-	if had {
+	if had && f.used[was.client]-was.bytes <= f.used[client] {
+		return was.client
+	}
+	return client
+}
+
+// move takes over the new state of a group, nil if it has ended.
+func (f *failures) move(key grouping.Key, group *Group) {
+	if was, had := f.groups[key]; had {
 		f.remove(was)
 	}
-	if group == nil || !group.failedOnly() {
-		return
+	if group != nil && group.failedOnly() {
+		f.add(failure{group.FailedBy, group.Failed.UnixNano(), key, max(failureSize(group), f.least)})
 	}
-	if had && f.used[was.client] <= f.used[client] {
-		client = was.client
-	}
-	f.add(failure{client, group.Failed.UnixNano(), key, failureSize(group)})
 }
 
 // failureSize is what a group counts for: its lines in a scrape, which have its
@@ -77,7 +85,7 @@ func failureSize(g *Group) int {
 	for _, b := range g.Times() {
 		size += len(b.Text())
 	}
-	return max(size, failedSize)
+	return size
 }
 
 func (f *failures) add(g failure) {
@@ -110,7 +118,7 @@ func (f *failures) count(client string, bytes int) {
 // take takes out groups while they take too much, but not more than most: each
 // time the oldest of the client that takes most.
 func (f *failures) take(most int) (oldest []failure) {
-	for f.bytes > maxFailedBytes && len(oldest) < most {
+	for f.bytes > f.most && len(oldest) < most {
 		largest, _ := f.clients.Max()
 		f.order.Ascend(failure{client: largest.client, at: minTime}, func(g failure) bool {
 			oldest = append(oldest, g)

@@ -35,7 +35,7 @@ type Config struct {
 	// Unchecked takes pushes that cannot be exposed beside others; the oldest
 	// claim is exposed.
 	Unchecked bool
-	// Limits bound each group.
+	// Limits bound each group, and those that failures make.
 	Limits Limits
 	// Wait is how long a change waits for its turn, for the journal, and for
 	// others who change the same group again and again; 30 s if 0.
@@ -83,8 +83,8 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	c.Wait = cmp.Or(c.Wait, defaultWait)
-	g := &Gateway{Config: c, index: newIndex(c.Reserved), merging: guard.NewShares(int64(runtime.GOMAXPROCS(0))), stop: make(chan struct{}), reaped: make(chan struct{})}
+	c.Wait, c.Limits = cmp.Or(c.Wait, defaultWait), c.Limits.withDefaults()
+	g := &Gateway{Config: c, index: newIndex(c.Reserved, c.Limits), merging: guard.NewShares(int64(runtime.GOMAXPROCS(0))), stop: make(chan struct{}), reaped: make(chan struct{})}
 	g.firstDeadline.Store(never)
 	if err := c.Journal.Open(ctx, g.apply); err != nil {
 		return nil, err
@@ -153,9 +153,10 @@ func (g *Gateway) Group(key grouping.Key) *Group {
 func (g *Gateway) HelpDiffers() uint64 { return g.helpDiffers.Load() }
 
 // claim checks a change and places its provisional claims. The check ends with
-// ctx.
-func (g *Gateway) claim(ctx context.Context, group, old *Group, brings []*exposition.Block) (*pending, []suspect, error) {
-	p := &pending{key: group.Key, group: group, brings: brings, own: true}
+// ctx. Fresh is what of brings must be compared with other groups: the same blocks,
+// or those that were merged into what the group has.
+func (g *Gateway) claim(ctx context.Context, group, old *Group, brings, fresh []*exposition.Block) (*pending, []suspect, error) {
+	p := &pending{key: group.Key, group: group, brings: brings, fresh: fresh, own: true}
 	if err := g.place(p, old); err != nil {
 		return nil, nil, err
 	}

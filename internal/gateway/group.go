@@ -21,6 +21,7 @@ type Group struct {
 	Failed   time.Time // the last refused push; zero if there was none
 	Failure  string    // why that was refused; empty if it is not known
 	Failing  bool      // the last push was refused; see Stamp for which that is
+	FailedBy string    // whom the failures count for if there was no good push; empty if it is not known
 	Expires  time.Time // when the group ends by itself; zero if it does not
 	Since    Revision  // when the group came to be; 0 if it has nothing but failures
 	Revision Revision  // of its last change; stamps are none
@@ -50,9 +51,13 @@ type Held struct {
 // Restore makes a group of what a record or a file has of it: its exported
 // fields but those that are counted. The families must be sorted by name and
 // be different; claims and Since are 0 where they are not known. Whether it is
-// failing follows from the times, which have one clock.
+// failing follows from the times, which have one clock. A group with more than
+// failures has no FailedBy.
 func Restore(g Group) *Group {
 	g.Failing = g.Failed.After(g.Pushed)
+	if !g.failedOnly() {
+		g.FailedBy = ""
+	}
 	return g.finish(nil)
 }
 
@@ -197,7 +202,7 @@ func pushed(old *Group, p Push, at time.Time) *Group {
 		brought[i] = Held{Block: b, Pushed: at, Claim: claimOf(before, b)}
 	}
 	g.Families = brought
-	if old != nil && !p.Replace {
+	if old != nil && p.Mode != Replace {
 		g.Families = merge(old.Families, brought)
 	}
 	return g.finish(old)
@@ -235,5 +240,8 @@ func stamped(old *Group, s Stamp) *Group {
 		*g = *old
 	}
 	g.Failed, g.Failure, g.Failing = s.At, s.Reason, s.Against >= g.Revision
+	if g.failedOnly() {
+		g.FailedBy = s.FailedBy
+	}
 	return g.finish(old)
 }

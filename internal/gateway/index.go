@@ -46,8 +46,9 @@ type indexed struct {
 	pending  [typeCount]int32
 	byType   [typeCount]*holders
 	shapes   shapeSet
-	hidden   bool                               // an older name collides by suffix
-	equal    map[grouping.Key][]grouping.Key    // groups that share series
+	hidden   bool // an older name collides by suffix
+	equal    map[sharedSeries]*sharers
+	lonely   []sharedSeries                     // those of equal that may have no group
 	leftOut  map[grouping.Key]*exposition.Block // because of equal
 	helpTold bool
 	stale    bool // in index.stale
@@ -82,16 +83,21 @@ type pending struct {
 	key    grouping.Key
 	group  *Group              // nil if the group ends
 	brings []*exposition.Block // what claims are placed for
-	own    bool                // made here
-	fate   fate
-	next   *pending // another one of the same group that has claims
-	shape  *shape   // nil if it has no claims
+	// fresh is what of each of brings is new: all of it, or what was merged into
+	// what the group had. Only the change itself uses it.
+	fresh []*exposition.Block
+	own   bool // made here
+	fate  fate
+	next  *pending // another one of the same group that has claims
+	shape *shape   // nil if it has no claims
 	// indexes are those in which the series of each of brings must be found, nil
 	// where none is needed.
 	indexes []*seriesIndex
 	// claim is the place of the change among those on their way, 0 until it can
 	// be found.
 	claim uint64
+	// searched is set when the groups have been found that have its series too.
+	searched bool
 }
 
 // fate is what has become of a change.
@@ -104,12 +110,12 @@ const (
 	void
 )
 
-func newIndex(reserved map[string]metric.Type) *index {
+func newIndex(reserved map[string]metric.Type, limits Limits) *index {
 	x := &index{
 		families:  make(map[string]*indexed),
 		pending:   make(map[grouping.Key]*pending),
 		unknown:   make(map[grouping.Key]*pending),
-		failures:  newFailures(),
+		failures:  newFailures(limits),
 		groups:    btree.NewMap[grouping.Key, *Group](treeDegree),
 		muted:     btree.NewMap[grouping.Key, struct{}](treeDegree),
 		exposed:   btree.NewMap[string, *Family](treeDegree),

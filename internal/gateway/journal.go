@@ -40,7 +40,9 @@ type Stamp struct {
 	Key    grouping.Key
 	At     time.Time // by the clock of who refused it
 	Reason string
-	Client string // who failed, by networkOf; "" if that is not known
+	// FailedBy is whom the failure counts for if the group has nothing else. Who
+	// refused it decides, as the numbers that decide differ from member to member.
+	FailedBy string
 	// Against is the revision of the group that the push was checked against, 0 if
 	// there was none. The group is failing unless it has a later revision: order
 	// decides, and no clock.

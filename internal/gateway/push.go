@@ -22,12 +22,8 @@ type Push struct {
 	// makes of times are not among them: pushed ones are ignored. One without
 	// series takes away what the group has of its name.
 	Blocks []*exposition.Block
-	// Replace makes the group have nothing but Blocks; otherwise families that
-	// the push does not name stay.
-	Replace bool
-	// MergeSeries lets series that the push does not name stay too, within the
-	// families that it names.
-	MergeSeries bool
+	// Mode says what stays of the group.
+	Mode Mode
 	// MaxBytes bounds what each family takes that merging makes; 0 is no bound.
 	MaxBytes int
 	// Budget is where the memory comes from that storing it takes. No budget is
@@ -36,6 +32,19 @@ type Push struct {
 	// TTL is how long the group lives unless it is pushed to again; 0 for ever.
 	TTL time.Duration
 }
+
+// Mode is what a push does with what its group has already.
+type Mode int
+
+const (
+	// MergeFamilies lets families stay that the push does not name.
+	MergeFamilies Mode = iota
+	// MergeSeries lets series that the push does not name stay too, within the
+	// families that it names.
+	MergeSeries
+	// Replace lets nothing stay.
+	Replace
+)
 
 // Push stores what a client sends. When it returns nil the push is durable as
 // configured, and in the view. A ConflictError has changed nothing but the
@@ -150,7 +159,8 @@ func (g *Gateway) catchUp(p patience, seen uint64) bool {
 }
 
 func (g *Gateway) changeOf(ctx context.Context, p Push, old *Group) (c Change, err error) {
-	if p.MergeSeries && old != nil {
+	fresh := p.Blocks
+	if p.Mode == MergeSeries && old != nil {
 		if p.Blocks, err = g.mergeSeries(ctx, old, p); err != nil {
 			return c, err
 		}
@@ -159,17 +169,24 @@ func (g *Gateway) changeOf(ctx context.Context, p Push, old *Group) (c Change, e
 	if err := g.Limits.check(group, old); err != nil {
 		return c, err
 	}
-	pending, suspects, err := g.claim(ctx, group, old, claiming(p.Blocks))
+	brings, fresh := claiming(p.Blocks, fresh)
+	pending, suspects, err := g.claim(ctx, group, old, brings, fresh)
 	return Change{Key: p.Key, Group: group, Budget: p.Budget, Against: g.against(p.Key, old), suspects: suspects, pending: pending}, err
 }
 
-// claiming gives the blocks that have series: the others claim nothing.
-func claiming(blocks []*exposition.Block) []*exposition.Block {
+// claiming gives the blocks that have series, as the others claim nothing, and
+// those of fresh that belong to them.
+func claiming(blocks, fresh []*exposition.Block) (brings, freshOfThem []*exposition.Block) {
 	empty := func(b *exposition.Block) bool { return b.Series() == 0 }
 	if !slices.ContainsFunc(blocks, empty) {
-		return blocks
+		return blocks, fresh
 	}
-	return slices.DeleteFunc(slices.Clone(blocks), empty)
+	for i, b := range blocks {
+		if !empty(b) {
+			brings, freshOfThem = append(brings, b), append(freshOfThem, fresh[i])
+		}
+	}
+	return brings, freshOfThem
 }
 
 // mergeSeries gives the blocks of a push with the series that the group has
@@ -193,9 +210,9 @@ func (g *Gateway) mergeSeries(ctx context.Context, old *Group, p Push) ([]*expos
 // a turn.
 const freelyMerged = 10_000
 
-// merge waits for its turn where a family is large: a small push takes as long
-// as all that is stored. Those who have fewest turns come first, so nobody
-// waits for all pushes of another client.
+// merge waits for its turn where a family is large: a small push copies all that
+// is stored. Those who have fewest turns come first, so nobody waits for all
+// pushes of another client.
 func (g *Gateway) merge(ctx context.Context, stored, pushed *exposition.Block, p Push) (*exposition.Block, error) {
 	if stored.Series() > freelyMerged {
 		turn := g.merging.Open(p.Client)

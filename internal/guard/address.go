@@ -1,6 +1,8 @@
-// Package guard shares what there is little of among client addresses, so that
-// nobody starves the others: bytes of bodies, turns, checks of passwords. It
-// knows whose address a request has, behind proxies as well.
+// Package guard has what holds when clients misbehave. It bounds what they can
+// send and ask for. It shares what there is little of among their addresses, so
+// that nobody starves the others: memory of pushes, turns, checks of passwords. It
+// knows whose address a request has, behind proxies as well, and remembers whose
+// pushes were refused.
 package guard
 
 import (

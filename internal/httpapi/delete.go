@@ -13,6 +13,7 @@ import (
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
+	"pushgateway/internal/guard"
 )
 
 // delete serves DELETE. It answers 202, though the group is gone already:
@@ -41,15 +42,15 @@ func (a *api) delete(w http.ResponseWriter, r *http.Request) {
 
 // deletedGroups is what a delete by selector answers.
 type deletedGroups struct {
-	DryRun  bool                `json:"dry_run"`
-	Deleted int                 `json:"deleted"` // or would be
-	Groups  []map[string]string `json:"groups"`  // their grouping labels
+	DryRun  bool `json:"dry_run"`
+	Deleted int  `json:"deleted"` // or would be
+	Groups  list `json:"groups"`  // their grouping labels
 }
 
 // deleteGroups ends all groups that the parameters select, which are those of
 // GET /api/v1/groups.
 func (a *api) deleteGroups(w http.ResponseWriter, r *http.Request) {
-	if err := readForm(r); err != nil {
+	if err := readForm(r, a.Limits.Query.Form); err != nil {
 		writeError(w, http.StatusBadRequest, err)
 		return
 	}
@@ -58,7 +59,7 @@ func (a *api) deleteGroups(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer end()
-	f, dry, err := parseDelete(r)
+	f, dry, err := parseDelete(r, a.Limits)
 	if err != nil {
 		writeError(w, http.StatusBadRequest, err)
 		return
@@ -78,25 +79,20 @@ func (a *api) deleteGroups(w http.ResponseWriter, r *http.Request) {
 		writeError(w, a.refused(w, r, err), err)
 		return
 	}
-	writeList(w, http.StatusOK, answer{Status: "success", Data: deletedGroups{DryRun: dry, Deleted: len(groups), Groups: []map[string]string{}}}, func(yield func(any) bool) {
-		for _, g := range groups {
-			if !yield(labelsJSON(g.Key.Labels())) {
-				return
-			}
-		}
-	})
+	writeData(w, deletedGroups{dry, len(groups), listOf(slices.Values(groups), func(g *gateway.Group) any { return labelsJSON(g.Key.Labels()) })})
 }
 
-// readForm takes parameters from the URL and from a form.
-func readForm(r *http.Request) error {
-	r.Body = http.MaxBytesReader(nil, r.Body, maxForm)
+// readForm takes parameters from the URL and from a form, of at most so many
+// bytes.
+func readForm(r *http.Request, most int64) error {
+	r.Body = http.MaxBytesReader(nil, r.Body, most)
 	if err := r.ParseForm(); err != nil {
 		return fmt.Errorf("reading the parameters: %w", err)
 	}
 	return nil
 }
 
-func parseDelete(r *http.Request) (f filter, dry bool, err error) {
+func parseDelete(r *http.Request, l guard.Limits) (f filter, dry bool, err error) {
 	if err := knownParameters(r.Form); err != nil {
 		return f, false, err
 	}
@@ -108,12 +104,9 @@ func parseDelete(r *http.Request) (f filter, dry bool, err error) {
 			return f, false, fmt.Errorf("dry_run=%q is not one of true, false", excerpt.Of(s))
 		}
 	}
-	f, err = parseFilter(r.Form, time.Now())
+	f, err = parseFilter(r.Form, time.Now(), l)
 	return f, dry, err
 }
-
-// maxForm bounds the parameters of a delete, in bytes.
-const maxForm = 1 << 20
 
 // knownParameters refuses a name that is misspelt: without that parameter
 // more groups would go than were meant.

@@ -19,6 +19,7 @@ import (
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
+	"pushgateway/internal/guard"
 )
 
 // groupInfo is a group without its metrics.
@@ -37,15 +38,13 @@ type groupInfo struct {
 }
 
 type groupsPage struct {
-	Groups []groupInfo `json:"groups"`
-	Total  int         `json:"total"` // groups that match, on all pages
-	Next   string      `json:"next_page_token,omitempty"`
+	Groups list   `json:"groups"` // of groupInfo
+	Total  int    `json:"total"`  // groups that match, on all pages
+	Next   string `json:"next_page_token,omitempty"`
 }
 
-const (
-	defaultLimit = 100
-	maxLimit     = 10_000
-)
+// defaultLimit is how many entries a page has that was not asked for more.
+const defaultLimit = 100
 
 // groupsQuery is what was asked for.
 type groupsQuery struct {
@@ -87,7 +86,7 @@ func (a *api) groups(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer end()
-	q, err := parseGroupsQuery(r.URL.Query(), time.Now())
+	q, err := parseGroupsQuery(r.URL.Query(), time.Now(), a.Limits)
 	if err != nil {
 		writeError(w, http.StatusBadRequest, err)
 		return
@@ -97,17 +96,12 @@ func (a *api) groups(w http.ResponseWriter, r *http.Request) {
 	if cutShort(ctx, w) {
 		return
 	}
-	writeList(w, http.StatusOK, answer{Status: "success", Data: page}, func(yield func(any) bool) {
-		for _, g := range groups {
-			if !yield(info(v, g)) {
-				return
-			}
-		}
-	})
+	page.Groups = listOf(slices.Values(groups), func(g *gateway.Group) any { return info(v, g) })
+	writeData(w, page)
 }
 
-func parseGroupsQuery(v url.Values, now time.Time) (q groupsQuery, err error) {
-	if q.filter, err = parseFilter(v, now); err != nil {
+func parseGroupsQuery(v url.Values, now time.Time, l guard.Limits) (q groupsQuery, err error) {
+	if q.filter, err = parseFilter(v, now, l); err != nil {
 		return q, err
 	}
 	if q.order, err = parseOrder(v.Get("sort")); err != nil {
@@ -115,7 +109,7 @@ func parseGroupsQuery(v url.Values, now time.Time) (q groupsQuery, err error) {
 	}
 	name, reverse := strings.CutPrefix(v.Get("sort"), "-")
 	q.byJob, q.reverse = name == "job", reverse
-	if q.limit, err = parseLimit(v); err != nil {
+	if q.limit, err = parseLimit(v, l.Query.Page); err != nil {
 		return q, err
 	}
 	if s := v.Get("offset"); s != "" {
@@ -124,7 +118,7 @@ func parseGroupsQuery(v url.Values, now time.Time) (q groupsQuery, err error) {
 		}
 	}
 	if token := v.Get("page_token"); token != "" {
-		if q.after, err = parseToken(token); err != nil {
+		if q.after, err = parseToken(token, l.Query.Token); err != nil {
 			return q, fmt.Errorf("page_token=%q is not one that this server gave; leave it out to begin anew", excerpt.Of(token))
 		}
 	}
@@ -174,11 +168,8 @@ func tokenOf(g *gateway.Group) string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// maxToken bounds a token, in bytes: the longest key comes to two thirds of it.
-const maxToken = 64 << 10
-
-func parseToken(s string) (*position, error) {
-	if len(s) > maxToken {
+func parseToken(s string, most int) (*position, error) {
+	if len(s) > most {
 		return nil, fmt.Errorf("it has %d bytes", len(s))
 	}
 	b, err := base64.RawURLEncoding.DecodeString(s)
@@ -215,7 +206,6 @@ func parseOrder(name string) (func(a, b position) int, error) {
 // groups are looked at, but only what a page needs is sorted, and made into
 // JSON.
 func (q *groupsQuery) page(ctx context.Context, v *gateway.View) (found []*gateway.Group, page groupsPage) {
-	page = groupsPage{Groups: []groupInfo{}}
 	for g := range q.among(ctx, v) {
 		page.Total++
 		if q.after == nil || q.order(*q.after, positionOf(g)) < 0 {

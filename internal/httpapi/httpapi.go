@@ -7,19 +7,16 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"maps"
 	"net/http"
-	"slices"
-	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/prometheus/model/labels"
 	"golang.org/x/time/rate"
 
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
-	"pushgateway/internal/grouping"
 	"pushgateway/internal/guard"
+	"pushgateway/internal/intake"
+	"pushgateway/internal/scrape"
 )
 
 // Config says what is served and how. All fields are needed but those that
@@ -36,27 +33,12 @@ type Config struct {
 	Proxies guard.Proxies
 	// TelemetryPath is where Prometheus scrapes, like "/metrics".
 	TelemetryPath string
-	// Keys reads grouping keys from paths.
-	Keys grouping.Decoder
-
-	MaxBodyBytes     int64 // of one push, after unpacking
-	MaxInflightBytes int64 // that all pushes being worked on may take
-	// Inflight counts what they take. It may be nil.
-	Inflight *atomic.Int64
-	// Grown is called each time that they take 16 MiB more. It may be nil.
-	Grown func()
-	// Limits bound the names, labels and help texts of pushes.
-	Limits exposition.Limits
-
-	// TTL says how long groups live without a push.
-	TTL TTL
-	// StripTimestamps takes pushes with timestamps, without these. Otherwise
-	// they are refused.
-	StripTimestamps bool
-	// ReservedNames are those that pushes must not use; none if it is nil.
-	ReservedNames *labels.FastRegexMatcher
-	// LenientNewlines takes text with CRLF, or without a newline at its end.
-	LenientNewlines bool
+	// Intake takes pushes.
+	Intake *intake.Intake
+	// Limits bound what requests may ask for.
+	Limits guard.Limits
+	// Refusals remembers what was not taken. It may be nil.
+	Refusals *guard.Refusals
 
 	EnableAdmin       bool
 	EnablePprof       bool
@@ -82,9 +64,6 @@ type Config struct {
 	// Refused is told of each push that was not taken, with a reason that is
 	// one of few.
 	Refused func(reason string)
-	// Duplicate is told of each series that a push had twice, where the check
-	// is off.
-	Duplicate func()
 	// Pushed is told of each push: its method, size on the wire and duration. The
 	// size is negative if the body was not read to its end.
 	Pushed func(method string, bytes int64, took time.Duration)
@@ -94,61 +73,43 @@ type Config struct {
 
 // Scrape is what there is to know of one scrape that has been answered.
 type Scrape struct {
-	Format exposition.Format
-	Bytes  int64 // before compression
-	Took   time.Duration
-	// LeftOut counts families, series and labels that are missing because in
-	// this format they have the name of another, or are histograms that
-	// contradict themselves.
-	LeftOut int
+	Format         exposition.Format
+	scrape.Written               // before compression
+	Took           time.Duration // from its arrival to the end of the answer
 }
 
 // api is what the handlers share.
 type api struct {
 	Config
-	bodies   bodies
-	cache    *exposition.Cache
-	runs     *exposition.Runs
+	scraper  *scrape.Scraper
 	turns    *turns // of scrapes
 	listings *turns // of all groups
 	tables   *turns // of groups without metrics, of their labels, and of numbers
 	details  *turns // of one group with its metrics
 	copies   *turns // of snapshots
-	hiding   hiding
 	surveys  surveys
 	activity activity
 	scrapers scrapers
-	refusals refusals
 	// comparing bounds how often groups are looked for that come close to one
 	// that is not there.
 	comparing *rate.Limiter
-	firstOwn  string // name that none of the gateway's own families comes before
 }
-
-// maxCache bounds, in bytes, what is kept for formats and escapings that the
-// stored blocks do not have ready.
-const maxCache = 64 << 20
-
-// maxRuns bounds, in bytes, what is kept joined for text scrapes, and the same
-// for protobuf.
-const maxRuns = 16 << 20
 
 // New gives the handler of everything.
 func New(c Config) http.Handler {
-	if c.Inflight == nil {
-		c.Inflight = new(atomic.Int64)
+	if c.Refusals == nil {
+		c.Refusals = guard.NewRefusals(c.Logger)
 	}
-	if c.Grown == nil {
-		c.Grown = func() {}
-	}
+	c.Limits = c.Limits.WithDefaults()
 	a := &api{
-		Config: c, bodies: bodies{max: c.MaxBodyBytes, shares: guard.NewShares(c.MaxInflightBytes), inflight: c.Inflight, grown: c.Grown},
-		cache: exposition.NewCache(maxCache), runs: exposition.NewRuns(maxRuns),
-		turns: newTurns(c.Proxies, writePlainError), listings: newTurns(c.Proxies, writeError), tables: newTurns(c.Proxies, writeError), details: newTurns(c.Proxies, writeError),
-		copies: newCopies(c.Proxies), surveys: newSurveys(), refusals: newRefusals(), comparing: newComparing(),
+		Config: c,
+		turns:  newTurns(c, writePlainError), listings: newTurns(c, writeError), tables: newTurns(c, writeError), details: newTurns(c, writeError),
+		copies: newCopies(c), surveys: newSurveys(), comparing: newComparing(),
 	}
-	if len(c.Gateway.Reserved) > 0 {
-		a.firstOwn = slices.Min(slices.Collect(maps.Keys(c.Gateway.Reserved)))
+	a.scraper = scrape.New(c.Gateway.Reserved, a.own)
+	routes := a.routes()
+	for i, r := range routes {
+		routes[i] = a.guarded(r)
 	}
-	return a.Origins.guard(newRouter(c.Prefix, append(a.routes(), a.lifecycle()...), a.lifecycle(), a.lost))
+	return a.Origins.guard(newRouter(c.Prefix, routes, a.lost))
 }

@@ -123,7 +123,7 @@ func (r *reader) stamp(s gateway.Stamp) {
 	} else if s.Against != 0 {
 		return
 	}
-	g.Failed, g.Failure = s.At, s.Reason
+	g.Failed, g.Failure, g.FailedBy = s.At, s.Reason, s.FailedBy
 	made := gateway.Restore(g)
 	made.Failing = s.Against >= g.Revision
 	r.groups[s.Key] = made
@@ -154,7 +154,7 @@ func (r *reader) group(key grouping.Key) *gateway.Group {
 
 func show(g *gateway.Group) string {
 	var b strings.Builder
-	fmt.Fprintln(&b, g.Key, g.Revision, g.Since, nanos(g.Pushed), nanos(g.Failed), nanos(g.Expires), g.Failure, g.Failing, g.Series)
+	fmt.Fprintln(&b, g.Key, g.Revision, g.Since, nanos(g.Pushed), nanos(g.Failed), nanos(g.Expires), g.Failure, g.Failing, g.FailedBy, g.Series)
 	for _, h := range g.Families {
 		fmt.Fprintf(&b, "%q %q %s %d %d\n%s%x\n", h.Name, h.Help, h.Type, nanos(h.Pushed), h.Claim, h.Text(), h.AppendProto(nil))
 	}
@@ -313,7 +313,7 @@ func testStamps(t *testing.T, s Store) {
 	a, b, c := keyOf(t, "a"), keyOf(t, "b"), keyOf(t, "c")
 	must(t, j, change(t, r, a, "m 1\n"))
 	stamp := func(key grouping.Key) {
-		s := gateway.Stamp{Key: key, At: time.Now(), Reason: "it says nothing"}
+		s := gateway.Stamp{Key: key, At: time.Now(), Reason: "it says nothing", FailedBy: "10.0.0.1"}
 		old := r.group(key)
 		if old != nil {
 			s.Against = old.Revision
@@ -333,8 +333,8 @@ func testStamps(t *testing.T, s Store) {
 	must(t, j, change(t, r, c, "m 2\n")) // made from the stamp
 	must(t, j, change(t, r, keyOf(t, "d"), "m 3\n"))
 	j, r = again(t, s, j, r)
-	if s.Durable && (r.group(a).Failed.IsZero() || r.group(b) == nil || r.group(c).Failed.IsZero()) {
-		t.Error("a failure time is gone")
+	if s.Durable && (r.group(a).Failed.IsZero() || r.group(b) == nil || r.group(b).FailedBy != "10.0.0.1" || r.group(c).Failed.IsZero()) {
+		t.Error("a failure time is gone, or whose it was")
 	}
 	stamp(b)
 	must(t, j, change(t, r, b, "")) // and an end takes it along

@@ -51,6 +51,9 @@ type Family struct {
 	// EmptyHelp tells that there is a help text, and that it is empty, which is
 	// not the same in protobuf as none.
 	EmptyHelp bool
+	// Line is the first one, from 1, that was about the family. It is 0 if it was
+	// not read from text.
+	Line int
 }
 
 // Series is one label set of a family with its value. Which of the value

@@ -12,16 +12,21 @@
 //	  sint64 expires = 4;          // Unix time in ns; absent: never
 //	  repeated Family families = 5; // sorted by name
 //	  string failure = 6;          // why the last refused push was refused
+//	  string failed_by = 7;        // the network whose failures made a group without a good push
 //	  uint64 last    = 10;         // 1: the last push was refused, 2: it was taken; absent: the later of the two times
 //	}
 //	message Family {
 //	  bytes  family = 1;  // a delimited io.prometheus.client.MetricFamily
-//	  bytes  text   = 4;  // its lines, in the place of its metrics
+//	  bytes  text   = 4;  // its lines, in the place of its metrics; see exposition.StoredReader
 //	  sint64 pushed = 2;  // ns after that of the group, or after 1970 if it has none; absent: at the same time
 //	  uint64 claim  = 3;  // revision; absent: that of the record
 //	}
 //
-// A field that is not known is refused: to leave it out could mean to forget
+// Beside text, the MetricFamily says in field 1000 which version of the renderer
+// has written the lines. Lines of this version are adopted as they are, others
+// are rendered anew. Programs that do not know the field pass over it.
+//
+// Any other field that is not known is refused: to leave it out could mean to forget
 // what somebody relies on. Revisions that a group gets only by being stored
 // are absent, so that a record can be made before its place in the order is
 // known.
@@ -33,6 +38,7 @@
 //	message Stamp {
 //	  sint64 failed  = 2; // as in Group
 //	  string failure = 6;
+//	  string failed_by = 7;
 //	  uint64 against = 3; // the revision that the push was checked against: the group fails unless its own is later
 //	}
 package record
@@ -83,6 +89,7 @@ const (
 	groupExpires  = 4
 	groupFamilies = 5
 	groupFailure  = 6
+	groupFailedBy = 7
 	groupLast     = 10
 
 	stampAgainst = 3
@@ -101,6 +108,12 @@ var scratch = sync.Pool{New: func() any { return new(buffers) }}
 // maxScratch is the largest buffer that is kept, in bytes.
 const maxScratch = 1 << 20
 
+func (b *buffers) release() {
+	if cap(b.content) <= maxScratch {
+		scratch.Put(b)
+	}
+}
+
 // Encode makes the record of a group. It is not valid before it is sealed.
 func Encode(g *gateway.Group) []byte {
 	rec, _ := EncodeWithin(g, nil) // only a budget makes it fail
@@ -111,11 +124,7 @@ func Encode(g *gateway.Group) []byte {
 // taken from a budget. A nil budget is no bound.
 func EncodeWithin(g *gateway.Group, budget exposition.Budget) ([]byte, error) {
 	buf := scratch.Get().(*buffers)
-	defer func() {
-		if cap(buf.content) <= maxScratch {
-			scratch.Put(buf)
-		}
-	}()
+	defer buf.release()
 	w := writer{buf: buf, budget: budget}
 	buf.content = buf.content[:0]
 	w.group(g)
@@ -180,20 +189,25 @@ func Decode(rec []byte, key grouping.Key) (*gateway.Group, gateway.Revision, err
 	if err != nil {
 		return nil, 0, fmt.Errorf("%w: its stamp: %w", ErrDamaged, err)
 	}
-	content, err := s2.Decode(nil, packed)
+	buf := scratch.Get().(*buffers)
+	defer buf.release()
+	content, err := s2.Decode(buf.content[:cap(buf.content)], packed)
 	if err != nil {
 		return nil, 0, fmt.Errorf("%w: unpacking it: %w", ErrDamaged, err)
 	}
-	g, last := gateway.Group{Key: key, Revision: r}, uint64(0)
-	if err := readGroup(&g, &last, content, r); err != nil {
+	buf.content = content
+	g := reading{Group: gateway.Group{Key: key, Revision: r, Since: r}, stored: exposition.GetStoredReader()}
+	defer g.stored.Release()
+	g.Families = make([]gateway.Held, 0, countFamilies(content))
+	if err := eachField(content, g.take); err != nil {
 		return nil, 0, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	if err := readStamp(&g, &last, stamp); err != nil {
+	if err := g.takeStamp(stamp); err != nil {
 		return nil, 0, fmt.Errorf("%w: its stamp: %w", ErrDamaged, err)
 	}
-	group := gateway.Restore(g)
-	if last != 0 {
-		group.Failing = last == lastRefused
+	group := gateway.Restore(g.Group)
+	if g.last != 0 {
+		group.Failing = g.last == lastRefused
 	}
 	return group, r, nil
 }
@@ -204,15 +218,21 @@ func appendHead(b []byte, g *gateway.Group) []byte {
 	b = appendTime(b, groupFailed, g.Failed)
 	b = appendRevision(b, groupSince, g.Since)
 	b = appendTime(b, groupExpires, g.Expires)
-	if g.Failure != "" {
-		b = protowire.AppendTag(b, groupFailure, protowire.BytesType)
-		b = protowire.AppendString(b, g.Failure)
-	}
+	b = appendString(b, groupFailure, g.Failure)
+	b = appendString(b, groupFailedBy, g.FailedBy)
 	if g.Failing != g.Failed.After(g.Pushed) { // clocks have been set, or are those of two machines
 		b = protowire.AppendTag(b, groupLast, protowire.VarintType)
 		b = protowire.AppendVarint(b, lastOf(g.Failing))
 	}
 	return b
+}
+
+func appendString(b []byte, num protowire.Number, s string) []byte {
+	if s == "" {
+		return b
+	}
+	b = protowire.AppendTag(b, num, protowire.BytesType)
+	return protowire.AppendString(b, s)
 }
 
 // What field 10 says of the last push.
@@ -325,40 +345,63 @@ func eachField(msg []byte, take func(field) error) error {
 
 func unknown(num protowire.Number) error { return fmt.Errorf("field %d is not known", num) }
 
-func readGroup(g *gateway.Group, last *uint64, msg []byte, r gateway.Revision) error {
-	g.Since = r
-	return eachField(msg, func(f field) error {
-		switch f.num {
-		case groupPushed:
-			g.Pushed = f.time()
-		case groupFailed:
-			g.Failed = f.time()
-		case groupSince:
-			g.Since = gateway.Revision(f.value)
-		case groupExpires:
-			g.Expires = f.time()
-		case groupFailure:
-			g.Failure = string(f.bytes)
-		case groupLast:
-			*last = f.value
-		case groupFamilies:
-			h, err := readHeld(f.bytes, g.Pushed, r)
-			if err != nil {
-				return err
-			}
-			if n := len(g.Families); n > 0 && g.Families[n-1].Name >= h.Name {
-				return fmt.Errorf("family %q comes after %q", excerpt.Of(h.Name), excerpt.Of(g.Families[n-1].Name))
-			}
-			g.Families = append(g.Families, h)
-		default:
-			return unknown(f.num)
+// reading is a group that is being read.
+type reading struct {
+	gateway.Group
+	last   uint64 // field 10
+	stored *exposition.StoredReader
+}
+
+// countFamilies is for how many families there should be room.
+func countFamilies(content []byte) (n int) {
+	const most = 1000 // whatever the record says
+	_ = eachField(content, func(f field) error {
+		if f.num == groupFamilies && n < most {
+			n++
 		}
 		return nil
 	})
+	return n
 }
 
-func readHeld(msg []byte, pushed time.Time, r gateway.Revision) (h gateway.Held, err error) {
-	h.Pushed, h.Claim = pushed, r
+func (g *reading) take(f field) error {
+	switch f.num {
+	case groupPushed:
+		g.Pushed = f.time()
+	case groupFailed:
+		g.Failed = f.time()
+	case groupSince:
+		g.Since = gateway.Revision(f.value)
+	case groupExpires:
+		g.Expires = f.time()
+	case groupFailure:
+		g.Failure = string(f.bytes)
+	case groupFailedBy:
+		g.FailedBy = string(f.bytes)
+	case groupLast:
+		g.last = f.value
+	case groupFamilies:
+		return g.takeFamily(f.bytes)
+	default:
+		return unknown(f.num)
+	}
+	return nil
+}
+
+func (g *reading) takeFamily(msg []byte) error {
+	h, err := g.readHeld(msg)
+	if err != nil {
+		return err
+	}
+	if n := len(g.Families); n > 0 && g.Families[n-1].Name >= h.Name {
+		return fmt.Errorf("family %q comes after %q", excerpt.Of(h.Name), excerpt.Of(g.Families[n-1].Name))
+	}
+	g.Families = append(g.Families, h)
+	return nil
+}
+
+func (g *reading) readHeld(msg []byte) (h gateway.Held, err error) {
+	h.Pushed, h.Claim = g.Pushed, g.Revision
 	var family, text []byte
 	err = eachField(msg, func(f field) error {
 		switch f.num {
@@ -367,7 +410,7 @@ func readHeld(msg []byte, pushed time.Time, r gateway.Revision) (h gateway.Held,
 		case familyText:
 			text = f.bytes
 		case familyPushed:
-			h.Pushed = time.Unix(0, base(pushed)+protowire.DecodeZigZag(f.value))
+			h.Pushed = time.Unix(0, base(g.Pushed)+protowire.DecodeZigZag(f.value))
 		case familyClaim:
 			h.Claim = gateway.Revision(f.value)
 		default:
@@ -376,7 +419,7 @@ func readHeld(msg []byte, pushed time.Time, r gateway.Revision) (h gateway.Held,
 		return nil
 	})
 	if err == nil {
-		h.Block, err = exposition.ReadStored(family, text)
+		h.Block, err = g.stored.Read(family, text)
 	}
 	return h, err
 }

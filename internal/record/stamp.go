@@ -31,10 +31,8 @@ func OfStamp(s gateway.Stamp, revision gateway.Revision) []byte {
 func withStamp(version byte, packed []byte, s gateway.Stamp, revision gateway.Revision) []byte {
 	msg := appendTime(nil, groupFailed, s.At)
 	msg = appendRevision(msg, stampAgainst, s.Against)
-	if s.Reason != "" {
-		msg = protowire.AppendTag(msg, groupFailure, protowire.BytesType)
-		msg = protowire.AppendString(msg, s.Reason)
-	}
+	msg = appendString(msg, groupFailure, s.Reason)
+	msg = appendString(msg, groupFailedBy, s.FailedBy)
 	rec := make([]byte, contentAt, contentAt+protowire.SizeBytes(len(msg))+len(packed))
 	rec[0] = version | stampedBit
 	rec = append(protowire.AppendBytes(rec, msg), packed...)
@@ -55,7 +53,8 @@ func cutStamp(rec []byte) (msg, packed []byte, err error) {
 	return msg, rec[contentAt+n:], nil
 }
 
-func readStamp(g *gateway.Group, last *uint64, msg []byte) error {
+// takeStamp takes over the message of a stamp, nil if there is none.
+func (g *reading) takeStamp(msg []byte) error {
 	if msg == nil {
 		return nil
 	}
@@ -66,6 +65,8 @@ func readStamp(g *gateway.Group, last *uint64, msg []byte) error {
 			g.Failed = f.time()
 		case groupFailure:
 			g.Failure = string(f.bytes)
+		case groupFailedBy:
+			g.FailedBy = string(f.bytes)
 		case stampAgainst:
 			against = gateway.Revision(f.value)
 		default:
@@ -73,6 +74,6 @@ func readStamp(g *gateway.Group, last *uint64, msg []byte) error {
 		}
 		return nil
 	})
-	*last = lastOf(against >= g.Revision)
+	g.last = lastOf(against >= g.Revision)
 	return err
 }

@@ -24,12 +24,12 @@ type temporary struct {
 // while it was open.
 func (t temporary) Close() error { return errors.Join(t.File.Close(), os.RemoveAll(t.dir)) }
 
-// Snapshot writes the state of a view into a journal, in the directory of the
+// snapshot writes the state of a view into a journal, in the directory of the
 // persistence file if there is one. Where that is full or fails, and a copy of
 // what is in memory is needed most, it is made among temporary files. It counts
 // as imported from what has this SHA-256, as the journal does that it may take
 // the place of. It vanishes when it is closed. It fails when ctx ends.
-func Snapshot(ctx context.Context, file string, imported []byte, v *gateway.View) (io.ReadSeekCloser, error) {
+func snapshot(ctx context.Context, file string, imported []byte, v *gateway.View) (io.ReadSeekCloser, error) {
 	if file == "" {
 		return snapshotIn(ctx, os.TempDir(), file, imported, v)
 	}
@@ -78,10 +78,7 @@ func until(ctx context.Context, groups iter.Seq[*gateway.Group]) iter.Seq[*gatew
 // snapshotPrefix is how the names of directories for snapshots begin.
 func snapshotPrefix(file string) string { return "." + filepath.Base(file) + ".snapshot-" }
 
-// RemoveSnapshots removes what is left of snapshots that were being made when a
-// process was killed. It is for who has opened the journal of the persistence
-// file: nobody else makes any.
-func RemoveSnapshots(file string) error {
+func removeSnapshots(file string) error {
 	dir := filepath.Dir(file)
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -1,14 +1,10 @@
-package httpapi
+package intake
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"math"
-	"net/http"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
@@ -17,67 +13,25 @@ import (
 
 // bodies reads bodies of pushes within bounds: each one, and all together.
 type bodies struct {
-	max      int64         // bytes of one body, before and after unpacking
-	shares   *guard.Shares // bytes that all pushes being worked on may take
-	inflight *atomic.Int64 // what they take
-	grown    func()        // called when they take another growth
-	buffers  sync.Pool     // of *[]byte
+	max     int64 // bytes of one body, before and after unpacking
+	codings int   // how often one is unpacked
+	memory  *guard.Memory
+	buffers sync.Pool // of *[]byte
 }
-
-var errTooLarge = errors.New("the body is too large")
 
 // body is one body in memory, and the budget of the push that it is: whatever
 // is made of it is taken from there, until Close gives all of it back.
 type body struct {
+	*guard.Budget
 	bytes    []byte
 	received int64 // bytes as they came over the wire
-	reserved int64 // of the lease
-	lease    *guard.Lease
 	from     *bodies
-}
-
-// minAlone is what a push may take in any case while there is no other, in bytes:
-// with less hardly any would be taken.
-const minAlone = 64 << 20
-
-// growth is how much more pushes take when somebody is told, in bytes.
-const growth = 16 << 20
-
-// Take counts bytes for the push. It gives an ErrTooLarge if the push takes more
-// than any may, and an ErrBusy if others take too much at present: where another
-// client holds more, not before that one's slowest bodies could have been ended.
-func (bd *body) Take(n int) error {
-	b := bd.from
-	if most := max(b.shares.Total(), minAlone); bd.reserved+int64(n) > most {
-		return fmt.Errorf("%w: working on it takes more than %d bytes of memory (--push.max-inflight-bytes); push less at once, or as several groups", exposition.ErrTooLarge, most)
-	}
-	if bd.lease.Take(int64(n)) != nil {
-		return b.busy()
-	}
-	bd.reserved += int64(n)
-	if all := b.inflight.Add(int64(n)); all/growth != (all-int64(n))/growth {
-		b.grown()
-	}
-	return nil
-}
-
-func (b *bodies) busy() error {
-	return fmt.Errorf("%w (the bound is %d bytes, --push.max-inflight-bytes)", exposition.ErrBusy, b.shares.Total())
-}
-
-// Return gives some of it back.
-func (bd *body) Return(n int) {
-	bd.lease.Give(int64(n))
-	bd.from.inflight.Add(-int64(n))
-	bd.reserved -= int64(n)
 }
 
 // Close gives back what the push took. Nothing may use its bytes any more.
 func (bd *body) Close() {
 	bd.from.keep(bd.bytes)
-	bd.from.inflight.Add(-bd.reserved)
-	bd.lease.Close()
-	bd.reserved = 0
+	bd.Budget.Close()
 	bd.bytes = nil
 }
 
@@ -97,26 +51,26 @@ const (
 	keepBuffer = 64 << 10
 )
 
-// read takes the whole body of a request of a client, unpacked.
-func (b *bodies) read(w http.ResponseWriter, r *http.Request, client string) (*body, error) {
-	if r.ContentLength > b.max {
+// read takes the whole body of a request, unpacked.
+func (b *bodies) read(r *Request) (*body, error) {
+	if r.Length > b.max {
 		return nil, b.tooLarge()
 	}
-	bd := &body{from: b, lease: b.shares.Open(client)}
-	if err := b.fill(bd, w, r); err != nil {
+	bd := &body{from: b, Budget: b.memory.Open(r.Client)}
+	if err := b.fill(bd, r); err != nil {
 		bd.Close()
 		return nil, err
 	}
 	return bd, nil
 }
 
-func (b *bodies) fill(bd *body, w http.ResponseWriter, r *http.Request) error {
-	if err := b.receive(bd, w, r); err != nil {
+func (b *bodies) fill(bd *body, r *Request) error {
+	if err := b.receive(bd, r); err != nil {
 		return err
 	}
 	bd.received = int64(len(bd.bytes))
 	codings, _ := codingsOf(r.Header)
-	if err := checkCodings(codings); err != nil {
+	if err := b.checkCodings(codings); err != nil {
 		return err
 	}
 	for _, coding := range codings {
@@ -129,20 +83,14 @@ func (b *bodies) fill(bd *body, w http.ResponseWriter, r *http.Request) error {
 
 // receive gathers what comes over the wire. As long as it comes, it can be ended
 // for the sake of others.
-func (b *bodies) receive(bd *body, w http.ResponseWriter, r *http.Request) error {
-	control := http.NewResponseController(w)
-	bd.lease.Endable(func() { _ = control.SetReadDeadline(time.Unix(1, 0)) })
-	err := b.gather(bd, r.Body, "reading the body")
-	if !bd.lease.Keep() {
-		return b.busy()
-	}
-	return err
+func (b *bodies) receive(bd *body, r *Request) error {
+	return bd.Arriving(r.Cut, func() error { return b.gather(bd, r.Body, "reading the body") })
 }
 
 // unpack puts the content of a packed body in its place. All of that is there
 // by then: what unpacking takes beside the buffers is held by nobody who sends
 // the beginning of a body and waits.
-func (b *bodies) unpack(bd *body, r *http.Request, encoding string) error {
+func (b *bodies) unpack(bd *body, r *Request, encoding string) error {
 	packed := bd.bytes
 	bd.bytes = nil
 	defer b.giveBack(bd, packed)
@@ -209,5 +157,5 @@ func (b *bodies) grow(bd *body, n int64) error {
 }
 
 func (b *bodies) tooLarge() error {
-	return fmt.Errorf("%w: it may have %d bytes, and as many after unpacking (--push.max-body-bytes); push less at once, or as several groups", errTooLarge, b.max)
+	return fmt.Errorf("%w: it may have %d bytes, and as many after unpacking (--push.max-body-bytes); push less at once, or as several groups", ErrBodyTooLarge, b.max)
 }

@@ -1,4 +1,4 @@
-package httpapi
+package intake
 
 import (
 	"fmt"
@@ -8,9 +8,6 @@ import (
 
 	"pushgateway/internal/exposition"
 )
-
-// maxCodings bounds how often one body is unpacked.
-const maxCodings = 3
 
 // codingsOf gives the codings of Content-Encoding that a body is to be unpacked
 // of, in this order. Unknown is the first one in the way of the others, "" if
@@ -34,9 +31,9 @@ func codingsOf(h http.Header) (known []string, unknown string) {
 }
 
 // checkCodings refuses to unpack a body again and again.
-func checkCodings(known []string) error {
-	if len(known) > maxCodings {
-		return badBody(fmt.Errorf("Content-Encoding lists %d codings, and at most %d are unpacked; pack the body once", len(known), maxCodings))
+func (b *bodies) checkCodings(known []string) error {
+	if len(known) > b.codings {
+		return badBody(fmt.Errorf("Content-Encoding lists %d codings, and at most %d are unpacked; pack the body once", len(known), b.codings))
 	}
 	return nil
 }

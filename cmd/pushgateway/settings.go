@@ -29,10 +29,11 @@ import (
 
 	"pushgateway/internal/guard"
 	"pushgateway/internal/httpapi"
+	"pushgateway/internal/intake"
 )
 
-// config is what the command line says, checked.
-type config struct {
+// settings are what the command line says.
+type settings struct {
 	web *web.FlagConfig
 	log *promslog.Config
 
@@ -40,7 +41,7 @@ type config struct {
 	externalURL       *url.URL
 	corsOrigin        string
 	allowedHosts      string
-	origins           httpapi.Origins // knows the external URL
+	origins           httpapi.Origins // what follows from these three
 	routePrefix       string          // "" or like "/gw"
 	enableLifecycle   bool
 	enableAdmin       bool
@@ -57,7 +58,7 @@ type config struct {
 	utf8Names        bool
 	maxBodyBytes     units.Base2Bytes
 	maxInflightBytes units.Base2Bytes
-	ttl              httpapi.TTL
+	ttl              intake.TTL
 	timestamps       string // "reject" or "strip"
 	lenientNewlines  bool
 	reservedNames    namesValue
@@ -67,7 +68,7 @@ type config struct {
 
 // newServe adds the command that serves.
 func newServe(app *kingpin.Application) command {
-	c := new(config)
+	c := new(settings)
 	serving := app.Command("serve", "Serve pushes and scrapes. This is what happens without a command.").Default().HelpLong(`Examples:
   pushgateway
   pushgateway --persistence.file=/var/lib/pushgateway/metrics.db --web.enable-admin-api --push.ttl=30d`)
@@ -75,15 +76,18 @@ func newServe(app *kingpin.Application) command {
 	return command{
 		clause: serving,
 		check: func() error {
-			err := c.check()
-			c.flags = flagValues(serving) // with paths in the form that counts
-			return err
+			if err := c.validate(); err != nil {
+				return err
+			}
+			c.resolve()
+			c.flags = flagValues(serving)
+			return nil
 		},
 		run: func(ctx context.Context) error { return serve(ctx, c) },
 	}
 }
 
-func (c *config) addFlags(serve *kingpin.CmdClause) {
+func (c *settings) addFlags(serve *kingpin.CmdClause) {
 	c.web = webflag.AddFlags(serve, ":9091")
 	serve.Flag("web.telemetry-path", "Path under which to expose metrics.").Default("/metrics").StringVar(&c.telemetryPath)
 	serve.Flag("web.external-url", "The URL under which the Pushgateway is externally reachable.").Default("").URLVar(&c.externalURL)
@@ -127,7 +131,7 @@ type ttlValue time.Duration
 
 // Set is for kingpin.
 func (v *ttlValue) Set(s string) (err error) {
-	*(*time.Duration)(v), err = httpapi.ParseTTL(s)
+	*(*time.Duration)(v), err = intake.ParseTTL(s)
 	return err
 }
 
@@ -207,27 +211,30 @@ func (v *proxiesValue) String() string {
 // everything, which nobody wants who leaves out a unit.
 const minBodyBytes = units.KiB
 
-// check finds what cannot work, and brings paths into one form.
-func (c *config) check() error {
+// validate finds what cannot work, and changes nothing.
+func (c *settings) validate() error {
+	return checkAll(c.checkPersistence, c.checkAddresses, c.checkWebConfig, c.checkOrigins, c.checkPaths, c.checkPushes)
+}
+
+// resolve works out what follows from what was given: paths in the form that
+// counts, and who is trusted. It is for settings that are valid.
+func (c *settings) resolve() {
+	c.routePrefix = c.prefix()
+	c.telemetryPath = path.Clean(c.telemetryPath) // requests for any other form are redirected to this
+	c.origins, _ = c.trusted()                    // validate has seen the error
+}
+
+func (c *settings) checkPersistence() error {
 	if c.persistenceInterval < 0 {
 		return fmt.Errorf("--persistence.interval=%s: it must not be negative; 0 writes at once", c.persistenceInterval)
 	}
 	if c.persistenceSalvage && c.persistenceFile == "" {
 		return errors.New("--persistence.salvage: there is nothing to salvage without --persistence.file")
 	}
-	if err := checkAll(c.checkAddresses, c.checkWebConfig); err != nil {
-		return err
-	}
-	if err := checkAll(c.trustExternalURL, c.trustOrigins); err != nil {
-		return err
-	}
-	c.cleanRoutePrefix()
-	if strings.ContainsAny(c.routePrefix, ":*") {
-		return fmt.Errorf("--web.route-prefix=%q: a prefix cannot contain ':' or '*'", c.routePrefix)
-	}
-	if err := c.checkTelemetryPath(); err != nil {
-		return fmt.Errorf("--web.telemetry-path=%q: %w", c.telemetryPath, err)
-	}
+	return nil
+}
+
+func (c *settings) checkPushes() error {
 	if c.maxBodyBytes < minBodyBytes {
 		return fmt.Errorf("--push.max-body-bytes=%s: it must be %s at least; write it like 64MiB", c.maxBodyBytes, minBodyBytes)
 	}
@@ -246,18 +253,30 @@ func (c *config) check() error {
 	return nil
 }
 
-// cleanRoutePrefix works out the prefix, and brings it into one form.
-func (c *config) cleanRoutePrefix() {
-	if c.routePrefix == "" && c.externalURL != nil {
-		c.routePrefix = c.externalURL.Path
+func (c *settings) checkPaths() error {
+	if strings.ContainsAny(c.prefix(), ":*") {
+		return fmt.Errorf("--web.route-prefix=%q: a prefix cannot contain ':' or '*'", c.prefix())
 	}
-	if c.routePrefix = path.Clean("/" + c.routePrefix); c.routePrefix == "/" {
-		c.routePrefix = ""
+	if err := checkTelemetryPath(c.telemetryPath); err != nil {
+		return fmt.Errorf("--web.telemetry-path=%q: %w", c.telemetryPath, err)
 	}
+	return nil
+}
+
+// prefix is what comes before all paths, in one form: "" or like "/gw".
+func (c *settings) prefix() string {
+	prefix := c.routePrefix
+	if prefix == "" && c.externalURL != nil {
+		prefix = c.externalURL.Path
+	}
+	if prefix = path.Clean("/" + prefix); prefix == "/" {
+		return ""
+	}
+	return prefix
 }
 
 // checkAddresses finds addresses that are not a host and a port, like 9091.
-func (c *config) checkAddresses() error {
+func (c *settings) checkAddresses() error {
 	for _, address := range *c.web.WebListenAddresses {
 		if address == "" {
 			continue // any port that is free
@@ -270,7 +289,7 @@ func (c *config) checkAddresses() error {
 }
 
 // checkWebConfig reads the file for TLS and passwords, if there is to be one.
-func (c *config) checkWebConfig() error {
+func (c *settings) checkWebConfig() error {
 	file := *c.web.WebConfigFile
 	err := web.Validate(file)
 	if err == nil {
@@ -282,52 +301,57 @@ func (c *config) checkWebConfig() error {
 	return fmt.Errorf("--web.config.file=%q: %w", file, err)
 }
 
-// trustExternalURL lets the page that browsers see there change things.
-func (c *config) trustExternalURL() error {
-	c.origins.Protection = http.NewCrossOriginProtection()
-	if c.externalURL == nil || c.externalURL.Host == "" {
-		return nil
-	}
-	if err := c.origins.Protection.AddTrustedOrigin(c.externalURL.Scheme + "://" + c.externalURL.Host); err != nil {
-		return fmt.Errorf("--web.external-url=%q: %w", c.externalURL, err)
-	}
-	return nil
+func (c *settings) checkOrigins() error {
+	_, err := c.trusted()
+	return err
 }
 
-// trustOrigins reads which other pages, and which hosts, browsers may use.
-func (c *config) trustOrigins() (err error) {
-	if c.corsOrigin != "" {
-		if c.origins.Allowed, err = regexp.Compile("^(?s:" + c.corsOrigin + ")$"); err != nil {
-			return fmt.Errorf("--web.cors.origin=%q: it must be a regular expression like https?://(a|b)\\.example\\.org: %w", c.corsOrigin, err)
+// trusted reads which pages, and which hosts, browsers may use: the gateway's own
+// page, also where browsers see it, and those that flags name.
+func (c *settings) trusted() (o httpapi.Origins, err error) {
+	o.Protection = http.NewCrossOriginProtection()
+	if u := c.externalURL; u != nil && u.Host != "" {
+		if err := o.Protection.AddTrustedOrigin(u.Scheme + "://" + u.Host); err != nil {
+			return o, fmt.Errorf("--web.external-url=%q: %w", u, err)
 		}
 	}
-	for host := range strings.SplitSeq(c.allowedHosts, ",") {
+	if c.corsOrigin != "" {
+		if o.Allowed, err = regexp.Compile("^(?s:" + c.corsOrigin + ")$"); err != nil {
+			return o, fmt.Errorf("--web.cors.origin=%q: it must be a regular expression like https?://(a|b)\\.example\\.org: %w", c.corsOrigin, err)
+		}
+	}
+	o.Hosts, err = hostsOf(c.allowedHosts)
+	return o, err
+}
+
+// hostsOf reads a list of host names and addresses.
+func hostsOf(list string) (hosts []string, err error) {
+	for host := range strings.SplitSeq(list, ",") {
 		if host = strings.Trim(strings.TrimSpace(host), "[]"); host == "" {
 			continue
 		}
 		if _, _, err := net.SplitHostPort(host); err == nil || strings.Contains(host, "/") {
-			return fmt.Errorf("--web.allowed-hosts: %q must be a name or an address without a port, like gateway.example.org", host)
+			return nil, fmt.Errorf("--web.allowed-hosts: %q must be a name or an address without a port, like gateway.example.org", host)
 		}
-		c.origins.Hosts = append(c.origins.Hosts, host)
+		hosts = append(hosts, host)
 	}
-	return nil
+	return hosts, nil
 }
 
 // taken are paths that the telemetry path would shadow.
 var taken = []string{"/", "/status", "/-/healthy", "/-/ready", "/-/quit"}
 
-func (c *config) checkTelemetryPath() error {
-	given := c.telemetryPath
+func checkTelemetryPath(given string) error {
 	if !strings.HasPrefix(given, "/") || strings.ContainsAny(given, ":*") || strings.HasSuffix(given, "/") {
 		return errors.New("it must be a path like /metrics, without ':' or '*' and without a slash at its end")
 	}
-	c.telemetryPath = path.Clean(given) // requests for any other form are redirected to this
+	clean := path.Clean(given)
 	for _, prefix := range []string{"/api/", "/static/", "/debug/", "/metrics/job/"} {
-		if strings.HasPrefix(c.telemetryPath, prefix) {
+		if strings.HasPrefix(clean, prefix) {
 			return fmt.Errorf("paths under %s are taken", prefix)
 		}
 	}
-	if slices.Contains(taken, c.telemetryPath) {
+	if slices.Contains(taken, clean) {
 		return errors.New("that path is taken")
 	}
 	return nil
