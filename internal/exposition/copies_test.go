@@ -1,0 +1,31 @@
+package exposition
+
+import (
+	"reflect"
+	"testing"
+
+	"pushgateway/internal/metric"
+)
+
+// TestSharing wants all fields in the copy, also those that Block gets later.
+func TestSharing(t *testing.T) {
+	b := &Block{
+		Name: "m", Help: "h", text: []byte("m 1\n"), more: new(more), proto: 1, series: 2, tooLong: 3,
+		pattern: new(pattern), part: 4, order: 5, Type: metric.Gauge, EmptyHelp: true, Legacy: true, open: true,
+	}
+	b.made.Store(&[]byte{1})
+	b.hashes.Store(&[]uint64{1})
+	v := reflect.ValueOf(b).Elem()
+	for i := range v.NumField() {
+		if v.Field(i).IsZero() {
+			t.Errorf("the test sets no %s", v.Type().Field(i).Name)
+		}
+	}
+	if c := b.Sharing("m", "h"); !reflect.DeepEqual(c, b) {
+		t.Errorf("got %+v, want %+v", c, b)
+	}
+	c := b.Sharing("n", "i")
+	if c.Name != "n" || c.Help != "i" || b.Name != "m" || b.Help != "h" {
+		t.Errorf("the copy has %q and %q, the block %q and %q", c.Name, c.Help, b.Name, b.Help)
+	}
+}
