@@ -2,6 +2,7 @@ package exposition
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 
 	"pushgateway/internal/metric"
@@ -21,8 +22,11 @@ func TestSharing(t *testing.T) {
 			t.Errorf("the test sets no %s", v.Type().Field(i).Name)
 		}
 	}
-	if c := b.Sharing("m", "h"); !reflect.DeepEqual(c, b) {
-		t.Errorf("got %+v, want %+v", c, b)
+	if c := b.Sharing(strings.Clone("m"), "h"); c == b || !reflect.DeepEqual(c, b) {
+		t.Errorf("got %+v, want a copy of %+v", c, b)
+	}
+	if c := b.Sharing(b.Name, b.Help); c != b {
+		t.Error("a block that has these copies is copied")
 	}
 	c := b.Sharing("n", "i")
 	if c.Name != "n" || c.Help != "i" || b.Name != "m" || b.Help != "h" {

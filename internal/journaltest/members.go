@@ -31,6 +31,7 @@ func RunMembers(t *testing.T) {
 		"what was acknowledged elsewhere":    testSync,
 		"a delete that is not seen yet":      testDeleteNotSeen,
 		"stamps":                             testSharedStamps,
+		"whom failures count for":            testFailedBy,
 		"two clocks":                         testTwoClocks,
 		"the store ends groups":              testEndsGroups,
 		"a replay":                           testReplay,
@@ -448,6 +449,26 @@ func testSharedStamps(t *testing.T, s *Shared) {
 	b.must(b.Delete(t.Context(), none))
 	if a.View().Group(none) != nil || b.View().Group(none) != nil {
 		t.Error("a group that only failed does not go")
+	}
+}
+
+// testFailedBy has several clients fail for one group, while a member does not see
+// what else they have failed for. All take over what that decides.
+func testFailedBy(t *testing.T, s *Shared) {
+	a, b := two(t, s)
+	mine := keyOf(t, "mine")
+	a.Refuse(mine, "10.0.0.2", errAway)
+	b.journal.Lag(true)
+	a.Refuse(keyOf(t, "other"), "10.0.0.2", errAway)
+	a.ahead = time.Minute
+	a.Refuse(mine, "10.0.0.3", errAway)
+	b.ahead = time.Hour
+	b.Refuse(mine, "10.0.0.4", errAway)
+	b.journal.Lag(false)
+	for i, m := range []*member{a, b, join(t, s, time.Minute)} {
+		if by := m.View().Group(mine).FailedBy; by != "10.0.0.2" {
+			t.Errorf("for member %d the failures count for %q", i, by)
+		}
 	}
 }
 

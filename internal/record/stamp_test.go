@@ -23,7 +23,7 @@ func TestStamps(t *testing.T) {
 		record.Seal(rec, g.Key, 7)
 		size := 0
 		for i := range 3 {
-			s := gateway.Stamp{Key: g.Key, At: time.Unix(1_700_000_000+int64(i), 0), Reason: strings.Repeat("x", 100), Against: c.against}
+			s := gateway.Stamp{Key: g.Key, At: time.Unix(1_700_000_000+int64(i), 0), Reason: strings.Repeat("x", 100), FailedBy: "10.0.0.1", Against: c.against}
 			stamped, err := record.Stamped(rec, s)
 			if err != nil {
 				t.Fatal(err)
@@ -36,8 +36,8 @@ func TestStamps(t *testing.T) {
 			if revision != 7 || got.Revision != 7 || got.Series != g.Series || !got.Pushed.Equal(g.Pushed) {
 				t.Errorf("%s: another group, of revision %d", name, revision)
 			}
-			if got.Failing != c.failing || !got.Failed.Equal(s.At) || got.Failure != s.Reason {
-				t.Errorf("%s: failing %v, at %v for %q", name, got.Failing, got.Failed, got.Failure)
+			if got.Failing != c.failing || !got.Failed.Equal(s.At) || got.Failure != s.Reason || got.FailedBy != "" {
+				t.Errorf("%s: failing %v, at %v for %q, by %q", name, got.Failing, got.Failed, got.Failure, got.FailedBy)
 			}
 			if size = max(size, len(rec)); i > 0 && len(rec) != size {
 				t.Errorf("%s: it has grown to %d bytes", name, len(rec))
@@ -49,13 +49,13 @@ func TestStamps(t *testing.T) {
 // TestOfStamp makes the record of a group that only failed.
 func TestOfStamp(t *testing.T) {
 	g := groupOf(t, "m 1\n")
-	s := gateway.Stamp{Key: g.Key, At: time.Unix(1_700_000_000, 0), Reason: "it says nothing"}
+	s := gateway.Stamp{Key: g.Key, At: time.Unix(1_700_000_000, 0), Reason: "it says nothing", FailedBy: "10.0.0.1"}
 	rec := record.OfStamp(s, 0)
 	got, revision, err := record.Decode(rec, g.Key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if revision != 0 || !got.Pushed.IsZero() || !got.Failing || !got.Failed.Equal(s.At) || got.Failure != s.Reason || len(got.Families) != 0 {
+	if revision != 0 || !got.Pushed.IsZero() || !got.Failing || !got.Failed.Equal(s.At) || got.Failure != s.Reason || got.FailedBy != s.FailedBy || len(got.Families) != 0 {
 		t.Errorf("got %+v of revision %d", got, revision)
 	}
 	for i := range rec {
