@@ -6,24 +6,25 @@ import (
 	"strings"
 	"time"
 
-	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/metric"
 )
 
 // Group is everything pushed under one grouping key. It is immutable once it
-// has been given to a journal, but for the revisions, which applying it sets.
+// has been given to a journal or to the engine: the engine keeps a copy that has
+// its revisions.
 type Group struct {
 	Key      grouping.Key
 	Families []Held    // sorted by name
 	Pushed   time.Time // the last good push; zero if there was none
 	Failed   time.Time // the last refused push; zero if there was none
 	Failure  string    // why that was refused; empty if it is not known
+	Failing  bool      // the last push was refused; see Stamp for which that is
 	FailedBy string    // whom the failures count for if there was no good push; empty if it is not known
 	Expires  time.Time // when the group ends by itself; zero if it does not
-	Since    Revision  // when the group came to be
-	Revision Revision  // of its last change
+	Since    Revision  // when the group came to be; 0 if it has nothing but failures
+	Revision Revision  // of its last change; stamps are none
 	Series   int       // of all families together
 	Text     int       // bytes of their lines
 	TooLong  int       // series that Prometheus could not read; see exposition.Block
@@ -49,15 +50,23 @@ type Held struct {
 
 // Restore makes a group of what a record or a file has of it: its exported
 // fields but those that are counted. The families must be sorted by name and
-// be different; claims and Since are 0 where they are not known.
-func Restore(g Group) *Group { return g.finish(nil) }
+// be different; claims and Since are 0 where they are not known. Whether it is
+// failing follows from the times, which have one clock. A group with more than
+// failures has no FailedBy.
+func Restore(g Group) *Group {
+	g.Failing = g.Failed.After(g.Pushed)
+	if !g.failedOnly() {
+		g.FailedBy = ""
+	}
+	return g.finish(nil)
+}
 
 // failedOnly tells whether there is nothing of the group but its failures: it
 // claims neither its key nor a name.
 func (g *Group) failedOnly() bool { return g.Pushed.IsZero() && len(g.Families) == 0 }
 
 // LastPushSuccessful tells whether the last push was not refused.
-func (g *Group) LastPushSuccessful() bool { return !g.Failed.After(g.Pushed) }
+func (g *Group) LastPushSuccessful() bool { return !g.Failing }
 
 // Find gives what the group has of a family, or nil. It is safe on a nil
 // group.
@@ -65,8 +74,7 @@ func (g *Group) Find(name string) *Held {
 	if g == nil {
 		return nil
 	}
-	// Only names are looked at: another goroutine may just be applying the
-	// group, which sets its claims.
+	// Only names are looked at: a copy that is just applied gets its claims.
 	i := sort.Search(len(g.Families), func(i int) bool { return g.Families[i].Name >= name })
 	if i == len(g.Families) || g.Families[i].Name != name {
 		return nil
@@ -225,19 +233,15 @@ func merge(old, brought []Held) []Held {
 	return append(append(out, old...), brought...)
 }
 
-// maxFailure bounds what is kept of the reason for a refusal, in bytes.
-const maxFailure = 1000
-
-// failed gives the group that comes out of a refused push onto old, which may
-// be nil. By is whom it counts for while no push is good.
-func failed(old *Group, key grouping.Key, at time.Time, reason error, by string) *Group {
-	g := &Group{Key: key}
+// stamped gives the group that comes out of a stamp on old, which may be nil.
+func stamped(old *Group, s Stamp) *Group {
+	g := &Group{Key: s.Key}
 	if old != nil {
 		*g = *old
 	}
-	g.Failed, g.Failure = at, excerpt.Line(reason.Error(), maxFailure)
+	g.Failed, g.Failure, g.Failing = s.At, s.Reason, s.Against >= g.Revision
 	if g.failedOnly() {
-		g.FailedBy = by
+		g.FailedBy = s.FailedBy
 	}
 	return g.finish(old)
 }
