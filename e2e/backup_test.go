@@ -152,7 +152,7 @@ func TestBackupOfSomethingElse(t *testing.T) {
 		copied := makeJournal(t, 3)
 		before := lookAt(t, filepath.Dir(copied))
 		code, out, errs := command(t, "backup", "--url="+page.URL, copied)
-		if wantSentence(t, errs, copied, "no copy of a journal"); code != 1 || out != "" {
+		if wantSentence(t, errs, copied, "complete journal"); code != 1 || out != "" {
 			t.Errorf("%s: exit code %d, %q", name, code, out)
 		}
 		before.wantUntouched(t, filepath.Dir(copied))

@@ -144,7 +144,7 @@ func TestImport(t *testing.T) {
 	}
 	before.wantUntouched(t, filepath.Dir(file))
 
-	ready := file + ".db is ready: serve with --persistence.file=" + file + " as before\n"
+	ready := file + ".db is ready; serve it with --persistence.file=" + file + ", as before\n"
 	code, out, errs := command(t, "import", file)
 	if code != 0 || out != ready || !strings.Contains(errs, "its file stays as it is") || strings.Count(errs, "\n") != 1 {
 		t.Errorf("exit code %d, %q, %q", code, out, errs)

@@ -239,7 +239,7 @@ func TestUpgradeOfChangedFile(t *testing.T) {
 func TestUpgradeKeepsTheJournal(t *testing.T) {
 	file, journal := changedFile(t)
 	changed := readFile(t, file)
-	if code, out, errs := command(t, "import", "--keep", file); code != 0 || out != file+".db is ready: serve with --persistence.file="+file+" as before\n" || errs != "" {
+	if code, out, errs := command(t, "import", "--keep", file); code != 0 || out != file+".db is ready; serve it with --persistence.file="+file+", as before\n" || errs != "" {
 		t.Fatalf("exit code %d, %q, %q", code, out, errs)
 	}
 	s := start(t, "--persistence.file="+file, "--web.enable-openmetrics")
@@ -254,7 +254,7 @@ func TestUpgradeReplacesTheJournal(t *testing.T) {
 	file, journal := changedFile(t)
 	changed := readFile(t, file)
 	code, out, errs := command(t, "import", "--replace", file)
-	if code != 0 || out != file+".db is ready: serve with --persistence.file="+file+" as before\n" {
+	if code != 0 || out != file+".db is ready; serve it with --persistence.file="+file+", as before\n" {
 		t.Fatalf("exit code %d, %q, %q", code, out, errs)
 	}
 	s := start(t, "--persistence.file="+file, "--web.enable-openmetrics")

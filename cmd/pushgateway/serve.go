@@ -23,12 +23,12 @@ import (
 )
 
 const (
-	// quickStart is how long listening waits for the journal, so that nobody
-	// need see that a small one was being read, nor that it could not be.
+	// quickStart is how long listening waits for the journal. A small journal is
+	// then read, or fails to be read, before any client can notice.
 	quickStart = 250 * time.Millisecond
 )
 
-// server is what serving needs beyond the command line.
+// server holds what serving needs in addition to the command line.
 type server struct {
 	*config
 	logger  *slog.Logger
@@ -38,16 +38,17 @@ type server struct {
 	gateway *gateway.Gateway
 	pace    *pace
 	storage httpapi.Storage // nil without a persistence file
-	// imported is what the journal was made of, nil if it was not.
+	// imported names the file that the journal was imported from. It is nil if
+	// there was none.
 	imported func() []byte
-	// rescue puts groups into a file in the place of one that was taken away.
+	// rescue writes groups to a new file if the journal's own file was removed.
 	rescue func(iter.Seq[*gateway.Group]) (path string, err error)
 
 	listening chan struct{} // closed once connections are accepted
 }
 
-// serve runs the gateway until ctx ends, somebody asks for the end over HTTP,
-// or a listener fails.
+// serve runs the gateway until ctx ends, a client asks it to quit over HTTP, or
+// a listener fails.
 func serve(ctx context.Context, c *config) error {
 	profileMemory(c.enablePprof)
 	logger := slog.New(excerpt.Handler(promslog.New(c.log).Handler()))
@@ -68,9 +69,9 @@ func serve(ctx context.Context, c *config) error {
 	return nil
 }
 
-// run opens the gateway and listens, both at once if the first takes long.
-// Without a file nothing can take long but a busy machine, and no client is to
-// be told of a file that is being read.
+// run opens the gateway, then listens. If opening takes long, it listens at
+// once, and clients learn that a file is being read. Without a file it always
+// waits.
 func (s *server) run(ctx context.Context) error {
 	opened := make(chan error, 1)
 	var long <-chan time.Time
@@ -96,7 +97,7 @@ func (s *server) run(ctx context.Context) error {
 		}
 		failed <- err
 	}()
-	// Stop accepting, finish what was accepted, then close the journal.
+	// Stop accepting, answer what was accepted, then close the journal.
 	err := s.listen(ctx)
 	s.quit()
 	if opening := <-failed; opening != nil {
@@ -105,8 +106,8 @@ func (s *server) run(ctx context.Context) error {
 	return errors.Join(err, s.close())
 }
 
-// close closes the journal. If somebody has taken its file away, the groups go
-// into another one, since they are nowhere else.
+// close closes the journal. If the journal's file was removed, it writes the
+// groups to a new one, since they exist nowhere else.
 func (s *server) close() error {
 	err := s.gateway.Close()
 	if !errors.Is(err, storage.ErrTaken) {
@@ -116,12 +117,12 @@ func (s *server) close() error {
 	if failed != nil {
 		return errors.Join(err, failed)
 	}
-	s.logger.Warn("All groups were written to a new persistence file", "file", path, "err", err)
+	s.logger.Warn("Wrote all groups to a new persistence file", "file", path, "err", err)
 	return nil
 }
 
-// unlessStopped gives the error of opening the gateway, nil if that was not
-// finished because the process is to end.
+// unlessStopped returns the error of opening the gateway, or nil if shutdown
+// interrupted it.
 func unlessStopped(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return nil
@@ -154,14 +155,14 @@ func (s *server) open(ctx context.Context) error {
 		v := s.gateway.View()
 		s.logger.Info("Read the persistence file", "groups", v.Groups(), "series", v.Series, "took", time.Since(start))
 		if err := storage.RemoveSnapshots(s.persistenceFile); err != nil {
-			s.logger.Warn("What a snapshot has left when it was interrupted cannot be removed", "err", err)
+			s.logger.Warn("Could not remove what an interrupted snapshot left behind", "err", err)
 		}
 	}
 	s.gate.Open(handler)
 	return nil
 }
 
-// journal picks where groups are kept.
+// journal opens the journal that the flags ask for.
 func (s *server) journal(ctx context.Context) (gateway.Journal, error) {
 	if s.persistenceFile == "" {
 		s.imported = func() []byte { return nil }
