@@ -158,7 +158,7 @@ func TestTTLOverRestart(t *testing.T) {
 	}
 }
 
-// TestQueries refuses parameters that cannot be read, which would be as if they
+// TestQueries refuses invalid parameters, which would be as if they
 // had not been given, and no others.
 func TestQueries(t *testing.T) {
 	s := start(t)

@@ -114,18 +114,18 @@ type lostPath struct {
 func lostPaths() []lostPath {
 	const push = "push to /metrics/job/<JOB>{/<LABEL>/<VALUE>}"
 	return []lostPath{
-		{"PUT", "/metrics/job/a/dir/..", 400, `"..", which proxies and clients take for another path: write it as dir@base64/Li4`},
+		{"PUT", "/metrics/job/a/dir/..", 400, `"..", which proxies and clients remove from paths; write it as dir@base64/Li4`},
 		{"DELETE", "/metrics/job/a/dir/%2e%2E", 400, "dir@base64/Li4"},
 		{"POST", "/metrics/job/a/dir/.", 400, "dir@base64/Lg"},
 		{"PUT", "/metrics/job/../job/b", 400, "job@base64/Li4"},
 		{"PUT", "/../metrics/job/b", 400, `has the part ".."`},
 		{"PUT", "/%2e/metrics/job/b", 400, `has the part "%2e"`},
-		{"PUT", "/metrics/job/", 400, "perhaps a variable of the client is not set"},
+		{"PUT", "/metrics/job/", 400, "maybe a variable of the client is not set"},
 		{"PUT", "/metrics/job//instance/x", 400, "the job name is empty"},
-		{"DELETE", "/metrics/job/a//b", 400, `an empty part after "job/a": write an empty value as <NAME>@base64/=`},
+		{"DELETE", "/metrics/job/a//b", 400, `an empty part after "job/a"; write an empty value as <NAME>@base64/=`},
 		{"PUT", "/metrics/job/a/x//", 400, "an empty part after"},
 		{"PUT", "/metrics/job/a/x//y/z", 400, "an empty part after"},
-		{"PUT", "/metrics/job/a/x/y/", 400, "leave that slash out"},
+		{"PUT", "/metrics/job/a/x/y/", 400, "leave out that slash"},
 		{"GET", "/api/v1/group/job/a/..", 400, "write the path without it"},
 		{"GET", "/api/v1/group/job/a//b", 400, "an empty part after"},
 		{"POST", "/metrics", 405, push},

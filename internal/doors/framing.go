@@ -8,36 +8,36 @@ import (
 )
 
 const (
-	// MaxHeaderBytes is what the header of a request may have.
+	// MaxHeaderBytes is the maximum size of a request header.
 	MaxHeaderBytes = 64 << 10
-	// maxLines bounds the lines of a header: many short ones take more memory than
-	// a long one. Browsers and proxies send some dozens.
+	// maxLines bounds the lines of a header: many short lines take more memory
+	// than a long one. Browsers and proxies send a few dozen.
 	maxLines = 500
-	// handshake is what TLS begins with, and no request does.
+	// handshake is the first byte of TLS, which no request starts with.
 	handshake = 22
 )
 
 var (
 	errSmuggling = errors.New("a request with both Content-Length and Transfer-Encoding, or with Transfer-Encoding before HTTP/1.1")
-	errFolding   = errors.New("a header line that begins with a blank")
-	errFraming   = errors.New("a body in chunks that are none")
-	errLines     = errors.New("a header of too many lines")
+	errFolding   = errors.New("a header line that begins with whitespace")
+	errFraming   = errors.New("a body with invalid chunks")
+	errLines     = errors.New("a header with too many lines")
 )
 
-// framing follows what a client of HTTP/1 sends, to find headers that proxies
-// and net/http would take apart in different ways. net/http removes the
-// Content-Length where there is a Transfer-Encoding, so no handler sees both.
+// framing follows the bytes that an HTTP/1 client sends, to find headers that
+// proxies and net/http would interpret in different ways. net/http removes
+// Content-Length if there is a Transfer-Encoding, so no handler could see both.
 type framing struct {
 	part   part
-	line   []byte // what has come of a line that is not all there
-	left   int64  // bytes of the body, or of the chunk with its end
-	next   part   // after these
+	line   []byte // the beginning of an incomplete line
+	left   int64  // bytes left of the body, or of the chunk and its end
+	next   part   // what follows these bytes
 	lines  int    // of the header
 	head   head
 	failed error
 }
 
-// part is what comes next.
+// part is what the next bytes belong to.
 type part int
 
 const (
@@ -47,17 +47,17 @@ const (
 	atChunk
 	inChunk
 	inTrailer
-	isTLS // which cannot be followed
+	isTLS // cannot be followed
 )
 
-// head is what has been found in a header.
+// head is what was found in a header.
 type head struct {
 	version1_1, length, encoding bool
-	bytes                        int64 // of the body, from Content-Length
+	bytes                        int64 // of the body, by Content-Length
 }
 
-// Read gives an error where a header is to be refused, which net/http answers
-// with 400.
+// Read returns an error for a header to be refused, which net/http answers with
+// 400.
 func (c *conn) Read(b []byte) (int, error) {
 	if c.failed != nil {
 		return 0, c.failed
@@ -70,7 +70,7 @@ func (c *conn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// follow goes through what has been read. It gives how much of it is good.
+// follow processes what was read. It returns how much of it is good.
 func (f *framing) follow(b []byte) (n int, err error) {
 	for n < len(b) && f.part != isTLS {
 		switch f.part {
@@ -161,7 +161,7 @@ func (f *framing) takeHeader(line []byte) error {
 	return f.count()
 }
 
-// endHeader knows what comes behind a header.
+// endHeader decides what follows a header.
 func (f *framing) endHeader() error {
 	switch h := f.head; {
 	case h.encoding && (h.length || !h.version1_1):

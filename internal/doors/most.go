@@ -1,15 +1,15 @@
 package doors
 
 const (
-	// maxConns bounds connections where the limit of files does not. A header
-	// takes up to some 200 kB while it comes.
+	// maxConns bounds connections if the limit of open files does not. A header
+	// takes up to about 200 kB while it arrives.
 	maxConns = 1024
-	// forFiles is what is kept free below the limit of files: for the journal,
-	// copies of it, listeners, and connections that are just being closed.
+	// forFiles is how many open files are reserved: for the journal, its copies,
+	// listeners, and connections that are being closed.
 	forFiles = 128
 )
 
-// Most is how many connections this process can serve.
+// Most returns how many connections this process can serve.
 func Most() int {
 	limit := fileLimit()
 	if limit == 0 {

@@ -1,6 +1,6 @@
 // Package selector selects groups by their grouping labels, as PromQL does with
-// series, and bounds what that takes: a selector is a client's, and a short one
-// can ask for more than a core does in a minute.
+// series, and bounds the cost: selectors come from clients, and a short one can
+// take more than a minute of a core.
 package selector
 
 import (
@@ -16,24 +16,23 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// Bounds of what one request may ask for. Each matcher is held against each
-// group.
+// Bounds of one request. Each matcher is compared with each group.
 const (
 	maxSelectors = 100
 	maxLength    = 8_192  // bytes of one selector
-	maxLengths   = 32_768 // bytes of all of them
-	maxMatchers  = 200    // of all of them
+	maxLengths   = 32_768 // bytes of all selectors
+	maxMatchers  = 200    // number of matchers in all selectors
 )
 
-// Set is some selectors, of which any may hold. The zero value selects every
-// group.
+// Set is a set of selectors, of which any may match. The zero value selects
+// every group.
 type Set struct{ selectors [][]matcher }
 
-// Parse reads selectors like {job="backup"}. What it takes is bounded, however
-// long the texts are.
+// Parse parses selectors like {job="backup"}. Its cost is bounded, however long
+// the texts are.
 func Parse(texts []string) (Set, error) {
 	if n := len(texts); n > maxSelectors {
-		return Set{}, fmt.Errorf("match[] comes %d times, more than the %d allowed: put values into one selector, like {job=~\"a|b\"}", n, maxSelectors)
+		return Set{}, fmt.Errorf("there are %d match[] parameters, more than the %d allowed; put values into one selector, like {job=~\"a|b\"}", n, maxSelectors)
 	}
 	if err := checkLengths(texts); err != nil {
 		return Set{}, err
@@ -54,20 +53,20 @@ func checkLengths(texts []string) error {
 	all := 0
 	for _, text := range texts {
 		if len(text) > maxLength {
-			return fmt.Errorf("match[]=%q has %d bytes, more than the %d allowed: name fewer values, or ask in several requests", excerpt.Of(text), len(text), maxLength)
+			return fmt.Errorf("match[]=%q has %d bytes, more than the %d allowed; list fewer values, or use several requests", excerpt.Of(text), len(text), maxLength)
 		}
 		all += len(text)
 	}
 	if all > maxLengths {
-		return fmt.Errorf("all match[] together have %d bytes, more than the %d allowed: ask in several requests", all, maxLengths)
+		return fmt.Errorf("all match[] together have %d bytes, more than the %d allowed; use several requests", all, maxLengths)
 	}
 	return nil
 }
 
-// budget counts what the selectors of one request have taken.
+// budget counts what the selectors of one request have used.
 type budget struct{ matchers, program int }
 
-var errName = errors.New("asks for the name of a metric, which groups do not have: select by grouping labels, like {job=\"backup\"}")
+var errName = errors.New("contains a metric name, which groups do not have; select by grouping labels, like {job=\"backup\"}")
 
 func (b *budget) parse(text string) ([]matcher, error) {
 	plain, operators := withoutRegexps(text)
@@ -76,7 +75,7 @@ func (b *budget) parse(text string) ([]matcher, error) {
 		return nil, fmt.Errorf("is not a selector like {job=\"backup\"}: %w", err)
 	}
 	if b.matchers += len(parsed); b.matchers > maxMatchers {
-		return nil, fmt.Errorf("makes %d matchers, with those before it, and %d are allowed: put values into one, like {job=~\"a|b\"}", b.matchers, maxMatchers)
+		return nil, fmt.Errorf("makes %d matchers, with those before it, but only %d are allowed; put values into one, like {job=~\"a|b\"}", b.matchers, maxMatchers)
 	}
 	matchers := make([]matcher, len(parsed))
 	for i, m := range parsed {
@@ -94,9 +93,9 @@ func (b *budget) parse(text string) ([]matcher, error) {
 	return matchers, nil
 }
 
-// withoutRegexps gives a selector of the same length with = and != in the place
-// of =~ and !~, and the operators of its matchers: Prometheus' parser would
-// compile each regexp before anybody could look at it.
+// withoutRegexps returns a selector of the same length with = and != instead of
+// =~ and !~, and the operators of its matchers. Prometheus' parser would
+// compile each regexp before its size could be checked.
 func withoutRegexps(text string) (plain string, operators []parser.ItemType) {
 	b := []byte(text)
 	before := parser.ItemType(parser.EOF)
@@ -129,14 +128,15 @@ func withoutRegexps(text string) (plain string, operators []parser.ItemType) {
 	}
 }
 
-// wantsName tells whether no group can match, as with backup for {job="backup"}.
+// wantsName reports whether no group can match since the matcher is for a
+// metric name, as with backup for {job="backup"}.
 func wantsName(m matcher) bool {
 	return m.name == metric.NameLabel && !m.matches(context.Background(), "")
 }
 
-// Matches tells whether any of the selectors selects a key. A label that the key
-// does not have counts as empty, as in Prometheus. Once ctx has ended the answer
-// means nothing, and comes soon.
+// Matches reports whether any of the selectors selects a key. A label that the
+// key does not have counts as empty, as in Prometheus. Once ctx has ended,
+// Matches returns soon, and its result means nothing.
 func (s Set) Matches(ctx context.Context, key grouping.Key) bool {
 	return len(s.selectors) == 0 || slices.ContainsFunc(s.selectors, func(matchers []matcher) bool { return selects(ctx, matchers, key) })
 }
