@@ -83,7 +83,7 @@ func TestOverview(t *testing.T) {
 			tb := s.with(t).open(screen, "")
 			tb.press("Overview")
 			tb.until(`document.querySelectorAll(".chart canvas").length === 2`)
-			tb.reads(".hidden-list li", "it has the type counter here, and gauge in an older push of another group.")
+			tb.reads(".hidden-list li", "its type is counter here, but gauge in an older push of another group.")
 			tb.reads(".legend", "taken")
 			tb.press("b")
 			tb.reads(".total", `1 group matching {job="b"}.`)

@@ -190,7 +190,7 @@ func TestTimestamps(t *testing.T) {
 }
 
 func TestLenientNewlines(t *testing.T) {
-	const crlf = "line 2: the line ends with CRLF; end lines with LF alone"
+	const crlf = "line 2: the line ends with CRLF; end lines with LF"
 	refusals := map[string]string{
 		"# HELP m Help.\r\n# TYPE m gauge\r\nm{x=\"1\"} 1\r\n": crlf,
 		"# HELP m Help.\n# TYPE m gauge\nm{x=\"1\"} 1":         "line 3: the last line has no newline at its end; add one",

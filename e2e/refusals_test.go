@@ -264,8 +264,8 @@ func TestCodings(t *testing.T) {
 		{"deflate", packedAs(t, "zlib", good), 400, `the gateway does not know the Content-Encoding "deflate"`},
 		{"utf-8", packedAs(t, "gzip", good), 400, "the body is compressed with gzip; send the header Content-Encoding: gzip"},
 		{"Deflate", packedAs(t, "zlib", "")[:5], 400, `does not know the Content-Encoding "Deflate"`},
-		{"utf-8", "m x\n", 400, `does not know the Content-Encoding "utf-8": use gzip, zstd or snappy in frames, or none (line 1: expected a number`},
-		{"\"\t" + strings.Repeat("x", 500), "m x\n", 400, `x…": use gzip`},
+		{"utf-8", "m x\n", 400, `does not know the Content-Encoding "utf-8"; use gzip, zstd or framed snappy, or none (line 1: expected a number`},
+		{"\"\t" + strings.Repeat("x", 500), "m x\n", 400, `x…"; use gzip`},
 	} {
 		for _, path := range []string{"/metrics/job/a", "/api/v1/push?group_by=job"} {
 			a := s.do(http.MethodPut, path, c.body, "Content-Encoding", c.coding)

@@ -4,7 +4,7 @@ import "errors"
 
 // ErrBusy is wrapped by errors of a Budget that others have used up: the same
 // push can be taken later.
-var ErrBusy = errors.New("too many bytes of pushes are being worked on; try again")
+var ErrBusy = errors.New("too many bytes of pushes are in progress; try again")
 
 // Budget is where a push gets the memory that working on it takes. Its calls
 // come from one goroutine.

@@ -42,13 +42,13 @@ func Unpack(encoding string, packed []byte) (io.ReadCloser, error) {
 		if len(packed) == 0 {
 			what = "is empty, and not " + encoding
 		}
-		return nil, fmt.Errorf("the body %s, as its Content-Encoding says; pack it, or leave the header out", what)
+		return nil, fmt.Errorf("the body %s, as its Content-Encoding says; compress it, or leave out the header", what)
 	}
 	unpacking <- struct{}{}
 	in, err := unpackers[encoding](bytes.NewReader(packed))
 	if err != nil {
 		<-unpacking
-		return nil, fmt.Errorf("unpacking %s: %w", encoding, err)
+		return nil, fmt.Errorf("decompressing %s: %w", encoding, err)
 	}
 	return in, nil
 }
@@ -125,7 +125,7 @@ type windowed struct{ *zstd.Decoder }
 func (w windowed) Read(p []byte) (int, error) {
 	n, err := w.Decoder.Read(p)
 	if errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
-		err = fmt.Errorf("it needs a window of more than %d MiB; pack it without --long and --ultra (%w)", maxWindow>>20, err)
+		err = fmt.Errorf("it needs a window of more than %d MiB; compress it without --long and --ultra (%w)", maxWindow>>20, err)
 	}
 	return n, err
 }

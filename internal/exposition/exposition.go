@@ -73,7 +73,7 @@ func invalid(family, format string, args ...any) error {
 }
 
 func tooMany(what string, most int) error {
-	return fmt.Errorf("%w: it has more than %d %s; push fewer at once, or as several groups", ErrTooLarge, most, what)
+	return fmt.Errorf("%w: it has more than %d %s; push fewer at once, or split it into several groups", ErrTooLarge, most, what)
 }
 
 // quoted shows a name in a message.

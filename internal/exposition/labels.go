@@ -162,7 +162,7 @@ func (r *renderer) makePlan(f *metric.Family, own []metric.Label) error {
 	slices.SortFunc(p.pieces, comparePieces)
 	for i, piece := range p.pieces {
 		if i > 0 && piece.name == p.pieces[i-1].name {
-			return invalid(f.Name, "the label %q comes twice in one series", excerpt.Of(piece.name))
+			return invalid(f.Name, "the label %q occurs twice in one series", excerpt.Of(piece.name))
 		}
 		if err := checkLabelName(f, piece.name); err != nil {
 			return err

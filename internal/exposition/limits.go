@@ -104,13 +104,13 @@ func (l Limits) checkFamily(f *metric.Family) error {
 		suffix = max(suffix, len(s))
 	}
 	if n := len(f.Name) + suffix; n > l.Name {
-		return tooLong(f.Name, "the name in its lines", n, l.Name)
+		return tooLong(f.Name, "the name of its lines", n, l.Name)
 	}
 	return nil
 }
 
 func tooLong(family, what string, size, limit int) error {
-	return &InvalidError{Family: strings.Clone(excerpt.Of(family)), Msg: fmt.Sprintf("%s has %d bytes, and the limit is %d; shorten it", what, size, limit), tooLong: true}
+	return &InvalidError{Family: strings.Clone(excerpt.Of(family)), Msg: fmt.Sprintf("%s has %d bytes, more than the limit of %d; shorten it", what, size, limit), tooLong: true}
 }
 
 // isTooLong tells whether an error is about one of the limits.

@@ -13,7 +13,7 @@ import (
 // it takes to make it is taken from the budget, and only the result stays there.
 func Merge(stored, pushed *Block, maxBytes int, budget Budget) (*Block, error) {
 	if stored.Type != pushed.Type {
-		return nil, invalid(pushed.Name, "its type is %s in the group, and %s in this push, so their series cannot be merged; push the same type, or without merge=series to replace the family", stored.Type, pushed.Type)
+		return nil, invalid(pushed.Name, "its type is %s in the group, but %s in this push, so their series cannot be merged; push the same type, or replace the family without merge=series", stored.Type, pushed.Type)
 	}
 	f := &metric.Family{Name: pushed.Name, Help: pushed.Help, Type: pushed.Type}
 	if f.Help == "" {

@@ -20,7 +20,7 @@ func isFloat(h *metric.Buckets) bool {
 	return h.Count.Float > 0 || n.ZeroCount.Float > 0 || len(n.PositiveCounts) > 0 || len(n.NegativeCounts) > 0
 }
 
-var errMixed = errors.New("it has integer and float buckets at once")
+var errMixed = errors.New("it has both integer and float buckets")
 
 // mayBeNative is isNative for Prometheus servers of all ages: those of 2.x take
 // buckets alone for a native histogram.

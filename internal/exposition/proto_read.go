@@ -70,7 +70,7 @@ func (p *Parser) readProto(body []byte) ([]*metric.Family, error) {
 		size, head := protowire.ConsumeVarint(body)
 		p.at, p.size = 0, 0
 		if head < 0 || size > uint64(len(body)-head) {
-			return nil, &SyntaxError{Msg: fmt.Sprintf("message %d of the protobuf body is cut off or has no valid length", n)}
+			return nil, &SyntaxError{Msg: fmt.Sprintf("message %d of the protobuf body is truncated or has no valid length", n)}
 		}
 		if err := p.parseFamily(body[head : head+int(size)]); err != nil {
 			return nil, fmt.Errorf("message %d of the protobuf body: %w", n, err)

@@ -399,7 +399,7 @@ func (r *renderer) twice(f *metric.Family, s *metric.Series) error {
 	before := &f.Series[slices.Index(r.hashes, r.labels.hash)]
 	one, other := FormatSeries(f.Name, before.Labels), FormatSeries(f.Name, s.Labels)
 	if string(appendSet(nil, before.Labels)) == string(appendSet(nil, s.Labels)) {
-		return invalid(f.Name, "the series %s comes twice in the push; push it once", other)
+		return invalid(f.Name, "the series %s occurs twice in the push; push it once", other)
 	}
 	var replaced []string
 	for _, l := range r.opts.Grouping {
@@ -408,9 +408,9 @@ func (r *renderer) twice(f *metric.Family, s *metric.Series) error {
 		}
 	}
 	if len(replaced) == 0 {
-		return invalid(f.Name, "the series %s and %s are equal, since one without an instance gets an empty one; push one of them", one, other)
+		return invalid(f.Name, "the series %s and %s are equal, since a series without an instance gets an empty one; push one of them", one, other)
 	}
-	return invalid(f.Name, "the series %s and %s become equal, since the path of the push replaces %s; leave it out of the path, or rename it in the body",
+	return invalid(f.Name, "the series %s and %s become equal, since the path of the push sets %s; leave it out of the path, or rename it in the body",
 		one, other, excerpt.Of(strings.Join(replaced, ", ")))
 }
 

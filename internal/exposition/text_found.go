@@ -38,7 +38,7 @@ func kindOf(r rune) string {
 	case unicode.Is(unicode.Pd, r) || r == '−':
 		return "a typographic dash, "
 	case unicode.IsSpace(r):
-		return "a blank that is not ASCII, "
+		return "whitespace that is not ASCII, "
 	}
 	return ""
 }
@@ -66,13 +66,13 @@ func (p *Parser) noName(rest string) error {
 	following := strings.Trim(rest[len(first):], " \t")
 	switch {
 	case isDecimal(first) && following == "":
-		return p.syntaxError("expected %s, found the value %s alone; write a name in front of it, as in my_metric %s", what, excerpt.Of(first), excerpt.Of(first))
+		return p.syntaxError("expected %s, found only the value %s; write a name before it, as in my_metric %s", what, excerpt.Of(first), excerpt.Of(first))
 	case isDecimal(first) && metric.IsLegacyName(following):
-		return p.syntaxError("expected %s, found the value %s; the name comes first: write %s %s", what, excerpt.Of(first), excerpt.Of(following), excerpt.Of(first))
+		return p.syntaxError("expected %s, found the value %s; the name comes first, so write %s %s", what, excerpt.Of(first), excerpt.Of(following), excerpt.Of(first))
 	case strings.HasPrefix(rest, "//"), strings.HasPrefix(rest, "/*"), strings.HasPrefix(rest, "--"), strings.HasPrefix(rest, ";"):
 		return p.syntaxError("expected %s, found %s; a comment begins with #", what, found(rest))
 	case first == "-e", first == "-n":
-		return p.syntaxError("expected %s, found the option %s of echo, which this shell writes out; use printf", what, first)
+		return p.syntaxError("expected %s, found the option %s of echo, which this shell prints; use printf", what, first)
 	}
 	return p.firstName(what, rest)
 }
@@ -83,21 +83,21 @@ func (p *Parser) commentName(keyword, name, rest string) error {
 	case name == "":
 		return p.firstName("a metric name after "+keyword, rest)
 	case rest[0] == '{':
-		return p.syntaxError("the metric name ends after %q, found '{'; a %s line has no labels", excerpt.Of(name), keyword)
+		return p.syntaxError("the metric name ends after %q, found '{'; a %s line must not have labels", excerpt.Of(name), keyword)
 	}
 	return p.nameEnds(name, rest)
 }
 
 // nameEnds refuses what directly follows a name, and is no part of it.
 func (p *Parser) nameEnds(name, rest string) error {
-	advice := "; a blank stands between name and value"
+	advice := "; put a space between name and value"
 	switch more := word(rest); {
 	case strings.ContainsAny(rest[:1], "([<") && strings.Contains(rest, `="`):
-		advice = "; labels stand within { and }"
+		advice = "; put labels between { and }"
 	case rest[0] == '=' && strings.HasPrefix(rest[1:], `"`):
 		advice = "; the opening brace before the labels is missing"
 	case more != "":
-		advice = "; a name has letters, digits, _ and :" + quoteAdvice(name+more, ":")
+		advice = "; names consist of letters, digits, _ and :" + quoteAdvice(name+more, ":")
 	}
 	return p.syntaxError("the metric name ends after %q, found %s%s", excerpt.Of(name), found(rest), advice)
 }
@@ -147,7 +147,7 @@ func (p *Parser) noLabel(rest string) error {
 	case isDecimal(strings.TrimRight(rest, " \t")):
 		return p.syntaxError("expected a label name or '}', found %s; the closing brace is missing", found(rest))
 	case rest[0] == ',':
-		return p.syntaxError("expected a label name, found ','; one comma stands between labels")
+		return p.syntaxError("expected a label name, found ','; put one comma between labels")
 	case rest[0] == '=':
 		return p.syntaxError("expected a label name, found '='; write name=\"value\"")
 	}
@@ -162,10 +162,10 @@ func (p *Parser) noEquals(name, gap, rest string) error {
 	case rest == "":
 		advice = "; the closing brace is missing"
 	case strings.HasPrefix(rest, "!=") || strings.HasPrefix(rest, "!~"):
-		advice = "; that is of a query: a sample has its own value of each label, as in " + labelAs(name)
+		advice = "; that is a query: in a sample each label has one value, as in " + labelAs(name)
 	case isSeparator(rest):
 	default:
-		advice = "; a label name has letters, digits and _" + quoteAdvice(name+gap+word(rest), "")
+		advice = "; label names consist of letters, digits and _" + quoteAdvice(name+gap+word(rest), "")
 	}
 	return p.syntaxError("expected '=' after label name %q, found %s%s", excerpt.Of(name), found(rest), advice)
 }
@@ -201,11 +201,11 @@ func (p *Parser) noComma(name, rest string, isValue bool) error {
 	case rest == "":
 		advice = "; the closing brace is missing"
 	case isLabel && metric.IsLegacyLabel(strings.TrimRight(next, " \t")):
-		advice = "; a comma stands between labels"
+		advice = "; put a comma between labels"
 	case isDecimal(strings.TrimRight(rest, " \t")):
 		advice = "; the closing brace is missing"
 	case isValue && strings.Contains(rest, `"`):
-		advice = `; write a quote within a value as \"`
+		advice = `; write a quote in a value as \"`
 	case !isValue:
 		advice = quoteAdvice(name+word(rest), ":")
 	}
@@ -237,33 +237,33 @@ func valueAdvice(rest, text string, reason error) string {
 	number := strings.TrimRightFunc(text, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsSymbol(r) || r == '%' })
 	switch {
 	case errors.Is(reason, strconv.ErrRange):
-		return "; it does not fit into a 64-bit float"
+		return "; it is out of range for a 64-bit float"
 	case odd >= 0:
-		return "; it has " + found(text[odd:])
+		return "; it contains " + found(text[odd:])
 	case text == "=" || text == ":" || text == "=>" || text == "->":
-		return "; nothing but blanks stands between name and value"
+		return "; put only a space between name and value"
 	case strings.ContainsRune(`"'`, rune(text[0])) && isDecimal(strings.Trim(text, `"'`)):
-		return "; a value has no quotes"
+		return "; do not quote values"
 	case text[0] == '}':
-		return "; there is a brace too many"
+		return "; there is an extra brace"
 	case strings.ContainsAny(text, `="`) && strings.Contains(rest, `"`):
 		return bracesAdvice(text)
 	case isDecimal(strings.TrimRight(text, ";,")):
-		return "; nothing follows a value"
+		return "; nothing may follow the value"
 	case isDecimal(strings.NewReplacer(",", "", "'", "").Replace(text)), isDecimal(strings.NewReplacer(".", "", ",", ".").Replace(text)):
-		return "; write the decimals after a point, and nothing between thousands"
+		return "; write the decimals after a point, without separators between thousands"
 	case otherDigits(text):
-		return "; write it in decimal digits, without _"
+		return "; write decimal digits, without _"
 	case number != text && isDecimal(number):
-		return "; a value has no unit"
+		return "; values must not have units"
 	case metric.IsLegacyName(text) && isDecimal(untilBlank(following)):
-		return "; a name has no blanks"
+		return "; names must not contain spaces"
 	case isSwitch(text):
 		return "; write 1 or 0"
 	case isNothing(text):
-		return "; leave out the line where there is no value, or write NaN"
+		return "; leave out the line if there is no value, or write NaN"
 	case strings.ContainsRune("$%<{`", rune(text[0])):
-		return "; maybe it was to be filled in"
+		return "; maybe a template was not filled in"
 	}
 	return ""
 }
@@ -275,13 +275,13 @@ func bracesAdvice(text string) string {
 	case !isBraced:
 		return "; the opening brace before the labels is missing"
 	case before == "":
-		return "; all labels stand within one pair of braces"
+		return "; put all labels into one pair of braces"
 	case isDecimal(before):
-		return "; labels stand between name and value"
+		return "; put labels between name and value"
 	case before[0] >= '0' && before[0] <= '9':
-		return "; a newline stands between samples"
+		return "; put each sample on its own line"
 	}
-	return "; a name has no blanks"
+	return "; names must not contain spaces"
 }
 
 // isSwitch finds what languages write for on and off.
@@ -313,15 +313,15 @@ func (p *Parser) noTimestamp(rest string) error {
 	text := strings.TrimRight(rest, " \t")
 	switch {
 	case text == "":
-		return p.syntaxError("found blanks at the end of the line; let it end with the value")
+		return p.syntaxError("found spaces at the end of the line; remove them")
 	case strings.HasPrefix(text, "# {"):
-		return p.syntaxError("found an exemplar, %q: OpenMetrics has them, and the text format does not; leave it out, or push protobuf", excerpt.Of(text))
+		return p.syntaxError("found an exemplar, %q, which only OpenMetrics and protobuf have; leave it out, or push protobuf", excerpt.Of(text))
 	case text[0] == '#':
-		return p.syntaxError("found a comment after the value, %q; give it a line of its own", excerpt.Of(text))
+		return p.syntaxError("found a comment after the value, %q; put it on its own line", excerpt.Of(text))
 	case text != rest && isWhole(text):
-		return p.syntaxError("found blanks after the timestamp; pushed metrics must not have timestamps: leave it out")
+		return p.syntaxError("found spaces after the timestamp; pushed metrics must not have timestamps: leave it out")
 	case isDecimal(untilBlank(text)) && strings.Contains(text, "# {"):
-		return p.syntaxError("found a timestamp and an exemplar after the value, %q: OpenMetrics has them so, and the text format does not; leave them out", excerpt.Of(text))
+		return p.syntaxError("found a timestamp and an exemplar after the value, %q, as in OpenMetrics; the text format does not have them, so leave them out", excerpt.Of(text))
 	case isDecimal(text):
 		return p.syntaxError("expected the end of the line after the value, found %q; pushed metrics must not have timestamps: leave it out", excerpt.Of(text))
 	}
@@ -333,15 +333,15 @@ func (p *Parser) restAdvice(text string) string {
 	name := p.namePart(text)
 	switch {
 	case text[0] == '{':
-		return "; labels stand between name and value"
+		return "; put labels between name and value"
 	case strings.HasPrefix(text, "//"), text[0] == ';':
-		return "; a comment has a line of its own, and begins with #"
+		return "; put the comment on its own line, starting with #"
 	case text[0] >= '0' && text[0] <= '9':
 		return "; pushed metrics must not have timestamps: leave it out"
 	case metric.IsLegacyName(text):
-		return "; a value has no unit"
+		return "; values must not have units"
 	case name != "" && len(name) < len(text):
-		return "; write each sample on a line of its own"
+		return "; put each sample on its own line"
 	}
 	return ""
 }
@@ -362,16 +362,16 @@ func isWhole(s string) bool {
 
 // noType refuses what a TYPE comment has in place of a type.
 func (p *Parser) noType(text string) error {
-	advice := "; the format has counter, gauge, histogram, summary, untyped and gaugehistogram"
+	advice := "; use counter, gauge, histogram, summary, untyped or gaugehistogram"
 	switch first := untilBlank(text); {
 	case strings.EqualFold(text, "unknown"):
-		advice = "; it is one of OpenMetrics: write untyped"
+		advice = "; that is a type of OpenMetrics; use untyped"
 	case strings.EqualFold(text, "info"), strings.EqualFold(text, "stateset"):
-		advice = "; it is one of OpenMetrics: write gauge"
+		advice = "; that is a type of OpenMetrics; use gauge"
 	case isType(p.current.Name) && metric.IsLegacyName(text) && !isType(first):
-		advice = fmt.Sprintf("; the name comes first: write # TYPE %s %s", excerpt.Of(text), excerpt.Of(p.current.Name))
+		advice = fmt.Sprintf("; the name comes first, so write # TYPE %s %s", excerpt.Of(text), excerpt.Of(p.current.Name))
 	case isType(strings.TrimRight(first, ",;.")):
-		advice = "; let the line end with " + excerpt.Of(strings.TrimRight(first, ",;."))
+		advice = "; end the line after " + excerpt.Of(strings.TrimRight(first, ",;."))
 	}
 	return p.syntaxError("unknown metric type %q%s", excerpt.Of(text), advice)
 }
@@ -385,7 +385,7 @@ func isType(text string) bool {
 func (p *Parser) lateType() error {
 	name := excerpt.Of(p.current.Name)
 	if len(p.current.Series) > 0 {
-		return p.syntaxError("TYPE line for metric name %q after its first sample; write it before all of them", name)
+		return p.syntaxError("TYPE line for metric name %q after its first sample; put it before all of them", name)
 	}
 	return p.syntaxError("second TYPE line for metric name %q; keep one", name)
 }
@@ -398,7 +398,7 @@ func (p *Parser) twice(name string) error {
 // boundAdvice says what the labels are for whose values are numbers.
 func boundAdvice(name string) string {
 	if name == metric.BucketLabel {
-		return "; it is the upper bound of the bucket, as in le=\"0.5\" or le=\"+Inf\""
+		return "; it must be the upper bound of the bucket, as in le=\"0.5\" or le=\"+Inf\""
 	}
-	return "; it is a part of 1, as in quantile=\"0.99\""
+	return "; it must be a number from 0 to 1, as in quantile=\"0.99\""
 }

@@ -53,7 +53,7 @@ func (p *Parser) readText(body string) ([]*metric.Family, error) {
 		}
 		if err := p.parseLine(rest[:end]); err != nil {
 			if strings.HasSuffix(rest[:end], "\r") && errors.As(err, new(*SyntaxError)) {
-				return nil, p.syntaxError("the line ends with CRLF; end lines with LF alone")
+				return nil, p.syntaxError("the line ends with CRLF; end lines with LF")
 			}
 			return nil, err
 		}
@@ -296,7 +296,7 @@ func (p *Parser) parseLabels(line string, i int, named bool) (labels []metric.La
 		break
 	}
 	if !found {
-		return nil, 0, p.syntaxError("no metric name in %q; write it in front of the brace", excerpt.Of(line))
+		return nil, 0, p.syntaxError("no metric name in %q; put it before the brace", excerpt.Of(line))
 	}
 	labels = p.labels[p.first:len(p.labels):len(p.labels)]
 	if err := p.checkDuplicates(labels); err != nil {
@@ -308,7 +308,7 @@ func (p *Parser) parseLabels(line string, i int, named bool) (labels []metric.La
 // parseLabelValue reads a quoted value and what blanks come after it.
 func (p *Parser) parseLabelValue(line string, i int, name string) (int, error) {
 	if name == metric.NameLabel {
-		return 0, p.syntaxError("label name %q is reserved; write the name of the metric in front of the brace", metric.NameLabel)
+		return 0, p.syntaxError("label name %q is reserved; put the metric name before the brace", metric.NameLabel)
 	}
 	if p.LegacyNames && !metric.IsLegacyLabel(name) {
 		return 0, p.needsUTF8("label name", name, metric.EscapeLabel(name, metric.Underscores))
@@ -323,7 +323,7 @@ func (p *Parser) parseLabelValue(line string, i int, name string) (int, error) {
 	i++
 	end, escaped := closingQuote(line, i)
 	if end < 0 {
-		return 0, p.syntaxError("the value of label %q has no closing quote on its line; write a newline within a value as \\n", excerpt.Of(name))
+		return 0, p.syntaxError("the value of label %q has no closing quote on its line; write a newline in a value as \\n", excerpt.Of(name))
 	}
 	value := line[i:end]
 	if escaped {

@@ -29,7 +29,7 @@ func conflict(family, format string, args ...any) error {
 type TwinError struct{ Twin grouping.Key }
 
 func (e *TwinError) Error() string {
-	return fmt.Sprintf("the group %s exists and would expose the same series, since the gateway adds instance=\"\" where there is none: push to it, or delete it first", e.Twin.Excerpt())
+	return fmt.Sprintf("the group %s exists and would expose the same series, since the gateway adds instance=\"\" to groups without an instance; push to that group, or delete it first", e.Twin.Excerpt())
 }
 
 // check tells why group, with the blocks that a push brings, cannot be exposed
@@ -72,11 +72,11 @@ func (x *index) checkType(b *exposition.Block, old *Group) error {
 		return nil
 	}
 	if f.reserved != nil && *f.reserved != b.Type {
-		return conflict(b.Name, "the gateway has a family of that name itself, of type %s, and in this push it is of type %s; push it under another name", *f.reserved, b.Type)
+		return conflict(b.Name, "the gateway itself has a family of that name with type %s, but its type in this push is %s; push it under another name", *f.reserved, b.Type)
 	}
 	for t := range f.byType {
 		if t := metric.Type(t); t != b.Type && f.othersHold(t, old) {
-			return conflict(b.Name, "its type is %s in %s, and %s in this push; give it one type everywhere, or another name", t, x.holderOf(f, t, old), b.Type)
+			return conflict(b.Name, "its type is %s in %s, but %s in this push; use one type everywhere, or another name", t, x.holderOf(f, t, old), b.Type)
 		}
 	}
 	return nil
@@ -120,10 +120,10 @@ func (x *index) checkSuffixes(b *exposition.Block, group, old *Group) error {
 	for _, suffix := range b.Type.Suffixes() {
 		name := b.Name + suffix
 		if group.findSeries(name) != nil {
-			return conflict(b.Name, "as a %s it has lines named %q, and the same group has a family of that name; rename one of them", b.Type, name)
+			return conflict(b.Name, "as a %s it exposes lines named %q, which is another family of the same group; rename one of them", b.Type, name)
 		}
 		if t, taken := x.families[name].isTaken(old, anyType); taken {
-			return conflict(b.Name, "as a %s it has lines named %q, which is a family in %s; rename one of them", b.Type, excerpt.Of(name), x.holderOf(x.families[name], t, old))
+			return conflict(b.Name, "as a %s it exposes lines named %q, which is a family of %s; rename one of them", b.Type, excerpt.Of(name), x.holderOf(x.families[name], t, old))
 		}
 	}
 	base, summaryToo := metric.SuffixBase(b.Name)
@@ -131,11 +131,11 @@ func (x *index) checkSuffixes(b *exposition.Block, group, old *Group) error {
 		return nil
 	}
 	if h := group.findSeries(base); h != nil && hasSuffixes(h.Type, summaryToo) {
-		return conflict(b.Name, "the %s %q in the same group has lines of that name; rename one of them", h.Type, base)
+		return conflict(b.Name, "the %s %q of the same group exposes lines of that name; rename one of them", h.Type, base)
 	}
 	exposes := func(t metric.Type) bool { return hasSuffixes(t, summaryToo) }
 	if t, taken := x.families[base].isTaken(old, exposes); taken {
-		return conflict(b.Name, "the %s %q in %s has lines of that name; rename one of them", t, excerpt.Of(base), x.holderOf(x.families[base], t, old))
+		return conflict(b.Name, "the %s %q of %s exposes lines of that name; rename one of them", t, excerpt.Of(base), x.holderOf(x.families[base], t, old))
 	}
 	return nil
 }
@@ -180,7 +180,7 @@ func (x *index) pendingHolder(name string, t metric.Type) string {
 			break
 		}
 	}
-	return "a group that is just being pushed"
+	return "a group whose push is in progress"
 }
 
 // place puts provisional claims for a change on its way to the journal, so

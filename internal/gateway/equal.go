@@ -49,7 +49,7 @@ func (g *Gateway) suspects(ctx context.Context, p *pending, old *Group, first bo
 	return found, nil
 }
 
-func givenUp(err error) error { return fmt.Errorf("%w: the client has gone: %w", ErrUnavailable, err) }
+func givenUp(err error) error { return fmt.Errorf("%w: the client is gone: %w", ErrUnavailable, err) }
 
 // search compares one block with the groups of other shapes.
 type search struct {

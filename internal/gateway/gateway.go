@@ -22,11 +22,11 @@ import (
 
 // ErrUnavailable is wrapped by errors about a journal that could not take a
 // change; the same push may work later.
-var ErrUnavailable = errors.New("the change could not be stored")
+var ErrUnavailable = errors.New("the gateway could not store the change")
 
 // errUnresolved is the answer to changes of a group while nobody knows what
 // has become of the one before.
-var errUnresolved = fmt.Errorf("%w: it is not known yet whether an earlier push to this group was", ErrUnavailable)
+var errUnresolved = fmt.Errorf("%w: the outcome of an earlier push to this group is not known yet", ErrUnavailable)
 
 // Config says how a gateway works. The zero value of each field but Journal
 // is useful.
@@ -86,7 +86,7 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 		return nil, err
 	}
 	if n := g.View().TooLong; n > 0 {
-		g.Logger.Warn("Stored series are not exposed, because a name or a label of theirs is so long that it would end a Prometheus; push to their groups again with shorter ones", "series", n)
+		g.Logger.Warn("Some stored series are not exposed, because their names or labels are so long that they would crash Prometheus; push to their groups again with shorter ones", "series", n)
 	}
 	go g.reap()
 	return g, nil
@@ -214,7 +214,7 @@ func (x *index) helpNews(brings []*exposition.Block) (news []helpNews) {
 func (g *Gateway) tellHelp(news []helpNews) {
 	for _, n := range news {
 		g.helpDiffers.Add(1)
-		g.Logger.Warn("Two help texts for one family; the one of the lowest grouping key is exposed. This is logged once for each family",
+		g.Logger.Warn("A family has two different help texts; the one of the lowest grouping key is exposed. This is logged once for each family",
 			"family", excerpt.Line(n.family, excerpt.Most), "help", excerpt.Line(n.first, excerpt.Most), "group", n.group.Excerpt(), "other", excerpt.Line(n.second, excerpt.Most))
 	}
 }

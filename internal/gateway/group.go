@@ -128,7 +128,7 @@ func (g *Group) Times() []*exposition.Block {
 const (
 	PushTimeHelp    = "Last Unix time when changing this group in the Pushgateway succeeded."
 	FailureTimeHelp = "Last Unix time when changing this group in the Pushgateway failed."
-	ExpiryTimeHelp  = "Unix time when this group will end, unless it is pushed to before."
+	ExpiryTimeHelp  = "Unix time when this group will expire unless it is pushed to before."
 )
 
 // finish fills in what follows from the rest. The blocks of times that have

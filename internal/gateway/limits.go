@@ -41,5 +41,5 @@ func orDefault(limit, usual int) int {
 }
 
 func tooLarge(g *Group, has, limit string) error {
-	return fmt.Errorf("%w: the group %s would have %s, and the limit is %s; push to several groups, or replace this one with PUT", exposition.ErrTooLarge, g.Key.Excerpt(), has, limit)
+	return fmt.Errorf("%w: the group %s would have %s, more than the limit of %s; push to several groups, or replace this one with PUT", exposition.ErrTooLarge, g.Key.Excerpt(), has, limit)
 }

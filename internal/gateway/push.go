@@ -190,6 +190,6 @@ func (g *Gateway) conclude(key grouping.Key, o Outcome) (retry bool, err error) 
 		g.withdraw(key)
 		return false, fmt.Errorf("%w: %w", ErrUnavailable, o.Err)
 	default:
-		return false, fmt.Errorf("%w, or may have been: %w", ErrUnavailable, o.Err)
+		return false, fmt.Errorf("%w, but it may turn out stored later: %w", ErrUnavailable, o.Err)
 	}
 }

@@ -32,16 +32,16 @@ func newComparing() *rate.Limiter { return rate.NewLimiter(comparedEvery, 2*comp
 func (a *api) noGroup(key grouping.Key) string {
 	text := "there is no group " + key.Excerpt()
 	if !a.comparing.AllowN(time.Now(), min(max(a.Gateway.View().Groups(), minCompared), maxCompared)) {
-		return text + "; the labels in the path must be all of the group's, and their values the same"
+		return text + "; the path must name all labels of the group, with the same values"
 	}
 	names := make([]string, 0, maxClosest)
 	for _, k := range a.closest(key) {
 		names = append(names, k.Excerpt())
 	}
 	if len(names) == 0 {
-		return text + ", nor any other of its job; GET /api/v1/groups lists all groups"
+		return text + ", nor any other group of its job; GET /api/v1/groups lists all groups"
 	}
-	return fmt.Sprintf("%s; the closest are %s: the labels in the path must be all of the group's, and their values the same", text, strings.Join(names, ", "))
+	return fmt.Sprintf("%s; the closest are %s; the path must name all labels of the group, with the same values", text, strings.Join(names, ", "))
 }
 
 // likeness is how near a group comes to the one that was asked for.

@@ -17,7 +17,7 @@ func (a *api) healthy(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteS
 func (a *api) ready(w http.ResponseWriter, r *http.Request) {
 	if err := a.Gateway.Err(); err != nil && r.URL.Query().Get("for") == "push" {
 		w.Header().Set("Retry-After", retryAfter)
-		http.Error(w, "Pushes are not taken: "+excerpt.Message(err), http.StatusServiceUnavailable)
+		http.Error(w, "The gateway refuses pushes: "+excerpt.Message(err), http.StatusServiceUnavailable)
 		return
 	}
 	_, _ = io.WriteString(w, "OK")
@@ -25,7 +25,7 @@ func (a *api) ready(w http.ResponseWriter, r *http.Request) {
 
 func (a *api) quit(w http.ResponseWriter, _ *http.Request) {
 	if a.Quit == nil {
-		http.Error(w, "Ending the process over HTTP is not enabled: start with --web.enable-lifecycle.", http.StatusForbidden)
+		http.Error(w, "Shutdown over HTTP is not enabled; start the gateway with --web.enable-lifecycle.", http.StatusForbidden)
 		return
 	}
 	_, _ = io.WriteString(w, "Requesting termination... Goodbye!")
@@ -37,7 +37,7 @@ func (a *api) quit(w http.ResponseWriter, _ *http.Request) {
 func (a *api) admin(next http.HandlerFunc) http.HandlerFunc {
 	return a.ownOrigin(func(w http.ResponseWriter, r *http.Request) {
 		if !a.EnableAdmin {
-			http.Error(w, "The admin API is not enabled: start with --web.enable-admin-api.", http.StatusForbidden)
+			http.Error(w, "The admin API is not enabled; start the gateway with --web.enable-admin-api.", http.StatusForbidden)
 			return
 		}
 		next(w, r)
@@ -69,8 +69,8 @@ func (a *api) snapshot(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err != nil {
-		a.Logger.Error("Making a snapshot", "err", err)
-		http.Error(w, "Making the snapshot: "+excerpt.Message(err), http.StatusInternalServerError)
+		a.Logger.Error("Could not make a snapshot", "err", err)
+		http.Error(w, "Making a snapshot: "+excerpt.Message(err), http.StatusInternalServerError)
 		return
 	}
 	defer f.Close()
@@ -86,6 +86,6 @@ func (a *api) wipe(w http.ResponseWriter, r *http.Request) {
 		a.refuse(w, r, err)
 		return
 	}
-	a.Logger.Info("All groups have been wiped", "client", a.Proxies.Client(r))
+	a.Logger.Info("Wiped all groups", "client", a.Proxies.Client(r))
 	w.WriteHeader(http.StatusAccepted)
 }

@@ -116,9 +116,9 @@ func (a *api) groupBy(r *http.Request) ([]string, error) {
 	given := r.URL.Query()["group_by"]
 	switch {
 	case len(given) > 1: // to take the first would put several groups into one
-		return nil, &parameterError{fmt.Errorf("the query has several values of group_by, %q and %q among them; give one, like group_by=job,instance", excerpt.Of(given[0]), excerpt.Of(given[1]))}
+		return nil, &parameterError{fmt.Errorf("the query has several values of group_by, among them %q and %q; give one, like group_by=job,instance", excerpt.Of(given[0]), excerpt.Of(given[1]))}
 	case len(given) == 0 || given[0] == "":
-		return nil, &parameterError{errors.New("group_by is missing: say which labels name the groups, like group_by=job,instance")}
+		return nil, &parameterError{errors.New("group_by is missing; name the labels of the groups, like group_by=job,instance")}
 	}
 	s := given[0]
 	by := strings.Split(s, ",")
@@ -130,7 +130,7 @@ func (a *api) groupBy(r *http.Request) ([]string, error) {
 	}
 	slices.Sort(by)
 	if by = slices.Compact(by); !slices.Contains(by, metric.JobLabel) {
-		return nil, &parameterError{fmt.Errorf("group_by=%q must name job, like group_by=job,instance", excerpt.Of(s))}
+		return nil, &parameterError{fmt.Errorf("group_by=%q must include job, like group_by=job,instance", excerpt.Of(s))}
 	}
 	return by, nil
 }
@@ -287,7 +287,7 @@ func (s *splitter) group(f *metric.Family, labels []metric.Label) (*splitGroup, 
 	}
 	s.scratch = key
 	if job == "" {
-		return nil, &exposition.InvalidError{Family: strings.Clone(excerpt.Of(f.Name)), Msg: fmt.Sprintf("the series %s has no job, which group_by sorts it by; nothing was stored", exposition.FormatSeries(f.Name, labels))}
+		return nil, &exposition.InvalidError{Family: strings.Clone(excerpt.Of(f.Name)), Msg: fmt.Sprintf("the series %s has no job label, which group_by needs; nothing was stored", exposition.FormatSeries(f.Name, labels))}
 	}
 	if g := s.groups[string(key)]; g != nil {
 		return g, nil

@@ -49,7 +49,7 @@ const growth = 16 << 20
 func (bd *body) Take(n int) error {
 	b := bd.from
 	if most := max(b.shares.Total(), minAlone); bd.reserved+int64(n) > most {
-		return fmt.Errorf("%w: working on it takes more than %d bytes of memory (--push.max-inflight-bytes); push less at once, or as several groups", exposition.ErrTooLarge, most)
+		return fmt.Errorf("%w: it needs more than %d bytes of memory (--push.max-inflight-bytes); push less at once, or split it into several groups", exposition.ErrTooLarge, most)
 	}
 	if bd.lease.Take(int64(n)) != nil {
 		return b.busy()
@@ -62,7 +62,7 @@ func (bd *body) Take(n int) error {
 }
 
 func (b *bodies) busy() error {
-	return fmt.Errorf("%w (the bound is %d bytes, --push.max-inflight-bytes)", exposition.ErrBusy, b.shares.Total())
+	return fmt.Errorf("%w (the limit is %d bytes, --push.max-inflight-bytes)", exposition.ErrBusy, b.shares.Total())
 }
 
 // Return gives some of it back.
@@ -151,7 +151,7 @@ func (b *bodies) unpack(bd *body, r *http.Request, encoding string) error {
 		return notUnpacked(r, packed, err)
 	}
 	defer in.Close()
-	return b.gather(bd, in, fmt.Sprintf("unpacking the body (Content-Encoding %q)", excerpt.Of(encoding)))
+	return b.gather(bd, in, fmt.Sprintf("decompressing the body (Content-Encoding %q)", excerpt.Of(encoding)))
 }
 
 // giveBack takes a buffer that the body does not need any more.
@@ -209,5 +209,5 @@ func (b *bodies) grow(bd *body, n int64) error {
 }
 
 func (b *bodies) tooLarge() error {
-	return fmt.Errorf("%w: it may have %d bytes, and as many after unpacking (--push.max-body-bytes); push less at once, or as several groups", errTooLarge, b.max)
+	return fmt.Errorf("%w: the limit is %d bytes, both compressed and uncompressed (--push.max-body-bytes); push less at once, or split it into several groups", errTooLarge, b.max)
 }

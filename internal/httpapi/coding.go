@@ -36,7 +36,7 @@ func codingsOf(h http.Header) (known []string, unknown string) {
 // checkCodings refuses to unpack a body again and again.
 func checkCodings(known []string) error {
 	if len(known) > maxCodings {
-		return badBody(fmt.Errorf("Content-Encoding lists %d codings, and at most %d are unpacked; pack the body once", len(known), maxCodings))
+		return badBody(fmt.Errorf("Content-Encoding lists %d codings, more than the %d allowed; compress the body once", len(known), maxCodings))
 	}
 	return nil
 }

@@ -97,11 +97,11 @@ func parseDelete(r *http.Request) (f filter, dry bool, err error) {
 		return f, false, err
 	}
 	if !narrows(r.Form) {
-		return f, false, errors.New("say which groups, with match[], older_than, status or search; PUT /api/v1/admin/wipe ends all of them")
+		return f, false, errors.New("name the groups with match[], older_than, status or search; to delete all groups, use PUT /api/v1/admin/wipe")
 	}
 	if s := r.Form.Get("dry_run"); s != "" {
 		if dry, err = strconv.ParseBool(s); err != nil {
-			return f, false, fmt.Errorf("dry_run=%q is not one of true, false", excerpt.Of(s))
+			return f, false, fmt.Errorf("dry_run=%q must be true or false", excerpt.Of(s))
 		}
 	}
 	f, err = parseFilter(r.Form, time.Now())
@@ -118,7 +118,7 @@ func knownParameters(v url.Values) error {
 		switch name {
 		case "match[]", "older_than", "status", "search", "dry_run":
 		default:
-			return fmt.Errorf("there is no parameter %q; there are match[], older_than, status, search and dry_run", excerpt.Of(name))
+			return fmt.Errorf("there is no parameter %q; use match[], older_than, status, search and dry_run", excerpt.Of(name))
 		}
 	}
 	return nil
@@ -134,7 +134,7 @@ func (a *api) endGroups(ctx context.Context, f *filter, found []*gateway.Group) 
 	// Once begun it is finished, whether or not the client waits for it.
 	ended, err = a.Gateway.DeleteMatching(context.WithoutCancel(ctx), func(g *gateway.Group) bool { return keys[g.Key] && f.holds(g) })
 	if len(ended) > 0 {
-		a.Logger.Info("Groups have been deleted by selector", "groups", len(ended))
+		a.Logger.Info("Deleted groups by selector", "groups", len(ended))
 	}
 	return ended, err
 }

@@ -31,7 +31,7 @@ const (
 // Reasons are all of them.
 var Reasons = []string{reasonPath, reasonOrigin, reasonKey, reasonParameter, reasonSyntax, reasonInvalid, reasonTimestamps, reasonInconsistent, reasonTooLarge, reasonOverload, reasonTimeout, reasonUnavailable}
 
-var errTimeout = errors.New("the request did not arrive whole within --web.read-timeout")
+var errTimeout = errors.New("the request did not arrive completely within --web.read-timeout; send it faster")
 
 // badBody marks an error as one about the body: it could not be read, or not
 // in time.

@@ -54,12 +54,12 @@ func parseFilter(v url.Values, now time.Time) (f filter, err error) {
 	switch f.status = v.Get("status"); f.status {
 	case "", "success", "failure", "expiring":
 	default:
-		return f, fmt.Errorf("status=%q is not one of success, failure, expiring", excerpt.Of(f.status))
+		return f, fmt.Errorf("status=%q must be success, failure or expiring", excerpt.Of(f.status))
 	}
 	if s := v.Get("older_than"); s != "" {
 		age, err := model.ParseDuration(s)
 		if err != nil {
-			return f, fmt.Errorf("older_than=%q is not a duration like 90m, 24h or 7d", excerpt.Of(s))
+			return f, fmt.Errorf("older_than=%q must be a duration like 90m, 24h or 7d", excerpt.Of(s))
 		}
 		f.before = now.Add(-time.Duration(age))
 	}
@@ -71,7 +71,7 @@ func parseFilter(v url.Values, now time.Time) (f filter, err error) {
 func parseText(v url.Values, name string) (string, error) {
 	s := v.Get(name)
 	if len(s) > maxSearch {
-		return "", fmt.Errorf("%s=%q has %d bytes, more than the %d allowed: look for a part of it", name, excerpt.Of(s), len(s), maxSearch)
+		return "", fmt.Errorf("%s=%q has %d bytes, more than the %d allowed; search for a part of it", name, excerpt.Of(s), len(s), maxSearch)
 	}
 	return strings.ToLower(s), nil
 }
@@ -113,7 +113,7 @@ func (a *api) searching(w http.ResponseWriter, r *http.Request) (ctx context.Con
 	}
 }
 
-var errSlow = fmt.Errorf("looking through all groups took more than %s; ask with fewer selectors or simpler regexps", searchLimit)
+var errSlow = fmt.Errorf("searching all groups took more than %s; use fewer selectors or simpler regexps", searchLimit)
 
 // cutShort answers, if there is still somebody, a search that did not come to
 // its end.

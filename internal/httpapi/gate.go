@@ -91,9 +91,9 @@ func scrapeTimeout(r *http.Request) time.Duration {
 
 func (g *Gate) notYet(w http.ResponseWriter) {
 	w.Header().Set("Retry-After", retryAfter)
-	progress := "the persistence file is being read"
+	progress := "it is reading the persistence file"
 	if all := g.all.Load(); all > 0 {
-		progress = fmt.Sprintf("%d of %d groups have been read from the persistence file", g.done.Load(), all)
+		progress = fmt.Sprintf("it has read %d of %d groups from the persistence file", g.done.Load(), all)
 	}
 	http.Error(w, "The gateway is starting: "+progress+".", http.StatusServiceUnavailable)
 }

@@ -55,7 +55,7 @@ func (a *api) group(w http.ResponseWriter, r *http.Request) {
 	case "text":
 		a.writeText(w, r, v, g)
 	default:
-		writeError(w, http.StatusBadRequest, fmt.Errorf("format=%q is not one of json, text", excerpt.Of(format)))
+		writeError(w, http.StatusBadRequest, fmt.Errorf("format=%q must be json or text", excerpt.Of(format)))
 	}
 }
 

@@ -120,12 +120,12 @@ func parseGroupsQuery(v url.Values, now time.Time) (q groupsQuery, err error) {
 	}
 	if s := v.Get("offset"); s != "" {
 		if q.offset, err = strconv.Atoi(s); err != nil || q.offset < 0 {
-			return q, fmt.Errorf("offset=%q is not a number of groups to skip", excerpt.Of(s))
+			return q, fmt.Errorf("offset=%q must be the number of groups to skip", excerpt.Of(s))
 		}
 	}
 	if token := v.Get("page_token"); token != "" {
 		if q.after, err = parseToken(token); err != nil {
-			return q, fmt.Errorf("page_token=%q is not one that this server gave; leave it out to begin anew", excerpt.Of(token))
+			return q, fmt.Errorf("page_token=%q is not a token of this gateway; leave it out to start at the first page", excerpt.Of(token))
 		}
 	}
 	return q, nil
@@ -199,7 +199,7 @@ func parseOrder(name string) (func(a, b position) int, error) {
 	}
 	order, ok := orders[name]
 	if !ok {
-		return nil, fmt.Errorf("sort=%q is not one of labels, job, status, push_time, failure_time, expiry_time, families, series, or one of these behind a minus", excerpt.Of(name))
+		return nil, fmt.Errorf("sort=%q must be labels, job, status, push_time, failure_time, expiry_time, families or series, or one of these after a minus sign", excerpt.Of(name))
 	}
 	return func(a, b position) int {
 		c := cmp.Or(order(a, b), cmp.Compare(a.Key, b.Key))

@@ -52,7 +52,7 @@ func hinted(r *http.Request, c content, err error) error {
 // withCoding says that the body has a coding that nobody unpacked, behind what
 // else it is known to be. Then a body that is no text needs no other explanation.
 func withCoding(h sniff.Hint, coding string, isText bool) sniff.Hint {
-	says := fmt.Sprintf("the gateway does not know the Content-Encoding %q: use gzip, zstd or snappy in frames, or none", excerpt.Of(coding))
+	says := fmt.Sprintf("the gateway does not know the Content-Encoding %q; use gzip, zstd or framed snappy, or none", excerpt.Of(coding))
 	if h.Says != "" && !h.Unreadable {
 		says = h.Says + "; " + says
 	}

@@ -118,7 +118,7 @@ func parseLimit(v url.Values) (int, error) {
 	}
 	limit, err := strconv.Atoi(s)
 	if err != nil || limit < 1 || limit > maxLimit {
-		return 0, fmt.Errorf("limit=%q is not a number from 1 to %d", excerpt.Of(s), maxLimit)
+		return 0, fmt.Errorf("limit=%q must be a number from 1 to %d", excerpt.Of(s), maxLimit)
 	}
 	return limit, nil
 }

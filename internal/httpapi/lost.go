@@ -15,9 +15,9 @@ import (
 // lost answers a request that is in no route with the path that was probably
 // meant. A push or a delete among them is noted like any other refusal.
 func (a *api) lost(w http.ResponseWriter, r *http.Request, path string) {
-	err := &pathError{status: http.StatusNotFound, error: fmt.Errorf("there is nothing at %q: %s", excerpt.Of(path), a.insteadOf(r.Method, path))}
+	err := &pathError{status: http.StatusNotFound, error: fmt.Errorf("the path %q does not exist; %s", excerpt.Of(path), a.insteadOf(r.Method, path))}
 	if allowed := w.Header().Get("Allow"); allowed != "" {
-		err = &pathError{status: http.StatusMethodNotAllowed, error: fmt.Errorf("%q is not for %q, which takes %s: %s", excerpt.Of(r.Method), excerpt.Of(path), allowed, a.insteadOf(r.Method, path))}
+		err = &pathError{status: http.StatusMethodNotAllowed, error: fmt.Errorf("the path %[2]q does not accept %[1]q, only %[3]s; %[4]s", excerpt.Of(r.Method), excerpt.Of(path), allowed, a.insteadOf(r.Method, path))}
 	}
 	if reads(r.Method) || r.Method == http.MethodOptions {
 		http.Error(w, err.Error(), err.status)
@@ -28,7 +28,7 @@ func (a *api) lost(w http.ResponseWriter, r *http.Request, path string) {
 		if part == "" {
 			has = "an empty part"
 		}
-		err = &pathError{status: http.StatusBadRequest, error: fmt.Errorf("the path %q has %s, which proxies and clients clean away: write it without; %s", excerpt.Of(path), has, a.insteadOf(r.Method, path))}
+		err = &pathError{status: http.StatusBadRequest, error: fmt.Errorf("the path %q has %s, which proxies and clients remove; leave it out; %s", excerpt.Of(path), has, a.insteadOf(r.Method, path))}
 	}
 	a.activity.note(time.Now(), false)
 	a.refuse(w, r, err)
@@ -84,19 +84,19 @@ func (a *api) insteadOf(method, path string) string {
 	case strings.TrimSuffix(below, "/") == "/api/v1/push":
 		return "push several groups to " + a.Prefix + "/api/v1/push?group_by=job with PUT or POST, or one " + strings.TrimPrefix(push, "push ")
 	case elsewhere[strings.TrimSuffix(below, "/")] != "":
-		return fmt.Sprintf("that is a path of %s, which this gateway does not take; %s, in the text format of Prometheus or in its protobuf", elsewhere[strings.TrimSuffix(below, "/")], push)
+		return fmt.Sprintf("this is a path of %s, which this gateway does not accept; %s, in the text format of Prometheus or as protobuf", elsewhere[strings.TrimSuffix(below, "/")], push)
 	case key != "" && reads(method):
-		return fmt.Sprintf("read the group at %s/api/v1/group/%s, and all of them at %s", a.Prefix, excerpt.Of(key), a.Prefix+a.TelemetryPath)
+		return fmt.Sprintf("read the group at %s/api/v1/group/%s, or all groups at %s", a.Prefix, excerpt.Of(key), a.Prefix+a.TelemetryPath)
 	case key != "" && method == http.MethodDelete:
 		return fmt.Sprintf("delete the group at %s/metrics/%s", a.Prefix, excerpt.Of(key))
 	case key != "":
-		return fmt.Sprintf("push to %s/metrics/%s, with PUT to replace the group, or POST to replace the families that the body names", a.Prefix, excerpt.Of(key))
+		return fmt.Sprintf("push to %s/metrics/%s, with PUT to replace the group, or with POST to replace only the families in the body", a.Prefix, excerpt.Of(key))
 	case !reads(method) && !strings.HasPrefix(below, "/api/") && !strings.HasPrefix(below, "/-/"):
 		return push
 	case !hasPrefix:
 		return fmt.Sprintf("the gateway serves everything below %s (--web.route-prefix)", a.Prefix)
 	case !reads(method):
-		return "docs/http-api.md tells which paths there are"
+		return "see docs/http-api.md for the existing paths"
 	}
 	return fmt.Sprintf("scrapes are at %s, the page is at %s/, and the API is below %s/api/v1/", a.Prefix+a.TelemetryPath, a.Prefix, a.Prefix)
 }

@@ -30,7 +30,7 @@ type Origins struct {
 func (o *Origins) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if len(o.Hosts) > 0 && isBrowser(r) && !o.knows(r.Host) {
-			http.Error(w, fmt.Sprintf("The gateway is not known as %q: open it under one of its hosts, or add this one to --web.allowed-hosts.", excerpt.Of(r.Host)), http.StatusForbidden)
+			http.Error(w, fmt.Sprintf("This gateway does not accept the host %q; use one of its hosts, or add this one to --web.allowed-hosts.", excerpt.Of(r.Host)), http.StatusForbidden)
 			return
 		}
 		if o.allows(r.Header.Get("Origin")) {
@@ -63,7 +63,7 @@ func (o *Origins) check(r *http.Request) error {
 	if protection.Check(r) == nil {
 		return nil
 	}
-	return fmt.Errorf("a page of %q asks for this, which is not the origin of this gateway: --web.cors.origin lets other pages push and delete; behind a proxy, --web.external-url says what the gateway's own origin is", excerpt.Of(origin))
+	return fmt.Errorf("the request comes from a page of %q, which is not the origin of this gateway; --web.cors.origin lets other pages push and delete; behind a proxy, set the gateway's own origin with --web.external-url", excerpt.Of(origin))
 }
 
 // isBrowser goes by what browsers say of themselves: they send no origin with

@@ -179,9 +179,9 @@ func whyLeftOut(v *gateway.View, h *gateway.Held) string {
 	f := v.Family(h.Name)
 	switch {
 	case f == nil:
-		return "an older family, or one of the gateway itself, has this name or that of one of its lines"
+		return "an older family, or one of the gateway itself, has this name or one of its lines' names"
 	case f.Type != h.Type:
-		return "it has the type " + h.Type.String() + " here, and " + f.Type.String() + " in an older push of another group"
+		return "its type is " + h.Type.String() + " here, but " + f.Type.String() + " in an older push of another group"
 	}
 	return "an older push of another group has one of its series"
 }

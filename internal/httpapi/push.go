@@ -81,9 +81,9 @@ func (a *api) newPush(r *http.Request, replace bool) (p gateway.Push, err error)
 	case merge == "series" && !replace:
 		p.MergeSeries = true
 	case merge == "series":
-		return p, &parameterError{errors.New("merge=series is for POST: PUT replaces the whole group")}
+		return p, &parameterError{errors.New("merge=series needs POST; PUT replaces the whole group")}
 	case merge != "":
-		return p, &parameterError{fmt.Errorf("merge=%q: only merge=series is known", excerpt.Of(merge))}
+		return p, &parameterError{fmt.Errorf("merge=%q must be merge=series", excerpt.Of(merge))}
 	}
 	p.TTL, err = a.TTL.of(r.Header.Get(ttlHeader), query.Get("ttl"))
 	return p, err
@@ -100,7 +100,7 @@ func pushQuery(r *http.Request) (url.Values, error) {
 			return nil, &parameterError{fmt.Errorf("reading the query %q: %w", excerpt.Of(r.URL.RawQuery), err)}
 		}
 		if values := slices.Compact(query[name]); len(values) > 1 {
-			return nil, &parameterError{fmt.Errorf("the query has several values of %s, %q and %q among them; give one", name, excerpt.Of(values[0]), excerpt.Of(values[1]))}
+			return nil, &parameterError{fmt.Errorf("the query has several values of %s, among them %q and %q; give one", name, excerpt.Of(values[0]), excerpt.Of(values[1]))}
 		}
 	}
 	return query, nil
@@ -191,7 +191,7 @@ func (a *api) rendering(key grouping.Key, c content, maxBytes int) exposition.Op
 // refused pushes.
 func (a *api) warnOfHelp(key grouping.Key, family string) {
 	if a.refusals.log.Allow() {
-		a.Logger.Warn("A help text is too long and was cut; shorten it in the job", "group", key.Excerpt(), "family", excerpt.Line(family, excerpt.Most))
+		a.Logger.Warn("Shortened a help text that is too long; shorten it in the job", "group", key.Excerpt(), "family", excerpt.Line(family, excerpt.Most))
 	}
 }
 

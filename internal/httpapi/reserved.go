@@ -63,7 +63,7 @@ func (a *api) exposedNames(f *metric.Family) iter.Seq[string] {
 func (a *api) reserved(family, name string) error {
 	which := "the name"
 	if name != family {
-		which = fmt.Sprintf("it is exposed as %q, which", excerpt.Of(name))
+		which = fmt.Sprintf("its exposed name %q", excerpt.Of(name))
 	}
 	return &exposition.InvalidError{
 		Family: strings.Clone(excerpt.Of(family)),

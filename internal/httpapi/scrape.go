@@ -40,11 +40,11 @@ func (a *api) scrape(w http.ResponseWriter, r *http.Request) {
 	unread := errors.Join(p.Close(), out.Close())
 	switch {
 	case unread != nil:
-		a.Logger.Debug("A scrape was not read to its end", "err", unread)
+		a.Logger.Debug("The client did not read a scrape to the end", "err", unread)
 		return
 	case err != nil:
 		// Better no scrape than a part of it that looks like all.
-		a.Logger.Error("A scrape could not be written", "format", format.Syntax, "err", err)
+		a.Logger.Error("Could not write a scrape", "format", format.Syntax, "err", err)
 		panic(http.ErrAbortHandler)
 	}
 	if r.Method == http.MethodHead {
@@ -65,7 +65,7 @@ func (plain) Close() error { return nil }
 func (a *api) own() []exposition.Exposed {
 	own, err := a.Own()
 	if err != nil {
-		a.Logger.Error("Gathering the gateway's own metrics", "err", err)
+		a.Logger.Error("Could not gather the gateway's own metrics", "err", err)
 	}
 	return own
 }

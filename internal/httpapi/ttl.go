@@ -32,9 +32,9 @@ func ParseTTL(s string) (time.Duration, error) {
 	}
 	switch {
 	case err != nil || ttl < 0:
-		return 0, fmt.Errorf("%q is not a duration like 90m, 24h or 7d; 0 stands for ever", excerpt.Of(s))
+		return 0, fmt.Errorf("%q must be a duration like 90m, 24h or 7d; 0 means forever", excerpt.Of(s))
 	case ttl > longestTTL:
-		return 0, fmt.Errorf("%q is longer than 100 years; 0 stands for ever", excerpt.Of(s))
+		return 0, fmt.Errorf("%q is longer than 100 years; use 0 for forever", excerpt.Of(s))
 	}
 	return ttl, nil
 }
@@ -68,7 +68,7 @@ func (t TTL) of(header, parameter string) (time.Duration, error) {
 	case err != nil:
 		return 0, &parameterError{fmt.Errorf("%s%w", name, err)}
 	case t.Max > 0 && (ttl > t.Max || ttl == 0):
-		return 0, &parameterError{fmt.Errorf("%s%q: groups live %s at most (--push.max-ttl)", name, excerpt.Of(asked), model.Duration(t.Max))}
+		return 0, &parameterError{fmt.Errorf("%s%q is longer than the maximum of %s (--push.max-ttl); ask for less", name, excerpt.Of(asked), model.Duration(t.Max))}
 	}
 	return ttl, nil
 }

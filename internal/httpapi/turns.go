@@ -50,7 +50,7 @@ func (t *turns) await(w http.ResponseWriter, r *http.Request) (giveBack func()) 
 	lease.Close()
 	if r.Context().Err() == nil {
 		w.Header().Set("Retry-After", retryAfter)
-		t.refuse(w, http.StatusServiceUnavailable, fmt.Errorf("%d answers to this are under way, as many as may be at once; ask less often, or read them faster", t.shares.Total()))
+		t.refuse(w, http.StatusServiceUnavailable, fmt.Errorf("%d such requests are in progress, the maximum; send fewer at once, or read the answers faster", t.shares.Total()))
 	}
 	return nil
 }
