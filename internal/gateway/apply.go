@@ -8,8 +8,8 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// apply takes changes over into the index. Journals call it, in the order of
-// revisions. But for groups that end at their time nothing else changes it.
+// apply applies changes to the index. Journals call it in the order of
+// revisions. Except for groups that expire, nothing else changes the index.
 func (g *Gateway) apply(batch []Applied) {
 	for i := range batch {
 		g.discover(&batch[i])
@@ -26,8 +26,8 @@ func (g *Gateway) apply(batch []Applied) {
 	g.settle(changed)
 }
 
-// settle ends a change of the index, of the names in changed: the state is one
-// to look at again. The caller holds mu.
+// settle finishes a change of the names in changed. The next view must look at
+// the state again. The caller holds mu.
 func (g *Gateway) settle(changed []*indexed) {
 	x := g.index
 	x.settle(changed)
@@ -41,8 +41,8 @@ func (g *Gateway) settle(changed []*indexed) {
 	g.view.Store(nil)
 }
 
-// discover does for a change that was not made here, or in an earlier life of
-// this process, what a push does before it goes to the journal: it finds the
+// discover prepares a change that was not made by this process, or that is
+// being replayed, as a push does before it goes to the journal: it finds the
 // groups that share series with it.
 func (g *Gateway) discover(a *Applied) {
 	if a.claimed || a.Group == nil {
@@ -68,8 +68,8 @@ func (g *Gateway) discover(a *Applied) {
 	a.suspects, _ = g.suspects(context.Background(), p, old, false) // which only ctx could end
 }
 
-// makeView gives what has been applied so far. Making it costs what has changed
-// since the last one; where nobody reads, pushes need not make any.
+// makeView returns a view of everything applied so far. The cost depends on
+// what has changed since the last view. If nobody reads, pushes need no views.
 func (x *index) makeView() *View {
 	x.publishStale()
 	v := x.view
@@ -79,7 +79,7 @@ func (x *index) makeView() *View {
 	return &v
 }
 
-// maxStale bounds what readers may find to be done when they ask for a view.
+// maxStale bounds how much work is left to readers who ask for a view.
 const maxStale = 1000
 
 func (x *index) publishStale() {
@@ -92,7 +92,7 @@ func (x *index) publishStale() {
 	x.stale = x.stale[:0]
 }
 
-// touch notes that the next view must show the name anew.
+// touch makes the next view publish the name again.
 func (x *index) touch(f *indexed) {
 	if !f.stale {
 		f.stale = true
@@ -100,8 +100,8 @@ func (x *index) touch(f *indexed) {
 	}
 }
 
-// apply takes over one change. It appends the names of which somebody's claim
-// has come or gone to changed.
+// apply applies one change. It appends the names with claims that came or went
+// to changed.
 func (x *index) apply(a Applied, changed []*indexed) []*indexed {
 	old, _ := x.groups.Get(a.Key)
 	twin := x.possibleTwin(a.Key)
@@ -127,8 +127,8 @@ func (x *index) apply(a Applied, changed []*indexed) []*indexed {
 	return changed
 }
 
-// settle gives the group the revisions that it gets only now. A replayed
-// group has kept the others.
+// settle assigns the revisions that are only known now. A replayed group
+// already has its own.
 func (g *Group) settle(old *Group, r Revision) {
 	g.Revision = r
 	if old != nil {
@@ -144,7 +144,7 @@ func (g *Group) settle(old *Group, r Revision) {
 	}
 }
 
-// count keeps the numbers of the view.
+// count updates the numbers of the view.
 func (x *index) count(g *Group, sign int) {
 	if g == nil {
 		return
@@ -157,7 +157,8 @@ func (x *index) count(g *Group, sign int) {
 	}
 }
 
-// moveShape hands the shape over from the old state of a group to the new.
+// moveShape updates the shapes for the change from the old state of a group to
+// the new one.
 func (x *index) moveShape(old, group *Group) {
 	switch {
 	case old == nil && group != nil:
@@ -169,8 +170,8 @@ func (x *index) moveShape(old, group *Group) {
 	}
 }
 
-// exchange goes through the families of the old and the new state side by
-// side. Both are sorted by name.
+// exchange compares the families of the old and the new state side by side.
+// Both are sorted by name.
 func (x *index) exchange(a Applied, old *Group, changed []*indexed) []*indexed {
 	var before, after []Held
 	if old != nil {
@@ -212,8 +213,8 @@ func sameSlice(a, b []Held) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
-// replace exchanges what a group has of one family; was or is may be nil. It
-// gives the family and whether claims to it have changed.
+// replace replaces what a group has of one family. was or is may be nil. It
+// returns the family, and whether claims to it have changed.
 func (x *index) replace(a Applied, old *Group, was, is *Held) (f *indexed, claims bool) {
 	claims = true
 	switch {
@@ -248,7 +249,7 @@ func (x *index) replace(a Applied, old *Group, was, is *Held) (f *indexed, claim
 	return f, claims
 }
 
-// publish puts the state of one name where the next view has it.
+// publish puts the state of one name where the next view finds it.
 func (x *index) publish(f *indexed) {
 	f.stale = false
 	t, oldest, ok := f.winner()
@@ -271,8 +272,8 @@ func (x *index) publish(f *indexed) {
 	})
 }
 
-// settle decides which names are hidden because an older one collides with
-// them by suffix, starting from those of which the claims have changed.
+// settle decides which names are hidden because an older one collides with them
+// by suffix. It starts with the names whose claims have changed.
 func (x *index) settle(changed []*indexed) {
 	queue := slices.Clone(changed)
 	for len(queue) > 0 {
@@ -290,7 +291,7 @@ func (x *index) settle(changed []*indexed) {
 	}
 }
 
-// neighbours gives the names that could collide with f, whatever their types.
+// neighbours returns the names that could collide with f, whatever their types.
 func (x *index) neighbours(f *indexed) (found []*indexed) {
 	names := [...]string{f.name + metric.CountSuffix, f.name + metric.SumSuffix, f.name + metric.BucketSuffix, ""}
 	names[3], _ = metric.SuffixBase(f.name)
@@ -302,8 +303,7 @@ func (x *index) neighbours(f *indexed) (found []*indexed) {
 	return found
 }
 
-// collide tells whether f and other, as they would be exposed, have lines of
-// the same name.
+// collide reports whether f and other expose lines of the same name.
 func collide(f, other *indexed) bool {
 	t, _, _ := f.winner()
 	u, _, _ := other.winner()
@@ -315,7 +315,7 @@ func collide(f, other *indexed) bool {
 	return hasSuffixes(t, summaryToo)
 }
 
-// isHidden tells whether a name that is not hidden itself collides with f and
+// isHidden reports whether a name that is not hidden itself collides with f and
 // has an older claim.
 func (x *index) isHidden(f *indexed) bool {
 	_, mine, ok := f.winner()

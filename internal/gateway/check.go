@@ -9,8 +9,8 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// ConflictError says that a push cannot be exposed together with what is
-// stored, or with what is on its way there.
+// ConflictError means that a push cannot be exposed together with what is
+// stored or being stored.
 type ConflictError struct {
 	Family string
 	Msg    string
@@ -25,15 +25,15 @@ func conflict(family, format string, args ...any) error {
 	return &ConflictError{Family: excerpt.Of(family), Msg: fmt.Sprintf(format, args...)}
 }
 
-// TwinError says that a group would expose the same times as another one.
+// TwinError means that a group would expose the same times as another one.
 type TwinError struct{ Twin grouping.Key }
 
 func (e *TwinError) Error() string {
 	return fmt.Sprintf("the group %s exists and would expose the same series, since the gateway adds instance=\"\" to groups without an instance; push to that group, or delete it first", e.Twin.Excerpt())
 }
 
-// check tells why group, with the blocks that a push brings, cannot be exposed
-// beside the others. It changes nothing.
+// check returns why group, with the blocks of a push, cannot be exposed beside
+// the others. It changes nothing.
 func (x *index) check(group, old *Group, brings []*exposition.Block) error {
 	if twin, ok := x.twin(group.Key); ok {
 		return &TwinError{twin}
@@ -51,8 +51,8 @@ func (x *index) check(group, old *Group, brings []*exposition.Block) error {
 	return refused.Err()
 }
 
-// twin gives the group, stored or pending, that key cannot stand beside. One
-// without a good push claims nothing.
+// twin returns the stored or pending group that key cannot coexist with. A
+// group without a successful push claims nothing.
 func (x *index) twin(key grouping.Key) (twin grouping.Key, exists bool) {
 	twin, ok := twinOf(key)
 	if !ok {
@@ -65,7 +65,7 @@ func (x *index) twin(key grouping.Key) (twin grouping.Key, exists bool) {
 	return twin, ok
 }
 
-// checkType refuses a type other than the one that other groups have.
+// checkType refuses a type that differs from that of other groups.
 func (x *index) checkType(b *exposition.Block, old *Group) error {
 	f := x.families[b.Name]
 	if f == nil {
@@ -82,7 +82,7 @@ func (x *index) checkType(b *exposition.Block, old *Group) error {
 	return nil
 }
 
-// othersHold tells whether a group other than old has the name with type t,
+// othersHold reports whether a group other than old has the name with type t,
 // stored or pending.
 func (f *indexed) othersHold(t metric.Type, old *Group) bool {
 	n := f.byType[t].len() + int(f.pending[t])
@@ -95,7 +95,7 @@ func (f *indexed) othersHold(t metric.Type, old *Group) bool {
 	return n > 0
 }
 
-// isTaken tells whether the gateway itself or a group other than old has the
+// isTaken reports whether the gateway itself or a group other than old has the
 // name with a type that ok accepts.
 func (f *indexed) isTaken(old *Group, ok func(metric.Type) bool) (metric.Type, bool) {
 	if f == nil {
@@ -115,7 +115,7 @@ func (f *indexed) isTaken(old *Group, ok func(metric.Type) bool) (metric.Type, b
 func anyType(metric.Type) bool { return true }
 
 // checkSuffixes refuses names that collide with the lines of a summary or
-// histogram, from both sides.
+// histogram, in both directions.
 func (x *index) checkSuffixes(b *exposition.Block, group, old *Group) error {
 	for _, suffix := range b.Type.Suffixes() {
 		name := b.Name + suffix
@@ -140,13 +140,13 @@ func (x *index) checkSuffixes(b *exposition.Block, group, old *Group) error {
 	return nil
 }
 
-// hasSuffixes tells whether a type has lines with the suffixes of a count or a
-// sum, which summaries have too, or of a bucket, which they have not.
+// hasSuffixes reports whether a type has lines with the suffixes of a count or
+// a sum, or if bucket is set, of a bucket. Summaries have no buckets.
 func hasSuffixes(t metric.Type, summaryToo bool) bool {
 	return t.IsHistogram() || t == metric.Summary && summaryToo
 }
 
-// holderOf names somebody who has f with type t, for messages.
+// holderOf names a group that has f with type t, for messages.
 func (x *index) holderOf(f *indexed, t metric.Type, old *Group) string {
 	if f.reserved != nil && *f.reserved == t {
 		return "the gateway itself"
@@ -167,8 +167,8 @@ func (x *index) holderOf(f *indexed, t metric.Type, old *Group) string {
 	return found
 }
 
-// pendingHolder looks through some of the changes on their way: there may be
-// thousands, and as many that ask.
+// pendingHolder searches some of the pending changes. There may be thousands,
+// and as many searches.
 func (x *index) pendingHolder(name string, t metric.Type) string {
 	const some = 100
 	seen := 0
@@ -183,8 +183,8 @@ func (x *index) pendingHolder(name string, t metric.Type) string {
 	return "a group whose push is in progress"
 }
 
-// place puts provisional claims for a change on its way to the journal, so
-// that checks of others count them. Its series count from enter on.
+// place makes provisional claims for a change on its way to the journal, so
+// that other checks see them. Its series count from enter on.
 func (x *index) place(group *Group, brings []*exposition.Block) *pending {
 	p := &pending{group: group, brings: brings, shape: x.shapes.use(group.Key), indexes: make([]*seriesIndex, len(brings))}
 	for i, b := range brings {
@@ -197,9 +197,9 @@ func (x *index) place(group *Group, brings []*exposition.Block) *pending {
 	return p
 }
 
-// enter gives a change its place among those on their way, once its series are
-// in the indexes, and lists what it must be compared with, mostly nothing. Of two
-// changes the one that enters later finds the other.
+// enter gives a change its place among the pending ones, once its series are in
+// the indexes, and returns what it must be compared with, usually nothing. Of
+// two changes, the one that enters later finds the other.
 func (x *index) enter(p *pending) (found []rivals) {
 	x.claims++
 	p.claim = x.claims
@@ -211,8 +211,8 @@ func (x *index) enter(p *pending) (found []rivals) {
 	return found
 }
 
-// withdraw takes provisional claims back: the change is applied, or given up.
-// Names that nobody has any more are for the caller to forget.
+// withdraw takes back provisional claims when a change is applied or given up.
+// The caller forgets names that nobody has any more.
 func (x *index) withdraw(key grouping.Key) *pending {
 	p := x.pending[key]
 	if p == nil {

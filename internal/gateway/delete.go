@@ -9,7 +9,7 @@ import (
 	"pushgateway/internal/grouping"
 )
 
-// Delete ends a group. To end one that does not exist is no error.
+// Delete deletes a group. Deleting a group that does not exist is no error.
 func (g *Gateway) Delete(ctx context.Context, key grouping.Key) error {
 	defer g.sweep()
 	defer g.locks.lock(key)()
@@ -25,13 +25,13 @@ func (g *Gateway) Delete(ctx context.Context, key grouping.Key) error {
 	}
 }
 
-// commit hands one change to the journal, and concludes it.
+// commit passes one change to the journal and concludes it.
 func (g *Gateway) commit(ctx context.Context, c Change, old *Group) (retry bool, err error) {
 	c.Against = g.against(c.Key, old)
 	return g.conclude(c.Key, g.Journal.Commit(ctx, []Change{c})[0])
 }
 
-// absent tells whether it is certain that a group does not exist.
+// absent reports whether a group certainly does not exist.
 func (g *Gateway) absent(key grouping.Key) error {
 	g.mu.Lock()
 	unresolved := g.index.pending[key] != nil
@@ -42,9 +42,9 @@ func (g *Gateway) absent(key grouping.Key) error {
 	return g.certain()
 }
 
-// certain tells whether what is seen here is what a crash would leave. It is
-// not while the journal may hold pushes that it has refused: a delete that
-// finds nothing of them does not end them.
+// certain reports whether the present state is what a crash would leave. It is
+// not while the journal may hold pushes that were refused: a delete that does
+// not see them would not delete them.
 func (g *Gateway) certain() error {
 	if err := g.Journal.Err(); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -52,20 +52,20 @@ func (g *Gateway) certain() error {
 	return nil
 }
 
-// Wipe ends all groups there are when it begins.
+// Wipe deletes all groups that exist when it begins.
 func (g *Gateway) Wipe(ctx context.Context) error {
 	_, err := g.DeleteMatching(ctx, func(*Group) bool { return true })
 	return err
 }
 
-// DeleteMatching ends the groups that match when it begins, and gives them.
-// Matches is called for every group there is.
+// DeleteMatching deletes the groups that match when it begins, and returns
+// them. matches is called for every group.
 //
-// Those that nobody is just pushing to end in one commit. For each of the
-// others it waits until that push is through, and makes nobody wait meanwhile;
-// then the group ends if it still matches. A push to a group that did not exist
-// may come before it or after it. An error means that the groups which it does
-// not give may still be there.
+// Groups without a push in progress end in one commit. For each of the others,
+// DeleteMatching waits until the push is finished, without making anybody else
+// wait, and deletes the group if it still matches. A push to a group that did
+// not exist may come before or after the delete. After an error, groups that
+// were not returned may still exist.
 func (g *Gateway) DeleteMatching(ctx context.Context, matches func(*Group) bool) (ended []*Group, err error) {
 	defer g.sweep()
 	d := deletion{g: g, matches: matches}
@@ -83,12 +83,12 @@ type deletion struct {
 	g       *Gateway
 	matches func(*Group) bool
 	matched []*Group       // when it began, sorted by key
-	todo    []grouping.Key // of those that it has still to end, and of ghosts, sorted
+	todo    []grouping.Key // keys of those still to be deleted, and of ghosts, sorted
 	ended   []*Group
 }
 
-// begin finds what matches, and all ghosts: no clock that is set back may bring
-// back what a delete has not seen any more.
+// begin finds the matching groups and all ghosts. Ghosts are included so that a
+// clock that is set back cannot bring back groups that the delete did not see.
 func (d *deletion) begin() {
 	for group := range d.g.View().EachGroup("") {
 		if d.matches(group) {
@@ -104,14 +104,14 @@ func (d *deletion) begin() {
 	d.todo = slices.Compact(d.todo)
 }
 
-// stillMatches asks matches only where the group has changed: those who push to
-// it wait for the answer.
+// stillMatches calls matches only if the group has changed, since pushes to it
+// wait meanwhile.
 func (d *deletion) stillMatches(group *Group) bool {
 	i, found := slices.BinarySearchFunc(d.matched, group.Key, func(m *Group, key grouping.Key) int { return cmp.Compare(m.Key, key) })
 	return found && d.matched[i] == group || d.matches(group)
 }
 
-// endSome ends those of the groups that it need not wait for, at least one.
+// endSome deletes the groups that it need not wait for, at least one.
 func (d *deletion) endSome(ctx context.Context) (err error) {
 	taken, unlock := d.g.locks.lockSome(d.todo)
 	defer unlock()
@@ -122,7 +122,7 @@ func (d *deletion) endSome(ctx context.Context) (err error) {
 	return err
 }
 
-// without gives the keys that are not taken. Both are sorted.
+// without returns the keys that are not in taken. Both are sorted.
 func without(keys, taken []grouping.Key) []grouping.Key {
 	return slices.DeleteFunc(keys, func(key grouping.Key) bool {
 		_, found := slices.BinarySearch(taken, key)
@@ -130,9 +130,9 @@ func without(keys, taken []grouping.Key) []grouping.Key {
 	})
 }
 
-// tryEnd makes one attempt to end groups in one commit, with the records of
-// ghosts. The caller holds their locks. It gives those that are worth another:
-// somebody else has changed them meanwhile.
+// tryEnd tries once to delete groups in one commit, with the records of ghosts.
+// The caller holds their locks. It returns those to try again, because another
+// change came first.
 func (d *deletion) tryEnd(ctx context.Context, keys []grouping.Key) (again []grouping.Key, err error) {
 	groups, changes := make([]*Group, 0, len(keys)), make([]Change, 0, len(keys))
 	for _, key := range keys {

@@ -10,24 +10,24 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// Equal series of different groups can only come about where the grouping
-// keys differ in their label names: then a series has the labels of both
-// keys. So only names that groups of several shapes have are looked at. For a
-// few shapes the labels of each series say which group of another shape could
-// have it; the groups of further ones are found by the hash of its label set.
+// Different groups can only have equal series if their grouping keys differ in
+// their label names: such a series has the labels of both keys. So only names
+// in groups of several shapes are checked. For a few shapes, the labels of each
+// series determine which group of another shape could have it. Groups of
+// further shapes are found by the hash of the label set.
 
-// suspect is a group that has a series of the change too.
+// suspect is a group that also has a series of the change.
 type suspect struct {
 	name   string
 	key    grouping.Key
-	labels []metric.Label // of one such series
+	labels []metric.Label // labels of one such series
 }
 
 // suspects finds the groups, stored or pending, that have a series of the
-// change; where there is a check the first is enough, as the change is refused
-// for it. It holds no lock while it compares. Of the pending ones only those
-// with an older claim count; the younger ones will find this change. The error
-// is that ctx has ended.
+// change. With the consistency check it stops at the first, since the change is
+// refused then. It holds no lock while it compares. Of the pending groups only
+// those with an older claim count; younger ones will find this change. The
+// error means that ctx has ended.
 func (g *Gateway) suspects(ctx context.Context, p *pending, old *Group, first bool) (found []suspect, err error) {
 	if err := g.note(ctx, p, old); err != nil {
 		return nil, givenUp(err)
@@ -58,17 +58,17 @@ type search struct {
 	index *seriesIndex // nil if there is nothing to look up
 	g     *Gateway
 	ctx   context.Context
-	key   grouping.Key // of the block
+	key   grouping.Key // key of the block's group
 	claim uint64
-	first bool // the first is enough
+	first bool // stop at the first
 
 	looked  int    // label sets so far
-	hash    uint64 // of the one at hand, if hashed
+	hash    uint64 // hash of the present label set, if computed
 	hashed  bool
 	scratch []byte
 	others  []grouping.Key
 	found   []suspect
-	knows   map[grouping.Key]bool // those that have been found
+	knows   map[grouping.Key]bool // groups found
 	err     error
 }
 
@@ -80,8 +80,8 @@ func newSearch(r rivals) *search {
 	return s
 }
 
-// walk is where the search stands with one shape. Series of a block
-// mostly lead to the same group again and again.
+// walk is the state of the search in one shape. Successive series of a block
+// usually lead to the same group.
 type walk struct {
 	shape *shape
 	key   []byte // of the group that blocks belong to
@@ -90,12 +90,12 @@ type walk struct {
 	has   []*exposition.Block // what that group has of the family, stored or pending
 }
 
-// lookedFor is how many label sets are looked for between two looks at whether
-// the client is still there. What takes less is finished for a client that only
-// ends its half of the connection.
+// lookedFor is how many label sets are checked between two checks of the
+// context. A shorter search is completed even for a client that has closed its
+// half of the connection.
 const lookedFor = 5000
 
-// look takes one label set of the block; it is a callback of EachLabels.
+// look checks one label set of the block. It is a callback of EachLabels.
 func (s *search) look(labels []metric.Label) bool {
 	if s.looked++; s.looked%lookedFor == 0 {
 		if s.err = s.ctx.Err(); s.err != nil {
@@ -115,7 +115,7 @@ func (s *search) look(labels []metric.Label) bool {
 	return !s.first || len(s.found) == 0
 }
 
-// lookAt looks at the group of a shape that could have the series.
+// lookAt checks the group of a shape that could have the series.
 func (s *search) lookAt(w *walk, labels []metric.Label) {
 	key := w.shape.project(w.next, labels)
 	if key == nil {
@@ -130,7 +130,7 @@ func (s *search) lookAt(w *walk, labels []metric.Label) {
 	}
 }
 
-// lookUp looks at the groups that the index has for the series.
+// lookUp checks the groups that the index returns for the series.
 func (s *search) lookUp(labels []metric.Label) {
 	s.others = s.index.others(s.others[:0], s.hashOf(labels), s.key)
 	for _, key := range s.others {
@@ -142,8 +142,8 @@ func (s *search) lookUp(labels []metric.Label) {
 	}
 }
 
-// isIn tells whether one of the blocks has the series. To be certain of that goes
-// through a block, once for each group.
+// isIn reports whether one of the blocks has the series. To be certain, it
+// reads the whole block, once for each group.
 func (s *search) isIn(blocks []*exposition.Block, labels []metric.Label) bool {
 	return slices.ContainsFunc(blocks, func(b *exposition.Block) bool { return b.Has(s.hashOf(labels), labels) })
 }
@@ -161,8 +161,8 @@ func (s *search) note(key grouping.Key, labels []metric.Label) {
 	s.found = append(s.found, suspect{s.block.Name, key, slices.Clone(labels)})
 }
 
-// has gives what a group has of the family of block, with the same type:
-// first as pending, then as stored, so that a change which is applied in
+// has returns what a group has of the family of block with the same type: first
+// the pending state, then the stored one, so that a change which is applied in
 // between is seen at least once.
 func (g *Gateway) has(key grouping.Key, block *exposition.Block, before uint64) (blocks []*exposition.Block) {
 	add := func(group *Group) {
@@ -181,8 +181,8 @@ func (g *Gateway) has(key grouping.Key, block *exposition.Block, before uint64) 
 	return blocks
 }
 
-// link records that groups share a series of f, and gives the groups whose
-// exposure must be decided anew.
+// link records that groups share a series of f, and returns the groups whose
+// exposure must be decided again.
 func (x *index) link(f *indexed, key grouping.Key, suspects []suspect) (affected []grouping.Key) {
 	for _, s := range suspects {
 		if s.name == f.name && !slices.Contains(f.equal[key], s.key) {
@@ -217,8 +217,8 @@ func (f *indexed) removeEqual(key, other grouping.Key) {
 	}
 }
 
-// stillEqual looks at what is stored now. Of a group on its way the link
-// stays until it has arrived.
+// stillEqual compares what is stored now. The link to a pending group stays
+// until the group is stored.
 func (x *index) stillEqual(f *indexed, key, other grouping.Key) bool {
 	mine, theirs := x.held(f, key), x.held(f, other)
 	if mine != nil && theirs != nil && mine.Type == theirs.Type && exposition.Share(mine.Block, theirs.Block) {
@@ -232,8 +232,8 @@ func (x *index) held(f *indexed, key grouping.Key) *Held {
 	return group.findSeries(f.name)
 }
 
-// decide leaves groups out, or takes them in again, until each is left out
-// exactly if a group with an older claim that shares a series is not.
+// decide hides or shows groups until each one is hidden exactly if it shares a
+// series with a visible group that has an older claim.
 func (x *index) decide(f *indexed, queue []grouping.Key) {
 	for len(queue) > 0 {
 		key := queue[0]

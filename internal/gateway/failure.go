@@ -10,26 +10,26 @@ import (
 )
 
 // Groups that exist only through failures show that a job has never worked.
-// Anybody can make them, with one refused push each. So they are bounded, claim
+// Anybody can create one with a single refused push. So they are bounded, claim
 // nothing, and those of one client never push out those of others.
 
 const (
-	// stampEvery is how often at most a group's failure time changes, so that
-	// a client that fails in a loop costs nothing.
+	// stampEvery is the minimum time between changes of a group's failure time,
+	// so that a client that fails in a loop costs nothing.
 	stampEvery = time.Second
-	// maxFailedOnly bounds the groups of which no push was ever good, and
-	// maxFailedBytes what they take in a scrape and for the reasons, in bytes.
-	// Each counts as failedSize at least.
+	// maxFailedOnly bounds the groups without a successful push. maxFailedBytes
+	// bounds their bytes in a scrape and in reasons. Each group counts as at
+	// least failedSize.
 	maxFailedOnly  = 10_000
 	maxFailedBytes = maxFailedOnly * failedSize
 	failedSize     = 420
-	// maxFailedKey bounds the keys of such groups, in bytes. A refused push to
-	// a longer one leaves no group.
+	// maxFailedKey bounds the keys of such groups, in bytes. A refused push to a
+	// longer key leaves no group.
 	maxFailedKey = 1000
 )
 
-// Refuse notes that a push to a group was refused for its content. Client is
-// the address that it came from, "" if that is not known.
+// Refuse records that a push to a group was refused for its content. client is
+// its address, or "" if unknown.
 func (g *Gateway) Refuse(key grouping.Key, client string, reason error) {
 	g.refuse(key, client, reason)
 	g.trimFailures()
@@ -55,7 +55,7 @@ func (g *Gateway) fail(key grouping.Key, client string, reason error) {
 	g.Journal.Stamp(Change{Key: key, Group: failed(old, key, now, reason), Against: g.against(key, old), client: networkOf(client)})
 }
 
-// admitsFailure tells whether a refused push may make a group.
+// admitsFailure reports whether a refused push may create a group.
 func (g *Gateway) admitsFailure(key grouping.Key) bool {
 	if len(key) > maxFailedKey {
 		return false
@@ -69,8 +69,9 @@ func (g *Gateway) admitsFailure(key grouping.Key) bool {
 	return g.index.failures.bytes <= most && (g.Unchecked || !g.index.hasTwin(key))
 }
 
-// trimAfter makes those who have failed wait for the oldest failures to end. Who
-// has not does so only where far too many are there, as after an import.
+// trimAfter makes clients that have failed wait until the oldest failures are
+// removed. Other clients wait only if there are far too many, as after an
+// import.
 func (g *Gateway) trimAfter(errs []error) {
 	failed := func(err error) bool { return err != nil }
 	if slices.ContainsFunc(errs, failed) || g.excessFailures() > maxFailedOnly/10 {
@@ -78,9 +79,9 @@ func (g *Gateway) trimAfter(errs []error) {
 	}
 }
 
-// trimFailures ends the oldest of the groups without a good push if there are
-// too many. The caller holds no lock of a group. Who comes while another does
-// it need not wait.
+// trimFailures removes the oldest groups without a successful push if there are
+// too many. The caller holds no lock of a group. It returns at once if another
+// goroutine is trimming.
 func (g *Gateway) trimFailures() {
 	if !g.trimming.TryLock() {
 		return
@@ -94,8 +95,8 @@ func (g *Gateway) trimFailures() {
 	}
 }
 
-// excessFailures is how many groups without a good push there are too many, at
-// most.
+// excessFailures returns an upper bound of how many groups without a successful
+// push are too many.
 func (g *Gateway) excessFailures() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -108,8 +109,8 @@ func (g *Gateway) takeFailures(most int) []failure {
 	return g.index.failures.take(most)
 }
 
-// endFailures removes groups, in one commit, unless pushes to them have been
-// good since, or are under way. What stays is taken back.
+// endFailures removes groups in one commit, except those with a successful push
+// since, or with a push in progress. It takes back what stays.
 func (g *Gateway) endFailures(failures []failure) (err error) {
 	keys := make([]grouping.Key, len(failures))
 	for i, f := range failures {
@@ -135,7 +136,7 @@ func (g *Gateway) endFailures(failures []failure) (err error) {
 	return err
 }
 
-// keepFailures notes again those of the groups that are still there.
+// keepFailures records the groups that still exist again.
 func (g *Gateway) keepFailures(failures []failure) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

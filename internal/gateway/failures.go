@@ -8,11 +8,11 @@ import (
 	"pushgateway/internal/grouping"
 )
 
-// failures knows the groups that exist only through failures, and by whom.
-// Gateway.mu guards it.
+// failures knows the groups that exist only through failures, and which client
+// failed. Gateway.mu guards it.
 type failures struct {
 	groups  map[grouping.Key]failure
-	order   *btree.BTreeG[failure] // those of a client side by side, the oldest first
+	order   *btree.BTreeG[failure] // grouped by client, oldest first
 	used    map[string]int         // bytes, by client
 	clients *btree.BTreeG[usage]
 	bytes   int
@@ -20,10 +20,10 @@ type failures struct {
 
 // failure is a group that exists only through failures.
 type failure struct {
-	client string // who failed, by networkOf; "" if that is not known
+	client string // who failed, by networkOf; "" if unknown
 	at     int64  // the last time, in Unix ns
 	key    grouping.Key
-	bytes  int // that it counts for
+	bytes  int // bytes that it counts for
 }
 
 // usage is what the failures of one client take.
@@ -53,9 +53,9 @@ func (f failure) less(g failure) bool {
 	return f.key < g.key
 }
 
-// move takes over the new state of a group, nil if it has ended, after a change
-// by client. Where several clients fail for one group it counts for the one
-// that takes less: nobody can draw a group to himself to push it out.
+// move applies the new state of a group, nil if it has ended, after a change by
+// client. If several clients fail for one group, it counts for the one that
+// takes less, so that nobody can take over a group to push it out.
 func (f *failures) move(key grouping.Key, group *Group, client string) {
 	was, had := f.groups[key]
 	if had {
@@ -70,8 +70,8 @@ func (f *failures) move(key grouping.Key, group *Group, client string) {
 	f.add(failure{client, group.Failed.UnixNano(), key, failureSize(group)})
 }
 
-// failureSize is what a group counts for: its lines in a scrape, which have its
-// key, and the reason.
+// failureSize is what a group counts for: its lines in a scrape, which contain
+// its key, and the reason.
 func failureSize(g *Group) int {
 	size := len(g.Failure)
 	for _, b := range g.Times() {
@@ -107,8 +107,8 @@ func (f *failures) count(client string, bytes int) {
 	f.clients.Set(usage{before + bytes, client})
 }
 
-// take takes out groups while they take too much, but not more than most: each
-// time the oldest of the client that takes most.
+// take removes and returns groups while they take too much, but no more than
+// most. Each time it takes the oldest group of the client that takes most.
 func (f *failures) take(most int) (oldest []failure) {
 	for f.bytes > maxFailedBytes && len(oldest) < most {
 		largest, _ := f.clients.Max()
@@ -124,8 +124,8 @@ func (f *failures) take(most int) (oldest []failure) {
 // minTime is before all times.
 const minTime = -1 << 63
 
-// networkOf gives what counts as one client: of IPv6 whoever has one address
-// has 2⁶⁴.
+// networkOf returns what counts as one client: the owner of one IPv6 address
+// has 2⁶⁴ of them.
 func networkOf(client string) string {
 	addr, err := netip.ParseAddr(client)
 	if err != nil || !addr.Is6() || addr.Is4In6() {

@@ -1,5 +1,5 @@
-// Package gateway is the engine: it keeps the last push of every group,
-// checks that all of them can be exposed together, and shows their state as
+// Package gateway is the engine: it keeps the last push of every group, checks
+// that all groups can be exposed together, and provides their state as
 // immutable views.
 package gateway
 
@@ -20,29 +20,29 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// ErrUnavailable is wrapped by errors about a journal that could not take a
-// change; the same push may work later.
+// ErrUnavailable is wrapped by errors about a journal that could not store a
+// change. The same push may work later.
 var ErrUnavailable = errors.New("the gateway could not store the change")
 
-// errUnresolved is the answer to changes of a group while nobody knows what
-// has become of the one before.
+// errUnresolved is the answer to changes of a group while the outcome of the
+// previous one is unknown.
 var errUnresolved = fmt.Errorf("%w: the outcome of an earlier push to this group is not known yet", ErrUnavailable)
 
-// Config says how a gateway works. The zero value of each field but Journal
-// is useful.
+// Config configures a gateway. The zero value is useful for each field except
+// Journal.
 type Config struct {
-	// Journal makes changes durable. The gateway opens it, and closes it.
+	// Journal makes changes durable. The gateway opens and closes it.
 	Journal Journal
 	// Reserved are the names and types of the gateway's own families.
 	Reserved map[string]metric.Type
-	// Unchecked takes pushes that cannot be exposed beside others; the oldest
+	// Unchecked accepts pushes that cannot be exposed beside others. The oldest
 	// claim is exposed.
 	Unchecked bool
 	// Limits bound each group.
 	Limits Limits
-	// Now is the clock; time.Now if nil.
+	// Now is the clock. If nil, it is time.Now.
 	Now func() time.Time
-	// Logger gets what operators should know; nothing is logged if nil.
+	// Logger receives what operators should know. Nil means no logging.
 	Logger *slog.Logger
 }
 
@@ -52,27 +52,27 @@ type Gateway struct {
 	locks keyLocks
 	// merging has a turn for each large family that is being merged.
 	merging *guard.Shares
-	// view is the present one, nil while nobody has asked for it. It is stored
-	// under mu.
+	// view is the present view, or nil if nobody has asked for it yet. It is
+	// stored with mu held.
 	view atomic.Pointer[View]
 
-	// mu guards index. Nothing under it takes longer than looking up what a
-	// change names: parsing, rendering and comparing happen outside.
+	// mu guards index. Nothing slow runs with mu held: parsing, rendering and
+	// comparing happen outside.
 	mu    sync.Mutex
 	index *index
 
-	// firstDeadline is when the next group ends, in Unix ns. It is stored under
-	// mu.
+	// firstDeadline is when the next group expires, in Unix ns. It is stored with
+	// mu held.
 	firstDeadline atomic.Int64
 	expired       atomic.Uint64
-	stop, reaped  chan struct{} // closed to end reap, and when it has ended
+	stop, reaped  chan struct{} // closed to stop reap, and when reap has stopped
 	closing       sync.Once
 
-	trimming    sync.Mutex // held by who ends groups of failures
+	trimming    sync.Mutex // held while groups of failures are removed
 	helpDiffers atomic.Uint64
 }
 
-// Open replays the journal and gives a gateway that is ready.
+// Open replays the journal and returns a gateway that is ready.
 func Open(ctx context.Context, c Config) (*Gateway, error) {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -92,17 +92,17 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	return g, nil
 }
 
-// Err tells why pushes would not be taken at present, nil if they would.
+// Err returns why pushes would be refused at present, or nil.
 func (g *Gateway) Err() error { return g.Journal.Err() }
 
-// Close closes the journal, after the changes under way.
+// Close waits for changes in progress and closes the journal.
 func (g *Gateway) Close() error {
 	g.closing.Do(func() { close(g.stop) })
 	<-g.reaped
 	return g.Journal.Close()
 }
 
-// View gives the present state, with everything that has been answered.
+// View returns the present state, including all pushes that were answered.
 func (g *Gateway) View() *View {
 	g.expire()
 	if v := g.view.Load(); v != nil {
@@ -118,8 +118,7 @@ func (g *Gateway) View() *View {
 	return v
 }
 
-// Group gives a group of the present state, or nil, without a view to be made
-// for it.
+// Group returns a group of the present state, or nil, without making a view.
 func (g *Gateway) Group(key grouping.Key) *Group {
 	g.expire()
 	g.mu.Lock()
@@ -128,12 +127,12 @@ func (g *Gateway) Group(key grouping.Key) *Group {
 	return group
 }
 
-// HelpDiffers counts the families for which groups have pushed different help
+// HelpDiffers returns for how many families groups have pushed different help
 // texts.
 func (g *Gateway) HelpDiffers() uint64 { return g.helpDiffers.Load() }
 
-// claim checks a change and places its provisional claims. The check ends with
-// ctx.
+// claim checks a change and places its provisional claims. The check stops when
+// ctx ends.
 func (g *Gateway) claim(ctx context.Context, group, old *Group, brings []*exposition.Block) ([]suspect, error) {
 	p, err := g.place(group, old, brings)
 	if err != nil {
@@ -151,7 +150,7 @@ func (g *Gateway) claim(ctx context.Context, group, old *Group, brings []*exposi
 	return suspects, err
 }
 
-// place does the part of claim that looks at names.
+// place does the part of claim that is about names.
 func (g *Gateway) place(group, old *Group, brings []*exposition.Block) (*pending, error) {
 	p, told, err := g.tryPlace(group, old, brings)
 	g.tellHelp(told)
@@ -189,8 +188,8 @@ type helpNews struct {
 	group         grouping.Key
 }
 
-// helpNews finds, once for each family, blocks with another help text than
-// the one that is exposed.
+// helpNews finds blocks whose help text differs from the exposed one, once for
+// each family.
 func (x *index) helpNews(brings []*exposition.Block) (news []helpNews) {
 	for _, b := range brings {
 		f := x.families[b.Name]

@@ -6,8 +6,8 @@ import (
 	"pushgateway/internal/exposition"
 )
 
-// Limits bound what a group may grow to. Each change of a group stores and
-// writes all of it. A field that is zero has its default.
+// Limits bound the size of a group, since each change of a group stores and
+// writes all of it. Zero fields have their defaults.
 type Limits struct {
 	Series int // 1,000,000 by default
 	Text   int // bytes of all lines, 256 MiB by default
@@ -18,8 +18,8 @@ const (
 	defaultText   = 256 << 20
 )
 
-// check refuses a group that has grown from old, which may be nil, over a
-// limit. One that was over it already may stay, and shrink.
+// check refuses a group that has grown beyond a limit from old, which may be
+// nil. A group that exceeded the limit before may stay or shrink.
 func (l Limits) check(g, old *Group) error {
 	if old == nil {
 		old = new(Group)

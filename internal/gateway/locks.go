@@ -7,9 +7,9 @@ import (
 )
 
 // keyLocks lets one writer at a time change a group, so that merging and
-// checking work on what is really there, while other groups go on. Nobody waits
-// for a group while he holds another: a slow push makes nobody wait but those
-// who push to the same group.
+// checking see the stored state, while other groups proceed. Nobody waits for a
+// group while holding another one: a slow push delays only pushes to the same
+// group.
 type keyLocks struct {
 	mu   sync.Mutex
 	held map[grouping.Key]*keyLock
@@ -20,14 +20,14 @@ type keyLock struct {
 	users int // holder and waiters; guarded by keyLocks.mu
 }
 
-// lock waits for a group and gives the function that lets it go.
+// lock waits for a group and returns the function that unlocks it.
 func (l *keyLocks) lock(key grouping.Key) (unlock func()) {
 	l.use(key).Lock()
 	return func() { l.release(key) }
 }
 
-// tryLock takes those of different groups that are free, and gives the function
-// that lets them go.
+// tryLock locks those of different groups that are free, and returns the
+// function that unlocks them.
 func (l *keyLocks) tryLock(keys []grouping.Key) (taken []grouping.Key, unlock func()) {
 	for _, key := range keys {
 		if l.tryUse(key) {
@@ -41,8 +41,8 @@ func (l *keyLocks) tryLock(keys []grouping.Key) (taken []grouping.Key, unlock fu
 	}
 }
 
-// lockSome takes those of different groups that are free. If none is it waits
-// for the first. It takes at least one.
+// lockSome locks those of different groups that are free, and if none is, waits
+// for the first. It locks at least one.
 func (l *keyLocks) lockSome(keys []grouping.Key) (taken []grouping.Key, unlock func()) {
 	if len(keys) > 1 {
 		if taken, unlock = l.tryLock(keys); len(taken) > 0 {
@@ -52,7 +52,7 @@ func (l *keyLocks) lockSome(keys []grouping.Key) (taken []grouping.Key, unlock f
 	return []grouping.Key{keys[0]}, l.lock(keys[0])
 }
 
-// tryUse takes a group that nobody uses.
+// tryUse locks a group that nobody uses.
 func (l *keyLocks) tryUse(key grouping.Key) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -12,8 +12,8 @@ import (
 
 func (a *api) healthy(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "OK") }
 
-// ready tells whether scrapes are served, and they always are; with ?for=push,
-// whether pushes are.
+// ready reports whether scrapes are served, which they always are by now, and
+// with ?for=push, whether pushes are accepted.
 func (a *api) ready(w http.ResponseWriter, r *http.Request) {
 	if err := a.Gateway.Err(); err != nil && r.URL.Query().Get("for") == "push" {
 		w.Header().Set("Retry-After", retryAfter)
@@ -32,8 +32,8 @@ func (a *api) quit(w http.ResponseWriter, _ *http.Request) {
 	a.Quit()
 }
 
-// admin lets a handler be used only if the flag is set, and not by pages of
-// other origins in somebody's browser.
+// admin protects a handler: it needs the flag, and refuses requests that a
+// browser makes for pages of other origins.
 func (a *api) admin(next http.HandlerFunc) http.HandlerFunc {
 	return a.ownOrigin(func(w http.ResponseWriter, r *http.Request) {
 		if !a.EnableAdmin {
@@ -44,7 +44,7 @@ func (a *api) admin(next http.HandlerFunc) http.HandlerFunc {
 	})
 }
 
-// maxCopies is how many snapshots are made at once: each is a file.
+// maxCopies is how many snapshots are made at once. Each is a file.
 const maxCopies = 2
 
 func newCopies(proxies guard.Proxies) *turns {
@@ -54,7 +54,7 @@ func newCopies(proxies guard.Proxies) *turns {
 }
 
 // snapshot answers with a copy of everything as a persistence file. It is made
-// of one view, so it is consistent, and pushes go on meanwhile.
+// from one view, so it is consistent while pushes go on.
 func (a *api) snapshot(w http.ResponseWriter, r *http.Request) {
 	giveBack := a.copies.await(w, r)
 	if giveBack == nil {

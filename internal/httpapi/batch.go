@@ -21,10 +21,10 @@ import (
 // maxGroups bounds the groups of one request.
 const maxGroups = 10_000
 
-// pushedGroup is what became of one group.
+// pushedGroup is the outcome for one group.
 type pushedGroup struct {
 	Labels map[string]string `json:"labels"`
-	Error  string            `json:"error,omitempty"` // empty if it was taken
+	Error  string            `json:"error,omitempty"` // empty if it was accepted
 }
 
 type pushedGroups struct {
@@ -33,9 +33,8 @@ type pushedGroups struct {
 	Groups  []pushedGroup `json:"groups"`
 }
 
-// pushMany serves pushes of several groups in one body: group_by names the
-// labels that sort the series into groups. Each group has an outcome of its
-// own.
+// pushMany serves pushes of several groups in one body. group_by names the
+// labels that divide the series into groups. Each group has its own outcome.
 func (a *api) pushMany(replace bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
@@ -50,8 +49,9 @@ func (a *api) pushMany(replace bool) http.HandlerFunc {
 	}
 }
 
-// answerMany tells of each group what became of it. The status is that of the
-// worst: a client that looks at nothing else does not take a part for all.
+// answerMany answers with the outcome of each group. The status is the worst
+// one, so that a client that reads nothing else does not take partial success
+// for success.
 func (a *api) answerMany(w http.ResponseWriter, r *http.Request, keys []grouping.Key, errs []error) {
 	ok := http.StatusOK
 	if a.Gateway.Unchecked {
@@ -111,7 +111,7 @@ func (a *api) takePushes(w http.ResponseWriter, r *http.Request, replace bool) (
 	return keys, a.pushParts(r, p, parts), body.received, nil
 }
 
-// groupBy gives the labels that group_by names, sorted.
+// groupBy returns the labels that group_by names, sorted.
 func (a *api) groupBy(r *http.Request) ([]string, error) {
 	given := r.URL.Query()["group_by"]
 	switch {
@@ -135,15 +135,15 @@ func (a *api) groupBy(r *http.Request) ([]string, error) {
 	return by, nil
 }
 
-// part is what a body has for one group.
+// part is what a body holds for one group.
 type part struct {
 	key    grouping.Key
 	blocks []*exposition.Block
-	err    error // why it was refused already
+	err    error // why it is already refused
 }
 
-// split reads a body and renders what it has for each group. Parts come in the
-// order of their keys.
+// split parses a body and renders what it holds for each group. Parts are in
+// the order of their keys.
 func (a *api) split(c content, by []string) ([]part, error) {
 	p := exposition.GetParser().Within(a.Limits, c.budget)
 	defer p.Release()
@@ -176,8 +176,8 @@ func (a *api) split(c content, by []string) ([]part, error) {
 	return parts, nil
 }
 
-// pushParts pushes what was rendered, in one commit, and gives the outcome of
-// each part.
+// pushParts pushes the rendered parts in one commit, and returns the outcome of
+// each.
 func (a *api) pushParts(r *http.Request, p gateway.Push, parts []part) []error {
 	errs := make([]error, len(parts))
 	var pushes []gateway.Push
@@ -198,13 +198,13 @@ func (a *api) pushParts(r *http.Request, p gateway.Push, parts []part) []error {
 	return errs
 }
 
-// splitter sorts series into groups.
+// splitter divides series into groups.
 type splitter struct {
 	by      []string // sorted
 	budget  exposition.Budget
 	groups  map[string]*splitGroup
 	scratch []byte
-	named   []metric.Label // those of the series at hand that by has
+	named   []metric.Label // labels of the present series that by contains
 }
 
 type splitGroup struct {
@@ -212,8 +212,8 @@ type splitGroup struct {
 	families []*metric.Family
 }
 
-// add gives each group its series of a family. A family without series is
-// nobody's.
+// add divides the series of a family among the groups. A family without series
+// belongs to none.
 func (s *splitter) add(f *metric.Family) error {
 	for i := range f.Series {
 		g, err := s.group(f, f.Series[i].Labels)
@@ -235,13 +235,14 @@ func (s *splitter) add(f *metric.Family) error {
 	return nil
 }
 
-// What a group, and a family of one, take in bytes beside their series.
+// How many bytes a group, and its share of one family, take in addition to
+// their series.
 const (
-	splitGroupSize  = 4 << 10 // with what the gateway holds for it
+	splitGroupSize  = 4 << 10 // including what the gateway holds for it
 	splitFamilySize = 200
 )
 
-// append gives a family another series.
+// append adds a series to a family.
 func (s *splitter) append(f *metric.Family, series metric.Series) error {
 	if n := len(f.Series); n == cap(f.Series) {
 		room := max(1, 2*n)
@@ -258,8 +259,8 @@ func (s *splitter) append(f *metric.Family, series metric.Series) error {
 	return nil
 }
 
-// grouping gives the labels of a series that are to be part of the key, sorted.
-// What it costs depends on the series, however many labels group_by names.
+// grouping returns the labels of a series that become part of the key, sorted.
+// Its cost depends on the series, not on how many labels group_by names.
 func (s *splitter) grouping(labels []metric.Label) []metric.Label {
 	s.named = s.named[:0]
 	for _, l := range labels {
@@ -272,8 +273,8 @@ func (s *splitter) grouping(labels []metric.Label) []metric.Label {
 	return s.named
 }
 
-// group gives the group of a series. A label that is missing or empty is not
-// part of the key.
+// group returns the group of a series. A missing or empty label is not part of
+// the key.
 func (s *splitter) group(f *metric.Family, labels []metric.Label) (*splitGroup, error) {
 	key := s.scratch[:0]
 	job := ""

@@ -15,37 +15,38 @@ import (
 	"pushgateway/internal/guard"
 )
 
-// bodies reads bodies of pushes within bounds: each one, and all together.
+// bodies reads the bodies of pushes within bounds: for each body, and for all
+// together.
 type bodies struct {
-	max      int64         // bytes of one body, before and after unpacking
-	shares   *guard.Shares // bytes that all pushes being worked on may take
-	inflight *atomic.Int64 // what they take
+	max      int64         // bytes of one body, both compressed and uncompressed
+	shares   *guard.Shares // bytes that all pushes in progress may take
+	inflight *atomic.Int64 // bytes that they take
 	grown    func()        // called when they take another growth
 	buffers  sync.Pool     // of *[]byte
 }
 
 var errTooLarge = errors.New("the body is too large")
 
-// body is one body in memory, and the budget of the push that it is: whatever
-// is made of it is taken from there, until Close gives all of it back.
+// body is one body in memory, and the budget of its push: whatever is made from
+// it takes memory from there, until Close returns everything.
 type body struct {
 	bytes    []byte
-	received int64 // bytes as they came over the wire
+	received int64 // bytes on the wire
 	reserved int64 // of the lease
 	lease    *guard.Lease
 	from     *bodies
 }
 
-// minAlone is what a push may take in any case while there is no other, in bytes:
-// with less hardly any would be taken.
+// minAlone is what a push may always take while there is no other, in bytes.
+// With less, hardly any push would succeed.
 const minAlone = 64 << 20
 
-// growth is how much more pushes take when somebody is told, in bytes.
+// growth is after how many further bytes grown is called.
 const growth = 16 << 20
 
-// Take counts bytes for the push. It gives an ErrTooLarge if the push takes more
-// than any may, and an ErrBusy if others take too much at present: where another
-// client holds more, not before that one's slowest bodies could have been ended.
+// Take counts bytes for the push. It returns ErrTooLarge if the push takes more
+// than any push may, and ErrBusy if others take too much at present. If another
+// client holds more, it first tries to end the slowest bodies of that client.
 func (bd *body) Take(n int) error {
 	b := bd.from
 	if most := max(b.shares.Total(), minAlone); bd.reserved+int64(n) > most {
@@ -65,14 +66,14 @@ func (b *bodies) busy() error {
 	return fmt.Errorf("%w (the limit is %d bytes, --push.max-inflight-bytes)", exposition.ErrBusy, b.shares.Total())
 }
 
-// Return gives some of it back.
+// Return returns some of them.
 func (bd *body) Return(n int) {
 	bd.lease.Give(int64(n))
 	bd.from.inflight.Add(-int64(n))
 	bd.reserved -= int64(n)
 }
 
-// Close gives back what the push took. Nothing may use its bytes any more.
+// Close returns what the push took. Nothing may use its bytes afterwards.
 func (bd *body) Close() {
 	bd.from.keep(bd.bytes)
 	bd.from.inflight.Add(-bd.reserved)
@@ -81,7 +82,7 @@ func (bd *body) Close() {
 	bd.bytes = nil
 }
 
-// keep has a buffer ready for the next push, if it is small.
+// keep keeps a small buffer for the next push.
 func (b *bodies) keep(buf []byte) {
 	if buf = buf[:0]; cap(buf) <= keepBuffer {
 		b.buffers.Put(&buf)
@@ -89,15 +90,15 @@ func (b *bodies) keep(buf []byte) {
 }
 
 const (
-	// minBuffer is where a buffer starts: most pushes fit. Nothing more is
-	// made ready on the mere promise of a body.
+	// minBuffer is the initial size of a buffer. Most pushes fit. The announced
+	// length of a body allocates no more.
 	minBuffer = 16 << 10
-	// keepBuffer is the largest that is kept for the next push. It counts as
-	// taken before that one has sent anything.
+	// keepBuffer is the largest buffer that is kept for the next push. It counts
+	// as taken even before that push has sent anything.
 	keepBuffer = 64 << 10
 )
 
-// read takes the whole body of a request of a client, unpacked.
+// read reads and decompresses the whole body of a client's request.
 func (b *bodies) read(w http.ResponseWriter, r *http.Request, client string) (*body, error) {
 	if r.ContentLength > b.max {
 		return nil, b.tooLarge()
@@ -127,8 +128,8 @@ func (b *bodies) fill(bd *body, w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// receive gathers what comes over the wire. As long as it comes, it can be ended
-// for the sake of others.
+// receive reads the body from the wire. While it does, the body can be ended to
+// make room for others.
 func (b *bodies) receive(bd *body, w http.ResponseWriter, r *http.Request) error {
 	control := http.NewResponseController(w)
 	bd.lease.Endable(func() { _ = control.SetReadDeadline(time.Unix(1, 0)) })
@@ -139,9 +140,9 @@ func (b *bodies) receive(bd *body, w http.ResponseWriter, r *http.Request) error
 	return err
 }
 
-// unpack puts the content of a packed body in its place. All of that is there
-// by then: what unpacking takes beside the buffers is held by nobody who sends
-// the beginning of a body and waits.
+// unpack replaces a compressed body by its content. The body is complete by
+// then, so a client that sends the beginning of a body and waits does not hold
+// the memory for decompression.
 func (b *bodies) unpack(bd *body, r *http.Request, encoding string) error {
 	packed := bd.bytes
 	bd.bytes = nil
@@ -154,15 +155,15 @@ func (b *bodies) unpack(bd *body, r *http.Request, encoding string) error {
 	return b.gather(bd, in, fmt.Sprintf("decompressing the body (Content-Encoding %q)", excerpt.Of(encoding)))
 }
 
-// giveBack takes a buffer that the body does not need any more.
+// giveBack releases a buffer that the body no longer needs.
 func (b *bodies) giveBack(bd *body, buf []byte) {
 	n := cap(buf)
 	b.keep(buf)
 	bd.Return(n)
 }
 
-// gather reads all there is into a new buffer of the body's, which counts as it
-// grows. Doing says what that is, for errors.
+// gather reads everything into a new buffer of the body, which counts as it
+// grows. doing names the operation for errors.
 func (b *bodies) gather(bd *body, in io.Reader, doing string) error {
 	if buf, ok := b.buffers.Get().(*[]byte); ok {
 		bd.bytes = *buf
@@ -193,7 +194,7 @@ func (b *bodies) gather(bd *body, in io.Reader, doing string) error {
 	}
 }
 
-// grow makes room for n bytes, but for no more than what is allowed.
+// grow makes room for n bytes, but for no more than allowed.
 func (b *bodies) grow(bd *body, n int64) error {
 	n = min(n, b.max+1, math.MaxInt)
 	if n <= int64(cap(bd.bytes)) {

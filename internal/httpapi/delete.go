@@ -15,8 +15,8 @@ import (
 	"pushgateway/internal/grouping"
 )
 
-// delete serves DELETE. It answers 202, though the group is gone already:
-// clients depend on it. Where there was none it says so.
+// delete serves DELETE. It answers 202 even if the group does not exist, since
+// clients depend on it, and says so in the body.
 func (a *api) delete(w http.ResponseWriter, r *http.Request) {
 	key, err := a.key(r)
 	if errors.Is(err, grouping.ErrNotText) { // no such group can exist
@@ -39,15 +39,15 @@ func (a *api) delete(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// deletedGroups is what a delete by selector answers.
+// deletedGroups is the answer to a delete by selector.
 type deletedGroups struct {
 	DryRun  bool                `json:"dry_run"`
-	Deleted int                 `json:"deleted"` // or would be
+	Deleted int                 `json:"deleted"` // or that would be
 	Groups  []map[string]string `json:"groups"`  // their grouping labels
 }
 
-// deleteGroups ends all groups that the parameters select, which are those of
-// GET /api/v1/groups.
+// deleteGroups deletes all groups that the parameters select, which are those
+// of GET /api/v1/groups.
 func (a *api) deleteGroups(w http.ResponseWriter, r *http.Request) {
 	if err := readForm(r); err != nil {
 		writeError(w, http.StatusBadRequest, err)
@@ -83,7 +83,7 @@ func (a *api) deleteGroups(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// readForm takes parameters from the URL and from a form.
+// readForm reads parameters from the URL and from a form.
 func readForm(r *http.Request) error {
 	r.Body = http.MaxBytesReader(nil, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
@@ -111,8 +111,8 @@ func parseDelete(r *http.Request) (f filter, dry bool, err error) {
 // maxForm bounds the parameters of a delete, in bytes.
 const maxForm = 1 << 20
 
-// knownParameters refuses a name that is misspelt: without that parameter
-// more groups would go than were meant.
+// knownParameters refuses unknown names: if a misspelt parameter were ignored,
+// more groups would be deleted than intended.
 func knownParameters(v url.Values) error {
 	for name := range v {
 		switch name {
@@ -124,8 +124,9 @@ func knownParameters(v url.Values) error {
 	return nil
 }
 
-// endGroups ends groups that a filter has selected. They are looked at once more
-// while pushes wait, which takes no selector: labels are the same for ever.
+// endGroups deletes the groups that a filter has selected. It checks them again
+// while their pushes wait. That needs no selector, since the labels of a group
+// never change.
 func (a *api) endGroups(ctx context.Context, f *filter, found []*gateway.Group) (ended []*gateway.Group, err error) {
 	keys := make(map[grouping.Key]bool, len(found))
 	for _, g := range found {

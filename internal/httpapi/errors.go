@@ -12,7 +12,7 @@ import (
 	"pushgateway/internal/gateway"
 )
 
-// Reasons for which a push is refused, as in a label of a metric.
+// Reasons why a push is refused. They are values of a metric's label.
 const (
 	reasonPath         = "path"
 	reasonOrigin       = "origin"
@@ -28,13 +28,12 @@ const (
 	reasonUnavailable  = "unavailable"
 )
 
-// Reasons are all of them.
+// Reasons lists all reasons.
 var Reasons = []string{reasonPath, reasonOrigin, reasonKey, reasonParameter, reasonSyntax, reasonInvalid, reasonTimestamps, reasonInconsistent, reasonTooLarge, reasonOverload, reasonTimeout, reasonUnavailable}
 
 var errTimeout = errors.New("the request did not arrive completely within --web.read-timeout; send it faster")
 
-// badBody marks an error as one about the body: it could not be read, or not
-// in time.
+// badBody marks an error about the body: it could not be read, or not in time.
 func badBody(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return errTimeout
@@ -42,23 +41,24 @@ func badBody(err error) error {
 	return &exposition.SyntaxError{Msg: err.Error()}
 }
 
-// keyError marks an error as one about the grouping key.
+// keyError marks an error about the grouping key.
 type keyError struct{ error }
 
 func (e *keyError) Unwrap() error { return e.error }
 
-// originError marks an error as one about the page that a browser asks for.
+// originError marks an error about the page for which a browser sends the
+// request.
 type originError struct{ error }
 
 func (e *originError) Unwrap() error { return e.error }
 
-// parameterError marks an error as one about a parameter or a header.
+// parameterError marks an error about a parameter or a header.
 type parameterError struct{ error }
 
 func (e *parameterError) Unwrap() error { return e.error }
 
-// classify turns an error into a status and a reason. It is the only place
-// that does.
+// classify maps an error to a status and a reason. It is the only place that
+// does.
 func classify(err error) (status int, reason string) {
 	var (
 		path     *pathError
@@ -96,16 +96,16 @@ func classify(err error) (status int, reason string) {
 	return http.StatusBadRequest, reasonSyntax
 }
 
-// retryAfter is how many seconds a client should wait when the gateway cannot
-// take more.
+// retryAfter is how many seconds a client should wait if the gateway has no
+// room.
 const retryAfter = "1"
 
-// refuse answers a push or a delete that was not taken.
+// refuse answers a push or a delete with an error.
 func (a *api) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	http.Error(w, excerpt.Message(err), a.refused(w, r, err))
 }
 
-// refused notes something that was not taken, and gives the status to answer.
+// refused records a refused push or delete and returns the status to answer.
 func (a *api) refused(w http.ResponseWriter, r *http.Request, err error) (status int) {
 	status = a.noteRefused(r, err)
 	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
@@ -114,8 +114,8 @@ func (a *api) refused(w http.ResponseWriter, r *http.Request, err error) (status
 	return status
 }
 
-// noteRefused counts, remembers and logs. Warnings are few, so that a client
-// that goes on and on does not fill the log.
+// noteRefused counts, remembers and logs. It bounds the number of warnings, so
+// that a client that fails in a loop does not fill the log.
 func (a *api) noteRefused(r *http.Request, err error) (status int) {
 	status, reason := classify(err)
 	a.Refused(reason)

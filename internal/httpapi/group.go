@@ -18,7 +18,7 @@ import (
 // groupDetail is one group with its metrics.
 type groupDetail struct {
 	groupInfo
-	Metrics map[string]familyJSON `json:"metrics"` // by the name of the family
+	Metrics map[string]familyJSON `json:"metrics"` // by name of the family
 }
 
 // key reads the grouping key of a request.
@@ -59,7 +59,7 @@ func (a *api) group(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// writeDetail answers with a group and its metrics, a series at a time.
+// writeDetail answers with a group and its metrics, one series at a time.
 func writeDetail(w http.ResponseWriter, v *gateway.View, g *gateway.Group) {
 	head, err := json.Marshal(answer{Status: "success", Data: groupDetail{groupInfo: info(v, g)}})
 	if err != nil {
@@ -74,7 +74,7 @@ func writeDetail(w http.ResponseWriter, v *gateway.View, g *gateway.Group) {
 	_ = out.w.Flush()
 }
 
-// detailFields are the families of a group, whole.
+// detailFields returns the complete families of a group.
 func detailFields(g *gateway.Group) iter.Seq[jsonField] {
 	return func(yield func(jsonField) bool) {
 		for i := range g.Families {
@@ -91,8 +91,8 @@ func detailFields(g *gateway.Group) iter.Seq[jsonField] {
 	}
 }
 
-// writeText answers with what scrapes get of a group, in the format that they
-// would get, though always text.
+// writeText answers with the group as scrapes get it, in the format that they
+// would get, but always as text.
 func (a *api) writeText(w http.ResponseWriter, r *http.Request, v *gateway.View, g *gateway.Group) {
 	format := exposition.Format{Syntax: exposition.Text, Escaping: exposition.Negotiate(r.Header, false).Escaping}
 	w.Header().Set("Content-Type", format.ContentType())
@@ -111,7 +111,7 @@ func (a *api) writeText(w http.ResponseWriter, r *http.Request, v *gateway.View,
 	_ = enc.Close()
 }
 
-// groupFamilies are those of a group that are exposed.
+// groupFamilies returns the exposed families of a group.
 func groupFamilies(v *gateway.View, g *gateway.Group) iter.Seq[exposition.Exposed] {
 	return func(yield func(exposition.Exposed) bool) {
 		for i := range g.Families {

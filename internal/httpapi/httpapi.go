@@ -1,6 +1,6 @@
-// Package httpapi serves the HTTP surface: pushing, scraping, asking and
-// administration, with the paths and answers of Pushgateway 1.11 and what is
-// new beside them.
+// Package httpapi serves the HTTP surface: pushes, scrapes, queries and
+// administration, with the paths and answers of Pushgateway 1.11 and new ones
+// beside them.
 package httpapi
 
 import (
@@ -22,26 +22,27 @@ import (
 	"pushgateway/internal/guard"
 )
 
-// Config says what is served and how. All fields are needed but those that
-// say otherwise.
+// Config configures the HTTP surface. All fields are required unless they say
+// otherwise.
 type Config struct {
 	Gateway *gateway.Gateway
 	Logger  *slog.Logger
 
-	// Prefix comes before all paths, "" or like "/gw".
+	// Prefix precedes all paths: "" or like "/gw".
 	Prefix string
-	// Origins knows which pages in browsers may use the gateway.
+	// Origins says which pages in browsers may use the gateway.
 	Origins Origins
-	// Proxies are those that say for whom they ask. None if it is nil.
+	// Proxies are the proxies whose X-Forwarded-For header is believed. Nil means
+	// none.
 	Proxies guard.Proxies
 	// TelemetryPath is where Prometheus scrapes, like "/metrics".
 	TelemetryPath string
-	// Keys reads grouping keys from paths.
+	// Keys decodes grouping keys from paths.
 	Keys grouping.Decoder
 
-	MaxBodyBytes     int64 // of one push, after unpacking
-	MaxInflightBytes int64 // that all pushes being worked on may take
-	// Inflight counts what they take. It may be nil.
+	MaxBodyBytes     int64 // of one push, uncompressed
+	MaxInflightBytes int64 // that all pushes in progress may take
+	// Inflight counts the bytes that they take. It may be nil.
 	Inflight *atomic.Int64
 	// Grown is called each time that they take 16 MiB more. It may be nil.
 	Grown func()
@@ -50,60 +51,60 @@ type Config struct {
 
 	// TTL says how long groups live without a push.
 	TTL TTL
-	// StripTimestamps takes pushes with timestamps, without these. Otherwise
-	// they are refused.
+	// StripTimestamps accepts pushes with timestamps and removes these. Otherwise
+	// such pushes are refused.
 	StripTimestamps bool
-	// ReservedNames are those that pushes must not use; none if it is nil.
+	// ReservedNames matches the names that pushes must not use. Nil matches none.
 	ReservedNames *labels.FastRegexMatcher
-	// LenientNewlines takes text with CRLF, or without a newline at its end.
+	// LenientNewlines accepts text with CRLF, or without a newline at the end.
 	LenientNewlines bool
 
 	EnableAdmin       bool
 	EnablePprof       bool
 	EnableOpenMetrics bool
-	// Quit asks the process to end. If it is nil, asking for it is forbidden.
+	// Quit makes the process quit. If it is nil, requests to quit are forbidden.
 	Quit func()
 
-	// Info is what /api/v1/status tells.
+	// Info is what /api/v1/status shows.
 	Info Status
-	// Own gives the gateway's own families for a scrape, sorted by name. All are
-	// among those that the gateway has reserved.
+	// Own returns the gateway's own families for a scrape, sorted by name. The
+	// gateway has reserved all of them.
 	Own func() ([]exposition.Exposed, error)
-	// Snapshot writes the state of a view into a persistence file, which
-	// vanishes when it is closed. It fails when the context ends.
+	// Snapshot writes the state of a view into a persistence file, which is
+	// removed when it is closed. It fails when the context ends.
 	Snapshot func(context.Context, *gateway.View) (io.ReadSeekCloser, error)
 	// Storage is the persistence file. It is nil if there is none.
 	Storage Storage
-	// UI serves / and /status and /static/.
+	// UI serves /, /status and /static/.
 	UI http.Handler
 
-	// Instrument wraps a handler to count its requests; name is for a label.
+	// Instrument wraps a handler to count its requests. name is the value of a
+	// label.
 	Instrument func(name string, h http.HandlerFunc) http.HandlerFunc
-	// Refused is told of each push that was not taken, with a reason that is
-	// one of few.
+	// Refused is called for each refused push with one of few reasons.
 	Refused func(reason string)
-	// Duplicate is told of each series that a push had twice, where the check
-	// is off.
+	// Duplicate is called for each series that a push had twice, if the check is
+	// off.
 	Duplicate func()
-	// Pushed is told of each push: its method, size on the wire and duration. The
-	// size is negative if the body was not read to its end.
+	// Pushed is called for each push with its method, size on the wire and
+	// duration. The size is negative if the body was not read to its end.
 	Pushed func(method string, bytes int64, took time.Duration)
-	// Scraped is told of each scrape.
+	// Scraped is called for each scrape.
 	Scraped func(Scrape)
 }
 
-// Scrape is what there is to know of one scrape that has been answered.
+// Scrape describes one answered scrape.
 type Scrape struct {
 	Format exposition.Format
 	Bytes  int64 // before compression
 	Took   time.Duration
-	// LeftOut counts families, series and labels that are missing because in
-	// this format they have the name of another, or are histograms that
-	// contradict themselves.
+	// LeftOut counts families, series and labels that are missing because another
+	// one has the same name in this format, or because they are histograms with
+	// contradictory values.
 	LeftOut int
 }
 
-// api is what the handlers share.
+// api is the state that the handlers share.
 type api struct {
 	Config
 	bodies   bodies
@@ -119,21 +120,20 @@ type api struct {
 	activity activity
 	scrapers scrapers
 	refusals refusals
-	// comparing bounds how often groups are looked for that come close to one
-	// that is not there.
+	// comparing bounds how many groups are compared with missing ones.
 	comparing *rate.Limiter
-	firstOwn  string // name that none of the gateway's own families comes before
+	firstOwn  string // the lowest name of the gateway's own families
 }
 
 // maxCache bounds, in bytes, what is kept for formats and escapings that the
-// stored blocks do not have ready.
+// stored blocks do not contain.
 const maxCache = 64 << 20
 
-// maxRuns bounds, in bytes, what is kept joined for text scrapes, and the same
+// maxRuns bounds, in bytes, what is kept joined for text scrapes, and as much
 // for protobuf.
 const maxRuns = 16 << 20
 
-// New gives the handler of everything.
+// New returns the handler of everything.
 func New(c Config) http.Handler {
 	if c.Inflight == nil {
 		c.Inflight = new(atomic.Int64)

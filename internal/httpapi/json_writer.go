@@ -13,15 +13,15 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// jsonWriter writes what would be large as a whole. After an error it does
-// nothing.
+// jsonWriter streams JSON that would be large as a whole. After an error it
+// does nothing.
 type jsonWriter struct {
 	w   *bufio.Writer
 	err error
 }
 
-// newJSONWriter begins an answer, which is cut off if it is not read: until then
-// it keeps the view that it began with in memory.
+// newJSONWriter begins an answer, which is cut off if the client does not read
+// it, since it keeps its view in memory.
 func newJSONWriter(w http.ResponseWriter) *jsonWriter {
 	w.Header().Set("Content-Type", "application/json")
 	return &jsonWriter{w: bufio.NewWriterSize(newSteady(w), 64<<10)}
@@ -39,9 +39,8 @@ func (j *jsonWriter) raw(b []byte) {
 	}
 }
 
-// writeList writes an answer an entry at a time: labels may be long, and JSON
-// makes them longer. The entries take the place of the one list in the answer,
-// which is empty there.
+// writeList streams the entries of an answer, since labels may be long and JSON
+// makes them longer. They replace the one empty list in the answer.
 func writeList(w http.ResponseWriter, status int, a answer, entries iter.Seq[any]) {
 	frame, err := json.Marshal(a)
 	before, behind, ok := bytes.Cut(frame, []byte("[]")) // no text comes before the list
@@ -67,9 +66,9 @@ func writeList(w http.ResponseWriter, status int, a answer, entries iter.Seq[any
 	_ = out.w.Flush()
 }
 
-// jsonField is a field of an object. If it has a block its value is a familyJSON
-// without series, which those of the block are to be put into, shown as of a
-// type.
+// jsonField is a field of an object. If it has a block, its value is a
+// familyJSON without series, to be filled with those of the block, shown with
+// this type.
 type jsonField struct {
 	name  string
 	value any
@@ -77,8 +76,8 @@ type jsonField struct {
 	as    metric.Type
 }
 
-// object writes fields one at a time, until the client has gone: there may be
-// as many as a group has families.
+// object writes fields one at a time, until the client is gone. There may be as
+// many as a group has families.
 func (j *jsonWriter) object(fields iter.Seq[jsonField]) {
 	separator := "{"
 	for f := range fields {

@@ -38,8 +38,8 @@ func (a *api) labelValues(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// complete answers with what collect finds in the selected groups: those
-// texts that contain what is asked for, in order, up to the limit.
+// complete answers with what collect finds in the selected groups: the texts
+// that contain the search text, in order, up to the limit.
 func (a *api) complete(w http.ResponseWriter, r *http.Request, collect func(g *gateway.Group, found func(string))) {
 	ctx, end := a.searching(w, r)
 	if end == nil {
@@ -71,12 +71,12 @@ func (a *api) complete(w http.ResponseWriter, r *http.Request, collect func(g *g
 	})
 }
 
-// firsts are the first texts, in their order, of those that are added. It holds
-// no more than twice as many: there may be as many as groups.
+// firsts holds the first texts, in their order, of those that are added. It
+// holds at most twice as many, though there may be as many as groups.
 type firsts struct {
 	most  int
 	found map[string]bool
-	last  string // none behind it is wanted, "" if that is not known yet
+	last  string // texts after this one are not needed; "" if unknown
 }
 
 func (f *firsts) add(s string) {
@@ -110,7 +110,7 @@ func parseCompletion(v url.Values) (f filter, text string, limit int, err error)
 	return f, text, limit, err
 }
 
-// parseLimit gives how many entries an answer may have.
+// parseLimit returns how many entries an answer may have.
 func parseLimit(v url.Values) (int, error) {
 	s := v.Get("limit")
 	if s == "" {

@@ -12,8 +12,8 @@ import (
 	"pushgateway/internal/excerpt"
 )
 
-// lost answers a request that is in no route with the path that was probably
-// meant. A push or a delete among them is noted like any other refusal.
+// lost answers a request for an unknown path with the path that was probably
+// meant. It records a push or a delete like any other refusal.
 func (a *api) lost(w http.ResponseWriter, r *http.Request, path string) {
 	err := &pathError{status: http.StatusNotFound, error: fmt.Errorf("the path %q does not exist; %s", excerpt.Of(path), a.insteadOf(r.Method, path))}
 	if allowed := w.Header().Get("Allow"); allowed != "" {
@@ -34,8 +34,8 @@ func (a *api) lost(w http.ResponseWriter, r *http.Request, path string) {
 	a.refuse(w, r, err)
 }
 
-// uncleanPart finds a part that is empty or means another place in the path. A
-// slash at the end makes none.
+// uncleanPart finds a part of the path that is empty, "." or "..". A slash at
+// the end makes none.
 func uncleanPart(path string) (part string, unclean bool) {
 	for part := range strings.SplitSeq(strings.Trim(path, "/"), "/") {
 		if plain, err := url.PathUnescape(part); err == nil && (plain == "" || plain == "." || plain == "..") {
@@ -45,7 +45,7 @@ func uncleanPart(path string) (part string, unclean bool) {
 	return "", strings.HasPrefix(path, "//")
 }
 
-// pathError says that a path, or a method at it, does not exist.
+// pathError means that a path, or a method on it, does not exist.
 type pathError struct {
 	error
 	status int
@@ -53,10 +53,10 @@ type pathError struct {
 
 func (e *pathError) Unwrap() error { return e.error }
 
-// keySyntax is how the path of a group is written.
+// keySyntax is the path of a group.
 const keySyntax = "/metrics/job/<JOB>{/<LABEL>/<VALUE>}"
 
-// elsewhere are paths of other systems that clients push to.
+// elsewhere lists paths of other systems that clients push to.
 var elsewhere = map[string]string{
 	"/api/v1/write":              "remote write",
 	"/api/prom/push":             "remote write",
@@ -72,7 +72,7 @@ var elsewhere = map[string]string{
 	"/opentelemetry/api/v1/push": "OTLP",
 }
 
-// insteadOf tells what to ask in place of a path, or of a method at it.
+// insteadOf returns what to request instead of a path, or of a method on it.
 func (a *api) insteadOf(method, path string) string {
 	push := "push to " + a.Prefix + keySyntax
 	below, hasPrefix := strings.CutPrefix(path, a.Prefix)
@@ -101,14 +101,14 @@ func (a *api) insteadOf(method, path string) string {
 	return fmt.Sprintf("scrapes are at %s, the page is at %s/, and the API is below %s/api/v1/", a.Prefix+a.TelemetryPath, a.Prefix, a.Prefix)
 }
 
-// startsKey tells whether parts of a path begin with a job.
+// startsKey reports whether parts of a path begin with a job.
 func startsKey(parts []string) bool {
 	return len(parts) > 1 && (strings.EqualFold(parts[0], "job") || strings.EqualFold(parts[0], "jobs") || strings.EqualFold(parts[0], "job@base64"))
 }
 
-// guessKey gives the path of the group that was probably meant: with the job in
-// another place, the name of its label misspelt, or without /metrics. It is
-// empty where nothing speaks of a job.
+// guessKey returns the path of the group that was probably meant: if the job is
+// in another place, its label is misspelt, or /metrics is missing. It is empty
+// if the path contains no job.
 func guessKey(path string) string {
 	parts := strings.Split(strings.Trim(path, "/"), "/")
 	for i, part := range parts {

@@ -17,19 +17,19 @@ type overview struct {
 	Groups   int          `json:"groups"`
 	Failing  int          `json:"groups_failing"` // their last push was refused
 	Series   int          `json:"series"`
-	Families int          `json:"families"`          // each group's counted
+	Families int          `json:"families"`          // counted for each group
 	LeftOut  int          `json:"families_left_out"` // stored, but not exposed
 	Activity activityJSON `json:"activity"`
 	Ages     []ageCount   `json:"ages"`
 	Jobs     []jobSize    `json:"jobs"` // the largest
 	Hidden   []hidden     `json:"left_out"`
-	Scrapers []scraper    `json:"scrapers"` // the latest first
-	Refusals []refusal    `json:"refusals"` // the same
+	Scrapers []scraper    `json:"scrapers"` // latest first
+	Refusals []refusal    `json:"refusals"` // latest first
 	Storage  *storageJSON `json:"storage"`  // null without a persistence file
 }
 
-// ageCount is how many groups had their last good push so long ago, but longer
-// ago than the entry before says.
+// ageCount is the number of groups whose last successful push is at most this
+// old, but older than in the entry before.
 type ageCount struct {
 	UpTo   float64 `json:"up_to_seconds,omitempty"` // absent in the last entry
 	Groups int     `json:"groups"`
@@ -56,13 +56,13 @@ type storageJSON struct {
 // Storage is where groups are kept.
 type Storage interface {
 	Size() int64    // in bytes
-	Trouble() error // why it could not be written the last time, nil if it could
+	Trouble() error // why the last write failed, or nil
 }
 
 const (
 	maxJobs   = 15
 	maxHidden = 100
-	// maxShown is how many labels are shown of one group.
+	// maxShown is how many labels of one group are shown.
 	maxShown = 20
 )
 
@@ -97,7 +97,7 @@ func (a *api) storage() *storageJSON {
 	return s
 }
 
-// look goes through all groups once.
+// look examines all groups once.
 func look(v *gateway.View, now time.Time) *overview {
 	o := &overview{Groups: v.Groups(), Series: v.Series, Families: v.Held, LeftOut: v.LeftOut, Hidden: []hidden{}}
 	o.Ages = make([]ageCount, len(ages)+1)
@@ -162,7 +162,7 @@ func (o *overview) addHidden(v *gateway.View, g *gateway.Group) {
 	}
 }
 
-// shortLabels are the labels of a key as far as a list shows them.
+// shortLabels returns the labels of a key, shortened for a list.
 func shortLabels(key grouping.Key) map[string]string {
 	m := make(map[string]string)
 	for _, l := range key.Labels() {
@@ -174,7 +174,7 @@ func shortLabels(key grouping.Key) map[string]string {
 	return m
 }
 
-// whyLeftOut tells what stands against a family.
+// whyLeftOut returns why a family is not exposed.
 func whyLeftOut(v *gateway.View, h *gateway.Held) string {
 	f := v.Family(h.Name)
 	switch {

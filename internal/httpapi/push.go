@@ -70,7 +70,7 @@ func (a *api) takePush(w http.ResponseWriter, r *http.Request, replace bool) (si
 	return body.received, err
 }
 
-// newPush makes a push of what a request says beside its body.
+// newPush makes a push from everything in a request except its body.
 func (a *api) newPush(r *http.Request, replace bool) (p gateway.Push, err error) {
 	p = gateway.Push{Replace: replace, MaxBytes: a.maxBlocks(), Client: guard.Key(a.Proxies.Client(r))}
 	query, err := pushQuery(r)
@@ -89,8 +89,8 @@ func (a *api) newPush(r *http.Request, replace bool) (p gateway.Push, err error)
 	return p, err
 }
 
-// pushQuery gives the parameters of a push. Others than those that it knows may
-// be anything, as in 1.11.
+// pushQuery returns the parameters of a push. It ignores unknown parameters, as
+// 1.11 does.
 func pushQuery(r *http.Request) (url.Values, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	pairs := strings.FieldsFunc(r.URL.RawQuery, func(c rune) bool { return c == '&' || c == ';' })
@@ -106,10 +106,10 @@ func pushQuery(r *http.Request) (url.Values, error) {
 	return query, nil
 }
 
-// maxBlocks bounds what a push takes in scrapes, in bytes.
+// maxBlocks bounds the size of a push in scrapes, in bytes.
 func (a *api) maxBlocks() int { return 4 * int(min(a.MaxBodyBytes, math.MaxInt/4)) }
 
-// content is the body of a push, unpacked.
+// content is the decompressed body of a push.
 type content struct {
 	bytes  []byte
 	text   bool // and not protobuf
@@ -129,7 +129,7 @@ func (a *api) content(r *http.Request, b *body) (content, error) {
 	return c, nil
 }
 
-// parse makes finished blocks of a body. They do not use its memory.
+// parse makes finished blocks from a body. They do not use its memory.
 func (a *api) parse(c content, key grouping.Key) ([]*exposition.Block, error) {
 	o := a.rendering(key, c, a.maxBlocks())
 	var old *gateway.Group
@@ -152,8 +152,8 @@ func (a *api) parse(c content, key grouping.Key) ([]*exposition.Block, error) {
 	return blocks, err
 }
 
-// families reads a body. They are the parser's, and use the memory of the
-// body.
+// families parses a body. The result belongs to the parser and uses the memory
+// of the body.
 func (a *api) families(p *exposition.Parser, c content) (families []*metric.Family, err error) {
 	p.LegacyNames = !a.Keys.UTF8Names
 	if c.text {
@@ -167,7 +167,7 @@ func (a *api) families(p *exposition.Parser, c content) (families []*metric.Fami
 	return slices.DeleteFunc(families, isIgnored), err
 }
 
-// strip takes the timestamps off.
+// strip removes the timestamps.
 func strip(families []*metric.Family) {
 	for _, f := range families {
 		for i := range f.Series {
@@ -176,8 +176,8 @@ func strip(families []*metric.Family) {
 	}
 }
 
-// rendering says how the families of a push to a group are rendered. Text has
-// been read only where its label values are UTF-8.
+// rendering returns how to render the families of a push to a group. The parser
+// of text has already checked that label values are UTF-8.
 func (a *api) rendering(key grouping.Key, c content, maxBytes int) exposition.Options {
 	o := exposition.Options{Grouping: key.Labels(), MaxBytes: maxBytes, Valid: c.text, LegacyNames: !a.Keys.UTF8Names, Limits: a.Limits, Budget: c.budget}
 	o.HelpCut = func(family string) { a.warnOfHelp(key, family) }
@@ -187,16 +187,16 @@ func (a *api) rendering(key grouping.Key, c content, maxBytes int) exposition.Op
 	return o
 }
 
-// warnOfHelp logs that a help text was cut. Warnings are few, as those about
-// refused pushes.
+// warnOfHelp logs that a help text was shortened. It logs few warnings, like
+// those about refused pushes.
 func (a *api) warnOfHelp(key grouping.Key, family string) {
 	if a.refusals.log.Allow() {
 		a.Logger.Warn("Shortened a help text that is too long; shorten it in the job", "group", key.Excerpt(), "family", excerpt.Line(family, excerpt.Most))
 	}
 }
 
-// isIgnored finds pushed families that the gateway makes itself, whatever they
-// say, as in 1.11. Timestamps are refused even there.
+// isIgnored reports whether a pushed family is one that the gateway makes
+// itself. Its content is ignored, as in 1.11, but timestamps are still refused.
 func isIgnored(f *metric.Family) bool {
 	timed := slices.ContainsFunc(f.Series, func(s metric.Series) bool { return s.Timed })
 	return metric.IsTime(f.Name) && !timed
@@ -212,7 +212,7 @@ func isProtobuf(contentType string) bool {
 	return err == nil && params["encoding"] == "delimited" && params["proto"] == "io.prometheus.client.MetricFamily"
 }
 
-// isVerdict tells whether a well-formed body was refused for what it says,
+// isVerdict reports whether a well-formed body was refused for its content,
 // which the group's failure time shows.
 func (a *api) isVerdict(err error) bool {
 	var invalid *exposition.InvalidError

@@ -12,19 +12,19 @@ import (
 )
 
 const (
-	// maxRefusals bounds the pushes that are remembered.
+	// maxRefusals bounds the refused pushes that are remembered.
 	maxRefusals = 20
-	// Log lines about refused pushes: so many at once, and one more each
-	// refusalLogEvery. The rest is for --log.level=debug.
+	// Log lines about refused pushes: this many at once, and one more per
+	// refusalLogEvery. The rest needs --log.level=debug.
 	refusalLogBurst = 10
 	refusalLogEvery = 10 * time.Second
-	// maxRefusalText bounds what is kept of a message, in bytes.
+	// maxRefusalText bounds the stored part of a message, in bytes.
 	maxRefusalText = 1000
 )
 
-// refusals remembers the pushes and deletes that were not taken, the latest
-// first: a group shows only some of them, and none whose body could not be
-// read. It is safe for concurrent use.
+// refusals remembers refused pushes and deletes, latest first. A group shows
+// only some of them, and none with an unreadable body. It is safe for
+// concurrent use.
 type refusals struct {
 	log *rate.Limiter
 
@@ -32,17 +32,16 @@ type refusals struct {
 	list []refusal
 }
 
-// refusal is the last of those that one client was given for one path and
-// reason.
+// refusal is the latest refusal of one client for one path and reason.
 type refusal struct {
-	Client    string    `json:"client"` // its address
+	Client    string    `json:"client"` // address of the client
 	UserAgent string    `json:"user_agent"`
 	Time      time.Time `json:"time"`
 	Method    string    `json:"method"`
 	Path      string    `json:"path"`
 	Reason    string    `json:"reason"`
 	Error     string    `json:"error"`
-	Times     int       `json:"times"` // so far, while it was remembered
+	Times     int       `json:"times"` // how often so far, while it was remembered
 }
 
 func newRefusals() refusals {

@@ -11,9 +11,9 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// render makes finished blocks of what was pushed, unless it uses names that
-// --push.reserved-names keeps from pushes. Refilling needs no such check: it
-// takes only the names of blocks that an earlier push was rendered to.
+// render makes finished blocks from what was pushed, unless it uses names that
+// --push.reserved-names reserves. Refilling needs no such check, since it only
+// uses the names of blocks that were rendered before.
 func (a *api) render(families []*metric.Family, o exposition.Options) ([]*exposition.Block, error) {
 	for _, f := range families {
 		if err := a.checkNames(f); err != nil {
@@ -23,7 +23,8 @@ func (a *api) render(families []*metric.Family, o exposition.Options) ([]*exposi
 	return exposition.Render(families, o)
 }
 
-// checkNames refuses a family that some scrape would show under a reserved name.
+// checkNames refuses a family that some scrape would show under a reserved
+// name.
 func (a *api) checkNames(f *metric.Family) error {
 	if a.ReservedNames == nil {
 		return nil
@@ -36,8 +37,8 @@ func (a *api) checkNames(f *metric.Family) error {
 	return nil
 }
 
-// exposedNames are all names that scrapes show a family under: its own, which
-// native histograms have, and those of its lines, in each escaping.
+// exposedNames returns all names under which scrapes show a family: its own,
+// which native histograms have, and those of its lines, in each escaping.
 func (a *api) exposedNames(f *metric.Family) iter.Seq[string] {
 	suffixes := slices.Concat([]string{""}, f.Type.Suffixes())
 	if a.EnableOpenMetrics && f.Type == metric.Counter {
@@ -59,7 +60,8 @@ func (a *api) exposedNames(f *metric.Family) iter.Seq[string] {
 	}
 }
 
-// reserved is the error about a family that would be exposed under a name.
+// reserved returns the error about a family that would be exposed under a
+// reserved name.
 func (a *api) reserved(family, name string) error {
 	which := "the name"
 	if name != family {

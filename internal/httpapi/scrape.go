@@ -14,8 +14,8 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// scrape streams the present view. Nothing is sorted and nothing is rendered
-// but what no earlier scrape has asked for.
+// scrape streams the present view. It sorts nothing, and renders only what no
+// earlier scrape has asked for.
 func (a *api) scrape(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	giveBack := a.turns.await(w, r)
@@ -55,13 +55,13 @@ func (a *api) scrape(w http.ResponseWriter, r *http.Request) {
 	a.scrapers.note(scraperOf(a.Proxies.Client(r), r, s, time.Now()))
 }
 
-// plain is an answer without compression.
+// plain is a response without compression.
 type plain struct{ io.Writer }
 
 func (plain) Close() error { return nil }
 
-// own gives the gateway's own families. What could be gathered is exposed: a
-// scrape never fails for the rest.
+// own returns the gateway's own families. A scrape exposes what could be
+// gathered, and never fails for the rest.
 func (a *api) own() []exposition.Exposed {
 	own, err := a.Own()
 	if err != nil {
@@ -70,8 +70,8 @@ func (a *api) own() []exposition.Exposed {
 	return own
 }
 
-// expose writes all families in the order of their names, and gives the
-// number of what this format leaves out.
+// expose writes all families in the order of their names. It returns how many
+// this format leaves out.
 func (a *api) expose(w io.Writer, format exposition.Format) (leftOut int, err error) {
 	view := a.Gateway.View()
 	hidden := a.hiding.of(format, a.Gateway.Reserved, view)
@@ -97,15 +97,16 @@ type claimed struct {
 	claim gateway.Revision
 }
 
-// exposedFamilies are all families, sorted by name: what was pushed, the times
-// of the groups, and the gateway's own. These take a while to gather: those
-// that come before all of them are on their way meanwhile.
+// exposedFamilies yields all families, sorted by name: pushed ones, the times
+// of the groups, and the gateway's own. Gathering the latter takes time, so the
+// families before them are sent meanwhile.
 func (a *api) exposedFamilies(v *gateway.View) iter.Seq[claimed] {
 	own := sync.OnceValue(func() []exposition.Exposed { return withPushed(v, a.own()) })
 	return among(among(pushedFamilies(v), "", func() []exposition.Exposed { return times(v) }), a.firstOwn, own)
 }
 
-// pushedFamilies are what was pushed but for what the gateway makes of its own.
+// pushedFamilies yields the pushed families, except those that the gateway
+// makes itself.
 func pushedFamilies(v *gateway.View) iter.Seq[claimed] {
 	return func(yield func(claimed) bool) {
 		for f := range v.EachFamily() {
@@ -116,9 +117,9 @@ func pushedFamilies(v *gateway.View) iter.Seq[claimed] {
 	}
 }
 
-// among puts few families, which have no age, in their places among many; all
-// are sorted by name. Where both have one, that of the many is left out. The few
-// are asked for when the first name comes that is not before first.
+// among merges few families, which have no age, into many. Both are sorted by
+// name. If both have a name, the family of the many is left out. The few are
+// requested only when a name not before first comes.
 func among(many iter.Seq[claimed], first string, few func() []exposition.Exposed) iter.Seq[claimed] {
 	return func(yield func(claimed) bool) {
 		var rest []exposition.Exposed
@@ -149,7 +150,8 @@ func among(many iter.Seq[claimed], first string, few func() []exposition.Exposed
 	}
 }
 
-// withPushed gives the gateway's own families what was pushed to the same names.
+// withPushed adds to the gateway's own families what was pushed under the same
+// names.
 func withPushed(v *gateway.View, own []exposition.Exposed) []exposition.Exposed {
 	both := slices.Clone(own)
 	for i, f := range own {
@@ -176,7 +178,7 @@ func exposed(f *gateway.Family) exposition.Exposed {
 }
 
 // merged adds what was pushed to a family of the gateway itself. Their types
-// are the same: another one is not exposed.
+// are equal, since a pushed family of another type is not exposed.
 func merged(own exposition.Exposed, f *gateway.Family) exposition.Exposed {
 	pushed := exposed(f)
 	both := own
@@ -198,7 +200,7 @@ func merged(own exposition.Exposed, f *gateway.Family) exposition.Exposed {
 	return both
 }
 
-// times are the families that the gateway makes for each group.
+// times yields the families that the gateway makes for each group.
 func times(v *gateway.View) []exposition.Exposed {
 	t := v.Times()
 	if t.Series == 0 {

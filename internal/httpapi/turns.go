@@ -11,20 +11,21 @@ import (
 
 const (
 	// maxTurns is how many scrapes are answered at once; others wait. Each holds
-	// some MiB of buffers, and the view that it began with. The same goes for
-	// lists of all groups, which have places of their own.
+	// some MiB of buffers, and the view that it began with. Lists of all groups
+	// have as many turns of their own.
 	maxTurns = 32
-	// Who reads such an answer has pieceTimeout for each pieceSize bytes, which is
-	// less than one waits for its turn, and scrapeLimit for all of it.
+	// A client that reads such an answer has pieceTimeout for each pieceSize
+	// bytes, which is less than a request waits for its turn, and scrapeLimit for
+	// the whole answer.
 	pieceTimeout = 8 * time.Second
 	pieceSize    = 512 << 10
 	scrapeLimit  = 5 * time.Minute
 )
 
-// turns are the answers of one kind, like scrapes, that are being given. It is
-// safe for concurrent use.
+// turns limits the concurrent answers of one kind, like scrapes. It is safe for
+// concurrent use.
 type turns struct {
-	// refuse answers who gets no turn, in the form of these answers.
+	// refuse answers a client that gets no turn, in the form of these answers.
 	refuse  func(w http.ResponseWriter, status int, err error)
 	proxies guard.Proxies
 	shares  *guard.Shares
@@ -34,10 +35,10 @@ func newTurns(proxies guard.Proxies, refuse func(w http.ResponseWriter, status i
 	return &turns{refuse: refuse, proxies: proxies, shares: guard.NewShares(maxTurns)}
 }
 
-// await waits for a turn, to be given back, for as long as the client does. If
-// that is not long enough it answers, and gives nil. An answer that is read
-// slowly is cut off if its client has several turns, and somebody waits who has
-// fewer.
+// await waits for a turn as long as the client does. The caller must return the
+// turn. If the client cannot wait long enough, await answers and returns nil.
+// An answer that is read slowly is cut off if its client has several turns and
+// a client with fewer waits.
 func (t *turns) await(w http.ResponseWriter, r *http.Request) (giveBack func()) {
 	ctx, cancel := context.WithTimeout(r.Context(), scrapeTimeout(r))
 	defer cancel()
@@ -55,14 +56,14 @@ func (t *turns) await(w http.ResponseWriter, r *http.Request) (giveBack func()) 
 	return nil
 }
 
-// steady is an answer that is cut off if it is not read steadily. What it takes
-// to make the answer does not count.
+// steady is an answer that is cut off if the client does not read it steadily.
+// The time to make the answer does not count.
 type steady struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	end     time.Time     // of all of it
 	left    time.Duration // for the rest of the piece
-	piece   int           // bytes of it so far
+	piece   int           // bytes of the piece so far
 }
 
 func newSteady(w http.ResponseWriter) *steady {
@@ -82,8 +83,7 @@ func (s *steady) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// cutOff sets when to give up. What goes nowhere that can be slow has no such
-// time.
+// cutOff sets the deadline. A writer that cannot be slow has none.
 func (s *steady) cutOff(at time.Time) {
 	if at.After(s.end) {
 		at = s.end
