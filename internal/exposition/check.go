@@ -9,7 +9,7 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// What is refused here is what ends a scrape for everybody: Prometheus reads
+// These checks refuse what would make the whole scrape fail: Prometheus reads
 // an exposition to its end or not at all.
 
 func checkName(f *metric.Family) error {
@@ -24,7 +24,7 @@ func checkName(f *metric.Family) error {
 	return nil
 }
 
-// cleanHelp copies a help text; what is not text becomes U+FFFD.
+// cleanHelp copies a help text and replaces invalid UTF-8 by U+FFFD.
 func cleanHelp(help string) string {
 	return strings.ToValidUTF8(strings.Clone(help), "\uFFFD")
 }
@@ -41,7 +41,7 @@ func checkLabelName(f *metric.Family, name string) error {
 	return nil
 }
 
-// checkValue refuses a value that is not of the family's type.
+// checkValue refuses a value of another type than the family's.
 func checkValue(f *metric.Family, s *metric.Series, l *Limits) error {
 	switch {
 	case s.Missing:

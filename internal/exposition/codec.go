@@ -15,27 +15,27 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// maxWindow bounds the memory that a zstd stream can ask for.
+// maxWindow bounds the memory that a zstd stream can request.
 const maxWindow = 8 << 20
 
 var (
 	gzipReaders sync.Pool // of *gzip.Reader
 	zstdReaders sync.Pool // of *zstd.Decoder
 
-	// unpacking has a place for each body that is being unpacked: what that
-	// takes, most of it the windows of zstd, is not counted with the bodies. More
-	// at once would not be faster.
+	// unpacking has a place for each body that is being decompressed, since the
+	// memory for that, mostly zstd windows, is not counted with the bodies. More
+	// places would not be faster.
 	unpacking = make(chan struct{}, runtime.GOMAXPROCS(0))
 )
 
-// IsPacked tells whether Unpack is needed for bodies with this
-// Content-Encoding: gzip, snappy (framed) or zstd. Any other is taken for no
-// encoding, as Pushgateway 1.11 does.
+// IsPacked reports whether bodies with this Content-Encoding need Unpack: gzip,
+// snappy (framed) or zstd. Any other encoding counts as none, as in Pushgateway
+// 1.11.
 func IsPacked(encoding string) bool { return unpackers[encoding] != nil }
 
-// Unpack gives the content of a whole body with a Content-Encoding that
-// IsPacked knows. It waits while others unpack: the reader is to be closed soon,
-// whatever comes of it.
+// Unpack returns a reader for the content of a whole body with a
+// Content-Encoding that IsPacked knows. It waits while others decompress, so
+// the caller must close the reader soon, even if reading fails.
 func Unpack(encoding string, packed []byte) (io.ReadCloser, error) {
 	if !begins(encoding, packed) {
 		what := "is not " + encoding
@@ -53,8 +53,8 @@ func Unpack(encoding string, packed []byte) (io.ReadCloser, error) {
 	return in, nil
 }
 
-// begins tells whether a body starts as one of this encoding does. One without
-// any content may have no bytes at all, but with gzip.
+// begins reports whether a body starts like one of this encoding. Except with
+// gzip, an empty body may have no bytes at all.
 func begins(encoding string, packed []byte) bool {
 	has := func(magic string) bool { return bytes.HasPrefix(packed, []byte(magic)) }
 	switch encoding {
@@ -73,7 +73,7 @@ var unpackers = map[string]func(*bytes.Reader) (io.ReadCloser, error){
 	"zstd":   unpackZstd,
 }
 
-// unpacker is a reader that Close makes ready for the next one.
+// unpacker is a reader that Close prepares for reuse.
 type unpacker struct {
 	io.Reader
 	put func()
@@ -119,7 +119,8 @@ func unpackZstd(r *bytes.Reader) (io.ReadCloser, error) {
 	}}, nil
 }
 
-// windowed says of a stream with too large a window how to do without.
+// windowed adds to the error of a stream with too large a window how to avoid
+// it.
 type windowed struct{ *zstd.Decoder }
 
 func (w windowed) Read(p []byte) (int, error) {
@@ -132,7 +133,7 @@ func (w windowed) Read(p []byte) (int, error) {
 
 var (
 	gzipWriters = sync.Pool{New: func() any {
-		z, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // fails only for a level that does not exist
+		z, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // it fails only for a level that does not exist
 		return z
 	}}
 	zstdWriters = sync.Pool{New: func() any {
@@ -141,15 +142,15 @@ var (
 	}}
 )
 
-// packer is what the compressing writers have in common.
+// packer is the common interface of the compressing writers.
 type packer interface {
 	io.WriteCloser
 	Reset(io.Writer)
 }
 
-// Pack picks a content encoding that the client accepts, and gives a writer
-// that compresses to w, to be closed in the end. It gives "" and nil if there
-// is none.
+// Pack picks a content encoding that the client accepts, and returns a writer
+// that compresses to w. The caller closes it in the end. It returns "" and nil
+// if there is none.
 func Pack(acceptEncoding string, w io.Writer) (encoding string, z io.WriteCloser) {
 	switch {
 	case accepts(acceptEncoding, "zstd"):
@@ -160,7 +161,7 @@ func Pack(acceptEncoding string, w io.Writer) (encoding string, z io.WriteCloser
 	return "", nil
 }
 
-// accepts tells whether a header like "gzip;q=0.5, br" has an encoding.
+// accepts reports whether a header like "gzip;q=0.5, br" contains an encoding.
 func accepts(header, encoding string) bool {
 	for part := range strings.SplitSeq(header, ",") {
 		name, params, _ := strings.Cut(part, ";")

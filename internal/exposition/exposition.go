@@ -1,9 +1,9 @@
-// Package exposition reads pushes and writes scrapes: the text format,
-// protobuf and OpenMetrics, their negotiation, and their compression.
+// Package exposition parses pushes and writes scrapes: the text format,
+// protobuf and OpenMetrics, content negotiation, and compression.
 //
-// A push is parsed once, in whatever goroutine serves it, and becomes one
-// finished [Block] per family. Blocks never change, so a scrape only copies
-// them out.
+// A push is parsed once, in the goroutine that serves it, and becomes one
+// finished [Block] per family. Blocks are immutable, so a scrape only copies
+// them.
 package exposition
 
 import (
@@ -14,8 +14,8 @@ import (
 	"pushgateway/internal/excerpt"
 )
 
-// Bounds of one push beyond its bytes, so that a small body cannot become a
-// large structure. They are far beyond what a job has to say.
+// Bounds of one push in addition to its size, so that a small body cannot
+// become a large structure. They are far beyond what a job needs.
 const (
 	maxFamilies = 100_000   // in one push
 	maxSeries   = 1_000_000 // in one push
@@ -26,7 +26,7 @@ const (
 // ErrTooLarge is wrapped by the errors for pushes over a bound.
 var ErrTooLarge = errors.New("push is too large")
 
-// SyntaxError says that a body is not in the format it claims to be in.
+// SyntaxError means that a body is not in the format that it claims to be in.
 type SyntaxError struct {
 	Line int // of a text body, from 1; 0 for other formats
 	Msg  string
@@ -39,13 +39,13 @@ func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("line %d: %s", e.Line, e.Msg)
 }
 
-// InvalidError says that a well-formed family or series must not be exposed:
-// Prometheus would refuse the whole scrape because of it.
+// InvalidError means that a well-formed family or series must not be exposed,
+// because Prometheus would refuse the whole scrape.
 type InvalidError struct {
 	Family  string
 	Msg     string
-	Line    int  // of a text body, from 1; 0 if it is not known
-	tooLong bool // it is over one of the Limits
+	Line    int  // of a text body, from 1; 0 if unknown
+	tooLong bool // it exceeds one of the Limits
 }
 
 func (e *InvalidError) Error() string {
@@ -55,7 +55,7 @@ func (e *InvalidError) Error() string {
 	return fmt.Sprintf("line %d: family %q: %s", e.Line, e.Family, e.Msg)
 }
 
-// atLine adds the line that an InvalidError is about.
+// atLine sets the line that an InvalidError is about.
 func atLine(line int, err error) error {
 	var e *InvalidError
 	if errors.As(err, &e) {
@@ -67,7 +67,7 @@ func atLine(line int, err error) error {
 // About makes it a FamilyError.
 func (e *InvalidError) About() (family, reason string) { return e.Family, e.Msg }
 
-// invalid copies what it keeps: the name may lie in the body of the push.
+// invalid copies what it keeps, since the name may lie in the body of the push.
 func invalid(family, format string, args ...any) error {
 	return &InvalidError{Family: strings.Clone(excerpt.Of(family)), Msg: fmt.Sprintf(format, args...)}
 }
@@ -76,5 +76,5 @@ func tooMany(what string, most int) error {
 	return fmt.Errorf("%w: it has more than %d %s; push fewer at once, or split it into several groups", ErrTooLarge, most, what)
 }
 
-// quoted shows a name in a message.
+// quoted quotes a name for a message.
 func quoted(s string) string { return fmt.Sprintf("%q", excerpt.Of(s)) }

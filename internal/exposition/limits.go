@@ -11,23 +11,23 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// Limits bound the names, labels and help texts of a push. Far above them
-// Prometheus 3 panics: it cannot hold a label or a name of 16 MiB, and ends at
-// the scrape that has one. A field that is zero has its default.
+// Limits bound the names, labels and help texts of a push. Far above them,
+// Prometheus 3 panics: it cannot hold a label or a name of 16 MiB, and crashes
+// at the scrape that contains one. Zero fields have their defaults.
 type Limits struct {
-	// Name bounds the name of a label, and that of a family as it stands in its
+	// Name bounds the name of a label, and that of a family as it appears in its
 	// lines, with a suffix like _bucket. By default 64 KiB.
 	Name int
 	// Value bounds the value of a label. By default 1 MiB.
 	Value int
 	// Labels bounds the names and values of all labels of a series together,
-	// the grouping labels among them. By default 1 MiB.
+	// including the grouping labels. By default 1 MiB.
 	Labels int
-	// Help is where help texts are cut. By default 64 KiB.
+	// Help is the length to which help texts are cut. By default 64 KiB.
 	Help int
-	// Buckets bounds the classic buckets of one histogram. By default 10,000: a
-	// Prometheus that makes native histograms of classic ones takes the square
-	// of it at each scrape.
+	// Buckets bounds the classic buckets of one histogram. By default 10,000,
+	// since a Prometheus that converts classic histograms to native ones takes
+	// time quadratic in their number at each scrape.
 	Buckets int
 }
 
@@ -40,15 +40,15 @@ const (
 	defaultBuckets = 10_000
 )
 
-// cliff is the length at which a label or a name ends Prometheus 3.
+// cliff is the length at which a label or a name crashes Prometheus 3.
 const cliff = 1 << 24
 
-// widest is how many times longer escaping makes a name at most: a dot becomes
+// widest is how many times longer escaping can make a name: a dot becomes
 // _dot_.
 const widest = 5
 
-// StoredLimits are those for what has been stored already, perhaps before there
-// were any: whatever Prometheus can read stays exposed.
+// StoredLimits are the limits of what is already stored, perhaps by a version
+// without limits: whatever Prometheus can read stays exposed.
 func StoredLimits() Limits {
 	return Limits{Name: (cliff - 64) / widest, Value: cliff - 1, Labels: math.MaxInt, Buckets: math.MaxInt}
 }
@@ -67,11 +67,11 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// least is how long a line or the text of a label set may be that breaks none of
-// the limits, whatever is in it.
+// least is a length up to which a line or the text of a label set breaks none
+// of the limits, whatever it contains.
 func (l Limits) least() int { return min(l.Name, l.Value, l.Labels) }
 
-// checkLine holds the series of one line against the limits.
+// checkLine checks the series of one line against the limits.
 func (l Limits) checkLine(name string, labels []metric.Label) error {
 	if len(name) > l.Name {
 		return tooLong(name, "the name", len(name), l.Name)
@@ -96,7 +96,7 @@ func (l Limits) checkLabels(family string, labels []metric.Label) error {
 	return nil
 }
 
-// checkFamily holds the longest name in the lines of a family against the
+// checkFamily checks the longest name in the lines of a family against the
 // limit.
 func (l Limits) checkFamily(f *metric.Family) error {
 	suffix := 0
@@ -113,13 +113,13 @@ func tooLong(family, what string, size, limit int) error {
 	return &InvalidError{Family: strings.Clone(excerpt.Of(family)), Msg: fmt.Sprintf("%s has %d bytes, more than the limit of %d; shorten it", what, size, limit), tooLong: true}
 }
 
-// isTooLong tells whether an error is about one of the limits.
+// isTooLong reports whether an error is about one of the limits.
 func isTooLong(err error) bool {
 	var e *InvalidError
 	return errors.As(err, &e) && e.tooLong
 }
 
-// cutHelp cuts a help text at the limit, on a whole character, so that equal
+// cutHelp cuts a help text at the limit, at a whole character, so that equal
 // texts stay equal.
 func (l Limits) cutHelp(help string) string {
 	if len(help) <= l.Help {

@@ -7,10 +7,11 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// Merge gives a family with the series of two blocks of the same name; where
-// both have one, that of pushed counts. Help is that of pushed unless it is
-// empty. Neither block is changed. MaxBytes bounds the result, 0 is no bound; what
-// it takes to make it is taken from the budget, and only the result stays there.
+// Merge returns a family with the series of two blocks of the same name. If
+// both have a series, that of pushed wins. The help text is that of pushed
+// unless it is empty. Neither block changes. maxBytes bounds the result; 0
+// means no bound. Merge takes its memory from the budget, and returns all of it
+// except that of the result.
 func Merge(stored, pushed *Block, maxBytes int, budget Budget) (*Block, error) {
 	if stored.Type != pushed.Type {
 		return nil, invalid(pushed.Name, "its type is %s in the group, but %s in this push, so their series cannot be merged; push the same type, or replace the family without merge=series", stored.Type, pushed.Type)
@@ -32,8 +33,7 @@ func Merge(stored, pushed *Block, maxBytes int, budget Budget) (*Block, error) {
 	return blocks[0], nil
 }
 
-// merger gathers series of a family, of which the last with the same labels
-// counts.
+// merger collects series of a family. The last one with the same labels wins.
 type merger struct {
 	family     *metric.Family
 	memory     tab
@@ -78,13 +78,13 @@ func (m *merger) add(s metric.Series) error {
 	return nil
 }
 
-// isSet tells whether a series has the labels that are in set.
+// isSet reports whether a series has the labels in set.
 func (m *merger) isSet(series int) bool {
 	m.other = appendSet(m.other[:0], m.family.Series[series].Labels)
 	return bytes.Equal(m.other, m.set)
 }
 
-// sizeOf is what a series holds beside itself, in bytes.
+// sizeOf returns what a series holds in addition to itself, in bytes.
 func sizeOf(s *metric.Series) int {
 	n := labelSize * len(s.Labels)
 	if s.Summary != nil {

@@ -9,7 +9,7 @@ import (
 )
 
 // A block is stored as a delimited io.prometheus.client.MetricFamily. If its
-// text says everything, that takes the place of the metrics in it: making them
+// text expresses everything, the text replaces the metrics: making metrics
 // would cost more than compressing the text.
 
 // AppendStored appends the family, without metrics if StoredText has them.
@@ -21,8 +21,8 @@ func (b *Block) AppendStored(dst []byte) []byte {
 	return b.AppendProto(slices.Grow(dst, b.proto))
 }
 
-// StoredText is the lines of the block if they say everything, or else nil.
-// The caller must not change it.
+// StoredText returns the lines of the block if they express everything, or else
+// nil. The caller must not change it.
 func (b *Block) StoredText() []byte {
 	if !b.onlyText() || b.open {
 		return nil
@@ -32,9 +32,9 @@ func (b *Block) StoredText() []byte {
 
 var errNotOneFamily = errors.New("it does not hold exactly one family")
 
-// ReadStored renders a block anew from what AppendStored and StoredText have
-// given. It keeps nothing of them. Series that would end a Prometheus are left
-// out; see TooLong.
+// ReadStored renders a block from what AppendStored and StoredText returned. It
+// keeps no reference to them. Series that would crash Prometheus are left out;
+// see TooLong.
 func ReadStored(family, text []byte) (*Block, error) {
 	p := GetParser()
 	defer p.Release()
@@ -49,7 +49,7 @@ func ReadStored(family, text []byte) (*Block, error) {
 	return blocks[0], nil
 }
 
-// StoredSize is about what AppendStored appends.
+// StoredSize is roughly the size of what AppendStored appends.
 func (b *Block) StoredSize() int {
 	if b.StoredText() != nil {
 		return len(b.Name) + len(b.Help)
@@ -57,7 +57,7 @@ func (b *Block) StoredSize() int {
 	return len(b.Name) + len(b.Help) + b.proto
 }
 
-// readStored reads what we wrote ourselves: no bounds.
+// readStored parses what we wrote ourselves, without bounds.
 func (p *Parser) readStored(family, text []byte) (*metric.Family, error) {
 	p.reset()
 	p.trusted = true
@@ -78,7 +78,7 @@ func (p *Parser) readStored(family, text []byte) (*metric.Family, error) {
 	return f, nil
 }
 
-// rereadText reads the lines of a block.
+// rereadText parses the lines of a block.
 func (p *Parser) rereadText(name string, t metric.Type, text []byte) (*metric.Family, error) {
 	body := make([]byte, 0, len("# TYPE \n")+2*len(name)+len(text)+20)
 	body = append(body, "# TYPE "...)

@@ -3,7 +3,7 @@ package exposition
 import "math/bits"
 
 // seriesTable finds series of a family by a hash of their label sets. It takes
-// 8 bytes for a series and as many for room. The zero value is empty.
+// 8 bytes per series, and as much for free slots. The zero value is empty.
 type seriesTable struct {
 	slots []uint64 // half of a hash above the number of the series + 1, or 0
 	used  int
@@ -11,7 +11,7 @@ type seriesTable struct {
 
 const hashHalf = 0xffffffff << 32
 
-// find gives the series with this hash for which is holds, or -1.
+// find returns the series with this hash for which is returns true, or -1.
 func (t *seriesTable) find(hash uint64, is func(series int) bool) int {
 	if len(t.slots) == 0 {
 		return -1
@@ -27,7 +27,7 @@ func (t *seriesTable) find(hash uint64, is func(series int) bool) int {
 	}
 }
 
-// add puts in a series that is not there. The caller has made room.
+// add adds a series that is not in the table. The caller has made room.
 func (t *seriesTable) add(hash uint64, series int) {
 	t.put(hash&hashHalf | uint64(series+1))
 	t.used++
@@ -41,13 +41,13 @@ func (t *seriesTable) put(slot uint64) {
 	t.slots[at] = slot
 }
 
-// first is where the search for a hash begins. Only the half that slots keep
-// counts.
+// first is where the search for a hash begins. It only uses the half that slots
+// keep.
 func (t *seriesTable) first(hash uint64) int { return int(hash>>32) & (len(t.slots) - 1) }
 
 func (t *seriesTable) next(at int) int { return (at + 1) & (len(t.slots) - 1) }
 
-// grow makes room for one series more. It asks take for what that needs.
+// grow makes room for one more series. It calls take for the memory.
 func (t *seriesTable) grow(take func(bytes int) error) error {
 	if 4*(t.used+1) <= 3*len(t.slots) {
 		return nil
@@ -68,12 +68,12 @@ func (t *seriesTable) grow(take func(bytes int) error) error {
 
 // hashSet is a set of hashes. The zero value is empty.
 type hashSet struct {
-	slots []uint64 // 0 is none
+	slots []uint64 // 0 means empty
 	used  int
 }
 
-// add puts a hash in, and tells whether it was not there. It asks take for what
-// growing needs.
+// add adds a hash, and reports whether it is new. It calls take for the memory
+// to grow.
 func (s *hashSet) add(hash uint64, take func(bytes int) error) (added bool, err error) {
 	if err := s.room(s.used+1, take); err != nil {
 		return false, err
@@ -90,7 +90,7 @@ func (s *hashSet) add(hash uint64, take func(bytes int) error) (added bool, err 
 	return true, nil
 }
 
-// find is where a hash is, or where it would be.
+// find returns where a hash is or would be.
 func (s *hashSet) find(hash uint64) int {
 	first, _ := bits.Mul64(hash, uint64(len(s.slots)))
 	at := int(first)
@@ -102,7 +102,7 @@ func (s *hashSet) find(hash uint64) int {
 	return at
 }
 
-// room makes room for so many hashes in all.
+// room makes room for this many hashes in total.
 func (s *hashSet) room(hashes int, take func(bytes int) error) error {
 	if 4*hashes <= 3*len(s.slots) {
 		return nil
@@ -121,7 +121,7 @@ func (s *hashSet) room(hashes int, take func(bytes int) error) error {
 	return nil
 }
 
-// reset empties the set, and keeps its memory unless that is large.
+// reset empties the set. It keeps the memory unless it is large.
 func (s *hashSet) reset() {
 	const keep = 1 << 14
 	if len(s.slots) > keep {
@@ -131,8 +131,8 @@ func (s *hashSet) reset() {
 	s.used = 0
 }
 
-// reset empties the table, and keeps its memory unless that is large. It gives
-// how many bytes it does not need any more.
+// reset empties the table. It keeps the memory unless it is large, and returns
+// how many bytes it released.
 func (t *seriesTable) reset() (freed int) {
 	const keep = 1 << 10
 	if len(t.slots) > keep {

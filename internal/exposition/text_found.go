@@ -12,10 +12,11 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// What a line that cannot be read has in place of what it should have, and what
-// to write instead. Nothing here decides about a line: it is refused already.
+// These functions say what an unparsable line contains in the place of what it
+// should, and what to write instead. They do not decide about the line, which
+// is already refused.
 
-// found names what stands at the beginning of s.
+// found names what s begins with.
 func found(s string) string {
 	r, size := utf8.DecodeRuneInString(s)
 	switch {
@@ -27,7 +28,7 @@ func found(s string) string {
 	return kindOf(r) + strconv.QuoteRune(r)
 }
 
-// kindOf names characters that look like others, or like nothing.
+// kindOf names characters that look like others, or are invisible.
 func kindOf(r rune) string {
 	switch {
 	case r < utf8.RuneSelf:
@@ -43,8 +44,8 @@ func kindOf(r rune) string {
 	return ""
 }
 
-// noNewline refuses the last line, for what is wrong with it besides if anything
-// is.
+// noNewline refuses the last line. If something else is wrong with it too, it
+// reports that.
 func (p *Parser) noNewline(line string) error {
 	p.at = p.size // it ends the body
 	if err := p.parseLine(line); errors.As(err, new(*SyntaxError)) && !strings.HasSuffix(line, "\r") {
@@ -53,13 +54,13 @@ func (p *Parser) noNewline(line string) error {
 	return p.syntaxError("the last line has no newline at its end; add one")
 }
 
-// firstName refuses a line that begins with something else than a name.
+// firstName refuses a line that does not begin with a name.
 func (p *Parser) firstName(what, rest string) error {
 	return p.syntaxError("expected %s, found %s; a name begins with a letter, _ or :%s", what, found(rest), letterAdvice(rest, ":"))
 }
 
-// noName refuses a sample that does not begin with a name, for what it begins
-// with instead.
+// noName refuses a sample that does not begin with a name, according to what it
+// begins with.
 func (p *Parser) noName(rest string) error {
 	const what = "a metric name"
 	first := untilBlank(rest)
@@ -88,7 +89,7 @@ func (p *Parser) commentName(keyword, name, rest string) error {
 	return p.nameEnds(name, rest)
 }
 
-// nameEnds refuses what directly follows a name, and is no part of it.
+// nameEnds refuses what directly follows a name and is not a part of it.
 func (p *Parser) nameEnds(name, rest string) error {
 	advice := "; put a space between name and value"
 	switch more := word(rest); {
@@ -102,7 +103,8 @@ func (p *Parser) nameEnds(name, rest string) error {
 	return p.syntaxError("the metric name ends after %q, found %s%s", excerpt.Of(name), found(rest), advice)
 }
 
-// word is the part of s before what can end a name that is not quoted.
+// word returns the part of s before any character that can end an unquoted
+// name.
 func word(s string) string {
 	if i := strings.IndexAny(s, " \t{}=,\"'"); i >= 0 {
 		return s[:i]
@@ -110,8 +112,8 @@ func word(s string) string {
 	return s
 }
 
-// quoteAdvice says how else to write what looks like a name. More is what it may
-// have beside letters, digits and _.
+// quoteAdvice says how else to write what looks like a name. more lists the
+// characters that it may have in addition to letters, digits and _.
 func quoteAdvice(name, more string) string {
 	usual := func(r rune) bool {
 		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("_.-/ "+more, r)
@@ -129,7 +131,8 @@ func quoteAdvice(name, more string) string {
 	return fmt.Sprintf("; write %s, or %s with --push.enable-utf8-names", excerpt.Of(legacy), quoted)
 }
 
-// letterAdvice is quoteAdvice for what begins with a letter that names cannot have.
+// letterAdvice is quoteAdvice for text that begins with a letter which names
+// cannot have.
 func letterAdvice(rest, more string) string {
 	if r, _ := utf8.DecodeRuneInString(rest); !unicode.IsLetter(r) {
 		return ""
@@ -137,7 +140,7 @@ func letterAdvice(rest, more string) string {
 	return quoteAdvice(word(rest), more)
 }
 
-// noLabel refuses labels that go on with something else than a label name.
+// noLabel refuses labels that continue with something other than a label name.
 func (p *Parser) noLabel(rest string) error {
 	switch {
 	case rest == "":
@@ -154,8 +157,8 @@ func (p *Parser) noLabel(rest string) error {
 	return p.syntaxError("expected a label name or '}', found %s; a label name begins with a letter or _%s", found(rest), letterAdvice(rest, ""))
 }
 
-// noEquals refuses a label name without a value.
-// Gap is the blanks between name and rest.
+// noEquals refuses a label name without a value. gap is the whitespace between
+// name and rest.
 func (p *Parser) noEquals(name, gap, rest string) error {
 	advice := "; write " + labelAs(name)
 	switch {
@@ -170,18 +173,19 @@ func (p *Parser) noEquals(name, gap, rest string) error {
 	return p.syntaxError("expected '=' after label name %q, found %s%s", excerpt.Of(name), found(rest), advice)
 }
 
-// isSeparator tells whether s begins with what others write in place of =.
+// isSeparator reports whether s begins with what other formats write instead of
+// =.
 func isSeparator(s string) bool {
 	after := strings.TrimLeft(s, ":-> \t")
 	return after != "" && strings.ContainsRune(`"'},`, rune(after[0]))
 }
 
-// noQuote refuses a value that does not begin with one.
+// noQuote refuses a value that does not begin with a quote.
 func (p *Parser) noQuote(name, rest string) error {
 	return p.syntaxError("expected '\"' at the start of the value of label %q, found %s; put values in double quotes, as in %s", excerpt.Of(name), found(rest), labelAs(name))
 }
 
-// labelAs shows how a label is written.
+// labelAs shows how to write a label.
 func labelAs(name string) string {
 	if !metric.IsLegacyLabel(name) {
 		name = strconv.Quote(excerpt.Of(name))
@@ -212,13 +216,13 @@ func (p *Parser) noComma(name, rest string, isValue bool) error {
 	return p.syntaxError("expected ',' or '}' after %s, found %s%s", what, found(rest), advice)
 }
 
-// isDecimal tells whether s can be a value.
+// isDecimal reports whether s can be a value.
 func isDecimal(s string) bool {
 	_, err := parseFloat(s)
 	return err == nil
 }
 
-// noValue refuses what stands at line[i:] in place of a value.
+// noValue refuses what is at line[i:] in the place of a value.
 func (p *Parser) noValue(line string, i int, text string, reason error) error {
 	if text == "" {
 		return p.syntaxError("expected a number as value, found the end of the line")
@@ -229,8 +233,8 @@ func (p *Parser) noValue(line string, i int, text string, reason error) error {
 	return p.syntaxError("expected a number as value, got %q%s", excerpt.Of(text), valueAdvice(line[i:], text, reason))
 }
 
-// valueAdvice says what to do about a value that is no number. Rest is the line
-// from there on.
+// valueAdvice says what to do about a value that is not a number. rest is the
+// line from there on.
 func valueAdvice(rest, text string, reason error) string {
 	following := strings.TrimLeft(rest[len(text):], " \t")
 	odd := strings.IndexFunc(text, func(r rune) bool { return kindOf(r) != "" })
@@ -268,7 +272,7 @@ func valueAdvice(rest, text string, reason error) string {
 	return ""
 }
 
-// bracesAdvice says where labels belong that stand in place of a value.
+// bracesAdvice says where to put labels that are in the place of a value.
 func bracesAdvice(text string) string {
 	before, _, isBraced := strings.Cut(text, "{")
 	switch {
@@ -284,7 +288,7 @@ func bracesAdvice(text string) string {
 	return "; names must not contain spaces"
 }
 
-// isSwitch finds what languages write for on and off.
+// isSwitch recognizes what languages write for on and off.
 func isSwitch(text string) bool {
 	switch strings.ToLower(text) {
 	case "true", "false", "yes", "no", "on", "off":
@@ -293,13 +297,13 @@ func isSwitch(text string) bool {
 	return false
 }
 
-// otherDigits finds numbers in other notations.
+// otherDigits recognizes numbers in other notations.
 func otherDigits(text string) bool {
 	_, err := strconv.ParseInt(text, 0, 64) // with _, 0x, 0o and 0b
 	return err == nil
 }
 
-// isNothing finds what languages write where there is no value.
+// isNothing recognizes what languages write for a missing value.
 func isNothing(text string) bool {
 	switch strings.ToLower(text) {
 	case "null", "none", "nil", "<nil>", "undefined", "n/a", "-", "-nan", "-nan(ind)":
@@ -328,7 +332,8 @@ func (p *Parser) noTimestamp(rest string) error {
 	return p.syntaxError("expected the end of the line after the value, found %q%s", excerpt.Of(text), p.restAdvice(text))
 }
 
-// restAdvice says what to do about what follows a value and is no number.
+// restAdvice says what to do about something after a value that is not a
+// number.
 func (p *Parser) restAdvice(text string) string {
 	name := p.namePart(text)
 	switch {
@@ -346,7 +351,7 @@ func (p *Parser) restAdvice(text string) string {
 	return ""
 }
 
-// namePart is the name at the beginning of s.
+// namePart returns the name at the beginning of s.
 func (p *Parser) namePart(s string) string {
 	name, _, err := p.readName(s, 0, isNameByte)
 	if err != nil {
@@ -360,7 +365,7 @@ func isWhole(s string) bool {
 	return err == nil
 }
 
-// noType refuses what a TYPE comment has in place of a type.
+// noType refuses what a TYPE comment has in the place of a type.
 func (p *Parser) noType(text string) error {
 	advice := "; use counter, gauge, histogram, summary, untyped or gaugehistogram"
 	switch first := untilBlank(text); {
@@ -381,7 +386,7 @@ func isType(text string) bool {
 	return ok
 }
 
-// lateType refuses a TYPE line for a family that has its type already.
+// lateType refuses a TYPE line for a family that already has a type.
 func (p *Parser) lateType() error {
 	name := excerpt.Of(p.current.Name)
 	if len(p.current.Series) > 0 {
@@ -390,7 +395,7 @@ func (p *Parser) lateType() error {
 	return p.syntaxError("second TYPE line for metric name %q; keep one", name)
 }
 
-// twice refuses a label name that a series has already.
+// twice refuses a label name that a series already has.
 func (p *Parser) twice(name string) error {
 	return p.syntaxError("duplicate label name %q; keep one, or rename the other", excerpt.Of(name))
 }
