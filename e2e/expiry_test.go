@@ -119,9 +119,9 @@ func TestTTLRefused(t *testing.T) {
 	s.push("/metrics/job/a", "m 1\n", http.StatusOK)
 	before := s.get("/api/v1/groups").body
 	for _, c := range []struct{ header, parameter, says string }{
-		{"soon", "", `X-Pushgateway-TTL: "soon" is not a duration`},
-		{"", "-1h", `ttl="-1h" is not a duration`},
-		{"", "1", `ttl="1" is not a duration`},
+		{"soon", "", `X-Pushgateway-TTL: "soon" must be a duration`},
+		{"", "-1h", `ttl="-1h" must be a duration`},
+		{"", "1", `ttl="1" must be a duration`},
 		{"", "101y", "longer than 100 years"},
 		{"1h", "2h", "use one of them"},
 	} {

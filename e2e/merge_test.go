@@ -134,7 +134,7 @@ func TestPushManyRefused(t *testing.T) {
 		header                 []string
 	}{
 		{"", "m{job=\"a\"} 1\n", "group_by is missing", nil},
-		{"?group_by=instance", "m{job=\"a\",instance=\"1\"} 1\n", "must name job", nil},
+		{"?group_by=instance", "m{job=\"a\",instance=\"1\"} 1\n", "must include job", nil},
 		{"?group_by=job,__x", "m{job=\"a\"} 1\n", `"__x"`, nil},
 		{"?group_by=job&group_by=instance", "m{job=\"a\",instance=\"1\"} 1\n", "several values of group_by", nil},
 		{"?group_by=job,,x", "m{job=\"a\"} 1\n", `"job,,x"`, nil},

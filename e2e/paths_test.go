@@ -149,7 +149,7 @@ func lostPaths() []lostPath {
 		{"POST", "/write?db=x", 404, "a path of InfluxDB"},
 		{"POST", "/v1/metrics", 404, "a path of OTLP"},
 		{"POST", "/api/v1/import/prometheus", 404, "a path of VictoriaMetrics"},
-		{"PATCH", "/metrics/job/a", 405, "which takes PUT, POST, DELETE"},
+		{"PATCH", "/metrics/job/a", 405, "only PUT, POST, DELETE"},
 		{"BREW", "/metrics/job/a", 405, "push to /metrics/job/a, with PUT"},
 		{"GET", "/metrics/job/a/x/b", 405, "read the group at /api/v1/group/job/a/x/b, or all groups at /metrics"},
 		{"GET", "/metric", 404, "scrapes are at /metrics"},

@@ -62,8 +62,8 @@ func (j *Journal) write() {
 
 // gather takes all waiting requests.
 func (j *Journal) gather(first *request) []*request {
-	// Those that are being worked on are nearly here: let them come first. With
-	// nothing to do elsewhere this takes no time.
+	// Clients that are being served are about to commit: let them join. If there
+	// are none, this takes no time.
 	runtime.Gosched()
 	batch, n := []*request{first}, len(first.changes)
 	for n < maxBatch {
@@ -143,10 +143,10 @@ func (j *Journal) commitBatch(batch []*request) error {
 		}
 	}
 	if j.Interval > 0 {
-		return nil // they have been applied when they came
+		return nil // they were applied when they arrived
 	}
 	for _, c := range changes {
-		delete(j.waiting, c.Key) // a change is made from the last stamp
+		delete(j.waiting, c.Key) // the change starts from the last stamp
 	}
 	if len(changes) > 0 {
 		j.applyLocked(changes)
@@ -202,7 +202,7 @@ func putOf(key grouping.Key, g *gateway.Group) put {
 func (j *Journal) update(puts []put, next *state) error {
 	slices.SortFunc(puts, func(a, b put) int { return strings.Compare(string(a.key), string(b.key)) })
 	j.old = j.old[:0]
-	ends := make([]int, 0, len(puts)) // of the old records, -1 if there was none
+	ends := make([]int, 0, len(puts)) // of the old records; -1 if there was none
 	w := Written{Changes: len(puts)}
 	start := time.Now()
 	w.Err = j.transact(func(tx *bbolt.Tx) error {
@@ -334,7 +334,7 @@ func (j *Journal) pay(now *state) error {
 // state.
 func (j *Journal) reopen() (state, error) {
 	if j.db != nil {
-		_ = j.db.Close() // what it has to say has been said
+		_ = j.db.Close() // its outcome is already known
 		j.db = nil
 	}
 	path, err := filepath.EvalSymlinks(j.Name)

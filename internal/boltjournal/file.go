@@ -51,7 +51,7 @@ func openBolt(path string, this os.FileInfo) (*bolt, error) {
 		Timeout:         time.Millisecond, // one attempt
 		PageSize:        pageSize,
 		InitialMmapSize: mapSize,
-		NoFreelistSync:  true, // it is small work to find at start, and much to write each time
+		NoFreelistSync:  true, // rebuilding it at start is cheap, and writing it each time is not
 		FreelistType:    bbolt.FreelistMapType,
 	})
 	if errors.Is(err, bolterrors.ErrTimeout) {
@@ -141,7 +141,7 @@ func (f File) create(s *state, entries iter.Seq[entry]) (err error) {
 		return err
 	}
 	defer dir.Close()
-	if err := lockDir(dir); err != nil { // somebody else may be about to do the same
+	if err := lockDir(dir); err != nil { // another process may be about to do the same
 		return fmt.Errorf("locking the directory: %w", err)
 	}
 	if _, err := os.Lstat(f.Path); f.MustBeNew && err == nil {
@@ -153,7 +153,7 @@ func (f File) create(s *state, entries iter.Seq[entry]) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			_ = os.Remove(temp) // the next start would do it
+			_ = os.Remove(temp) // the next start would remove it
 		}
 	}()
 	if err := write(temp, s, entries); err != nil {
@@ -241,7 +241,7 @@ func fill(db *bbolt.DB, s *state, entries iter.Seq[entry]) error {
 			if err != nil {
 				return err
 			}
-			b.FillPercent = 0.8 // keys come in their order
+			b.FillPercent = 0.8 // keys are already sorted
 			for range chunk {
 				var e entry
 				if e, more = next(); !more {
@@ -259,8 +259,8 @@ func fill(db *bbolt.DB, s *state, entries iter.Seq[entry]) error {
 			return err
 		}
 	}
-	// Once more, so that both meta pages lead to all groups: if one is damaged
-	// later, nothing is lost with it.
+	// Write once more, so that both meta pages lead to all groups: if one is
+	// damaged later, nothing is lost.
 	return db.Update(func(tx *bbolt.Tx) error { return putState(tx, s) })
 }
 
@@ -296,10 +296,10 @@ func SyncName(path string) error {
 func KeepAside(path, why string, now time.Time) (aside string, err error) {
 	aside = fmt.Sprintf("%s.%s-%s", path, why, now.UTC().Format("20060102T150405.000Z"))
 	if err := os.Link(path, aside); err != nil {
-		return aside, copyFile(aside, path) // not every file system has second names
+		return aside, copyFile(aside, path) // not every file system has hard links
 	}
 	if err := SyncName(path); err != nil {
-		_ = os.Remove(aside) // each attempt would leave one
+		_ = os.Remove(aside) // otherwise each attempt would leave one
 		return aside, err
 	}
 	return aside, nil
@@ -317,7 +317,7 @@ func copyFile(to, from string) (err error) {
 	}
 	defer func() {
 		if err = errors.Join(err, out.Close()); err != nil {
-			_ = os.Remove(to) // a part of it would only fill the disk
+			_ = os.Remove(to) // an incomplete copy would only fill the disk
 		}
 	}()
 	if _, err := io.Copy(out, in); err != nil {

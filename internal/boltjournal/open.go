@@ -50,7 +50,7 @@ func (j *Journal) open(ctx context.Context) error {
 		return errors.Join(err, j.shut())
 	}
 	if j.state.sum != s.state.sum || j.state.groups != s.state.groups {
-		return errors.Join(ErrLocked, j.shut()) // for a moment, by somebody who has changed it
+		return errors.Join(ErrLocked, j.shut()) // held briefly by a process that has changed it
 	}
 	j.revision, j.origin = j.state.revision, j.state.imported
 	return nil
@@ -170,7 +170,7 @@ func secure(f *os.File, m meta) error {
 	}
 	err := SyncName(f.Name())
 	if errors.Is(err, fs.ErrPermission) {
-		return nil // who may not look into the directory has not named a file in it
+		return nil // whoever may not read the directory has not named a file in it
 	}
 	return err
 }
@@ -198,7 +198,7 @@ func openWhole(path string, this os.FileInfo) (*bolt, error) {
 	if err := secure(f, s.meta); err != nil {
 		return nil, err
 	}
-	_ = f.Close() // gives the lock to bbolt
+	_ = f.Close() // passes the lock on to bbolt
 	return openBolt(path, this)
 }
 
@@ -309,7 +309,7 @@ func (j *Journal) compact(f *os.File, s *scan) error {
 		j.Logger.Info("Shrank the journal, which was mostly empty", "file", j.Path, "bytes_before", before, "bytes", j.Size())
 	case stillAt(j.Path, f) == nil:
 		j.Logger.Warn("Could not shrink the journal, which is mostly empty", "file", j.Path, "err", err)
-	default: // the new file is there, but a crash of the machine may bring back the old one
+	default: // the new file is in place, but a crash of the machine may bring back the old one
 		j.debt = make(map[grouping.Key][]byte)
 		_ = j.fail(err)
 	}
@@ -345,7 +345,7 @@ func SetOrigin(path string, imported []byte) error {
 		return err
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		var now state // somebody may just have changed it
+		var now state // another process may just have changed it
 		if err := now.unmarshal(tx.Bucket(stateBucket).Get(stateKey)); err != nil {
 			return err
 		}

@@ -70,7 +70,7 @@ func readMeta(b []byte, id uint64) (m meta, err error) {
 	}
 	b = b[pageHeader:]
 	sum := fnv.New64a()
-	_, _ = sum.Write(b[:metaSize-8]) // a hash takes everything
+	_, _ = sum.Write(b[:metaSize-8]) // writing to a hash cannot fail
 	switch {
 	case order.Uint32(b) != boltMagic:
 		return m, errors.New("it does not begin like a meta page of bbolt")
@@ -267,7 +267,7 @@ func (p *pages) walkBranch(pg page, b bounds, visit func(element)) {
 		}
 		if !b.hold(c.key, previous) || below.before != nil && string(below.before) <= string(c.key) {
 			p.fault(Fault{Page: pg.id, Msg: misplaced(i)})
-			below = bounds{before: b.before} // its groups may be whole
+			below = bounds{before: b.before} // its groups may be intact
 		}
 		previous = c.key
 		p.walk(c.page, below, visit)
@@ -303,7 +303,7 @@ func (p *pages) walkLeaf(pg page, b bounds, visit func(element)) (last int) {
 // bucket returns the elements of the bucket in an element of the root. Small
 // buckets lie within the element itself.
 func (p *pages) bucket(e element, visit func(element)) {
-	const header = 16 // the root page, and a sequence that nobody uses
+	const header = 16 // the root page, and a sequence number that is not used
 	if !e.bucket || len(e.value) < header {
 		p.fault(Fault{Page: e.page, Msg: fmt.Sprintf("%q is not a bucket", excerpt.Of(string(e.key)))})
 		return

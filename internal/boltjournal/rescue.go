@@ -22,7 +22,7 @@ func (j *Journal) Rescue(groups iter.Seq[*gateway.Group]) (path string, err erro
 	if err != nil {
 		return "", fmt.Errorf("the groups in memory are lost: %w", err)
 	}
-	// A second name is only given where there is none yet.
+	// A hard link is only created if the name is free.
 	if err := os.Link(aside, path); err == nil && j.leadsTo(aside) {
 		return path, errors.Join(os.Remove(aside), SyncName(path))
 	}

@@ -48,7 +48,7 @@ func (j *Journal) salvage(ctx context.Context, f *os.File) (*os.File, error) {
 	}
 	if err := (File{Path: j.Path}).create(&s.state, slices.Values(whole)); err != nil {
 		if stillAt(j.Path, f) == nil {
-			_ = os.Remove(aside) // a second name or a copy, of which each attempt would leave one
+			_ = os.Remove(aside) // a hard link or a copy; otherwise each attempt would leave one
 		}
 		return f, fmt.Errorf("writing the intact records: %w", err)
 	}
@@ -136,7 +136,7 @@ func (s *scan) leftovers(found []entry) (left []entry) {
 	for _, e := range found {
 		have[e.key] = true
 	}
-	s.fault = func(Fault) {} // these pages need not be whole
+	s.fault = func(Fault) {} // these pages need not be intact
 	for id := uint64(2); id < s.meta.pages; id++ {
 		if s.seen[id] {
 			continue

@@ -94,7 +94,7 @@ func (s *scan) readMetas(f io.ReaderAt) error {
 	if first.err == nil && second.err == nil && first.txid+1 != second.txid && second.txid+1 != first.txid {
 		s.fault(Fault{Page: 0, Msg: "the two meta pages do not have consecutive numbers"})
 	}
-	// The last pages need not be in use, but they were there.
+	// The last pages need not be in use, but they existed.
 	if err := s.readAt(make([]byte, 1), s.meta.pages*uint64(s.meta.pageSize)-1); err != nil {
 		s.fault(Fault{Page: s.meta.pages - 1, Msg: err.Error()})
 	}

@@ -57,7 +57,7 @@ func (s *state) marshal() []byte {
 func checksumState(b []byte) uint64 {
 	var d xxhash.Digest
 	d.Reset()
-	_, _ = d.Write(b[:1]) // a hash takes everything
+	_, _ = d.Write(b[:1]) // writing to a hash cannot fail
 	_, _ = d.Write(b[stateHeader:])
 	return d.Sum64()
 }

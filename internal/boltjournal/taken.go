@@ -58,7 +58,7 @@ func (j *Journal) look() error {
 	case err != nil:
 		return j.fail(err)
 	case j.debt != nil:
-		return nil // settle looks through it
+		return nil // settle checks it
 	case now.Size() == j.left.Size() && now.ModTime().Equal(j.left.ModTime()):
 		j.works()
 		return nil
@@ -76,7 +76,7 @@ func (j *Journal) leave() error {
 		return err
 	}
 	if now.Size() < j.left.Size() {
-		return errCutOff // bbolt only lets it grow
+		return errCutOff // bbolt only ever grows it
 	}
 	j.left = now
 	return nil
@@ -86,7 +86,7 @@ func (j *Journal) leave() error {
 // writes what waits.
 func (j *Journal) watch() {
 	before := j.Trouble()
-	_ = j.look() // fail has noted it
+	_ = j.look() // fail has recorded it
 	back := before != nil && j.Trouble() == nil
 	changed := j.debt != nil && before == nil
 	if back || changed || j.debt != nil && j.Err() != nil {
@@ -139,7 +139,7 @@ func (j *Journal) guard(use func() error) (err error) {
 		}); !fault {
 			panic(p)
 		}
-		_ = j.db.file.Close() // gives the lock back
+		_ = j.db.file.Close() // releases the lock
 		j.db, err = nil, errFault
 	}()
 	return use()

@@ -61,9 +61,9 @@ func New(c Config) (*Client, error) {
 	}
 	if c.Here {
 		hc.TLSConfig.InsecureSkipVerify, hc.ProxyConfig = true, config.ProxyConfig{}
-		hc.EnableHTTP2 = false // which hides that a client certificate is wanted
+		hc.EnableHTTP2 = false // which hides that the server asks for a client certificate
 	}
-	hc.FollowRedirects = false // on which a push becomes a GET
+	hc.FollowRedirects = false // after which a push would become a GET
 	credentials := ""
 	switch {
 	case base.User != nil:
@@ -93,7 +93,7 @@ func parseURL(s string) (base *url.URL, socket string, err error) {
 	u, err := url.Parse(s)
 	switch {
 	case err != nil:
-		// The error of url.Parse has the URL, and with it a password.
+		// The error of url.Parse contains the URL, and so the password.
 		return nil, "", fmt.Errorf("the URL of the gateway must be like http://localhost:9091 or unix:///run/pushgateway.sock: %w", errors.Unwrap(err))
 	case u.Scheme == "unix" && u.Host == "" && u.Path != "":
 		return &url.URL{Scheme: "http", Host: "localhost"}, u.Path, nil
@@ -147,7 +147,7 @@ func (c *Client) do(ctx context.Context, r request) (*http.Response, error) {
 	growing.InitialInterval, growing.MaxInterval = 100*time.Millisecond, 10*time.Second
 	res, err := backoff.Retry(ctx, attempt, backoff.WithBackOff(growing), backoff.WithMaxElapsedTime(c.retry))
 	if err != nil {
-		return nil, last // which says more than that the time is over
+		return nil, last // it says more than that the time is over
 	}
 	return res, nil
 }

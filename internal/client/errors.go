@@ -72,7 +72,7 @@ const (
 
 // statusError reads the answer to a request for path.
 func (c *Client) statusError(res *http.Response, path string) error {
-	b, _ := io.ReadAll(io.LimitReader(res.Body, maxMessage)) // a part says enough
+	b, _ := io.ReadAll(io.LimitReader(res.Body, maxMessage)) // a part is enough
 	seconds, _ := strconv.Atoi(res.Header.Get("Retry-After"))
 	message, isAPI := messageOf(b)
 	limit := maxShown
@@ -170,9 +170,9 @@ func (c *Client) afterFailure(err error) string {
 		return ""
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return "it speaks HTTP without TLS; write http:// in --url"
-	case c.base.Scheme == "http" && strings.Contains(err.Error(), `malformed HTTP response "\x15\x03`): // an alert of TLS
+	case c.base.Scheme == "http" && strings.Contains(err.Error(), `malformed HTTP response "\x15\x03`): // a TLS alert
 		return "it expects TLS; write https:// in --url"
-	case c.base.Scheme == "http" && errors.Is(err, io.EOF): // as Go does to a DELETE without TLS
+	case c.base.Scheme == "http" && errors.Is(err, io.EOF): // as Go's server does after a DELETE without TLS
 		return "it closed the connection without an answer; if it expects TLS, write https:// in --url"
 	case errors.As(err, new(*net.DNSError)):
 		return "correct the host name in --url or $PUSHGATEWAY_URL"

@@ -72,7 +72,7 @@ func Launch(t testing.TB, cmd *exec.Cmd) *Process {
 	}
 	go func() {
 		defer close(p.Done)
-		_ = p.Cmd.Wait() // looked at through ProcessState
+		_ = p.Cmd.Wait() // checked through ProcessState
 	}()
 	t.Cleanup(p.Stop)
 	return p

@@ -117,7 +117,7 @@ func (f *framing) followLine(b []byte) (n int, err error) {
 func (f *framing) take(line []byte) error {
 	switch f.part {
 	case atStart:
-		if len(line) > 0 { // or else an old client has sent one line too many
+		if len(line) > 0 { // otherwise an old client has sent an extra line
 			f.part, f.lines, f.head = inHeader, 0, head{version1_1: bytes.HasSuffix(line, []byte(" HTTP/1.1"))}
 		}
 	case inHeader:

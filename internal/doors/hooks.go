@@ -68,7 +68,7 @@ func (d *Doors) Answer(next http.Handler) http.Handler {
 			p.isThere()
 		}
 		if r.ProtoMajor > 1 {
-			defer p.isAnswered() // otherwise the answer may still be on its way
+			defer p.isAnswered() // otherwise the answer may still be being sent
 		}
 		r.Body = p
 		next.ServeHTTP(w, r)

@@ -91,7 +91,7 @@ func unpackGzip(r *bytes.Reader) (io.ReadCloser, error) {
 		z = new(gzip.Reader)
 	}
 	put := func() {
-		r.Reset(nil) // z would hold the body
+		r.Reset(nil) // otherwise z would hold the body
 		gzipReaders.Put(z)
 	}
 	if err := z.Reset(r); err != nil {

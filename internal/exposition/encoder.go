@@ -121,7 +121,7 @@ func (e *Encoder) writeBatch(blocks []*Block, own func(*Block) []byte) (size int
 	for i, b := range blocks {
 		contents[i] = own(b)
 	}
-	const line = 64 // bytes that come at once
+	const line = 64 // bytes of a cache line
 	for _, c := range contents[:len(blocks)] {
 		for at := 0; at < len(c); at += line {
 			e.fetched += c[at]
@@ -303,7 +303,7 @@ func (e *Encoder) encodeEscaped(name string, f Exposed) error {
 		_, err := e.w.Write(all)
 		return err
 	}
-	defer func(dropped int) { e.Dropped = dropped }(e.Dropped) // they have been counted
+	defer func(dropped int) { e.Dropped = dropped }(e.Dropped) // they are already counted
 	for content := range e.contents(f, (*Block).Proto) {
 		if _, err := e.w.Write(content); err != nil {
 			return err

@@ -57,7 +57,7 @@ func (t *patternTable) forget(g gone) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.bytes -= g.size
-	if t.known[g.hash].Value() == nil { // it has not come again
+	if t.known[g.hash].Value() == nil { // it was not added again meanwhile
 		delete(t.known, g.hash)
 	}
 }

@@ -207,7 +207,7 @@ func appendValueOf(b []byte, value string) ([]byte, bool) {
 // same way: those without a sign, with one to six digits before the point, and
 // without superfluous zeros.
 func isShortest(value string) bool {
-	const most = 15 // digits that a float64 has in any case
+	const most = 15 // digits that a float64 always holds
 	point := len(value)
 	for i := 0; i < len(value); i++ {
 		if c := value[i]; c == '.' && point == len(value) {

@@ -170,7 +170,7 @@ func (r *renderer) appendVariant(f Format, family *metric.Family, s *metric.Seri
 	case f.isOpenMetrics():
 		r.text = r.appendOpenMetrics(r.text, family, s)
 	case f.Syntax == Text:
-		r.text, _ = r.appendText(r.text, family, s) // only a bound makes it fail
+		r.text, _ = r.appendText(r.text, family, s) // it can fail only because of a bound
 	default:
 		r.proto = r.appendProto(r.proto, family, s)
 	}

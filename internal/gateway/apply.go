@@ -221,7 +221,7 @@ func (x *index) replace(a Applied, old *Group, was, is *Held) (f *indexed, claim
 	case was == nil:
 		f = x.family(is.Name)
 		if !a.claimed {
-			is.Block.Name = f.name // one copy of each name is enough
+			is.Block.Name = f.name // a single copy of each name is enough
 		}
 		f.shapes.add(a.Group.shape, +1)
 		f.hold(a.Key, is)

@@ -189,7 +189,7 @@ func (x *index) place(group *Group, brings []*exposition.Block) *pending {
 	p := &pending{group: group, brings: brings, shape: x.shapes.use(group.Key), indexes: make([]*seriesIndex, len(brings))}
 	for i, b := range brings {
 		f := x.family(b.Name)
-		b.Name = f.name // one copy of each name is enough
+		b.Name = f.name // a single copy of each name is enough
 		f.pending[b.Type]++
 		p.indexes[i] = f.shapes.add(p.shape, +1)
 	}

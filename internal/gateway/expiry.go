@@ -142,7 +142,7 @@ func (g *Gateway) reapSome() (more bool) {
 	if len(keys) == 0 {
 		return false
 	}
-	taken, unlock := g.locks.tryLock(keys) // the others are just being pushed to
+	taken, unlock := g.locks.tryLock(keys) // pushes to the others are in progress
 	defer unlock()
 	var changes []Change
 	for _, key := range taken {
@@ -155,7 +155,7 @@ func (g *Gateway) reapSome() (more bool) {
 	}
 	for _, o := range g.Journal.Commit(context.Background(), changes) {
 		if o.Verdict != Committed {
-			return false // they are still known, and tried again
+			return false // they stay known, and are tried again
 		}
 	}
 	return len(keys) == maxExpired

@@ -43,7 +43,7 @@ func (g *Gateway) refuse(key grouping.Key, client string, reason error) {
 // fail stamps the failure time of a group whose lock is held.
 func (g *Gateway) fail(key grouping.Key, client string, reason error) {
 	if twin := (*TwinError)(nil); errors.As(reason, &twin) {
-		return // the time would be the very series that the push was refused for
+		return // the time would be exactly the series that the push was refused for
 	}
 	old, now := g.Group(key), g.Now()
 	if old == nil && !g.admitsFailure(key) {
@@ -60,9 +60,9 @@ func (g *Gateway) admitsFailure(key grouping.Key) bool {
 	if len(key) > maxFailedKey {
 		return false
 	}
-	most := maxFailedBytes + maxFailedBytes/10 // while the oldest are on their way out
+	most := maxFailedBytes + maxFailedBytes/10 // while the oldest are being removed
 	if g.Journal.Err() != nil {
-		most = maxFailedBytes - failedSize // none can go for it
+		most = maxFailedBytes - failedSize // none can be removed for it
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -90,7 +90,7 @@ func (g *Gateway) trimFailures() {
 	for rest := g.excessFailures(); rest > 0; rest -= maxExpired {
 		oldest := g.takeFailures(min(rest, maxExpired))
 		if len(oldest) == 0 || g.endFailures(oldest) != nil {
-			return // the journal takes nothing; there is no hurry
+			return // the journal accepts nothing; there is no hurry
 		}
 	}
 }

@@ -145,7 +145,7 @@ func (g *Gateway) claim(ctx context.Context, group, old *Group, brings []*exposi
 	}
 	if err != nil {
 		g.withdraw(group.Key)
-		g.sweep() // others should not find it again and again
+		g.sweep() // otherwise others would find it again and again
 	}
 	return suspects, err
 }
@@ -201,7 +201,7 @@ func (x *index) helpNews(brings []*exposition.Block) (news []helpNews) {
 		switch {
 		case first == nil:
 		case first.Help == b.Help:
-			b.Help = first.Help // one copy is enough
+			b.Help = first.Help // a single copy is enough
 		default:
 			f.helpTold = true
 			news = append(news, helpNews{f.name, first.Help, b.Help, key})

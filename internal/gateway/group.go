@@ -66,8 +66,8 @@ func (g *Group) Find(name string) *Held {
 	if g == nil {
 		return nil
 	}
-	// Only names are looked at: another goroutine may just be applying the
-	// group, which sets its claims.
+	// Only compare names: another goroutine may be applying the group, which sets
+	// its claims.
 	i := sort.Search(len(g.Families), func(i int) bool { return g.Families[i].Name >= name })
 	if i == len(g.Families) || g.Families[i].Name != name {
 		return nil
@@ -178,7 +178,7 @@ func unixSeconds(t time.Time) float64 {
 func pushed(old *Group, p Push, at time.Time) *Group {
 	g := &Group{Key: p.Key, Pushed: at}
 	if p.TTL > 0 {
-		g.Expires = at.Add(p.TTL).Round(0) // by the clock on the wall
+		g.Expires = at.Add(p.TTL).Round(0) // by the wall clock
 	}
 	if old != nil {
 		g.Failed, g.Failure, g.Since = old.Failed, old.Failure, old.Since

@@ -31,7 +31,7 @@ func (r *reader) eachGroup(f func(record) error) error {
 	if err != nil {
 		return err
 	}
-	zero, err := r.uint() // stands before what is no struct
+	zero, err := r.uint() // precedes anything that is not a struct
 	if err != nil {
 		return err
 	}

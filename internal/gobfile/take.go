@@ -100,7 +100,7 @@ func (t *taker) takeFamily(g *gateway.Group, rec familyRecord) error {
 			g.Pushed, err = readTimeFamily(f, rec.pushed)
 		case metric.PushFailureTime:
 			g.Failed, err = readTimeFamily(f, rec.pushed)
-		case metric.PushExpiryTime: // the gateway makes it itself
+		case metric.PushExpiryTime: // the gateway makes this family itself
 		default:
 			err = t.hold(g, f, rec.pushed)
 		}

@@ -64,7 +64,7 @@ func (a *api) snapshot(w http.ResponseWriter, r *http.Request) {
 	f, err := a.Snapshot(r.Context(), a.Gateway.View())
 	if r.Context().Err() != nil {
 		if err == nil {
-			_ = f.Close() // it vanishes
+			_ = f.Close() // closing removes it
 		}
 		return
 	}
@@ -81,7 +81,7 @@ func (a *api) snapshot(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *api) wipe(w http.ResponseWriter, r *http.Request) {
-	// Once begun it is finished, whether or not the client waits for it.
+	// Once begun, it is completed, whether or not the client waits.
 	if err := a.Gateway.Wipe(context.WithoutCancel(r.Context())); err != nil {
 		a.refuse(w, r, err)
 		return

@@ -115,7 +115,7 @@ func (a *api) takePushes(w http.ResponseWriter, r *http.Request, replace bool) (
 func (a *api) groupBy(r *http.Request) ([]string, error) {
 	given := r.URL.Query()["group_by"]
 	switch {
-	case len(given) > 1: // to take the first would put several groups into one
+	case len(given) > 1: // using the first would merge several groups into one
 		return nil, &parameterError{fmt.Errorf("the query has several values of group_by, among them %q and %q; give one, like group_by=job,instance", excerpt.Of(given[0]), excerpt.Of(given[1]))}
 	case len(given) == 0 || given[0] == "":
 		return nil, &parameterError{errors.New("group_by is missing; name the labels of the groups, like group_by=job,instance")}

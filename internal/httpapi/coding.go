@@ -18,7 +18,7 @@ const maxCodings = 3
 // body is read as it is, as in 1.11.
 func codingsOf(h http.Header) (known []string, unknown string) {
 	listed := strings.Split(strings.Join(h.Values("Content-Encoding"), ","), ",")
-	for _, coding := range slices.Backward(listed) { // the last one was put on last
+	for _, coding := range slices.Backward(listed) { // the last coding was applied last
 		given := strings.TrimSpace(coding)
 		switch coding = strings.ToLower(given); coding {
 		case "", "identity":

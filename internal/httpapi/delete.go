@@ -132,7 +132,7 @@ func (a *api) endGroups(ctx context.Context, f *filter, found []*gateway.Group) 
 	for _, g := range found {
 		keys[g.Key] = true
 	}
-	// Once begun it is finished, whether or not the client waits for it.
+	// Once begun, it is completed, whether or not the client waits.
 	ended, err = a.Gateway.DeleteMatching(context.WithoutCancel(ctx), func(g *gateway.Group) bool { return keys[g.Key] && f.holds(g) })
 	if len(ended) > 0 {
 		a.Logger.Info("Deleted groups by selector", "groups", len(ended))

@@ -105,7 +105,7 @@ func (a *api) writeText(w http.ResponseWriter, r *http.Request, v *gateway.View,
 			continue
 		}
 		if err := enc.Encode(f); err != nil {
-			return // the client has gone
+			return // the client is gone
 		}
 	}
 	_ = enc.Close()

@@ -40,7 +40,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(b, '\n')) // a client that has gone needs no answer
+	_, _ = w.Write(append(b, '\n')) // a client that is gone needs no answer
 }
 
 func writeData(w http.ResponseWriter, data any) {
@@ -76,7 +76,7 @@ func (a *api) metrics(w http.ResponseWriter, r *http.Request) {
 		first = false
 		out.object(groupFields(g))
 		if out.err != nil {
-			return // the client has gone
+			return // the client is gone
 		}
 	}
 	out.text("]}\n")
@@ -198,7 +198,7 @@ func toSeriesJSON(t metric.Type, s *metric.Series) seriesJSON {
 		j.Count, j.Sum = countJSON(s.Histogram.Count), number(s.Histogram.Sum)
 		j.Buckets = bucketsJSON(s.Histogram)
 	case metric.GaugeHistogram:
-		j.Value = number(0) // 1.11 does not know how to show one; see groupDetail
+		j.Value = number(0) // 1.11 cannot show one; see groupDetail
 	default:
 		j.Value = number(s.Value)
 	}

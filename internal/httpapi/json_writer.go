@@ -43,7 +43,7 @@ func (j *jsonWriter) raw(b []byte) {
 // makes them longer. They replace the one empty list in the answer.
 func writeList(w http.ResponseWriter, status int, a answer, entries iter.Seq[any]) {
 	frame, err := json.Marshal(a)
-	before, behind, ok := bytes.Cut(frame, []byte("[]")) // no text comes before the list
+	before, behind, ok := bytes.Cut(frame, []byte("[]")) // no text precedes the list
 	if err != nil || !ok {
 		http.Error(w, fmt.Sprintf("encoding the answer %s: %v", excerpt.Of(string(frame)), err), http.StatusInternalServerError)
 		return
@@ -58,7 +58,7 @@ func writeList(w http.ResponseWriter, status int, a answer, entries iter.Seq[any
 		out.json(entry)
 		separator = ","
 		if out.err != nil {
-			return // the client has gone
+			return // the client is gone
 		}
 	}
 	out.raw([]byte("]"))

@@ -113,7 +113,7 @@ func guessKey(path string) string {
 	parts := strings.Split(strings.Trim(path, "/"), "/")
 	for i, part := range parts {
 		if strings.EqualFold(part, "metrics") && startsKey(parts[i+1:]) {
-			parts = parts[i:] // what stands before is a prefix
+			parts = parts[i:] // the parts before are a prefix
 			break
 		}
 	}

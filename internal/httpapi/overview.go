@@ -80,7 +80,7 @@ func (a *api) overview(w http.ResponseWriter, r *http.Request) {
 	defer giveBack()
 	o, now := a.surveys.latest(r.Context(), a.Gateway), time.Now()
 	if o == nil {
-		return // the client has gone
+		return // the client is gone
 	}
 	o.Activity, o.Scrapers, o.Refusals, o.Storage = a.activity.recent(now), a.scrapers.latest(), a.refusals.latest(), a.storage()
 	writeData(w, o)
@@ -143,7 +143,7 @@ func largest(jobs map[string]*jobSize) []jobSize {
 	slices.SortFunc(list, func(a, b jobSize) int {
 		return cmp.Or(cmp.Compare(b.Series, a.Series), cmp.Compare(a.Job, b.Job))
 	})
-	list = slices.Clone(list[:min(len(list), maxJobs)]) // of a list that is as long as there are jobs
+	list = slices.Clone(list[:min(len(list), maxJobs)]) // in a list with an entry for each job
 	for i := range list {
 		list[i].Job = excerpt.Of(list[i].Job)
 	}

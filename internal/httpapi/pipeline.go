@@ -67,7 +67,7 @@ func (p *pipeline) Write(b []byte) (int, error) {
 		rest = rest[n:]
 		if len(p.buf) == cap(p.buf) {
 			p.full <- p.buf
-			runtime.Gosched() // or this goroutine would fill all buffers before the other begins
+			runtime.Gosched() // otherwise this goroutine would fill all buffers before the other one starts
 			p.buf = <-p.free
 		}
 	}

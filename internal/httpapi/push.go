@@ -65,7 +65,7 @@ func (a *api) takePush(w http.ResponseWriter, r *http.Request, replace bool) (si
 	}
 	if a.Gateway.Unchecked && errors.Is(err, exposition.ErrTimestamps) {
 		a.noteRefused(r, err)
-		err = nil // 1.11 answers before it looks at them
+		err = nil // 1.11 answers before it checks them
 	}
 	return body.received, err
 }
@@ -206,7 +206,7 @@ func isIgnored(f *metric.Family) bool {
 func isProtobuf(contentType string) bool {
 	mediaType, _, _ := strings.Cut(contentType, ";")
 	if !strings.EqualFold(strings.TrimSpace(mediaType), "application/vnd.google.protobuf") {
-		return false // without taking it apart, as most pushes are text
+		return false // without parsing it, since most pushes are text
 	}
 	_, params, err := mime.ParseMediaType(contentType)
 	return err == nil && params["encoding"] == "delimited" && params["proto"] == "io.prometheus.client.MetricFamily"

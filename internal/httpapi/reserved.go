@@ -46,7 +46,7 @@ func (a *api) exposedNames(f *metric.Family) iter.Seq[string] {
 	}
 	escapings := metric.Escapings[:]
 	if metric.IsLegacyName(f.Name) {
-		escapings = escapings[:1] // they all leave it as it is
+		escapings = escapings[:1] // all of them leave it unchanged
 	}
 	return func(yield func(string) bool) {
 		for _, e := range escapings {

@@ -128,7 +128,7 @@ func newRouter(prefix string, below, beside []route, lost func(w http.ResponseWr
 }
 
 func (rt *router) add(at string, r route) {
-	label := path.Base(strings.TrimSuffix(r.path, "/*key")) // keys begin with that of the job
+	label := path.Base(strings.TrimSuffix(r.path, "/*key")) // keys begin with the job label
 	serve := func(w http.ResponseWriter, req *http.Request, params httprouter.Params) {
 		for _, p := range params {
 			if p.Key == "key" {

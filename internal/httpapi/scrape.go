@@ -43,12 +43,12 @@ func (a *api) scrape(w http.ResponseWriter, r *http.Request) {
 		a.Logger.Debug("The client did not read a scrape to the end", "err", unread)
 		return
 	case err != nil:
-		// Better no scrape than a part of it that looks like all.
+		// No scrape is better than a part that looks complete.
 		a.Logger.Error("Could not write a scrape", "format", format.Syntax, "err", err)
 		panic(http.ErrAbortHandler)
 	}
 	if r.Method == http.MethodHead {
-		return // somebody looks whether the gateway is there
+		return // the client only checks that the gateway is there
 	}
 	s.Bytes, s.Took = p.n, time.Since(start)
 	a.Scraped(s)
@@ -79,7 +79,7 @@ func (a *api) expose(w io.Writer, format exposition.Format) (leftOut int, err er
 	enc.Join(a.runs)
 	for f := range a.exposedFamilies(view) {
 		if hidden[f.Name] {
-			if f.claim > 0 { // of the gateway's own nobody misses one
+			if f.claim > 0 { // nobody misses one of the gateway's own
 				leftOut++
 			}
 			continue

@@ -163,7 +163,7 @@ func (j *Job) pushBegin(r *report) (done <-chan struct{}) {
 		defer close(begun)
 		ctx, cancel := context.WithTimeout(context.Background(), j.PushTimeout)
 		defer cancel()
-		_ = j.push(ctx, client.Push{Body: body, Once: true}) // the end says it all again
+		_ = j.push(ctx, client.Push{Body: body, Once: true}) // the second push repeats it all
 	}()
 	return begun
 }

@@ -22,5 +22,5 @@ func lock(path string) (unlock func(), err error) {
 	case !got:
 		return nil, fmt.Errorf("not running the command: %w %s", errLocked, path)
 	}
-	return func() { _ = l.Close() }, nil // which the end of the process does too
+	return func() { _ = l.Close() }, nil // the end of the process unlocks it too
 }

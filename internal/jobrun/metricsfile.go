@@ -36,7 +36,7 @@ func newMetricsFile(path string) (*metricsFile, error) {
 
 func (m *metricsFile) close() {
 	if m.dir != "" {
-		_ = os.RemoveAll(m.dir) // what is left is in the directory for such things
+		_ = os.RemoveAll(m.dir) // what is left lies in the directory for temporary files
 	}
 }
 

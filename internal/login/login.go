@@ -84,7 +84,7 @@ func (g *Guard) Before(toolkit http.Handler) http.Handler {
 			r = r.Clone(r.Context())
 			r.Header.Del("Authorization")
 		}
-		toolkit.ServeHTTP(w, r) // which says what is wrong with the file, if anything is
+		toolkit.ServeHTTP(w, r) // it reports what is wrong with the file, if anything is
 	})
 }
 
@@ -100,7 +100,7 @@ func (g *Guard) check(r *http.Request) (bool, error) {
 		return false, nil
 	}
 	hash, known := users[user]
-	if !known { // takes as long
+	if !known { // takes as long as a real check
 		hash = users[slices.Min(slices.Collect(maps.Keys(users)))]
 	}
 	l := g.login(user, password, hash)

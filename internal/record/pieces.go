@@ -73,7 +73,7 @@ func (w *writer) large(g *gateway.Group, h *gateway.Held) {
 // pack packs the next piece.
 func (w *writer) pack(content []byte) {
 	w.buf.packed = s2.Encode(w.buf.packed[:cap(w.buf.packed)], content)
-	const copies = 4 // here, in the record, in the page of the file, and in what that replaces
+	const copies = 4 // here, in the record, in the page of the file, and in the page that it replaces
 	w.take(copies * len(w.buf.packed))
 	w.packed = append(w.packed, bytes.Clone(w.buf.packed))
 }

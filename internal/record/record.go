@@ -85,7 +85,7 @@ const maxScratch = 1 << 20
 // Encode makes the record of a group. The record is not valid until it is
 // sealed.
 func Encode(g *gateway.Group) []byte {
-	rec, _ := EncodeWithin(g, nil) // only a budget makes it fail
+	rec, _ := EncodeWithin(g, nil) // it fails only because of a budget
 	return rec
 }
 
@@ -131,7 +131,7 @@ func Checksum(rec []byte) uint64 {
 func compute(rec []byte, key grouping.Key) uint64 {
 	var d xxhash.Digest
 	d.Reset()
-	_, _ = d.WriteString(string(key)) // a hash takes everything
+	_, _ = d.WriteString(string(key)) // writing to a hash cannot fail
 	_, _ = d.Write(rec[:checksumAt])
 	_, _ = d.Write(rec[revisionAt:])
 	return d.Sum64()
@@ -194,7 +194,7 @@ func appendHeld(b []byte, g *gateway.Group, h *gateway.Held) []byte {
 
 // appendTail appends the fields of a family except its series.
 func appendTail(b []byte, g *gateway.Group, h *gateway.Held) []byte {
-	// As the clock on the wall shows them: that may have been set in between.
+	// As the wall clock shows them, since it may have been set in between.
 	if after := h.Pushed.UnixNano() - base(g.Pushed); after != 0 && !h.Pushed.IsZero() {
 		b = protowire.AppendTag(b, familyPushed, protowire.VarintType)
 		b = protowire.AppendVarint(b, protowire.EncodeZigZag(after))

@@ -131,11 +131,11 @@ func (c Config) adopt(journal string) error {
 }
 
 func (c Config) replace(ctx context.Context, journal string) error {
-	// A link stays one, and what it leads to is replaced.
+	// A link stays a link; its target is replaced.
 	if resolved, err := filepath.EvalSymlinks(journal); err == nil {
 		journal = resolved
 	}
-	// Nobody may use the journal meanwhile, or what it takes then is lost.
+	// Lock the journal: a process that used it meanwhile would lose its changes.
 	held, err := boltjournal.Hold(journal)
 	if err != nil {
 		return Explain(fmt.Errorf("the journal %s: %w", journal, err))
@@ -151,7 +151,7 @@ func (c Config) replace(ctx context.Context, journal string) error {
 	}
 	err = c.load(ctx, journal, false)
 	if now, gone := os.Stat(journal); err != nil && gone == nil && os.SameFile(before, now) {
-		_ = os.Remove(aside) // it has not been replaced, and each attempt would leave one
+		_ = os.Remove(aside) // it was not replaced; otherwise each attempt would leave one
 		return Explain(err)
 	}
 	c.Logger.Info("Kept the previous journal under another name", "file", aside)

@@ -53,7 +53,7 @@ func (f File) Write(write func(io.Writer) error) (err error) {
 func (f File) replaceable() error {
 	info, err := os.Stat(f.Path)
 	if err != nil {
-		return nil // there is nothing to be replaced
+		return nil // there is nothing to replace
 	}
 	if info.IsDir() {
 		return fmt.Errorf("%s: %w", f.Path, errDirectory)

@@ -50,7 +50,7 @@ func snapshotIn(ctx context.Context, dir, file string, imported []byte, v *gatew
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = os.RemoveAll(made) }() // or else Close does it
+	defer func() { _ = os.RemoveAll(made) }() // otherwise Close removes it
 	path := filepath.Join(made, "snapshot.db")
 	if err := (boltjournal.File{Path: path, MustBeNew: true, Imported: imported}).Create(until(ctx, v.EachGroup(""))); err != nil {
 		return nil, err

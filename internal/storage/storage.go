@@ -57,7 +57,7 @@ func Open(ctx context.Context, c Config) (*boltjournal.Journal, error) {
 		return nil, err
 	}
 	name := path
-	// A link stays one when the journal is written anew.
+	// A link stays a link when the journal is rewritten.
 	if resolved, err := filepath.EvalSymlinks(path); err == nil {
 		path = resolved
 	}
