@@ -98,7 +98,7 @@ func compaction(t *testing.T) *beginning {
 		name:  "compact",
 		given: map[string][]byte{journal: readFile(t, file)},
 		file:  journal, journal: journal,
-		want:  regexp.MustCompile("has been made smaller"),
+		want:  regexp.MustCompile("Shrank the journal"),
 		sees:  (*server).groups,
 		state: before.text(),
 	}

@@ -236,7 +236,7 @@ func TestDeleteOfNothing(t *testing.T) {
 	for path, says := range map[string]string{
 		"/metrics/job/a":            `there is no group {job="a"}; the closest are {instance="i",job="a"}`,
 		"/metrics/job/A/instance/i": `the closest are {instance="i",job="a"}`,
-		"/metrics/job/c":            "nor any other of its job",
+		"/metrics/job/c":            "nor any other group of its job",
 	} {
 		a := s.want(http.StatusAccepted, http.MethodDelete, path, "")
 		if !strings.HasPrefix(a.body, "Nothing was deleted: ") || !strings.Contains(a.body, says) {

@@ -120,12 +120,12 @@ func TestStartErrors(t *testing.T) {
 			return file
 		}, []string{"a pipe", "name a regular file"}, false},
 		"missing directory": {func(t *testing.T) string { return filepath.Join(t.TempDir(), "nowhere", "metrics") },
-			[]string{"no such file or directory", "make the directory"}, false},
+			[]string{"no such file or directory", "create the directory"}, false},
 		"file in place of a directory": {func(t *testing.T) string {
 			file := filepath.Join(t.TempDir(), "file")
 			writeFile(t, file, "x")
 			return filepath.Join(file, "metrics")
-		}, []string{"not a directory", "make the directory"}, false},
+		}, []string{"not a directory", "create the directory"}, false},
 		"link to nothing": {func(t *testing.T) string {
 			file := filepath.Join(t.TempDir(), "metrics")
 			if err := os.Symlink("elsewhere", file); err != nil {
@@ -226,7 +226,7 @@ func TestStartOnFileInUse(t *testing.T) {
 	file := makeJournal(t, 3)
 	s := start(t, "--persistence.file="+file)
 	before := lookAt(t, filepath.Dir(file))
-	parts := []string{file, "another process uses", "stop it first", "/api/v1/admin/snapshot"}
+	parts := []string{file, "another process uses", "stop that process first", "/api/v1/admin/snapshot"}
 	wantSentence(t, refusedStart(t, "--persistence.file="+file), parts...)
 	wantSentence(t, refusedStart(t, "--persistence.file="+file, "--persistence.salvage"), parts...)
 	for _, args := range [][]string{{"verify", file}, {"export", "--format=gob", file}} {
