@@ -30,10 +30,7 @@ test:
 	$(MAKE) --no-print-directory check
 	scripts/fuzz 5000x
 	scripts/test-32bit
-	# Not from the cache: it does not know of binaries that tests build.
-	go test -race -count=1 -timeout 14m $$(go list ./... | grep -v '/attack$$')
-	go test -count=1 -timeout 10m ./attack # without -race: the bodies are large, and the gateway is another process
-	go -C tools test -count=1 -timeout 14m ./... # the first time it builds for three other machines
+	scripts/test
 
 fuzz:
 	scripts/fuzz $(FUZZTIME)

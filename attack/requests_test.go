@@ -98,7 +98,7 @@ var makers = map[string]func(recipe) crafted{
 		return crafted{method: http.MethodGet, path: "/api/v1/label/job/values?" + r.query()}
 	},
 	"scrape": func(r recipe) crafted {
-		return crafted{method: http.MethodGet, path: "/metrics", header: []string{"Accept", accepts[r.Type], "Accept-Encoding", codings[r.Parts%3]}}
+		return crafted{method: http.MethodGet, path: "/metrics", header: []string{"Accept", r.accept(), "Accept-Encoding", codings[r.Parts%3]}}
 	},
 	"group": func(r recipe) crafted {
 		return crafted{method: http.MethodGet, path: "/api/v1/group/job/stored/instance/1?format=" + []string{"json", "text"}[r.Type%2], header: []string{"Accept", accepts[r.Type]}}
@@ -107,12 +107,19 @@ var makers = map[string]func(recipe) crafted{
 	"all":      func(recipe) crafted { return crafted{method: http.MethodGet, path: "/api/v1/metrics"} },
 }
 
-const protobufType = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+const (
+	protobufMessage = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding="
+	protobufType    = protobufMessage + "delimited"
+)
 
 var (
-	accepts = []string{"", protobufType, "application/openmetrics-text; version=1.0.0", "text/plain; version=1.0.0; escaping=allow-utf-8", "text/plain; escaping=values"}
+	accepts = []string{"", protobufType, "application/openmetrics-text; version=1.0.0", "text/plain; version=1.0.0; escaping=allow-utf-8", "text/plain; escaping=values",
+		protobufMessage + "text", protobufMessage + "compact-text"}
 	codings = []string{"identity", "gzip", "zstd"}
 )
+
+// accept is the format of a scrape. There are more of them than types.
+func (r recipe) accept() string { return accepts[(r.Type+len(typeNames)*(r.Labels%2))%len(accepts)] }
 
 func (r recipe) pushed(method, path, body, contentType string) crafted {
 	q := crafted{method, path, nil, body}

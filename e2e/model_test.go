@@ -23,12 +23,10 @@ import (
 	"google.golang.org/protobuf/encoding/protodelim"
 	"google.golang.org/protobuf/encoding/prototext"
 
-	"pushgateway/internal/boltjournal"
 	"pushgateway/internal/exposition"
-	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/httpapi"
-	"pushgateway/internal/telemetry"
+	wiring "pushgateway/internal/server"
 )
 
 var (
@@ -122,7 +120,7 @@ func (m modelMode) reduce(ops []modelOp) []modelOp {
 type system struct {
 	mode    modelMode
 	dir     string // of the journal, if it has one
-	gateway *gateway.Gateway
+	server  *wiring.Server
 	handler http.Handler // as with default flags
 	open    http.Handler // with OpenMetrics
 	state   *modelState
@@ -130,12 +128,11 @@ type system struct {
 
 	// own are the gateway's own families, gathered now and then: to do so for
 	// each scrape would take most of the time.
-	own     []exposition.Exposed
-	metrics *telemetry.Metrics
+	own []exposition.Exposed
 }
 
 func (s *system) gatherOwn() (err error) {
-	s.own, err = s.metrics.Exposed()
+	s.own, err = s.server.Metrics.Exposed()
 	return err
 }
 
@@ -153,57 +150,35 @@ func newSystem(m modelMode) (s *system, err error) {
 	if err != nil {
 		return nil, errors.Join(err, s.close())
 	}
-	s.state = newModelState(m, own, s.metrics.Reserved())
+	s.state = newModelState(m, own, s.server.Metrics.Reserved())
 	return s, nil
 }
 
-func (s *system) close() error { return errors.Join(s.gateway.Close(), os.RemoveAll(s.dir)) }
+func (s *system) close() error { return errors.Join(s.server.Close(), os.RemoveAll(s.dir)) }
 
 // start opens a gateway, with what the one before has left on disk.
 func (s *system) start() (err error) {
-	if s.metrics, err = telemetry.New(httpapi.Reasons); err != nil {
-		return err
-	}
-	var journal gateway.Journal = &gateway.Memory{}
+	c := wiring.Config{Unchecked: s.mode.unchecked, Now: s.clock.now, Logger: slog.New(slog.DiscardHandler)}
 	if s.mode.onDisk {
-		journal = boltjournal.New(boltjournal.Config{Path: filepath.Join(s.dir, "journal")})
+		c.Storage.File = filepath.Join(s.dir, "journal")
 	}
-	gw, err := gateway.Open(context.Background(), gateway.Config{
-		Journal: journal, Reserved: s.metrics.Reserved(), Unchecked: s.mode.unchecked, Now: s.clock.now,
-	})
-	if err != nil {
+	if s.server, err = wiring.Open(context.Background(), c); err != nil {
 		return err
 	}
-	s.gateway = gw
-	s.metrics.Observe(telemetry.State{
-		Groups:      func() float64 { return float64(gw.View().Groups()) },
-		Series:      func() float64 { return float64(gw.View().Series) },
-		LeftOut:     func() float64 { return float64(gw.View().LeftOut) },
-		TooLong:     func() float64 { return float64(gw.View().TooLong) },
-		HelpDiffers: func() float64 { return float64(gw.HelpDiffers()) },
-		Expired:     func() float64 { return float64(gw.Expired()) },
-		NextExpiry:  func() float64 { return float64(gw.NextExpiry().Unix()) },
-	})
 	s.serve()
 	return s.gatherOwn()
 }
 
 // serve makes the handlers.
 func (s *system) serve() {
-	metrics := s.metrics
 	c := httpapi.Config{
-		Gateway: s.gateway, Logger: slog.New(slog.DiscardHandler),
 		TelemetryPath: "/metrics", Keys: grouping.Decoder{UTF8Names: s.mode.utf8},
 		MaxBodyBytes: 1 << 20, MaxInflightBytes: 1 << 24, EnableAdmin: true,
 		Own: func() ([]exposition.Exposed, error) { return s.own, nil }, UI: http.NotFoundHandler(),
-		Instrument: metrics.Instrument, Refused: metrics.Refused, Pushed: metrics.Pushed, Duplicate: metrics.Duplicate,
-		Scraped: func(s httpapi.Scrape) {
-			metrics.Scraped(s.Format.Syntax.String(), s.Format.Escaping, s.Bytes, s.Took, s.LeftOut)
-		},
 	}
-	s.handler = httpapi.New(c)
+	s.handler = s.server.Handler(c)
 	c.EnableOpenMetrics = true
-	s.open = httpapi.New(c)
+	s.open = s.server.Handler(c)
 }
 
 // restart ends the gateway and starts another, which must expose the same.
@@ -212,7 +187,7 @@ func (s *system) restart() error {
 		return nil
 	}
 	before := s.exposed()
-	if err := s.gateway.Close(); err != nil {
+	if err := s.server.Close(); err != nil {
 		return err
 	}
 	if err := s.start(); err != nil {
@@ -253,7 +228,7 @@ func (s *system) do(op modelOp) error {
 		return s.restart()
 	case turnClock:
 		s.clock.turn(op.turn)
-		s.gateway.View() // somebody looks
+		s.server.Gateway.View() // somebody looks
 		s.state.turn(op.turn)
 		return nil
 	}

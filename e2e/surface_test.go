@@ -154,7 +154,10 @@ func TestEncodings(t *testing.T) {
 	for accept, unpack := range map[string]func(io.Reader) (io.Reader, error){
 		"gzip":              func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) },
 		"zstd":              func(r io.Reader) (io.Reader, error) { return zstd.NewReader(r) },
+		"gzip, zstd;q=0.5":  func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) },
+		"*;q=0.5, gzip":     func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) },
 		"gzip;q=0, deflate": func(r io.Reader) (io.Reader, error) { return r, nil },
+		"gzip;q=0.5, *":     func(r io.Reader) (io.Reader, error) { return r, nil },
 	} {
 		a := s.scrape("Accept-Encoding", accept)
 		r, err := unpack(strings.NewReader(a.body))

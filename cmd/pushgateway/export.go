@@ -16,6 +16,8 @@ import (
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/gobfile"
 	"pushgateway/internal/httpapi"
+	"pushgateway/internal/metric"
+	"pushgateway/internal/scrape"
 	"pushgateway/internal/storage"
 )
 
@@ -73,7 +75,9 @@ func export(gw *gateway.Gateway, format string, w io.Writer) error {
 	case "json":
 		return ask(gw, "/api/v1/metrics", w)
 	}
-	return ask(gw, "/metrics", w)
+	asPushed := exposition.Format{Syntax: exposition.Text, Escaping: metric.UTF8}
+	_, err := scrape.New(nil, nil).All(w, gw.View(), asPushed)
+	return err
 }
 
 // ask writes what a gateway with these groups, and without metrics of its own,
@@ -92,7 +96,6 @@ func ask(gw *gateway.Gateway, path string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	r.Header.Set("Accept", "text/plain;version=0.0.4;escaping=allow-utf-8") // names as pushed
 	a := &answer{w: w, header: make(http.Header)}
 	h.ServeHTTP(a, r)
 	return a.err

@@ -47,9 +47,9 @@ func findRunning() (string, error) {
 	return "", fmt.Errorf("%d gateways run here; choose one with --url, like --url=%s", len(urls), urls[0])
 }
 
-// serving parses the command line of a process. It returns nil if the process
-// is not a gateway that serves.
-func serving(dir string) *config {
+// serving reads the command line of a process. It gives nil if that is not a
+// gateway which serves.
+func serving(dir string) *settings {
 	line, err := os.ReadFile(filepath.Join(dir, "cmdline"))
 	if err != nil {
 		return nil // it has ended
@@ -58,7 +58,7 @@ func serving(dir string) *config {
 	if !isGateway(dir, args[0]) {
 		return nil
 	}
-	c := new(config)
+	c := new(settings)
 	app := kingpin.New(args[0], "").Terminate(nil).UsageWriter(io.Discard).ErrorWriter(io.Discard)
 	c.addFlags(app.Command("serve", "").Default())
 	if _, err := app.Parse(args[1:]); err != nil {
@@ -78,10 +78,9 @@ func isGateway(dir, name string) bool {
 	return err == nil && os.SameFile(own, its)
 }
 
-// reachable returns a URL at which this machine can reach the gateway of a
-// process with this command line.
-func (c *config) reachable(dir string) (string, error) {
-	c.cleanRoutePrefix()
+// reachable gives a URL under which the gateway of a process with this command
+// line can be reached from the same machine.
+func (c *settings) reachable(dir string) (string, error) {
 	scheme := "http"
 	if file := *c.web.WebConfigFile; file != "" {
 		tls, err := turnsTLSOn(filepath.Join(dir, "cwd"), file)
@@ -100,7 +99,7 @@ func (c *config) reachable(dir string) (string, error) {
 		if ip := net.ParseIP(host); host == "" || ip.IsUnspecified() {
 			host = "localhost"
 		}
-		return scheme + "://" + net.JoinHostPort(host, port) + path.Clean("/"+c.routePrefix), nil
+		return scheme + "://" + net.JoinHostPort(host, port) + path.Clean("/"+c.prefix()), nil
 	}
 	return "", errors.New("a gateway runs here, but its flags do not say its port; give --url")
 }

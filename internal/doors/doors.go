@@ -32,13 +32,13 @@ type Doors struct {
 
 	mu      sync.Mutex
 	conns   map[*conn]struct{}
-	clients map[string]int // connections by client
-	changed chan struct{}  // closed, and replaced, when a connection becomes closable
+	clients map[string]int // connections of each
+	changed chan struct{}  // closed when a connection goes or may be closed; nil while nobody waits for that
 }
 
 // New returns doors for at most this many connections.
 func New(most int) *Doors {
-	return &Doors{most: most, requests: guard.NewShares(int64(most)), conns: make(map[*conn]struct{}), clients: make(map[string]int), changed: make(chan struct{})}
+	return &Doors{most: most, requests: guard.NewShares(int64(most)), conns: make(map[*conn]struct{}), clients: make(map[string]int)}
 }
 
 // Listen returns a listener whose connections pass the doors. Its server needs
@@ -117,10 +117,14 @@ func (d *Doors) tooMany(c *conn, late bool) (victim *conn, changed chan struct{}
 	if len(d.conns) <= d.most {
 		return nil, nil
 	}
-	if victim = d.worst(c); victim == c && !late {
-		return nil, d.changed
+	victim = d.worst(c)
+	if victim != c || late {
+		return victim, nil
 	}
-	return victim, nil
+	if d.changed == nil {
+		d.changed = make(chan struct{})
+	}
+	return nil, d.changed
 }
 
 // worst is the connection to close for the new one, which may be the new one
@@ -173,10 +177,13 @@ func (d *Doors) forget(c *conn) {
 	d.wake()
 }
 
-// wake makes waiting connections check again.
+// wake has those look again who wait to be let in. It costs nothing while nobody
+// does, as it comes with the end of each push.
 func (d *Doors) wake() {
-	close(d.changed)
-	d.changed = make(chan struct{})
+	if d.changed != nil {
+		close(d.changed)
+		d.changed = nil
+	}
 }
 
 // clientOf returns the client that a connection counts for.

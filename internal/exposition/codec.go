@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
@@ -148,31 +146,17 @@ type packer interface {
 	Reset(io.Writer)
 }
 
-// Pack picks a content encoding that the client accepts, and returns a writer
-// that compresses to w. The caller closes it in the end. It returns "" and nil
-// if there is none.
-func Pack(acceptEncoding string, w io.Writer) (encoding string, z io.WriteCloser) {
-	switch {
-	case accepts(acceptEncoding, "zstd"):
-		return "zstd", pack(&zstdWriters, w)
-	case accepts(acceptEncoding, "gzip"):
-		return "gzip", pack(&gzipWriters, w)
+// Pack picks the content coding that a client likes best, by its Accept-Encoding
+// headers, and gives a writer that compresses to w, to be closed in the end. It
+// gives "" and nil if that is none.
+func Pack(acceptEncoding []string, w io.Writer) (encoding string, z io.WriteCloser) {
+	switch encoding = acceptedCoding(acceptEncoding); encoding {
+	case "zstd":
+		return encoding, pack(&zstdWriters, w)
+	case "gzip":
+		return encoding, pack(&gzipWriters, w)
 	}
 	return "", nil
-}
-
-// accepts reports whether a header like "gzip;q=0.5, br" contains an encoding.
-func accepts(header, encoding string) bool {
-	for part := range strings.SplitSeq(header, ",") {
-		name, params, _ := strings.Cut(part, ";")
-		if !strings.EqualFold(strings.TrimSpace(name), encoding) {
-			continue
-		}
-		q, weighted := strings.CutPrefix(strings.TrimSpace(params), "q=")
-		weight, err := strconv.ParseFloat(q, 64)
-		return !weighted || err == nil && weight > 0
-	}
-	return false
 }
 
 type pooledWriter struct {

@@ -1,15 +1,9 @@
 package exposition
 
 import (
-	"fmt"
 	"io"
 	"iter"
 
-	dto "github.com/prometheus/client_model/go"
-	"google.golang.org/protobuf/encoding/prototext"
-	"google.golang.org/protobuf/proto"
-
-	"pushgateway/internal/excerpt"
 	"pushgateway/internal/metric"
 )
 
@@ -310,51 +304,4 @@ func (e *Encoder) encodeEscaped(name string, f Exposed) error {
 		}
 	}
 	return nil
-}
-
-// readablePiece is how many bytes of protobuf the library gets at a time for
-// the human-readable forms, since it takes a hundred times as much memory.
-const readablePiece = 64 << 10
-
-// encodeReadable writes the human-readable forms of protobuf with the library,
-// piece by piece: the fields of a message can simply follow each other there.
-func (e *Encoder) encodeReadable(f Exposed) error {
-	show, between := prototext.Format, ""
-	if e.format.Syntax == ProtobufCompact {
-		show, between = prototext.MarshalOptions{}.Format, " "
-	}
-	family := &dto.MetricFamily{
-		Name: proto.String(metric.EscapeName(f.Name, e.format.Escaping)),
-		Type: dto.MetricType(f.Type).Enum(),
-	}
-	if f.hasHelp() {
-		family.Help = proto.String(f.Help)
-	}
-	if _, err := io.WriteString(e.w, show(family)); err != nil {
-		return err
-	}
-	for content := range e.contents(f, (*Block).Proto) {
-		for len(content) > 0 {
-			piece := firstMetrics(content, readablePiece)
-			content = content[len(piece):]
-			if err := proto.Unmarshal(piece, family); err != nil {
-				return fmt.Errorf("reading family %q back: %w", excerpt.Of(f.Name), err)
-			}
-			if _, err := io.WriteString(e.w, between+show(family)); err != nil {
-				return err
-			}
-		}
-	}
-	_, err := io.WriteString(e.w, "\n")
-	return err
-}
-
-// firstMetrics returns the first series of what Block.Proto returns, up to size
-// bytes.
-func firstMetrics(b []byte, size int) []byte {
-	rest := b
-	for len(rest) > 0 && len(b)-len(rest) < size {
-		_, rest = nextMetric(rest)
-	}
-	return b[:len(b)-len(rest)]
 }

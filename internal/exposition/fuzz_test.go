@@ -202,6 +202,7 @@ func FuzzReadable(f *testing.F) {
 		if err == nil {
 			checkReadable(t, blocks)
 			checkStored(t, blocks)
+			checkMeanings(t, blocks)
 		}
 	})
 }
@@ -231,7 +232,15 @@ func FuzzProto(f *testing.F) {
 		checkProto(t, ours, Options{Bare: true})
 		checkReadable(t, blocks)
 		checkStored(t, blocks)
+		checkMeanings(t, blocks)
 	})
+}
+
+func checkMeanings(t *testing.T, blocks []*Block) {
+	t.Helper()
+	for _, b := range blocks {
+		checkMeaning(t, b)
+	}
 }
 
 func libraryProto(body []byte) (map[string]*dto.MetricFamily, error) {

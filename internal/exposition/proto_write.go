@@ -60,14 +60,18 @@ func isNumber(t metric.Type, s *metric.Series) bool {
 // appendFamily writes the head of a delimited MetricFamily that is followed by
 // the blocks' Proto, size bytes in total.
 func appendFamily(b []byte, name, help string, hasHelp bool, t metric.Type, size int) []byte {
-	var head []byte
-	head = appendString(head, 1, name)
+	head := familyHead(name, help, hasHelp, t)
+	b = protowire.AppendVarint(b, uint64(len(head)+size))
+	return append(b, head...)
+}
+
+// familyHead gives the fields of a MetricFamily but for its metrics.
+func familyHead(name, help string, hasHelp bool, t metric.Type) []byte {
+	head := appendString(nil, 1, name)
 	if hasHelp {
 		head = appendString(head, 2, help)
 	}
-	head = appendInt(head, 3, uint64(t))
-	b = protowire.AppendVarint(b, uint64(len(head)+size))
-	return append(b, head...)
+	return appendInt(head, 3, uint64(t))
 }
 
 func appendMessage(b []byte, num protowire.Number, msg []byte) []byte {

@@ -115,7 +115,7 @@ func (x *index) apply(a Applied, changed []*indexed) []*indexed {
 	} else {
 		x.groups.Delete(a.Key)
 	}
-	x.failures.move(a.Key, group, a.client)
+	x.failures.move(a.Key, group)
 	x.mute(a.Key, twin)
 	x.countTimes(a.Key, twin, +1)
 	x.moveShape(old, group)

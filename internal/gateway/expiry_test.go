@@ -53,7 +53,7 @@ func (s *strict) Open(ctx context.Context, apply func([]gateway.Applied)) error 
 		apply(batch)
 	})
 	for key, g := range s.records {
-		replayed := gateway.Restore(gateway.Group{Key: key, Families: g.Families, Pushed: g.Pushed, Failed: g.Failed, Expires: g.Expires, Since: g.Since})
+		replayed := gateway.Restore(gateway.Group{Key: key, Families: g.Families, Pushed: g.Pushed, Failed: g.Failed, FailedBy: g.FailedBy, Expires: g.Expires, Since: g.Since})
 		apply([]gateway.Applied{{Change: gateway.Change{Key: key, Group: replayed}, Revision: s.revisions[key]}})
 	}
 	return err

@@ -52,7 +52,14 @@ func (g *Gateway) fail(key grouping.Key, client string, reason error) {
 	if old != nil && !old.Failed.IsZero() && !old.LastPushSuccessful() && now.Sub(old.Failed).Abs() < stampEvery {
 		return
 	}
-	g.Journal.Stamp(Change{Key: key, Group: failed(old, key, now, reason), Against: g.against(key, old), client: networkOf(client)})
+	by := g.failedBy(key, networkOf(client))
+	g.Journal.Stamp(Change{Key: key, Group: failed(old, key, now, reason, by), Against: g.against(key, old)})
+}
+
+func (g *Gateway) failedBy(key grouping.Key, client string) string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.index.failures.owner(key, client)
 }
 
 // admitsFailure reports whether a refused push may create a group.

@@ -66,6 +66,24 @@ func TestSharedFailures(t *testing.T) {
 	}
 }
 
+// TestFloodAfterARestart restarts between the failures of a neighbour, which are
+// older than those of the client that floods, and the rest of the flood.
+func TestFloodAfterARestart(t *testing.T) {
+	journal := newStrict()
+	g := open(t, gateway.Config{Journal: journal})
+	mine := key(t, "nightly")
+	g.Refuse(mine, "10.0.0.2", errDisk)
+	for round := range 2 {
+		for i := range 6_000 {
+			g.Refuse(key(t, fmt.Sprint("flood", round, i)), "10.0.0.1", errDisk)
+		}
+		g = open(t, gateway.Config{Journal: journal})
+	}
+	if v := g.View(); v.Group(mine) == nil || v.Groups() != 10_000 {
+		t.Errorf("of %d groups, %v is that of the neighbour", v.Groups(), v.Group(mine))
+	}
+}
+
 // TestFailuresAreBoundedInBytes fails with long keys.
 func TestFailuresAreBoundedInBytes(t *testing.T) {
 	g := open(t, gateway.Config{})

@@ -20,7 +20,7 @@ type failures struct {
 
 // failure is a group that exists only through failures.
 type failure struct {
-	client string // who failed, by networkOf; "" if unknown
+	client string // the group's FailedBy
 	at     int64  // the last time, in Unix ns
 	key    grouping.Key
 	bytes  int // bytes that it counts for
@@ -53,21 +53,25 @@ func (f failure) less(g failure) bool {
 	return f.key < g.key
 }
 
-// move applies the new state of a group, nil if it has ended, after a change by
-// client. If several clients fail for one group, it counts for the one that
-// takes less, so that nobody can take over a group to push it out.
-func (f *failures) move(key grouping.Key, group *Group, client string) {
+// owner gives whom a group counts for once client has failed for it. Where several
+// clients do, it is the one that takes less without it: nobody can draw a group to
+// himself to push it out.
+func (f *failures) owner(key grouping.Key, client string) string {
 	was, had := f.groups[key]
-	if had {
+	if had && f.used[was.client]-was.bytes <= f.used[client] {
+		return was.client
+	}
+	return client
+}
+
+// move takes over the new state of a group, nil if it has ended.
+func (f *failures) move(key grouping.Key, group *Group) {
+	if was, had := f.groups[key]; had {
 		f.remove(was)
 	}
-	if group == nil || !group.failedOnly() {
-		return
+	if group != nil && group.failedOnly() {
+		f.add(failure{group.FailedBy, group.Failed.UnixNano(), key, failureSize(group)})
 	}
-	if had && f.used[was.client] <= f.used[client] {
-		client = was.client
-	}
-	f.add(failure{client, group.Failed.UnixNano(), key, failureSize(group)})
 }
 
 // failureSize is what a group counts for: its lines in a scrape, which contain

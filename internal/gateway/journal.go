@@ -25,10 +25,8 @@ type Change struct {
 
 	// suspects are groups that share a series with Group; see equal.go.
 	suspects []suspect
-	// client is the address of the failed push, if the change is a failure.
-	client string
-	// claimed marks changes of this process. They hold provisional claims until
-	// they are applied or given up.
+	// claimed is set on changes of this process, which hold provisional claims
+	// until they are applied or given up.
 	claimed bool
 }
 

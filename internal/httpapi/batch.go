@@ -28,9 +28,9 @@ type pushedGroup struct {
 }
 
 type pushedGroups struct {
-	Taken   int           `json:"taken"`
-	Refused int           `json:"refused"`
-	Groups  []pushedGroup `json:"groups"`
+	Taken   int  `json:"taken"`
+	Refused int  `json:"refused"`
+	Groups  list `json:"groups"` // of pushedGroup
 }
 
 // pushMany serves pushes of several groups in one body. group_by names the
@@ -75,11 +75,11 @@ func (a *api) answerMany(w http.ResponseWriter, r *http.Request, keys []grouping
 			}
 		}
 	}
-	out := answer{Status: "success", Data: pushedGroups{Taken: len(keys) - refused, Refused: refused, Groups: []pushedGroup{}}}
+	out := answer{Status: "success", Data: pushedGroups{len(keys) - refused, refused, outcomes}}
 	if refused > 0 {
 		out.Status, out.Error = "error", fmt.Sprintf("%d of %d groups were refused", refused, len(keys))
 	}
-	writeList(w, status, out, outcomes)
+	writeJSON(w, status, out)
 }
 
 func (a *api) takePushes(w http.ResponseWriter, r *http.Request, replace bool) (keys []grouping.Key, errs []error, size int64, err error) {

@@ -41,9 +41,9 @@ func (a *api) delete(w http.ResponseWriter, r *http.Request) {
 
 // deletedGroups is the answer to a delete by selector.
 type deletedGroups struct {
-	DryRun  bool                `json:"dry_run"`
-	Deleted int                 `json:"deleted"` // or that would be
-	Groups  []map[string]string `json:"groups"`  // their grouping labels
+	DryRun  bool `json:"dry_run"`
+	Deleted int  `json:"deleted"` // or would be
+	Groups  list `json:"groups"`  // their grouping labels
 }
 
 // deleteGroups deletes all groups that the parameters select, which are those
@@ -74,13 +74,7 @@ func (a *api) deleteGroups(w http.ResponseWriter, r *http.Request) {
 		writeError(w, a.refused(w, r, err), err)
 		return
 	}
-	writeList(w, http.StatusOK, answer{Status: "success", Data: deletedGroups{DryRun: dry, Deleted: len(groups), Groups: []map[string]string{}}}, func(yield func(any) bool) {
-		for _, g := range groups {
-			if !yield(labelsJSON(g.Key.Labels())) {
-				return
-			}
-		}
-	})
+	writeData(w, deletedGroups{dry, len(groups), listOf(slices.Values(groups), func(g *gateway.Group) any { return labelsJSON(g.Key.Labels()) })})
 }
 
 // readForm reads parameters from the URL and from a form.

@@ -1,11 +1,8 @@
 package httpapi
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
 	"net/http"
 
 	"pushgateway/internal/excerpt"
@@ -18,7 +15,7 @@ import (
 // groupDetail is one group with its metrics.
 type groupDetail struct {
 	groupInfo
-	Metrics map[string]familyJSON `json:"metrics"` // by name of the family
+	Metrics object `json:"metrics"` // families by their names
 }
 
 // key reads the grouping key of a request.
@@ -51,7 +48,7 @@ func (a *api) group(w http.ResponseWriter, r *http.Request) {
 	}
 	switch format := r.URL.Query().Get("format"); format {
 	case "", "json":
-		writeDetail(w, v, g)
+		writeData(w, detail(v, g))
 	case "text":
 		a.writeText(w, r, v, g)
 	default:
@@ -59,36 +56,22 @@ func (a *api) group(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// writeDetail answers with a group and its metrics, one series at a time.
-func writeDetail(w http.ResponseWriter, v *gateway.View, g *gateway.Group) {
-	head, err := json.Marshal(answer{Status: "success", Data: groupDetail{groupInfo: info(v, g)}})
-	if err != nil {
-		writeError(w, http.StatusInternalServerError, fmt.Errorf("encoding group %s: %w", g.Key.Excerpt(), err))
-		return
-	}
-	out := newJSONWriter(w)
-	open, _ := bytes.CutSuffix(head, []byte("null}}")) // the metrics come last
-	out.raw(open)
-	out.object(detailFields(g))
-	out.text("}}\n")
-	_ = out.w.Flush()
-}
-
-// detailFields returns the complete families of a group.
-func detailFields(g *gateway.Group) iter.Seq[jsonField] {
-	return func(yield func(jsonField) bool) {
+// detail is a group with its metrics.
+func detail(v *gateway.View, g *gateway.Group) groupDetail {
+	return groupDetail{info(v, g), func(yield func(string, any) bool) {
 		for i := range g.Families {
 			h := &g.Families[i]
-			f, as := emptyFamily(h.Block, h.Pushed), h.Type
-			f.Metrics = []seriesJSON{}
+			as := h.Type
 			if as == metric.GaugeHistogram {
 				as = metric.Histogram // which are shown whole
 			}
-			if !yield(jsonField{h.Name, f, h.Block, as}) {
+			f := toFamilyJSON(h.Block, h.Pushed, as)
+			f.Metrics = seriesOf(h.Block, as)
+			if !yield(h.Name, f) {
 				return
 			}
 		}
-	}
+	}}
 }
 
 // writeText answers with the group as scrapes get it, in the format that they
@@ -96,36 +79,5 @@ func detailFields(g *gateway.Group) iter.Seq[jsonField] {
 func (a *api) writeText(w http.ResponseWriter, r *http.Request, v *gateway.View, g *gateway.Group) {
 	format := exposition.Format{Syntax: exposition.Text, Escaping: exposition.Negotiate(r.Header, false).Escaping}
 	w.Header().Set("Content-Type", format.ContentType())
-	p := newPipeline(newSteady(w))
-	defer p.Close()
-	enc := exposition.NewEncoder(p, format, a.cache)
-	hidden := a.hiding.of(format, a.Gateway.Reserved, v)
-	for f := range groupFamilies(v, g) {
-		if hidden[f.Name] {
-			continue
-		}
-		if err := enc.Encode(f); err != nil {
-			return // the client is gone
-		}
-	}
-	_ = enc.Close()
-}
-
-// groupFamilies returns the exposed families of a group.
-func groupFamilies(v *gateway.View, g *gateway.Group) iter.Seq[exposition.Exposed] {
-	return func(yield func(exposition.Exposed) bool) {
-		for i := range g.Families {
-			if h := &g.Families[i]; v.Exposes(g, h) && !yield(exposition.ExposeBlock(h.Block)) {
-				return
-			}
-		}
-		if !v.ExposesTimes(g) {
-			return
-		}
-		for _, b := range g.Times() {
-			if !yield(exposition.ExposeBlock(b)) {
-				return
-			}
-		}
-	}
+	_, _ = a.scraper.Group(newSteady(w), v, g, format) // it fails if the client has gone
 }

@@ -37,9 +37,9 @@ type groupInfo struct {
 }
 
 type groupsPage struct {
-	Groups []groupInfo `json:"groups"`
-	Total  int         `json:"total"` // matching groups on all pages
-	Next   string      `json:"next_page_token,omitempty"`
+	Groups list   `json:"groups"` // of groupInfo
+	Total  int    `json:"total"`  // groups that match, on all pages
+	Next   string `json:"next_page_token,omitempty"`
 }
 
 const (
@@ -97,13 +97,8 @@ func (a *api) groups(w http.ResponseWriter, r *http.Request) {
 	if cutShort(ctx, w) {
 		return
 	}
-	writeList(w, http.StatusOK, answer{Status: "success", Data: page}, func(yield func(any) bool) {
-		for _, g := range groups {
-			if !yield(info(v, g)) {
-				return
-			}
-		}
-	})
+	page.Groups = listOf(slices.Values(groups), func(g *gateway.Group) any { return info(v, g) })
+	writeData(w, page)
 }
 
 func parseGroupsQuery(v url.Values, now time.Time) (q groupsQuery, err error) {
@@ -213,7 +208,6 @@ func parseOrder(name string) (func(a, b position) int, error) {
 // page returns the groups on the page, and the page without them. It checks all
 // groups, but sorts and encodes only those that the page needs.
 func (q *groupsQuery) page(ctx context.Context, v *gateway.View) (found []*gateway.Group, page groupsPage) {
-	page = groupsPage{Groups: []groupInfo{}}
 	for g := range q.among(ctx, v) {
 		page.Total++
 		if q.after == nil || q.order(*q.after, positionOf(g)) < 0 {

@@ -7,9 +7,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"maps"
 	"net/http"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +18,7 @@ import (
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/guard"
+	"pushgateway/internal/scrape"
 )
 
 // Config configures the HTTP surface. All fields are required unless they say
@@ -95,45 +94,30 @@ type Config struct {
 
 // Scrape describes one answered scrape.
 type Scrape struct {
-	Format exposition.Format
-	Bytes  int64 // before compression
-	Took   time.Duration
-	// LeftOut counts families, series and labels that are missing because another
-	// one has the same name in this format, or because they are histograms with
-	// contradictory values.
-	LeftOut int
+	Format         exposition.Format
+	scrape.Written               // before compression
+	Took           time.Duration // from its arrival to the end of the answer
 }
 
 // api is the state that the handlers share.
 type api struct {
 	Config
 	bodies   bodies
-	cache    *exposition.Cache
-	runs     *exposition.Runs
+	scraper  *scrape.Scraper
 	turns    *turns // of scrapes
 	listings *turns // of all groups
 	tables   *turns // of groups without metrics, of their labels, and of numbers
 	details  *turns // of one group with its metrics
 	copies   *turns // of snapshots
-	hiding   hiding
 	surveys  surveys
 	activity activity
 	scrapers scrapers
 	refusals refusals
 	// comparing bounds how many groups are compared with missing ones.
 	comparing *rate.Limiter
-	firstOwn  string // the lowest name of the gateway's own families
 }
 
-// maxCache bounds, in bytes, what is kept for formats and escapings that the
-// stored blocks do not contain.
-const maxCache = 64 << 20
-
-// maxRuns bounds, in bytes, what is kept joined for text scrapes, and as much
-// for protobuf.
-const maxRuns = 16 << 20
-
-// New returns the handler of everything.
+// New gives the handler of everything.
 func New(c Config) http.Handler {
 	if c.Inflight == nil {
 		c.Inflight = new(atomic.Int64)
@@ -143,12 +127,9 @@ func New(c Config) http.Handler {
 	}
 	a := &api{
 		Config: c, bodies: bodies{max: c.MaxBodyBytes, shares: guard.NewShares(c.MaxInflightBytes), inflight: c.Inflight, grown: c.Grown},
-		cache: exposition.NewCache(maxCache), runs: exposition.NewRuns(maxRuns),
 		turns: newTurns(c.Proxies, writePlainError), listings: newTurns(c.Proxies, writeError), tables: newTurns(c.Proxies, writeError), details: newTurns(c.Proxies, writeError),
 		copies: newCopies(c.Proxies), surveys: newSurveys(), refusals: newRefusals(), comparing: newComparing(),
 	}
-	if len(c.Gateway.Reserved) > 0 {
-		a.firstOwn = slices.Min(slices.Collect(maps.Keys(c.Gateway.Reserved)))
-	}
+	a.scraper = scrape.New(c.Gateway.Reserved, a.own)
 	return a.Origins.guard(newRouter(c.Prefix, append(a.routes(), a.lifecycle()...), a.lifecycle(), a.lost))
 }

@@ -2,8 +2,6 @@ package httpapi
 
 import (
 	"cmp"
-	"encoding/json"
-	"iter"
 	"math"
 	"net/http"
 	"slices"
@@ -32,17 +30,6 @@ type answer struct {
 	Error  string `json:"error,omitempty"`
 }
 
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	b, err := json.Marshal(v)
-	if err != nil {
-		http.Error(w, "encoding the answer: "+err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(append(b, '\n')) // a client that is gone needs no answer
-}
-
 func writeData(w http.ResponseWriter, data any) {
 	writeJSON(w, http.StatusOK, answer{Status: "success", Data: data})
 }
@@ -66,29 +53,15 @@ func (a *api) metrics(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer giveBack()
-	out := newJSONWriter(w)
-	out.text(`{"status":"success","data":[`)
-	first := true
-	for g := range a.Gateway.View().EachGroup("") {
-		if !first {
-			out.text(",")
-		}
-		first = false
-		out.object(groupFields(g))
-		if out.err != nil {
-			return // the client is gone
-		}
-	}
-	out.text("]}\n")
-	_ = out.w.Flush()
+	writeData(w, listOf(a.Gateway.View().EachGroup(""), func(g *gateway.Group) any { return groupFields(g) }))
 }
 
 // familyJSON is a family of one group in the form of 1.11.
 type familyJSON struct {
-	Pushed  time.Time    `json:"time_stamp"`
-	Type    string       `json:"type"`
-	Help    string       `json:"help,omitempty"`
-	Metrics []seriesJSON `json:"metrics"`
+	Pushed  time.Time `json:"time_stamp"`
+	Type    string    `json:"type"`
+	Help    string    `json:"help,omitempty"`
+	Metrics list      `json:"metrics"`
 }
 
 // seriesJSON is a series in the form of 1.11. Numbers are strings, since JSON
@@ -108,51 +81,57 @@ var typeNames = map[metric.Type]string{
 	metric.Untyped: "UNTYPED", metric.Histogram: "HISTOGRAM", metric.GaugeHistogram: "GAUGE_HISTOGRAM",
 }
 
-// groupFields returns the families of a group and a few fields of the group
-// itself, sorted by name. A field of the group replaces a family of that name.
-func groupFields(g *gateway.Group) iter.Seq[jsonField] {
-	return func(yield func(jsonField) bool) {
+// groupFields has the families of a group, and a few fields of the group itself,
+// in the order of their names. Those of the group take the place of families
+// with such a name.
+func groupFields(g *gateway.Group) object {
+	return func(yield func(string, any) bool) {
 		own := ownFields(g)
 		for i := range g.Families {
 			h := &g.Families[i]
 			for len(own) > 0 && own[0].name < h.Name {
-				if !yield(own[0]) {
+				if !yield(own[0].name, own[0].value) {
 					return
 				}
 				own = own[1:]
 			}
-			if both := len(own) > 0 && own[0].name == h.Name; !both && !yield(familyField(h.Block, h.Pushed)) {
+			if both := len(own) > 0 && own[0].name == h.Name; !both && !yield(h.Name, toFamilyJSON(h.Block, h.Pushed, h.Block.Type)) {
 				return
 			}
 		}
 		for _, f := range own {
-			if !yield(f) {
+			if !yield(f.name, f.value) {
 				return
 			}
 		}
 	}
 }
 
-func familyField(b *exposition.Block, pushed time.Time) jsonField {
-	return jsonField{b.Name, emptyFamily(b, pushed), b, b.Type}
+// ownField is a field of a group itself.
+type ownField struct {
+	name  string
+	value any
 }
 
-// ownFields are the fields of the group itself, sorted by name.
-func ownFields(g *gateway.Group) []jsonField {
+// ownFields are all of them, sorted by name.
+func ownFields(g *gateway.Group) []ownField {
 	last := g.Pushed
 	if g.Failed.After(last) {
 		last = g.Failed
 	}
-	fields := []jsonField{
-		{name: "labels", value: labelsJSON(g.Key.Labels())},
-		{name: "last_push_successful", value: g.LastPushSuccessful()},
-		familyField(g.PushTime(), pushStamp(g)),
-		familyField(g.FailureTime(), failureStamp(g, last)),
+	family := func(b *exposition.Block, pushed time.Time) ownField {
+		return ownField{b.Name, toFamilyJSON(b, pushed, b.Type)}
+	}
+	fields := []ownField{
+		{"labels", labelsJSON(g.Key.Labels())},
+		{"last_push_successful", g.LastPushSuccessful()},
+		family(g.PushTime(), pushStamp(g)),
+		family(g.FailureTime(), failureStamp(g, last)),
 	}
 	if expiry := g.ExpiryTime(); expiry != nil {
-		fields = append(fields, familyField(expiry, g.Pushed))
+		fields = append(fields, family(expiry, g.Pushed))
 	}
-	slices.SortFunc(fields, func(a, b jsonField) int { return cmp.Compare(a.name, b.name) })
+	slices.SortFunc(fields, func(a, b ownField) int { return cmp.Compare(a.name, b.name) })
 	return fields
 }
 
@@ -180,9 +159,21 @@ func labelsJSON(labels []metric.Label) map[string]string {
 	return m
 }
 
-// emptyFamily returns a family without its series.
-func emptyFamily(b *exposition.Block, pushed time.Time) familyJSON {
-	return familyJSON{Pushed: pushed, Type: typeNames[b.Type], Help: b.Help}
+// toFamilyJSON shows a block as a family of a type. One without series has null
+// for them, as in 1.11.
+func toFamilyJSON(b *exposition.Block, pushed time.Time, as metric.Type) familyJSON {
+	f := familyJSON{Pushed: pushed, Type: typeNames[b.Type], Help: b.Help}
+	if b.Series() > 0 {
+		f.Metrics = seriesOf(b, as)
+	}
+	return f
+}
+
+// seriesOf are the series of a block, shown as of a type.
+func seriesOf(b *exposition.Block, as metric.Type) list {
+	return func(yield func(any) bool) {
+		b.EachSeries(func(s metric.Series) bool { return yield(toSeriesJSON(as, &s)) })
+	}
 }
 
 func toSeriesJSON(t metric.Type, s *metric.Series) seriesJSON {

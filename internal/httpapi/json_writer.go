@@ -2,127 +2,76 @@ package httpapi
 
 import (
 	"bufio"
-	"bytes"
-	"encoding/json"
-	"fmt"
 	"iter"
 	"net/http"
 
-	"pushgateway/internal/excerpt"
-	"pushgateway/internal/exposition"
-	"pushgateway/internal/metric"
+	jsonv1 "github.com/go-json-experiment/json/v1"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
-// jsonWriter streams JSON that would be large as a whole. After an error it
-// does nothing.
-type jsonWriter struct {
-	w   *bufio.Writer
-	err error
+// list is an array whose entries are made while it is written, as all of them
+// would be large. It is null if it is nil.
+type list iter.Seq[any]
+
+// listOf makes an entry of each of some values.
+func listOf[T any](values iter.Seq[T], entry func(T) any) list {
+	return func(yield func(any) bool) {
+		for v := range values {
+			if !yield(entry(v)) {
+				return
+			}
+		}
+	}
 }
 
-// newJSONWriter begins an answer, which is cut off if the client does not read
-// it, since it keeps its view in memory.
-func newJSONWriter(w http.ResponseWriter) *jsonWriter {
+// MarshalJSONTo is for the encoder.
+func (l list) MarshalJSONTo(e *jsontext.Encoder) error {
+	if l == nil {
+		return e.WriteToken(jsontext.Null)
+	}
+	if err := e.WriteToken(jsontext.BeginArray); err != nil {
+		return err
+	}
+	for v := range l {
+		if err := json.MarshalEncode(e, v); err != nil {
+			return err
+		}
+	}
+	return e.WriteToken(jsontext.EndArray)
+}
+
+// object is one whose fields are made while it is written, in this order.
+type object iter.Seq2[string, any]
+
+// MarshalJSONTo is for the encoder.
+func (o object) MarshalJSONTo(e *jsontext.Encoder) error {
+	if err := e.WriteToken(jsontext.BeginObject); err != nil {
+		return err
+	}
+	for name, v := range o {
+		if err := json.MarshalEncode(e, name); err != nil {
+			return err
+		}
+		if err := json.MarshalEncode(e, v); err != nil {
+			return err
+		}
+	}
+	return e.WriteToken(jsontext.EndObject)
+}
+
+// jsonBuffer is how much of an answer is written at once, in bytes.
+const jsonBuffer = 64 << 10
+
+// writeJSON answers with a value in JSON. It is cut off if it is not read: until
+// then it keeps the view that it is made of in memory.
+func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	return &jsonWriter{w: bufio.NewWriterSize(newSteady(w), 64<<10)}
-}
-
-func (j *jsonWriter) text(s string) {
-	if j.err == nil {
-		_, j.err = j.w.WriteString(s)
-	}
-}
-
-func (j *jsonWriter) raw(b []byte) {
-	if j.err == nil {
-		_, j.err = j.w.Write(b)
-	}
-}
-
-// writeList streams the entries of an answer, since labels may be long and JSON
-// makes them longer. They replace the one empty list in the answer.
-func writeList(w http.ResponseWriter, status int, a answer, entries iter.Seq[any]) {
-	frame, err := json.Marshal(a)
-	before, behind, ok := bytes.Cut(frame, []byte("[]")) // no text precedes the list
-	if err != nil || !ok {
-		http.Error(w, fmt.Sprintf("encoding the answer %s: %v", excerpt.Of(string(frame)), err), http.StatusInternalServerError)
-		return
-	}
-	out := newJSONWriter(w)
 	w.WriteHeader(status)
-	out.raw(before)
-	out.raw([]byte("["))
-	separator := ""
-	for entry := range entries {
-		out.text(separator)
-		out.json(entry)
-		separator = ","
-		if out.err != nil {
-			return // the client is gone
-		}
+	out := bufio.NewWriterSize(newSteady(w), jsonBuffer)
+	err := json.MarshalEncode(jsontext.NewEncoder(out, jsonv1.DefaultOptionsV1()), v)
+	if unread := out.Flush(); unread == nil && err != nil {
+		panic(http.ErrAbortHandler) // better no answer than a part that looks like all
 	}
-	out.raw([]byte("]"))
-	out.raw(append(behind, '\n'))
-	_ = out.w.Flush()
-}
-
-// jsonField is a field of an object. If it has a block, its value is a
-// familyJSON without series, to be filled with those of the block, shown with
-// this type.
-type jsonField struct {
-	name  string
-	value any
-	block *exposition.Block
-	as    metric.Type
-}
-
-// object writes fields one at a time, until the client is gone. There may be as
-// many as a group has families.
-func (j *jsonWriter) object(fields iter.Seq[jsonField]) {
-	separator := "{"
-	for f := range fields {
-		j.text(separator)
-		j.json(f.name)
-		j.text(":")
-		j.field(f)
-		separator = ","
-		if j.err != nil {
-			return
-		}
-	}
-	if separator == "{" {
-		j.text(separator)
-	}
-	j.text("}")
-}
-
-// json writes a value as JSON.
-func (j *jsonWriter) json(v any) {
-	b, err := json.Marshal(v)
-	if j.err == nil {
-		j.err = err
-	}
-	j.raw(b)
-}
-
-func (j *jsonWriter) field(f jsonField) {
-	if f.block == nil || f.block.Series() == 0 {
-		j.json(f.value)
-		return
-	}
-	family, err := json.Marshal(f.value)
-	if j.err == nil {
-		j.err = err
-	}
-	open, _ := bytes.CutSuffix(family, []byte("null}")) // the series come last
-	open, _ = bytes.CutSuffix(open, []byte("[]}"))
-	j.raw(open)
-	separator := "["
-	f.block.EachSeries(func(s metric.Series) bool {
-		j.text(separator)
-		j.json(toSeriesJSON(f.as, &s))
-		separator = ","
-		return j.err == nil
-	})
-	j.text("]}")
 }

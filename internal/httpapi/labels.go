@@ -62,13 +62,7 @@ func (a *api) complete(w http.ResponseWriter, r *http.Request, collect func(g *g
 	if cutShort(ctx, w) {
 		return
 	}
-	writeList(w, http.StatusOK, answer{Status: "success", Data: []string{}}, func(yield func(any) bool) {
-		for _, s := range first.list() {
-			if !yield(s) {
-				return
-			}
-		}
-	})
+	writeData(w, listOf(slices.Values(first.list()), func(s string) any { return s }))
 }
 
 // firsts holds the first texts, in their order, of those that are added. It

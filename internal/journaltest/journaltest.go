@@ -132,7 +132,7 @@ func (r *reader) group(key grouping.Key) *gateway.Group {
 
 func show(g *gateway.Group) string {
 	var b strings.Builder
-	fmt.Fprintln(&b, g.Key, g.Revision, g.Since, nanos(g.Pushed), nanos(g.Failed), nanos(g.Expires), g.Failure, g.Series)
+	fmt.Fprintln(&b, g.Key, g.Revision, g.Since, nanos(g.Pushed), nanos(g.Failed), nanos(g.Expires), g.Failure, g.FailedBy, g.Series)
 	for _, h := range g.Families {
 		fmt.Fprintf(&b, "%q %q %s %d %d\n%s%x\n", h.Name, h.Help, h.Type, nanos(h.Pushed), h.Claim, h.Text(), h.AppendProto(nil))
 	}
@@ -293,7 +293,7 @@ func testStamps(t *testing.T, s Store) {
 		if old := r.group(key); old != nil {
 			g = *old
 		}
-		g.Failed = time.Now()
+		g.Failed, g.FailedBy = time.Now(), "10.0.0.1"
 		j.Stamp(gateway.Change{Key: key, Group: gateway.Restore(g)})
 		if got := r.group(key); got == nil || !got.Failed.Equal(g.Failed) {
 			t.Fatal("Stamp returned before the change was applied")
@@ -305,8 +305,8 @@ func testStamps(t *testing.T, s Store) {
 	must(t, j, change(t, r, c, "m 2\n")) // made from the stamp
 	must(t, j, change(t, r, keyOf(t, "d"), "m 3\n"))
 	j, r = again(t, s, j, r)
-	if s.Durable && (r.group(a).Failed.IsZero() || r.group(b) == nil || r.group(c).Failed.IsZero()) {
-		t.Error("a failure time is gone")
+	if s.Durable && (r.group(a).Failed.IsZero() || r.group(b) == nil || r.group(b).FailedBy != "10.0.0.1" || r.group(c).Failed.IsZero()) {
+		t.Error("a failure time is gone, or whose it was")
 	}
 	stamp(b)
 	must(t, j, change(t, r, b, "")) // and an end takes it along

@@ -14,9 +14,10 @@ import (
 // only from floors below its own, and nobody on its own.
 var floors = [][]string{
 	{"cmd/pushgateway"},
-	{"internal/storage", "internal/jobrun"},
+	{"internal/server", "internal/jobrun"},
+	{"internal/storage"},
 	{"internal/doors", "internal/login", "internal/httpapi", "internal/webui", "internal/telemetry", "internal/boltjournal", "internal/gobfile", "internal/client"},
-	{"internal/record"}, // what all journals store
+	{"internal/record", "internal/scrape"}, // what all journals store, and what all scrapes get
 	{"internal/gateway"},
 	{"internal/exposition", "internal/selector"},
 	{"internal/grouping"}, // keys are made of labels

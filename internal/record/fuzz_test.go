@@ -89,7 +89,7 @@ func groups(t testing.TB, key grouping.Key) (all []*gateway.Group) {
 			t.Fatal(err)
 		}
 		p.Release()
-		g := gateway.Group{Key: key, Pushed: now, Failed: now.Add(time.Second), Failure: "why", Expires: now.Add(time.Hour), Since: 3}
+		g := gateway.Group{Key: key, Pushed: now, Failed: now.Add(time.Second), Failure: "why", FailedBy: "10.0.0.1", Expires: now.Add(time.Hour), Since: 3}
 		for _, b := range blocks {
 			g.Families = append(g.Families, gateway.Held{Block: b, Pushed: now.Add(-time.Minute), Claim: 5})
 		}

@@ -11,7 +11,8 @@
 //	  uint64 since   = 3;          // revision; absent: that of the record
 //	  sint64 expires = 4;          // Unix time in ns; absent: never
 //	  repeated Family families = 5; // sorted by name
-//	  string failure = 6;          // reason of the last refused push
+//	  string failure = 6;          // why the last refused push was refused
+//	  string failed_by = 7;        // the network whose failures made a group without a good push
 //	}
 //	message Family {
 //	  bytes  family = 1;  // a delimited io.prometheus.client.MetricFamily
@@ -67,6 +68,7 @@ const (
 	groupExpires  = 4
 	groupFamilies = 5
 	groupFailure  = 6
+	groupFailedBy = 7
 
 	familyBlock  = 1
 	familyPushed = 2
@@ -175,11 +177,16 @@ func appendHead(b []byte, g *gateway.Group) []byte {
 	b = appendTime(b, groupFailed, g.Failed)
 	b = appendRevision(b, groupSince, g.Since)
 	b = appendTime(b, groupExpires, g.Expires)
-	if g.Failure != "" {
-		b = protowire.AppendTag(b, groupFailure, protowire.BytesType)
-		b = protowire.AppendString(b, g.Failure)
+	b = appendString(b, groupFailure, g.Failure)
+	return appendString(b, groupFailedBy, g.FailedBy)
+}
+
+func appendString(b []byte, num protowire.Number, s string) []byte {
+	if s == "" {
+		return b
 	}
-	return b
+	b = protowire.AppendTag(b, num, protowire.BytesType)
+	return protowire.AppendString(b, s)
 }
 
 func appendHeld(b []byte, g *gateway.Group, h *gateway.Held) []byte {
@@ -293,6 +300,8 @@ func readGroup(g *gateway.Group, msg []byte, r gateway.Revision) error {
 			g.Expires = f.time()
 		case groupFailure:
 			g.Failure = string(f.bytes)
+		case groupFailedBy:
+			g.FailedBy = string(f.bytes)
 		case groupFamilies:
 			h, err := readHeld(f.bytes, g.Pushed, r)
 			if err != nil {

@@ -24,13 +24,12 @@ type temporary struct {
 // while it was open.
 func (t temporary) Close() error { return errors.Join(t.File.Close(), os.RemoveAll(t.dir)) }
 
-// Snapshot writes the state of a view into a journal, in the directory of the
-// persistence file if there is one. If that directory is full or fails, which
-// is when a copy of the memory matters most, Snapshot uses the directory for
-// temporary files. The journal says that it was imported from the file with
-// this SHA-256, like the journal that it may replace. Closing it removes it.
-// Snapshot fails when ctx ends.
-func Snapshot(ctx context.Context, file string, imported []byte, v *gateway.View) (io.ReadSeekCloser, error) {
+// snapshot writes the state of a view into a journal, in the directory of the
+// persistence file if there is one. Where that is full or fails, and a copy of
+// what is in memory is needed most, it is made among temporary files. It counts
+// as imported from what has this SHA-256, as the journal does that it may take
+// the place of. It vanishes when it is closed. It fails when ctx ends.
+func snapshot(ctx context.Context, file string, imported []byte, v *gateway.View) (io.ReadSeekCloser, error) {
 	if file == "" {
 		return snapshotIn(ctx, os.TempDir(), file, imported, v)
 	}
@@ -79,10 +78,7 @@ func until(ctx context.Context, groups iter.Seq[*gateway.Group]) iter.Seq[*gatew
 // snapshotPrefix is how the names of snapshot directories begin.
 func snapshotPrefix(file string) string { return "." + filepath.Base(file) + ".snapshot-" }
 
-// RemoveSnapshots removes unfinished snapshots of a killed process. Only the
-// process that has opened the journal may call it, since no other makes
-// snapshots.
-func RemoveSnapshots(file string) error {
+func removeSnapshots(file string) error {
 	dir := filepath.Dir(file)
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -1,4 +1,5 @@
-// Package storage finds the journal that --persistence.file means.
+// Package storage knows where groups are kept: in memory alone, or in the journal
+// that a --persistence.file means. It is the only package that knows of kinds.
 //
 // The file is the journal itself, unless Pushgateway 1.11 has written it. Then
 // the file stays as it is, its groups are imported once, and the journal lies
@@ -16,7 +17,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
 	"syscall"
 	"time"
@@ -26,15 +26,13 @@ import (
 	"pushgateway/internal/gobfile"
 )
 
-// ErrTaken means that somebody has taken the file of an open journal away, or
-// changed it.
-var ErrTaken = boltjournal.ErrTaken
-
-// Suffix is the suffix of the journal beside a file of Pushgateway 1.11.
+// Suffix of the journal beside a file of Pushgateway 1.11.
 const Suffix = ".db"
 
-// Config says where groups are kept. Only File is required.
+// Config says where groups are kept.
 type Config struct {
+	// File is the persistence file. Groups are kept in memory alone if it is
+	// empty, and the rest has no meaning.
 	File     string
 	Interval time.Duration
 	Salvage  bool
@@ -46,26 +44,6 @@ type Config struct {
 	// Reading receives a copy of what is read from a file of Pushgateway 1.11, to
 	// show progress. It may be nil.
 	Reading io.Writer
-}
-
-// Open returns the journal that the file means, for a gateway to open. It
-// imports a file of Pushgateway 1.11 first.
-func Open(ctx context.Context, c Config) (*boltjournal.Journal, error) {
-	c.setDefaults()
-	path, origin, err := c.find(ctx)
-	if err != nil {
-		return nil, err
-	}
-	name := path
-	// A link stays a link when the journal is rewritten.
-	if resolved, err := filepath.EvalSymlinks(path); err == nil {
-		path = resolved
-	}
-	bolt := boltjournal.Config{Path: path, Name: name, Interval: c.Interval, Salvage: c.Salvage, Origin: origin, Logger: c.Logger, Progress: c.Progress}
-	if c.Written != nil {
-		bolt.Observe = func(w boltjournal.Written) { c.Written(w.Changes, w.Bytes, w.Took, w.Err) }
-	}
-	return boltjournal.New(bolt), nil
 }
 
 func (c *Config) setDefaults() {

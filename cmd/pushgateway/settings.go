@@ -31,8 +31,8 @@ import (
 	"pushgateway/internal/httpapi"
 )
 
-// config holds the checked command line.
-type config struct {
+// settings are what the command line says.
+type settings struct {
 	web *web.FlagConfig
 	log *promslog.Config
 
@@ -40,7 +40,7 @@ type config struct {
 	externalURL       *url.URL
 	corsOrigin        string
 	allowedHosts      string
-	origins           httpapi.Origins // includes the external URL
+	origins           httpapi.Origins // what follows from these three
 	routePrefix       string          // "" or like "/gw"
 	enableLifecycle   bool
 	enableAdmin       bool
@@ -67,23 +67,26 @@ type config struct {
 
 // newServe adds the command that serves pushes and scrapes.
 func newServe(app *kingpin.Application) command {
-	c := new(config)
-	serving := app.Command("serve", "Serve pushes and scrapes. This is the default command.").Default().HelpLong(`Examples:
+	c := new(settings)
+	serving := app.Command("serve", "Serve pushes and scrapes. This is what happens without a command.").Default().HelpLong(`Examples:
   pushgateway
   pushgateway --persistence.file=/var/lib/pushgateway/metrics.db --web.enable-admin-api --push.ttl=30d`)
 	c.addFlags(serving)
 	return command{
 		clause: serving,
 		check: func() error {
-			err := c.check()
-			c.flags = flagValues(serving) // paths are in their final form by now
-			return err
+			if err := c.validate(); err != nil {
+				return err
+			}
+			c.resolve()
+			c.flags = flagValues(serving)
+			return nil
 		},
 		run: func(ctx context.Context) error { return serve(ctx, c) },
 	}
 }
 
-func (c *config) addFlags(serve *kingpin.CmdClause) {
+func (c *settings) addFlags(serve *kingpin.CmdClause) {
 	c.web = webflag.AddFlags(serve, ":9091")
 	serve.Flag("web.telemetry-path", "Path under which to expose metrics.").Default("/metrics").StringVar(&c.telemetryPath)
 	serve.Flag("web.external-url", "The URL under which the Pushgateway is externally reachable.").Default("").URLVar(&c.externalURL)
@@ -208,27 +211,30 @@ func (v *proxiesValue) String() string {
 // likely to lack its unit, and would refuse every push.
 const minBodyBytes = units.KiB
 
-// check returns an error for settings that cannot work, and normalizes paths.
-func (c *config) check() error {
+// validate finds what cannot work, and changes nothing.
+func (c *settings) validate() error {
+	return checkAll(c.checkPersistence, c.checkAddresses, c.checkWebConfig, c.checkOrigins, c.checkPaths, c.checkPushes)
+}
+
+// resolve works out what follows from what was given: paths in the form that
+// counts, and who is trusted. It is for settings that are valid.
+func (c *settings) resolve() {
+	c.routePrefix = c.prefix()
+	c.telemetryPath = path.Clean(c.telemetryPath) // requests for any other form are redirected to this
+	c.origins, _ = c.trusted()                    // validate has seen the error
+}
+
+func (c *settings) checkPersistence() error {
 	if c.persistenceInterval < 0 {
 		return fmt.Errorf("--persistence.interval=%s: it must not be negative; 0 writes at once", c.persistenceInterval)
 	}
 	if c.persistenceSalvage && c.persistenceFile == "" {
 		return errors.New("--persistence.salvage: it needs a file to salvage; set --persistence.file")
 	}
-	if err := checkAll(c.checkAddresses, c.checkWebConfig); err != nil {
-		return err
-	}
-	if err := checkAll(c.trustExternalURL, c.trustOrigins); err != nil {
-		return err
-	}
-	c.cleanRoutePrefix()
-	if strings.ContainsAny(c.routePrefix, ":*") {
-		return fmt.Errorf("--web.route-prefix=%q: it must not contain ':' or '*'", c.routePrefix)
-	}
-	if err := c.checkTelemetryPath(); err != nil {
-		return fmt.Errorf("--web.telemetry-path=%q: %w", c.telemetryPath, err)
-	}
+	return nil
+}
+
+func (c *settings) checkPushes() error {
 	if c.maxBodyBytes < minBodyBytes {
 		return fmt.Errorf("--push.max-body-bytes=%s: it must be at least %s; write it like 64MiB", c.maxBodyBytes, minBodyBytes)
 	}
@@ -247,20 +253,30 @@ func (c *config) check() error {
 	return nil
 }
 
-// cleanRoutePrefix sets the route prefix to its default if it is empty, and
-// normalizes it.
-func (c *config) cleanRoutePrefix() {
-	if c.routePrefix == "" && c.externalURL != nil {
-		c.routePrefix = c.externalURL.Path
+func (c *settings) checkPaths() error {
+	if strings.ContainsAny(c.prefix(), ":*") {
+		return fmt.Errorf("--web.route-prefix=%q: a prefix cannot contain ':' or '*'", c.prefix())
 	}
-	if c.routePrefix = path.Clean("/" + c.routePrefix); c.routePrefix == "/" {
-		c.routePrefix = ""
+	if err := checkTelemetryPath(c.telemetryPath); err != nil {
+		return fmt.Errorf("--web.telemetry-path=%q: %w", c.telemetryPath, err)
 	}
+	return nil
 }
 
-// checkAddresses returns an error for an address that is not a host and a port,
-// like 9091.
-func (c *config) checkAddresses() error {
+// prefix is what comes before all paths, in one form: "" or like "/gw".
+func (c *settings) prefix() string {
+	prefix := c.routePrefix
+	if prefix == "" && c.externalURL != nil {
+		prefix = c.externalURL.Path
+	}
+	if prefix = path.Clean("/" + prefix); prefix == "/" {
+		return ""
+	}
+	return prefix
+}
+
+// checkAddresses finds addresses that are not a host and a port, like 9091.
+func (c *settings) checkAddresses() error {
 	for _, address := range *c.web.WebListenAddresses {
 		if address == "" {
 			continue // any free port
@@ -272,8 +288,8 @@ func (c *config) checkAddresses() error {
 	return nil
 }
 
-// checkWebConfig reads the file for TLS and passwords, if one is set.
-func (c *config) checkWebConfig() error {
+// checkWebConfig reads the file for TLS and passwords, if there is to be one.
+func (c *settings) checkWebConfig() error {
 	file := *c.web.WebConfigFile
 	err := web.Validate(file)
 	if err == nil {
@@ -285,54 +301,58 @@ func (c *config) checkWebConfig() error {
 	return fmt.Errorf("--web.config.file=%q: %w", file, err)
 }
 
-// trustExternalURL lets the page under the external URL change groups.
-func (c *config) trustExternalURL() error {
-	c.origins.Protection = http.NewCrossOriginProtection()
-	if c.externalURL == nil || c.externalURL.Host == "" {
-		return nil
-	}
-	if err := c.origins.Protection.AddTrustedOrigin(c.externalURL.Scheme + "://" + c.externalURL.Host); err != nil {
-		return fmt.Errorf("--web.external-url=%q: %w", c.externalURL, err)
-	}
-	return nil
+func (c *settings) checkOrigins() error {
+	_, err := c.trusted()
+	return err
 }
 
-// trustOrigins parses which other pages may use the gateway, and under which
-// hosts.
-func (c *config) trustOrigins() (err error) {
-	if c.corsOrigin != "" {
-		if c.origins.Allowed, err = regexp.Compile("^(?s:" + c.corsOrigin + ")$"); err != nil {
-			return fmt.Errorf("--web.cors.origin=%q: it must be a regular expression like https?://(a|b)\\.example\\.org: %w", c.corsOrigin, err)
+// trusted reads which pages, and which hosts, browsers may use: the gateway's own
+// page, also where browsers see it, and those that flags name.
+func (c *settings) trusted() (o httpapi.Origins, err error) {
+	o.Protection = http.NewCrossOriginProtection()
+	if u := c.externalURL; u != nil && u.Host != "" {
+		if err := o.Protection.AddTrustedOrigin(u.Scheme + "://" + u.Host); err != nil {
+			return o, fmt.Errorf("--web.external-url=%q: %w", u, err)
 		}
 	}
-	for host := range strings.SplitSeq(c.allowedHosts, ",") {
+	if c.corsOrigin != "" {
+		if o.Allowed, err = regexp.Compile("^(?s:" + c.corsOrigin + ")$"); err != nil {
+			return o, fmt.Errorf("--web.cors.origin=%q: it must be a regular expression like https?://(a|b)\\.example\\.org: %w", c.corsOrigin, err)
+		}
+	}
+	o.Hosts, err = hostsOf(c.allowedHosts)
+	return o, err
+}
+
+// hostsOf reads a list of host names and addresses.
+func hostsOf(list string) (hosts []string, err error) {
+	for host := range strings.SplitSeq(list, ",") {
 		if host = strings.Trim(strings.TrimSpace(host), "[]"); host == "" {
 			continue
 		}
 		if _, _, err := net.SplitHostPort(host); err == nil || strings.Contains(host, "/") {
-			return fmt.Errorf("--web.allowed-hosts: %q must be a name or an address without a port, like gateway.example.org", host)
+			return nil, fmt.Errorf("--web.allowed-hosts: %q must be a name or an address without a port, like gateway.example.org", host)
 		}
-		c.origins.Hosts = append(c.origins.Hosts, host)
+		hosts = append(hosts, host)
 	}
-	return nil
+	return hosts, nil
 }
 
 // taken lists the paths that the telemetry path would shadow.
 var taken = []string{"/", "/status", "/-/healthy", "/-/ready", "/-/quit"}
 
-func (c *config) checkTelemetryPath() error {
-	given := c.telemetryPath
+func checkTelemetryPath(given string) error {
 	if !strings.HasPrefix(given, "/") || strings.ContainsAny(given, ":*") || strings.HasSuffix(given, "/") {
 		return errors.New("it must be a path like /metrics, without ':' or '*', and without a slash at the end")
 	}
-	c.telemetryPath = path.Clean(given) // requests for any other form redirect to this one
+	clean := path.Clean(given)
 	for _, prefix := range []string{"/api/", "/static/", "/debug/", "/metrics/job/"} {
-		if strings.HasPrefix(c.telemetryPath, prefix) {
-			return fmt.Errorf("it must not be under %s, which the gateway uses; choose a path like /metrics", prefix)
+		if strings.HasPrefix(clean, prefix) {
+			return fmt.Errorf("paths under %s are taken", prefix)
 		}
 	}
-	if slices.Contains(taken, c.telemetryPath) {
-		return errors.New("the gateway uses this path itself; choose another one, like /metrics")
+	if slices.Contains(taken, clean) {
+		return errors.New("that path is taken")
 	}
 	return nil
 }

@@ -1,0 +1,122 @@
+// Package server puts a gateway together: where it keeps its groups, the engine,
+// its own metrics, and the HTTP surface before them.
+package server
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/httpapi"
+	"pushgateway/internal/storage"
+	"pushgateway/internal/telemetry"
+)
+
+// Config is what a gateway is made of.
+type Config struct {
+	// Storage says where groups are kept. Its hook Written is the server's.
+	Storage storage.Config
+	// Unchecked takes pushes that contradict others.
+	Unchecked bool
+	// Now is the clock; time.Now if it is nil.
+	Now func() time.Time
+	// Logger is needed.
+	Logger *slog.Logger
+}
+
+// Server is a gateway that can be used. It is safe for concurrent use, and to be
+// closed.
+type Server struct {
+	Gateway *gateway.Gateway
+	Metrics *telemetry.Metrics
+	store   *storage.Store
+	logger  *slog.Logger
+}
+
+// Open reads what is stored. The error says what can be done.
+func Open(ctx context.Context, c Config) (*Server, error) {
+	start := time.Now()
+	metrics, err := telemetry.New(httpapi.Reasons)
+	if err != nil {
+		return nil, err
+	}
+	var journal *telemetry.Journal
+	c.Storage.Written = func(changes, bytes int, took time.Duration, err error) {
+		journal.Written(changes, bytes, took, err)
+	}
+	store, err := storage.Open(ctx, c.Storage)
+	if err != nil {
+		return nil, storage.Explain(err)
+	}
+	if h := store.Health(); h != nil {
+		journal = metrics.ObserveJournal(h.Size, h.Trouble)
+	}
+	gw, err := gateway.Open(ctx, gateway.Config{Journal: store, Reserved: metrics.Reserved(), Unchecked: c.Unchecked, Now: c.Now, Logger: c.Logger})
+	if err != nil {
+		return nil, storage.Explain(err)
+	}
+	metrics.Observe(stateOf(gw))
+	s := &Server{Gateway: gw, Metrics: metrics, store: store, logger: c.Logger}
+	if store.Health() != nil {
+		s.tellOfFile(time.Since(start))
+	}
+	return s, nil
+}
+
+// tellOfFile logs what the persistence file held.
+func (s *Server) tellOfFile(took time.Duration) {
+	v := s.Gateway.View()
+	s.logger.Info("Read the persistence file", "groups", v.Groups(), "series", v.Series, "took", took)
+	if err := s.store.RemoveSnapshots(); err != nil {
+		s.logger.Warn("What a snapshot has left when it was interrupted cannot be removed", "err", err)
+	}
+}
+
+// Handler gives the HTTP surface. Of c it fills in what the server is made of;
+// Own only where it is nil.
+func (s *Server) Handler(c httpapi.Config) http.Handler {
+	c.Gateway, c.Logger = s.Gateway, s.logger
+	if c.Own == nil {
+		c.Own = s.Metrics.Exposed
+	}
+	if h := s.store.Health(); h != nil {
+		c.Storage = h
+	}
+	c.Snapshot = func(ctx context.Context, v *gateway.View) (io.ReadSeekCloser, error) { return s.store.Snapshot(ctx, v) }
+	c.Instrument, c.Refused, c.Duplicate, c.Pushed = s.Metrics.Instrument, s.Metrics.Refused, s.Metrics.Duplicate, s.Metrics.Pushed
+	c.Scraped = func(x httpapi.Scrape) {
+		s.Metrics.Scraped(x.Format.Syntax.String(), x.Format.Escaping, x.Bytes, x.Took, x.LeftOut)
+	}
+	return httpapi.New(c)
+}
+
+// Close ends the gateway. If somebody has taken its file away, the groups go
+// into another one, since they are nowhere else.
+func (s *Server) Close() error {
+	closing := s.Gateway.Close()
+	path, err := s.store.Rescue(closing, s.Gateway.View())
+	if path != "" {
+		s.logger.Warn("All groups were written to a new persistence file", "file", path, "err", closing)
+	}
+	return err
+}
+
+func stateOf(gw *gateway.Gateway) telemetry.State {
+	return telemetry.State{
+		Groups:      func() float64 { return float64(gw.View().Groups()) },
+		Series:      func() float64 { return float64(gw.View().Series) },
+		LeftOut:     func() float64 { return float64(gw.View().LeftOut) },
+		TooLong:     func() float64 { return float64(gw.View().TooLong) },
+		HelpDiffers: func() float64 { return float64(gw.HelpDiffers()) },
+		Expired:     func() float64 { return float64(gw.Expired()) },
+		NextExpiry: func() float64 {
+			if at := gw.NextExpiry(); !at.IsZero() {
+				return float64(at.UnixNano()) / 1e9
+			}
+			return 0
+		},
+	}
+}
