@@ -42,8 +42,8 @@ const (
 	shutdownTimeout = 30 * time.Second
 )
 
-// listen serves until ctx ends, and then until the requests under way have
-// been answered.
+// listen serves until ctx ends, and then until the requests in progress are
+// answered.
 func (s *service) listen(ctx context.Context) error {
 	listeners, err := s.listeners()
 	if err != nil {
@@ -71,8 +71,8 @@ func (s *service) listen(ctx context.Context) error {
 	return shutdown(servers)
 }
 
-// listeners opens what the flags name, as the toolkit would: the doors have to
-// stand before it.
+// listeners opens the listeners that the flags name, as the toolkit would. The
+// gateway opens them itself since its doors must stand in front of the toolkit.
 func (s *service) listeners() ([]net.Listener, error) {
 	if *s.web.WebSystemdSocket {
 		listeners, err := activation.Listeners()
@@ -114,8 +114,8 @@ func listenOn(address string) (net.Listener, error) {
 	return vsock.Listen(uint32(n), nil)
 }
 
-// newServer makes the server of one listener: the toolkit puts a handler of its
-// own into it. Accepting is called before the first connection is accepted.
+// newServer returns the server of one listener. The toolkit puts its own
+// handler into it. accepting is called before the first connection is accepted.
 func (s *service) newServer(d *doors.Doors, passwords *login.Guard, accepting func()) *http.Server {
 	server := &http.Server{
 		Handler:           d.Answer(s.gate),
@@ -165,7 +165,7 @@ func shutdown(servers []*http.Server) error {
 	return stopping.Wait()
 }
 
-// cannotServe says how to go on when nothing can be listened on.
+// cannotServe returns what to do when a listener cannot be opened.
 func (s *service) cannotServe(err error) error {
 	toDo := ""
 	switch {

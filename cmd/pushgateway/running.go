@@ -47,8 +47,8 @@ func findRunning() (string, error) {
 	return "", fmt.Errorf("%d gateways run here; choose one with --url, like --url=%s", len(urls), urls[0])
 }
 
-// serving reads the command line of a process. It gives nil if that is not a
-// gateway which serves.
+// serving parses the command line of a process. It returns nil if the process
+// is not a gateway that serves.
 func serving(dir string) *settings {
 	line, err := os.ReadFile(filepath.Join(dir, "cmdline"))
 	if err != nil {
@@ -78,8 +78,8 @@ func isGateway(dir, name string) bool {
 	return err == nil && os.SameFile(own, its)
 }
 
-// reachable gives a URL under which the gateway of a process with this command
-// line can be reached from the same machine.
+// reachable returns a URL at which this machine can reach the gateway of a
+// process with this command line.
 func (c *settings) reachable(dir string) (string, error) {
 	scheme := "http"
 	if file := *c.web.WebConfigFile; file != "" {

@@ -25,7 +25,7 @@ const (
 	quickStart = 250 * time.Millisecond
 )
 
-// service is what serving needs beyond the command line.
+// service holds what serving needs in addition to the settings.
 type service struct {
 	*settings
 	logger *slog.Logger
@@ -37,8 +37,8 @@ type service struct {
 	listening chan struct{} // closed once connections are accepted
 }
 
-// serve runs the gateway until ctx ends, somebody asks for the end over HTTP,
-// or a listener fails.
+// serve runs the gateway until ctx ends, a client asks it to quit over HTTP, or
+// a listener fails.
 func serve(ctx context.Context, c *settings) error {
 	profileMemory(c.enablePprof)
 	logger := slog.New(excerpt.Handler(promslog.New(c.log).Handler()))
@@ -55,9 +55,9 @@ func serve(ctx context.Context, c *settings) error {
 	return nil
 }
 
-// run opens the gateway and listens, both at once if the first takes long.
-// Without a file nothing can take long but a busy machine, and no client is to
-// be told of a file that is being read.
+// run opens the gateway, then listens. If opening takes long, it listens at
+// once, and clients learn that a file is being read. Without a file it always
+// waits.
 func (s *service) run(ctx context.Context) error {
 	opened := make(chan error, 1)
 	var long <-chan time.Time
@@ -125,7 +125,7 @@ func (s *service) open(ctx context.Context) (err error) {
 	return nil
 }
 
-// surface says what is served over HTTP.
+// surface returns the configuration of the HTTP surface.
 func (s *service) surface(ui http.Handler) httpapi.Config {
 	c := httpapi.Config{
 		Prefix:            s.routePrefix,

@@ -31,7 +31,7 @@ import (
 	"pushgateway/internal/httpapi"
 )
 
-// settings are what the command line says.
+// settings holds what the command line sets.
 type settings struct {
 	web *web.FlagConfig
 	log *promslog.Config
@@ -40,7 +40,7 @@ type settings struct {
 	externalURL       *url.URL
 	corsOrigin        string
 	allowedHosts      string
-	origins           httpapi.Origins // what follows from these three
+	origins           httpapi.Origins // derived from these three
 	routePrefix       string          // "" or like "/gw"
 	enableLifecycle   bool
 	enableAdmin       bool
@@ -68,7 +68,7 @@ type settings struct {
 // newServe adds the command that serves pushes and scrapes.
 func newServe(app *kingpin.Application) command {
 	c := new(settings)
-	serving := app.Command("serve", "Serve pushes and scrapes. This is what happens without a command.").Default().HelpLong(`Examples:
+	serving := app.Command("serve", "Serve pushes and scrapes. This is the default command.").Default().HelpLong(`Examples:
   pushgateway
   pushgateway --persistence.file=/var/lib/pushgateway/metrics.db --web.enable-admin-api --push.ttl=30d`)
 	c.addFlags(serving)
@@ -211,17 +211,17 @@ func (v *proxiesValue) String() string {
 // likely to lack its unit, and would refuse every push.
 const minBodyBytes = units.KiB
 
-// validate finds what cannot work, and changes nothing.
+// validate returns an error for settings that cannot work. It changes nothing.
 func (c *settings) validate() error {
 	return checkAll(c.checkPersistence, c.checkAddresses, c.checkWebConfig, c.checkOrigins, c.checkPaths, c.checkPushes)
 }
 
-// resolve works out what follows from what was given: paths in the form that
-// counts, and who is trusted. It is for settings that are valid.
+// resolve derives settings from others: paths in their final form, and whom to
+// trust. The settings must be valid.
 func (c *settings) resolve() {
 	c.routePrefix = c.prefix()
-	c.telemetryPath = path.Clean(c.telemetryPath) // requests for any other form are redirected to this
-	c.origins, _ = c.trusted()                    // validate has seen the error
+	c.telemetryPath = path.Clean(c.telemetryPath) // requests for any other form redirect to this one
+	c.origins, _ = c.trusted()                    // validate has already reported the error
 }
 
 func (c *settings) checkPersistence() error {
@@ -255,7 +255,7 @@ func (c *settings) checkPushes() error {
 
 func (c *settings) checkPaths() error {
 	if strings.ContainsAny(c.prefix(), ":*") {
-		return fmt.Errorf("--web.route-prefix=%q: a prefix cannot contain ':' or '*'", c.prefix())
+		return fmt.Errorf("--web.route-prefix=%q: it must not contain ':' or '*'", c.prefix())
 	}
 	if err := checkTelemetryPath(c.telemetryPath); err != nil {
 		return fmt.Errorf("--web.telemetry-path=%q: %w", c.telemetryPath, err)
@@ -263,7 +263,7 @@ func (c *settings) checkPaths() error {
 	return nil
 }
 
-// prefix is what comes before all paths, in one form: "" or like "/gw".
+// prefix returns what precedes all paths, in its final form: "" or like "/gw".
 func (c *settings) prefix() string {
 	prefix := c.routePrefix
 	if prefix == "" && c.externalURL != nil {
@@ -275,7 +275,8 @@ func (c *settings) prefix() string {
 	return prefix
 }
 
-// checkAddresses finds addresses that are not a host and a port, like 9091.
+// checkAddresses returns an error for an address that is not a host and a port,
+// like 9091.
 func (c *settings) checkAddresses() error {
 	for _, address := range *c.web.WebListenAddresses {
 		if address == "" {
@@ -288,7 +289,7 @@ func (c *settings) checkAddresses() error {
 	return nil
 }
 
-// checkWebConfig reads the file for TLS and passwords, if there is to be one.
+// checkWebConfig reads the file for TLS and passwords, if one is set.
 func (c *settings) checkWebConfig() error {
 	file := *c.web.WebConfigFile
 	err := web.Validate(file)
@@ -306,8 +307,9 @@ func (c *settings) checkOrigins() error {
 	return err
 }
 
-// trusted reads which pages, and which hosts, browsers may use: the gateway's own
-// page, also where browsers see it, and those that flags name.
+// trusted returns which pages in browsers may use the gateway, and under which
+// hosts: the gateway's own page, also under the external URL, and those that
+// flags name.
 func (c *settings) trusted() (o httpapi.Origins, err error) {
 	o.Protection = http.NewCrossOriginProtection()
 	if u := c.externalURL; u != nil && u.Host != "" {
@@ -324,7 +326,7 @@ func (c *settings) trusted() (o httpapi.Origins, err error) {
 	return o, err
 }
 
-// hostsOf reads a list of host names and addresses.
+// hostsOf parses a list of host names and addresses.
 func hostsOf(list string) (hosts []string, err error) {
 	for host := range strings.SplitSeq(list, ",") {
 		if host = strings.Trim(strings.TrimSpace(host), "[]"); host == "" {
@@ -348,11 +350,11 @@ func checkTelemetryPath(given string) error {
 	clean := path.Clean(given)
 	for _, prefix := range []string{"/api/", "/static/", "/debug/", "/metrics/job/"} {
 		if strings.HasPrefix(clean, prefix) {
-			return fmt.Errorf("paths under %s are taken", prefix)
+			return fmt.Errorf("it must not be under %s, which the gateway uses; choose a path like /metrics", prefix)
 		}
 	}
 	if slices.Contains(taken, clean) {
-		return errors.New("that path is taken")
+		return errors.New("the gateway uses this path itself; choose another one, like /metrics")
 	}
 	return nil
 }

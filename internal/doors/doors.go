@@ -32,8 +32,8 @@ type Doors struct {
 
 	mu      sync.Mutex
 	conns   map[*conn]struct{}
-	clients map[string]int // connections of each
-	changed chan struct{}  // closed when a connection goes or may be closed; nil while nobody waits for that
+	clients map[string]int // connections by client
+	changed chan struct{}  // closed when a connection is closed or becomes closable; nil while nobody waits for that
 }
 
 // New returns doors for at most this many connections.
@@ -177,8 +177,8 @@ func (d *Doors) forget(c *conn) {
 	d.wake()
 }
 
-// wake has those look again who wait to be let in. It costs nothing while nobody
-// does, as it comes with the end of each push.
+// wake makes waiting connections check again. It costs nothing if there are
+// none, since it runs at the end of each push.
 func (d *Doors) wake() {
 	if d.changed != nil {
 		close(d.changed)

@@ -146,9 +146,9 @@ type packer interface {
 	Reset(io.Writer)
 }
 
-// Pack picks the content coding that a client likes best, by its Accept-Encoding
-// headers, and gives a writer that compresses to w, to be closed in the end. It
-// gives "" and nil if that is none.
+// Pack picks the content coding that a client prefers, by its Accept-Encoding
+// headers, and returns a writer that compresses to w. The caller closes it in
+// the end. It returns "" and nil for no compression.
 func Pack(acceptEncoding []string, w io.Writer) (encoding string, z io.WriteCloser) {
 	switch encoding = acceptedCoding(acceptEncoding); encoding {
 	case "zstd":

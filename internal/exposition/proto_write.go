@@ -65,7 +65,7 @@ func appendFamily(b []byte, name, help string, hasHelp bool, t metric.Type, size
 	return append(b, head...)
 }
 
-// familyHead gives the fields of a MetricFamily but for its metrics.
+// familyHead returns the fields of a MetricFamily except its metrics.
 func familyHead(name, help string, hasHelp bool, t metric.Type) []byte {
 	head := appendString(nil, 1, name)
 	if hasHelp {

@@ -53,9 +53,9 @@ func (f failure) less(g failure) bool {
 	return f.key < g.key
 }
 
-// owner gives whom a group counts for once client has failed for it. Where several
-// clients do, it is the one that takes less without it: nobody can draw a group to
-// himself to push it out.
+// owner returns the client that a group counts for once client has failed for
+// it. If several clients have, it is the one that takes less without it, so
+// that nobody can take over a group to push it out.
 func (f *failures) owner(key grouping.Key, client string) string {
 	was, had := f.groups[key]
 	if had && f.used[was.client]-was.bytes <= f.used[client] {
@@ -64,7 +64,7 @@ func (f *failures) owner(key grouping.Key, client string) string {
 	return client
 }
 
-// move takes over the new state of a group, nil if it has ended.
+// move applies the new state of a group, nil if it has ended.
 func (f *failures) move(key grouping.Key, group *Group) {
 	if was, had := f.groups[key]; had {
 		f.remove(was)

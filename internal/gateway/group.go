@@ -20,12 +20,12 @@ type Group struct {
 	Families []Held    // sorted by name
 	Pushed   time.Time // the last successful push; zero if there was none
 	Failed   time.Time // the last refused push; zero if there was none
-	Failure  string    // why that was refused; empty if it is not known
-	FailedBy string    // whom the failures count for if there was no good push; empty if it is not known
-	Expires  time.Time // when the group ends by itself; zero if it does not
-	Since    Revision  // when the group came to be
-	Revision Revision  // of its last change
-	Series   int       // of all families together
+	Failure  string    // why it was refused; empty if unknown
+	FailedBy string    // the client that the failures count for if there was no successful push; empty if unknown
+	Expires  time.Time // when the group expires; zero if it does not
+	Since    Revision  // revision at which the group was created
+	Revision Revision  // revision of its last change
+	Series   int       // number of series in all families
 	Text     int       // bytes of their lines
 	TooLong  int       // series too long for Prometheus; see exposition.Block
 
@@ -230,8 +230,8 @@ func merge(old, brought []Held) []Held {
 // maxFailure bounds the stored reason for a refusal, in bytes.
 const maxFailure = 1000
 
-// failed gives the group that comes out of a refused push onto old, which may
-// be nil. By is whom it counts for while no push is good.
+// failed returns the result of a refused push to old, which may be nil. by is
+// the client that the group counts for as long as no push succeeds.
 func failed(old *Group, key grouping.Key, at time.Time, reason error, by string) *Group {
 	g := &Group{Key: key}
 	if old != nil {

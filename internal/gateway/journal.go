@@ -25,8 +25,8 @@ type Change struct {
 
 	// suspects are groups that share a series with Group; see equal.go.
 	suspects []suspect
-	// claimed is set on changes of this process, which hold provisional claims
-	// until they are applied or given up.
+	// claimed marks changes of this process. They hold provisional claims until
+	// they are applied or given up.
 	claimed bool
 }
 

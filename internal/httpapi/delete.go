@@ -42,7 +42,7 @@ func (a *api) delete(w http.ResponseWriter, r *http.Request) {
 // deletedGroups is the answer to a delete by selector.
 type deletedGroups struct {
 	DryRun  bool `json:"dry_run"`
-	Deleted int  `json:"deleted"` // or would be
+	Deleted int  `json:"deleted"` // or that would be
 	Groups  list `json:"groups"`  // their grouping labels
 }
 

@@ -15,7 +15,7 @@ import (
 // groupDetail is one group with its metrics.
 type groupDetail struct {
 	groupInfo
-	Metrics object `json:"metrics"` // families by their names
+	Metrics object `json:"metrics"` // families by name
 }
 
 // key reads the grouping key of a request.
@@ -79,5 +79,5 @@ func detail(v *gateway.View, g *gateway.Group) groupDetail {
 func (a *api) writeText(w http.ResponseWriter, r *http.Request, v *gateway.View, g *gateway.Group) {
 	format := exposition.Format{Syntax: exposition.Text, Escaping: exposition.Negotiate(r.Header, false).Escaping}
 	w.Header().Set("Content-Type", format.ContentType())
-	_, _ = a.scraper.Group(newSteady(w), v, g, format) // it fails if the client has gone
+	_, _ = a.scraper.Group(newSteady(w), v, g, format) // it fails if the client is gone
 }

@@ -38,7 +38,7 @@ type groupInfo struct {
 
 type groupsPage struct {
 	Groups list   `json:"groups"` // of groupInfo
-	Total  int    `json:"total"`  // groups that match, on all pages
+	Total  int    `json:"total"`  // matching groups on all pages
 	Next   string `json:"next_page_token,omitempty"`
 }
 

@@ -117,7 +117,7 @@ type api struct {
 	comparing *rate.Limiter
 }
 
-// New gives the handler of everything.
+// New returns the handler of everything.
 func New(c Config) http.Handler {
 	if c.Inflight == nil {
 		c.Inflight = new(atomic.Int64)

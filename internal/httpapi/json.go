@@ -81,9 +81,8 @@ var typeNames = map[metric.Type]string{
 	metric.Untyped: "UNTYPED", metric.Histogram: "HISTOGRAM", metric.GaugeHistogram: "GAUGE_HISTOGRAM",
 }
 
-// groupFields has the families of a group, and a few fields of the group itself,
-// in the order of their names. Those of the group take the place of families
-// with such a name.
+// groupFields returns the families of a group and a few fields of the group
+// itself, sorted by name. A field of the group replaces a family of that name.
 func groupFields(g *gateway.Group) object {
 	return func(yield func(string, any) bool) {
 		own := ownFields(g)
@@ -113,7 +112,7 @@ type ownField struct {
 	value any
 }
 
-// ownFields are all of them, sorted by name.
+// ownFields are the fields of the group itself, sorted by name.
 func ownFields(g *gateway.Group) []ownField {
 	last := g.Pushed
 	if g.Failed.After(last) {
@@ -159,7 +158,7 @@ func labelsJSON(labels []metric.Label) map[string]string {
 	return m
 }
 
-// toFamilyJSON shows a block as a family of a type. One without series has null
+// toFamilyJSON shows a block as a family of a type. Without series, it has null
 // for them, as in 1.11.
 func toFamilyJSON(b *exposition.Block, pushed time.Time, as metric.Type) familyJSON {
 	f := familyJSON{Pushed: pushed, Type: typeNames[b.Type], Help: b.Help}
@@ -169,7 +168,7 @@ func toFamilyJSON(b *exposition.Block, pushed time.Time, as metric.Type) familyJ
 	return f
 }
 
-// seriesOf are the series of a block, shown as of a type.
+// seriesOf yields the series of a block, shown with this type.
 func seriesOf(b *exposition.Block, as metric.Type) list {
 	return func(yield func(any) bool) {
 		b.EachSeries(func(s metric.Series) bool { return yield(toSeriesJSON(as, &s)) })

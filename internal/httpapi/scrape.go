@@ -26,7 +26,7 @@ func (a *api) scrape(w http.ResponseWriter, r *http.Request) {
 	unread := out.Close()
 	switch {
 	case scrape.IsUnread(err) || unread != nil:
-		a.Logger.Debug("A scrape was not read to its end", "err", errors.Join(err, unread))
+		a.Logger.Debug("The client did not read a scrape to the end", "err", errors.Join(err, unread))
 		return
 	case err != nil:
 		// No scrape is better than a part that looks complete.
@@ -41,8 +41,8 @@ func (a *api) scrape(w http.ResponseWriter, r *http.Request) {
 	a.scrapers.note(scraperOf(a.Proxies.Client(r), r, s, time.Now()))
 }
 
-// packed gives what an answer is to be written to, compressed if the client
-// takes that, and to be closed in the end.
+// packed returns the writer for an answer, which compresses if the client
+// accepts that. The caller closes it.
 func packed(w http.ResponseWriter, r *http.Request) io.WriteCloser {
 	wire := newSteady(w)
 	encoding, z := exposition.Pack(r.Header.Values("Accept-Encoding"), wire)
@@ -53,7 +53,7 @@ func packed(w http.ResponseWriter, r *http.Request) io.WriteCloser {
 	return z
 }
 
-// plain is an answer without compression.
+// plain is a response without compression.
 type plain struct{ io.Writer }
 
 func (plain) Close() error { return nil }

@@ -306,7 +306,7 @@ func testStamps(t *testing.T, s Store) {
 	must(t, j, change(t, r, keyOf(t, "d"), "m 3\n"))
 	j, r = again(t, s, j, r)
 	if s.Durable && (r.group(a).Failed.IsZero() || r.group(b) == nil || r.group(b).FailedBy != "10.0.0.1" || r.group(c).Failed.IsZero()) {
-		t.Error("a failure time is gone, or whose it was")
+		t.Error("a failure time or its client is gone")
 	}
 	stamp(b)
 	must(t, j, change(t, r, b, "")) // and an end takes it along

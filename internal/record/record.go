@@ -11,7 +11,7 @@
 //	  uint64 since   = 3;          // revision; absent: that of the record
 //	  sint64 expires = 4;          // Unix time in ns; absent: never
 //	  repeated Family families = 5; // sorted by name
-//	  string failure = 6;          // why the last refused push was refused
+//	  string failure = 6;          // reason of the last refused push
 //	  string failed_by = 7;        // the network whose failures made a group without a good push
 //	}
 //	message Family {

@@ -25,10 +25,11 @@ type temporary struct {
 func (t temporary) Close() error { return errors.Join(t.File.Close(), os.RemoveAll(t.dir)) }
 
 // snapshot writes the state of a view into a journal, in the directory of the
-// persistence file if there is one. Where that is full or fails, and a copy of
-// what is in memory is needed most, it is made among temporary files. It counts
-// as imported from what has this SHA-256, as the journal does that it may take
-// the place of. It vanishes when it is closed. It fails when ctx ends.
+// persistence file if there is one. If that directory is full or fails, which
+// is when a copy of the memory matters most, it uses the directory for
+// temporary files. The journal says that it was imported from the file with
+// this SHA-256, like the journal that it may replace. Closing it removes it. It
+// fails when ctx ends.
 func snapshot(ctx context.Context, file string, imported []byte, v *gateway.View) (io.ReadSeekCloser, error) {
 	if file == "" {
 		return snapshotIn(ctx, os.TempDir(), file, imported, v)

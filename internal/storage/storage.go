@@ -1,5 +1,6 @@
-// Package storage knows where groups are kept: in memory alone, or in the journal
-// that a --persistence.file means. It is the only package that knows of kinds.
+// Package storage decides where groups are kept: only in memory, or in the
+// journal that --persistence.file means. No other package distinguishes the
+// two.
 //
 // The file is the journal itself, unless Pushgateway 1.11 has written it. Then
 // the file stays as it is, its groups are imported once, and the journal lies
@@ -26,13 +27,13 @@ import (
 	"pushgateway/internal/gobfile"
 )
 
-// Suffix of the journal beside a file of Pushgateway 1.11.
+// Suffix is the suffix of the journal beside a file of Pushgateway 1.11.
 const Suffix = ".db"
 
 // Config says where groups are kept.
 type Config struct {
-	// File is the persistence file. Groups are kept in memory alone if it is
-	// empty, and the rest has no meaning.
+	// File is the persistence file. If it is empty, groups are only kept in
+	// memory, and the other fields have no meaning.
 	File     string
 	Interval time.Duration
 	Salvage  bool
