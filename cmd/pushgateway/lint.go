@@ -9,8 +9,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
@@ -72,11 +70,10 @@ func (d document) lintText() (found []problem) {
 	case err != nil:
 		return []problem{{1, err.Error()}}
 	}
-	at := mended.lines()
 	for _, f := range families {
-		found = append(found, lintFamily(f, at)...)
+		found = append(found, lintFamily(f)...)
 	}
-	return append(found, mended.promlint(at)...)
+	return append(found, mended.promlint(linesOf(families))...)
 }
 
 // lintNewlines checks line endings.
@@ -94,9 +91,9 @@ func (d document) lintNewlines() (found []problem) {
 const manyValues = 100
 
 // lintFamily looks for what a gateway refuses, and for too many series.
-func lintFamily(f *metric.Family, at lines) (found []problem) {
+func lintFamily(f *metric.Family) (found []problem) {
 	add := func(format string, args ...any) {
-		found = append(found, problem{at.of(f.Name), fmt.Sprintf("%s: ", f.Name) + fmt.Sprintf(format, args...)})
+		found = append(found, problem{f.Line, fmt.Sprintf("%s: ", f.Name) + fmt.Sprintf(format, args...)})
 	}
 	values, timed := labelValues(f)
 	if !metric.IsLegacyName(f.Name) {
@@ -117,7 +114,7 @@ func lintFamily(f *metric.Family, at lines) (found []problem) {
 		}
 	}
 	if err := renderable(f); err != nil && !timed {
-		found = append(found, problem{at.of(f.Name), err.Error()})
+		found = append(found, problem{f.Line, err.Error()})
 	}
 	return found
 }
@@ -158,47 +155,13 @@ func (d document) promlint(at lines) (found []problem) {
 // lines holds the first line about each family. Lines count from 1.
 type lines map[string]int
 
-// of returns the line of a family, or 1 if no line is about it.
+func linesOf(families []*metric.Family) lines {
+	at := make(lines, len(families))
+	for _, f := range families {
+		at[f.Name] = f.Line
+	}
+	return at
+}
+
+// of gives the line of a family; 1 if none is about it.
 func (l lines) of(family string) int { return max(l[family], 1) }
-
-// lines finds the first line about each family. For a summary or histogram that
-// is its TYPE line at the latest.
-func (d document) lines() lines {
-	first, n := make(lines), 0
-	for line := range bytes.Lines(d.text) {
-		n++
-		name := nameIn(string(line))
-		if _, known := first[name]; !known {
-			first[name] = n
-		}
-	}
-	return first
-}
-
-// nameIn returns the metric name that a line is about.
-func nameIn(line string) string {
-	const blanks = " \t"
-	line = strings.TrimLeft(line, blanks)
-	if comment, ok := strings.CutPrefix(line, "#"); ok {
-		keyword, rest := firstWord(strings.TrimLeft(comment, blanks))
-		if keyword != "HELP" && keyword != "TYPE" {
-			return ""
-		}
-		line = rest
-	}
-	line = strings.TrimLeft(strings.TrimPrefix(strings.TrimLeft(line, blanks), "{"), blanks)
-	if quoted, err := strconv.QuotedPrefix(line); err == nil {
-		name, _ := strconv.Unquote(quoted) // it is a name
-		return name
-	}
-	name, _ := firstWord(line)
-	return name
-}
-
-// firstWord cuts a line at the end of its bare name.
-func firstWord(line string) (word, rest string) {
-	if i := strings.IndexAny(line, " \t{\n"); i >= 0 {
-		return line[:i], line[i:]
-	}
-	return line, ""
-}

@@ -136,16 +136,12 @@ func (d document) check() error {
 		return fmt.Errorf("%s: %w", d.name, err)
 	}
 	var wrong []error
-	var at lines
 	for _, f := range families {
 		err := renderable(f)
 		if err == nil {
 			continue
 		}
-		if at == nil {
-			at = d.lines()
-		}
-		wrong = append(wrong, fmt.Errorf("%s:%d: %w", d.name, at.of(f.Name), err))
+		wrong = append(wrong, fmt.Errorf("%s:%d: %w", d.name, f.Line, err))
 		if len(wrong) == maxRefused {
 			break
 		}

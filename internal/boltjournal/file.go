@@ -159,11 +159,7 @@ func (f File) create(s *state, entries iter.Seq[entry]) (err error) {
 	if err := write(temp, s, entries); err != nil {
 		return fmt.Errorf("writing %s: %w", temp, err)
 	}
-	HandOver(temp, f.Path, f.OwnedLike)
-	if err := os.Rename(temp, f.Path); err != nil {
-		return err
-	}
-	return syncDir(dir)
+	return Replace(temp, f.Path, f.OwnedLike)
 }
 
 // temporary creates an empty file to be renamed to the path, under a name that
@@ -189,18 +185,20 @@ func (f File) temporary() (string, error) {
 	return temp.Name(), temp.Close()
 }
 
-// HandOver gives a new file the mode and owner of the one that it will replace.
-// If it replaces none, it gets the owner of another file, unless that is "". If
-// the process must not change the owner, only the process itself can use the
-// file.
-func HandOver(made, replaced, ownedLike string) {
-	if old, err := os.Stat(replaced); err == nil {
+// Replace gives a finished file its name, durably. It gets the mode and the owner
+// of the file that it replaces, or, if there is none, the owner of another one,
+// unless that is "". If the process must not do that the file stays with the
+// process alone, which can go on with it.
+func Replace(made, path, ownedLike string) error {
+	if old, err := os.Stat(path); err == nil {
 		handOver(made, old)
-		return
-	}
-	if other, err := os.Stat(ownedLike); err == nil {
+	} else if other, err := os.Stat(ownedLike); err == nil {
 		_ = chownLike(made, other)
 	}
+	if err := os.Rename(made, path); err != nil {
+		return err
+	}
+	return syncName(path)
 }
 
 // write creates a file of entries, no larger than necessary, and waits until it
@@ -280,8 +278,8 @@ func syncDir(dir *os.File) error {
 	return nil
 }
 
-// SyncName makes the name of a file durable.
-func SyncName(path string) error {
+// syncName makes the name of a file durable.
+func syncName(path string) error {
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return err
@@ -298,8 +296,8 @@ func KeepAside(path, why string, now time.Time) (aside string, err error) {
 	if err := os.Link(path, aside); err != nil {
 		return aside, copyFile(aside, path) // not every file system has hard links
 	}
-	if err := SyncName(path); err != nil {
-		_ = os.Remove(aside) // otherwise each attempt would leave one
+	if err := syncName(path); err != nil {
+		_ = os.Remove(aside) // each attempt would leave one
 		return aside, err
 	}
 	return aside, nil
@@ -323,5 +321,5 @@ func copyFile(to, from string) (err error) {
 	if _, err := io.Copy(out, in); err != nil {
 		return fmt.Errorf("copying %s to %s: %w", from, to, err)
 	}
-	return errors.Join(out.Sync(), SyncName(to))
+	return errors.Join(out.Sync(), syncName(to))
 }

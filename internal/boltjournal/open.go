@@ -168,7 +168,7 @@ func secure(f *os.File, m meta) error {
 	if err := f.Sync(); err != nil {
 		return err
 	}
-	err := SyncName(f.Name())
+	err := syncName(f.Name())
 	if errors.Is(err, fs.ErrPermission) {
 		return nil // whoever may not read the directory has not named a file in it
 	}

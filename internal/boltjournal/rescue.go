@@ -24,7 +24,7 @@ func (j *Journal) Rescue(groups iter.Seq[*gateway.Group]) (path string, err erro
 	}
 	// A hard link is only created if the name is free.
 	if err := os.Link(aside, path); err == nil && j.leadsTo(aside) {
-		return path, errors.Join(os.Remove(aside), SyncName(path))
+		return path, errors.Join(os.Remove(aside), syncName(path))
 	}
 	return "", fmt.Errorf("all groups are in %s; to use them, move that file to %s, where no file may be", aside, j.Name)
 }

@@ -2,10 +2,13 @@ package doors_test
 
 import (
 	"bufio"
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -115,4 +118,64 @@ func TestPieces(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestRefusalsSayWhy sends requests that net/http refuses without a word, alone
+// and behind another one.
+func TestRefusalsSayWhy(t *testing.T) {
+	addr := serve(t, 3, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+	const good = "PUT /a%25b?c=%zz HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n%z"
+	const chunked = "Transfer-Encoding: chunked\r\n"
+	for _, tt := range []struct{ send, want string }{
+		{"PUT /metrics/job/100% HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + strings.Repeat("x", 100_000), "the path /metrics/job/100% has %, which is no escape; write %25 for a %"},
+		{"GET /a%4/b?c HTTP/1.1\r\n\r\n", "the path /a%4/b has %4/, which is no escape"},
+		{"GET /%41%4g HTTP/1.0\r\n\r\n", "the path /%41%4g has %4g, which is no escape"},
+		{"GET /\x1b% HTTP/1.1\r\nHost: a\r\n\r\n", `the path /\x1b% has %, `},
+		{"PUT /my job/" + strings.Repeat("x", 1000) + " HTTP/1.1\r\n\r\n", "x… has a blank; write %20 for it"},
+		{"PUT /a HTTP/1.1\r\nContent-Length: 1\r\n" + chunked + "\r\n", "the header has both Content-Length and Transfer-Encoding"},
+		{"PUT /a HTTP/1.1\r\nContent-Length: x\r\n\r\n", "Content-Length in the header is no number"},
+		{"PUT /a HTTP/1.1\r\nA: b\r\n c\r\n\r\n", "a line of the header begins with a blank"},
+		{"PUT /a HTTP/1.1\r\n" + strings.Repeat("A: b\r\n", 501) + "\r\n", "the header has more than 500 lines; send fewer"},
+	} {
+		for _, before := range []string{"", good} {
+			answer, err := io.ReadAll(dial(t, addr, before+tt.send))
+			if err != nil {
+				t.Errorf("%.100q: %v", tt.send, err)
+			}
+			last := string(answer[max(0, bytes.LastIndex(answer, []byte("HTTP/1.1 "))):])
+			if !strings.HasPrefix(last, "HTTP/1.1 400 Bad Request\r\n") || !strings.Contains(last, tt.want) || strings.ContainsRune(last, '\x1b') {
+				t.Errorf("%.100q: got %q, want %q", tt.send, answer, tt.want)
+			}
+		}
+	}
+}
+
+// FuzzTarget holds that no request line is refused that net/http takes, and that
+// all escapes which it refuses are.
+func FuzzTarget(f *testing.F) {
+	for _, target := range []string{"/", "/a%20b", "/%", "/%4", "/%zz", "/a?%zz", "/a b", "/%e4%Fg", "*", "http://a/%", "//a%zz/b", "/a#%", "/ ", " /%", "/%%25"} {
+		f.Add("GET", target, " HTTP/1.1")
+	}
+	f.Fuzz(func(t *testing.T, method, target, version string) {
+		line := method + " " + target + version
+		if strings.ContainsAny(line, "\r\n") || len(line) > 0 && line[0] == 22 {
+			return
+		}
+		request := line + "\r\nHost: a\r\n\r\n"
+		l := make(once, 1)
+		l <- piece{nil, strings.NewReader(request)}
+		c, err := doors.New(1).Listen(l).Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, refused := io.ReadAll(c)
+		_, err = http.ReadRequest(bufio.NewReader(strings.NewReader(request)))
+		if refused != nil && err == nil {
+			t.Fatalf("%q is taken by net/http, and refused: %v", line, refused)
+		}
+		var escape url.EscapeError
+		if errors.As(err, &escape) && strings.HasPrefix(target, "/") && refused == nil {
+			t.Fatalf("%q is refused by net/http: %v", line, err)
+		}
+	})
 }

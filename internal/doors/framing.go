@@ -3,6 +3,7 @@ package doors
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math"
 	"strconv"
 )
@@ -18,10 +19,12 @@ const (
 )
 
 var (
-	errSmuggling = errors.New("a request with both Content-Length and Transfer-Encoding, or with Transfer-Encoding before HTTP/1.1")
-	errFolding   = errors.New("a header line that begins with whitespace")
-	errFraming   = errors.New("a body with invalid chunks")
-	errLines     = errors.New("a header with too many lines")
+	errSmuggling = errors.New("the header has both Content-Length and Transfer-Encoding, or Transfer-Encoding before HTTP/1.1, so a proxy could find another end of the body; send one of them, over HTTP/1.1")
+	errLength    = errors.New("Content-Length in the header is no number of bytes, or comes twice with different ones; send it once, or send chunks")
+	errFolding   = errors.New("a line of the header begins with a blank; write each field of the header on one line")
+	errFraming   = errors.New("the body is not in chunks, as Transfer-Encoding in the header says; leave that out and send Content-Length")
+	errLong      = fmt.Errorf("a line of the header has more than %d bytes; send a shorter one", MaxHeaderBytes)
+	errLines     = fmt.Errorf("the header has more than %d lines; send fewer", maxLines)
 )
 
 // framing follows the bytes that an HTTP/1 client sends, to find headers that
@@ -53,11 +56,12 @@ const (
 // head is what was found in a header.
 type head struct {
 	version1_1, length, encoding bool
-	bytes                        int64 // of the body, by Content-Length
+	bytes                        int64 // of the body, from Content-Length
+	unread                       error // why net/http does not take the request line
 }
 
-// Read returns an error for a header to be refused, which net/http answers with
-// 400.
+// Read gives an error where a request is to be refused, which net/http answers
+// with 400. Write adds the reason.
 func (c *conn) Read(b []byte) (int, error) {
 	if c.failed != nil {
 		return 0, c.failed
@@ -100,7 +104,7 @@ func (f *framing) followLine(b []byte) (n int, err error) {
 	end := bytes.IndexByte(b, '\n')
 	if end < 0 {
 		if len(f.line)+len(b) > MaxHeaderBytes {
-			return 0, errFraming
+			return 0, errLong
 		}
 		f.line = append(f.line, b...)
 		return len(b), nil
@@ -117,8 +121,8 @@ func (f *framing) followLine(b []byte) (n int, err error) {
 func (f *framing) take(line []byte) error {
 	switch f.part {
 	case atStart:
-		if len(line) > 0 { // otherwise an old client has sent an extra line
-			f.part, f.lines, f.head = inHeader, 0, head{version1_1: bytes.HasSuffix(line, []byte(" HTTP/1.1"))}
+		if len(line) > 0 { // or else an old client has sent one line too many
+			f.part, f.lines, f.head = inHeader, 0, head{version1_1: bytes.HasSuffix(line, []byte(" HTTP/1.1")), unread: checkTarget(line)}
 		}
 	case inHeader:
 		return f.takeHeader(line)
@@ -141,6 +145,9 @@ func (f *framing) count() error {
 }
 
 func (f *framing) takeHeader(line []byte) error {
+	if f.head.unread != nil {
+		return f.head.unread
+	}
 	if len(line) == 0 {
 		return f.endHeader()
 	}
@@ -152,7 +159,7 @@ func (f *framing) takeHeader(line []byte) error {
 	case bytes.EqualFold(name, []byte("Content-Length")):
 		n, err := strconv.ParseInt(string(bytes.Trim(value, " \t")), 10, 64)
 		if err != nil || n < 0 || f.head.length && n != f.head.bytes {
-			return errSmuggling
+			return errLength
 		}
 		f.head.length, f.head.bytes = true, n
 	case bytes.EqualFold(name, []byte("Transfer-Encoding")):

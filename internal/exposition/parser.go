@@ -115,6 +115,7 @@ func (p *Parser) add(name string) (*family, error) {
 	p.used++
 	f.Name = name
 	f.Type = metric.Untyped
+	f.Line = p.line
 	f.from = p.at
 	p.byName[name] = f
 	return f, nil

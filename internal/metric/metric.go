@@ -53,6 +53,9 @@ type Family struct {
 	// EmptyHelp means that there is an empty help text, which protobuf
 	// distinguishes from none.
 	EmptyHelp bool
+	// Line is the first one, from 1, that was about the family. It is 0 if it was
+	// not read from text.
+	Line int
 }
 
 // Series is one label set of a family with its value. The type of the family

@@ -73,11 +73,7 @@ func (f File) replace(made string) error {
 		return err
 	}
 	defer held.Close()
-	boltjournal.HandOver(made, f.Path, f.From)
-	if err := os.Rename(made, f.Path); err != nil {
-		return err
-	}
-	return boltjournal.SyncName(f.Path)
+	return boltjournal.Replace(made, f.Path, f.From)
 }
 
 // hold keeps gateways from using the file at the path. The file may be missing,
