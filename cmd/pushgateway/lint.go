@@ -163,5 +163,5 @@ func linesOf(families []*metric.Family) lines {
 	return at
 }
 
-// of gives the line of a family; 1 if none is about it.
+// of returns the line of a family, or 1 if no line is about it.
 func (l lines) of(family string) int { return max(l[family], 1) }

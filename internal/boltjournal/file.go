@@ -185,10 +185,10 @@ func (f File) temporary() (string, error) {
 	return temp.Name(), temp.Close()
 }
 
-// Replace gives a finished file its name, durably. It gets the mode and the owner
-// of the file that it replaces, or, if there is none, the owner of another one,
-// unless that is "". If the process must not do that the file stays with the
-// process alone, which can go on with it.
+// Replace gives a finished file its name, durably. The file gets the mode and
+// owner of the one that it replaces. If it replaces none, it gets the owner of
+// another file, unless that is "". If the process must not change the owner,
+// only the process itself can use the file.
 func Replace(made, path, ownedLike string) error {
 	if old, err := os.Stat(path); err == nil {
 		handOver(made, old)
@@ -297,7 +297,7 @@ func KeepAside(path, why string, now time.Time) (aside string, err error) {
 		return aside, copyFile(aside, path) // not every file system has hard links
 	}
 	if err := syncName(path); err != nil {
-		_ = os.Remove(aside) // each attempt would leave one
+		_ = os.Remove(aside) // otherwise each attempt would leave one
 		return aside, err
 	}
 	return aside, nil

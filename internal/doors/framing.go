@@ -56,11 +56,11 @@ const (
 // head is what was found in a header.
 type head struct {
 	version1_1, length, encoding bool
-	bytes                        int64 // of the body, from Content-Length
-	unread                       error // why net/http does not take the request line
+	bytes                        int64 // of the body, by Content-Length
+	unread                       error // why net/http refuses the request line
 }
 
-// Read gives an error where a request is to be refused, which net/http answers
+// Read returns an error for a request to be refused, which net/http answers
 // with 400. Write adds the reason.
 func (c *conn) Read(b []byte) (int, error) {
 	if c.failed != nil {
@@ -121,7 +121,7 @@ func (f *framing) followLine(b []byte) (n int, err error) {
 func (f *framing) take(line []byte) error {
 	switch f.part {
 	case atStart:
-		if len(line) > 0 { // or else an old client has sent one line too many
+		if len(line) > 0 { // otherwise an old client has sent an extra line
 			f.part, f.lines, f.head = inHeader, 0, head{version1_1: bytes.HasSuffix(line, []byte(" HTTP/1.1")), unread: checkTarget(line)}
 		}
 	case inHeader:

@@ -53,8 +53,8 @@ type Family struct {
 	// EmptyHelp means that there is an empty help text, which protobuf
 	// distinguishes from none.
 	EmptyHelp bool
-	// Line is the first one, from 1, that was about the family. It is 0 if it was
-	// not read from text.
+	// Line is the first line about the family, from 1, or 0 if it was not read
+	// from text.
 	Line int
 }
 
