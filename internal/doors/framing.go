@@ -20,9 +20,9 @@ const (
 
 var (
 	errSmuggling = errors.New("the header has both Content-Length and Transfer-Encoding, or Transfer-Encoding before HTTP/1.1, so a proxy could find another end of the body; send one of them, over HTTP/1.1")
-	errLength    = errors.New("Content-Length in the header is no number of bytes, or comes twice with different ones; send it once, or send chunks")
-	errFolding   = errors.New("a line of the header begins with a blank; write each field of the header on one line")
-	errFraming   = errors.New("the body is not in chunks, as Transfer-Encoding in the header says; leave that out and send Content-Length")
+	errLength    = errors.New("Content-Length in the header is not a number of bytes, or occurs twice with different values; send it once, or send chunks")
+	errFolding   = errors.New("a line of the header begins with whitespace; write each field of the header on one line")
+	errFraming   = errors.New("the body is not in chunks, as Transfer-Encoding in the header says; leave out that header and send Content-Length")
 	errLong      = fmt.Errorf("a line of the header has more than %d bytes; send a shorter one", MaxHeaderBytes)
 	errLines     = fmt.Errorf("the header has more than %d lines; send fewer", maxLines)
 )

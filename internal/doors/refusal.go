@@ -50,12 +50,12 @@ func checkTarget(line []byte) error {
 	}
 	target := rest[:end]
 	if bytes.IndexByte(target, ' ') >= 0 {
-		return fmt.Errorf("the path %s has a blank; write %%20 for it", show(target))
+		return fmt.Errorf("the path %s contains a space; write %%20 for it", show(target))
 	}
 	path, _, _ := bytes.Cut(target, []byte("?"))
 	for i := bytes.IndexByte(path, '%'); i >= 0 && i < len(path); i++ {
 		if path[i] == '%' && !isEscape(path[i:]) {
-			return fmt.Errorf("the path %s has %s, which is no escape; write %%25 for a %%", show(path), show(path[i:min(i+len("%00"), len(path))]))
+			return fmt.Errorf("the path %s has %s, which is not an escape; write %%25 for a %%", show(path), show(path[i:min(i+len("%00"), len(path))]))
 		}
 	}
 	return nil
