@@ -1,7 +1,8 @@
 # make run     build and serve on :9091; make run ARGS=--web.listen-address=:9191 elsewhere
 # make test    all tests; on Debian as root it installs what they need
 # make fuzz    minutes of fuzzing (FUZZTIME=2m for each fuzz test), and as long a search for requests that cost much
-# make release binaries, archives, packages and images of all platforms, and the chart, in dist/
+# make release binaries, archives, packages and images of all platforms, and the chart, in dist/;
+#              URL=https://github.com/someone/pushgateway REGISTRY=ghcr.io/someone say where they are published
 # make release-test   all of it twice, byte for byte the same; takes minutes
 # make man     write docs/man/pushgateway.1 anew
 # make bench   this gateway, a bare server and Debian's pushgateway side by side
@@ -37,7 +38,7 @@ fuzz:
 	go test ./attack -count=1 -timeout 0 -run TestSearchCosts -costs.search $(FUZZTIME)
 
 release:
-	go -C tools run ./release
+	go -C tools run ./release -url '$(URL)' -registry '$(REGISTRY)'
 
 release-test:
 	scripts/test-deps

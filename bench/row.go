@@ -86,6 +86,7 @@ type unit int
 const (
 	perSecond unit = iota
 	milliseconds
+	microseconds
 	bytesEach
 	megabytes
 	factor
@@ -99,6 +100,8 @@ func (u unit) format(v float64) string {
 		return digits(v) + "/s"
 	case u == milliseconds:
 		return digits(v) + " ms"
+	case u == microseconds:
+		return digits(v) + " µs"
 	case u == bytesEach:
 		return digits(v) + " B"
 	case u == megabytes:
@@ -150,6 +153,7 @@ var measurements = []measurement{
 	{"wipe", (*bench).measureWipe},
 	{"start", (*bench).measureStart},
 	{"replay", (*bench).measureReplay},
+	{"record", (*bench).measureRecord},
 	{"run", (*bench).measureRun},
 	{"binary", (*bench).measureBinary},
 }

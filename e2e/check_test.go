@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -40,5 +41,61 @@ func TestDeployCheck(t *testing.T) {
 	cmd.Env = append(cmd.Environ(), "URL="+s.base)
 	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "has lost a group") {
 		t.Errorf("got %q %v", out, fmt.Sprint(err))
+	}
+}
+
+// checkFound starts a gateway with flags in namespaces of its own, and runs the
+// script on it, which is told nothing but how it is started again.
+const checkFound = `
+ip link set lo up
+mkdir bin
+ln -s "$0" bin/pushgateway
+cat >again <<'EOF'
+#!/bin/sh
+if [ -s pid ]; then
+  kill "$(cat pid)"
+  while kill -0 "$(cat pid)" 2>/dev/null; do sleep 0.1; done
+fi
+pushgateway $FLAGS 2>log &
+echo $! >pid
+EOF
+chmod +x again
+export PATH=$PWD/bin:$PATH RESTART=$PWD/again FLAGS=$1
+./again
+"$2"
+code=$?
+kill "$(cat pid)"
+exit $code`
+
+// TestDeployCheckFollowsFlags runs the script on gateways whose flags are not
+// the usual ones.
+func TestDeployCheckFollowsFlags(t *testing.T) {
+	t.Parallel()
+	isolated := []string{"--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"}
+	if err := exec.Command("unshare", append(isolated, "ip", "link")...).Run(); err != nil {
+		t.Skipf("this machine allows no namespaces: %v", err)
+	}
+	script, err := filepath.Abs("../deploy/check")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ name, flags, want string }{
+		{"in memory", "--web.listen-address=:9191", "the gateway at http://localhost:9191 works\n"},
+		{"everything", "--web.listen-address=127.0.0.1:9443 --web.route-prefix=/gw --web.telemetry-path=/scrape --web.config.file=tls.yml --persistence.file=journal",
+			"the gateway at https://127.0.0.1:9443/gw works, and keeps its groups in journal\n"},
+		{"a password", "--web.config.file=auth.yml", "the gateway at http://localhost:9091 answers, and asks for a password"},
+		{"a certificate", "--web.config.file=mutual.yml", "the gateway at https://localhost:9091 answers, and asks for a password or a certificate"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			writeCertificate(t, dir)
+			writeWebConfigs(t, dir)
+			cmd := exec.Command("unshare", append(isolated, "bash", "-c", checkFound, binary, c.flags, script)...)
+			cmd.Dir = dir
+			cmd.Env = append(os.Environ(), "URL=", "PUSHGATEWAY_URL=")
+			if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), c.want) {
+				t.Errorf("%v, and not %q:\n%s", err, c.want, out)
+			}
+		})
 	}
 }

@@ -34,19 +34,8 @@ func TestHealthcheckFindsTheGateway(t *testing.T) {
 	}
 	dir := t.TempDir()
 	writeCertificate(t, dir)
-	write := func(name, content string) {
-		t.Helper()
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	const someone = "basic_auth_users: {someone: $2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi}\n"
-	write("none.yml", "")
-	write("auth.yml", someone)
-	write("tls.yml", "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n")
-	write("both.yml", "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n"+someone)
-	write("mutual.yml", "tls_server_config: {cert_file: cert.pem, key_file: key.pem, client_ca_file: cert.pem, client_auth_type: RequireAndVerifyClientCert}\n")
-	for _, c := range []struct{ name, gateways, args, failure string }{
+	writeWebConfigs(t, dir)
+	for _, c := range []struct{ name, gateways, args, failure, output string }{
 		{name: "defaults", gateways: "--log.level=info"},
 		{name: "another port", gateways: "--web.listen-address=:9191"},
 		{name: "this machine alone", gateways: "--web.listen-address=[::1]:9191"},
@@ -59,6 +48,7 @@ func TestHealthcheckFindsTheGateway(t *testing.T) {
 		{name: "TLS", gateways: "--web.config.file=tls.yml --web.listen-address=:9443"},
 		{name: "everything", gateways: "--web.config.file=both.yml --web.route-prefix=/gw --web.listen-address=127.0.0.1:9443"},
 		{name: "client certificate", gateways: "--web.config.file=mutual.yml"},
+		{name: "its URL", gateways: "--web.listen-address=127.0.0.1:9191 --web.route-prefix=/gw", args: "--print-url", output: "http://127.0.0.1:9191/gw\n"},
 		{name: "pushes", gateways: "--web.listen-address=:9191", args: "--for=push"},
 		{name: "pushes behind a password", gateways: "--web.config.file=auth.yml", args: "--for=push", failure: "401 Unauthorized"},
 		{name: "a URL", gateways: "--web.listen-address=:9191", args: "--url=http://localhost:9091", failure: "http://localhost:9091 cannot be reached"},
@@ -75,9 +65,26 @@ func TestHealthcheckFindsTheGateway(t *testing.T) {
 				cmd.Stdin = strings.NewReader(c.gateways + "\n")
 			}
 			out, err := cmd.CombinedOutput()
-			if failed := err != nil; failed != (c.failure != "") || !strings.Contains(string(out), c.failure) {
-				t.Errorf("%v, and %q\n%s", err, c.failure, out)
+			if failed := err != nil; failed != (c.failure != "") || !strings.Contains(string(out), c.failure+c.output) {
+				t.Errorf("%v, and not %q\n%s", err, c.failure+c.output, out)
 			}
 		})
+	}
+}
+
+// writeWebConfigs writes files for --web.config.file, beside a certificate.
+func writeWebConfigs(t *testing.T, dir string) {
+	t.Helper()
+	const someone = "basic_auth_users: {someone: $2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi}\n"
+	for name, content := range map[string]string{
+		"none.yml":   "",
+		"auth.yml":   someone,
+		"tls.yml":    "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n",
+		"both.yml":   "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n" + someone,
+		"mutual.yml": "tls_server_config: {cert_file: cert.pem, key_file: key.pem, client_ca_file: cert.pem, client_auth_type: RequireAndVerifyClientCert}\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -24,8 +24,9 @@ import (
 	"google.golang.org/protobuf/encoding/prototext"
 
 	"pushgateway/internal/exposition"
-	"pushgateway/internal/grouping"
+	"pushgateway/internal/guard"
 	"pushgateway/internal/httpapi"
+	"pushgateway/internal/intake"
 	wiring "pushgateway/internal/server"
 )
 
@@ -158,7 +159,10 @@ func (s *system) close() error { return errors.Join(s.server.Close(), os.RemoveA
 
 // start opens a gateway, with what the one before has left on disk.
 func (s *system) start() (err error) {
-	c := wiring.Config{Unchecked: s.mode.unchecked, Now: s.clock.now, Logger: slog.New(slog.DiscardHandler)}
+	c := wiring.Config{
+		Limits:    guard.Limits{Body: guard.BodyLimits{Bytes: 1 << 20, Inflight: 1 << 24}},
+		Unchecked: s.mode.unchecked, Now: s.clock.now, Logger: slog.New(slog.DiscardHandler),
+	}
 	if s.mode.onDisk {
 		c.Storage.File = filepath.Join(s.dir, "journal")
 	}
@@ -172,13 +176,13 @@ func (s *system) start() (err error) {
 // serve makes the handlers.
 func (s *system) serve() {
 	c := httpapi.Config{
-		TelemetryPath: "/metrics", Keys: grouping.Decoder{UTF8Names: s.mode.utf8},
-		MaxBodyBytes: 1 << 20, MaxInflightBytes: 1 << 24, EnableAdmin: true,
+		TelemetryPath: "/metrics", EnableAdmin: true,
 		Own: func() ([]exposition.Exposed, error) { return s.own, nil }, UI: http.NotFoundHandler(),
 	}
-	s.handler = s.server.Handler(c)
+	in := intake.Config{UTF8Names: s.mode.utf8}
+	s.handler = s.server.Handler(c, in)
 	c.EnableOpenMetrics = true
-	s.open = s.server.Handler(c)
+	s.open = s.server.Handler(c, in)
 }
 
 // restart ends the gateway and starts another, which must expose the same.

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"net/http"
 	"slices"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -73,54 +71,9 @@ func export(gw *gateway.Gateway, format string, w io.Writer) error {
 	case "gob":
 		return gobfile.Write(w, gw.View().EachGroup(""))
 	case "json":
-		return ask(gw, "/api/v1/metrics", w)
+		return httpapi.WriteMetrics(w, gw.View())
 	}
 	asPushed := exposition.Format{Syntax: exposition.Text, Escaping: metric.UTF8}
 	_, err := scrape.New(nil, nil).All(w, gw.View(), asPushed)
 	return err
-}
-
-// ask writes what a gateway with these groups, and without metrics of its own,
-// would answer to a request.
-func ask(gw *gateway.Gateway, path string, w io.Writer) error {
-	h := httpapi.New(httpapi.Config{
-		Gateway:       gw,
-		Logger:        slog.New(slog.DiscardHandler),
-		TelemetryPath: "/metrics",
-		Own:           func() ([]exposition.Exposed, error) { return nil, nil },
-		UI:            http.NotFoundHandler(),
-		Instrument:    func(_ string, h http.HandlerFunc) http.HandlerFunc { return h },
-		Scraped:       func(httpapi.Scrape) {},
-	})
-	r, err := http.NewRequest(http.MethodGet, path, nil)
-	if err != nil {
-		return err
-	}
-	a := &answer{w: w, header: make(http.Header)}
-	h.ServeHTTP(a, r)
-	return a.err
-}
-
-// answer is a response writer that keeps only the body.
-type answer struct {
-	w      io.Writer
-	header http.Header
-	err    error
-}
-
-func (a *answer) Header() http.Header { return a.header }
-
-func (a *answer) WriteHeader(status int) {
-	if status != http.StatusOK {
-		a.err = fmt.Errorf("got status %d", status)
-	}
-}
-
-func (a *answer) Write(b []byte) (int, error) {
-	if a.err != nil {
-		return 0, a.err
-	}
-	n, err := a.w.Write(b)
-	a.err = err
-	return n, err
 }

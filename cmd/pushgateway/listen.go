@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"pushgateway/internal/doors"
+	"pushgateway/internal/guard"
 	"pushgateway/internal/login"
 )
 
@@ -33,9 +34,8 @@ const (
 	headerTimeout = 10 * time.Second
 	// headerSlop is what net/http allows beyond MaxHeaderBytes.
 	headerSlop = 4096
-	// Bounds of HTTP/2: concurrent requests of one connection, unread bytes that
-	// it may have sent, and how long it may take to accept any bytes.
-	maxStreams   = 100
+	// Bounds of HTTP/2: what a connection may have sent that nobody has read yet, in
+	// bytes; and how long it may take nothing.
 	maxUnread    = 256 << 10
 	stuckTimeout = time.Minute
 	// shutdownTimeout bounds how long shutdown waits for requests in progress.
@@ -53,11 +53,12 @@ func (s *service) listen(ctx context.Context) error {
 		accepting sync.Once
 		servers   []*http.Server
 		failed    = make(chan error, len(listeners))
-		d         = doors.New(doors.Most())
+		limits    = doors.Fitting(s.limits().Connections)
+		d         = doors.New(limits)
 		passwords = login.New(*s.web.WebConfigFile, s.proxies)
 	)
 	for _, l := range listeners {
-		server := s.newServer(d, passwords, func() { accepting.Do(func() { close(s.listening) }) })
+		server := s.newServer(d, limits, passwords, func() { accepting.Do(func() { close(s.listening) }) })
 		servers = append(servers, server)
 		go func() { failed <- web.Serve(d.Listen(l), server, s.web, s.logger) }()
 	}
@@ -116,16 +117,16 @@ func listenOn(address string) (net.Listener, error) {
 
 // newServer returns the server of one listener. The toolkit puts its own
 // handler into it. accepting is called before the first connection is accepted.
-func (s *service) newServer(d *doors.Doors, passwords *login.Guard, accepting func()) *http.Server {
+func (s *service) newServer(d *doors.Doors, limits guard.ConnectionLimits, passwords *login.Guard, accepting func()) *http.Server {
 	server := &http.Server{
 		Handler:           d.Answer(s.gate),
 		ReadTimeout:       s.readTimeout,
 		ReadHeaderTimeout: headerTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    doors.MaxHeaderBytes - headerSlop,
+		MaxHeaderBytes:    limits.HeaderBytes - headerSlop,
 		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams:          maxStreams,
+			MaxConcurrentStreams:          limits.Streams,
 			MaxReceiveBufferPerConnection: maxUnread,
 			MaxReceiveBufferPerStream:     maxUnread,
 			WriteByteTimeout:              stuckTimeout,

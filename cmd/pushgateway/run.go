@@ -9,7 +9,7 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 
 	"pushgateway/internal/client"
-	"pushgateway/internal/httpapi"
+	"pushgateway/internal/intake"
 	"pushgateway/internal/jobrun"
 	"pushgateway/internal/metric"
 )
@@ -47,7 +47,7 @@ Additional exit codes: 75 another run holds the lock, 124 the command took longe
 			return fmt.Errorf("--prefix=%q: a metric name cannot start with it; it must match [a-zA-Z_:][a-zA-Z0-9_:]*", job.Prefix)
 		}
 		if expect != "" {
-			if job.Expect, err = httpapi.ParseTTL(expect); err != nil {
+			if job.Expect, err = intake.ParseTTL(expect); err != nil {
 				return fmt.Errorf("--expect=%q: it must be a duration like 90m, 24h or 7d", expect)
 			}
 		}

@@ -12,8 +12,9 @@ import (
 	"github.com/prometheus/common/version"
 
 	"pushgateway/internal/excerpt"
-	"pushgateway/internal/grouping"
+	"pushgateway/internal/guard"
 	"pushgateway/internal/httpapi"
+	"pushgateway/internal/intake"
 	"pushgateway/internal/server"
 	"pushgateway/internal/storage"
 	"pushgateway/internal/webui"
@@ -116,13 +117,32 @@ func (s *service) open(ctx context.Context) (err error) {
 			Progress: s.gate.Progress,
 		},
 		Unchecked: s.unchecked,
+		Limits:    s.limits(),
 		Logger:    s.logger,
 	})
 	if err != nil {
 		return err
 	}
-	s.gate.Open(s.server.Handler(s.surface(ui)))
+	s.gate.Open(s.server.Handler(s.surface(ui), s.pushes()))
 	return nil
+}
+
+// limits are those of everything that is served.
+func (s *settings) limits() guard.Limits {
+	return guard.Limits{Body: guard.BodyLimits{Bytes: int64(s.maxBodyBytes), Inflight: int64(s.maxInflightBytes)}}
+}
+
+// pushes says which pushes are taken, and how.
+func (s *service) pushes() intake.Config {
+	return intake.Config{
+		UTF8Names:       s.utf8Names,
+		Inflight:        &s.pace.inflight,
+		Grown:           s.pace.keep,
+		TTL:             s.ttl,
+		StripTimestamps: s.timestamps == "strip",
+		LenientNewlines: s.lenientNewlines,
+		ReservedNames:   s.reservedNames.matcher,
+	}
 }
 
 // surface returns the configuration of the HTTP surface.
@@ -132,15 +152,6 @@ func (s *service) surface(ui http.Handler) httpapi.Config {
 		Origins:           s.origins,
 		Proxies:           s.proxies,
 		TelemetryPath:     s.telemetryPath,
-		Keys:              grouping.Decoder{UTF8Names: s.utf8Names},
-		MaxBodyBytes:      int64(s.maxBodyBytes),
-		MaxInflightBytes:  int64(s.maxInflightBytes),
-		Inflight:          &s.pace.inflight,
-		Grown:             s.pace.keep,
-		TTL:               s.ttl,
-		StripTimestamps:   s.timestamps == "strip",
-		LenientNewlines:   s.lenientNewlines,
-		ReservedNames:     s.reservedNames.matcher,
 		EnableAdmin:       s.enableAdmin,
 		EnablePprof:       s.enablePprof,
 		EnableOpenMetrics: s.enableOpenMetrics,

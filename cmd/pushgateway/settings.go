@@ -29,6 +29,7 @@ import (
 
 	"pushgateway/internal/guard"
 	"pushgateway/internal/httpapi"
+	"pushgateway/internal/intake"
 )
 
 // settings holds what the command line sets.
@@ -57,7 +58,7 @@ type settings struct {
 	utf8Names        bool
 	maxBodyBytes     units.Base2Bytes
 	maxInflightBytes units.Base2Bytes
-	ttl              httpapi.TTL
+	ttl              intake.TTL
 	timestamps       string // "reject" or "strip"
 	lenientNewlines  bool
 	reservedNames    namesValue
@@ -130,7 +131,7 @@ type ttlValue time.Duration
 
 // Set implements kingpin.Value.
 func (v *ttlValue) Set(s string) (err error) {
-	*(*time.Duration)(v), err = httpapi.ParseTTL(s)
+	*(*time.Duration)(v), err = intake.ParseTTL(s)
 	return err
 }
 

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,10 +28,12 @@ type wget struct {
 	toStdout   bool
 	spider     bool
 	unverified bool
+	headed     bool // write the header of the answer to stderr
 	timeout    time.Duration
 	agent      string
 	headers    []string
 	body       string
+	bodyFile   string
 	posts      bool
 }
 
@@ -42,7 +46,7 @@ func runWget(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return int(done)
 	}
 	if err == nil {
-		err = w.get(ctx, stdout)
+		err = w.get(ctx, stdout, stderr)
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "wget: %s\n", visible(err.Error()))
@@ -57,6 +61,9 @@ func parseWget(args []string, stdout io.Writer) (*wget, error) {
 	app.Flag("spider", "Check that the URL exists, and write nothing.").BoolVar(&w.spider)
 	app.Flag("quiet", "Accepted and ignored: only errors are printed anyway.").Short('q').Bool()
 	app.Flag("no-verbose", "Accepted and ignored.").Bool()
+	app.Flag("continue", "Taken, and ignored: all is got anew.").Short('c').Bool()
+	app.Flag("output-file", "Taken, and ignored: there are no messages to write to a file.").Short('o').String()
+	app.Flag("server-response", "Write the header of the answer to the standard error.").Short('S').BoolVar(&w.headed)
 	app.Flag("output-document", "Write to this file. - is standard output.").Short('O').IsSetByUser(&w.toStdout).StringVar(&w.output)
 	app.Flag("tries", "Accepted and ignored: there is only one try.").Short('t').String()
 	seconds := app.Flag("timeout", "Maximum duration in seconds.").Short('T').Default("900").Float64()
@@ -66,6 +73,7 @@ func parseWget(args []string, stdout io.Writer) (*wget, error) {
 	app.Flag("user-agent", "The User-Agent header.").Short('U').Default("Wget").StringVar(&w.agent)
 	app.Flag("header", "Send this header, like 'Name: value'.").StringsVar(&w.headers)
 	app.Flag("post-data", "Send this data with POST.").IsSetByUser(&w.posts).StringVar(&w.body)
+	app.Flag("post-file", "Send this file with POST.").StringVar(&w.bodyFile)
 	app.Arg("url", "The URL to get.").Required().StringVar(&w.url)
 	for i, arg := range args {
 		if arg == "-nv" {
@@ -75,13 +83,20 @@ func parseWget(args []string, stdout io.Writer) (*wget, error) {
 	if _, err := parse(app, args, stdout, stdout); err != nil {
 		return nil, err
 	}
+	if w.bodyFile != "" {
+		b, err := os.ReadFile(w.bodyFile)
+		if err != nil {
+			return nil, fmt.Errorf("--post-file: %w", err)
+		}
+		w.body, w.posts = string(b), true
+	}
 	w.timeout = time.Duration(*seconds * float64(time.Second))
 	w.toStdout = w.toStdout && (w.output == "" || w.output == "-") // kingpin turns - into ""
 	return w, nil
 }
 
 // get fetches the URL and writes the response.
-func (w *wget) get(ctx context.Context, stdout io.Writer) error {
+func (w *wget) get(ctx context.Context, stdout, stderr io.Writer) error {
 	req, err := w.request()
 	if err != nil {
 		return err
@@ -92,6 +107,12 @@ func (w *wget) get(ctx context.Context, stdout io.Writer) error {
 		return errors.Unwrap(err) // without the URL, which the user knows
 	}
 	defer res.Body.Close()
+	if w.headed {
+		fmt.Fprintf(stderr, "  %s %s\n", res.Proto, visible(res.Status))
+		for _, name := range slices.Sorted(maps.Keys(res.Header)) {
+			fmt.Fprintf(stderr, "  %s: %s\n", visible(name), visible(res.Header.Get(name)))
+		}
+	}
 	if res.StatusCode/100 != 2 {
 		return fmt.Errorf("server returned error: %s %s", res.Proto, res.Status)
 	}

@@ -13,7 +13,7 @@ import (
 
 	"pushgateway/internal/client"
 	"pushgateway/internal/grouping"
-	"pushgateway/internal/httpapi"
+	"pushgateway/internal/intake"
 	"pushgateway/internal/metric"
 )
 
@@ -135,7 +135,7 @@ func checkTTL(ttl string) error {
 	if ttl == "" {
 		return nil
 	}
-	if _, err := httpapi.ParseTTL(ttl); err != nil {
+	if _, err := intake.ParseTTL(ttl); err != nil {
 		return fmt.Errorf("--ttl: %w", err)
 	}
 	return nil

@@ -54,7 +54,7 @@ func open(t testing.TB, c boltjournal.Config) *gateway.Gateway {
 func push(t testing.TB, g *gateway.Gateway, job, text string) {
 	t.Helper()
 	k := key(t, job)
-	if err := g.Push(context.Background(), gateway.Push{Key: k, Blocks: blocks(t, k, text), Replace: true}); err != nil {
+	if err := g.Push(context.Background(), gateway.Push{Key: k, Blocks: blocks(t, k, text), Mode: gateway.Replace}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -126,7 +126,7 @@ func BenchmarkDurable(b *testing.B) {
 				wg.Go(func() {
 					for i := c; i < n; i += clients {
 						k := key(b, fmt.Sprint("j", i%1000))
-						if err := g.Push(context.Background(), gateway.Push{Key: k, Blocks: blocks(b, k, text), Replace: true}); err != nil {
+						if err := g.Push(context.Background(), gateway.Push{Key: k, Blocks: blocks(b, k, text), Mode: gateway.Replace}); err != nil {
 							b.Error(err)
 						}
 					}

@@ -27,7 +27,7 @@ const (
 // request in progress, but never one with a push that is being answered. Doors
 // is safe for concurrent use.
 type Doors struct {
-	most     int
+	limits   guard.ConnectionLimits
 	requests *guard.Shares // of HTTP/2
 
 	mu      sync.Mutex
@@ -36,9 +36,10 @@ type Doors struct {
 	changed chan struct{}  // closed when a connection is closed or becomes closable; nil while nobody waits for that
 }
 
-// New returns doors for at most this many connections.
-func New(most int) *Doors {
-	return &Doors{most: most, requests: guard.NewShares(int64(most)), conns: make(map[*conn]struct{}), clients: make(map[string]int)}
+// New makes doors for connections within limits.
+func New(l guard.ConnectionLimits) *Doors {
+	l = l.WithDefaults()
+	return &Doors{limits: l, requests: guard.NewShares(int64(l.Connections)), conns: make(map[*conn]struct{}), clients: make(map[string]int)}
 }
 
 // Listen returns a listener whose connections pass the doors. Its server needs
@@ -89,7 +90,7 @@ func (c *conn) CloseWrite() error {
 // admit admits a connection, and closes another one if there are too many. If
 // none can be closed, it closes the new one.
 func (d *Doors) admit(inner net.Conn) *conn {
-	c := &conn{Conn: inner, doors: d, client: clientOf(inner), idle: true, since: time.Now()}
+	c := &conn{Conn: inner, doors: d, client: clientOf(inner), framing: framing{limits: &d.limits}, idle: true, since: time.Now()}
 	d.mu.Lock()
 	d.conns[c] = struct{}{}
 	d.clients[c.client]++
@@ -114,7 +115,7 @@ func (d *Doors) admit(inner net.Conn) *conn {
 func (d *Doors) tooMany(c *conn, late bool) (victim *conn, changed chan struct{}) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.conns) <= d.most {
+	if len(d.conns) <= d.limits.Connections {
 		return nil, nil
 	}
 	victim = d.worst(c)

@@ -15,12 +15,13 @@ import (
 	"time"
 
 	"pushgateway/internal/doors"
+	"pushgateway/internal/guard"
 )
 
 // serve answers requests through doors for few connections.
 func serve(t *testing.T, most int, h http.Handler) (addr string) {
 	t.Helper()
-	d := doors.New(most)
+	d := doors.New(guard.ConnectionLimits{Connections: most})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -107,7 +108,7 @@ func TestPieces(t *testing.T) {
 		}{{good, good, false}, {good + bad + "\r\n", good + bad, true}, {good + bad + "\r\nrest", good + bad, true}, {"\x16" + bad + "\r\n", "\x16" + bad + "\r\n", false}} {
 			l := make(once, 1)
 			l <- piece{nil, in(strings.NewReader(tt.sent))}
-			c, err := doors.New(1).Listen(l).Accept()
+			c, err := doors.New(guard.ConnectionLimits{Connections: 1}).Listen(l).Accept()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -164,7 +165,7 @@ func FuzzTarget(f *testing.F) {
 		request := line + "\r\nHost: a\r\n\r\n"
 		l := make(once, 1)
 		l <- piece{nil, strings.NewReader(request)}
-		c, err := doors.New(1).Listen(l).Accept()
+		c, err := doors.New(guard.ConnectionLimits{Connections: 1}).Listen(l).Accept()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,31 +6,25 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+
+	"pushgateway/internal/guard"
 )
 
-const (
-	// MaxHeaderBytes is the maximum size of a request header.
-	MaxHeaderBytes = 64 << 10
-	// maxLines bounds the lines of a header: many short lines take more memory
-	// than a long one. Browsers and proxies send a few dozen.
-	maxLines = 500
-	// handshake is the first byte of TLS, which no request starts with.
-	handshake = 22
-)
+// handshake is the first byte of TLS, which no request starts with.
+const handshake = 22
 
 var (
 	errSmuggling = errors.New("the header has both Content-Length and Transfer-Encoding, or Transfer-Encoding before HTTP/1.1, so a proxy could find another end of the body; send one of them, over HTTP/1.1")
 	errLength    = errors.New("Content-Length in the header is not a number of bytes, or occurs twice with different values; send it once, or send chunks")
 	errFolding   = errors.New("a line of the header begins with whitespace; write each field of the header on one line")
 	errFraming   = errors.New("the body is not in chunks, as Transfer-Encoding in the header says; leave out that header and send Content-Length")
-	errLong      = fmt.Errorf("a line of the header has more than %d bytes; send a shorter one", MaxHeaderBytes)
-	errLines     = fmt.Errorf("the header has more than %d lines; send fewer", maxLines)
 )
 
 // framing follows the bytes that an HTTP/1 client sends, to find headers that
 // proxies and net/http would interpret in different ways. net/http removes
 // Content-Length if there is a Transfer-Encoding, so no handler could see both.
 type framing struct {
+	limits *guard.ConnectionLimits
 	part   part
 	line   []byte // the beginning of an incomplete line
 	left   int64  // bytes left of the body, or of the chunk and its end
@@ -103,8 +97,8 @@ func (f *framing) followLine(b []byte) (n int, err error) {
 	}
 	end := bytes.IndexByte(b, '\n')
 	if end < 0 {
-		if len(f.line)+len(b) > MaxHeaderBytes {
-			return 0, errLong
+		if len(f.line)+len(b) > f.limits.HeaderBytes {
+			return 0, fmt.Errorf("a line of the header has more than %d bytes; send a shorter one", f.limits.HeaderBytes)
 		}
 		f.line = append(f.line, b...)
 		return len(b), nil
@@ -138,8 +132,8 @@ func (f *framing) take(line []byte) error {
 }
 
 func (f *framing) count() error {
-	if f.lines++; f.lines > maxLines {
-		return errLines
+	if f.lines++; f.lines > f.limits.HeaderLines {
+		return fmt.Errorf("the header has more than %d lines; send fewer", f.limits.HeaderLines)
 	}
 	return nil
 }

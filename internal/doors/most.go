@@ -1,19 +1,16 @@
 package doors
 
-const (
-	// maxConns bounds connections if the limit of open files does not. A header
-	// takes up to about 200 kB while it arrives.
-	maxConns = 1024
-	// forFiles is how many open files are reserved: for the journal, its copies,
-	// listeners, and connections that are being closed.
-	forFiles = 128
-)
+import "pushgateway/internal/guard"
 
-// Most returns how many connections this process can serve.
-func Most() int {
-	limit := fileLimit()
-	if limit == 0 {
-		return maxConns
+// forFiles is how many open files are reserved: for the journal, its copies,
+// listeners, and connections that are being closed.
+const forFiles = 128
+
+// Fitting lowers limits to as many connections as this process can serve.
+func Fitting(l guard.ConnectionLimits) guard.ConnectionLimits {
+	l = l.WithDefaults()
+	if files := fileLimit(); files > 0 {
+		l.Connections = max(1, min(l.Connections, files-min(forFiles, files/3)))
 	}
-	return max(1, min(maxConns, limit-min(forFiles, limit/3)))
+	return l
 }

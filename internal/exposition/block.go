@@ -151,31 +151,14 @@ func HashLabels(scratch []byte, labels []metric.Label) (hash uint64, _ []byte) {
 // Has reports whether the block has a series with exactly these labels, sorted
 // by name, whose hash is that of HashLabels.
 func (b *Block) Has(hash uint64, labels []metric.Label) bool {
-	if _, maybe := slices.BinarySearch(b.Hashes(), hash); !maybe {
-		return false
-	}
-	found := false
-	b.EachLabels(func(have []metric.Label) bool {
-		found = slices.Equal(have, labels)
-		return !found
-	})
-	return found
+	return b.MayHave(hash) && b.hasLine(labels)
 }
 
-// Share reports whether two blocks have a series in common.
-func Share(a, b *Block) bool {
-	x, y := a.Hashes(), b.Hashes()
-	for len(x) > 0 && len(y) > 0 {
-		switch {
-		case x[0] < y[0]:
-			x = x[1:]
-		case x[0] > y[0]:
-			y = y[1:]
-		default:
-			return true
-		}
-	}
-	return false
+// MayHave tells whether the block has a series of which the hash is that of
+// HashLabels. It is wrong about one in 2^64.
+func (b *Block) MayHave(hash uint64) bool {
+	_, found := slices.BinarySearch(b.Hashes(), hash)
+	return found
 }
 
 // EachLabels calls f with the labels of each series, sorted by name, until it

@@ -21,23 +21,26 @@ func delimited(t dto.MetricType, m []byte) []byte {
 	return protowire.AppendBytes(nil, f)
 }
 
+// usual are the bounds of a push where nobody has set others.
+var usual = Limits{}.withDefaults()
+
 // TestBombs pushes bodies of a few bytes for each thing that takes memory.
 func TestBombs(t *testing.T) {
 	histogram := func(part string) []byte {
-		return protowire.AppendString(protowire.AppendTag(nil, 7, protowire.BytesType), strings.Repeat(part, maxParts+1))
+		return protowire.AppendString(protowire.AppendTag(nil, 7, protowire.BytesType), strings.Repeat(part, usual.Parts+1))
 	}
 	for name, body := range map[string][]byte{
-		"labels":         delimited(dto.MetricType_GAUGE, bytes.Repeat([]byte{0x0a, 0}, maxParts)),
+		"labels":         delimited(dto.MetricType_GAUGE, bytes.Repeat([]byte{0x0a, 0}, usual.Parts)),
 		"buckets":        delimited(dto.MetricType_HISTOGRAM, histogram("\x1a\x00")),
 		"exemplars":      delimited(dto.MetricType_HISTOGRAM, histogram("\x82\x01\x00")),
 		"spans":          delimited(dto.MetricType_HISTOGRAM, histogram("\x62\x00")),
 		"ignored values": delimited(dto.MetricType_GAUGE, histogram("\x1a\x00")),
 	} {
-		p := &Parser{byName: make(map[string]*family)}
+		p := (&Parser{byName: make(map[string]*family)}).Within(Limits{}, nil)
 		if _, err := p.ParseProto(body); !errors.Is(err, ErrTooLarge) {
 			t.Errorf("%s: got %v, want an error about its size", name, err)
 		}
-		if cap(p.labels) > 2*maxLabels {
+		if cap(p.labels) > 2*usual.LabelCount {
 			t.Errorf("%s: the parser made room for %d labels before it refused them", name, cap(p.labels))
 		}
 	}
@@ -47,7 +50,7 @@ func TestBombs(t *testing.T) {
 func TestTextLabels(t *testing.T) {
 	var text strings.Builder
 	text.WriteString("m{")
-	for i := range maxLabels + 1 {
+	for i := range usual.LabelCount + 1 {
 		fmt.Fprintf(&text, `a%d="",`, i)
 	}
 	text.WriteString("} 1\n")
@@ -84,7 +87,7 @@ func TestErrorsOutliveTheBody(t *testing.T) {
 func TestStoredBeyondBounds(t *testing.T) {
 	f := &metric.Family{Name: "m", Type: metric.Gauge, Series: []metric.Series{{Value: 1}}}
 	var grouping []metric.Label
-	for i := range maxLabels {
+	for i := range usual.LabelCount {
 		name := string(rune('a'+i%26)) + strings.Repeat("x", i/26)
 		f.Series[0].Labels = append(f.Series[0].Labels, metric.Label{Name: name, Value: "1"})
 		grouping = append(grouping, metric.Label{Name: "g" + name, Value: "2"})
@@ -93,7 +96,7 @@ func TestStoredBeyondBounds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := ReadStored(blocks[0].AppendStored(nil), blocks[0].StoredText())
+	b, err := readStored(blocks[0].AppendStored(nil), blocks[0].StoredText())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,10 +1,10 @@
 package exposition
 
-import "errors"
+import "pushgateway/internal/guard"
 
 // ErrBusy is wrapped by errors of a Budget that others have used up. The same
 // push may succeed later.
-var ErrBusy = errors.New("too many bytes of pushes are in progress; try again")
+var ErrBusy = guard.ErrBusy
 
 // Budget provides the memory for processing a push. Its methods are called from
 // one goroutine.

@@ -12,19 +12,11 @@ import (
 	"strings"
 
 	"pushgateway/internal/excerpt"
-)
-
-// Bounds of one push in addition to its size, so that a small body cannot
-// become a large structure. They are far beyond what a job needs.
-const (
-	maxFamilies = 100_000   // in one push
-	maxSeries   = 1_000_000 // in one push
-	maxParts    = 4_000_000 // labels, buckets, quantiles, spans of one push together
-	maxLabels   = 1000      // of one series or exemplar
+	"pushgateway/internal/guard"
 )
 
 // ErrTooLarge is wrapped by the errors for pushes over a bound.
-var ErrTooLarge = errors.New("push is too large")
+var ErrTooLarge = guard.ErrTooLarge
 
 // SyntaxError means that a body is not in the format that it claims to be in.
 type SyntaxError struct {

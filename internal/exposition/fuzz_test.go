@@ -148,13 +148,17 @@ func compareText(t *testing.T, blocks []*Block, theirs map[string]*dto.MetricFam
 func checkStored(t *testing.T, blocks []*Block) {
 	t.Helper()
 	for _, b := range blocks {
-		back, err := ReadStored(b.AppendStored(nil), b.StoredText())
+		back, err := readStored(b.AppendStored(nil), b.StoredText())
 		if err != nil {
 			t.Fatalf("family %q: %v", b.Name, err)
 		}
-		if back.Name != b.Name || back.Help != b.Help || back.HasHelp() != b.HasHelp() || back.Type != b.Type || back.Legacy != b.Legacy || back.Series() != b.Series() ||
-			!bytes.Equal(back.Text(), b.Text()) || !bytes.Equal(back.AppendProto(nil), b.AppendProto(nil)) {
-			t.Fatalf("family %q is another one after it was stored", b.Name)
+		compareBlocks(t, []*Block{back}, []*Block{b})
+		if back, err = renderStored(b.AppendStored(nil), b.StoredText()); err != nil {
+			t.Fatalf("family %q, rendered anew: %v", b.Name, err)
+		}
+		compareBlocks(t, []*Block{back}, []*Block{b})
+		if b.StoredText() != nil && adopted(b.AppendStored(nil), b.StoredText()) == nil {
+			t.Fatalf("the lines of family %q are not adopted:\n%s", b.Name, b.Text())
 		}
 	}
 }

@@ -8,37 +8,13 @@ import (
 	"unicode/utf8"
 
 	"pushgateway/internal/excerpt"
+	"pushgateway/internal/guard"
 	"pushgateway/internal/metric"
 )
 
-// Limits bound the names, labels and help texts of a push. Far above them,
-// Prometheus 3 panics: it cannot hold a label or a name of 16 MiB, and crashes
-// at the scrape that contains one. Zero fields have their defaults.
-type Limits struct {
-	// Name bounds the name of a label, and that of a family as it appears in its
-	// lines, with a suffix like _bucket. By default 64 KiB.
-	Name int
-	// Value bounds the value of a label. By default 1 MiB.
-	Value int
-	// Labels bounds the names and values of all labels of a series together,
-	// including the grouping labels. By default 1 MiB.
-	Labels int
-	// Help is the length to which help texts are cut. By default 64 KiB.
-	Help int
-	// Buckets bounds the classic buckets of one histogram. By default 10,000,
-	// since a Prometheus that converts classic histograms to native ones takes
-	// time quadratic in their number at each scrape.
-	Buckets int
-}
-
-const (
-	defaultName   = 64 << 10
-	defaultValue  = 1 << 20
-	defaultLabels = 1 << 20
-	defaultHelp   = 64 << 10
-
-	defaultBuckets = 10_000
-)
+// Limits bound what is read of a push, and the names, labels and help texts in
+// it.
+type Limits guard.PushLimits
 
 // cliff is the length at which a label or a name crashes Prometheus 3.
 const cliff = 1 << 24
@@ -53,19 +29,7 @@ func StoredLimits() Limits {
 	return Limits{Name: (cliff - 64) / widest, Value: cliff - 1, Labels: math.MaxInt, Buckets: math.MaxInt}
 }
 
-func (l Limits) withDefaults() Limits {
-	or := func(limit *int, usual int) {
-		if *limit == 0 {
-			*limit = usual
-		}
-	}
-	or(&l.Name, defaultName)
-	or(&l.Value, defaultValue)
-	or(&l.Labels, defaultLabels)
-	or(&l.Help, defaultHelp)
-	or(&l.Buckets, defaultBuckets)
-	return l
-}
+func (l Limits) withDefaults() Limits { return Limits(guard.PushLimits(l).WithDefaults()) }
 
 // least is a length up to which a line or the text of a label set breaks none
 // of the limits, whatever it contains.

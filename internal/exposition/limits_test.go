@@ -38,7 +38,7 @@ func TestStoredBeyondLimits(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			b, err := ReadStored(blocks[0].AppendStored(nil), blocks[0].StoredText())
+			b, err := readStored(blocks[0].AppendStored(nil), blocks[0].StoredText())
 			if err != nil {
 				t.Fatal(err)
 			}

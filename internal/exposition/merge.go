@@ -3,98 +3,262 @@ package exposition
 import (
 	"bytes"
 	"hash/maphash"
+	"unsafe"
 
 	"pushgateway/internal/metric"
 )
 
-// Merge returns a family with the series of two blocks of the same name. If
-// both have a series, that of pushed wins. The help text is that of pushed
-// unless it is empty. Neither block changes. maxBytes bounds the result; 0
-// means no bound. Merge takes its memory from the budget, and returns all of it
-// except that of the result.
+// Merge gives a family with the series of two blocks of the same name. Where
+// both have one, that of pushed takes the place of the other; new ones come
+// behind. Help is that of pushed unless it is empty. Neither block is changed.
+// MaxBytes bounds the result, 0 is no bound; what it takes to make it is taken
+// from the budget, and only the result stays there.
+//
+// Series are copied as they were written, not read. So a family that has needed
+// protobuf keeps it until it is replaced: whether it still needs it would take
+// reading all of it to find out, and small pushes could have it made again and
+// again.
 func Merge(stored, pushed *Block, maxBytes int, budget Budget) (*Block, error) {
 	if stored.Type != pushed.Type {
 		return nil, invalid(pushed.Name, "its type is %s in the group, but %s in this push, so their series cannot be merged; push the same type, or replace the family without merge=series", stored.Type, pushed.Type)
 	}
-	f := &metric.Family{Name: pushed.Name, Help: pushed.Help, Type: pushed.Type}
-	if f.Help == "" {
-		f.Help, f.EmptyHelp = stored.Help, stored.EmptyHelp || pushed.EmptyHelp && stored.Help == ""
-	}
-	m := merger{family: f}
+	m := merger{stored: stored, pushed: pushed}
 	m.memory.budget = budget
 	defer m.memory.giveBack()
-	if err := m.addAll(stored, pushed); err != nil {
+	if err := m.match(); err != nil {
 		return nil, err
 	}
-	blocks, err := Render([]*metric.Family{f}, Options{Bare: true, Valid: true, MaxBytes: maxBytes, Limits: StoredLimits(), Budget: budget})
+	size, err := m.measure()
 	if err != nil {
 		return nil, err
 	}
-	return blocks[0], nil
+	if maxBytes > 0 && size.sum() > maxBytes {
+		return nil, tooLargeInScrapes(maxBytes)
+	}
+	const hash = 8
+	held := tab{budget: budget}
+	if err := held.take(size.held() + heldSize + len(stored.Help) + len(pushed.Help) + hash*(stored.series+pushed.series)); err != nil {
+		return nil, err
+	}
+	held.settle()
+	return m.copied(size), nil
 }
 
-// merger collects series of a family. The last one with the same labels wins.
+// merger puts the series of one block among those of another.
 type merger struct {
-	family     *metric.Family
-	memory     tab
-	at         seriesTable
-	set, other []byte
+	stored, pushed *Block
+	memory         tab
+	from, with     *placer  // of stored and pushed
+	brought        []place  // what pushed has
+	replaces       []bool   // tells of each of these whether stored has it too
+	replaced       []change // in the order of stored
+	plain          bool     // the result needs no protobuf
 }
 
-func (m *merger) addAll(blocks ...*Block) (err error) {
-	n := 0
-	text := 0
-	for _, b := range blocks {
-		n, text = n+b.series, text+len(b.text)
-	}
-	if err := m.memory.take(n*seriesSize + text); err != nil {
+// change is a series of stored, and the number of the one that takes its place.
+type change struct {
+	old place
+	by  int
+}
+
+// match finds the series that both blocks have.
+func (m *merger) match() (err error) {
+	m.plain = m.stored.more == nil && m.pushed.more == nil &&
+		(m.stored.open == m.pushed.open || m.stored.series == 0 || m.pushed.series == 0)
+	if m.from, err = m.places(m.stored); err != nil {
 		return err
 	}
-	m.family.Series = make([]metric.Series, 0, n)
-	for _, b := range blocks {
-		b.EachSeries(func(s metric.Series) bool {
-			err = m.add(s)
-			return err == nil
+	if m.with, err = m.places(m.pushed); err != nil {
+		return err
+	}
+	table, err := m.bring()
+	if err != nil {
+		return err
+	}
+	for at, more := m.from.next(place{}); more; at, more = m.from.next(at) {
+		labels := at.labels.of(m.stored.text)
+		i := table.find(maphash.Bytes(seed, labels), func(i int) bool {
+			return bytes.Equal(m.brought[i].labels.of(m.pushed.text), labels)
 		})
+		if i < 0 {
+			continue
+		}
+		if err := m.memory.take(2 * int(unsafe.Sizeof(change{}))); err != nil {
+			return err
+		}
+		m.replaced = append(m.replaced, change{at, i})
+		m.replaces[i] = true
 	}
-	return err
-}
-
-func (m *merger) add(s metric.Series) error {
-	if err := m.memory.take(sizeOf(&s)); err != nil {
-		return err
-	}
-	if err := m.at.grow(m.memory.take); err != nil {
-		return err
-	}
-	m.set = appendSet(m.set[:0], s.Labels)
-	hash := maphash.Bytes(seed, m.set)
-	if i := m.at.find(hash, m.isSet); i >= 0 {
-		m.family.Series[i] = s
-		return nil
-	}
-	m.at.add(hash, len(m.family.Series))
-	m.family.Series = append(m.family.Series, s)
 	return nil
 }
 
-// isSet reports whether a series has the labels in set.
-func (m *merger) isSet(series int) bool {
-	m.other = appendSet(m.other[:0], m.family.Series[series].Labels)
-	return bytes.Equal(m.other, m.set)
+// places gives the places of a block, in its protobuf too if the result needs
+// any.
+func (m *merger) places(b *Block) (*placer, error) {
+	p := b.places()
+	switch {
+	case m.plain:
+		return p, nil
+	case b.more != nil:
+		p.proto, p.orderly = b.more.proto, b.Delimited()
+		return p, nil
+	}
+	if err := m.memory.take(b.proto); err != nil {
+		return nil, err
+	}
+	p.proto = b.AppendProto(make([]byte, 0, b.proto))
+	p.orderly = p.proto
+	return p, nil
 }
 
-// sizeOf returns what a series holds in addition to itself, in bytes.
-func sizeOf(s *metric.Series) int {
-	n := labelSize * len(s.Labels)
-	if s.Summary != nil {
-		n += summarySize + 2*quantileSize*len(s.Summary.Quantiles)
+// bring finds the places of what was pushed, and gives a table of the label sets.
+func (m *merger) bring() (table seriesTable, err error) {
+	if err := m.memory.take(m.pushed.series * (1 + int(unsafe.Sizeof(place{})))); err != nil {
+		return table, err
 	}
-	if s.Exemplar != nil {
-		n += exemplarSize + labelSize*len(s.Exemplar.Labels)
+	m.brought, m.replaces = make([]place, 0, m.pushed.series), make([]bool, m.pushed.series)
+	for at, more := m.with.next(place{}); more; at, more = m.with.next(at) {
+		if err := table.grow(m.memory.take); err != nil {
+			return table, err
+		}
+		table.add(maphash.Bytes(seed, at.labels.of(m.pushed.text)), len(m.brought))
+		m.brought = append(m.brought, at)
 	}
-	if h := s.Histogram; h != nil {
-		n += histogramSize + 2*(bucketSize*len(h.Classic)+exemplarSize*len(h.AllExemplars())) + largestProto(s)
+	return table, nil
+}
+
+// mergedSize is how long what a merged block says is.
+type mergedSize struct {
+	text, proto, orderly int
+	plain                bool
+	leftOut              int
+}
+
+// sum is what counts for the bound of a push.
+func (s mergedSize) sum() int {
+	if s.leftOut == 0 {
+		return s.text + s.proto
 	}
-	return n
+	return s.text + s.proto + s.orderly
+}
+
+// held is what the block takes in bytes.
+func (s mergedSize) held() int {
+	if s.plain {
+		return s.text
+	}
+	return s.sum()
+}
+
+func (m *merger) measure() (size mergedSize, err error) {
+	size.plain = m.plain
+	size.text = len(m.stored.text) + len(m.pushed.text)
+	size.proto = m.stored.proto + m.pushed.proto
+	size.orderly = len(m.from.orderly) + len(m.with.orderly)
+	size.leftOut = m.stored.LeftOut() + m.pushed.LeftOut()
+	for _, c := range m.replaced {
+		size.text -= c.old.text.len()
+		size.proto -= c.old.proto.len()
+		size.orderly -= c.old.orderly.len()
+		if c.old.orderly.len() < c.old.proto.len() {
+			size.leftOut--
+		}
+	}
+	if m.plain {
+		replaced, err := m.replacedProto()
+		size.proto -= replaced
+		return size, err
+	}
+	return size, nil
+}
+
+// replacedProto is the length of the protobuf that the replaced series of a plain
+// block would have.
+func (m *merger) replacedProto() (size int, err error) {
+	old := &Block{Name: m.stored.Name, Type: m.stored.Type, open: m.stored.open}
+	for _, c := range m.replaced {
+		old.series++
+		size += c.old.text.len()
+	}
+	if err := m.memory.take(size); err != nil || size == 0 {
+		return 0, err
+	}
+	old.text = make([]byte, 0, size)
+	for _, c := range m.replaced {
+		old.text = append(old.text, c.old.text.of(m.stored.text)...)
+	}
+	size = 0
+	old.EachSeries(func(s metric.Series) bool {
+		n := valueSize(old.Type, &s)
+		for _, l := range s.Labels {
+			n += sizeLabelPair(l.Name, l.Value)
+		}
+		size += sizeBytes(n)
+		return true
+	})
+	return size, nil
+}
+
+// copied gives the block.
+func (m *merger) copied(size mergedSize) *Block {
+	b := &Block{
+		Name: m.pushed.Name, Help: m.pushed.Help, EmptyHelp: m.pushed.EmptyHelp, Type: m.pushed.Type,
+		Legacy: m.stored.Legacy && m.pushed.Legacy,
+		text:   m.splice(m.stored.text, m.pushed.text, size.text, func(at place) span { return at.text }),
+		proto:  size.proto,
+		series: m.stored.series + m.pushed.series - len(m.replaced),
+	}
+	if b.Help == "" {
+		b.Help, b.EmptyHelp = m.stored.Help, m.stored.EmptyHelp || m.pushed.EmptyHelp && m.stored.Help == ""
+	}
+	if known := m.stored.hashes.Load(); known != nil {
+		hashes := joinHashes(*known, m.pushed.Hashes())
+		b.hashes.Store(&hashes)
+	}
+	if m.plain {
+		b.open = m.stored.open || m.pushed.open
+		return b
+	}
+	b.more = &more{leftOut: size.leftOut}
+	b.more.proto = m.splice(m.from.proto, m.with.proto, size.proto, func(at place) span { return at.proto })
+	if size.leftOut > 0 {
+		b.more.orderly = m.splice(m.from.orderly, m.with.orderly, size.orderly, func(at place) span { return at.orderly })
+	}
+	return b
+}
+
+// splice gives what the blocks say of their series, of which in tells where it
+// lies.
+func (m *merger) splice(stored, pushed []byte, size int, in func(place) span) []byte {
+	out := make([]byte, 0, size)
+	done := 0
+	for _, c := range m.replaced {
+		old := in(c.old)
+		out = append(out, stored[done:old.from]...)
+		out = append(out, in(m.brought[c.by]).of(pushed)...)
+		done = old.to
+	}
+	out = append(out, stored[done:]...)
+	for i, at := range m.brought {
+		if !m.replaces[i] {
+			out = append(out, in(at).of(pushed)...)
+		}
+	}
+	return out
+}
+
+// joinHashes gives the hashes of either block, sorted as they are.
+func joinHashes(a, b []uint64) []uint64 {
+	out := make([]uint64, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		switch {
+		case a[0] < b[0]:
+			out, a = append(out, a[0]), a[1:]
+		case a[0] > b[0]:
+			out, b = append(out, b[0]), b[1:]
+		default:
+			b = b[1:]
+		}
+	}
+	return append(append(out, a...), b...)
 }

@@ -102,8 +102,8 @@ func (p *Parser) reset() {
 
 // add starts a family with the given name, replacing one of the same name.
 func (p *Parser) add(name string) (*family, error) {
-	if p.used >= maxFamilies {
-		return nil, tooMany("families", maxFamilies)
+	if p.used >= p.limits.Families {
+		return nil, tooMany("families", p.limits.Families)
 	}
 	if err := p.memory.take(familySize + len(name)); err != nil {
 		return nil, err
@@ -123,8 +123,8 @@ func (p *Parser) add(name string) (*family, error) {
 
 // addSeries appends a series with room for its value to f.
 func (p *Parser) addSeries(f *family, labels []metric.Label) (*metric.Series, error) {
-	if p.series++; p.series > maxSeries && !p.trusted {
-		return nil, tooMany("series", maxSeries)
+	if p.series++; p.series > p.limits.Series && !p.trusted {
+		return nil, tooMany("series", p.limits.Series)
 	}
 	if len(f.Series) == cap(f.Series) {
 		if err := p.growSeries(f); err != nil {
@@ -138,8 +138,8 @@ func (p *Parser) addSeries(f *family, labels []metric.Label) (*metric.Series, er
 
 // count adds to the number of parts of the push, which is bounded.
 func (p *Parser) count(parts int) error {
-	if p.parts += parts; p.parts > maxParts && !p.trusted {
-		return tooMany("labels, buckets and quantiles", maxParts)
+	if p.parts += parts; p.parts > p.limits.Parts && !p.trusted {
+		return tooMany("labels, buckets and quantiles", p.limits.Parts)
 	}
 	return nil
 }

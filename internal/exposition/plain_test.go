@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"pushgateway/internal/metric"
@@ -148,6 +149,26 @@ func TestFloats(t *testing.T) {
 	for e := 1e6; e < 1e22; e *= 10 {
 		if got, want := string(appendFloat(nil, e)), strconv.FormatFloat(e, 'g', -1, 64); got != want {
 			t.Errorf("%g is written as %s", e, got)
+		}
+	}
+}
+
+// TestRenderGauge makes the same of a gauge of the gateway's own as of one that
+// is pushed.
+func TestRenderGauge(t *testing.T) {
+	for _, grouping := range [][]metric.Label{
+		nil,
+		{{Name: "job", Value: "a"}},
+		{{Name: "instance", Value: "i"}, {Name: "job", Value: "a"}},
+		{{Name: "a", Value: "\\ \" \n é"}, {Name: "b.c", Value: strings.Repeat("x", 200)}, {Name: "job", Value: ""}},
+	} {
+		for _, value := range []float64{0, 1, 1.7957044564466505e+09, -1, 0.5} {
+			f := &metric.Family{Name: "m", Help: "Help.", Type: metric.Gauge, Series: []metric.Series{{Value: value}}}
+			want, err := Render([]*metric.Family{f}, Options{Grouping: grouping})
+			if err != nil {
+				t.Fatal(err)
+			}
+			compareBlocks(t, []*Block{RenderGauge("m", "Help.", grouping, value)}, want)
 		}
 	}
 }

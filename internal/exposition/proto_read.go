@@ -228,8 +228,8 @@ func (m *metricReader) read(msg []byte) error {
 
 // countLabel counts one more label of a series or exemplar that has n.
 func (m *metricReader) countLabel(n *int, size int) error {
-	if *n++; *n > maxLabels && m.parser != nil && !m.parser.trusted {
-		return tooMany("labels in one series", maxLabels)
+	if *n++; m.parser != nil && *n > m.parser.limits.LabelCount && !m.parser.trusted {
+		return tooMany("labels in one series", m.parser.limits.LabelCount)
 	}
 	return m.count(size)
 }

@@ -36,14 +36,21 @@ const plainNumberSize = 1 + 8
 // valueSize is the size of the value of a plain series, with its field. It does
 // not change from push to push.
 func valueSize(t metric.Type, s *metric.Series) int {
-	const total = plainNumberSize + wholeSize // sum and count
-	switch {
-	case t == metric.Summary:
-		return sizeBytes(total + len(s.Summary.Quantiles)*sizeBytes(2*plainNumberSize))
-	case t.IsHistogram():
-		return sizeBytes(total + len(s.Histogram.Classic)*sizeBytes(wholeSize+plainNumberSize))
+	if specialLabel(t) == "" {
+		return plainValueSize
 	}
-	return plainValueSize
+	return specialSize(t, specialLines(s))
+}
+
+// specialSize is valueSize for a summary or histogram with so many quantiles or
+// buckets.
+func specialSize(t metric.Type, parts int) int {
+	const total = plainNumberSize + wholeSize // sum and count
+	part := wholeSize + plainNumberSize
+	if t == metric.Summary {
+		part = 2 * plainNumberSize
+	}
+	return sizeBytes(total + parts*sizeBytes(part))
 }
 
 // appendPlainValue writes the value of a series that is a single number.

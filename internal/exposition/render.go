@@ -85,14 +85,36 @@ func Render(families []*metric.Family, o Options) ([]*Block, error) {
 }
 
 // RenderGauge makes the block of a single gauge of the gateway itself, with
-// exactly the given labels, and an empty instance if there is none.
+// exactly the given labels, and an empty instance if there is none. They are
+// those of a grouping key, which are always valid; so must be the value, in
+// text.
 func RenderGauge(name, help string, grouping []metric.Label, value float64) *Block {
-	f := &metric.Family{Name: name, Help: help, Type: metric.Gauge, Series: []metric.Series{{Value: value}}}
-	blocks, err := Render([]*metric.Family{f}, Options{Grouping: grouping})
-	if err != nil {
-		panic(err) // a gauge with the labels of a grouping key is always valid
+	labels := withInstance(grouping)
+	var number [32]byte
+	valueText := appendFloat(number[:0], value)
+	b := &Block{Name: name, Help: help, Type: metric.Gauge, Legacy: metric.IsLegacyName(name), series: 1}
+	size, written := 0, len(name)+len("} \n")+len(valueText)
+	for _, l := range labels {
+		b.Legacy = b.Legacy && metric.IsLegacyLabel(l.Name)
+		size += sizeLabelPair(l.Name, l.Value)
+		written += len(l.Name) + len(l.Value) + len(`,=""`)
 	}
-	return blocks[0]
+	b.proto = sizeBytes(size + plainValueSize)
+	b.text = append(make([]byte, 0, written), name...)
+	b.text = append(appendLabels(b.text, labels), '}', ' ')
+	b.text = append(append(b.text, valueText...), '\n')
+	return b
+}
+
+// withInstance gives labels, which are sorted, with an empty instance where there
+// is none.
+func withInstance(labels []metric.Label) []metric.Label {
+	instance := metric.Label{Name: metric.InstanceLabel}
+	at, has := slices.BinarySearchFunc(labels, instance, compareLabels)
+	if has {
+		return labels
+	}
+	return slices.Insert(slices.Clip(labels), at, instance)
 }
 
 // WithValue returns a copy of b, which RenderGauge made, with another value.
@@ -127,8 +149,7 @@ type renderer struct {
 	orderly    []byte          // the present family in protobuf, without contradictory series
 	leftOut    int             // number of series not in orderly
 	distinct   bool            // the series of the present family need not be compared
-	hashes     []uint64        // of the first series
-	seen       hashSet         // of all series, if there are more
+	sets       labelSets       // of the present family
 	memory     tab
 	short      int // bytes of a label set that breaks no limit
 	size       int
@@ -146,7 +167,7 @@ func (r *renderer) release() {
 	}
 	r.plan.reset()
 	clear(r.parts)
-	r.seen.reset()
+	r.sets.reset()
 	r.memory = tab{}
 	clear(r.rows[:cap(r.rows)])
 	r.forgetRows()
@@ -192,9 +213,9 @@ func (r *renderer) render(f *metric.Family) (*Block, error) {
 // renderAll renders the series of a family. It returns how many there are, and
 // how many are left out because they are too long.
 func (r *renderer) renderAll(f *metric.Family) (series, tooLong int, err error) {
-	r.text, r.proto, r.hashes = r.text[:0], r.proto[:0], r.hashes[:0]
+	r.text, r.proto = r.text[:0], r.proto[:0]
 	r.leftOut, r.protoSize, r.row, r.plain = 0, 0, 0, isPlainFamily(f)
-	r.seen.reset()
+	r.sets.reset()
 	r.legacyName = metric.IsLegacyName(f.Name)
 	r.legacy = r.legacyName
 	r.distinct = r.stayDistinct(f)
@@ -279,8 +300,10 @@ func (r *renderer) rest() int {
 	return r.opts.MaxBytes - r.size
 }
 
-func (r *renderer) tooLarge() error {
-	return fmt.Errorf("%w: with its grouping labels it would take more than %d bytes in each scrape; push fewer series or shorter labels", ErrTooLarge, r.opts.MaxBytes)
+func (r *renderer) tooLarge() error { return tooLargeInScrapes(r.opts.MaxBytes) }
+
+func tooLargeInScrapes(most int) error {
+	return fmt.Errorf("%w: with its grouping labels it would take more than %d bytes in each scrape; push fewer series or shorter labels", ErrTooLarge, most)
 }
 
 // renderSeries renders the i-th series of a family, unless it is a duplicate.
@@ -367,36 +390,17 @@ func (r *renderer) keepOrderly(odd bool, from int) {
 // isDuplicate reports whether the present label set occurred before, in a
 // family with this many series.
 func (r *renderer) isDuplicate(series int) (bool, error) {
-	const few = 32 // up to which looking through a list is cheaper than a set
-	hash := r.labels.hash
 	if r.distinct {
 		return false, nil
 	}
-	if len(r.hashes) < few {
-		if slices.Contains(r.hashes, hash) {
-			return true, nil
-		}
-		r.hashes = append(r.hashes, hash)
-		return false, nil
-	}
-	if r.seen.used == 0 {
-		if err := r.seen.room(series, r.memory.take); err != nil {
-			return false, err
-		}
-		for _, h := range r.hashes {
-			if _, err := r.seen.add(h, r.memory.take); err != nil {
-				return false, err
-			}
-		}
-	}
-	added, err := r.seen.add(hash, r.memory.take)
+	added, err := r.sets.add(r.labels.hash, series, r.memory.take)
 	return !added, err
 }
 
 // twice refuses the present series, which is equal to an earlier one, and says
 // what made them equal.
 func (r *renderer) twice(f *metric.Family, s *metric.Series) error {
-	before := &f.Series[slices.Index(r.hashes, r.labels.hash)]
+	before := r.firstLike(f, s)
 	one, other := FormatSeries(f.Name, before.Labels), FormatSeries(f.Name, s.Labels)
 	if string(appendSet(nil, before.Labels)) == string(appendSet(nil, s.Labels)) {
 		return invalid(f.Name, "the series %s occurs twice in the push; push it once", other)
@@ -412,6 +416,17 @@ func (r *renderer) twice(f *metric.Family, s *metric.Series) error {
 	}
 	return invalid(f.Name, "the series %s and %s become equal, since the path of the push sets %s; leave it out of the path, or rename it in the body",
 		one, other, excerpt.Of(strings.Join(replaced, ", ")))
+}
+
+// firstLike gives the first series that is equal to one that has been rendered.
+func (r *renderer) firstLike(f *metric.Family, s *metric.Series) *metric.Series {
+	hash := r.labels.hash
+	for i := range f.Series {
+		if r.writeLabels(f, f.Series[i].Labels) == nil && r.labels.hash == hash {
+			return &f.Series[i]
+		}
+	}
+	return s
 }
 
 func valueOf(labels []metric.Label, name string) string {

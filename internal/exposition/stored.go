@@ -3,19 +3,34 @@ package exposition
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
+	"sync"
+
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"pushgateway/internal/metric"
 )
 
 // A block is stored as a delimited io.prometheus.client.MetricFamily. If its
 // text expresses everything, the text replaces the metrics: making metrics
-// would cost more than compressing the text.
+// would cost more than compressing the text. Then the family has one field
+// more, which readers of other versions pass over: the version of the renderer.
+
+// rendererVersion is the version of the lines that Render makes. Raise it when
+// the same families come out as other bytes, so that lines which are stored are
+// rendered anew.
+const rendererVersion = 1
+
+// storedVersion is the number of its field. MetricFamily has none so high.
+const storedVersion = 1000
 
 // AppendStored appends the family, without metrics if StoredText has them.
 func (b *Block) AppendStored(dst []byte) []byte {
 	if b.StoredText() != nil {
-		return appendFamily(dst, b.Name, b.Help, b.HasHelp(), b.Type, 0)
+		var version [8]byte
+		more := appendInt(version[:0], storedVersion, rendererVersion)
+		return append(appendFamily(dst, b.Name, b.Help, b.HasHelp(), b.Type, len(more)), more...)
 	}
 	dst = appendFamily(dst, b.Name, b.Help, b.HasHelp(), b.Type, b.proto)
 	return b.AppendProto(slices.Grow(dst, b.proto))
@@ -32,10 +47,37 @@ func (b *Block) StoredText() []byte {
 
 var errNotOneFamily = errors.New("it does not hold exactly one family")
 
-// ReadStored renders a block from what AppendStored and StoredText returned. It
-// keeps no reference to them. Series that would crash Prometheus are left out;
-// see TooLong.
-func ReadStored(family, text []byte) (*Block, error) {
+// StoredReader reads the families of one record after the other. It is not safe
+// for concurrent use; see GetStoredReader.
+type StoredReader struct {
+	lines adopter
+	known interned
+}
+
+var storedReaders = sync.Pool{New: func() any { return new(StoredReader) }}
+
+// GetStoredReader gives a reader to be handed back with Release. Until then what
+// it has read must not change.
+func GetStoredReader() *StoredReader { return storedReaders.Get().(*StoredReader) }
+
+// Release hands the reader back.
+func (r *StoredReader) Release() {
+	r.lines.forget()
+	storedReaders.Put(r)
+}
+
+// Read gives the block that AppendStored and StoredText have given this of. The
+// block keeps nothing of them. Lines of this version are adopted, others are
+// rendered anew; then series that would end a Prometheus are left out, see
+// TooLong.
+func (r *StoredReader) Read(family, text []byte) (*Block, error) {
+	if b := r.adopt(family, text); b != nil {
+		return b, nil
+	}
+	return renderStored(family, text)
+}
+
+func renderStored(family, text []byte) (*Block, error) {
 	p := GetParser()
 	defer p.Release()
 	f, err := p.readStored(family, text)
@@ -95,6 +137,39 @@ func (p *Parser) rereadText(name string, t metric.Type, text []byte) (*metric.Fa
 		return nil, errNotOneFamily
 	}
 	return f, nil
+}
+
+// storedHead is a stored family without its series.
+type storedHead struct {
+	metric.Family
+	renderer uint64 // version
+}
+
+// readStoredHead reads a family that has no series of its own.
+func readStoredHead(family []byte) (h storedHead, ok bool) {
+	size, n := protowire.ConsumeVarint(family)
+	if n < 0 || size != uint64(len(family)-n) {
+		return h, false
+	}
+	for rest := family[n:]; len(rest) > 0; {
+		f, next, err := nextField(rest)
+		switch {
+		case err != nil:
+			return h, false
+		case f.isBytes(1):
+			h.Name = view(f.bytes)
+		case f.isBytes(2):
+			h.Help, h.EmptyHelp = view(f.bytes), len(f.bytes) == 0
+		case f.isInt(3):
+			h.Type = metric.Type(min(uint32(f.bits), math.MaxUint8))
+		case f.isInt(storedVersion):
+			h.renderer = f.bits
+		default:
+			return h, false
+		}
+		rest = next
+	}
+	return h, true
 }
 
 func only(families []*metric.Family, err error) (*metric.Family, error) {

@@ -1,6 +1,9 @@
 package exposition
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // seriesTable finds series of a family by a hash of their label sets. It takes
 // 8 bytes per series, and as much for free slots. The zero value is empty.
@@ -127,8 +130,45 @@ func (s *hashSet) reset() {
 	if len(s.slots) > keep {
 		s.slots = nil
 	}
-	clear(s.slots)
+	if s.used > 0 {
+		clear(s.slots)
+	}
 	s.used = 0
+}
+
+// labelSets are those of a family, by their hashes. The zero value is empty.
+type labelSets struct {
+	few  []uint64 // the first
+	many hashSet  // all, if they are more
+}
+
+// add puts a label set in, in a family of so many series, and tells whether it
+// was not there. It asks take for the memory that needs.
+func (s *labelSets) add(hash uint64, series int, take func(bytes int) error) (added bool, err error) {
+	const few = 32 // up to which looking through a list is cheaper than a set
+	if len(s.few) < few {
+		if slices.Contains(s.few, hash) {
+			return false, nil
+		}
+		s.few = append(s.few, hash)
+		return true, nil
+	}
+	if s.many.used == 0 {
+		if err := s.many.room(series, take); err != nil {
+			return false, err
+		}
+		for _, h := range s.few {
+			if _, err := s.many.add(h, take); err != nil {
+				return false, err
+			}
+		}
+	}
+	return s.many.add(hash, take)
+}
+
+func (s *labelSets) reset() {
+	s.few = s.few[:0]
+	s.many.reset()
 }
 
 // reset empties the table. It keeps the memory unless it is large, and returns

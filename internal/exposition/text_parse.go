@@ -268,8 +268,8 @@ func (p *Parser) parseLabels(line string, i int, named bool) (labels []metric.La
 		if name == "" {
 			return nil, 0, p.noLabel(line[i:])
 		}
-		if len(p.labels)-p.first >= maxLabels && !p.trusted {
-			return nil, 0, tooMany("labels in one series", maxLabels)
+		if len(p.labels)-p.first >= p.limits.LabelCount && !p.trusted {
+			return nil, 0, tooMany("labels in one series", p.limits.LabelCount)
 		}
 		i = skipBlanks(line, next)
 		isValue := i < len(line) && line[i] == '='

@@ -55,7 +55,7 @@ func (g *Gateway) discover(a *Applied) {
 			brings = append(brings, h.Block)
 		}
 	}
-	brings = claiming(brings)
+	brings, _ = claiming(brings, brings)
 	if len(brings) == 0 {
 		return // a failure stamp
 	}
@@ -229,12 +229,10 @@ func (x *index) replace(a Applied, old *Group, was, is *Held) (f *indexed, claim
 		f = x.families[was.Name]
 		f.shapes.add(old.shape, -1)
 		f.drop(a.Key, was)
-		x.discard(was.entry)
+		x.discard(was.entry, nil)
 	default:
 		f = x.families[was.Name]
-		if was.entry != is.entry {
-			x.discard(was.entry)
-		}
+		x.discard(was.entry, is.entry)
 		if was.Type == is.Type && was.Claim == is.Claim {
 			f.swap(a.Key, is)
 			claims = false
@@ -244,7 +242,7 @@ func (x *index) replace(a Applied, old *Group, was, is *Held) (f *indexed, claim
 		}
 	}
 	if len(f.equal) > 0 || len(a.suspects) > 0 {
-		x.decide(f, x.link(f, a.Key, a.suspects))
+		x.exchangeShared(f, a.Key, was, is, a.suspects)
 	}
 	return f, claims
 }

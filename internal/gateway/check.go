@@ -186,7 +186,7 @@ func (x *index) pendingHolder(name string, t metric.Type) string {
 // place makes provisional claims for a change on its way to the journal, so
 // that other checks see them. Its series count from enter on.
 func (x *index) place(group *Group, brings []*exposition.Block) *pending {
-	p := &pending{group: group, brings: brings, shape: x.shapes.use(group.Key), indexes: make([]*seriesIndex, len(brings))}
+	p := &pending{group: group, brings: brings, fresh: brings, shape: x.shapes.use(group.Key), indexes: make([]*seriesIndex, len(brings))}
 	for i, b := range brings {
 		f := x.family(b.Name)
 		b.Name = f.name // a single copy of each name is enough
@@ -203,7 +203,10 @@ func (x *index) place(group *Group, brings []*exposition.Block) *pending {
 func (x *index) enter(p *pending) (found []rivals) {
 	x.claims++
 	p.claim = x.claims
-	for _, b := range p.brings {
+	for _, b := range p.fresh {
+		if b.Series() == 0 {
+			continue
+		}
 		if r, ok := x.families[b.Name].shapes.rivals(b, p.shape); ok {
 			found = append(found, r)
 		}
@@ -224,9 +227,8 @@ func (x *index) withdraw(key grouping.Key) *pending {
 		f := x.families[b.Name]
 		f.pending[b.Type]--
 		f.shapes.add(p.shape, -1)
-		if e := p.group.Find(b.Name).entry; e != stored.entryOf(b.Name) {
-			x.discard(e)
-		}
+		f.endLonely()
+		x.discard(p.group.Find(b.Name).entry, stored.entryOf(b.Name))
 	}
 	x.shapes.release(p.shape)
 	return p

@@ -16,6 +16,8 @@ type failures struct {
 	used    map[string]int         // bytes, by client
 	clients *btree.BTreeG[usage]
 	bytes   int
+	most    int // bytes
+	least   int // that each counts for
 }
 
 // failure is a group that exists only through failures.
@@ -32,8 +34,10 @@ type usage struct {
 	client string
 }
 
-func newFailures() failures {
+func newFailures(l Limits) failures {
 	return failures{
+		most:   l.FailedBytes,
+		least:  max(1, l.FailedBytes/l.Failed),
 		groups: make(map[grouping.Key]failure),
 		order:  btree.NewBTreeGOptions(failure.less, btree.Options{NoLocks: true}),
 		used:   make(map[string]int),
@@ -70,7 +74,7 @@ func (f *failures) move(key grouping.Key, group *Group) {
 		f.remove(was)
 	}
 	if group != nil && group.failedOnly() {
-		f.add(failure{group.FailedBy, group.Failed.UnixNano(), key, failureSize(group)})
+		f.add(failure{group.FailedBy, group.Failed.UnixNano(), key, max(failureSize(group), f.least)})
 	}
 }
 
@@ -81,7 +85,7 @@ func failureSize(g *Group) int {
 	for _, b := range g.Times() {
 		size += len(b.Text())
 	}
-	return max(size, failedSize)
+	return size
 }
 
 func (f *failures) add(g failure) {
@@ -114,7 +118,7 @@ func (f *failures) count(client string, bytes int) {
 // take removes and returns groups while they take too much, but no more than
 // most. Each time it takes the oldest group of the client that takes most.
 func (f *failures) take(most int) (oldest []failure) {
-	for f.bytes > maxFailedBytes && len(oldest) < most {
+	for f.bytes > f.most && len(oldest) < most {
 		largest, _ := f.clients.Max()
 		f.order.Ascend(failure{client: largest.client, at: minTime}, func(g failure) bool {
 			oldest = append(oldest, g)

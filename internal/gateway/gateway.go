@@ -1,5 +1,5 @@
-// Package gateway is the engine: it keeps the last push of every group, checks
-// that all groups can be exposed together, and provides their state as
+// Package gateway is the engine: it keeps the last push of every group,
+// checks that all of them can be exposed together, and shows their state as
 // immutable views.
 package gateway
 
@@ -20,29 +20,29 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// ErrUnavailable is wrapped by errors about a journal that could not store a
-// change. The same push may work later.
-var ErrUnavailable = errors.New("the gateway could not store the change")
+// ErrUnavailable is wrapped by errors about a journal that could not take a
+// change; the same push may work later.
+var ErrUnavailable = errors.New("the change could not be stored")
 
-// errUnresolved is the answer to changes of a group while the outcome of the
-// previous one is unknown.
-var errUnresolved = fmt.Errorf("%w: the outcome of an earlier push to this group is not known yet", ErrUnavailable)
+// errUnresolved is the answer to changes of a group while nobody knows what
+// has become of the one before.
+var errUnresolved = fmt.Errorf("%w: it is not known yet whether an earlier push to this group was", ErrUnavailable)
 
-// Config configures a gateway. The zero value is useful for each field except
-// Journal.
+// Config says how a gateway works. The zero value of each field but Journal
+// is useful.
 type Config struct {
-	// Journal makes changes durable. The gateway opens and closes it.
+	// Journal makes changes durable. The gateway opens it, and closes it.
 	Journal Journal
 	// Reserved are the names and types of the gateway's own families.
 	Reserved map[string]metric.Type
-	// Unchecked accepts pushes that cannot be exposed beside others. The oldest
+	// Unchecked takes pushes that cannot be exposed beside others; the oldest
 	// claim is exposed.
 	Unchecked bool
-	// Limits bound each group.
+	// Limits bound each group, and those that failures make.
 	Limits Limits
-	// Now is the clock. If nil, it is time.Now.
+	// Now is the clock; time.Now if nil.
 	Now func() time.Time
-	// Logger receives what operators should know. Nil means no logging.
+	// Logger gets what operators should know; nothing is logged if nil.
 	Logger *slog.Logger
 }
 
@@ -52,27 +52,27 @@ type Gateway struct {
 	locks keyLocks
 	// merging has a turn for each large family that is being merged.
 	merging *guard.Shares
-	// view is the present view, or nil if nobody has asked for it yet. It is
-	// stored with mu held.
+	// view is the present one, nil while nobody has asked for it. It is stored
+	// under mu.
 	view atomic.Pointer[View]
 
-	// mu guards index. Nothing slow runs with mu held: parsing, rendering and
-	// comparing happen outside.
+	// mu guards index. Nothing under it takes longer than looking up what a
+	// change names: parsing, rendering and comparing happen outside.
 	mu    sync.Mutex
 	index *index
 
-	// firstDeadline is when the next group expires, in Unix ns. It is stored with
-	// mu held.
+	// firstDeadline is when the next group ends, in Unix ns. It is stored under
+	// mu.
 	firstDeadline atomic.Int64
 	expired       atomic.Uint64
-	stop, reaped  chan struct{} // closed to stop reap, and when reap has stopped
+	stop, reaped  chan struct{} // closed to end reap, and when it has ended
 	closing       sync.Once
 
-	trimming    sync.Mutex // held while groups of failures are removed
+	trimming    sync.Mutex // held by who ends groups of failures
 	helpDiffers atomic.Uint64
 }
 
-// Open replays the journal and returns a gateway that is ready.
+// Open replays the journal and gives a gateway that is ready.
 func Open(ctx context.Context, c Config) (*Gateway, error) {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -80,29 +80,30 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	g := &Gateway{Config: c, index: newIndex(c.Reserved), merging: guard.NewShares(int64(runtime.GOMAXPROCS(0))), stop: make(chan struct{}), reaped: make(chan struct{})}
+	c.Limits = c.Limits.withDefaults()
+	g := &Gateway{Config: c, index: newIndex(c.Reserved, c.Limits), merging: guard.NewShares(int64(runtime.GOMAXPROCS(0))), stop: make(chan struct{}), reaped: make(chan struct{})}
 	g.firstDeadline.Store(never)
 	if err := c.Journal.Open(ctx, g.apply); err != nil {
 		return nil, err
 	}
 	if n := g.View().TooLong; n > 0 {
-		g.Logger.Warn("Some stored series are not exposed, because their names or labels are so long that they would crash Prometheus; push to their groups again with shorter ones", "series", n)
+		g.Logger.Warn("Stored series are not exposed, because a name or a label of theirs is so long that it would end a Prometheus; push to their groups again with shorter ones", "series", n)
 	}
 	go g.reap()
 	return g, nil
 }
 
-// Err returns why pushes would be refused at present, or nil.
+// Err tells why pushes would not be taken at present, nil if they would.
 func (g *Gateway) Err() error { return g.Journal.Err() }
 
-// Close waits for changes in progress and closes the journal.
+// Close closes the journal, after the changes under way.
 func (g *Gateway) Close() error {
 	g.closing.Do(func() { close(g.stop) })
 	<-g.reaped
 	return g.Journal.Close()
 }
 
-// View returns the present state, including all pushes that were answered.
+// View gives the present state, with everything that has been answered.
 func (g *Gateway) View() *View {
 	g.expire()
 	if v := g.view.Load(); v != nil {
@@ -118,7 +119,8 @@ func (g *Gateway) View() *View {
 	return v
 }
 
-// Group returns a group of the present state, or nil, without making a view.
+// Group gives a group of the present state, or nil, without a view to be made
+// for it.
 func (g *Gateway) Group(key grouping.Key) *Group {
 	g.expire()
 	g.mu.Lock()
@@ -127,17 +129,19 @@ func (g *Gateway) Group(key grouping.Key) *Group {
 	return group
 }
 
-// HelpDiffers returns for how many families groups have pushed different help
+// HelpDiffers counts the families for which groups have pushed different help
 // texts.
 func (g *Gateway) HelpDiffers() uint64 { return g.helpDiffers.Load() }
 
-// claim checks a change and places its provisional claims. The check stops when
-// ctx ends.
-func (g *Gateway) claim(ctx context.Context, group, old *Group, brings []*exposition.Block) ([]suspect, error) {
+// claim checks a change and places its provisional claims. The check ends with
+// ctx. Fresh is what of brings must be compared with other groups: the same blocks,
+// or those that were merged into what the group has.
+func (g *Gateway) claim(ctx context.Context, group, old *Group, brings, fresh []*exposition.Block) ([]suspect, error) {
 	p, err := g.place(group, old, brings)
 	if err != nil {
 		return nil, err
 	}
+	p.fresh = fresh
 	suspects, err := g.suspects(ctx, p, old, !g.Unchecked)
 	if err == nil && len(suspects) > 0 && !g.Unchecked {
 		s := suspects[0]
@@ -145,12 +149,12 @@ func (g *Gateway) claim(ctx context.Context, group, old *Group, brings []*exposi
 	}
 	if err != nil {
 		g.withdraw(group.Key)
-		g.sweep() // otherwise others would find it again and again
+		g.sweep() // others should not find it again and again
 	}
 	return suspects, err
 }
 
-// place does the part of claim that is about names.
+// place does the part of claim that looks at names.
 func (g *Gateway) place(group, old *Group, brings []*exposition.Block) (*pending, error) {
 	p, told, err := g.tryPlace(group, old, brings)
 	g.tellHelp(told)
@@ -188,8 +192,8 @@ type helpNews struct {
 	group         grouping.Key
 }
 
-// helpNews finds blocks whose help text differs from the exposed one, once for
-// each family.
+// helpNews finds, once for each family, blocks with another help text than
+// the one that is exposed.
 func (x *index) helpNews(brings []*exposition.Block) (news []helpNews) {
 	for _, b := range brings {
 		f := x.families[b.Name]
@@ -201,7 +205,7 @@ func (x *index) helpNews(brings []*exposition.Block) (news []helpNews) {
 		switch {
 		case first == nil:
 		case first.Help == b.Help:
-			b.Help = first.Help // a single copy is enough
+			b.Help = first.Help // one copy is enough
 		default:
 			f.helpTold = true
 			news = append(news, helpNews{f.name, first.Help, b.Help, key})
@@ -213,7 +217,7 @@ func (x *index) helpNews(brings []*exposition.Block) (news []helpNews) {
 func (g *Gateway) tellHelp(news []helpNews) {
 	for _, n := range news {
 		g.helpDiffers.Add(1)
-		g.Logger.Warn("A family has two different help texts; the one of the lowest grouping key is exposed. This is logged once for each family",
+		g.Logger.Warn("Two help texts for one family; the one of the lowest grouping key is exposed. This is logged once for each family",
 			"family", excerpt.Line(n.family, excerpt.Most), "help", excerpt.Line(n.first, excerpt.Most), "group", n.group.Excerpt(), "other", excerpt.Line(n.second, excerpt.Most))
 	}
 }

@@ -64,7 +64,7 @@ func blocks(t testing.TB, k grouping.Key, text string) []*exposition.Block {
 
 func push(t testing.TB, g *gateway.Gateway, k grouping.Key, text string) error {
 	t.Helper()
-	return g.Push(context.Background(), gateway.Push{Key: k, Blocks: blocks(t, k, text), Replace: true})
+	return g.Push(context.Background(), gateway.Push{Key: k, Blocks: blocks(t, k, text), Mode: gateway.Replace})
 }
 
 func mustPush(t testing.TB, g *gateway.Gateway, k grouping.Key, text string) {
@@ -129,7 +129,10 @@ func allocated(t *testing.T, n int, viewed, merge bool) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for i, k := range keys {
-		p := gateway.Push{Key: k, Blocks: blocks(t, k, texts[i]), Replace: !merge, MergeSeries: merge}
+		p := gateway.Push{Key: k, Blocks: blocks(t, k, texts[i]), Mode: gateway.Replace}
+		if merge {
+			p.Mode = gateway.MergeSeries
+		}
 		if err := g.Push(context.Background(), p); err != nil {
 			t.Fatal(err)
 		}
@@ -472,17 +475,17 @@ func TestWipeWaitsForPushesUnderWay(t *testing.T) {
 func TestFamilyWithoutSeries(t *testing.T) {
 	for _, unchecked := range []bool{false, true} {
 		for _, c := range []struct {
-			replace, merge bool
-			want           []string
+			mode gateway.Mode
+			want []string
 		}{
-			{true, false, nil},
-			{false, false, nil},
-			{false, true, []string{`m{instance="",job="empty"} 1`}},
+			{gateway.Replace, nil},
+			{gateway.MergeFamilies, nil},
+			{gateway.MergeSeries, []string{`m{instance="",job="empty"} 1`}},
 		} {
 			g := open(t, gateway.Config{Unchecked: unchecked})
 			k := key(t, "empty")
 			mustPush(t, g, k, "# TYPE m counter\nm 1\n")
-			if err := g.Push(t.Context(), gateway.Push{Key: k, Blocks: emptyFamily(t, "m", metric.Counter), Replace: c.replace, MergeSeries: c.merge}); err != nil {
+			if err := g.Push(t.Context(), gateway.Push{Key: k, Blocks: emptyFamily(t, "m", metric.Counter), Mode: c.mode}); err != nil {
 				t.Fatal(err)
 			}
 			wantLines(t, g, "m", c.want...)

@@ -196,7 +196,7 @@ func pushed(old *Group, p Push, at time.Time) *Group {
 		brought[i] = Held{Block: b, Pushed: at, Claim: claimOf(before, b)}
 	}
 	g.Families = brought
-	if old != nil && !p.Replace {
+	if old != nil && p.Mode != Replace {
 		g.Families = merge(old.Families, brought)
 	}
 	return g.finish(old)

@@ -10,56 +10,57 @@ import (
 
 const typeCount = int(metric.GaugeHistogram) + 1
 
-// index is the working state behind the view, with what the checks need for
-// each name. Gateway.mu guards all of it.
+// index is the working state behind the view, and knows per name what a check
+// needs. Gateway.mu guards all of it.
 type index struct {
 	families map[string]*indexed
 	pending  map[grouping.Key]*pending
 	shapes   shapes
-	claims   uint64 // number of provisional claims placed so far
-	explicit int    // groups with instance="" in their key; without them there are no twins
+	claims   uint64 // provisional claims placed so far
+	explicit int    // groups with instance="" in their key, without which there are no twins
 
 	groups   *btree.Map[grouping.Key, *Group]
-	failures failures // groups that have nothing but failures
-	// muted are groups whose times are hidden by those of their twins.
+	failures failures // of those groups that have nothing else
+	// muted are groups that leave their times to their twins.
 	muted     *btree.Map[grouping.Key, struct{}]
-	deadlines *btree.BTreeG[deadline] // deadlines of the groups that have one
-	// ghosts are groups that have expired but whose record, of this revision, may
-	// still be in the journal.
+	deadlines *btree.BTreeG[deadline] // of those groups that have one
+	// ghosts are groups that have expired, and of which the journal may still
+	// have a record of this revision.
 	ghosts map[grouping.Key]Revision
-	// discarded are entries of series indexes that are no longer needed.
+	// discarded are entries of series indexes that nobody needs any more.
 	discarded []*seriesEntry
 
 	exposed *btree.Map[string, *Family]
-	stale   []*indexed // names whose state in exposed is out of date
-	view    View       // the numbers of the next view
+	stale   []*indexed // those of which exposed does not have the present state
+	view    View       // the numbers of the next one
 }
 
-// indexed is what the index knows about one name.
+// indexed is what the index knows of one name.
 type indexed struct {
 	name     string
-	reserved *metric.Type // type of the gateway's own family of this name
+	reserved *metric.Type // of the gateway's own family of this name
 	pending  [typeCount]int32
 	byType   [typeCount]*holders
 	shapes   shapeSet
-	hidden   bool                               // an older name collides by suffix
-	equal    map[grouping.Key][]grouping.Key    // groups that share series
-	leftOut  map[grouping.Key]*exposition.Block // hidden because of equal
+	hidden   bool // an older name collides by suffix
+	equal    map[sharedSeries]*sharers
+	lonely   []sharedSeries                     // those of equal that may have no group
+	leftOut  map[grouping.Key]*exposition.Block // because of equal
 	helpTold bool
-	stale    bool // is in index.stale
-	counted  int  // how many of its holders count in view.LeftOut
+	stale    bool // in index.stale
+	counted  int  // how many of its holders view.LeftOut has
 }
 
 // holders are the groups that have a name with one type.
 type holders struct {
-	blocks    *btree.Map[grouping.Key, *exposition.Block] // without those in leftOut
+	blocks    *btree.Map[grouping.Key, *exposition.Block] // but for those in leftOut
 	claims    *btree.BTreeG[claim]
 	series    int
 	notLegacy int
 	protoSize int
 }
 
-// claim is a place in the order in which names were claimed.
+// claim is a place in the order in which names have been taken.
 type claim struct {
 	revision Revision
 	key      grouping.Key
@@ -75,21 +76,26 @@ func (c claim) less(d claim) bool {
 // pending is a change on its way to the journal.
 type pending struct {
 	group  *Group
-	brings []*exposition.Block // blocks with claims
-	shape  *shape
-	// indexes are the indexes that must contain the series of each block in
-	// brings, or nil where none is needed.
+	brings []*exposition.Block // what claims were placed for
+	// fresh is what of each of brings is new: all of it, or what was merged into
+	// what the group had. Only the change itself uses it.
+	fresh []*exposition.Block
+	shape *shape
+	// indexes are those in which the series of each of brings must be found, nil
+	// where none is needed.
 	indexes []*seriesIndex
-	// claim is the place of the change among the pending ones, or 0 until it can
+	// claim is the place of the change among those on their way, 0 until it can
 	// be found.
 	claim uint64
+	// searched is set when the groups have been found that have its series too.
+	searched bool
 }
 
-func newIndex(reserved map[string]metric.Type) *index {
+func newIndex(reserved map[string]metric.Type, limits Limits) *index {
 	x := &index{
 		families:  make(map[string]*indexed),
 		pending:   make(map[grouping.Key]*pending),
-		failures:  newFailures(),
+		failures:  newFailures(limits),
 		groups:    btree.NewMap[grouping.Key, *Group](treeDegree),
 		muted:     btree.NewMap[grouping.Key, struct{}](treeDegree),
 		exposed:   btree.NewMap[string, *Family](treeDegree),
@@ -102,10 +108,10 @@ func newIndex(reserved map[string]metric.Type) *index {
 	return x
 }
 
-// treeDegree keeps nodes small, since a push after a scrape copies them.
+// treeDegree makes nodes small enough to be copied for a push after each scrape.
 const treeDegree = 8
 
-// family returns what is known about a name, creating it if necessary.
+// family gives what is known of a name, making room for it if need be.
 func (x *index) family(name string) *indexed {
 	f := x.families[name]
 	if f == nil {
@@ -123,7 +129,7 @@ func (x *index) forget(f *indexed) {
 	}
 }
 
-// len returns how many groups hold the name with this type.
+// len is how many groups hold the name with this type.
 func (h *holders) len() int {
 	if h == nil {
 		return 0
@@ -131,7 +137,7 @@ func (h *holders) len() int {
 	return h.claims.Len()
 }
 
-// total returns how many groups hold the name.
+// total is how many groups hold the name.
 func (f *indexed) total() int {
 	n := 0
 	for _, h := range f.byType {
@@ -140,14 +146,14 @@ func (f *indexed) total() int {
 	return n
 }
 
-// oldest returns the oldest claim of the holders.
+// oldest is the oldest claim of the holders.
 func (h *holders) oldest() claim {
 	c, _ := h.claims.Min()
 	return c
 }
 
-// winner returns the type that is exposed: that of the oldest claim. A family
-// of the gateway itself has the gateway's type.
+// winner is the type that is exposed: that of the oldest claim, which for a
+// family of the gateway itself is its own.
 func (f *indexed) winner() (t metric.Type, oldest claim, ok bool) {
 	if f.reserved != nil {
 		return *f.reserved, claim{}, true
@@ -167,7 +173,7 @@ func newHolders() *holders {
 	}
 }
 
-// hold records that a group has a block now.
+// hold notes that a group has a block now.
 func (f *indexed) hold(key grouping.Key, h *Held) {
 	t := f.byType[h.Type]
 	if t == nil {
@@ -178,7 +184,7 @@ func (f *indexed) hold(key grouping.Key, h *Held) {
 	t.expose(key, h.Block)
 }
 
-// drop records that a group no longer has a block.
+// drop notes that a group no longer has a block.
 func (f *indexed) drop(key grouping.Key, h *Held) {
 	t := f.byType[h.Type]
 	t.claims.Delete(claim{h.Claim, key})

@@ -37,7 +37,11 @@ func TestGroupLimits(t *testing.T) {
 				mustPush(t, g, k, tt.has)
 			}
 			g.Limits = tt.limits
-			err := g.Push(t.Context(), gateway.Push{Key: k, Blocks: blocks(t, k, tt.push), Replace: tt.replace})
+			mode := gateway.MergeFamilies
+			if tt.replace {
+				mode = gateway.Replace
+			}
+			err := g.Push(t.Context(), gateway.Push{Key: k, Blocks: blocks(t, k, tt.push), Mode: mode})
 			if errors.Is(err, exposition.ErrTooLarge) != tt.refused || (err == nil) == tt.refused {
 				t.Errorf("got %v", err)
 			}

@@ -111,7 +111,7 @@ func TestPushOfManyDoesNotWait(t *testing.T) {
 		g, letGo := slowPush(t, b, exists)
 		var pushes []gateway.Push
 		for _, k := range []grouping.Key{key(t, "a"), b, key(t, "c"), key(t, "d")} {
-			pushes = append(pushes, gateway.Push{Key: k, Blocks: blocks(t, k, "many 1\n"), Replace: true})
+			pushes = append(pushes, gateway.Push{Key: k, Blocks: blocks(t, k, "many 1\n"), Mode: gateway.Replace})
 		}
 		outcomes := make(chan []error, 1)
 		go func() { outcomes <- g.PushAll(context.Background(), pushes) }()

@@ -42,7 +42,7 @@ func TestMergesTakeTurns(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			if err := g.Push(context.Background(), Push{Key: key, Blocks: blocks, MergeSeries: true}); err != nil {
+			if err := g.Push(context.Background(), Push{Key: key, Blocks: blocks, Mode: MergeSeries}); err != nil {
 				t.Error(err)
 			}
 		}

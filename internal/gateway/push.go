@@ -16,39 +16,47 @@ import (
 // Push is what a client sends for one group.
 type Push struct {
 	Key grouping.Key
-	// Client is the address of the client, or "" if unknown.
+	// Client is the address that it came from, "" if that is not known.
 	Client string
-	// Blocks belong to the gateway from here on. They do not include the families
-	// that the gateway makes of times, which are ignored in pushes. A block
-	// without series removes the group's family of that name.
+	// Blocks are the gateway's own from here on. The families that the gateway
+	// makes of times are not among them: pushed ones are ignored. One without
+	// series takes away what the group has of its name.
 	Blocks []*exposition.Block
-	// Replace replaces the whole group with Blocks. Otherwise the families that
-	// the push does not name stay.
-	Replace bool
-	// MergeSeries keeps the series that the push does not name, also in the
-	// families that it names.
-	MergeSeries bool
-	// MaxBytes bounds each family that results from merging, in bytes. 0 means no
-	// bound.
+	// Mode says what stays of the group.
+	Mode Mode
+	// MaxBytes bounds what each family takes that merging makes; 0 is no bound.
 	MaxBytes int
-	// Budget provides the memory for storing the push. Nil means no bound.
+	// Budget is where the memory comes from that storing it takes. No budget is
+	// no bound.
 	Budget exposition.Budget
-	// TTL is how long the group lives unless it is pushed to again. 0 means
-	// forever.
+	// TTL is how long the group lives unless it is pushed to again; 0 for ever.
 	TTL time.Duration
 }
 
-// Push stores what a client sends. When it returns nil, the push is durable as
-// configured, and in the view. A push with a ConflictError has changed nothing
-// but the failure time of the group.
+// Mode is what a push does with what its group has already.
+type Mode int
+
+const (
+	// MergeFamilies lets families stay that the push does not name.
+	MergeFamilies Mode = iota
+	// MergeSeries lets series that the push does not name stay too, within the
+	// families that it names.
+	MergeSeries
+	// Replace lets nothing stay.
+	Replace
+)
+
+// Push stores what a client sends. When it returns nil the push is durable as
+// configured, and in the view. A ConflictError has changed nothing but the
+// failure time of the group.
 func (g *Gateway) Push(ctx context.Context, p Push) error {
 	return g.PushAll(ctx, []Push{p})[0]
 }
 
-// PushAll stores what a client sends for several distinct groups in one commit.
-// Groups that another change is using follow when they are free. Each push has
-// its own outcome, as from Push. PushAll sorts the pushes by key. It gives up
-// if ctx ends during the checks.
+// PushAll stores what a client sends for several groups, all different, in one
+// commit; those that somebody else is just changing follow when he is through.
+// Each has an outcome of its own, as that of Push. Pushes are put in the order
+// of their keys. They are given up if ctx ends while they are checked.
 func (g *Gateway) PushAll(ctx context.Context, pushes []Push) []error {
 	slices.SortFunc(pushes, func(a, b Push) int { return cmp.Compare(a.Key, b.Key) })
 	todo := make([]grouping.Key, len(pushes))
@@ -65,8 +73,8 @@ func (g *Gateway) PushAll(ctx context.Context, pushes []Push) []error {
 	return errs
 }
 
-// pushSome stores the pushes to groups in todo that need not wait for others,
-// at least one. It gives the rest.
+// pushSome stores those of the pushes to the groups in todo that need not wait
+// for others, at least one. It gives the rest.
 func (g *Gateway) pushSome(ctx context.Context, pushes []Push, todo []grouping.Key, errs []error) (rest []grouping.Key) {
 	taken, unlock := g.locks.lockSome(todo)
 	defer unlock()
@@ -83,8 +91,8 @@ func (g *Gateway) pushSome(ctx context.Context, pushes []Push, todo []grouping.K
 	return without(todo, taken)
 }
 
-// tryPushes tries the pushes in todo once. It returns those to try again,
-// because another change of their groups came first.
+// tryPushes makes one attempt at the pushes in todo. It gives those that are
+// worth another: somebody else has changed their groups meanwhile.
 func (g *Gateway) tryPushes(ctx context.Context, pushes []Push, todo []int, errs []error) (again []int) {
 	changes, of := make([]Change, 0, len(todo)), make([]int, 0, len(todo))
 	for n, i := range todo {
@@ -121,7 +129,8 @@ func (g *Gateway) prepare(ctx context.Context, p Push) (Change, error) {
 }
 
 func (g *Gateway) changeOf(ctx context.Context, p Push, old *Group) (c Change, err error) {
-	if p.MergeSeries && old != nil {
+	fresh := p.Blocks
+	if p.Mode == MergeSeries && old != nil {
 		if p.Blocks, err = g.mergeSeries(ctx, old, p); err != nil {
 			return c, err
 		}
@@ -130,21 +139,28 @@ func (g *Gateway) changeOf(ctx context.Context, p Push, old *Group) (c Change, e
 	if err := g.Limits.check(group, old); err != nil {
 		return c, err
 	}
-	suspects, err := g.claim(ctx, group, old, claiming(p.Blocks))
+	brings, fresh := claiming(p.Blocks, fresh)
+	suspects, err := g.claim(ctx, group, old, brings, fresh)
 	return Change{Key: p.Key, Group: group, Budget: p.Budget, Against: g.against(p.Key, old), suspects: suspects, claimed: true}, err
 }
 
-// claiming returns the blocks that have series. The others claim nothing.
-func claiming(blocks []*exposition.Block) []*exposition.Block {
+// claiming gives the blocks that have series, as the others claim nothing, and
+// those of fresh that belong to them.
+func claiming(blocks, fresh []*exposition.Block) (brings, freshOfThem []*exposition.Block) {
 	empty := func(b *exposition.Block) bool { return b.Series() == 0 }
 	if !slices.ContainsFunc(blocks, empty) {
-		return blocks
+		return blocks, fresh
 	}
-	return slices.DeleteFunc(slices.Clone(blocks), empty)
+	for i, b := range blocks {
+		if !empty(b) {
+			brings, freshOfThem = append(brings, b), append(freshOfThem, fresh[i])
+		}
+	}
+	return brings, freshOfThem
 }
 
-// mergeSeries merges the blocks of a push with the series that the group has
-// already.
+// mergeSeries gives the blocks of a push with the series that the group has
+// besides.
 func (g *Gateway) mergeSeries(ctx context.Context, old *Group, p Push) ([]*exposition.Block, error) {
 	merged := make([]*exposition.Block, len(p.Blocks))
 	var refused exposition.Refused
@@ -164,9 +180,9 @@ func (g *Gateway) mergeSeries(ctx context.Context, old *Group, p Push) ([]*expos
 // a turn.
 const freelyMerged = 10_000
 
-// merge waits for its turn if a family is large, since a small push takes as
-// long as all that is stored. Clients with the fewest turns come first, so
-// nobody waits for all pushes of another client.
+// merge waits for its turn where a family is large: a small push copies all that
+// is stored. Those who have fewest turns come first, so nobody waits for all
+// pushes of another client.
 func (g *Gateway) merge(ctx context.Context, stored, pushed *exposition.Block, p Push) (*exposition.Block, error) {
 	if stored.Series() > freelyMerged {
 		turn := g.merging.Open(p.Client)
@@ -178,8 +194,8 @@ func (g *Gateway) merge(ctx context.Context, stored, pushed *exposition.Block, p
 	return exposition.Merge(stored, pushed, p.MaxBytes, p.Budget)
 }
 
-// conclude turns the outcome of a change into an error. It reports whether to
-// try again, because another change came first.
+// conclude turns the outcome of a change into an error. It is worth another
+// attempt if somebody else was first.
 func (g *Gateway) conclude(key grouping.Key, o Outcome) (retry bool, err error) {
 	switch o.Verdict {
 	case Committed:
@@ -191,6 +207,6 @@ func (g *Gateway) conclude(key grouping.Key, o Outcome) (retry bool, err error) 
 		g.withdraw(key)
 		return false, fmt.Errorf("%w: %w", ErrUnavailable, o.Err)
 	default:
-		return false, fmt.Errorf("%w, but it may turn out stored later: %w", ErrUnavailable, o.Err)
+		return false, fmt.Errorf("%w, or may have been: %w", ErrUnavailable, o.Err)
 	}
 }

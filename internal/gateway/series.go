@@ -9,32 +9,47 @@ import (
 )
 
 // seriesIndex finds the groups that may have a series of one name, by a hash of
-// the label set. It contains the groups of those shapes that are not walked;
-// see shapeSet. Its answers are hints, which the caller verifies, so a group
-// that is gone may stay in it for a moment. It is safe for concurrent use.
+// its whole label set. It has the groups of those shapes that are not walked;
+// see shapeSet. What it says is only a hint: whoever asks looks at the group. So
+// a group that goes may stay in it for a moment. It is safe for concurrent use.
 type seriesIndex struct {
 	mu   sync.Mutex
 	one  map[uint64]*seriesEntry
-	more map[uint64][]*seriesEntry // further entries of hashes that several have
-	most int                       // the most entries that one has had since it was made
+	more map[uint64][]*seriesEntry // of hashes that several have, all but one
+	most int                       // entries that one has had since it was made
 }
 
-// seriesEntry is a group with its label sets of a name. It is immutable.
+// seriesEntry is a group with the label sets that it has of a name, but for those
+// that base has. It never changes.
 type seriesEntry struct {
 	index  *seriesIndex
 	key    grouping.Key
 	hashes []uint64 // sorted
+	base   *seriesEntry
+	depth  int // how many are below it
 }
 
-// seriesChunk is how many hashes are added or removed in one go, so that others
-// get their turn.
+// maxDepth is how many merges may put their series on those that were there before
+// all are put in anew.
+const maxDepth = 100
+
+// isIn tells whether e is other, or below it.
+func (e *seriesEntry) isIn(other *seriesEntry) bool {
+	for other != nil && other != e {
+		other = other.base
+	}
+	return other != nil
+}
+
+// seriesChunk is how many hashes are put in or taken out in one go, so that
+// others get their turn.
 const seriesChunk = 1000
 
 func newSeriesIndex() *seriesIndex {
 	return &seriesIndex{one: make(map[uint64]*seriesEntry), more: make(map[uint64][]*seriesEntry)}
 }
 
-// add adds an entry, until ctx ends.
+// add puts an entry in, until ctx ends.
 func (s *seriesIndex) add(ctx context.Context, e *seriesEntry) error {
 	for chunk := range slices.Chunk(e.hashes, seriesChunk) {
 		if err := ctx.Err(); err != nil {
@@ -54,7 +69,7 @@ func (s *seriesIndex) add(ctx context.Context, e *seriesEntry) error {
 	return nil
 }
 
-// remove removes what is there of an entry.
+// remove takes out what is there of an entry.
 func (s *seriesIndex) remove(e *seriesEntry) {
 	for chunk := range slices.Chunk(e.hashes, seriesChunk) {
 		s.mu.Lock()
@@ -70,7 +85,9 @@ func (s *seriesIndex) removeHash(hash uint64, e *seriesEntry) {
 	more := s.more[hash]
 	if s.one[hash] != e {
 		if i := slices.Index(more, e); i >= 0 {
-			s.setMore(hash, slices.Delete(more, i, i+1))
+			last := len(more) - 1
+			more[i], more[last] = more[last], nil
+			s.setMore(hash, more[:last])
 		}
 		return
 	}
@@ -90,7 +107,7 @@ func (s *seriesIndex) setMore(hash uint64, more []*seriesEntry) {
 	s.more[hash] = more
 }
 
-// shrink releases memory once most entries are gone, since maps do not.
+// shrink gives memory back when most entries have gone: maps do not.
 func (s *seriesIndex) shrink() {
 	const little = 10_000
 	s.mu.Lock()
@@ -105,8 +122,9 @@ func (s *seriesIndex) shrink() {
 	s.one, s.most = one, len(one)
 }
 
-// others appends the groups other than key that may have a series.
-func (s *seriesIndex) others(found []grouping.Key, hash uint64, key grouping.Key) []grouping.Key {
+// others appends the groups other than key that may have a series, or about so many
+// of them.
+func (s *seriesIndex) others(found []grouping.Key, hash uint64, key grouping.Key, most int) []grouping.Key {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.one[hash]
@@ -117,6 +135,9 @@ func (s *seriesIndex) others(found []grouping.Key, hash uint64, key grouping.Key
 		found = append(found, e.key)
 	}
 	for _, e := range s.more[hash] {
+		if len(found) >= most {
+			break
+		}
 		if e.key != key {
 			found = append(found, e.key)
 		}
@@ -124,36 +145,70 @@ func (s *seriesIndex) others(found []grouping.Key, hash uint64, key grouping.Key
 	return found
 }
 
-// note adds a change to the indexes that must contain it, before the change is
-// compared with others. Stored label sets that stay the same are already there.
+// note puts what a change brings into the indexes that it must be found in,
+// before it looks at others. What the group has stored with the same label sets
+// is there already.
 func (g *Gateway) note(ctx context.Context, p *pending, old *Group) error {
 	for i, b := range p.brings {
 		index := p.indexes[i]
 		if index == nil {
 			continue
 		}
-		h, hashes := p.group.Find(b.Name), b.Hashes()
-		if was := old.entryOf(b.Name); was != nil && was.index == index && slices.Equal(was.hashes, hashes) {
+		was := old.entryOf(b.Name)
+		if was != nil && was.index != index {
+			was = nil
+		}
+		e := &seriesEntry{index: index, key: p.group.Key}
+		if fresh := p.fresh[i]; fresh != b && was != nil && was.depth < maxDepth {
+			e.hashes, e.base, e.depth = missing(fresh.Hashes(), old.Find(b.Name).Block.Hashes()), was, was.depth+1
+		} else {
+			e.hashes = b.Hashes()
+		}
+		h := p.group.Find(b.Name)
+		if e.addsNothingTo(was) {
 			h.entry = was
 			continue
 		}
-		h.entry = &seriesEntry{index, p.group.Key, hashes}
-		if err := index.add(ctx, h.entry); err != nil {
+		h.entry = e
+		if err := index.add(ctx, e); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// discard marks an entry that nobody needs any more. Gateway.mu is held, so
-// sweep removes the entry later.
-func (x *index) discard(e *seriesEntry) {
-	if e != nil {
+// missing gives those of some hashes that are not among others, which are sorted.
+func missing(hashes, others []uint64) (missing []uint64) {
+	for _, hash := range hashes {
+		if _, found := slices.BinarySearch(others, hash); !found {
+			missing = append(missing, hash)
+		}
+	}
+	return missing
+}
+
+// addsNothingTo tells whether the entry of what the group had before, nil if there
+// is none, has the same.
+func (e *seriesEntry) addsNothingTo(was *seriesEntry) bool {
+	switch {
+	case was == nil:
+		return false
+	case e.base != nil:
+		return len(e.hashes) == 0
+	}
+	return was.base == nil && slices.Equal(was.hashes, e.hashes)
+}
+
+// discard notes that nobody needs an entry any more, but for what kept has of it.
+// Gateway.mu is held: taking it out is for sweep.
+func (x *index) discard(e, kept *seriesEntry) {
+	for e != nil && !e.isIn(kept) {
 		x.discarded = append(x.discarded, e)
+		e = e.base
 	}
 }
 
-// sweep removes discarded entries. The caller does not hold mu.
+// sweep takes out what has been discarded. The caller does not hold mu.
 func (g *Gateway) sweep() {
 	g.mu.Lock()
 	discarded := g.index.discarded

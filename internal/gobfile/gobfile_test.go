@@ -23,6 +23,7 @@ import (
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/gobfile"
 	"pushgateway/internal/httpapi"
+	"pushgateway/internal/intake"
 )
 
 // recorded are the files that 1.11.3 wrote; see testdata/compat/README.md.
@@ -124,7 +125,7 @@ func serve(t testing.TB, groups []*gateway.Group) http.Handler {
 	}
 	t.Cleanup(func() { _ = g.Close() })
 	return httpapi.New(httpapi.Config{
-		Gateway: g, Logger: slog.New(slog.DiscardHandler), TelemetryPath: "/metrics",
+		Gateway: g, Intake: intake.New(g, intake.Config{}), Logger: slog.New(slog.DiscardHandler), TelemetryPath: "/metrics",
 		Own:        func() ([]exposition.Exposed, error) { return nil, nil },
 		UI:         http.NotFoundHandler(),
 		Instrument: func(_ string, h http.HandlerFunc) http.HandlerFunc { return h },

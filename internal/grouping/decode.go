@@ -10,21 +10,19 @@ import (
 	"github.com/prometheus/common/model"
 
 	"pushgateway/internal/excerpt"
+	"pushgateway/internal/guard"
 	"pushgateway/internal/metric"
 )
 
 // base64Suffix marks a label whose value is base64url, with or without padding.
 const base64Suffix = "@base64"
 
-// maxLabels bounds the labels of one grouping key. Prometheus itself has no use
-// for more than a few dozen.
-const maxLabels = 1000
-
 // Decoder decodes paths. The zero value is ready for use.
 type Decoder struct {
 	// UTF8Names allows label names beyond [a-zA-Z_][a-zA-Z0-9_]*, which may also
 	// have U__ escapes.
 	UTF8Names bool
+	Limits    guard.KeyLimits
 }
 
 // Decode decodes a grouping key from what follows /metrics/ in the path of a
@@ -32,7 +30,7 @@ type Decoder struct {
 // escaped slash belongs to its part. A single slash at the end stands for an
 // empty value, or after the job for nothing, as in Pushgateway 1.11.
 func (d Decoder) Decode(path string) (Key, error) {
-	parts, err := split(path)
+	parts, err := split(path, d.Limits.WithDefaults().Labels)
 	if err != nil {
 		return "", err
 	}
@@ -52,11 +50,11 @@ func (d Decoder) Decode(path string) (Key, error) {
 	return NewKey(job, labels...)
 }
 
-// split returns the unescaped parts of a path: the name of the job label and
-// its value, then the names and values of the other labels.
-func split(path string) ([]string, error) {
-	if n := strings.Count(path, "/") + 1; n > 2*maxLabels+3 {
-		return nil, fmt.Errorf("the path has %d grouping labels, more than the %d allowed", n/2-1, maxLabels)
+// split gives the parts of a path, unescaped: the name of the job's label and
+// its value, then the names and values of the others, which are most labels.
+func split(path string, most int) ([]string, error) {
+	if n := strings.Count(path, "/") + 1; n > 2*most+3 {
+		return nil, fmt.Errorf("the path has %d grouping labels, more than the %d allowed", n/2-1, most)
 	}
 	parts := strings.Split(path, "/")
 	if len(parts) == 1 || parts[1] == "" {

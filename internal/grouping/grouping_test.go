@@ -11,11 +11,12 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"pushgateway/internal/guard"
 	"pushgateway/internal/metric"
 )
 
 func TestDecode(t *testing.T) {
-	long := "job/a" + strings.Repeat("/l/v", maxLabels+1)
+	long := "job/a" + strings.Repeat("/l/v", guard.KeyLimits{}.WithDefaults().Labels+1)
 	tests := []struct {
 		path string
 		utf8 bool

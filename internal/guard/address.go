@@ -1,6 +1,8 @@
-// Package guard shares scarce resources among client addresses, so that no
-// client starves the others: bytes of bodies, turns, password checks. It finds
-// the address of a request's client, also behind proxies.
+// Package guard has what holds when clients misbehave. It bounds what they can
+// send and ask for. It shares what there is little of among their addresses, so
+// that nobody starves the others: memory of pushes, turns, checks of passwords. It
+// knows whose address a request has, behind proxies as well, and remembers whose
+// pushes were refused.
 package guard
 
 import (

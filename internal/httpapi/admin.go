@@ -24,32 +24,13 @@ func (a *api) ready(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *api) quit(w http.ResponseWriter, _ *http.Request) {
-	if a.Quit == nil {
-		http.Error(w, "Shutdown over HTTP is not enabled; start the gateway with --web.enable-lifecycle.", http.StatusForbidden)
-		return
-	}
 	_, _ = io.WriteString(w, "Requesting termination... Goodbye!")
 	a.Quit()
 }
 
-// admin protects a handler: it needs the flag, and refuses requests that a
-// browser makes for pages of other origins.
-func (a *api) admin(next http.HandlerFunc) http.HandlerFunc {
-	return a.ownOrigin(func(w http.ResponseWriter, r *http.Request) {
-		if !a.EnableAdmin {
-			http.Error(w, "The admin API is not enabled; start the gateway with --web.enable-admin-api.", http.StatusForbidden)
-			return
-		}
-		next(w, r)
-	})
-}
-
-// maxCopies is how many snapshots are made at once. Each is a file.
-const maxCopies = 2
-
-func newCopies(proxies guard.Proxies) *turns {
-	t := newTurns(proxies, writePlainError)
-	t.shares = guard.NewShares(maxCopies)
+func newCopies(c Config) *turns {
+	t := newTurns(c, writePlainError)
+	t.Turns = guard.NewTurns(c.Limits.Turns.Copies)
 	return t
 }
 

@@ -13,6 +13,7 @@ import (
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
+	"pushgateway/internal/guard"
 )
 
 // delete serves DELETE. It answers 202 even if the group does not exist, since
@@ -49,7 +50,7 @@ type deletedGroups struct {
 // deleteGroups deletes all groups that the parameters select, which are those
 // of GET /api/v1/groups.
 func (a *api) deleteGroups(w http.ResponseWriter, r *http.Request) {
-	if err := readForm(r); err != nil {
+	if err := readForm(r, a.Limits.Query.Form); err != nil {
 		writeError(w, http.StatusBadRequest, err)
 		return
 	}
@@ -58,7 +59,7 @@ func (a *api) deleteGroups(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer end()
-	f, dry, err := parseDelete(r)
+	f, dry, err := parseDelete(r, a.Limits)
 	if err != nil {
 		writeError(w, http.StatusBadRequest, err)
 		return
@@ -77,16 +78,17 @@ func (a *api) deleteGroups(w http.ResponseWriter, r *http.Request) {
 	writeData(w, deletedGroups{dry, len(groups), listOf(slices.Values(groups), func(g *gateway.Group) any { return labelsJSON(g.Key.Labels()) })})
 }
 
-// readForm reads parameters from the URL and from a form.
-func readForm(r *http.Request) error {
-	r.Body = http.MaxBytesReader(nil, r.Body, maxForm)
+// readForm takes parameters from the URL and from a form, of at most so many
+// bytes.
+func readForm(r *http.Request, most int64) error {
+	r.Body = http.MaxBytesReader(nil, r.Body, most)
 	if err := r.ParseForm(); err != nil {
 		return fmt.Errorf("reading the parameters: %w", err)
 	}
 	return nil
 }
 
-func parseDelete(r *http.Request) (f filter, dry bool, err error) {
+func parseDelete(r *http.Request, l guard.Limits) (f filter, dry bool, err error) {
 	if err := knownParameters(r.Form); err != nil {
 		return f, false, err
 	}
@@ -98,12 +100,9 @@ func parseDelete(r *http.Request) (f filter, dry bool, err error) {
 			return f, false, fmt.Errorf("dry_run=%q must be true or false", excerpt.Of(s))
 		}
 	}
-	f, err = parseFilter(r.Form, time.Now())
+	f, err = parseFilter(r.Form, time.Now(), l)
 	return f, dry, err
 }
-
-// maxForm bounds the parameters of a delete, in bytes.
-const maxForm = 1 << 20
 
 // knownParameters refuses unknown names: if a misspelt parameter were ignored,
 // more groups would be deleted than intended.

@@ -2,14 +2,12 @@ package httpapi
 
 import (
 	"errors"
-	"log/slog"
 	"net/http"
-	"os"
-	"time"
 
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
+	"pushgateway/internal/intake"
 )
 
 // Reasons why a push is refused. They are values of a metric's label.
@@ -31,31 +29,11 @@ const (
 // Reasons lists all reasons.
 var Reasons = []string{reasonPath, reasonOrigin, reasonKey, reasonParameter, reasonSyntax, reasonInvalid, reasonTimestamps, reasonInconsistent, reasonTooLarge, reasonOverload, reasonTimeout, reasonUnavailable}
 
-var errTimeout = errors.New("the request did not arrive completely within --web.read-timeout; send it faster")
-
-// badBody marks an error about the body: it could not be read, or not in time.
-func badBody(err error) error {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return errTimeout
-	}
-	return &exposition.SyntaxError{Msg: err.Error()}
-}
-
-// keyError marks an error about the grouping key.
-type keyError struct{ error }
-
-func (e *keyError) Unwrap() error { return e.error }
-
 // originError marks an error about the page for which a browser sends the
 // request.
 type originError struct{ error }
 
 func (e *originError) Unwrap() error { return e.error }
-
-// parameterError marks an error about a parameter or a header.
-type parameterError struct{ error }
-
-func (e *parameterError) Unwrap() error { return e.error }
 
 // classify maps an error to a status and a reason. It is the only place that
 // does.
@@ -63,8 +41,8 @@ func classify(err error) (status int, reason string) {
 	var (
 		path     *pathError
 		origin   *originError
-		key      *keyError
-		param    *parameterError
+		key      *intake.KeyError
+		param    *intake.ParameterError
 		invalid  *exposition.InvalidError
 		conflict *gateway.ConflictError
 		twin     *gateway.TwinError
@@ -78,9 +56,9 @@ func classify(err error) (status int, reason string) {
 		return http.StatusBadRequest, reasonKey
 	case errors.As(err, &param):
 		return http.StatusBadRequest, reasonParameter
-	case errors.Is(err, errTimeout):
+	case errors.Is(err, intake.ErrTimeout):
 		return http.StatusRequestTimeout, reasonTimeout
-	case errors.Is(err, errTooLarge), errors.Is(err, exposition.ErrTooLarge):
+	case errors.Is(err, intake.ErrBodyTooLarge), errors.Is(err, exposition.ErrTooLarge):
 		return http.StatusRequestEntityTooLarge, reasonTooLarge
 	case errors.Is(err, exposition.ErrBusy):
 		return http.StatusTooManyRequests, reasonOverload
@@ -114,17 +92,10 @@ func (a *api) refused(w http.ResponseWriter, r *http.Request, err error) (status
 	return status
 }
 
-// noteRefused counts, remembers and logs. It bounds the number of warnings, so
-// that a client that fails in a loop does not fill the log.
+// noteRefused counts, remembers and logs.
 func (a *api) noteRefused(r *http.Request, err error) (status int) {
 	status, reason := classify(err)
 	a.Refused(reason)
-	n := refusalOf(a.Proxies.Client(r), r, reason, err, time.Now())
-	a.refusals.note(n)
-	level := slog.LevelDebug
-	if a.refusals.log.Allow() {
-		level = slog.LevelWarn
-	}
-	a.Logger.Log(r.Context(), level, "Refused", "client", n.Client, "user_agent", n.UserAgent, "method", n.Method, "path", n.Path, "reason", n.Reason, "err", n.Error)
+	a.Refusals.Note(a.Proxies.Client(r), r, reason, err)
 	return status
 }

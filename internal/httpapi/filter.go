@@ -16,6 +16,7 @@ import (
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
+	"pushgateway/internal/guard"
 	"pushgateway/internal/metric"
 	"pushgateway/internal/selector"
 )
@@ -39,17 +40,15 @@ func narrows(v url.Values) bool {
 }
 
 const (
-	// maxSearch bounds a search text, in bytes.
-	maxSearch = 1000
 	// searchLimit is how long one request may search groups.
 	searchLimit = 10 * time.Second
 )
 
 // parseFilter parses a filter. The caller must have a turn, since compiling
 // selectors takes time.
-func parseFilter(v url.Values, now time.Time) (f filter, err error) {
+func parseFilter(v url.Values, now time.Time, l guard.Limits) (f filter, err error) {
 	f.now = now
-	if f.selectors, err = selector.Parse(v["match[]"]); err != nil {
+	if f.selectors, err = selector.Parse(v["match[]"], l.Selector); err != nil {
 		return f, err
 	}
 	switch f.status = v.Get("status"); f.status {
@@ -64,15 +63,15 @@ func parseFilter(v url.Values, now time.Time) (f filter, err error) {
 		}
 		f.before = now.Add(-time.Duration(age))
 	}
-	f.search, err = parseText(v, "search")
+	f.search, err = parseText(v, "search", l.Query.Search)
 	return f, err
 }
 
-// parseText returns a search text in lower case.
-func parseText(v url.Values, name string) (string, error) {
+// parseText gives a text to look for, of at most so many bytes, in lower case.
+func parseText(v url.Values, name string, most int) (string, error) {
 	s := v.Get(name)
-	if len(s) > maxSearch {
-		return "", fmt.Errorf("%s=%q has %d bytes, more than the %d allowed; search for a part of it", name, excerpt.Of(s), len(s), maxSearch)
+	if len(s) > most {
+		return "", fmt.Errorf("%s=%q has %d bytes, more than the %d allowed; search for a part of it", name, excerpt.Of(s), len(s), most)
 	}
 	return strings.ToLower(s), nil
 }

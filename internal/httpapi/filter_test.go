@@ -12,6 +12,7 @@ import (
 
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
+	"pushgateway/internal/guard"
 	"pushgateway/internal/metric"
 )
 
@@ -29,7 +30,7 @@ func FuzzSelector(f *testing.F) {
 		if err != nil {
 			return
 		}
-		got, err := parseFilter(map[string][]string{"match[]": {selector}}, time.Now())
+		got, err := parseFilter(map[string][]string{"match[]": {selector}}, time.Now(), guard.Limits{}.WithDefaults())
 		matchers, oracle := parser.NewParser(parser.Options{}).ParseMetricSelector(selector)
 		if oracle == nil && slices.ContainsFunc(matchers, func(m *labels.Matcher) bool { return m.Name == "__name__" && !m.Matches("") }) {
 			if err == nil {

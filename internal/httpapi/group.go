@@ -20,11 +20,7 @@ type groupDetail struct {
 
 // key reads the grouping key of a request.
 func (a *api) key(r *http.Request) (grouping.Key, error) {
-	key, err := a.Keys.Decode(r.PathValue("key"))
-	if err != nil {
-		return "", &keyError{err}
-	}
-	return key, nil
+	return a.Intake.Key(r.PathValue("key"))
 }
 
 // group serves one group: as JSON, or with ?format=text as its lines in a

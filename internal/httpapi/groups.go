@@ -19,6 +19,7 @@ import (
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
+	"pushgateway/internal/guard"
 )
 
 // groupInfo is a group without its metrics.
@@ -42,10 +43,8 @@ type groupsPage struct {
 	Next   string `json:"next_page_token,omitempty"`
 }
 
-const (
-	defaultLimit = 100
-	maxLimit     = 10_000
-)
+// defaultLimit is how many entries a page has that was not asked for more.
+const defaultLimit = 100
 
 // groupsQuery is a parsed query.
 type groupsQuery struct {
@@ -87,7 +86,7 @@ func (a *api) groups(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer end()
-	q, err := parseGroupsQuery(r.URL.Query(), time.Now())
+	q, err := parseGroupsQuery(r.URL.Query(), time.Now(), a.Limits)
 	if err != nil {
 		writeError(w, http.StatusBadRequest, err)
 		return
@@ -101,8 +100,8 @@ func (a *api) groups(w http.ResponseWriter, r *http.Request) {
 	writeData(w, page)
 }
 
-func parseGroupsQuery(v url.Values, now time.Time) (q groupsQuery, err error) {
-	if q.filter, err = parseFilter(v, now); err != nil {
+func parseGroupsQuery(v url.Values, now time.Time, l guard.Limits) (q groupsQuery, err error) {
+	if q.filter, err = parseFilter(v, now, l); err != nil {
 		return q, err
 	}
 	if q.order, err = parseOrder(v.Get("sort")); err != nil {
@@ -110,7 +109,7 @@ func parseGroupsQuery(v url.Values, now time.Time) (q groupsQuery, err error) {
 	}
 	name, reverse := strings.CutPrefix(v.Get("sort"), "-")
 	q.byJob, q.reverse = name == "job", reverse
-	if q.limit, err = parseLimit(v); err != nil {
+	if q.limit, err = parseLimit(v, l.Query.Page); err != nil {
 		return q, err
 	}
 	if s := v.Get("offset"); s != "" {
@@ -119,7 +118,7 @@ func parseGroupsQuery(v url.Values, now time.Time) (q groupsQuery, err error) {
 		}
 	}
 	if token := v.Get("page_token"); token != "" {
-		if q.after, err = parseToken(token); err != nil {
+		if q.after, err = parseToken(token, l.Query.Token); err != nil {
 			return q, fmt.Errorf("page_token=%q is not a token of this gateway; leave it out to start at the first page", excerpt.Of(token))
 		}
 	}
@@ -168,11 +167,8 @@ func tokenOf(g *gateway.Group) string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// maxToken bounds a token, in bytes. The longest key takes two thirds of it.
-const maxToken = 64 << 10
-
-func parseToken(s string) (*position, error) {
-	if len(s) > maxToken {
+func parseToken(s string, most int) (*position, error) {
+	if len(s) > most {
 		return nil, fmt.Errorf("it has %d bytes", len(s))
 	}
 	b, err := base64.RawURLEncoding.DecodeString(s)

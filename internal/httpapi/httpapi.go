@@ -8,16 +8,14 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/prometheus/model/labels"
 	"golang.org/x/time/rate"
 
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
-	"pushgateway/internal/grouping"
 	"pushgateway/internal/guard"
+	"pushgateway/internal/intake"
 	"pushgateway/internal/scrape"
 )
 
@@ -36,27 +34,12 @@ type Config struct {
 	Proxies guard.Proxies
 	// TelemetryPath is where Prometheus scrapes, like "/metrics".
 	TelemetryPath string
-	// Keys decodes grouping keys from paths.
-	Keys grouping.Decoder
-
-	MaxBodyBytes     int64 // of one push, uncompressed
-	MaxInflightBytes int64 // that all pushes in progress may take
-	// Inflight counts the bytes that they take. It may be nil.
-	Inflight *atomic.Int64
-	// Grown is called each time that they take 16 MiB more. It may be nil.
-	Grown func()
-	// Limits bound the names, labels and help texts of pushes.
-	Limits exposition.Limits
-
-	// TTL says how long groups live without a push.
-	TTL TTL
-	// StripTimestamps accepts pushes with timestamps and removes these. Otherwise
-	// such pushes are refused.
-	StripTimestamps bool
-	// ReservedNames matches the names that pushes must not use. Nil matches none.
-	ReservedNames *labels.FastRegexMatcher
-	// LenientNewlines accepts text with CRLF, or without a newline at the end.
-	LenientNewlines bool
+	// Intake takes pushes.
+	Intake *intake.Intake
+	// Limits bound what requests may ask for.
+	Limits guard.Limits
+	// Refusals remembers what was not taken. It may be nil.
+	Refusals *guard.Refusals
 
 	EnableAdmin       bool
 	EnablePprof       bool
@@ -72,7 +55,7 @@ type Config struct {
 	// Snapshot writes the state of a view into a persistence file, which is
 	// removed when it is closed. It fails when the context ends.
 	Snapshot func(context.Context, *gateway.View) (io.ReadSeekCloser, error)
-	// Storage is the persistence file. It is nil if there is none.
+	// Storage is the persistence file. It returns nil if there is none.
 	Storage Storage
 	// UI serves /, /status and /static/.
 	UI http.Handler
@@ -82,9 +65,6 @@ type Config struct {
 	Instrument func(name string, h http.HandlerFunc) http.HandlerFunc
 	// Refused is called for each refused push with one of few reasons.
 	Refused func(reason string)
-	// Duplicate is called for each series that a push had twice, if the check is
-	// off.
-	Duplicate func()
 	// Pushed is called for each push with its method, size on the wire and
 	// duration. The size is negative if the body was not read to its end.
 	Pushed func(method string, bytes int64, took time.Duration)
@@ -102,7 +82,6 @@ type Scrape struct {
 // api is the state that the handlers share.
 type api struct {
 	Config
-	bodies   bodies
 	scraper  *scrape.Scraper
 	turns    *turns // of scrapes
 	listings *turns // of all groups
@@ -112,24 +91,25 @@ type api struct {
 	surveys  surveys
 	activity activity
 	scrapers scrapers
-	refusals refusals
 	// comparing bounds how many groups are compared with missing ones.
 	comparing *rate.Limiter
 }
 
 // New returns the handler of everything.
 func New(c Config) http.Handler {
-	if c.Inflight == nil {
-		c.Inflight = new(atomic.Int64)
+	if c.Refusals == nil {
+		c.Refusals = guard.NewRefusals(c.Logger)
 	}
-	if c.Grown == nil {
-		c.Grown = func() {}
-	}
+	c.Limits = c.Limits.WithDefaults()
 	a := &api{
-		Config: c, bodies: bodies{max: c.MaxBodyBytes, shares: guard.NewShares(c.MaxInflightBytes), inflight: c.Inflight, grown: c.Grown},
-		turns: newTurns(c.Proxies, writePlainError), listings: newTurns(c.Proxies, writeError), tables: newTurns(c.Proxies, writeError), details: newTurns(c.Proxies, writeError),
-		copies: newCopies(c.Proxies), surveys: newSurveys(), refusals: newRefusals(), comparing: newComparing(),
+		Config: c,
+		turns:  newTurns(c, writePlainError), listings: newTurns(c, writeError), tables: newTurns(c, writeError), details: newTurns(c, writeError),
+		copies: newCopies(c), surveys: newSurveys(), comparing: newComparing(),
 	}
 	a.scraper = scrape.New(c.Gateway.Reserved, a.own)
-	return a.Origins.guard(newRouter(c.Prefix, append(a.routes(), a.lifecycle()...), a.lifecycle(), a.lost))
+	routes := a.routes()
+	for i, r := range routes {
+		routes[i] = a.guarded(r)
+	}
+	return a.Origins.guard(newRouter(c.Prefix, routes, a.lost))
 }

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"cmp"
+	"io"
 	"math"
 	"net/http"
 	"slices"
@@ -53,7 +54,16 @@ func (a *api) metrics(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer giveBack()
-	writeData(w, listOf(a.Gateway.View().EachGroup(""), func(g *gateway.Group) any { return groupFields(g) }))
+	writeData(w, metricsOf(a.Gateway.View()))
+}
+
+// WriteMetrics writes what /api/v1/metrics answers of a view.
+func WriteMetrics(w io.Writer, v *gateway.View) error {
+	return encode(w, answer{Status: "success", Data: metricsOf(v)})
+}
+
+func metricsOf(v *gateway.View) list {
+	return listOf(v.EachGroup(""), func(g *gateway.Group) any { return groupFields(g) })
 }
 
 // familyJSON is a family of one group in the form of 1.11.

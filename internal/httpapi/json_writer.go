@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bufio"
+	"io"
 	"iter"
 	"net/http"
 
@@ -70,8 +71,12 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	out := bufio.NewWriterSize(newSteady(w), jsonBuffer)
-	err := json.MarshalEncode(jsontext.NewEncoder(out, jsonv1.DefaultOptionsV1()), v)
+	err := encode(out, v)
 	if unread := out.Flush(); unread == nil && err != nil {
 		panic(http.ErrAbortHandler) // no answer is better than a part that looks complete
 	}
+}
+
+func encode(w io.Writer, v any) error {
+	return json.MarshalEncode(jsontext.NewEncoder(w, jsonv1.DefaultOptionsV1()), v)
 }

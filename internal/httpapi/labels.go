@@ -12,6 +12,7 @@ import (
 
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/gateway"
+	"pushgateway/internal/guard"
 )
 
 // labelNames serves the names of grouping labels of the groups that the
@@ -46,7 +47,7 @@ func (a *api) complete(w http.ResponseWriter, r *http.Request, collect func(g *g
 		return
 	}
 	defer end()
-	f, text, limit, err := parseCompletion(r.URL.Query())
+	f, text, limit, err := parseCompletion(r.URL.Query(), a.Limits)
 	if err != nil {
 		writeError(w, http.StatusBadRequest, err)
 		return
@@ -93,26 +94,26 @@ func (f *firsts) list() []string {
 	return list[:min(len(list), f.most)]
 }
 
-func parseCompletion(v url.Values) (f filter, text string, limit int, err error) {
-	if f, err = parseFilter(v, time.Now()); err != nil {
+func parseCompletion(v url.Values, l guard.Limits) (f filter, text string, limit int, err error) {
+	if f, err = parseFilter(v, time.Now(), l); err != nil {
 		return f, "", 0, err
 	}
-	if text, err = parseText(v, "contains"); err != nil {
+	if text, err = parseText(v, "contains", l.Query.Search); err != nil {
 		return f, "", 0, err
 	}
-	limit, err = parseLimit(v)
+	limit, err = parseLimit(v, l.Query.Page)
 	return f, text, limit, err
 }
 
-// parseLimit returns how many entries an answer may have.
-func parseLimit(v url.Values) (int, error) {
+// parseLimit gives how many entries an answer is to have, at most so many.
+func parseLimit(v url.Values, most int) (int, error) {
 	s := v.Get("limit")
 	if s == "" {
-		return defaultLimit, nil
+		return min(defaultLimit, most), nil
 	}
 	limit, err := strconv.Atoi(s)
-	if err != nil || limit < 1 || limit > maxLimit {
-		return 0, fmt.Errorf("limit=%q must be a number from 1 to %d", excerpt.Of(s), maxLimit)
+	if err != nil || limit < 1 || limit > most {
+		return 0, fmt.Errorf("limit=%q must be a number from 1 to %d", excerpt.Of(s), most)
 	}
 	return limit, nil
 }

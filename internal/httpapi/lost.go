@@ -77,7 +77,7 @@ func (a *api) insteadOf(method, path string) string {
 	push := "push to " + a.Prefix + keySyntax
 	below, hasPrefix := strings.CutPrefix(path, a.Prefix)
 	key := strings.TrimPrefix(cmp.Or(guessKey(below), guessKey(path)), "/metrics/")
-	if _, err := a.Keys.Decode(key); key == "" || err != nil {
+	if _, err := a.Intake.Key(key); key == "" || err != nil {
 		key = ""
 	}
 	switch {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"pushgateway/internal/excerpt"
+	"pushgateway/internal/intake"
 )
 
 // Origins says which pages in browsers may use the gateway besides its own. The
@@ -38,7 +39,7 @@ func (o *Origins) guard(next http.Handler) http.Handler {
 		if o.allows(r.Header.Get("Origin")) {
 			h := w.Header()
 			h.Set("Access-Control-Allow-Origin", r.Header.Get("Origin"))
-			h.Set("Access-Control-Allow-Headers", "Accept, Authorization, Content-Encoding, Content-Type, Origin, "+ttlHeader)
+			h.Set("Access-Control-Allow-Headers", "Accept, Authorization, Content-Encoding, Content-Type, Origin, "+intake.TTLHeader)
 			h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE, OPTIONS")
 			h.Set("Access-Control-Expose-Headers", "Date")
 			h.Add("Vary", "Origin")
@@ -105,7 +106,7 @@ func fresh(next http.HandlerFunc) http.HandlerFunc {
 
 // anyOrigin lets pages of all origins read what they may read with 1.11.
 func anyOrigin(next http.HandlerFunc) http.HandlerFunc {
-	return fresh(func(w http.ResponseWriter, r *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Access-Control-Allow-Headers", "Accept, Authorization, Content-Type, Origin")
 		h.Set("Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS")
@@ -114,5 +115,5 @@ func anyOrigin(next http.HandlerFunc) http.HandlerFunc {
 		}
 		h.Set("Access-Control-Expose-Headers", "Date")
 		next(w, r)
-	})
+	}
 }

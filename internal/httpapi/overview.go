@@ -10,22 +10,23 @@ import (
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
+	"pushgateway/internal/guard"
 )
 
 // overview is the state of the whole gateway in numbers.
 type overview struct {
-	Groups   int          `json:"groups"`
-	Failing  int          `json:"groups_failing"` // their last push was refused
-	Series   int          `json:"series"`
-	Families int          `json:"families"`          // counted for each group
-	LeftOut  int          `json:"families_left_out"` // stored, but not exposed
-	Activity activityJSON `json:"activity"`
-	Ages     []ageCount   `json:"ages"`
-	Jobs     []jobSize    `json:"jobs"` // the largest
-	Hidden   []hidden     `json:"left_out"`
-	Scrapers []scraper    `json:"scrapers"` // latest first
-	Refusals []refusal    `json:"refusals"` // latest first
-	Storage  *storageJSON `json:"storage"`  // null without a persistence file
+	Groups   int             `json:"groups"`
+	Failing  int             `json:"groups_failing"` // their last push was refused
+	Series   int             `json:"series"`
+	Families int             `json:"families"`          // counted for each group
+	LeftOut  int             `json:"families_left_out"` // stored, but not exposed
+	Activity activityJSON    `json:"activity"`
+	Ages     []ageCount      `json:"ages"`
+	Jobs     []jobSize       `json:"jobs"` // the largest
+	Hidden   []hidden        `json:"left_out"`
+	Scrapers []scraper       `json:"scrapers"` // latest first
+	Refusals []guard.Refusal `json:"refusals"` // latest first
+	Storage  *storageJSON    `json:"storage"`  // null without a persistence file
 }
 
 // ageCount is the number of groups whose last successful push is at most this
@@ -82,7 +83,7 @@ func (a *api) overview(w http.ResponseWriter, r *http.Request) {
 	if o == nil {
 		return // the client is gone
 	}
-	o.Activity, o.Scrapers, o.Refusals, o.Storage = a.activity.recent(now), a.scrapers.latest(), a.refusals.latest(), a.storage()
+	o.Activity, o.Scrapers, o.Refusals, o.Storage = a.activity.recent(now), a.scrapers.latest(), a.Refusals.Latest(), a.storage()
 	writeData(w, o)
 }
 

@@ -16,8 +16,9 @@ import (
 
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
-	"pushgateway/internal/grouping"
+	"pushgateway/internal/guard"
 	"pushgateway/internal/httpapi"
+	"pushgateway/internal/intake"
 	"pushgateway/internal/record"
 )
 
@@ -53,13 +54,15 @@ func newTwin(t *testing.T, m refillMode, now func() time.Time) *twin {
 	})
 	w := &twin{gateway: g, counts: make(map[string]int)}
 	w.handler = httpapi.New(httpapi.Config{
-		Gateway: g, Logger: slog.New(slog.DiscardHandler), TelemetryPath: "/metrics", Keys: grouping.Decoder{UTF8Names: true},
-		MaxBodyBytes: 1 << 20, MaxInflightBytes: 1 << 20, EnableOpenMetrics: true, StripTimestamps: m.strip, LenientNewlines: m.lenient,
+		Gateway: g, Logger: slog.New(slog.DiscardHandler), TelemetryPath: "/metrics", EnableOpenMetrics: true,
 		Own: func() ([]exposition.Exposed, error) { return nil, nil }, UI: http.NotFoundHandler(), EnableAdmin: true,
 		Instrument: func(_ string, h http.HandlerFunc) http.HandlerFunc { return h },
 		Refused:    w.count,
-		Duplicate:  func() { w.count("duplicate") },
-		Pushed:     func(string, int64, time.Duration) {}, Scraped: func(httpapi.Scrape) {},
+		Intake: intake.New(g, intake.Config{
+			UTF8Names: true, Limits: guard.Limits{Body: guard.BodyLimits{Bytes: 1 << 20, Inflight: 1 << 20}},
+			StripTimestamps: m.strip, LenientNewlines: m.lenient, OpenMetrics: true, Duplicate: func() { w.count("duplicate") },
+		}),
+		Pushed: func(string, int64, time.Duration) {}, Scraped: func(httpapi.Scrape) {},
 	})
 	return w
 }

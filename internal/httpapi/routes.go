@@ -18,78 +18,66 @@ type route struct {
 	// path is below the prefix. It is literal except for at most one part: a
 	// :name, or a *name that takes the rest. Handlers get that part as a path
 	// value, still percent-encoded.
-	path    string
-	handler http.HandlerFunc
+	path string
+	// name is what its requests are counted under, "" if they are not.
+	name string
+	// permission is what its client must have; see rules for what follows.
+	permission permission
+	handler    http.HandlerFunc
 }
 
-// keyRoots are the paths that grouping keys follow.
-var keyRoots = []string{"/metrics/job/", "/metrics/job@base64/", "/api/v1/group/job/", "/api/v1/group/job@base64/"}
-
-// routes returns all routes except those that also exist without the prefix.
+// routes are all there are.
 func (a *api) routes() []route {
-	pages := a.Instrument("status", a.UI.ServeHTTP)
+	const get, put, post, del, options = http.MethodGet, http.MethodPut, http.MethodPost, http.MethodDelete, http.MethodOptions
 	all := []route{
-		{http.MethodGet, "/-/healthy", a.Instrument("healthy", a.healthy)},
-		{http.MethodGet, "/-/ready", a.Instrument("ready", a.ready)},
-		{http.MethodGet, a.TelemetryPath, a.scrape},
-		{http.MethodGet, "/", pages},
-		{http.MethodGet, "/status", pages},
-		{http.MethodGet, "/static/*filepath", a.Instrument("static", a.UI.ServeHTTP)},
+		{get, "/-/healthy", "healthy", permHealth, a.healthy},
+		{get, "/-/ready", "ready", permHealth, a.ready},
+		{put, "/-/quit", "quit", permLifecycle, a.quit},
+		{post, "/-/quit", "quit", permLifecycle, a.quit},
+
+		{get, "/", "status", permPage, a.UI.ServeHTTP},
+		{get, "/status", "status", permPage, a.UI.ServeHTTP},
+		{get, "/static/*filepath", "static", permPage, a.UI.ServeHTTP},
+
+		{get, a.TelemetryPath, "", permScrape, a.scrape},
+		{put, "/metrics/job/*key", "push", permPush, a.push(true)},
+		{put, "/metrics/job@base64/*key", "push", permPush, a.push(true)},
+		{post, "/metrics/job/*key", "push", permPush, a.push(false)},
+		{post, "/metrics/job@base64/*key", "push", permPush, a.push(false)},
+		{del, "/metrics/job/*key", "delete", permDelete, a.delete},
+		{del, "/metrics/job@base64/*key", "delete", permDelete, a.delete},
+
+		{options, "/api/v1/*path", "api/v1/options", permOpenQuery, ok},
+		{get, "/api/v1/status", "api/v1/status", permOpenQuery, a.status},
+		{get, "/api/v1/metrics", "api/v1/metrics", permOpenQuery, a.metrics},
+		{put, "/api/v1/push", "api/v1/push", permPush, a.pushMany(true)},
+		{post, "/api/v1/push", "api/v1/push", permPush, a.pushMany(false)},
+		{get, "/api/v1/groups", "api/v1/groups", permQuery, a.groups},
+		{get, "/api/v1/overview", "api/v1/overview", permQuery, a.overview},
+		{get, "/api/v1/labels", "api/v1/labels", permQuery, a.labelNames},
+		{get, "/api/v1/label/:name/values", "api/v1/label", permQuery, a.labelValues},
+		{get, "/api/v1/group/job/*key", "api/v1/group", permQuery, a.group},
+		{get, "/api/v1/group/job@base64/*key", "api/v1/group", permQuery, a.group},
+		{post, "/api/v1/admin/delete_groups", "api/v1/admin/delete_groups", permAdmin, a.deleteGroups},
+		{get, "/api/v1/admin/snapshot", "api/v1/admin/snapshot", permAdmin, a.snapshot},
+		{put, "/api/v1/admin/wipe", "wipe", permAdmin, a.wipe},
 	}
-	for _, job := range []string{"/metrics/job/*key", "/metrics/job@base64/*key"} {
-		all = append(all,
-			route{http.MethodPut, job, a.Instrument("push", a.ownOrigin(a.push(true)))},
-			route{http.MethodPost, job, a.Instrument("push", a.ownOrigin(a.push(false)))},
-			route{http.MethodDelete, job, a.Instrument("delete", a.ownOrigin(a.delete))},
-		)
-	}
-	all = append(all, a.questions()...)
 	if a.EnablePprof {
 		all = append(all, profiles()...)
 	}
 	return all
 }
 
-// questions returns the paths that are new here, or that answer in JSON.
-func (a *api) questions() []route {
-	group := a.Instrument("api/v1/group", fresh(a.group))
-	return []route{
-		{http.MethodOptions, "/api/v1/*path", a.Instrument("api/v1/options", anyOrigin(ok))},
-		{http.MethodGet, "/api/v1/status", a.Instrument("api/v1/status", anyOrigin(a.status))},
-		{http.MethodGet, "/api/v1/metrics", a.Instrument("api/v1/metrics", anyOrigin(a.metrics))},
-		{http.MethodPut, "/api/v1/push", a.Instrument("api/v1/push", a.ownOrigin(a.pushMany(true)))},
-		{http.MethodPost, "/api/v1/push", a.Instrument("api/v1/push", a.ownOrigin(a.pushMany(false)))},
-		{http.MethodGet, "/api/v1/groups", a.Instrument("api/v1/groups", fresh(a.groups))},
-		{http.MethodGet, "/api/v1/overview", a.Instrument("api/v1/overview", fresh(a.overview))},
-		{http.MethodGet, "/api/v1/labels", a.Instrument("api/v1/labels", fresh(a.labelNames))},
-		{http.MethodGet, "/api/v1/label/:name/values", a.Instrument("api/v1/label", fresh(a.labelValues))},
-		{http.MethodGet, "/api/v1/group/job/*key", group},
-		{http.MethodGet, "/api/v1/group/job@base64/*key", group},
-		{http.MethodPost, "/api/v1/admin/delete_groups", a.Instrument("api/v1/admin/delete_groups", a.admin(a.deleteGroups))},
-		{http.MethodGet, "/api/v1/admin/snapshot", a.Instrument("api/v1/admin/snapshot", a.admin(a.snapshot))},
-		{http.MethodPut, "/api/v1/admin/wipe", a.Instrument("wipe", a.admin(a.wipe))},
-	}
-}
-
-// lifecycle returns the routes that exist both with and without the prefix, as
-// in 1.11.
-func (a *api) lifecycle() []route {
-	return []route{
-		{http.MethodPut, "/-/quit", a.Instrument("quit", a.ownOrigin(a.quit))},
-		{http.MethodPost, "/-/quit", a.Instrument("quit", a.ownOrigin(a.quit))},
-	}
-}
-
 func profiles() []route {
 	all := []route{
-		{http.MethodGet, "/debug/pprof/", pprof.Index},
-		{http.MethodGet, "/debug/pprof/cmdline", pprof.Cmdline},
-		{http.MethodGet, "/debug/pprof/profile", pprof.Profile},
-		{http.MethodGet, "/debug/pprof/symbol", pprof.Symbol},
-		{http.MethodGet, "/debug/pprof/trace", pprof.Trace},
+		{http.MethodGet, "/debug/pprof/", "", permProfile, pprof.Index},
+		{http.MethodGet, "/debug/pprof/cmdline", "", permProfile, pprof.Cmdline},
+		{http.MethodGet, "/debug/pprof/profile", "", permProfile, pprof.Profile},
+		{http.MethodGet, "/debug/pprof/symbol", "", permProfile, pprof.Symbol},
+		{http.MethodGet, "/debug/pprof/trace", "", permProfile, pprof.Trace},
 	}
 	for _, name := range []string{"allocs", "block", "goroutine", "heap", "mutex", "threadcreate"} {
-		all = append(all, route{http.MethodGet, "/debug/pprof/" + name, pprof.Handler(name).ServeHTTP})
+		all = append(all, route{http.MethodGet, "/debug/pprof/" + name, "", permProfile, pprof.Handler(name).ServeHTTP})
 	}
 	return all
 }
@@ -108,20 +96,21 @@ type router struct {
 	lost   func(w http.ResponseWriter, r *http.Request, path string)
 }
 
-// newRouter serves routes below a prefix, and some beside it. Unknown paths go
-// to lost. The header Allow then lists the methods of the path.
-func newRouter(prefix string, below, beside []route, lost func(w http.ResponseWriter, r *http.Request, path string)) *router {
+// newRouter serves routes below a prefix. What is in no route goes to lost; the
+// header Allow has the methods that its path takes.
+func newRouter(prefix string, routes []route, lost func(w http.ResponseWriter, r *http.Request, path string)) *router {
 	rt := &router{prefix: (&url.URL{Path: prefix}).EscapedPath(), table: httprouter.New(), lost: lost}
-	for _, root := range keyRoots {
-		rt.keyed = append(rt.keyed, rt.prefix+root)
-	}
-	rt.front = append(slices.Clone(rt.keyed), rt.prefix+"/api/v1/push")
-	for _, r := range below {
+	for _, r := range routes {
 		rt.add(rt.prefix+r.path, r)
-	}
-	if rt.prefix != "" {
-		for _, r := range beside {
+		if rt.prefix != "" && rules[r.permission].anywhere {
 			rt.add(r.path, r)
+		}
+		root, keyed := strings.CutSuffix(rt.prefix+r.path, "*key")
+		if keyed && !slices.Contains(rt.keyed, root) {
+			rt.keyed = append(rt.keyed, root)
+		}
+		if (keyed || r.permission == permPush) && !slices.Contains(rt.front, root) {
+			rt.front = append(rt.front, root)
 		}
 	}
 	return rt

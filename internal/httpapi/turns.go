@@ -10,13 +10,8 @@ import (
 )
 
 const (
-	// maxTurns is how many scrapes are answered at once; others wait. Each holds
-	// some MiB of buffers, and the view that it began with. Lists of all groups
-	// have as many turns of their own.
-	maxTurns = 32
-	// A client that reads such an answer has pieceTimeout for each pieceSize
-	// bytes, which is less than a request waits for its turn, and scrapeLimit for
-	// the whole answer.
+	// Who reads an answer has pieceTimeout for each pieceSize bytes, which is
+	// less than one waits for its turn, and scrapeLimit for all of it.
 	pieceTimeout = 8 * time.Second
 	pieceSize    = 512 << 10
 	scrapeLimit  = 5 * time.Minute
@@ -28,11 +23,12 @@ type turns struct {
 	// refuse answers a client that gets no turn, in the form of these answers.
 	refuse  func(w http.ResponseWriter, status int, err error)
 	proxies guard.Proxies
-	shares  *guard.Shares
+	guard.Turns
 }
 
-func newTurns(proxies guard.Proxies, refuse func(w http.ResponseWriter, status int, err error)) *turns {
-	return &turns{refuse: refuse, proxies: proxies, shares: guard.NewShares(maxTurns)}
+// newTurns has a place for each answer of a kind that may be given at once.
+func newTurns(c Config, refuse func(w http.ResponseWriter, status int, err error)) *turns {
+	return &turns{refuse: refuse, proxies: c.Proxies, Turns: guard.NewTurns(c.Limits.Turns.Answers)}
 }
 
 // await waits for a turn as long as the client does. The caller must return the
@@ -42,16 +38,13 @@ func newTurns(proxies guard.Proxies, refuse func(w http.ResponseWriter, status i
 func (t *turns) await(w http.ResponseWriter, r *http.Request) (giveBack func()) {
 	ctx, cancel := context.WithTimeout(r.Context(), scrapeTimeout(r))
 	defer cancel()
-	lease := t.shares.Open(t.proxies.Client(r))
-	if lease.Wait(ctx, 1) == nil {
-		control := http.NewResponseController(w)
-		lease.Endable(func() { _ = control.SetWriteDeadline(time.Unix(1, 0)) })
-		return lease.Close
+	control := http.NewResponseController(w)
+	if giveBack = t.Wait(ctx, t.proxies.Client(r), func() { _ = control.SetWriteDeadline(time.Unix(1, 0)) }); giveBack != nil {
+		return giveBack
 	}
-	lease.Close()
 	if r.Context().Err() == nil {
 		w.Header().Set("Retry-After", retryAfter)
-		t.refuse(w, http.StatusServiceUnavailable, fmt.Errorf("%d such requests are in progress, the maximum; send fewer at once, or read the answers faster", t.shares.Total()))
+		t.refuse(w, http.StatusServiceUnavailable, fmt.Errorf("%d such requests are in progress, the maximum; send fewer at once, or read the answers faster", t.Most()))
 	}
 	return nil
 }

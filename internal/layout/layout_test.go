@@ -17,7 +17,7 @@ var floors = [][]string{
 	{"internal/server", "internal/jobrun"},
 	{"internal/storage"},
 	{"internal/doors", "internal/login", "internal/httpapi", "internal/webui", "internal/telemetry", "internal/boltjournal", "internal/gobfile", "internal/client"},
-	{"internal/record", "internal/scrape"}, // what all journals store, and what all scrapes get
+	{"internal/record", "internal/intake", "internal/scrape"}, // what all journals store; how pushes come in; what all scrapes get
 	{"internal/gateway"},
 	{"internal/exposition", "internal/selector"},
 	{"internal/grouping"}, // keys are made of labels

@@ -11,19 +11,24 @@
 //	  uint64 since   = 3;          // revision; absent: that of the record
 //	  sint64 expires = 4;          // Unix time in ns; absent: never
 //	  repeated Family families = 5; // sorted by name
-//	  string failure = 6;          // reason of the last refused push
+//	  string failure = 6;          // why the last refused push was refused
 //	  string failed_by = 7;        // the network whose failures made a group without a good push
 //	}
 //	message Family {
 //	  bytes  family = 1;  // a delimited io.prometheus.client.MetricFamily
-//	  bytes  text   = 4;  // its lines, in place of its metrics
+//	  bytes  text   = 4;  // its lines, in the place of its metrics; see exposition.StoredReader
 //	  sint64 pushed = 2;  // ns after that of the group, or after 1970 if it has none; absent: at the same time
 //	  uint64 claim  = 3;  // revision; absent: that of the record
 //	}
 //
-// Decoding refuses unknown fields: ignoring one could mean to lose what
-// somebody relies on. Revisions that a group gets by being stored are absent,
-// so that a record can be made before its place in the order is known.
+// Beside text, the MetricFamily says in field 1000 which version of the renderer
+// has written the lines. Lines of this version are adopted as they are, others
+// are rendered anew. Programs that do not know the field pass over it.
+//
+// Any other field that is not known is refused: to leave it out could mean to forget
+// what somebody relies on. Revisions that a group gets only by being stored
+// are absent, so that a record can be made before its place in the order is
+// known.
 package record
 
 import (
@@ -46,7 +51,7 @@ import (
 // Version is the format that Encode writes, and the newest that Decode reads.
 const Version = 1
 
-// Offsets of the parts of a record.
+// Where the parts of a record begin.
 const (
 	checksumAt = 1
 	revisionAt = checksumAt + 8
@@ -54,10 +59,11 @@ const (
 )
 
 var (
-	// ErrDamaged means that a record is not what was written.
+	// ErrDamaged says that a record is not what was written.
 	ErrDamaged = errors.New("the record is damaged")
-	// ErrVersion means that a newer version of this program wrote the record.
-	ErrVersion = errors.New("a newer version of this program wrote the record")
+	// ErrVersion says that a record was written by a newer version of this
+	// program.
+	ErrVersion = errors.New("the record was written by a newer version of this program")
 )
 
 // The fields of the messages.
@@ -76,7 +82,7 @@ const (
 	familyText   = 4
 )
 
-// buffers are the buffers that encoding a record needs.
+// buffers are what a record goes through on its way.
 type buffers struct{ content, packed []byte }
 
 var scratch = sync.Pool{New: func() any { return new(buffers) }}
@@ -84,22 +90,23 @@ var scratch = sync.Pool{New: func() any { return new(buffers) }}
 // maxScratch is the largest buffer that is kept, in bytes.
 const maxScratch = 1 << 20
 
-// Encode makes the record of a group. The record is not valid until it is
-// sealed.
+func (b *buffers) release() {
+	if cap(b.content) <= maxScratch {
+		scratch.Put(b)
+	}
+}
+
+// Encode makes the record of a group. It is not valid before it is sealed.
 func Encode(g *gateway.Group) []byte {
-	rec, _ := EncodeWithin(g, nil) // it fails only because of a budget
+	rec, _ := EncodeWithin(g, nil) // only a budget makes it fail
 	return rec
 }
 
-// EncodeWithin is Encode with a budget, from which it takes the memory that a
-// large record needs for encoding and writing. A nil budget has no bound.
+// EncodeWithin is Encode with what a large record takes, and writing it will,
+// taken from a budget. A nil budget is no bound.
 func EncodeWithin(g *gateway.Group, budget exposition.Budget) ([]byte, error) {
 	buf := scratch.Get().(*buffers)
-	defer func() {
-		if cap(buf.content) <= maxScratch {
-			scratch.Put(buf)
-		}
-	}()
+	defer buf.release()
 	w := writer{buf: buf, budget: budget}
 	buf.content = buf.content[:0]
 	w.group(g)
@@ -116,13 +123,13 @@ func EncodeWithin(g *gateway.Group, budget exposition.Budget) ([]byte, error) {
 	return rec, nil
 }
 
-// Seal sets the revision and the checksum of a record made by Encode.
+// Seal sets the revision of a record that Encode has made, and its checksum.
 func Seal(rec []byte, key grouping.Key, r gateway.Revision) {
 	binary.LittleEndian.PutUint64(rec[revisionAt:], uint64(r))
 	binary.LittleEndian.PutUint64(rec[checksumAt:], compute(rec, key))
 }
 
-// Checksum returns the checksum in a record, or 0 if the record is too short.
+// Checksum is what a record says of itself, 0 if it is too short.
 func Checksum(rec []byte) uint64 {
 	if len(rec) < contentAt {
 		return 0
@@ -133,45 +140,50 @@ func Checksum(rec []byte) uint64 {
 func compute(rec []byte, key grouping.Key) uint64 {
 	var d xxhash.Digest
 	d.Reset()
-	_, _ = d.WriteString(string(key)) // writing to a hash cannot fail
+	_, _ = d.WriteString(string(key)) // a hash takes everything
 	_, _ = d.Write(rec[:checksumAt])
 	_, _ = d.Write(rec[revisionAt:])
 	return d.Sum64()
 }
 
-// Check returns the revision of a record, or an error if the record is damaged.
+// Check tells whether a record is whole, and gives its revision.
 func Check(rec []byte, key grouping.Key) (gateway.Revision, error) {
 	if len(rec) < contentAt {
 		return 0, fmt.Errorf("%w: it has only %d bytes", ErrDamaged, len(rec))
 	}
 	if compute(rec, key) != Checksum(rec) {
-		return 0, fmt.Errorf("%w: its checksum does not match its content", ErrDamaged)
+		return 0, fmt.Errorf("%w: its checksum does not fit its content", ErrDamaged)
 	}
 	if rec[0] != Version {
-		return 0, fmt.Errorf("%w: its format is %d, but this version reads %d", ErrVersion, rec[0], Version)
+		return 0, fmt.Errorf("%w: its format is %d, and this one reads %d", ErrVersion, rec[0], Version)
 	}
 	return gateway.Revision(binary.LittleEndian.Uint64(rec[revisionAt:])), nil
 }
 
-// Decode returns the group of a record that was sealed for key. It keeps no
-// reference to rec.
+// Decode gives the group of a record that was sealed for key. It keeps nothing
+// of rec.
 func Decode(rec []byte, key grouping.Key) (*gateway.Group, gateway.Revision, error) {
 	r, err := Check(rec, key)
 	if err != nil {
 		return nil, 0, err
 	}
-	content, err := s2.Decode(nil, rec[contentAt:])
+	buf := scratch.Get().(*buffers)
+	defer buf.release()
+	content, err := s2.Decode(buf.content[:cap(buf.content)], rec[contentAt:])
 	if err != nil {
 		return nil, 0, fmt.Errorf("%w: unpacking it: %w", ErrDamaged, err)
 	}
-	g := gateway.Group{Key: key, Revision: r}
-	if err := readGroup(&g, content, r); err != nil {
+	buf.content = content
+	g := reading{Group: gateway.Group{Key: key, Revision: r, Since: r}, stored: exposition.GetStoredReader()}
+	defer g.stored.Release()
+	g.Families = make([]gateway.Held, 0, countFamilies(content))
+	if err := eachField(content, g.take); err != nil {
 		return nil, 0, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	return gateway.Restore(g), r, nil
+	return gateway.Restore(g.Group), r, nil
 }
 
-// appendHead appends the fields of a group except its families.
+// appendHead appends what a group has beside its families.
 func appendHead(b []byte, g *gateway.Group) []byte {
 	b = appendTime(b, groupPushed, g.Pushed)
 	b = appendTime(b, groupFailed, g.Failed)
@@ -199,9 +211,9 @@ func appendHeld(b []byte, g *gateway.Group, h *gateway.Held) []byte {
 	return appendTail(b, g, h)
 }
 
-// appendTail appends the fields of a family except its series.
+// appendTail appends what a family has beside its series.
 func appendTail(b []byte, g *gateway.Group, h *gateway.Held) []byte {
-	// As the wall clock shows them, since it may have been set in between.
+	// As the clock on the wall shows them: that may have been set in between.
 	if after := h.Pushed.UnixNano() - base(g.Pushed); after != 0 && !h.Pushed.IsZero() {
 		b = protowire.AppendTag(b, familyPushed, protowire.VarintType)
 		b = protowire.AppendVarint(b, protowire.EncodeZigZag(after))
@@ -209,8 +221,8 @@ func appendTail(b []byte, g *gateway.Group, h *gateway.Held) []byte {
 	return appendRevision(b, familyClaim, h.Claim)
 }
 
-// base is the time from which the times of families count: that of the group,
-// in Unix ns, or 1970 if it has none.
+// base is from when on the times of families are counted: the time of the
+// group, in Unix ns, or 1970 if it has none.
 func base(pushed time.Time) int64 {
 	if pushed.IsZero() {
 		return 0
@@ -218,8 +230,8 @@ func base(pushed time.Time) int64 {
 	return pushed.UnixNano()
 }
 
-// appendSized appends what f appends, preceded by its size in five bytes, since
-// the size is not known before.
+// appendSized appends what f does behind its size, as five bytes: the size is
+// not known before.
 func appendSized(b []byte, f func([]byte) []byte) []byte {
 	at := len(b)
 	b = f(append(b, 0x80, 0x80, 0x80, 0x80, 0))
@@ -256,7 +268,7 @@ type field struct {
 
 func (f field) time() time.Time { return time.Unix(0, protowire.DecodeZigZag(f.value)) }
 
-// eachField iterates over a message.
+// eachField goes through a message.
 func eachField(msg []byte, take func(field) error) error {
 	for len(msg) > 0 {
 		num, typ, n := protowire.ConsumeTag(msg)
@@ -284,42 +296,62 @@ func eachField(msg []byte, take func(field) error) error {
 	return nil
 }
 
-func unknown(num protowire.Number) error { return fmt.Errorf("field %d is unknown", num) }
+func unknown(num protowire.Number) error { return fmt.Errorf("field %d is not known", num) }
 
-func readGroup(g *gateway.Group, msg []byte, r gateway.Revision) error {
-	g.Since = r
-	return eachField(msg, func(f field) error {
-		switch f.num {
-		case groupPushed:
-			g.Pushed = f.time()
-		case groupFailed:
-			g.Failed = f.time()
-		case groupSince:
-			g.Since = gateway.Revision(f.value)
-		case groupExpires:
-			g.Expires = f.time()
-		case groupFailure:
-			g.Failure = string(f.bytes)
-		case groupFailedBy:
-			g.FailedBy = string(f.bytes)
-		case groupFamilies:
-			h, err := readHeld(f.bytes, g.Pushed, r)
-			if err != nil {
-				return err
-			}
-			if n := len(g.Families); n > 0 && g.Families[n-1].Name >= h.Name {
-				return fmt.Errorf("family %q comes after %q", excerpt.Of(h.Name), excerpt.Of(g.Families[n-1].Name))
-			}
-			g.Families = append(g.Families, h)
-		default:
-			return unknown(f.num)
+// reading is a group that is being read.
+type reading struct {
+	gateway.Group
+	stored *exposition.StoredReader
+}
+
+// countFamilies is for how many families there should be room.
+func countFamilies(content []byte) (n int) {
+	const most = 1000 // whatever the record says
+	_ = eachField(content, func(f field) error {
+		if f.num == groupFamilies && n < most {
+			n++
 		}
 		return nil
 	})
+	return n
 }
 
-func readHeld(msg []byte, pushed time.Time, r gateway.Revision) (h gateway.Held, err error) {
-	h.Pushed, h.Claim = pushed, r
+func (g *reading) take(f field) error {
+	switch f.num {
+	case groupPushed:
+		g.Pushed = f.time()
+	case groupFailed:
+		g.Failed = f.time()
+	case groupSince:
+		g.Since = gateway.Revision(f.value)
+	case groupExpires:
+		g.Expires = f.time()
+	case groupFailure:
+		g.Failure = string(f.bytes)
+	case groupFailedBy:
+		g.FailedBy = string(f.bytes)
+	case groupFamilies:
+		return g.takeFamily(f.bytes)
+	default:
+		return unknown(f.num)
+	}
+	return nil
+}
+
+func (g *reading) takeFamily(msg []byte) error {
+	h, err := g.readHeld(msg)
+	if err != nil {
+		return err
+	}
+	if n := len(g.Families); n > 0 && g.Families[n-1].Name >= h.Name {
+		return fmt.Errorf("family %q comes after %q", excerpt.Of(h.Name), excerpt.Of(g.Families[n-1].Name))
+	}
+	g.Families = append(g.Families, h)
+	return nil
+}
+
+func (g *reading) readHeld(msg []byte) (h gateway.Held, err error) {
+	h.Pushed, h.Claim = g.Pushed, g.Revision
 	var family, text []byte
 	err = eachField(msg, func(f field) error {
 		switch f.num {
@@ -328,7 +360,7 @@ func readHeld(msg []byte, pushed time.Time, r gateway.Revision) (h gateway.Held,
 		case familyText:
 			text = f.bytes
 		case familyPushed:
-			h.Pushed = time.Unix(0, base(pushed)+protowire.DecodeZigZag(f.value))
+			h.Pushed = time.Unix(0, base(g.Pushed)+protowire.DecodeZigZag(f.value))
 		case familyClaim:
 			h.Claim = gateway.Revision(f.value)
 		default:
@@ -337,7 +369,7 @@ func readHeld(msg []byte, pushed time.Time, r gateway.Revision) (h gateway.Held,
 		return nil
 	})
 	if err == nil {
-		h.Block, err = exposition.ReadStored(family, text)
+		h.Block, err = g.stored.Read(family, text)
 	}
 	return h, err
 }

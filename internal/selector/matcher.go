@@ -15,9 +15,6 @@ import (
 )
 
 const (
-	// maxProgram bounds the instructions of all regexps in a request together.
-	// The time for a character of a text grows with them.
-	maxProgram = 5_000
 	// classSize is how many ranges of a character class take as long as one
 	// instruction.
 	classSize = 32
@@ -50,8 +47,8 @@ func (b *budget) matcher(name string, operator parser.ItemType, value string) (m
 	if err != nil {
 		return m, fmt.Errorf("has a regexp for %q that is invalid: %w", excerpt.Of(name), err)
 	}
-	if b.program += size(parsed); b.program > maxProgram {
-		return m, fmt.Errorf("has a regexp for %q that takes, with those before it, more than the %d instructions allowed in a request; write fewer or smaller repeats like {1,100}, or list whole values, like {job=~\"a|b\"}", excerpt.Of(name), maxProgram)
+	if b.program += size(parsed, b.limits.Program); b.program > b.limits.Program {
+		return m, fmt.Errorf("has a regexp for %q that takes, with those before it, more than the %d instructions allowed in a request; write fewer or smaller repeats like {1,100}, or list whole values, like {job=~\"a|b\"}", excerpt.Of(name), b.limits.Program)
 	}
 	m.re, err = regexp.Compile("^(?s:" + parsed.String() + ")$")
 	return m, err
@@ -71,9 +68,9 @@ func literals(re string) map[string]bool {
 	return set
 }
 
-// size returns about how many instructions a regexp compiles to, including its
-// repeats, but hardly more than maxProgram.
-func size(re *syntax.Regexp) int {
+// size is about how many instructions a regexp becomes, once its repeats are
+// written out, but hardly more than most.
+func size(re *syntax.Regexp, most int) int {
 	n := 1
 	switch re.Op {
 	case syntax.OpLiteral:
@@ -82,12 +79,12 @@ func size(re *syntax.Regexp) int {
 		n += len(re.Rune) / 2 / classSize
 	}
 	for _, sub := range re.Sub {
-		n = min(n+size(sub), maxProgram+1)
+		n = min(n+size(sub, most), most+1)
 	}
 	if re.Op == syntax.OpRepeat {
 		n *= max(re.Min+1, re.Max)
 	}
-	return min(n, maxProgram+1)
+	return min(n, most+1)
 }
 
 func (m *matcher) matches(ctx context.Context, text string) bool {

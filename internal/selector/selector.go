@@ -13,32 +13,26 @@ import (
 
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/grouping"
+	"pushgateway/internal/guard"
 	"pushgateway/internal/metric"
-)
-
-// Bounds of one request. Each matcher is compared with each group.
-const (
-	maxSelectors = 100
-	maxLength    = 8_192  // bytes of one selector
-	maxLengths   = 32_768 // bytes of all selectors
-	maxMatchers  = 200    // number of matchers in all selectors
 )
 
 // Set is a set of selectors, of which any may match. The zero value selects
 // every group.
 type Set struct{ selectors [][]matcher }
 
-// Parse parses selectors like {job="backup"}. Its cost is bounded, however long
-// the texts are.
-func Parse(texts []string) (Set, error) {
-	if n := len(texts); n > maxSelectors {
-		return Set{}, fmt.Errorf("there are %d match[] parameters, more than the %d allowed; put values into one selector, like {job=~\"a|b\"}", n, maxSelectors)
+// Parse reads the selectors of one request, like {job="backup"}. Its cost is
+// bounded, however long the texts are.
+func Parse(texts []string, limits guard.SelectorLimits) (Set, error) {
+	limits = limits.WithDefaults()
+	if n := len(texts); n > limits.Selectors {
+		return Set{}, fmt.Errorf("there are %d match[] parameters, more than the %d allowed; put values into one selector, like {job=~\"a|b\"}", n, limits.Selectors)
 	}
-	if err := checkLengths(texts); err != nil {
+	if err := checkLengths(texts, limits); err != nil {
 		return Set{}, err
 	}
 	var s Set
-	var b budget
+	b := budget{limits: limits}
 	for _, text := range texts {
 		matchers, err := b.parse(text)
 		if err != nil {
@@ -49,22 +43,25 @@ func Parse(texts []string) (Set, error) {
 	return s, nil
 }
 
-func checkLengths(texts []string) error {
+func checkLengths(texts []string, limits guard.SelectorLimits) error {
 	all := 0
 	for _, text := range texts {
-		if len(text) > maxLength {
-			return fmt.Errorf("match[]=%q has %d bytes, more than the %d allowed; list fewer values, or use several requests", excerpt.Of(text), len(text), maxLength)
+		if len(text) > limits.Length {
+			return fmt.Errorf("match[]=%q has %d bytes, more than the %d allowed; list fewer values, or use several requests", excerpt.Of(text), len(text), limits.Length)
 		}
 		all += len(text)
 	}
-	if all > maxLengths {
-		return fmt.Errorf("all match[] together have %d bytes, more than the %d allowed; use several requests", all, maxLengths)
+	if all > limits.Lengths {
+		return fmt.Errorf("all match[] together have %d bytes, more than the %d allowed; use several requests", all, limits.Lengths)
 	}
 	return nil
 }
 
 // budget counts what the selectors of one request have used.
-type budget struct{ matchers, program int }
+type budget struct {
+	limits            guard.SelectorLimits
+	matchers, program int
+}
 
 var errName = errors.New("contains a metric name, which groups do not have; select by grouping labels, like {job=\"backup\"}")
 
@@ -74,8 +71,8 @@ func (b *budget) parse(text string) ([]matcher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("is not a selector like {job=\"backup\"}: %w", err)
 	}
-	if b.matchers += len(parsed); b.matchers > maxMatchers {
-		return nil, fmt.Errorf("makes %d matchers, with those before it, but only %d are allowed; put values into one, like {job=~\"a|b\"}", b.matchers, maxMatchers)
+	if b.matchers += len(parsed); b.matchers > b.limits.Matchers {
+		return nil, fmt.Errorf("makes %d matchers, with those before it, but only %d are allowed; put values into one, like {job=~\"a|b\"}", b.matchers, b.limits.Matchers)
 	}
 	matchers := make([]matcher, len(parsed))
 	for i, m := range parsed {

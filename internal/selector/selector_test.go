@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"pushgateway/internal/grouping"
+	"pushgateway/internal/guard"
 	"pushgateway/internal/metric"
 )
 
@@ -40,7 +41,7 @@ func TestMatches(t *testing.T) {
 		`{"",job=~"a"}`:                         true,
 		`{job=~"a{1,100}"}`:                     true,
 	} {
-		s, err := Parse([]string{selector})
+		s, err := Parse([]string{selector}, guard.SelectorLimits{})
 		if err != nil {
 			t.Errorf("%s: %v", selector, err)
 			continue
@@ -57,7 +58,7 @@ func TestLongTextsAreMatchedAsOthers(t *testing.T) {
 	for selector, want := range map[string]bool{
 		`{job=~"(ab)+"}`: true, `{job=~"(ab)+c"}`: false, `{job=~"(?i:.*BABA.*)"}`: true, `{job!~".*"}`: false,
 	} {
-		s, err := Parse([]string{selector})
+		s, err := Parse([]string{selector}, guard.SelectorLimits{})
 		if err != nil {
 			t.Fatalf("%s: %v", selector, err)
 		}
@@ -103,7 +104,7 @@ func TestWhatIsTooMuchIsRefused(t *testing.T) {
 		"repeats that are not": {[]string{`{job!~"(a|b.{999}){2,1000}"}`}, "bad"},
 		"classes":              {[]string{`{job=~"` + strings.Repeat(`\\pL`, 1_000) + `"}`}, "5000"},
 	} {
-		_, err := Parse(c.selectors)
+		_, err := Parse(c.selectors, guard.SelectorLimits{})
 		if c.bound == "bad" { // Go's own bound comes first
 			c.bound = "invalid repeat count"
 		}
@@ -124,7 +125,7 @@ func TestWhatPeopleAskForIsTaken(t *testing.T) {
 		"repeats":   `{job=~"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}"}`,
 		"letters":   `{job=~"(?i)[\\p{L}\\p{N}_-]{1,64}"}`,
 	} {
-		if _, err := Parse([]string{selector}); err != nil {
+		if _, err := Parse([]string{selector}, guard.SelectorLimits{}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -138,7 +139,7 @@ func BenchmarkWorst(b *testing.B) {
 		"classes": `{job=~"(.*\\pL){50}x"}`,
 	} {
 		b.Run(name, func(b *testing.B) {
-			s, err := Parse([]string{selector})
+			s, err := Parse([]string{selector}, guard.SelectorLimits{})
 			if err != nil {
 				b.Fatal(err)
 			}

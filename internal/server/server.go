@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"pushgateway/internal/gateway"
+	"pushgateway/internal/guard"
 	"pushgateway/internal/httpapi"
+	"pushgateway/internal/intake"
 	"pushgateway/internal/storage"
 	"pushgateway/internal/telemetry"
 )
@@ -19,6 +21,8 @@ import (
 type Config struct {
 	// Storage says where groups are kept. The server sets its hook Written.
 	Storage storage.Config
+	// Limits bound what clients can send and ask for.
+	Limits guard.Limits
 	// Unchecked accepts pushes that contradict others.
 	Unchecked bool
 	// Now is the clock. If nil, it is time.Now.
@@ -33,6 +37,7 @@ type Server struct {
 	Gateway *gateway.Gateway
 	Metrics *telemetry.Metrics
 	store   *storage.Store
+	limits  guard.Limits
 	logger  *slog.Logger
 }
 
@@ -54,12 +59,12 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	if h := store.Health(); h != nil {
 		journal = metrics.ObserveJournal(h.Size, h.Trouble)
 	}
-	gw, err := gateway.Open(ctx, gateway.Config{Journal: store, Reserved: metrics.Reserved(), Unchecked: c.Unchecked, Now: c.Now, Logger: c.Logger})
+	gw, err := gateway.Open(ctx, gateway.Config{Journal: store, Reserved: metrics.Reserved(), Unchecked: c.Unchecked, Limits: gateway.Limits(c.Limits.Group), Now: c.Now, Logger: c.Logger})
 	if err != nil {
 		return nil, storage.Explain(err)
 	}
 	metrics.Observe(stateOf(gw))
-	s := &Server{Gateway: gw, Metrics: metrics, store: store, logger: c.Logger}
+	s := &Server{Gateway: gw, Metrics: metrics, store: store, limits: c.Limits, logger: c.Logger}
 	if store.Health() != nil {
 		s.tellOfFile(time.Since(start))
 	}
@@ -75,10 +80,12 @@ func (s *Server) tellOfFile(took time.Duration) {
 	}
 }
 
-// Handler returns the HTTP surface. It sets the fields of c that the server
-// provides. It sets Own only if it is nil.
-func (s *Server) Handler(c httpapi.Config) http.Handler {
-	c.Gateway, c.Logger = s.Gateway, s.logger
+// Handler gives the HTTP surface, which takes pushes as in says. Of both it fills
+// in what the server is made of; Own only where it is nil.
+func (s *Server) Handler(c httpapi.Config, in intake.Config) http.Handler {
+	c.Gateway, c.Logger, c.Limits, c.Refusals = s.Gateway, s.logger, s.limits, guard.NewRefusals(s.logger)
+	in.Limits, in.OpenMetrics, in.Warn, in.Duplicate = s.limits, c.EnableOpenMetrics, c.Refusals.Warn, s.Metrics.Duplicate
+	c.Intake = intake.New(s.Gateway, in)
 	if c.Own == nil {
 		c.Own = s.Metrics.Exposed
 	}
@@ -86,7 +93,7 @@ func (s *Server) Handler(c httpapi.Config) http.Handler {
 		c.Storage = h
 	}
 	c.Snapshot = func(ctx context.Context, v *gateway.View) (io.ReadSeekCloser, error) { return s.store.Snapshot(ctx, v) }
-	c.Instrument, c.Refused, c.Duplicate, c.Pushed = s.Metrics.Instrument, s.Metrics.Refused, s.Metrics.Duplicate, s.Metrics.Pushed
+	c.Instrument, c.Refused, c.Pushed = s.Metrics.Instrument, s.Metrics.Refused, s.Metrics.Pushed
 	c.Scraped = func(x httpapi.Scrape) {
 		s.Metrics.Scraped(x.Format.Syntax.String(), x.Format.Escaping, x.Bytes, x.Took, x.LeftOut)
 	}

@@ -153,7 +153,7 @@ func (r *release) imageOf(p platform) (v1.Image, error) {
 // its own here, since engines then look its groups up in the image. There is
 // no health check and no volume, which nobody could take out again.
 func (r *release) runtime() v1.Config {
-	return v1.Config{
+	config := v1.Config{
 		User:         strconv.Itoa(nobody),
 		Env:          []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
 		Entrypoint:   []string{"/bin/pushgateway"},
@@ -168,7 +168,15 @@ func (r *release) runtime() v1.Config {
 			"org.opencontainers.image.licenses": "Apache-2.0",
 		},
 	}
+	if r.from.url != "" {
+		config.Labels["org.opencontainers.image.source"] = r.from.url
+	}
+	return config
 }
+
+// shellPrograms are the other names of the shell: the programs of busybox that
+// health checks, hooks and entrypoints run most.
+var shellPrograms = []string{"cat", "chmod", "cp", "grep", "ls", "mkdir", "mv", "nc", "rm", "sleep", "touch"}
 
 // file is a file of the image, or a directory, or a link.
 type file struct {
@@ -224,7 +232,11 @@ func files(binary, shell []byte, licenses []text) []file {
 		directory("bin/", 0o755, 0),
 		regular("bin/pushgateway", 0o755, binary),
 		regular("bin/sh", 0o755, shell),
-		link("bin/sleep", "sh"),
+	}
+	for _, name := range shellPrograms {
+		all = append(all, link("bin/"+name, "sh"))
+	}
+	all = append(all,
 		link("bin/wget", "pushgateway"),
 		directory("data/", 0o777, nobody),
 		directory("etc/", 0o755, 0),
@@ -237,7 +249,7 @@ func files(binary, shell []byte, licenses []text) []file {
 		directory("usr/share/", 0o755, 0),
 		directory("usr/share/doc/", 0o755, 0),
 		directory("usr/share/doc/pushgateway/", 0o755, 0),
-	}
+	)
 	for _, l := range licenses {
 		all = append(all, regular("usr/share/doc/pushgateway/"+l.name, 0o644, []byte(l.content)))
 	}

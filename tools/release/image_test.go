@@ -62,7 +62,9 @@ func TestImage(t *testing.T) {
 		t.Errorf("%+v", config)
 	}
 	want := []string{
-		"bin/ 755 0:0", "bin/pushgateway 755 0:0", "bin/sh 755 0:0", "bin/sleep 777 0:0 sh", "bin/wget 777 0:0 pushgateway",
+		"bin/ 755 0:0", "bin/pushgateway 755 0:0", "bin/sh 755 0:0",
+		"bin/cat 777 0:0 sh", "bin/chmod 777 0:0 sh", "bin/cp 777 0:0 sh", "bin/grep 777 0:0 sh", "bin/ls 777 0:0 sh", "bin/mkdir 777 0:0 sh",
+		"bin/mv 777 0:0 sh", "bin/nc 777 0:0 sh", "bin/rm 777 0:0 sh", "bin/sleep 777 0:0 sh", "bin/touch 777 0:0 sh", "bin/wget 777 0:0 pushgateway",
 		"data/ 777 65534:65534", "etc/ 755 0:0", "etc/group 644 0:0", "etc/passwd 644 0:0", "pushgateway/ 777 65534:65534", "root/ 700 0:0", "tmp/ 1777 0:0",
 		"usr/ 755 0:0", "usr/share/ 755 0:0", "usr/share/doc/ 755 0:0", "usr/share/doc/pushgateway/ 755 0:0", "usr/share/doc/pushgateway/LICENSE 644 0:0",
 		"usr/share/doc/pushgateway/NOTICE 644 0:0", "usr/share/doc/pushgateway/THIRD-PARTY-LICENSES.txt 644 0:0",

@@ -73,6 +73,24 @@ func TestLicenses(t *testing.T) {
 			}
 		}
 	})
+	t.Run("chart", func(t *testing.T) {
+		f, err := os.Open(one(t, dist, "tgz"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		packed, err := gzip.NewReader(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files := contents(t, packed)
+		for name, text := range map[string]string{"LICENSE": "Apache License", "NOTICE": "The Pushgateway maintainers", "Chart.yaml": "\nhome: " + published.url + "\n", "values.yaml": "\n  repository: ghcr.io/someone/pushgateway ",
+			"pushgateway.rules.yml": `runbook_url: "` + published.url + "/blob/v1.0.0/docs/operations.md#", "jobs.rules.yml": `runbook_url: "` + published.url + "/blob/v1.0.0/docs/"} {
+			if !strings.Contains(files[name], text) {
+				t.Errorf("%s lacks %q:\n%s", name, text, files[name])
+			}
+		}
+	})
 	t.Run("bill of materials", func(t *testing.T) { expectLicensed(t, read(t, one(t, dist, "cdx.json"))) })
 }
 

@@ -22,7 +22,15 @@ type release struct {
 	version  string
 	revision string
 	date     time.Time // of the commit: a build later gives the same bytes
+	from     origin
 	images   []mutate.IndexAddendum
+}
+
+// origin is where a release is published, empty if nowhere. What is made says
+// so, and the chart has the image from there.
+type origin struct {
+	url      string // of the repository
+	registry string // of the image
 }
 
 func main() {
@@ -30,14 +38,17 @@ func main() {
 	out := flag.String("out", "../dist", "the directory to write to; what is in it is removed")
 	version := flag.String("version", "", "the version; by default what cmd/pushgateway/VERSION says, and -dirty if there are changes that are not committed")
 	only := flag.String("platforms", "", "platforms to build, like linux/amd64,linux/arm64; by default all")
+	var from origin
+	flag.StringVar(&from.url, "url", "", "the address of the repository that publishes this, like https://github.com/someone/pushgateway")
+	flag.StringVar(&from.registry, "registry", "", "where the image will be, like ghcr.io/someone")
 	flag.Parse()
-	if err := makeRelease(*root, *out, *version, *only); err != nil {
+	if err := makeRelease(*root, *out, *version, *only, from); err != nil {
 		fmt.Fprintf(os.Stderr, "release: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func makeRelease(root, out, version, only string) error {
+func makeRelease(root, out, version, only string, from origin) error {
 	chosen, err := choose(only)
 	if err != nil {
 		return err
@@ -46,6 +57,7 @@ func makeRelease(root, out, version, only string) error {
 	if err != nil {
 		return err
 	}
+	r.from = from
 	for _, p := range chosen {
 		if err := r.publish(p); err != nil {
 			return fmt.Errorf("%s: %w", p, err)

@@ -46,6 +46,7 @@ func (r *release) packageConfig(files string, p platform) (string, error) {
 	values := map[string]string{
 		"PACKAGE_ARCH":     p.arch,
 		"PACKAGE_VERSION":  r.version,
+		"PACKAGE_URL":      r.from.url,
 		"PACKAGE_BINARY":   r.binary(p),
 		"PACKAGE_FILES":    files,
 		"PACKAGE_NOTICE":   r.made(p, "NOTICE"),

@@ -3,8 +3,8 @@
 //
 //	sh -c 'wget -q --spider http://localhost:9091/-/healthy || exit 1'
 //
-// It knows the language of bash and what is built into shells. By the name of
-// sleep it sleeps.
+// It knows the language of bash and what is built into shells. By other names it
+// is the few programs that such scripts run: programs lists them.
 package main
 
 import (
@@ -29,9 +29,9 @@ import (
 const grace = 45 * time.Second
 
 func main() {
-	run := func(args []string) error { return sh(context.Background(), args) }
-	if filepath.Base(os.Args[0]) == "sleep" {
-		run = sleep
+	run := programs[filepath.Base(os.Args[0])]
+	if run == nil {
+		run = func(args []string) error { return sh(context.Background(), args) }
 	}
 	os.Exit(exitCode(run(os.Args[1:])))
 }
@@ -51,6 +51,9 @@ func exitCode(err error) int {
 		return 128 + int(syscall.SIGTERM)
 	}
 	fmt.Fprintf(os.Stderr, "%s: %v\n", filepath.Base(os.Args[0]), err)
+	if errors.As(err, new(failure)) {
+		return 1
+	}
 	return 2
 }
 

@@ -2,6 +2,8 @@ package main_test
 
 import (
 	"context"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,15 +13,20 @@ import (
 	"time"
 )
 
-// built is a directory with the shell, and its other name.
+// others are the other names of the shell.
+var others = []string{"cat", "chmod", "cp", "grep", "ls", "mkdir", "mv", "nc", "rm", "sleep", "touch"}
+
+// built is a directory with the shell, and its other names.
 func built(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	if out, err := exec.Command("go", "build", "-o", dir+"/sh", ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if err := os.Symlink("sh", dir+"/sleep"); err != nil {
-		t.Fatal(err)
+	for _, name := range others {
+		if err := os.Symlink("sh", filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return dir
 }
@@ -67,6 +74,67 @@ func TestShell(t *testing.T) {
 		if code := cmd.ProcessState.ExitCode(); code != c.code || string(out) != c.out {
 			t.Errorf("%q: %d, %v, %q; want %d, %q", c.args, code, err, out, c.code, c.out)
 		}
+	}
+}
+
+// TestPrograms runs what scripts for busybox run, with no other program there.
+func TestPrograms(t *testing.T) {
+	dir := built(t)
+	port, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer port.Close()
+	go answer(port)
+	_, open, err := net.SplitHostPort(port.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		script, out string
+		code        int
+	}{
+		{script: "echo OK | grep -q OK"},
+		{script: "echo NO | grep -q OK", code: 1},
+		{script: "printf 'a\\nb\\nab\\n' | grep a", out: "a\nab\n"},
+		{script: "printf 'a\\nb\\nab\\n' | grep -vc a", out: "1\n"},
+		{script: "printf 'HTTP/1.1 200 OK\\r\\n' | grep -Eiq 'http/[0-9.]+ (200|204) '"},
+		{script: "echo 'a+b' | grep -o a", code: 2, out: "grep: unknown shorthand flag: 'o' in -o\n"},
+		{script: "echo 'a+b' | grep 'a+b' && echo ab | grep 'c\\|b' && echo aab | grep -E '^a+b$' && echo a.b | grep -F .b", out: "a+b\nab\naab\na.b\n"},
+		{script: "echo abc | grep -w ab", code: 1},
+		{script: "echo abc | grep -x ab", code: 1},
+		{script: "echo abc | grep -e x -e b", out: "abc\n"},
+		{script: "grep -q x no-such-file", code: 2, out: "grep: open no-such-file: no such file or directory\n"},
+		{script: "grep", code: 2, out: "grep: there is no pattern; write it as the first argument, like grep -q OK\n"},
+		{script: "nc -z localhost $OPEN"},
+		{script: "nc -zv -w1 127.0.0.1 $OPEN || exit 3"},
+		{script: "echo hello | nc 127.0.0.1 $OPEN", out: "hello\n"},
+		{script: "nc -z 127.0.0.1 1 2>/dev/null", code: 1},
+		{script: "nc", code: 1, out: "nc: a host and a port are needed, like nc -z localhost 9091\n"},
+		{script: "mkdir -p a/b && touch a/b/c && chmod 700 a && cp a/b/c a/d && mv a/d a/e && ls a && rm -r a && [ ! -e a ]", out: "b\ne\n"},
+		{script: "echo text >f; cat f; rm f; cat f", code: 1, out: "text\ncat: open f: no such file or directory\n"},
+	} {
+		cmd := exec.Command(dir+"/sh", "-c", c.script)
+		cmd.Env = []string{"PATH=" + dir, "OPEN=" + open}
+		cmd.Dir = t.TempDir()
+		out, err := cmd.CombinedOutput()
+		if code := cmd.ProcessState.ExitCode(); code != c.code || string(out) != c.out {
+			t.Errorf("%q: %d, %v, %q; want %d, %q", c.script, code, err, out, c.code, c.out)
+		}
+	}
+}
+
+// answer sends back what comes.
+func answer(l net.Listener) {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			io.Copy(conn, conn)
+			conn.Close()
+		}()
 	}
 }
 

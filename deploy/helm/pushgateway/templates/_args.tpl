@@ -37,7 +37,7 @@ rest as the bound, a quarter of the rest is left to the groups. Where the bound 
 below 64 MiB a push may exceed it, so that the size of a push is bounded, too.
 */ -}}
 {{- define "pushgateway.memoryArgs" -}}
-{{- $limit := ((.Values.resources).limits).memory }}
+{{- $limit := ((.Values.resources | default dict).limits).memory }}
 {{- $inflight := include "pushgateway.flag" (dict "root" . "name" "push.max-inflight-bytes") }}
 {{- $body := include "pushgateway.flag" (dict "root" . "name" "push.max-body-bytes") }}
 {{- if and $limit (not $inflight) (not $body) }}

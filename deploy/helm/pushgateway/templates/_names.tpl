@@ -32,7 +32,18 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "pushgateway.labels" -}}
 {{- $selector := include "pushgateway.selector" . | fromYaml }}
 {{- $own := include "pushgateway.ownLabels" . | fromYaml }}
-{{- merge $selector (.Values.podLabels | default dict) $own | toYaml }}
+{{- merge $selector (.Values.podLabels | default dict) $own | include "pushgateway.strings" }}
+{{- end }}
+
+{{- /* A map of labels or annotations: Kubernetes takes strings alone, and YAML makes numbers and booleans of some. */ -}}
+{{- define "pushgateway.strings" -}}
+{{- $all := dict }}
+{{- range $key, $value := . }}
+{{- if not (kindIs "invalid" $value) }}
+{{- $_ := set $all $key (kindIs "string" $value | ternary $value (toJson $value)) }}
+{{- end }}
+{{- end }}
+{{- toYaml $all }}
 {{- end }}
 
 {{- /* Metadata of .root's object, with what is given of .suffix (of its name), .namespace, .labels and .annotations. */ -}}
@@ -40,9 +51,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- $labels := include "pushgateway.labels" .root | fromYaml -}}
 name: {{ list (include "pushgateway.fullname" .root) (.suffix | default "") | join "-" | trimSuffix "-" | quote }}
 namespace: {{ .namespace | default (include "pushgateway.namespace" .root) | quote }}
-labels: {{- merge (dict) (.labels | default dict) $labels | toYaml | nindent 2 }}
+labels: {{- merge (dict) (.labels | default dict) $labels | include "pushgateway.strings" | nindent 2 }}
 {{- with .annotations }}
-annotations: {{- toYaml . | nindent 2 }}
+annotations: {{- include "pushgateway.strings" . | nindent 2 }}
 {{- end }}
 {{- end }}
 

@@ -3,7 +3,7 @@
 metadata:
   labels: {{- include "pushgateway.labels" . | nindent 4 }}
   {{- with .Values.podAnnotations }}
-  annotations: {{- toYaml . | nindent 4 }}
+  annotations: {{- include "pushgateway.strings" . | nindent 4 }}
   {{- end }}
 spec:
   serviceAccountName: {{ include "pushgateway.serviceAccountName" . | quote }}
@@ -30,7 +30,7 @@ spec:
     {{- toYaml . | nindent 4 }}
     {{- end }}
   {{- with .Values.nodeSelector }}
-  nodeSelector: {{- toYaml . | nindent 4 }}
+  nodeSelector: {{- include "pushgateway.strings" . | nindent 4 }}
   {{- end }}
   {{- with .Values.tolerations }}
   tolerations: {{- toYaml . | nindent 4 }}
@@ -46,6 +46,18 @@ spec:
   {{- end }}
 {{- end }}
 
+{{- /* Variables of the environment, whose values are strings, too. */ -}}
+{{- define "pushgateway.variables" -}}
+{{- range . }}
+{{- $value := get . "value" }}
+{{- if not (or (kindIs "string" $value) (kindIs "invalid" $value)) }}
+- {{ set (deepCopy .) "value" (toJson $value) | toYaml | indent 2 | trim }}
+{{- else }}
+- {{ toYaml . | indent 2 | trim }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- define "pushgateway.container" -}}
 name: pushgateway
 image: {{ include "pushgateway.image" . | quote }}
@@ -54,7 +66,7 @@ imagePullPolicy: {{ .Values.image.pullPolicy }}
 args: {{- . | nindent 2 }}
 {{- end }}
 {{- with .Values.extraVars }}
-env: {{- toYaml . | nindent 2 }}
+env: {{- include "pushgateway.variables" . | nindent 2 }}
 {{- end }}
 ports:
   - name: metrics

@@ -1,4 +1,4 @@
-package httpapi
+package intake
 
 import (
 	"fmt"
@@ -8,9 +8,6 @@ import (
 
 	"pushgateway/internal/exposition"
 )
-
-// maxCodings bounds how often one body is decompressed.
-const maxCodings = 3
 
 // codingsOf returns the codings in Content-Encoding that a body is to be
 // decoded from, in this order. unknown is the first coding that prevents the
@@ -35,9 +32,9 @@ func codingsOf(h http.Header) (known []string, unknown string) {
 }
 
 // checkCodings refuses a body that is compressed many times.
-func checkCodings(known []string) error {
-	if len(known) > maxCodings {
-		return badBody(fmt.Errorf("Content-Encoding lists %d codings, more than the %d allowed; compress the body once", len(known), maxCodings))
+func (b *bodies) checkCodings(known []string) error {
+	if len(known) > b.codings {
+		return badBody(fmt.Errorf("Content-Encoding lists %d codings, more than the %d allowed; compress the body once", len(known), b.codings))
 	}
 	return nil
 }

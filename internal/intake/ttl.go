@@ -1,4 +1,4 @@
-package httpapi
+package intake
 
 import (
 	"fmt"
@@ -17,7 +17,8 @@ type TTL struct {
 }
 
 const (
-	ttlHeader = "X-Pushgateway-TTL"
+	// TTLHeader is where a push may say how long its group lives.
+	TTLHeader = "X-Pushgateway-TTL"
 	// longestTTL keeps deadlines within the range of times.
 	longestTTL = 100 * 365 * 24 * time.Hour
 )
@@ -56,19 +57,19 @@ func (t TTL) of(header, parameter string) (time.Duration, error) {
 		}
 		return t.Default, nil
 	}
-	name, asked := ttlHeader+": ", header
+	name, asked := TTLHeader+": ", header
 	switch {
 	case header == "":
 		name, asked = "ttl=", parameter
 	case parameter != "" && parameter != header:
-		return 0, &parameterError{fmt.Errorf("the header %s says %q and the parameter ttl says %q; use one of them", ttlHeader, excerpt.Of(header), excerpt.Of(parameter))}
+		return 0, &ParameterError{fmt.Errorf("the header %s says %q and the parameter ttl says %q; use one of them", TTLHeader, excerpt.Of(header), excerpt.Of(parameter))}
 	}
 	ttl, err := ParseTTL(asked)
 	switch {
 	case err != nil:
-		return 0, &parameterError{fmt.Errorf("%s%w", name, err)}
+		return 0, &ParameterError{fmt.Errorf("%s%w", name, err)}
 	case t.Max > 0 && (ttl > t.Max || ttl == 0):
-		return 0, &parameterError{fmt.Errorf("%s%q is longer than the maximum of %s (--push.max-ttl); ask for less", name, excerpt.Of(asked), model.Duration(t.Max))}
+		return 0, &ParameterError{fmt.Errorf("%s%q is longer than the maximum of %s (--push.max-ttl); ask for less", name, excerpt.Of(asked), model.Duration(t.Max))}
 	}
 	return ttl, nil
 }

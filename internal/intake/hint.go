@@ -1,9 +1,8 @@
-package httpapi
+package intake
 
 import (
 	"errors"
 	"fmt"
-	"net/http"
 
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
@@ -29,7 +28,7 @@ func (e *hintedError) Error() string {
 
 // hinted adds to the error of an unreadable body what the sender most probably
 // did.
-func hinted(r *http.Request, c content, err error) error {
+func hinted(r *Request, c content, err error) error {
 	var syntax *exposition.SyntaxError
 	if !errors.As(err, &syntax) && !isNoFamily(c, err) {
 		return err
@@ -67,7 +66,7 @@ func isNoFamily(c content, err error) bool {
 }
 
 // notUnpacked explains why a body cannot be decompressed.
-func notUnpacked(r *http.Request, packed []byte, err error) error {
+func notUnpacked(r *Request, packed []byte, err error) error {
 	hint := sniff.Sent{Header: r.Header, Body: packed}.Hint()
 	if err = badBody(err); hint.Enough {
 		return &hintedError{says: hint.Says, error: err}

@@ -1,13 +1,13 @@
-package httpapi
+package intake
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
-	"net/http"
+	"net/url"
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 	"unsafe"
 
@@ -18,119 +18,60 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// maxGroups bounds the groups of one request.
-const maxGroups = 10_000
-
-// pushedGroup is the outcome for one group.
-type pushedGroup struct {
-	Labels map[string]string `json:"labels"`
-	Error  string            `json:"error,omitempty"` // empty if it was accepted
-}
-
-type pushedGroups struct {
-	Taken   int  `json:"taken"`
-	Refused int  `json:"refused"`
-	Groups  list `json:"groups"` // of pushedGroup
-}
-
-// pushMany serves pushes of several groups in one body. group_by names the
-// labels that divide the series into groups. Each group has its own outcome.
-func (a *api) pushMany(replace bool) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		start := time.Now()
-		keys, errs, size, err := a.takePushes(w, r, replace)
-		a.Pushed(strings.ToLower(r.Method), size, time.Since(start))
-		a.activity.note(time.Now(), err == nil && errors.Join(errs...) == nil)
-		if err != nil {
-			writeError(w, a.refused(w, r, err), err)
-			return
-		}
-		a.answerMany(w, r, keys, errs)
-	}
-}
-
-// answerMany answers with the outcome of each group. The status is the worst
-// one, so that a client that reads nothing else does not take partial success
-// for success.
-func (a *api) answerMany(w http.ResponseWriter, r *http.Request, keys []grouping.Key, errs []error) {
-	ok := http.StatusOK
-	if a.Gateway.Unchecked {
-		ok = http.StatusAccepted
-	}
-	status, refused := ok, 0
-	for _, err := range errs {
-		if err != nil {
-			refused++
-			status = max(status, a.refused(w, r, err))
-		}
-	}
-	outcomes := func(yield func(any) bool) {
-		for i, key := range keys {
-			g := pushedGroup{Labels: labelsJSON(key.Labels())}
-			if errs[i] != nil {
-				g.Error = excerpt.Message(errs[i])
-			}
-			if !yield(g) {
-				return
-			}
-		}
-	}
-	out := answer{Status: "success", Data: pushedGroups{len(keys) - refused, refused, outcomes}}
-	if refused > 0 {
-		out.Status, out.Error = "error", fmt.Sprintf("%d of %d groups were refused", refused, len(keys))
-	}
-	writeJSON(w, status, out)
-}
-
-func (a *api) takePushes(w http.ResponseWriter, r *http.Request, replace bool) (keys []grouping.Key, errs []error, size int64, err error) {
-	by, err := a.groupBy(r)
+// PushMany takes a push of several groups in one body: the parameter group_by
+// names the labels that sort the series into groups. Each group has an outcome of
+// its own, an error of Gateway.Push or nil, unless none was pushed and there is
+// an err. Received and err are those of Push.
+func (in *Intake) PushMany(ctx context.Context, r Request) (keys []grouping.Key, outcomes []error, received int64, err error) {
+	by, err := in.groupBy(&r)
 	if err != nil {
 		return nil, nil, notRead, err
 	}
-	p, err := a.newPush(r, replace)
+	p, err := in.newPush(&r)
 	if err != nil {
 		return nil, nil, notRead, err
 	}
-	body, err := a.bodies.read(w, r, a.Proxies.Client(r))
+	body, err := in.bodies.read(&r)
 	if err != nil {
 		return nil, nil, notRead, err
 	}
 	defer body.Close()
-	c, err := a.content(r, body)
+	c, err := in.content(&r, body)
 	if err != nil {
 		return nil, nil, body.received, err
 	}
 	p.Budget = body
-	parts, err := a.split(c, by)
+	parts, err := in.split(c, by)
 	if err != nil {
-		return nil, nil, body.received, hinted(r, c, err)
+		return nil, nil, body.received, hinted(&r, c, err)
 	}
 	for _, part := range parts {
 		keys = append(keys, part.key)
 	}
-	return keys, a.pushParts(r, p, parts), body.received, nil
+	return keys, in.pushParts(ctx, p, parts), body.received, nil
 }
 
 // groupBy returns the labels that group_by names, sorted.
-func (a *api) groupBy(r *http.Request) ([]string, error) {
-	given := r.URL.Query()["group_by"]
+func (in *Intake) groupBy(r *Request) ([]string, error) {
+	query, _ := url.ParseQuery(r.Query) // the rest of which may be anything, as in 1.11
+	given := query["group_by"]
 	switch {
 	case len(given) > 1: // using the first would merge several groups into one
-		return nil, &parameterError{fmt.Errorf("the query has several values of group_by, among them %q and %q; give one, like group_by=job,instance", excerpt.Of(given[0]), excerpt.Of(given[1]))}
+		return nil, &ParameterError{fmt.Errorf("the query has several values of group_by, among them %q and %q; give one, like group_by=job,instance", excerpt.Of(given[0]), excerpt.Of(given[1]))}
 	case len(given) == 0 || given[0] == "":
-		return nil, &parameterError{errors.New("group_by is missing; name the labels of the groups, like group_by=job,instance")}
+		return nil, &ParameterError{errors.New("group_by is missing; name the labels of the groups, like group_by=job,instance")}
 	}
 	s := given[0]
 	by := strings.Split(s, ",")
 	for i, name := range by {
 		by[i] = strings.TrimSpace(name)
-		if err := a.Keys.CheckName(by[i]); err != nil {
-			return nil, &parameterError{fmt.Errorf("group_by=%q: %w", excerpt.Of(s), err)}
+		if err := in.keys.CheckName(by[i]); err != nil {
+			return nil, &ParameterError{fmt.Errorf("group_by=%q: %w", excerpt.Of(s), err)}
 		}
 	}
 	slices.Sort(by)
 	if by = slices.Compact(by); !slices.Contains(by, metric.JobLabel) {
-		return nil, &parameterError{fmt.Errorf("group_by=%q must include job, like group_by=job,instance", excerpt.Of(s))}
+		return nil, &ParameterError{fmt.Errorf("group_by=%q must include job, like group_by=job,instance", excerpt.Of(s))}
 	}
 	return by, nil
 }
@@ -144,14 +85,14 @@ type part struct {
 
 // split parses a body and renders what it holds for each group. Parts are in
 // the order of their keys.
-func (a *api) split(c content, by []string) ([]part, error) {
-	p := exposition.GetParser().Within(a.Limits, c.budget)
+func (in *Intake) split(c content, by []string) ([]part, error) {
+	p := exposition.GetParser().Within(in.limits, c.budget)
 	defer p.Release()
-	families, err := a.families(p, c)
+	families, err := in.families(p, c)
 	if err != nil {
 		return nil, err
 	}
-	s := splitter{by: by, budget: c.budget, groups: make(map[string]*splitGroup)}
+	s := splitter{by: by, budget: c.budget, most: in.config.Limits.Body.Groups, groups: make(map[string]*splitGroup)}
 	var refused exposition.Refused
 	for _, f := range families {
 		if err := s.add(f); err != nil && !refused.Add(err) {
@@ -161,10 +102,10 @@ func (a *api) split(c content, by []string) ([]part, error) {
 	if err := refused.Err(); err != nil {
 		return nil, err
 	}
-	parts, left := make([]part, 0, len(s.groups)), a.maxBlocks()
+	parts, left := make([]part, 0, len(s.groups)), in.maxBlocks()
 	for _, g := range s.groups {
 		part := part{key: g.key}
-		if part.blocks, part.err = a.render(g.families, a.rendering(g.key, c, max(left, 1))); errors.Is(part.err, exposition.ErrTooLarge) || errors.Is(part.err, exposition.ErrBusy) {
+		if part.blocks, part.err = in.render(g.families, in.rendering(g.key, c, max(left, 1))); errors.Is(part.err, exposition.ErrTooLarge) || errors.Is(part.err, exposition.ErrBusy) {
 			return nil, part.err
 		}
 		for _, b := range part.blocks {
@@ -178,21 +119,21 @@ func (a *api) split(c content, by []string) ([]part, error) {
 
 // pushParts pushes the rendered parts in one commit, and returns the outcome of
 // each.
-func (a *api) pushParts(r *http.Request, p gateway.Push, parts []part) []error {
+func (in *Intake) pushParts(ctx context.Context, p gateway.Push, parts []part) []error {
 	errs := make([]error, len(parts))
 	var pushes []gateway.Push
 	var of []int
 	for i, part := range parts {
 		if errs[i] = part.err; part.err != nil {
-			if a.isVerdict(part.err) {
-				a.Gateway.Refuse(part.key, p.Client, part.err)
+			if isVerdict(part.err) {
+				in.gateway.Refuse(part.key, p.Client, part.err)
 			}
 			continue
 		}
 		p.Key, p.Blocks = part.key, part.blocks
 		pushes, of = append(pushes, p), append(of, i)
 	}
-	for n, err := range a.Gateway.PushAll(r.Context(), pushes) {
+	for n, err := range in.gateway.PushAll(ctx, pushes) {
 		errs[of[n]] = err
 	}
 	return errs
@@ -202,6 +143,7 @@ func (a *api) pushParts(r *http.Request, p gateway.Push, parts []part) []error {
 type splitter struct {
 	by      []string // sorted
 	budget  exposition.Budget
+	most    int // groups
 	groups  map[string]*splitGroup
 	scratch []byte
 	named   []metric.Label // labels of the present series that by contains
@@ -280,7 +222,7 @@ func (s *splitter) group(f *metric.Family, labels []metric.Label) (*splitGroup, 
 	job := ""
 	for _, l := range s.grouping(labels) {
 		if !utf8.ValidString(l.Value) {
-			return nil, &keyError{fmt.Errorf("family %q: grouping label %q=%q: %w", excerpt.Of(f.Name), excerpt.Of(l.Name), excerpt.Of(l.Value), grouping.ErrNotText)}
+			return nil, &KeyError{fmt.Errorf("family %q: grouping label %q=%q: %w", excerpt.Of(f.Name), excerpt.Of(l.Name), excerpt.Of(l.Value), grouping.ErrNotText)}
 		}
 		if key = grouping.AppendLabel(key, l.Name, l.Value); l.Name == metric.JobLabel {
 			job = l.Value
@@ -293,15 +235,15 @@ func (s *splitter) group(f *metric.Family, labels []metric.Label) (*splitGroup, 
 	if g := s.groups[string(key)]; g != nil {
 		return g, nil
 	}
-	if len(s.groups) == maxGroups {
-		return nil, fmt.Errorf("%w: it has more than %d groups; push fewer at once", exposition.ErrTooLarge, maxGroups)
+	if len(s.groups) == s.most {
+		return nil, fmt.Errorf("%w: it has more than %d groups; push fewer at once", exposition.ErrTooLarge, s.most)
 	}
 	if err := s.budget.Take(splitGroupSize + 2*len(key)); err != nil {
 		return nil, err
 	}
 	checked, err := grouping.NewKey(job, grouping.Key(key).Labels()...)
 	if err != nil {
-		return nil, &keyError{err}
+		return nil, &KeyError{err}
 	}
 	g := &splitGroup{key: checked}
 	s.groups[string(key)] = g

@@ -1,4 +1,4 @@
-package httpapi
+package intake
 
 import (
 	"fmt"
@@ -14,9 +14,9 @@ import (
 // render makes finished blocks from what was pushed, unless it uses names that
 // --push.reserved-names reserves. Refilling needs no such check, since it only
 // uses the names of blocks that were rendered before.
-func (a *api) render(families []*metric.Family, o exposition.Options) ([]*exposition.Block, error) {
+func (in *Intake) render(families []*metric.Family, o exposition.Options) ([]*exposition.Block, error) {
 	for _, f := range families {
-		if err := a.checkNames(f); err != nil {
+		if err := in.checkNames(f); err != nil {
 			return nil, err
 		}
 	}
@@ -25,13 +25,13 @@ func (a *api) render(families []*metric.Family, o exposition.Options) ([]*exposi
 
 // checkNames refuses a family that some scrape would show under a reserved
 // name.
-func (a *api) checkNames(f *metric.Family) error {
-	if a.ReservedNames == nil {
+func (in *Intake) checkNames(f *metric.Family) error {
+	if in.config.ReservedNames == nil {
 		return nil
 	}
-	for name := range a.exposedNames(f) {
-		if a.ReservedNames.MatchString(name) {
-			return a.reserved(f.Name, name)
+	for name := range in.exposedNames(f) {
+		if in.config.ReservedNames.MatchString(name) {
+			return in.reserved(f.Name, name)
 		}
 	}
 	return nil
@@ -39,9 +39,9 @@ func (a *api) checkNames(f *metric.Family) error {
 
 // exposedNames returns all names under which scrapes show a family: its own,
 // which native histograms have, and those of its lines, in each escaping.
-func (a *api) exposedNames(f *metric.Family) iter.Seq[string] {
+func (in *Intake) exposedNames(f *metric.Family) iter.Seq[string] {
 	suffixes := slices.Concat([]string{""}, f.Type.Suffixes())
-	if a.EnableOpenMetrics && f.Type == metric.Counter {
+	if in.config.OpenMetrics && f.Type == metric.Counter {
 		suffixes = append(suffixes, "_total")
 	}
 	escapings := metric.Escapings[:]
@@ -62,13 +62,13 @@ func (a *api) exposedNames(f *metric.Family) iter.Seq[string] {
 
 // reserved returns the error about a family that would be exposed under a
 // reserved name.
-func (a *api) reserved(family, name string) error {
+func (in *Intake) reserved(family, name string) error {
 	which := "the name"
 	if name != family {
 		which = fmt.Sprintf("its exposed name %q", excerpt.Of(name))
 	}
 	return &exposition.InvalidError{
 		Family: strings.Clone(excerpt.Of(family)),
-		Msg:    fmt.Sprintf("%s is reserved by --push.reserved-names=%q; push it under another name, or change that flag of the gateway", which, a.ReservedNames.GetRegexString()),
+		Msg:    fmt.Sprintf("%s is reserved by --push.reserved-names=%q; push it under another name, or change that flag of the gateway", which, in.config.ReservedNames.GetRegexString()),
 	}
 }

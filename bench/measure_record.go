@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/klauspost/compress/s2"
+
+	"pushgateway/internal/exposition"
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
+	"pushgateway/internal/metric"
+	"pushgateway/internal/record"
+)
+
+// appliedRecords is how many records a round applies.
+const appliedRecords = 2000
+
+// measureRecord measures what it costs a gateway to apply the records that
+// another one has made of pushes: the CPU of a record, garbage collection
+// included. It happens in this process. The ceiling unpacks as much text.
+func (b *bench) measureRecord(ctx context.Context) ([]row, error) {
+	l := b.middle()
+	m, err := newMember(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	defer m.close()
+	times, err := contest(b.rounds, m.applyRecords, m.unpack)
+	if err != nil {
+		return nil, err
+	}
+	what := fmt.Sprintf("CPU of applying a record of another member, %d series", l.each)
+	return []row{{what: what, unit: microseconds, gateway: times[0], ceiling: times[1], goals: []goal{within("25 µs", times[0], 25)}}}, nil
+}
+
+// member is a gateway that gets its changes from others.
+type member struct {
+	gateway.Memory
+	gateway *gateway.Gateway
+	load    *load
+	apply   func([]gateway.Applied)
+	next    int      // push
+	packed  [][]byte // text of each body, as records have it
+}
+
+// newMember makes a member that has all groups of the load.
+func newMember(ctx context.Context, l *load) (*member, error) {
+	m := &member{load: l}
+	var err error
+	if m.gateway, err = gateway.Open(ctx, gateway.Config{Journal: m}); err != nil {
+		return nil, err
+	}
+	for i := range l.bodies {
+		g, err := m.group(i)
+		if err != nil {
+			return nil, err
+		}
+		var text []byte
+		for b := range g.Blocks() {
+			text = append(text, b.Text()...)
+		}
+		m.packed = append(m.packed, s2.Encode(nil, text))
+	}
+	for range (l.groups + appliedRecords - 1) / appliedRecords {
+		if _, err := m.applyRecords(); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func (m *member) close() { _ = m.gateway.Close() } // there is nothing to lose
+
+// Open keeps what the gateway applies changes with.
+func (m *member) Open(ctx context.Context, apply func([]gateway.Applied)) error {
+	m.apply = apply
+	return m.Memory.Open(ctx, apply)
+}
+
+// group is that of the nth push, as the member that was pushed to has it.
+func (m *member) group(n int) (*gateway.Group, error) {
+	key, err := grouping.NewKey("bench", metric.Label{Name: "instance", Value: fmt.Sprintf("i-%d", n%m.load.groups)})
+	if err != nil {
+		return nil, err
+	}
+	p := exposition.GetParser()
+	defer p.Release()
+	families, err := p.ParseText([]byte(m.load.body(n)))
+	if err != nil {
+		return nil, err
+	}
+	blocks, err := exposition.Render(families, exposition.Options{Grouping: key.Labels(), Valid: true})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(blocks, func(a, b *exposition.Block) int { return strings.Compare(a.Name, b.Name) })
+	g := gateway.Group{Key: key, Pushed: time.Now()}
+	if n >= m.load.groups { // it keeps what it got with its first push
+		g.Since = gateway.Revision(n%m.load.groups + 1)
+	}
+	for _, b := range blocks {
+		g.Families = append(g.Families, gateway.Held{Block: b, Pushed: g.Pushed, Claim: g.Since})
+	}
+	return gateway.Restore(g), nil
+}
+
+// sealed are the records of the next pushes.
+func (m *member) sealed() (records [][]byte, keys []grouping.Key, err error) {
+	for range appliedRecords {
+		g, err := m.group(m.next)
+		if err != nil {
+			return nil, nil, err
+		}
+		m.next++
+		rec := record.Encode(g)
+		record.Seal(rec, g.Key, gateway.Revision(m.next))
+		records, keys = append(records, rec), append(keys, g.Key)
+	}
+	return records, keys, nil
+}
+
+// applyRecords gives the CPU of applying a record, in µs.
+func (m *member) applyRecords() (us float64, err error) {
+	records, keys, err := m.sealed()
+	if err != nil {
+		return 0, err
+	}
+	return cpuOf(len(records), func(i int) error {
+		g, r, err := record.Decode(records[i], keys[i])
+		if err == nil {
+			m.apply([]gateway.Applied{{Change: gateway.Change{Key: keys[i], Group: g}, Revision: r}})
+		}
+		return err
+	})
+}
+
+// unpack gives the CPU of unpacking the text of a record, in µs.
+func (m *member) unpack() (us float64, err error) {
+	return cpuOf(appliedRecords, func(i int) error {
+		_, err := m.unpackOne(i)
+		return err
+	})
+}
+
+func (m *member) unpackOne(i int) ([]byte, error) { return s2.Decode(nil, m.packed[i%len(m.packed)]) }
+
+// cpuOf gives the CPU that each of n calls takes, in µs.
+func cpuOf(n int, call func(i int) error) (us float64, err error) {
+	begin, err := ownCPU()
+	if err != nil {
+		return 0, err
+	}
+	for i := range n {
+		if err := call(i); err != nil {
+			return 0, err
+		}
+	}
+	end, err := ownCPU()
+	return float64((end - begin).Nanoseconds()) / 1e3 / float64(n), err
+}
+
+// ownCPU is what this process has taken so far.
+func ownCPU() (time.Duration, error) {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		return 0, err
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano()), nil
+}

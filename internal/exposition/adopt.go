@@ -1,0 +1,440 @@
+package exposition
+
+import (
+	"bytes"
+	"hash/maphash"
+	"math"
+	"strings"
+	"unicode/utf8"
+
+	"pushgateway/internal/metric"
+)
+
+// Lines that this version of the renderer has stored are exposed as they are: to
+// read them and to write them again would take several times as long. They are
+// looked through all the same, since anybody may have written the file that they
+// come from. What is adopted is what rendering would make of it, byte for byte;
+// anything else is rendered.
+
+// adopt gives the block of a stored family, nil if it must be rendered.
+func (r *StoredReader) adopt(family, text []byte) *Block {
+	h, ok := readStoredHead(family)
+	if !ok || h.renderer != rendererVersion || !h.isRendered() || len(text) == 0 {
+		return nil
+	}
+	a := &r.lines
+	a.begin(&h.Family, view(text))
+	if !a.all() {
+		return nil
+	}
+	return &Block{
+		Name:      r.known.copyOf(h.Name),
+		Help:      r.known.copyOf(h.Help),
+		EmptyHelp: h.EmptyHelp,
+		Type:      h.Type,
+		Legacy:    a.legacy,
+		text:      bytes.Clone(text),
+		proto:     a.proto,
+		series:    a.series,
+	}
+}
+
+// isRendered tells whether the name, the type and the help text are such as
+// blocks have.
+func (h *storedHead) isRendered() bool {
+	return checkName(&h.Family) == nil && len(h.Help) <= StoredLimits().withDefaults().Help && utf8.ValidString(h.Help)
+}
+
+// adopter looks through the lines of one family after the other.
+type adopter struct {
+	typ     metric.Type
+	name    string // as lines begin with it
+	quoted  bool   // the name stands within the braces
+	special string // label
+	longest int    // line that breaks no limit
+	rest    string // lines that are left
+
+	set    labelSet       // of the present series
+	labels []checkedLabel // of that
+	sets   labelSets      // of the family, by hash
+	// rows are the label sets of the families before, which are all different.
+	// Most families of a group have the same. While the one at hand has them
+	// too, as many as it has series, sets is empty.
+	rows []labelSet
+	same bool
+
+	series, proto int
+	legacy        bool
+}
+
+// labelSet is one that is known to be as it is rendered.
+type labelSet struct {
+	text   string // what stands between the name and the value, or the special label
+	hash   uint64
+	size   int // in protobuf
+	legacy bool
+}
+
+// checkedLabel is a label that is known to be as it is rendered.
+type checkedLabel struct {
+	text, name string
+	size       int // in protobuf
+	legacy     bool
+}
+
+func (a *adopter) begin(f *metric.Family, text string) {
+	a.typ, a.rest, a.special, a.longest = f.Type, text, specialLabel(f.Type), StoredLimits().least()
+	a.name, a.quoted = f.Name, !metric.IsLegacyName(f.Name)
+	if a.quoted {
+		a.name = "{" + string(appendName(nil, f.Name, false))
+	}
+	a.sets.reset()
+	a.labels, a.same = a.labels[:0], true
+	a.series, a.proto, a.legacy = 0, 0, !a.quoted
+}
+
+// forget drops what points into the lines of families.
+func (a *adopter) forget() {
+	clear(a.rows[:cap(a.rows)])
+	clear(a.labels[:cap(a.labels)])
+	*a = adopter{rows: a.rows[:0], labels: a.labels[:0], sets: a.sets}
+}
+
+// all looks through all lines.
+func (a *adopter) all() bool {
+	if a.special == "" {
+		return a.numbers()
+	}
+	if a.quoted {
+		return false
+	}
+	for len(a.rest) > 0 {
+		look := a.histogram
+		if a.typ == metric.Summary {
+			look = a.summary
+		}
+		parts, ok := look()
+		if !ok {
+			return false
+		}
+		a.count(specialSize(a.typ, parts))
+	}
+	return true
+}
+
+// count counts the series at hand, with a value of that size in protobuf.
+func (a *adopter) count(value int) {
+	a.series++
+	a.proto += sizeBytes(a.set.size + value)
+	a.legacy = a.legacy && a.set.legacy
+}
+
+// numbers looks at series of a single line.
+func (a *adopter) numbers() bool {
+	ok := a.eachNumber()
+	if !a.same { // of the others nobody knows that they are different from these
+		a.rows = a.rows[:min(a.series, len(a.rows))]
+	}
+	return ok
+}
+
+func (a *adopter) eachNumber() bool {
+	for len(a.rest) > 0 {
+		value, ok := a.knownRow()
+		if !ok {
+			value, ok = a.newRow()
+		}
+		if !ok || !isRendered(value) {
+			return false
+		}
+		a.count(plainValueSize)
+	}
+	return true
+}
+
+// knownRow takes a line with the labels that the family before has in this
+// place.
+func (a *adopter) knownRow() (value string, ok bool) {
+	if a.series >= len(a.rows) || !a.same {
+		return "", false
+	}
+	row := &a.rows[a.series]
+	line, ok := strings.CutPrefix(a.rest, a.name)
+	if !ok {
+		return "", false
+	}
+	if line, ok = strings.CutPrefix(line, row.text); !ok {
+		return "", false
+	}
+	end := strings.IndexByte(line, '\n')
+	if end < 0 || len(a.name)+len(row.text)+end > a.longest {
+		return "", false
+	}
+	a.set, a.rest = *row, line[end+1:]
+	return line[:end], true
+}
+
+// newRow takes any line.
+func (a *adopter) newRow() (value string, ok bool) {
+	if a.same {
+		a.same = false
+		for _, row := range a.rows[:a.series] {
+			_, _ = a.sets.add(row.hash, len(a.rows), unlimited)
+		}
+	}
+	line, ok := a.line("")
+	if !ok {
+		return "", false
+	}
+	rest, ok := a.newSet(line)
+	if !ok {
+		return "", false
+	}
+	if value, ok = a.closed(rest); !ok {
+		return "", false
+	}
+	row := a.set
+	row.text = line[:len(line)-len(value)]
+	switch {
+	case a.series < len(a.rows):
+		a.rows[a.series] = row
+	case a.series < maxRows:
+		a.rows = append(a.rows, row)
+	}
+	return value, true
+}
+
+// unlimited takes from no budget: what is stored was taken before.
+func unlimited(int) error { return nil }
+
+// line takes the next line, which must begin with the name and a suffix, and
+// gives what follows these.
+func (a *adopter) line(suffix string) (string, bool) {
+	end := strings.IndexByte(a.rest, '\n')
+	if end < 0 || end > a.longest {
+		return "", false
+	}
+	line, ok := strings.CutPrefix(a.rest[:end], a.name)
+	if !ok {
+		return "", false
+	}
+	a.rest = a.rest[end+1:]
+	return strings.CutPrefix(line, suffix)
+}
+
+// histogram looks at the lines of one histogram, and gives the number of its
+// buckets. The last is that for all observations.
+func (a *adopter) histogram() (buckets int, ok bool) {
+	last, count := math.Inf(-1), uint64(0)
+	for ; !isInf(last); buckets++ {
+		bound, counted, ok := a.part(metric.BucketSuffix, buckets == 0)
+		if !ok || !(bound > last) || !growTo(&count, counted) || !isRendered(counted) {
+			return 0, false
+		}
+		last = bound
+	}
+	sum, ok := a.total(metric.SumSuffix, false)
+	if !ok || !isRendered(sum) {
+		return 0, false
+	}
+	all := count
+	counted, ok := a.total(metric.CountSuffix, false)
+	return buckets, ok && growTo(&all, counted) && all == count && isRendered(counted)
+}
+
+// summary looks at the lines of one summary, and gives the number of its
+// quantiles.
+func (a *adopter) summary() (quantiles int, ok bool) {
+	for strings.HasPrefix(a.rest, a.name) && strings.HasPrefix(a.rest[len(a.name):], "{") {
+		quantile, value, ok := a.part("", quantiles == 0)
+		if !ok || math.IsNaN(quantile) || !isRendered(value) {
+			return 0, false
+		}
+		quantiles++
+	}
+	sum, ok := a.total(metric.SumSuffix, quantiles == 0)
+	if !ok || !isRendered(sum) {
+		return 0, false
+	}
+	all := uint64(0)
+	count, ok := a.total(metric.CountSuffix, false)
+	return quantiles, ok && growTo(&all, count) && isRendered(count)
+}
+
+// part takes the line of a bucket or quantile.
+func (a *adopter) part(suffix string, first bool) (bound float64, value string, ok bool) {
+	line, ok := a.inSet(suffix, first)
+	if !ok || len(line) == 0 || line[0] != a.separator() {
+		return 0, "", false
+	}
+	if line, ok = strings.CutPrefix(line[1:], a.special); !ok {
+		return 0, "", false
+	}
+	if line, ok = strings.CutPrefix(line, `="`); !ok {
+		return 0, "", false
+	}
+	text, value, ok := strings.Cut(line, `"} `)
+	if !ok || !isRendered(text) {
+		return 0, "", false
+	}
+	bound, err := parseFloat(text)
+	return bound, value, err == nil
+}
+
+// total takes the line of a sum or a count.
+func (a *adopter) total(suffix string, first bool) (value string, ok bool) {
+	line, ok := a.inSet(suffix, first)
+	if !ok {
+		return "", false
+	}
+	return a.closed(line)
+}
+
+// inSet takes a line, and gives what follows its labels. It is the first of its
+// series, or has the same labels as the line before.
+func (a *adopter) inSet(suffix string, first bool) (rest string, ok bool) {
+	line, ok := a.line(suffix)
+	if !ok {
+		return "", false
+	}
+	if first {
+		return a.newSet(line)
+	}
+	return strings.CutPrefix(line, a.set.text)
+}
+
+// separator is what precedes another label.
+func (a *adopter) separator() byte {
+	if len(a.labels) > 0 || a.quoted {
+		return ','
+	}
+	return '{'
+}
+
+// closed takes off what ends the labels, and gives the value.
+func (a *adopter) closed(line string) (value string, ok bool) {
+	if len(a.labels) > 0 || a.quoted {
+		return strings.CutPrefix(line, "} ")
+	}
+	return strings.CutPrefix(line, " ")
+}
+
+// newSet reads the labels of a series, which must be different from those of all
+// series before. It gives what follows them.
+func (a *adopter) newSet(line string) (rest string, ok bool) {
+	if rest, ok = a.readSet(line); !ok {
+		return "", false
+	}
+	a.set.text = line[:len(line)-len(rest)]
+	a.set.hash = maphash.String(seed, a.set.text)
+	added, _ := a.sets.add(a.set.hash, a.series+1, unlimited)
+	return rest, added
+}
+
+// readSet reads labels, most of which are those of the series before.
+func (a *adopter) readSet(line string) (rest string, ok bool) {
+	known := a.labels
+	a.labels, a.set = known[:0], labelSet{legacy: true}
+	moved := false // a name has been another one since the series before
+	for len(line) > 0 && line[0] == a.separator() {
+		n := len(a.labels)
+		if n < len(known) && strings.HasPrefix(line[1:], known[n].text) {
+			line = line[1+len(known[n].text):]
+			a.labels = known[:n+1]
+		} else {
+			l, rest, ok := readRendered(line[1:])
+			if !ok {
+				return "", false
+			}
+			if l.name == a.special && a.special != "" {
+				break
+			}
+			moved = moved || n >= len(known) || l.name != known[n].name
+			line, a.labels = rest, append(a.labels, l)
+		}
+		l := &a.labels[n]
+		if moved && n > 0 && a.labels[n-1].name >= l.name {
+			return "", false
+		}
+		a.set.size += l.size
+		a.set.legacy = a.set.legacy && l.legacy
+	}
+	return line, true
+}
+
+// readRendered reads a label that is written as it is rendered.
+func readRendered(s string) (l checkedLabel, rest string, ok bool) {
+	if strings.HasPrefix(s, `"`) {
+		if l.name, rest, ok = cutRendered(s); !ok || metric.IsLegacyLabel(l.name) || !metric.IsName(l.name) {
+			return l, "", false
+		}
+	} else {
+		end := strings.IndexByte(s, '=')
+		if end < 0 || !metric.IsLegacyLabel(s[:end]) {
+			return l, "", false
+		}
+		l.name, rest, l.legacy = s[:end], s[end:], true
+	}
+	if strings.HasPrefix(l.name, metric.ReservedLabelPrefix) || !strings.HasPrefix(rest, `="`) {
+		return l, "", false
+	}
+	value, rest, ok := cutRendered(rest[1:])
+	if !ok {
+		return l, "", false
+	}
+	l.text, l.size = s[:len(s)-len(rest)], sizeLabelPair(l.name, value)
+	return l, rest, true
+}
+
+// cutRendered takes a text in quotes off s.
+func cutRendered(s string) (content, rest string, ok bool) {
+	if !strings.HasPrefix(s, `"`) {
+		return "", "", false
+	}
+	end, escaped := closingQuote(s, 1)
+	if end < 0 || !utf8.ValidString(s[1:end]) {
+		return "", "", false
+	}
+	content, rest = s[1:end], s[end+1:]
+	if !escaped {
+		return content, rest, true
+	}
+	written := content
+	content = unescapes.Replace(written)
+	return content, rest, string(appendEscaped(nil, content, true)) == written
+}
+
+// isRendered tells whether a number is written as it is rendered, and survives
+// that.
+func isRendered(value string) bool {
+	if isShortest(value) || isPower(value) {
+		return true
+	}
+	const longest = 32
+	v, err := parseFloat(value)
+	if err != nil || !survivesText(v) {
+		return false
+	}
+	var room [longest]byte
+	return string(appendFloat(room[:0], v)) == value
+}
+
+// isPower is isShortest for numbers from 1e6 to 1e99 that are written like
+// 1.76e+09.
+func isPower(value string) bool {
+	const (
+		tail = len("e+06")
+		most = 15 // digits that a float64 always holds
+	)
+	n := len(value) - tail
+	if n < 1 || n > most+1 || value[n:n+2] != "e+" || value[0] == '0' || value[n+2] == '0' && value[n+3] < '6' {
+		return false
+	}
+	for i := 0; i < len(value); i++ {
+		digit := value[i]-'0' <= 9
+		if other := i == 1 && n > 2 || i == n || i == n+1; digit == other {
+			return false
+		}
+	}
+	return n == 1 || value[1] == '.' && value[n-1] != '0'
+}

@@ -1,0 +1,227 @@
+package gateway
+
+import (
+	"slices"
+
+	"github.com/tidwall/btree"
+
+	"pushgateway/internal/exposition"
+	"pushgateway/internal/grouping"
+	"pushgateway/internal/metric"
+)
+
+// sharedSeries is a series of a family that several groups have: a hash of its
+// label set.
+type sharedSeries struct {
+	typ  metric.Type
+	hash uint64
+}
+
+// sharers are the groups that have one series stored. It begins when a change is
+// found to have a series of another group. From then on a group joins when a
+// change of it is applied, so a change has to find only one of them: what it takes
+// grows with the groups, not with their pairs. As long as a series has no sharers
+// one group at most has it stored.
+type sharers struct {
+	all   []claim // sorted
+	shown []claim // those that are not left out; more than one only while that is decided
+}
+
+func compareClaims(a, b claim) int {
+	switch {
+	case a.less(b):
+		return -1
+	case b.less(a):
+		return 1
+	}
+	return 0
+}
+
+func (s *sharers) add(c claim) {
+	if i, found := slices.BinarySearchFunc(s.all, c, compareClaims); !found {
+		s.all = slices.Insert(s.all, i, c)
+	}
+}
+
+func (s *sharers) remove(c claim) {
+	if i, found := slices.BinarySearchFunc(s.all, c, compareClaims); found {
+		s.all = slices.Delete(s.all, i, i+1)
+	}
+	s.show(c, false)
+}
+
+// show notes whether a group is left out.
+func (s *sharers) show(c claim, shown bool) {
+	i := slices.Index(s.shown, c)
+	switch {
+	case shown && i < 0:
+		s.shown = append(s.shown, c)
+	case !shown && i >= 0:
+		s.shown = slices.Delete(s.shown, i, i+1)
+	}
+}
+
+// after gives the next claim, if none is shown: it could be.
+func (s *sharers) after(c claim) (next claim, ok bool) {
+	i, found := slices.BinarySearchFunc(s.all, c, compareClaims)
+	if found {
+		i++
+	}
+	if len(s.shown) > 0 || i == len(s.all) {
+		return next, false
+	}
+	return s.all[i], true
+}
+
+// meet makes sharers of a series that a change and another group have.
+func (x *index) meet(f *indexed, s suspect) {
+	if f.equal == nil {
+		f.equal = make(map[sharedSeries]*sharers)
+	}
+	with := f.equal[s.series]
+	if with == nil {
+		with = new(sharers)
+		f.equal[s.series] = with
+		f.lonely = append(f.lonely, s.series)
+	}
+	if h := x.held(f, s.key); h != nil && h.Type == s.series.typ && h.MayHave(s.series.hash) {
+		c := claim{h.Claim, s.key}
+		with.add(c)
+		with.show(c, !f.isLeftOut(s.key))
+	}
+}
+
+func (x *index) held(f *indexed, key grouping.Key) *Held {
+	group, _ := x.groups.Get(key)
+	return group.findSeries(f.name)
+}
+
+func (f *indexed) isLeftOut(key grouping.Key) bool {
+	_, out := f.leftOut[key]
+	return out
+}
+
+// eachShared calls do with what is shared of the series of a block.
+func (f *indexed) eachShared(h *Held, do func(sharedSeries, *sharers)) {
+	if len(f.equal) == 0 {
+		return
+	}
+	if hashes := h.Hashes(); len(hashes) <= len(f.equal) {
+		for _, hash := range hashes {
+			if s := f.equal[sharedSeries{h.Type, hash}]; s != nil {
+				do(sharedSeries{h.Type, hash}, s)
+			}
+		}
+		return
+	}
+	for series, s := range f.equal {
+		if series.typ == h.Type && h.MayHave(series.hash) {
+			do(series, s)
+		}
+	}
+}
+
+// exchangeShared takes over that a group has is in the place of was, either of which
+// may be nil.
+func (x *index) exchangeShared(f *indexed, key grouping.Key, was, is *Held, suspects []suspect) {
+	for _, s := range suspects {
+		if s.name == f.name {
+			x.meet(f, s)
+		}
+	}
+	d := decision{x, f, btree.NewBTreeGOptions(claim.less, btree.Options{NoLocks: true})}
+	if was != nil {
+		c := claim{was.Claim, key}
+		f.eachShared(was, func(series sharedSeries, s *sharers) {
+			s.remove(c)
+			d.lookBehind(s, c)
+			if len(s.all) == 0 {
+				f.lonely = append(f.lonely, series)
+			}
+		})
+	}
+	if is != nil {
+		c := claim{is.Claim, key}
+		f.eachShared(is, func(_ sharedSeries, s *sharers) {
+			s.add(c)
+			s.show(c, !f.isLeftOut(key))
+		})
+		d.todo.Set(c)
+	}
+	d.decide()
+	f.endLonely()
+}
+
+// endLonely ends sharers of which none is left. A change on its way may count on
+// them.
+func (f *indexed) endLonely() {
+	if f.pending != [typeCount]int32{} {
+		return
+	}
+	for _, series := range f.lonely {
+		if s := f.equal[series]; s != nil && len(s.all) == 0 {
+			delete(f.equal, series)
+		}
+	}
+	f.lonely = nil
+}
+
+// decision leaves groups out, or takes them in again, until each is left out
+// exactly if a group with an older claim that shares a series is not. It looks at
+// each group once at most, as only older ones decide about it.
+type decision struct {
+	x    *index
+	f    *indexed
+	todo *btree.BTreeG[claim]
+}
+
+// lookBehind has the next group looked at that could be shown, where none is.
+func (d *decision) lookBehind(s *sharers, c claim) {
+	if next, ok := s.after(c); ok {
+		d.todo.Set(next)
+	}
+}
+
+func (d *decision) decide() {
+	for {
+		c, more := d.todo.PopMin()
+		if !more {
+			return
+		}
+		if mine := d.x.held(d.f, c.key); mine != nil {
+			d.look(c, mine)
+		}
+	}
+}
+
+// look decides about one group, and has those looked at about which that decides.
+func (d *decision) look(c claim, mine *Held) {
+	shadowed := false
+	d.f.eachShared(mine, func(_ sharedSeries, s *sharers) {
+		shadowed = shadowed || slices.ContainsFunc(s.shown, func(other claim) bool { return other.less(c) })
+	})
+	if shadowed != d.f.isLeftOut(c.key) {
+		d.f.toggle(c.key, mine)
+	}
+	d.f.eachShared(mine, func(_ sharedSeries, s *sharers) {
+		s.show(c, !shadowed)
+		d.lookBehind(s, c)
+		for _, other := range s.shown {
+			if c.less(other) {
+				d.todo.Set(other)
+			}
+		}
+	})
+}
+
+func (f *indexed) toggle(key grouping.Key, mine *Held) {
+	if f.isLeftOut(key) {
+		delete(f.leftOut, key)
+		f.byType[mine.Type].expose(key, mine.Block)
+		return
+	}
+	if f.leftOut == nil {
+		f.leftOut = make(map[grouping.Key]*exposition.Block)
+	}
+	f.leftOut[key] = f.byType[mine.Type].hide(key)
+}

@@ -1,0 +1,99 @@
+package guard
+
+import (
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"pushgateway/internal/excerpt"
+)
+
+const (
+	// maxRefusals bounds the refused pushes that are remembered.
+	maxRefusals = 20
+	// Log lines about refused pushes: this many at once, and one more per
+	// refusalLogEvery. The rest needs --log.level=debug.
+	refusalLogBurst = 10
+	refusalLogEvery = 10 * time.Second
+	// maxRefusalText bounds the stored part of a message, in bytes.
+	maxRefusalText = 1000
+)
+
+// Refusals remembers the pushes and deletes that were not taken, the latest
+// first: a group shows only some of them, and none whose body could not be
+// read. It logs them too. Shares is safe for concurrent use.
+type Refusals struct {
+	logger *slog.Logger
+	few    *rate.Limiter // bounds what clients make it warn of
+
+	mu   sync.Mutex
+	list []Refusal
+}
+
+// Refusal is the last of those that one client was given for one path and
+// reason.
+type Refusal struct {
+	Client    string    `json:"client"` // address of the client
+	UserAgent string    `json:"user_agent"`
+	Time      time.Time `json:"time"`
+	Method    string    `json:"method"`
+	Path      string    `json:"path"`
+	Reason    string    `json:"reason"`
+	Error     string    `json:"error"`
+	Times     int       `json:"times"` // how often so far, while it was remembered
+}
+
+// NewRefusals has nothing to remember yet.
+func NewRefusals(logger *slog.Logger) *Refusals {
+	return &Refusals{logger: logger, few: rate.NewLimiter(rate.Every(refusalLogEvery), refusalLogBurst)}
+}
+
+// Note remembers and logs why a request of the client with this address was not
+// taken. It bounds the number of warnings, so that a client that fails in a
+// loop does not fill the log.
+func (s *Refusals) Note(client string, r *http.Request, reason string, err error) {
+	n := Refusal{
+		Client: client, UserAgent: excerpt.Line(r.UserAgent(), excerpt.Most), Time: time.Now(),
+		Method: r.Method, Path: excerpt.Line(r.URL.EscapedPath(), excerpt.Most), Reason: reason, Error: excerpt.Line(err.Error(), maxRefusalText),
+	}
+	s.note(n)
+	level := slog.LevelDebug
+	if s.few.Allow() {
+		level = slog.LevelWarn
+	}
+	s.logger.Log(r.Context(), level, "Refused", "client", n.Client, "user_agent", n.UserAgent, "method", n.Method, "path", n.Path, "reason", n.Reason, "err", n.Error)
+}
+
+// Warn logs something else that a client has caused, unless there have been too
+// many warnings.
+func (s *Refusals) Warn(message string, args ...any) {
+	if s.few.Allow() {
+		s.logger.Warn(message, args...)
+	}
+}
+
+func (s *Refusals) note(latest Refusal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	latest.Times = 1
+	s.list = slices.DeleteFunc(s.list, func(o Refusal) bool {
+		same := o.Client == latest.Client && o.Path == latest.Path && o.Reason == latest.Reason
+		if same {
+			latest.Times += o.Times
+		}
+		return same
+	})
+	s.list = slices.Insert(s.list, 0, latest)
+	s.list = s.list[:min(len(s.list), maxRefusals)]
+}
+
+// Latest gives what it remembers.
+func (s *Refusals) Latest() []Refusal {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]Refusal{}, s.list...)
+}

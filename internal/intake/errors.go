@@ -1,0 +1,32 @@
+package intake
+
+import (
+	"errors"
+	"os"
+
+	"pushgateway/internal/exposition"
+)
+
+// ErrTimeout is the error of a body that did not come in time.
+var ErrTimeout = errors.New("the request did not arrive completely within --web.read-timeout; send it faster")
+
+// ErrBodyTooLarge is wrapped by the errors of bodies that have too many bytes.
+var ErrBodyTooLarge = errors.New("the body is too large")
+
+// badBody marks an error about the body: it could not be read, or not in time.
+func badBody(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return ErrTimeout
+	}
+	return &exposition.SyntaxError{Msg: err.Error()}
+}
+
+// KeyError marks an error as one about the grouping key.
+type KeyError struct{ error }
+
+func (e *KeyError) Unwrap() error { return e.error }
+
+// ParameterError marks an error as one about a parameter or a header.
+type ParameterError struct{ error }
+
+func (e *ParameterError) Unwrap() error { return e.error }

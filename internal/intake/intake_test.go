@@ -1,0 +1,138 @@
+package intake_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	"pushgateway/internal/exposition"
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/guard"
+	"pushgateway/internal/intake"
+)
+
+func open(t *testing.T) *gateway.Gateway {
+	t.Helper()
+	g, err := gateway.Open(t.Context(), gateway.Config{Journal: new(gateway.Memory)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := g.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return g
+}
+
+// request is a push of text to {job="a"}.
+func request(body string) intake.Request {
+	return intake.Request{Key: "job/a", Header: http.Header{}, Client: "192.0.2.1", Body: strings.NewReader(body), Length: -1}
+}
+
+// TestPush takes pushes that did not come over HTTP.
+func TestPush(t *testing.T) {
+	g := open(t)
+	in := intake.New(g, intake.Config{})
+	push := func(r intake.Request) int {
+		t.Helper()
+		received, err := in.Push(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if received <= 0 {
+			t.Errorf("a body of %d bytes", received)
+		}
+		return g.View().Series
+	}
+	if got := push(request("m 1\nn 2\n")); got != 2 {
+		t.Errorf("a first push: %d series", got)
+	}
+	if got := push(request("o 1\n")); got != 3 {
+		t.Errorf("another name: %d series", got)
+	}
+	replacing := request("m 1\n")
+	replacing.Replace = true
+	if got := push(replacing); got != 1 {
+		t.Errorf("replacing: %d series", got)
+	}
+	many := request("m{job=\"b\"} 1\nm{job=\"c\"} 1\n")
+	many.Query = "group_by=job"
+	keys, outcomes, _, err := in.PushMany(t.Context(), many)
+	if err != nil || errors.Join(outcomes...) != nil || len(keys) != 2 || g.View().Groups() != 3 {
+		t.Errorf("many groups: %v, %v, %v", keys, outcomes, err)
+	}
+}
+
+// TestErrors wants errors that can be told apart.
+func TestErrors(t *testing.T) {
+	for name, tt := range map[string]struct {
+		key, query, body string
+		is               func(error) bool
+	}{
+		"key":       {"job/a/x", "", "m 1\n", is[*intake.KeyError]},
+		"parameter": {"job/a", "merge=all", "m 1\n", is[*intake.ParameterError]},
+		"ttl":       {"job/a", "ttl=soon", "m 1\n", is[*intake.ParameterError]},
+		"syntax":    {"job/a", "", "m\n", is[*exposition.SyntaxError]},
+		"invalid":   {"job/a", "", "m{__x=\"1\"} 1\n", is[*exposition.InvalidError]},
+	} {
+		r := request(tt.body)
+		r.Key, r.Query = tt.key, tt.query
+		g := open(t)
+		if _, err := intake.New(g, intake.Config{}).Push(t.Context(), r); !tt.is(err) {
+			t.Errorf("%s: got %v", name, err)
+		}
+		if noted := g.View().Groups() == 1; noted != (name == "invalid") {
+			t.Errorf("%s: a group shows the failure: %v", name, noted)
+		}
+	}
+}
+
+func is[E error](err error) bool {
+	var e E
+	return errors.As(err, &e)
+}
+
+// TestLimits sets each limit of a push, and pushes what is just beyond it.
+func TestLimits(t *testing.T) {
+	const histogram = "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"2\"} 1\nh_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 1\n"
+	body, push := func(l guard.BodyLimits) guard.Limits { return guard.Limits{Body: l} }, func(l guard.PushLimits) guard.Limits { return guard.Limits{Push: l} }
+	for name, tt := range map[string]struct {
+		limits guard.Limits
+		body   string
+		says   string
+	}{
+		"bytes":          {body(guard.BodyLimits{Bytes: 5}), "m 1\nn 2\n", "5 bytes"},
+		"codings":        {body(guard.BodyLimits{Codings: 1}), "m 1\n", "more than the 1 allowed"},
+		"groups":         {body(guard.BodyLimits{Groups: 1}), "m{job=\"a\"} 1\nm{job=\"b\"} 1\n", "more than 1 groups"},
+		"families":       {push(guard.PushLimits{Families: 1}), "m 1\nn 2\n", "more than 1 families"},
+		"series":         {push(guard.PushLimits{Series: 1}), "m 1\nn 2\n", "more than 1 series"},
+		"parts":          {push(guard.PushLimits{Parts: 1}), "m{a=\"1\",b=\"2\"} 1\n", "more than 1 labels, buckets"},
+		"labels":         {push(guard.PushLimits{LabelCount: 1}), "m{a=\"1\",b=\"2\"} 1\n", "more than 1 labels in one series"},
+		"name":           {push(guard.PushLimits{Name: 5}), "longer 1\n", "more than the limit of 5"},
+		"value":          {push(guard.PushLimits{Value: 5}), "m{a=\"longer\"} 1\n", "more than the limit of 5"},
+		"bytes of a set": {push(guard.PushLimits{Labels: 5}), "m{a=\"1\"} 1\n", "more than the limit of 5"},
+		"buckets":        {push(guard.PushLimits{Buckets: 2}), histogram, "more than 2 buckets"},
+		"labels of keys": {guard.Limits{Key: guard.KeyLimits{Labels: 1}}, "m 1\n", "more than the 1 allowed"},
+	} {
+		in, r := intake.New(open(t), intake.Config{Limits: tt.limits}), request(tt.body)
+		r.Query = "group_by=job"
+		push := in.Push
+		switch name {
+		case "codings":
+			r.Header.Set("Content-Encoding", "gzip, gzip")
+		case "groups":
+			push = func(ctx context.Context, r intake.Request) (int64, error) {
+				_, _, n, err := in.PushMany(ctx, r)
+				return n, err
+			}
+		case "labels of keys":
+			r.Key += strings.Repeat("/x/1", 3)
+		}
+		if _, err := push(t.Context(), r); err == nil || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%s: got %v, want %q", name, err, tt.says)
+		}
+	}
+}

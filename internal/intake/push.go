@@ -1,0 +1,160 @@
+package intake
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/url"
+	"slices"
+	"strings"
+
+	"pushgateway/internal/excerpt"
+	"pushgateway/internal/exposition"
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
+	"pushgateway/internal/guard"
+	"pushgateway/internal/metric"
+)
+
+// newPush makes a push from everything in a request except its body.
+func (in *Intake) newPush(r *Request) (p gateway.Push, err error) {
+	p = gateway.Push{MaxBytes: in.maxBlocks(), Client: guard.Key(r.Client)}
+	query, err := pushQuery(r.Query)
+	if err != nil {
+		return p, err
+	}
+	if p.Mode, err = modeOf(r, query.Get("merge")); err != nil {
+		return p, err
+	}
+	p.TTL, err = in.config.TTL.of(r.Header.Get(TTLHeader), query.Get("ttl"))
+	return p, err
+}
+
+// modeOf gives what the method and the parameter merge ask for.
+func modeOf(r *Request, merge string) (gateway.Mode, error) {
+	switch {
+	case merge == "" && r.Replace:
+		return gateway.Replace, nil
+	case merge == "":
+		return gateway.MergeFamilies, nil
+	case merge == "series" && !r.Replace:
+		return gateway.MergeSeries, nil
+	case merge == "series":
+		return 0, &ParameterError{errors.New("merge=series needs POST; PUT replaces the whole group")}
+	}
+	return 0, &ParameterError{fmt.Errorf("merge=%q must be merge=series", excerpt.Of(merge))}
+}
+
+// pushQuery returns the parameters of a push. It ignores unknown parameters, as
+// 1.11 does.
+func pushQuery(raw string) (url.Values, error) {
+	query, err := url.ParseQuery(raw)
+	pairs := strings.FieldsFunc(raw, func(c rune) bool { return c == '&' || c == ';' })
+	for _, name := range []string{"ttl", "merge"} {
+		named := func(pair string) bool { return strings.HasPrefix(pair, name+"=") }
+		if err != nil && slices.ContainsFunc(pairs, named) {
+			return nil, &ParameterError{fmt.Errorf("reading the query %q: %w", excerpt.Of(raw), err)}
+		}
+		if values := slices.Compact(query[name]); len(values) > 1 {
+			return nil, &ParameterError{fmt.Errorf("the query has several values of %s, among them %q and %q; give one", name, excerpt.Of(values[0]), excerpt.Of(values[1]))}
+		}
+	}
+	return query, nil
+}
+
+// maxBlocks bounds the size of a push in scrapes, in bytes.
+func (in *Intake) maxBlocks() int { return 4 * int(min(in.config.Limits.Body.Bytes, math.MaxInt/4)) }
+
+// content is the decompressed body of a push.
+type content struct {
+	format
+	bytes  []byte
+	budget exposition.Budget
+}
+
+func (in *Intake) content(r *Request, b *body) (content, error) {
+	c := content{formatOf(r.Header.Get("Content-Type")), b.bytes, b}
+	if !c.text || !in.config.LenientNewlines || exposition.HasRightNewlines(b.bytes) {
+		return c, nil
+	}
+	const copies = 2
+	if err := b.Take(copies * len(b.bytes)); err != nil {
+		return c, err
+	}
+	c.bytes = exposition.MendNewlines(b.bytes)
+	return c, nil
+}
+
+// parse makes finished blocks from a body. They do not use its memory.
+func (in *Intake) parse(c content, key grouping.Key) ([]*exposition.Block, error) {
+	o := in.rendering(key, c, in.maxBlocks())
+	var old *gateway.Group
+	if c.text {
+		old = in.gateway.Group(key)
+	}
+	if blocks, ok := exposition.Refill(c.bytes, old.Blocks(), o); ok {
+		return blocks, nil
+	}
+	p := exposition.GetParser().Within(in.limits, c.budget)
+	defer p.Release()
+	families, err := in.families(p, c)
+	if err != nil {
+		return nil, err
+	}
+	blocks, err := in.render(families, o)
+	if err == nil && old != nil { // it may go on like this
+		p.Imprint(c.bytes, blocks)
+	}
+	return blocks, err
+}
+
+// families parses a body. The result belongs to the parser and uses the memory
+// of the body.
+func (in *Intake) families(p *exposition.Parser, c content) ([]*metric.Family, error) {
+	p.LegacyNames = !in.config.UTF8Names
+	families, err := c.read(p, c.bytes)
+	if in.config.StripTimestamps {
+		strip(families)
+	}
+	return slices.DeleteFunc(families, isIgnored), err
+}
+
+// strip removes the timestamps.
+func strip(families []*metric.Family) {
+	for _, f := range families {
+		for i := range f.Series {
+			f.Series[i].Timed = false
+		}
+	}
+}
+
+// rendering returns how to render the families of a push to a group. The parser
+// of text has already checked that label values are UTF-8.
+func (in *Intake) rendering(key grouping.Key, c content, maxBytes int) exposition.Options {
+	o := exposition.Options{Grouping: key.Labels(), MaxBytes: maxBytes, Valid: c.text, LegacyNames: !in.config.UTF8Names, Limits: in.limits, Budget: c.budget}
+	o.HelpCut = func(family string) { in.warnOfHelp(key, family) }
+	if in.gateway.Unchecked {
+		o.Duplicate = in.config.Duplicate
+	}
+	return o
+}
+
+// warnOfHelp logs that a help text was shortened. It logs few warnings, like
+// those about refused pushes.
+func (in *Intake) warnOfHelp(key grouping.Key, family string) {
+	in.config.Warn("Shortened a help text that is too long; shorten it in the job", "group", key.Excerpt(), "family", excerpt.Line(family, excerpt.Most))
+}
+
+// isIgnored reports whether a pushed family is one that the gateway makes
+// itself. Its content is ignored, as in 1.11, but timestamps are still refused.
+func isIgnored(f *metric.Family) bool {
+	timed := slices.ContainsFunc(f.Series, func(s metric.Series) bool { return s.Timed })
+	return metric.IsTime(f.Name) && !timed
+}
+
+// isVerdict reports whether a well-formed body was refused for its content,
+// which the group's failure time shows.
+func isVerdict(err error) bool {
+	var invalid *exposition.InvalidError
+	return errors.Is(err, exposition.ErrTimestamps) || errors.As(err, &invalid)
+}

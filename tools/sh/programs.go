@@ -1,0 +1,96 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"github.com/spf13/pflag"
+	"github.com/u-root/u-root/pkg/core"
+	"github.com/u-root/u-root/pkg/core/cat"
+	"github.com/u-root/u-root/pkg/core/chmod"
+	"github.com/u-root/u-root/pkg/core/cp"
+	"github.com/u-root/u-root/pkg/core/ls"
+	"github.com/u-root/u-root/pkg/core/mkdir"
+	"github.com/u-root/u-root/pkg/core/mv"
+	"github.com/u-root/u-root/pkg/core/rm"
+	"github.com/u-root/u-root/pkg/core/touch"
+	"mvdan.cc/sh/v3/interp"
+)
+
+// programs are what this binary is by another name than that of a shell.
+var programs = map[string]func(args []string) error{
+	"cat":   utility(cat.New()),
+	"chmod": utility(chmod.New()),
+	"cp":    utility(cp.New()),
+	"grep":  func(args []string) error { return grep(args, os.Stdin, os.Stdout) },
+	"ls":    utility(ls.New()),
+	"mkdir": utility(mkdir.New()),
+	"mv":    utility(mv.New()),
+	"nc":    nc,
+	"rm":    utility(rm.New()),
+	"sleep": sleep,
+	"touch": utility(touch.New()),
+}
+
+// utility is a program of the library.
+func utility(c core.Command) func(args []string) error {
+	return func(args []string) error {
+		c.SetIO(os.Stdin, os.Stdout, os.Stderr)
+		return failed(c.Run(args...))
+	}
+}
+
+// failure is an error with which a program ends with 1, as those of busybox do.
+type failure struct{ error }
+
+func failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return failure{err}
+}
+
+// nc connects to a port. With -z it looks whether it is open, otherwise it sends
+// what comes in, and writes what is answered.
+func nc(args []string) error {
+	flags := pflag.NewFlagSet("nc", pflag.ContinueOnError)
+	look := flags.BoolP("zero", "z", false, "look whether the port is open")
+	flags.BoolP("verbose", "v", false, "taken, and ignored")
+	flags.BoolP("numeric", "n", false, "taken, and ignored")
+	seconds := flags.IntP("wait", "w", 30, "seconds to wait for a connection")
+	if err := flags.Parse(args); err != nil {
+		return help(err)
+	}
+	if flags.NArg() != 2 {
+		return failed(errors.New("a host and a port are needed, like nc -z localhost 9091"))
+	}
+	conn, err := net.DialTimeout("tcp", net.JoinHostPort(flags.Arg(0), flags.Arg(1)), time.Duration(*seconds)*time.Second)
+	if err != nil {
+		return failed(err)
+	}
+	defer conn.Close()
+	if *look {
+		return nil
+	}
+	return failed(converseWith(conn.(*net.TCPConn)))
+}
+
+func converseWith(conn *net.TCPConn) error {
+	go func() {
+		io.Copy(conn, os.Stdin)
+		conn.CloseWrite()
+	}()
+	_, err := io.Copy(os.Stdout, conn)
+	return err
+}
+
+// help takes a demand for help, which has been answered, for no error.
+func help(err error) error {
+	if errors.Is(err, pflag.ErrHelp) {
+		return interp.ExitStatus(0)
+	}
+	return err
+}
