@@ -22,7 +22,7 @@ func newHealthcheck(app *kingpin.Application) command {
 	clause.GetFlag("url").IsSetByUser(&given)
 	paths := map[string]string{"alive": "/-/healthy", "scrape": "/-/ready", "push": "/-/ready?for=push"}
 	what := clause.Flag("for", "What to check. alive: the gateway answers. scrape: it has read its persistence file. push: it also accepts pushes.").Default("scrape").HintOptions("alive", "scrape", "push").String()
-	printURL := clause.Flag("print-url", "Print the URL of the gateway if it works.").Bool()
+	printURL := clause.Flag("print-url", "Print the URL of the gateway if the check succeeds.").Bool()
 	check := func() error {
 		if paths[*what] == "" {
 			return fmt.Errorf("--for=%q: it must be alive, scrape or push", *what)

@@ -34,8 +34,8 @@ const (
 	headerTimeout = 10 * time.Second
 	// headerSlop is what net/http allows beyond MaxHeaderBytes.
 	headerSlop = 4096
-	// Bounds of HTTP/2: what a connection may have sent that nobody has read yet, in
-	// bytes; and how long it may take nothing.
+	// Bounds of HTTP/2: unread bytes that a connection may have sent, and how long
+	// it may take to accept any bytes.
 	maxUnread    = 256 << 10
 	stuckTimeout = time.Minute
 	// shutdownTimeout bounds how long shutdown waits for requests in progress.

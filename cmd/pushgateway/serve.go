@@ -127,12 +127,12 @@ func (s *service) open(ctx context.Context) (err error) {
 	return nil
 }
 
-// limits are those of everything that is served.
+// limits returns the limits of the server.
 func (s *settings) limits() guard.Limits {
 	return guard.Limits{Body: guard.BodyLimits{Bytes: int64(s.maxBodyBytes), Inflight: int64(s.maxInflightBytes)}}
 }
 
-// pushes says which pushes are taken, and how.
+// pushes returns the configuration of the intake of pushes.
 func (s *service) pushes() intake.Config {
 	return intake.Config{
 		UTF8Names:       s.utf8Names,

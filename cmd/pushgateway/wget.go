@@ -28,7 +28,7 @@ type wget struct {
 	toStdout   bool
 	spider     bool
 	unverified bool
-	headed     bool // write the header of the answer to stderr
+	headed     bool // write the response header to stderr
 	timeout    time.Duration
 	agent      string
 	headers    []string
@@ -61,9 +61,9 @@ func parseWget(args []string, stdout io.Writer) (*wget, error) {
 	app.Flag("spider", "Check that the URL exists, and write nothing.").BoolVar(&w.spider)
 	app.Flag("quiet", "Accepted and ignored: only errors are printed anyway.").Short('q').Bool()
 	app.Flag("no-verbose", "Accepted and ignored.").Bool()
-	app.Flag("continue", "Taken, and ignored: all is got anew.").Short('c').Bool()
-	app.Flag("output-file", "Taken, and ignored: there are no messages to write to a file.").Short('o').String()
-	app.Flag("server-response", "Write the header of the answer to the standard error.").Short('S').BoolVar(&w.headed)
+	app.Flag("continue", "Accepted and ignored: each download starts from the beginning.").Short('c').Bool()
+	app.Flag("output-file", "Accepted and ignored: there are no messages to write to a file.").Short('o').String()
+	app.Flag("server-response", "Write the response header to standard error.").Short('S').BoolVar(&w.headed)
 	app.Flag("output-document", "Write to this file. - is standard output.").Short('O').IsSetByUser(&w.toStdout).StringVar(&w.output)
 	app.Flag("tries", "Accepted and ignored: there is only one try.").Short('t').String()
 	seconds := app.Flag("timeout", "Maximum duration in seconds.").Short('T').Default("900").Float64()
@@ -73,7 +73,7 @@ func parseWget(args []string, stdout io.Writer) (*wget, error) {
 	app.Flag("user-agent", "The User-Agent header.").Short('U').Default("Wget").StringVar(&w.agent)
 	app.Flag("header", "Send this header, like 'Name: value'.").StringsVar(&w.headers)
 	app.Flag("post-data", "Send this data with POST.").IsSetByUser(&w.posts).StringVar(&w.body)
-	app.Flag("post-file", "Send this file with POST.").StringVar(&w.bodyFile)
+	app.Flag("post-file", "Send this file as the body of a POST request.").StringVar(&w.bodyFile)
 	app.Arg("url", "The URL to get.").Required().StringVar(&w.url)
 	for i, arg := range args {
 		if arg == "-nv" {

@@ -36,7 +36,7 @@ type Doors struct {
 	changed chan struct{}  // closed when a connection is closed or becomes closable; nil while nobody waits for that
 }
 
-// New makes doors for connections within limits.
+// New returns doors for connections within limits.
 func New(l guard.ConnectionLimits) *Doors {
 	l = l.WithDefaults()
 	return &Doors{limits: l, requests: guard.NewShares(int64(l.Connections)), conns: make(map[*conn]struct{}), clients: make(map[string]int)}

@@ -6,7 +6,7 @@ import "pushgateway/internal/guard"
 // listeners, and connections that are being closed.
 const forFiles = 128
 
-// Fitting lowers limits to as many connections as this process can serve.
+// Fitting lowers limits to the number of connections that this process can serve.
 func Fitting(l guard.ConnectionLimits) guard.ConnectionLimits {
 	l = l.WithDefaults()
 	if files := fileLimit(); files > 0 {

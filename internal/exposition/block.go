@@ -154,8 +154,8 @@ func (b *Block) Has(hash uint64, labels []metric.Label) bool {
 	return b.MayHave(hash) && b.hasLine(labels)
 }
 
-// MayHave tells whether the block has a series of which the hash is that of
-// HashLabels. It is wrong about one in 2^64.
+// MayHave reports whether the block has a series whose hash is that of
+// HashLabels. It is wrong for one in 2^64.
 func (b *Block) MayHave(hash uint64) bool {
 	_, found := slices.BinarySearch(b.Hashes(), hash)
 	return found

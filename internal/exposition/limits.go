@@ -12,8 +12,7 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// Limits bound what is read of a push, and the names, labels and help texts in
-// it.
+// Limits bound what is read of a push, and its names, labels and help texts.
 type Limits guard.PushLimits
 
 // cliff is the length at which a label or a name crashes Prometheus 3.

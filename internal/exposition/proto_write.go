@@ -42,8 +42,8 @@ func valueSize(t metric.Type, s *metric.Series) int {
 	return specialSize(t, specialLines(s))
 }
 
-// specialSize is valueSize for a summary or histogram with so many quantiles or
-// buckets.
+// specialSize is like valueSize, for a summary or histogram with this many
+// quantiles or buckets.
 func specialSize(t metric.Type, parts int) int {
 	const total = plainNumberSize + wholeSize // sum and count
 	part := wholeSize + plainNumberSize

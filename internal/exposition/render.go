@@ -85,9 +85,9 @@ func Render(families []*metric.Family, o Options) ([]*Block, error) {
 }
 
 // RenderGauge makes the block of a single gauge of the gateway itself, with
-// exactly the given labels, and an empty instance if there is none. They are
-// those of a grouping key, which are always valid; so must be the value, in
-// text.
+// exactly the given labels, and an empty instance if there is none. The labels
+// must be those of a grouping key, which are always valid, and text must be able
+// to express the value.
 func RenderGauge(name, help string, grouping []metric.Label, value float64) *Block {
 	labels := withInstance(grouping)
 	var number [32]byte
@@ -106,8 +106,8 @@ func RenderGauge(name, help string, grouping []metric.Label, value float64) *Blo
 	return b
 }
 
-// withInstance gives labels, which are sorted, with an empty instance where there
-// is none.
+// withInstance returns the labels, sorted by name, with an empty instance if
+// there is none.
 func withInstance(labels []metric.Label) []metric.Label {
 	instance := metric.Label{Name: metric.InstanceLabel}
 	at, has := slices.BinarySearchFunc(labels, instance, compareLabels)
@@ -418,7 +418,7 @@ func (r *renderer) twice(f *metric.Family, s *metric.Series) error {
 		one, other, excerpt.Of(strings.Join(replaced, ", ")))
 }
 
-// firstLike gives the first series that is equal to one that has been rendered.
+// firstLike returns the first series that is equal to one already rendered.
 func (r *renderer) firstLike(f *metric.Family, s *metric.Series) *metric.Series {
 	hash := r.labels.hash
 	for i := range f.Series {

@@ -136,14 +136,14 @@ func (s *hashSet) reset() {
 	s.used = 0
 }
 
-// labelSets are those of a family, by their hashes. The zero value is empty.
+// labelSets are the label sets of a family, by hash. The zero value is empty.
 type labelSets struct {
-	few  []uint64 // the first
-	many hashSet  // all, if they are more
+	few  []uint64 // the first ones
+	many hashSet  // all of them, if there are more
 }
 
-// add puts a label set in, in a family of so many series, and tells whether it
-// was not there. It asks take for the memory that needs.
+// add adds a label set of a family with this many series, and reports whether it
+// is new. It calls take for the memory that it needs.
 func (s *labelSets) add(hash uint64, series int, take func(bytes int) error) (added bool, err error) {
 	const few = 32 // up to which looking through a list is cheaper than a set
 	if len(s.few) < few {

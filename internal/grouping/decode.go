@@ -50,8 +50,9 @@ func (d Decoder) Decode(path string) (Key, error) {
 	return NewKey(job, labels...)
 }
 
-// split gives the parts of a path, unescaped: the name of the job's label and
-// its value, then the names and values of the others, which are most labels.
+// split returns the unescaped parts of a path: the name of the job label and its
+// value, then the names and values of the other labels. It refuses more than most
+// of these.
 func split(path string, most int) ([]string, error) {
 	if n := strings.Count(path, "/") + 1; n > 2*most+3 {
 		return nil, fmt.Errorf("the path has %d grouping labels, more than the %d allowed", n/2-1, most)

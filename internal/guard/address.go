@@ -1,8 +1,8 @@
-// Package guard has what holds when clients misbehave. It bounds what they can
-// send and ask for. It shares what there is little of among their addresses, so
-// that nobody starves the others: memory of pushes, turns, checks of passwords. It
-// knows whose address a request has, behind proxies as well, and remembers whose
-// pushes were refused.
+// Package guard protects the gateway from clients that misbehave. It bounds what
+// they can send and ask for. It shares scarce resources among client addresses,
+// so that no client starves the others: memory of pushes, turns, password checks.
+// It finds the address of a request's client, also behind proxies, and remembers
+// which pushes were refused.
 package guard
 
 import (

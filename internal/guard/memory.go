@@ -14,16 +14,16 @@ var (
 	ErrBusy = errors.New("too many bytes of pushes are in progress; try again")
 )
 
-// Memory is what all pushes being worked on may take, shared among clients.
-// Shares is safe for concurrent use.
+// Memory shares the memory of all pushes in progress among clients. It is safe
+// for concurrent use.
 type Memory struct {
 	shares   *Shares
 	inflight *atomic.Int64 // bytes that they take
 	grown    func()        // called when they take another growth
 }
 
-// NewMemory divides a total, in bytes. Inflight counts what is taken of it, and
-// grown is called each time that this is 16 MiB more. Both may be nil.
+// NewMemory shares total bytes. inflight counts the bytes in use, and grown is
+// called for each further 16 MiB in use. Both may be nil.
 func NewMemory(total int64, inflight *atomic.Int64, grown func()) *Memory {
 	if inflight == nil {
 		inflight = new(atomic.Int64)
@@ -34,7 +34,7 @@ func NewMemory(total int64, inflight *atomic.Int64, grown func()) *Memory {
 	return &Memory{shares: NewShares(total), inflight: inflight, grown: grown}
 }
 
-// Budget is what one push takes. It is to be closed. Its methods may be called
+// Budget is the memory of one push. Close it when done. Its methods may be called
 // by one goroutine at a time.
 type Budget struct {
 	reserved int64 // of the lease
@@ -49,7 +49,7 @@ const minAlone = 64 << 20
 // growth is after how many further bytes grown is called.
 const growth = 16 << 20
 
-// Open begins the budget of a push of the client with this address.
+// Open opens the budget of a push of the client with this address.
 func (m *Memory) Open(client string) *Budget {
 	return &Budget{from: m, lease: m.shares.Open(client)}
 }
@@ -83,9 +83,9 @@ func (b *Budget) Return(n int) {
 	b.reserved -= int64(n)
 }
 
-// Arriving calls receive, which end makes return soon: it is called if others
-// need what this push takes, and then the error is an ErrBusy. End may be nil if
-// that is not possible.
+// Arriving calls receive. If others need the memory of this push, it calls end,
+// which must make receive return soon, and returns an ErrBusy. end may be nil if
+// receive cannot be ended.
 func (b *Budget) Arriving(end func(), receive func() error) error {
 	if end == nil {
 		return receive()
@@ -98,7 +98,7 @@ func (b *Budget) Arriving(end func(), receive func() error) error {
 	return err
 }
 
-// Close returns everything.
+// Close returns all bytes. It may be called twice.
 func (b *Budget) Close() {
 	b.from.inflight.Add(-b.reserved)
 	b.lease.Close()

@@ -78,7 +78,7 @@ func (a *api) deleteGroups(w http.ResponseWriter, r *http.Request) {
 	writeData(w, deletedGroups{dry, len(groups), listOf(slices.Values(groups), func(g *gateway.Group) any { return labelsJSON(g.Key.Labels()) })})
 }
 
-// readForm takes parameters from the URL and from a form, of at most so many
+// readForm reads parameters from the URL and from a form of at most this many
 // bytes.
 func readForm(r *http.Request, most int64) error {
 	r.Body = http.MaxBytesReader(nil, r.Body, most)

@@ -92,7 +92,7 @@ func (a *api) refused(w http.ResponseWriter, r *http.Request, err error) (status
 	return status
 }
 
-// noteRefused counts, remembers and logs.
+// noteRefused counts, remembers and logs a refused request.
 func (a *api) noteRefused(r *http.Request, err error) (status int) {
 	status, reason := classify(err)
 	a.Refused(reason)

@@ -67,7 +67,8 @@ func parseFilter(v url.Values, now time.Time, l guard.Limits) (f filter, err err
 	return f, err
 }
 
-// parseText gives a text to look for, of at most so many bytes, in lower case.
+// parseText returns a search text in lower case. It refuses one of more
+// than most bytes.
 func parseText(v url.Values, name string, most int) (string, error) {
 	s := v.Get(name)
 	if len(s) > most {

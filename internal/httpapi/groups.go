@@ -43,7 +43,7 @@ type groupsPage struct {
 	Next   string `json:"next_page_token,omitempty"`
 }
 
-// defaultLimit is how many entries a page has that was not asked for more.
+// defaultLimit is the number of entries on a page if the request sets no limit.
 const defaultLimit = 100
 
 // groupsQuery is a parsed query.

@@ -34,11 +34,11 @@ type Config struct {
 	Proxies guard.Proxies
 	// TelemetryPath is where Prometheus scrapes, like "/metrics".
 	TelemetryPath string
-	// Intake takes pushes.
+	// Intake accepts pushes.
 	Intake *intake.Intake
 	// Limits bound what requests may ask for.
 	Limits guard.Limits
-	// Refusals remembers what was not taken. It may be nil.
+	// Refusals remembers refused requests. It may be nil.
 	Refusals *guard.Refusals
 
 	EnableAdmin       bool
@@ -55,7 +55,7 @@ type Config struct {
 	// Snapshot writes the state of a view into a persistence file, which is
 	// removed when it is closed. It fails when the context ends.
 	Snapshot func(context.Context, *gateway.View) (io.ReadSeekCloser, error)
-	// Storage is the persistence file. It returns nil if there is none.
+	// Storage is the persistence file. It is nil if there is none.
 	Storage Storage
 	// UI serves /, /status and /static/.
 	UI http.Handler

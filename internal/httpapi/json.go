@@ -57,7 +57,7 @@ func (a *api) metrics(w http.ResponseWriter, r *http.Request) {
 	writeData(w, metricsOf(a.Gateway.View()))
 }
 
-// WriteMetrics writes what /api/v1/metrics answers of a view.
+// WriteMetrics writes the answer of /api/v1/metrics for a view.
 func WriteMetrics(w io.Writer, v *gateway.View) error {
 	return encode(w, answer{Status: "success", Data: metricsOf(v)})
 }

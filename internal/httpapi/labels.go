@@ -105,7 +105,8 @@ func parseCompletion(v url.Values, l guard.Limits) (f filter, text string, limit
 	return f, text, limit, err
 }
 
-// parseLimit gives how many entries an answer is to have, at most so many.
+// parseLimit returns the number of entries that a request asks for. It
+// refuses more than most.
 func parseLimit(v url.Values, most int) (int, error) {
 	s := v.Get("limit")
 	if s == "" {

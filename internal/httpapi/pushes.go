@@ -39,8 +39,8 @@ func (a *api) takePush(w http.ResponseWriter, r *http.Request, replace bool) (si
 	return size, err
 }
 
-// pushRequest is what a push says. While its body comes, it can be ended for the
-// sake of others.
+// pushRequest returns the push in a request. While its body arrives, the push can
+// be ended to make room for others.
 func (a *api) pushRequest(w http.ResponseWriter, r *http.Request, replace bool) intake.Request {
 	control := http.NewResponseController(w)
 	return intake.Request{

@@ -19,14 +19,14 @@ type route struct {
 	// :name, or a *name that takes the rest. Handlers get that part as a path
 	// value, still percent-encoded.
 	path string
-	// name is what its requests are counted under, "" if they are not.
+	// name is the name in the request metrics, or "" if requests are not counted.
 	name string
-	// permission is what its client must have; see rules for what follows.
+	// permission is what its client needs; see rules for the consequences.
 	permission permission
 	handler    http.HandlerFunc
 }
 
-// routes are all there are.
+// routes returns all routes.
 func (a *api) routes() []route {
 	const get, put, post, del, options = http.MethodGet, http.MethodPut, http.MethodPost, http.MethodDelete, http.MethodOptions
 	all := []route{
@@ -96,8 +96,8 @@ type router struct {
 	lost   func(w http.ResponseWriter, r *http.Request, path string)
 }
 
-// newRouter serves routes below a prefix. What is in no route goes to lost; the
-// header Allow has the methods that its path takes.
+// newRouter serves routes below a prefix. Unknown paths go to lost. The header
+// Allow then lists the methods of the path.
 func newRouter(prefix string, routes []route, lost func(w http.ResponseWriter, r *http.Request, path string)) *router {
 	rt := &router{prefix: (&url.URL{Path: prefix}).EscapedPath(), table: httprouter.New(), lost: lost}
 	for _, r := range routes {

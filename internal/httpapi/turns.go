@@ -10,8 +10,9 @@ import (
 )
 
 const (
-	// Who reads an answer has pieceTimeout for each pieceSize bytes, which is
-	// less than one waits for its turn, and scrapeLimit for all of it.
+	// A client that reads an answer has pieceTimeout for each pieceSize bytes,
+	// which is less than a request waits for its turn, and scrapeLimit for the
+	// whole answer.
 	pieceTimeout = 8 * time.Second
 	pieceSize    = 512 << 10
 	scrapeLimit  = 5 * time.Minute
@@ -26,7 +27,7 @@ type turns struct {
 	guard.Turns
 }
 
-// newTurns has a place for each answer of a kind that may be given at once.
+// newTurns returns turns for the concurrent answers of one kind.
 func newTurns(c Config, refuse func(w http.ResponseWriter, status int, err error)) *turns {
 	return &turns{refuse: refuse, proxies: c.Proxies, Turns: guard.NewTurns(c.Limits.Turns.Answers)}
 }

@@ -18,10 +18,10 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// PushMany takes a push of several groups in one body: the parameter group_by
-// names the labels that sort the series into groups. Each group has an outcome of
-// its own, an error of Gateway.Push or nil, unless none was pushed and there is
-// an err. Received and err are those of Push.
+// PushMany takes a push of several groups in one body. The parameter group_by
+// names the labels that divide the series into groups. Each group has its own
+// outcome, which is nil or an error of Gateway.Push. If err is not nil, no group
+// was pushed. received and err are as for Push.
 func (in *Intake) PushMany(ctx context.Context, r Request) (keys []grouping.Key, outcomes []error, received int64, err error) {
 	by, err := in.groupBy(&r)
 	if err != nil {
@@ -53,7 +53,7 @@ func (in *Intake) PushMany(ctx context.Context, r Request) (keys []grouping.Key,
 
 // groupBy returns the labels that group_by names, sorted.
 func (in *Intake) groupBy(r *Request) ([]string, error) {
-	query, _ := url.ParseQuery(r.Query) // the rest of which may be anything, as in 1.11
+	query, _ := url.ParseQuery(r.Query) // the rest may be anything, as in 1.11
 	given := query["group_by"]
 	switch {
 	case len(given) > 1: // using the first would merge several groups into one

@@ -15,7 +15,7 @@ import (
 // together.
 type bodies struct {
 	max     int64 // bytes of one body, both compressed and uncompressed
-	codings int   // how often one is unpacked
+	codings int   // how often one body is decompressed
 	memory  *guard.Memory
 	buffers sync.Pool // of *[]byte
 }
@@ -52,7 +52,7 @@ const (
 	keepBuffer = 64 << 10
 )
 
-// read takes the whole body of a request, unpacked.
+// read reads and decompresses the whole body of a request.
 func (b *bodies) read(r *Request) (*body, error) {
 	if r.Length > b.max {
 		return nil, b.tooLarge()

@@ -30,7 +30,7 @@ func (in *Intake) newPush(r *Request) (p gateway.Push, err error) {
 	return p, err
 }
 
-// modeOf gives what the method and the parameter merge ask for.
+// modeOf returns the mode that the method and the parameter merge ask for.
 func modeOf(r *Request, merge string) (gateway.Mode, error) {
 	switch {
 	case merge == "" && r.Replace:

@@ -17,7 +17,7 @@ type TTL struct {
 }
 
 const (
-	// TTLHeader is where a push may say how long its group lives.
+	// TTLHeader is the header that sets the time to live of a group.
 	TTLHeader = "X-Pushgateway-TTL"
 	// longestTTL keeps deadlines within the range of times.
 	longestTTL = 100 * 365 * 24 * time.Hour

@@ -68,8 +68,8 @@ func literals(re string) map[string]bool {
 	return set
 }
 
-// size is about how many instructions a regexp becomes, once its repeats are
-// written out, but hardly more than most.
+// size returns about how many instructions a regexp compiles to, including its
+// repeats, but hardly more than most.
 func size(re *syntax.Regexp, most int) int {
 	n := 1
 	switch re.Op {

@@ -21,7 +21,7 @@ import (
 // every group.
 type Set struct{ selectors [][]matcher }
 
-// Parse reads the selectors of one request, like {job="backup"}. Its cost is
+// Parse parses the selectors of one request, like {job="backup"}. Its cost is
 // bounded, however long the texts are.
 func Parse(texts []string, limits guard.SelectorLimits) (Set, error) {
 	limits = limits.WithDefaults()

@@ -80,8 +80,9 @@ func (s *Server) tellOfFile(took time.Duration) {
 	}
 }
 
-// Handler gives the HTTP surface, which takes pushes as in says. Of both it fills
-// in what the server is made of; Own only where it is nil.
+// Handler returns the HTTP surface, which accepts pushes as in configures. It
+// sets the fields of both that the server provides. It sets Own only if it is
+// nil.
 func (s *Server) Handler(c httpapi.Config, in intake.Config) http.Handler {
 	c.Gateway, c.Logger, c.Limits, c.Refusals = s.Gateway, s.logger, s.limits, guard.NewRefusals(s.logger)
 	in.Limits, in.OpenMetrics, in.Warn, in.Duplicate = s.limits, c.EnableOpenMetrics, c.Refusals.Warn, s.Metrics.Duplicate
