@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pushgateway/internal/exposition"
+	"pushgateway/internal/packing"
 	"pushgateway/internal/scrape"
 )
 
@@ -45,7 +46,7 @@ func (a *api) scrape(w http.ResponseWriter, r *http.Request) {
 // accepts that. The caller closes it.
 func packed(w http.ResponseWriter, r *http.Request) io.WriteCloser {
 	wire := newSteady(w)
-	encoding, z := exposition.Pack(r.Header.Values("Accept-Encoding"), wire)
+	encoding, z := packing.Pack(r.Header.Values("Accept-Encoding"), wire)
 	if z == nil {
 		return plain{wire}
 	}

@@ -7,17 +7,18 @@ import (
 	"sync"
 
 	"pushgateway/internal/excerpt"
-	"pushgateway/internal/exposition"
 	"pushgateway/internal/guard"
+	"pushgateway/internal/packing"
 )
 
 // bodies reads the bodies of pushes within bounds: for each body, and for all
 // together.
 type bodies struct {
-	max     int64 // bytes of one body, both compressed and uncompressed
-	codings int   // how often one body is decompressed
-	memory  *guard.Memory
-	buffers sync.Pool // of *[]byte
+	max      int64 // bytes of one body, both compressed and uncompressed
+	codings  int   // how often one body is decompressed
+	memory   *guard.Memory
+	unpacker *packing.Unpacker
+	buffers  sync.Pool // of *[]byte
 }
 
 // body is one body in memory, and the budget of its push: whatever is made from
@@ -95,7 +96,7 @@ func (b *bodies) unpack(bd *body, r *Request, encoding string) error {
 	packed := bd.bytes
 	bd.bytes = nil
 	defer b.giveBack(bd, packed)
-	in, err := exposition.Unpack(encoding, packed)
+	in, err := b.unpacker.Open(encoding, packed)
 	if err != nil {
 		return notUnpacked(r, packed, err)
 	}

@@ -73,7 +73,7 @@ func outlineOf(page string) []section {
 			continue
 		}
 		last := &all[len(all)-1]
-		if command := comment.ReplaceAllString(line, ""); strings.TrimSpace(command) != "" && (fenced || strings.HasPrefix(line, "    ")) {
+		if command := comment.ReplaceAllString(line, ""); strings.TrimSpace(command) != "" && (fenced || strings.HasPrefix(line, "    ") && !strings.Contains(line, "<!--")) {
 			last.commands = append(last.commands, strings.TrimSpace(command))
 		}
 	}

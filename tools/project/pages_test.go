@@ -52,6 +52,16 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// TestIndex looks whether the index of the documentation has every page.
+func TestIndex(t *testing.T) {
+	index := read(t, "docs/README.md")
+	for _, page := range pages(t) {
+		if dir, name := filepath.Split(page); filepath.Base(dir) == "docs" && name != "README.md" && !strings.Contains(index, "]("+name+")") {
+			t.Errorf("docs/README.md does not link to %s", name)
+		}
+	}
+}
+
 // anchors are the names that headings have in links, as GitHub makes them.
 func anchors(page string) (all []string) {
 	for _, s := range outlineOf(page) {

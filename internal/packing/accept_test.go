@@ -1,4 +1,4 @@
-package exposition
+package packing
 
 import "testing"
 

@@ -1,4 +1,6 @@
-package exposition
+// Package packing compresses answers and decompresses bodies, with the content
+// codings of HTTP.
+package packing
 
 import (
 	"bytes"
@@ -19,22 +21,31 @@ const maxWindow = 8 << 20
 var (
 	gzipReaders sync.Pool // of *gzip.Reader
 	zstdReaders sync.Pool // of *zstd.Decoder
-
-	// unpacking has a place for each body that is being decompressed, since the
-	// memory for that, mostly zstd windows, is not counted with the bodies. More
-	// places would not be faster.
-	unpacking = make(chan struct{}, runtime.GOMAXPROCS(0))
 )
 
-// IsPacked reports whether bodies with this Content-Encoding need Unpack: gzip,
-// snappy (framed) or zstd. Any other encoding counts as none, as in Pushgateway
-// 1.11.
-func IsPacked(encoding string) bool { return unpackers[encoding] != nil }
+// Known reports whether bodies with this Content-Encoding can be decompressed:
+// gzip, snappy (framed) or zstd. Any other encoding counts as none, as in
+// Pushgateway 1.11.
+func Known(encoding string) bool { return unpackers[encoding] != nil }
 
-// Unpack returns a reader for the content of a whole body with a
-// Content-Encoding that IsPacked knows. It waits while others decompress, so
-// the caller must close the reader soon, even if reading fails.
-func Unpack(encoding string, packed []byte) (io.ReadCloser, error) {
+// Unpacker decompresses bodies. It is safe for concurrent use.
+type Unpacker struct {
+	// turns has a place for each body that is being decompressed, since the memory
+	// for that, mostly zstd windows, is not counted with the bodies. More places
+	// would not be faster.
+	turns chan struct{}
+}
+
+// NewUnpacker returns an unpacker that decompresses as many bodies at once as
+// there are processors.
+func NewUnpacker() *Unpacker {
+	return &Unpacker{turns: make(chan struct{}, runtime.GOMAXPROCS(0))}
+}
+
+// Open returns a reader for the content of a whole body. The Content-Encoding
+// must be Known. Open waits while others decompress, so the caller must close the
+// reader soon, even if reading fails.
+func (u *Unpacker) Open(encoding string, packed []byte) (io.ReadCloser, error) {
 	if !begins(encoding, packed) {
 		what := "is not " + encoding
 		if len(packed) == 0 {
@@ -42,13 +53,13 @@ func Unpack(encoding string, packed []byte) (io.ReadCloser, error) {
 		}
 		return nil, fmt.Errorf("the body %s, as its Content-Encoding says; compress it, or leave out the header", what)
 	}
-	unpacking <- struct{}{}
+	u.turns <- struct{}{}
 	in, err := unpackers[encoding](bytes.NewReader(packed))
 	if err != nil {
-		<-unpacking
+		<-u.turns
 		return nil, fmt.Errorf("decompressing %s: %w", encoding, err)
 	}
-	return in, nil
+	return turn{in, u}, nil
 }
 
 // begins reports whether a body starts like one of this encoding. Except with
@@ -67,19 +78,30 @@ func begins(encoding string, packed []byte) bool {
 
 var unpackers = map[string]func(*bytes.Reader) (io.ReadCloser, error){
 	"gzip":   unpackGzip,
-	"snappy": func(r *bytes.Reader) (io.ReadCloser, error) { return unpacker{snappy.NewReader(r), func() {}}, nil },
+	"snappy": func(r *bytes.Reader) (io.ReadCloser, error) { return unpacked{snappy.NewReader(r), func() {}}, nil },
 	"zstd":   unpackZstd,
 }
 
-// unpacker is a reader that Close prepares for reuse.
-type unpacker struct {
+// turn is a reader of a body that is being decompressed.
+type turn struct {
+	io.ReadCloser
+	from *Unpacker
+}
+
+// Close gives the turn to the next body.
+func (t turn) Close() error {
+	defer func() { <-t.from.turns }()
+	return t.ReadCloser.Close()
+}
+
+// unpacked is a reader that Close prepares for reuse.
+type unpacked struct {
 	io.Reader
 	put func()
 }
 
-func (u unpacker) Close() error {
+func (u unpacked) Close() error {
 	u.put()
-	<-unpacking
 	return nil
 }
 
@@ -96,7 +118,7 @@ func unpackGzip(r *bytes.Reader) (io.ReadCloser, error) {
 		put()
 		return nil, err
 	}
-	return unpacker{z, put}, nil
+	return unpacked{z, put}, nil
 }
 
 func unpackZstd(r *bytes.Reader) (io.ReadCloser, error) {
@@ -110,7 +132,7 @@ func unpackZstd(r *bytes.Reader) (io.ReadCloser, error) {
 	if err := z.Reset(r); err != nil {
 		return nil, err
 	}
-	return unpacker{windowed{z}, func() {
+	return unpacked{windowed{z}, func() {
 		if z.Reset(nil) == nil {
 			zstdReaders.Put(z)
 		}
