@@ -87,7 +87,7 @@ func TestPushesThatEndPrometheus(t *testing.T) {
 		{"value", text("# a\nm{a=\"" + long + "\"} 1\n"), []string{"line 2", `family "m"`, `label "a"`, values}, text("m{a=\"" + strings.Repeat("x", mostLabels-len("ainstancejoba")) + "\"} 1\n")},
 		{"name", text("m_" + long + " 1\n"), []string{"line 1", `family "m_xx`, names}, text(strings.Repeat("m", mostName) + " 1\n")},
 		{"quoted name", text("{\"m." + long + "\"} 1\n"), []string{"line 1", names}, text("{\"" + strings.Repeat(".", mostName) + "\"} 1\n")},
-		{"name in lines", text("# TYPE " + strings.Repeat("m", mostName-6) + " histogram\n" + strings.Repeat("m", mostName-6) + "_sum 1\n"), []string{names, "the name in its lines"}, text("# TYPE " + strings.Repeat("m", mostName-7) + " histogram\n" + strings.Repeat("m", mostName-7) + "_sum 1\n")},
+		{"name in lines", text("# TYPE " + strings.Repeat("m", mostName-6) + " histogram\n" + strings.Repeat("m", mostName-6) + "_sum 1\n"), []string{names, "the name of its lines"}, text("# TYPE " + strings.Repeat("m", mostName-7) + " histogram\n" + strings.Repeat("m", mostName-7) + "_sum 1\n")},
 		{"label name", text("m{\"" + long + "\"=\"1\"} 1\n"), []string{"the label name", names}, text("m{\"" + strings.Repeat(".", mostName) + "\"=\"1\"} 1\n")},
 		{"labels together", text("m{" + many("a%d=\""+strings.Repeat("x", 11_000)+"\",", 100) + "} 1\n"), []string{sums, values}, text("m{" + many("a%d=\""+strings.Repeat("x", 10_000)+"\",", 100) + "} 1\n")},
 		{"labels with the key", push{http.MethodPut, "/metrics/job/a/b/" + strings.Repeat("y", 1000), "text/plain", "m{a=\"" + strings.Repeat("x", mostLabels-100) + "\"} 1\n"}, []string{sums, values}, push{}},
@@ -197,7 +197,7 @@ func TestLongHelp(t *testing.T) {
 		t.Error("the help text is not cut on a whole character")
 	}
 	log := g.proc.Log.String()
-	if !strings.Contains(log, "A help text is too long and was cut") || strings.Contains(log, "Two help texts") || len(log) > 10_000 {
+	if !strings.Contains(log, "Shortened a help text that is too long") || strings.Contains(log, "two different help texts") || len(log) > 10_000 {
 		t.Errorf("the log has %d bytes: %s", len(log), tail(log))
 	}
 }

@@ -20,9 +20,9 @@ import (
 // appliedRecords is how many records a round applies.
 const appliedRecords = 2000
 
-// measureRecord measures what it costs a gateway to apply the records that
-// another one has made of pushes: the CPU of a record, garbage collection
-// included. It happens in this process. The ceiling unpacks as much text.
+// measureRecord measures the cost of applying another gateway's record of a push:
+// the CPU per record, including garbage collection, in this process. The ceiling
+// decompresses the same amount of text.
 func (b *bench) measureRecord(ctx context.Context) ([]row, error) {
 	l := b.middle()
 	m, err := newMember(ctx, l)
@@ -38,17 +38,17 @@ func (b *bench) measureRecord(ctx context.Context) ([]row, error) {
 	return []row{{what: what, unit: microseconds, gateway: times[0], ceiling: times[1], goals: []goal{within("25 µs", times[0], 25)}}}, nil
 }
 
-// member is a gateway that gets its changes from others.
+// member is a gateway that gets its changes from other gateways.
 type member struct {
 	gateway.Memory
 	gateway *gateway.Gateway
 	load    *load
 	apply   func([]gateway.Applied)
-	next    int      // push
-	packed  [][]byte // text of each body, as records have it
+	next    int      // the next push
+	packed  [][]byte // text of each body, compressed as in a record
 }
 
-// newMember makes a member that has all groups of the load.
+// newMember returns a member that has all groups of the load.
 func newMember(ctx context.Context, l *load) (*member, error) {
 	m := &member{load: l}
 	var err error
@@ -74,15 +74,16 @@ func newMember(ctx context.Context, l *load) (*member, error) {
 	return m, nil
 }
 
-func (m *member) close() { _ = m.gateway.Close() } // there is nothing to lose
+func (m *member) close() { _ = m.gateway.Close() } // nothing can be lost
 
-// Open keeps what the gateway applies changes with.
+// Open keeps the function by which the gateway applies changes.
 func (m *member) Open(ctx context.Context, apply func([]gateway.Applied)) error {
 	m.apply = apply
 	return m.Memory.Open(ctx, apply)
 }
 
-// group is that of the nth push, as the member that was pushed to has it.
+// group returns the group of the nth push, as the member that got the push has
+// it.
 func (m *member) group(n int) (*gateway.Group, error) {
 	key, err := grouping.NewKey("bench", metric.Label{Name: "instance", Value: fmt.Sprintf("i-%d", n%m.load.groups)})
 	if err != nil {
@@ -100,7 +101,7 @@ func (m *member) group(n int) (*gateway.Group, error) {
 	}
 	slices.SortFunc(blocks, func(a, b *exposition.Block) int { return strings.Compare(a.Name, b.Name) })
 	g := gateway.Group{Key: key, Pushed: time.Now()}
-	if n >= m.load.groups { // it keeps what it got with its first push
+	if n >= m.load.groups { // it keeps the revision of its first push
 		g.Since = gateway.Revision(n%m.load.groups + 1)
 	}
 	for _, b := range blocks {
@@ -109,7 +110,7 @@ func (m *member) group(n int) (*gateway.Group, error) {
 	return gateway.Restore(g), nil
 }
 
-// sealed are the records of the next pushes.
+// sealed returns the records of the next pushes.
 func (m *member) sealed() (records [][]byte, keys []grouping.Key, err error) {
 	for range appliedRecords {
 		g, err := m.group(m.next)
@@ -124,7 +125,7 @@ func (m *member) sealed() (records [][]byte, keys []grouping.Key, err error) {
 	return records, keys, nil
 }
 
-// applyRecords gives the CPU of applying a record, in µs.
+// applyRecords returns the CPU time of applying one record, in µs.
 func (m *member) applyRecords() (us float64, err error) {
 	records, keys, err := m.sealed()
 	if err != nil {
@@ -139,7 +140,7 @@ func (m *member) applyRecords() (us float64, err error) {
 	})
 }
 
-// unpack gives the CPU of unpacking the text of a record, in µs.
+// unpack returns the CPU time of decompressing the text of one record, in µs.
 func (m *member) unpack() (us float64, err error) {
 	return cpuOf(appliedRecords, func(i int) error {
 		_, err := m.unpackOne(i)
@@ -149,7 +150,7 @@ func (m *member) unpack() (us float64, err error) {
 
 func (m *member) unpackOne(i int) ([]byte, error) { return s2.Decode(nil, m.packed[i%len(m.packed)]) }
 
-// cpuOf gives the CPU that each of n calls takes, in µs.
+// cpuOf returns the CPU time of each of n calls, in µs.
 func cpuOf(n int, call func(i int) error) (us float64, err error) {
 	begin, err := ownCPU()
 	if err != nil {
@@ -164,7 +165,7 @@ func cpuOf(n int, call func(i int) error) (us float64, err error) {
 	return float64((end - begin).Nanoseconds()) / 1e3 / float64(n), err
 }
 
-// ownCPU is what this process has taken so far.
+// ownCPU returns the CPU time that this process has used so far.
 func ownCPU() (time.Duration, error) {
 	var used syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {

@@ -149,15 +149,15 @@ func TestRefusedPush(t *testing.T) {
 	s.push("job/a", "# TYPE m gauge\nm 1\n", http.StatusOK)
 	s.push("job/a", "m 1\nm 2\n", http.StatusBadRequest)
 	tb := s.open(desktop, "?group=job/a")
-	tb.reads(".banner pre", "comes twice")
-	tb.reads(".banner.bad", "The group still has what was pushed before.")
+	tb.reads(".banner pre", "occurs twice")
+	tb.reads(".banner.bad", "The group still has its earlier metrics.")
 	s.push("job/a", "# TYPE m gauge\nm 1\n", http.StatusOK)
 	tb.refresh()
 	tb.gone(".banner.bad")
 	tb.reads(".heading .badge", "pushed")
 	s.push("job/never", "m 1\nm 2\n", http.StatusBadRequest)
 	tb.visit("?group=job/never")
-	tb.reads(".banner.bad", "No push to this group was ever good, so it has no metrics.")
+	tb.reads(".banner.bad", "No push to this group has succeeded yet, so it has no metrics.")
 }
 
 // TestLargeGroup does not draw thousands of series at once.

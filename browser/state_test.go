@@ -83,8 +83,8 @@ func TestOverview(t *testing.T) {
 			tb := s.with(t).open(screen, "")
 			tb.press("Overview")
 			tb.until(`document.querySelectorAll(".chart canvas").length === 2`)
-			tb.reads(".hidden-list li", "it has the type counter here, and gauge in an older push of another group.")
-			tb.reads(".legend", "taken")
+			tb.reads(".hidden-list li", "its type is counter here, but gauge in an older push of another group.")
+			tb.reads(".legend", "accepted")
 			tb.press("b")
 			tb.reads(".total", `1 group matching {job="b"}.`)
 			tb.reads("#row-0", "b")
@@ -120,7 +120,7 @@ func TestRefusals(t *testing.T) {
 			s := s.with(t)
 			tb := s.open(screen, "status")
 			if screen.width == 360 {
-				tb.reads(".good", "None since the start.")
+				tb.reads(".good", "None since the gateway started.")
 			}
 			s.scrape()
 			s.push("job/nightly%20backup", "m 1", http.StatusBadRequest, "User-Agent", "<b>nightly</b>/1")

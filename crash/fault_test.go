@@ -343,7 +343,7 @@ func startEvery(t *testing.T, interval string) *server {
 	cmd.Args = append(cmd.Args, "--persistence.interval="+interval)
 	s := &server{daemon.Launch(t, cmd), t}
 	if !s.awaitReady() {
-		t.Fatalf("it ended at its start\n%s", s.Log)
+		t.Fatalf("it exited at startup\n%s", s.Log)
 	}
 	return s
 }

@@ -50,7 +50,7 @@ func start(t testing.TB, file string, under ...string) *server {
 	t.Helper()
 	s := &server{daemon.Launch(t, command(file, under...)), t}
 	if !s.awaitReady() {
-		t.Fatalf("it ended at its start\n%s", s.Log)
+		t.Fatalf("it exited at startup\n%s", s.Log)
 	}
 	return s
 }

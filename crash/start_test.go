@@ -73,7 +73,7 @@ func importing(t *testing.T, name string) *beginning {
 		given:   map[string][]byte{"metrics": readFile(t, path+".gob")},
 		file:    "metrics",
 		journal: "metrics" + storage.Suffix,
-		want:    regexp.MustCompile("Imported what Pushgateway 1.11 has written"),
+		want:    regexp.MustCompile("Imported the file of Pushgateway 1.11"),
 		sees:    (*server).pushedLines,
 	}
 }
@@ -98,7 +98,7 @@ func compaction(t *testing.T) *beginning {
 		name:  "compact",
 		given: map[string][]byte{journal: readFile(t, file)},
 		file:  journal, journal: journal,
-		want:  regexp.MustCompile("has been made smaller"),
+		want:  regexp.MustCompile("Shrank the journal"),
 		sees:  (*server).groups,
 		state: before.text(),
 	}
@@ -124,7 +124,7 @@ func salvage(t *testing.T) *beginning {
 		given: map[string][]byte{journal: content},
 		file:  journal, journal: journal, args: []string{"--persistence.salvage"},
 		aside: true,
-		want:  regexp.MustCompile("Salvage: going on with the records that are whole"),
+		want:  regexp.MustCompile("Salvage: continuing with the intact records"),
 		sees:  (*server).groups,
 		state: whole.text(),
 	}
@@ -167,7 +167,7 @@ func (b *beginning) start(t testing.TB, dir string, under ...string) *server {
 	t.Helper()
 	s := b.launch(t, dir, under...)
 	if !s.awaitReady() {
-		t.Fatalf("%s: it ended at its start\n%s", b.name, s.Log)
+		t.Fatalf("%s: it exited at startup\n%s", b.name, s.Log)
 	}
 	return s
 }

@@ -54,8 +54,8 @@ type taking struct {
 }
 
 const (
-	removed  = "nothing is there any more. Put it back"
-	replaced = "another file is there"
+	removed  = "it was removed. Put it back"
+	replaced = "another file is in its place"
 )
 
 var takings = []taking{
@@ -124,7 +124,7 @@ var takings = []taking{
 	{name: "cut off", reason: "the journal is damaged", left: "data/journal",
 		take: func(p *place) { p.must(os.Truncate(p.file(), 8192)) },
 		back: func(p *place) { p.write(p.content) }},
-	{name: "overwritten", reason: "it is not a journal", left: "data/journal",
+	{name: "overwritten", reason: "the file is not a journal", left: "data/journal",
 		take: func(p *place) { p.write(bytes.Repeat([]byte(foreign), 10_000)) },
 		back: func(p *place) { p.write(p.content) }},
 }
@@ -160,7 +160,7 @@ func (x taking) startAt(p *place, interval, temp string) *server {
 	cmd.Env = append(os.Environ(), "TMPDIR="+temp)
 	s := &server{daemon.Launch(p.t, cmd), p.t}
 	if !s.awaitReady() {
-		p.t.Fatalf("it ended at its start\n%s", s.Log)
+		p.t.Fatalf("it exited at startup\n%s", s.Log)
 	}
 	return s
 }
@@ -188,7 +188,7 @@ func (s *server) awaitTaken(m *model, reason, interval string) {
 		s.t.Errorf("a delete was answered %d %q, want 503", a.status, a.body)
 	}
 	time.Sleep(time.Second) // it looks again meanwhile
-	if n := strings.Count(s.Log.String(), "Pushes are refused"); n != 1 || !strings.Contains(s.Log.String(), reason) {
+	if n := strings.Count(s.Log.String(), "Refusing pushes"); n != 1 || !strings.Contains(s.Log.String(), reason) {
 		s.t.Errorf("%d lines of the log say that the file was taken away, want one with %q\n%s", n, reason, s.Log)
 	}
 	m.compare(s.t, "without the file", s.scrape(), false)
@@ -377,7 +377,7 @@ func (s *server) takeWhilePushed(m *model, take func() error) {
 					return
 				}
 				if !a.taken(c) {
-					s.checkRefusal(a, "taken away or changed")
+					s.checkRefusal(a, "moved, removed, replaced or changed")
 					return
 				}
 			}

@@ -236,7 +236,7 @@ func TestBadBodies(t *testing.T) {
 		{"empty gzip", "/job/a", "", []string{"Content-Encoding", "gzip"}, 400, "the body is empty, and not gzip"},
 		{"large", "/job/a", strings.Repeat("m{a=\"xxxxxxxxxxxxxxxxxxxxxxx\"} 1\n", 40_000), nil, 413, "--push.max-body-bytes"},
 		{"large when unpacked", "/job/a", gzipped(t, 20<<20), []string{"Content-Encoding", "gzip"}, 413, "--push.max-body-bytes"},
-		{"many families", "/job/a", many(110_000, "a%d 1\n"), nil, 413, "at once, or as several groups"},
+		{"many families", "/job/a", many(110_000, "a%d 1\n"), nil, 413, "at once, or split it into several groups"},
 		{"long grouping label", "/job/a/x/" + strings.Repeat("y", 8000), many(30_000, "m{a=\"%d\"} 1\n"), nil, 413, "grouping labels"},
 		{"many grouping labels", "/job/a" + many(5_000, "/l%d/v"), "m 1\n", nil, 400, "grouping labels"},
 		{"odd path", "/job/a/b", "m 1\n", nil, 400, "name/value"},

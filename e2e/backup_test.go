@@ -152,7 +152,7 @@ func TestBackupOfSomethingElse(t *testing.T) {
 		copied := makeJournal(t, 3)
 		before := lookAt(t, filepath.Dir(copied))
 		code, out, errs := command(t, "backup", "--url="+page.URL, copied)
-		if wantSentence(t, errs, copied, "no copy of a journal"); code != 1 || out != "" {
+		if wantSentence(t, errs, copied, "complete journal"); code != 1 || out != "" {
 			t.Errorf("%s: exit code %d, %q", name, code, out)
 		}
 		before.wantUntouched(t, filepath.Dir(copied))
@@ -246,7 +246,7 @@ func TestBackupErrors(t *testing.T) {
 		"no gateway":        {s.base + "/nothing", filepath.Join(dir, "copy"), []string{"404 Not Found"}},
 		"missing directory": {s.base, filepath.Join(dir, "nowhere", "copy"), []string{"no such file or directory"}},
 		"directory":         {s.base, dir, []string{"is a directory", "name a file in it"}},
-		"file in use":       {s.base, file, []string{"cannot be replaced", "another process uses"}},
+		"file in use":       {s.base, file, []string{"replacing", "another process uses"}},
 	} {
 		code, out, errs := command(t, "backup", "--url="+tt.url, tt.to)
 		if wantSentence(t, errs, append(tt.says, tt.url, tt.to)...); code != 1 || out != "" {

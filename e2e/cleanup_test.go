@@ -99,8 +99,8 @@ func TestDeleteGroupsRefused(t *testing.T) {
 	s := start(t, "--web.enable-admin-api")
 	s.push("/metrics/job/a", "m 1\n", http.StatusOK)
 	for _, c := range []struct{ query, says string }{
-		{"", "say which groups"},
-		{"dry_run=true", "say which groups"},
+		{"", "name the groups"},
+		{"dry_run=true", "name the groups"},
 		{query("match[]", `{job=`), "1:6: parse error"},
 		{query("match[]", `{job=~"("}`), "missing closing )"},
 		{query("match", `{job="a"}`), `no parameter "match"`},

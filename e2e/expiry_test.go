@@ -88,7 +88,7 @@ func TestTTLFlags(t *testing.T) {
 		{flags: []string{"--push.ttl=1d"}, asked: "2d", want: 172800, otherwise: 86400},
 		{flags: []string{"--push.ttl=1d"}, asked: "0", want: 0, otherwise: 86400},
 		{flags: []string{"--push.max-ttl=1h"}, asked: "30m", want: 1800, otherwise: 3600},
-		{flags: []string{"--push.max-ttl=1h"}, asked: "61m", refused: "groups live 1h at most (--push.max-ttl)", otherwise: 3600},
+		{flags: []string{"--push.max-ttl=1h"}, asked: "61m", refused: "is longer than the maximum of 1h (--push.max-ttl); ask for less", otherwise: 3600},
 		{flags: []string{"--push.max-ttl=1h"}, asked: "0", refused: "groups live 1h at most", otherwise: 3600},
 		{flags: []string{"--push.max-ttl=1h", "--push.ttl=90s"}, asked: "1h", want: 3600, otherwise: 90},
 	} {
@@ -119,9 +119,9 @@ func TestTTLRefused(t *testing.T) {
 	s.push("/metrics/job/a", "m 1\n", http.StatusOK)
 	before := s.get("/api/v1/groups").body
 	for _, c := range []struct{ header, parameter, says string }{
-		{"soon", "", `X-Pushgateway-TTL: "soon" is not a duration`},
-		{"", "-1h", `ttl="-1h" is not a duration`},
-		{"", "1", `ttl="1" is not a duration`},
+		{"soon", "", `X-Pushgateway-TTL: "soon" must be a duration`},
+		{"", "-1h", `ttl="-1h" must be a duration`},
+		{"", "1", `ttl="1" must be a duration`},
 		{"", "101y", "longer than 100 years"},
 		{"1h", "2h", "use one of them"},
 	} {
@@ -158,7 +158,7 @@ func TestTTLOverRestart(t *testing.T) {
 	}
 }
 
-// TestQueries refuses parameters that cannot be read, which would be as if they
+// TestQueries refuses invalid parameters, which would be as if they
 // had not been given, and no others.
 func TestQueries(t *testing.T) {
 	s := start(t)

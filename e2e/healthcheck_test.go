@@ -53,8 +53,8 @@ func TestHealthcheckFindsTheGateway(t *testing.T) {
 		{name: "pushes behind a password", gateways: "--web.config.file=auth.yml", args: "--for=push", failure: "401 Unauthorized"},
 		{name: "a URL", gateways: "--web.listen-address=:9191", args: "--url=http://localhost:9091", failure: "http://localhost:9091 cannot be reached"},
 		{name: "nobody", failure: "http://localhost:9091 cannot be reached"},
-		{name: "several", gateways: "--web.listen-address=:9191\n--web.listen-address=:9192", failure: "2 gateways run here: give --url"},
-		{name: "any port", gateways: "--web.listen-address=:0", failure: "do not name its port: give --url"},
+		{name: "several", gateways: "--web.listen-address=:9191\n--web.listen-address=:9192", failure: "2 gateways run here; choose one with --url"},
+		{name: "any port", gateways: "--web.listen-address=:0", failure: "do not say its port; give --url"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			args := append(isolated, "bash", "-c", checkHere, binary)

@@ -31,15 +31,15 @@ func TestImpostors(t *testing.T) {
 	}{
 		{"web page", login, `the gateway answered 200 OK: <html> <h1>Log in</h1> x{10,200}… \(is that a gateway at URL, and does --url have its route prefix\?\)`},
 		{"nothing there", http.NotFound, `404 Not Found: 404 page not found \(is that a gateway at URL, and`},
-		{"nginx with TLS", says(http.StatusBadRequest, "text/html", "<center>The plain HTTP request was sent to HTTPS port</center>"), `400 Bad Request: .*\(URL wants TLS: write https:// in --url\)`},
+		{"nginx with TLS", says(http.StatusBadRequest, "text/html", "<center>The plain HTTP request was sent to HTTPS port</center>"), `400 Bad Request: .*\(URL expects TLS; write https:// in --url\)`},
 		{"to another host", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://gateway.example/gw"+r.URL.Path+"?x=y", http.StatusMovedPermanently)
-		}, `301 Moved Permanently: .*\(redirects are not followed: try --url=https://gateway\.example/gw\)`},
+		}, `301 Moved Permanently: .*\(redirects are not followed; try --url=https://gateway\.example/gw\)`},
 		{"to a login", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/login?from="+r.URL.Path, http.StatusFound)
-		}, `302 Found: .*\(it leads to URL/login, and redirects are not followed: is that a gateway at URL, and`},
-		{"nowhere", says(http.StatusTemporaryRedirect, "text/plain", ""), `307 Temporary Redirect: nothing more \(URL redirects without saying where to: correct --url\)`},
-		{"proxy", says(http.StatusProxyAuthRequired, "text/plain", "who are you?"), `407 Proxy Authentication Required: who are you\? \(that is the proxy: give --http\.config\.file with a proxy_url`},
+		}, `302 Found: .*\(it redirects to URL/login, and redirects are not followed; is that a gateway at URL, and`},
+		{"nowhere", says(http.StatusTemporaryRedirect, "text/plain", ""), `307 Temporary Redirect: nothing more \(URL redirects without a location; correct --url\)`},
+		{"proxy", says(http.StatusProxyAuthRequired, "text/plain", "who are you?"), `407 Proxy Authentication Required: who are you\? \(the answer came from the proxy; give --http\.config\.file with a proxy_url`},
 		{"escapes", says(http.StatusServiceUnavailable, "text/plain", "a\x1b]0;owned\a\u009b31m\u202e\r\nb\xff"), `503 Service Unavailable: a\\x1b]0;owned\\a\\u009b31m\\u202e b\\xff\n`},
 		{"escapes in JSON", says(http.StatusConflict, "application/json", `{"status":"error","error":"a\u001b[2Jb\nc"}`), `409 Conflict: a\\x1b\[2Jb c\n`},
 		{"a long answer", says(http.StatusBadRequest, "text/plain", strings.Repeat("ü", 1<<20)), `400 Bad Request: ü{1000}…\n`},
@@ -79,7 +79,7 @@ func TestSchemes(t *testing.T) {
 	defer plain.Close()
 	defer secure.Close()
 	addrOf := func(s *httptest.Server) string { return s.Listener.Addr().String() }
-	holdCommands(t, "https://"+addrOf(plain), `cannot be reached: .* \(it speaks HTTP without TLS: write http:// in --url\)`)
+	holdCommands(t, "https://"+addrOf(plain), `cannot be reached: .* \(it speaks HTTP without TLS; write http:// in --url\)`)
 	holdCommands(t, "http://"+addrOf(secure), `http://`+addrOf(secure)+`.* wants TLS[:,] write https:// in --url\)`)
 
 	// A server that is not Go's answers with an alert of TLS.
@@ -96,7 +96,7 @@ func TestSchemes(t *testing.T) {
 			_ = c.Close()
 		}
 	}()
-	holdCommands(t, "http://"+l.Addr().String(), `cannot be reached: .* \(it wants TLS: write https:// in --url\)`)
+	holdCommands(t, "http://"+l.Addr().String(), `cannot be reached: .* \(it expects TLS; write https:// in --url\)`)
 }
 
 // TestFlagIsAskedFor has label names that a path only holds escaped, so that a
@@ -108,11 +108,11 @@ func TestFlagIsAskedFor(t *testing.T) {
 		refused string // "" if the push is sent
 	}{
 		{"with the flag", says(200, "application/json", `{"status":"success","data":{"flags":{"push.enable-utf8-names":"true"}}}`), ""},
-		{"without", says(200, "application/json", `{"status":"success","data":{"flags":{"push.enable-utf8-names":"false"}}}`), "does not have --push.enable-utf8-names: rename them"},
-		{"older", says(200, "application/json", `{"status":"success","data":{"flags":{"web.telemetry-path":"/metrics"}}}`), "does not have --push.enable-utf8-names: rename them"},
-		{"another layout", says(200, "application/json", `{"status":"success","data":{"flags":["push.enable-utf8-names"]}}`), "whether it has that is not known: reading the answer to GET /api/v1/status"},
-		{"not ours to ask", http.NotFound, "whether it has that is not known: the gateway answered 404"},
-		{"no JSON", says(200, "text/plain", "hello"), "whether it has that is not known: reading the answer"},
+		{"without", says(200, "application/json", `{"status":"success","data":{"flags":{"push.enable-utf8-names":"false"}}}`), "runs without --push.enable-utf8-names; rename them"},
+		{"older", says(200, "application/json", `{"status":"success","data":{"flags":{"web.telemetry-path":"/metrics"}}}`), "runs without --push.enable-utf8-names; rename them"},
+		{"another layout", says(200, "application/json", `{"status":"success","data":{"flags":["push.enable-utf8-names"]}}`), "but asking for its flags failed: reading the answer to GET /api/v1/status"},
+		{"not ours to ask", http.NotFound, "but asking for its flags failed: the gateway answered 404"},
+		{"no JSON", says(200, "text/plain", "hello"), "but asking for its flags failed: reading the answer"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			sent := make(chan string, 100)

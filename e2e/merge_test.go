@@ -134,7 +134,7 @@ func TestPushManyRefused(t *testing.T) {
 		header                 []string
 	}{
 		{"", "m{job=\"a\"} 1\n", "group_by is missing", nil},
-		{"?group_by=instance", "m{job=\"a\",instance=\"1\"} 1\n", "must name job", nil},
+		{"?group_by=instance", "m{job=\"a\",instance=\"1\"} 1\n", "must include job", nil},
 		{"?group_by=job,__x", "m{job=\"a\"} 1\n", `"__x"`, nil},
 		{"?group_by=job&group_by=instance", "m{job=\"a\",instance=\"1\"} 1\n", "several values of group_by", nil},
 		{"?group_by=job,,x", "m{job=\"a\"} 1\n", `"job,,x"`, nil},
@@ -190,7 +190,7 @@ func TestTimestamps(t *testing.T) {
 }
 
 func TestLenientNewlines(t *testing.T) {
-	const crlf = "line 2: the line ends with CRLF; end lines with LF alone"
+	const crlf = "line 2: the line ends with CRLF; end lines with LF"
 	refusals := map[string]string{
 		"# HELP m Help.\r\n# TYPE m gauge\r\nm{x=\"1\"} 1\r\n": crlf,
 		"# HELP m Help.\n# TYPE m gauge\nm{x=\"1\"} 1":         "line 3: the last line has no newline at its end; add one",

@@ -297,7 +297,7 @@ func (g *modelGroup) all() []*dto.MetricFamily {
 	}{
 		{"push_time_seconds", "Last Unix time when changing this group in the Pushgateway succeeded.", g.pushed},
 		{"push_failure_time_seconds", "Last Unix time when changing this group in the Pushgateway failed.", g.failed},
-		{"push_expiry_time_seconds", "Unix time when this group will end, unless it is pushed to before.", true},
+		{"push_expiry_time_seconds", "Unix time when this group will expire unless it is pushed to before.", true},
 	}
 	if g.expires == 0 {
 		times = times[:2]

@@ -88,7 +88,7 @@ func TestVerify(t *testing.T) {
 	}
 	before.wantUntouched(t, filepath.Dir(file))
 	truncate(t, file, 9000)
-	if code, out, errs = command(t, "verify", file); code != 1 || !strings.Contains(out, "cut off") || errs != "" {
+	if code, out, errs = command(t, "verify", file); code != 1 || !strings.Contains(out, "the file ends before") || errs != "" {
 		t.Errorf("truncated: exit code %d, %q, %q", code, out, errs)
 	}
 }
@@ -114,7 +114,7 @@ func TestVerifyUpgraded(t *testing.T) {
 	}
 	truncate(t, file, 100)
 	code, out, errs = command(t, "verify", file)
-	wantSentence(t, errs, file, "cut off")
+	wantSentence(t, errs, file, "truncated")
 	if code != 1 {
 		t.Errorf("exit code %d, %q", code, out)
 	}
@@ -139,14 +139,14 @@ func TestImport(t *testing.T) {
 	file := copyRecorded(t, "1.11.3-legacy")
 	before := lookAt(t, filepath.Dir(file))
 	code, _, errs := command(t, "import", "--keep", file)
-	if wantSentence(t, errs, file+".db", "no such journal", "without --keep"); code != 1 {
+	if wantSentence(t, errs, file+".db", "no journal to keep", "without --keep"); code != 1 {
 		t.Errorf("--keep without a journal: exit code %d", code)
 	}
 	before.wantUntouched(t, filepath.Dir(file))
 
-	ready := file + ".db is ready: serve with --persistence.file=" + file + " as before\n"
+	ready := file + ".db is ready; serve it with --persistence.file=" + file + ", as before\n"
 	code, out, errs := command(t, "import", file)
-	if code != 0 || out != ready || !strings.Contains(errs, "its file stays as it is") || strings.Count(errs, "\n") != 1 {
+	if code != 0 || out != ready || !strings.Contains(errs, "which stays unchanged") || strings.Count(errs, "\n") != 1 {
 		t.Errorf("exit code %d, %q, %q", code, out, errs)
 	}
 	after := lookAt(t, filepath.Dir(file))
@@ -242,7 +242,7 @@ func TestExportErrors(t *testing.T) {
 	}
 	for _, source := range []string{file, filepath.Join(dir, ".", "metrics")} {
 		code, _, errs := command(t, "export", "--format=text", "-o", source, file)
-		if wantSentence(t, errs, file, "is what is being read", "another file"); code != 1 {
+		if wantSentence(t, errs, file, "is the file to read from", "another file"); code != 1 {
 			t.Errorf("onto itself: exit code %d", code)
 		}
 	}
@@ -251,7 +251,7 @@ func TestExportErrors(t *testing.T) {
 	s := start(t, "--persistence.file="+file)
 	other := makeJournal(t, 3)
 	code, _, errs := command(t, "export", "--format=gob", "--output="+file, other)
-	if wantSentence(t, errs, file, "cannot be replaced", "another process uses"); code != 1 {
+	if wantSentence(t, errs, file, "replacing", "another process uses"); code != 1 {
 		t.Errorf("onto a file in use: exit code %d", code)
 	}
 	s.proc.Stop()

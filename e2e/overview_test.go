@@ -63,7 +63,7 @@ func TestOverview(t *testing.T) {
 	if want := []job{{"a", 2, 4}, {"b", 1, 1}, {"never-good", 1, 0}}; !reflect.DeepEqual(o.Jobs, want) {
 		t.Errorf("jobs: got %v, want %v", o.Jobs, want)
 	}
-	if len(o.Hidden) != 1 || o.Hidden[0].Family != "m" || o.Hidden[0].Reason != "it has the type counter here, and untyped in an older push of another group" {
+	if len(o.Hidden) != 1 || o.Hidden[0].Family != "m" || o.Hidden[0].Reason != "its type is counter here, but untyped in an older push of another group" {
 		t.Errorf("left out: got %+v", o.Hidden)
 	}
 	if len(o.Scrapers) != 1 || o.Scrapers[0].Agent != "Prometheus/3" {

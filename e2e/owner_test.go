@@ -65,7 +65,7 @@ func TestOwner(t *testing.T) {
 	flipIn(t, journal, "0007")
 	s := start(t, "--persistence.file="+journal, "--persistence.salvage")
 	s.proc.Stop()
-	if !strings.Contains(s.log.String(), "Salvage: going on") {
+	if !strings.Contains(s.log.String(), "Salvage: continuing") {
 		t.Errorf("nothing was salvaged\n%s", s.log)
 	}
 	wantOwned(t, journal, 0o640)

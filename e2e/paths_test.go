@@ -114,18 +114,18 @@ type lostPath struct {
 func lostPaths() []lostPath {
 	const push = "push to /metrics/job/<JOB>{/<LABEL>/<VALUE>}"
 	return []lostPath{
-		{"PUT", "/metrics/job/a/dir/..", 400, `"..", which proxies and clients take for another path: write it as dir@base64/Li4`},
+		{"PUT", "/metrics/job/a/dir/..", 400, `"..", which proxies and clients remove from paths; write it as dir@base64/Li4`},
 		{"DELETE", "/metrics/job/a/dir/%2e%2E", 400, "dir@base64/Li4"},
 		{"POST", "/metrics/job/a/dir/.", 400, "dir@base64/Lg"},
 		{"PUT", "/metrics/job/../job/b", 400, "job@base64/Li4"},
 		{"PUT", "/../metrics/job/b", 400, `has the part ".."`},
 		{"PUT", "/%2e/metrics/job/b", 400, `has the part "%2e"`},
-		{"PUT", "/metrics/job/", 400, "perhaps a variable of the client is not set"},
+		{"PUT", "/metrics/job/", 400, "maybe a variable of the client is not set"},
 		{"PUT", "/metrics/job//instance/x", 400, "the job name is empty"},
-		{"DELETE", "/metrics/job/a//b", 400, `an empty part after "job/a": write an empty value as <NAME>@base64/=`},
+		{"DELETE", "/metrics/job/a//b", 400, `an empty part after "job/a"; write an empty value as <NAME>@base64/=`},
 		{"PUT", "/metrics/job/a/x//", 400, "an empty part after"},
 		{"PUT", "/metrics/job/a/x//y/z", 400, "an empty part after"},
-		{"PUT", "/metrics/job/a/x/y/", 400, "leave that slash out"},
+		{"PUT", "/metrics/job/a/x/y/", 400, "leave out that slash"},
 		{"GET", "/api/v1/group/job/a/..", 400, "write the path without it"},
 		{"GET", "/api/v1/group/job/a//b", 400, "an empty part after"},
 		{"POST", "/metrics", 405, push},
@@ -145,13 +145,13 @@ func lostPaths() []lostPath {
 		{"GET", "/api/v1/push", 405, "/api/v1/push?group_by=job with PUT or POST"},
 		{"POST", "/metrics/x", 404, push},
 		{"POST", "/", 405, push},
-		{"POST", "/api/v1/write", 404, "a path of remote write, which this gateway does not take"},
+		{"POST", "/api/v1/write", 404, "a path of remote write, which this gateway does not accept"},
 		{"POST", "/write?db=x", 404, "a path of InfluxDB"},
 		{"POST", "/v1/metrics", 404, "a path of OTLP"},
 		{"POST", "/api/v1/import/prometheus", 404, "a path of VictoriaMetrics"},
-		{"PATCH", "/metrics/job/a", 405, "which takes PUT, POST, DELETE"},
+		{"PATCH", "/metrics/job/a", 405, "only PUT, POST, DELETE"},
 		{"BREW", "/metrics/job/a", 405, "push to /metrics/job/a, with PUT"},
-		{"GET", "/metrics/job/a/x/b", 405, "read the group at /api/v1/group/job/a/x/b, and all of them at /metrics"},
+		{"GET", "/metrics/job/a/x/b", 405, "read the group at /api/v1/group/job/a/x/b, or all groups at /metrics"},
 		{"GET", "/metric", 404, "scrapes are at /metrics"},
 		{"GET", "/api/v1/%61dmin/snapshot", 404, ""},
 		{"PUT", "/api/v1/%61dmin/wipe", 404, ""},
@@ -236,7 +236,7 @@ func TestDeleteOfNothing(t *testing.T) {
 	for path, says := range map[string]string{
 		"/metrics/job/a":            `there is no group {job="a"}; the closest are {instance="i",job="a"}`,
 		"/metrics/job/A/instance/i": `the closest are {instance="i",job="a"}`,
-		"/metrics/job/c":            "nor any other of its job",
+		"/metrics/job/c":            "nor any other group of its job",
 	} {
 		a := s.want(http.StatusAccepted, http.MethodDelete, path, "")
 		if !strings.HasPrefix(a.body, "Nothing was deleted: ") || !strings.Contains(a.body, says) {

@@ -120,12 +120,12 @@ func TestStartErrors(t *testing.T) {
 			return file
 		}, []string{"a pipe", "name a regular file"}, false},
 		"missing directory": {func(t *testing.T) string { return filepath.Join(t.TempDir(), "nowhere", "metrics") },
-			[]string{"no such file or directory", "make the directory"}, false},
+			[]string{"no such file or directory", "create the directory"}, false},
 		"file in place of a directory": {func(t *testing.T) string {
 			file := filepath.Join(t.TempDir(), "file")
 			writeFile(t, file, "x")
 			return filepath.Join(file, "metrics")
-		}, []string{"not a directory", "make the directory"}, false},
+		}, []string{"not a directory", "create the directory"}, false},
 		"link to nothing": {func(t *testing.T) string {
 			file := filepath.Join(t.TempDir(), "metrics")
 			if err := os.Symlink("elsewhere", file); err != nil {
@@ -142,37 +142,37 @@ func TestStartErrors(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "metrics")
 			writeFile(t, file, "# TYPE m gauge\nm 1\n")
 			return file
-		}, []string{"not a journal of this program", "name another file", "put a backup in its place"}, false},
+		}, []string{"not a journal of this program", "ame another file", "restore a backup"}, false},
 		"long text": {func(t *testing.T) string {
 			file := filepath.Join(t.TempDir(), "metrics")
 			writeFile(t, file, strings.Repeat("# TYPE m gauge\nm 1\n", 10_000))
 			return file
-		}, []string{"not a journal of this program", "name another file", "put a backup in its place"}, false},
+		}, []string{"not a journal of this program", "ame another file", "restore a backup"}, false},
 		"another program's": {func(t *testing.T) string {
 			file := filepath.Join(t.TempDir(), "metrics")
 			ofAnotherProgram(t, file)
 			return file
-		}, []string{"bbolt", "of another program", "name another file"}, false},
+		}, []string{"bbolt", "of another program", "ame another file"}, false},
 		"newer version": {func(t *testing.T) string {
 			file := makeJournal(t, 3)
 			fromTheFuture(t, file)
 			return file
-		}, []string{"newer version", "format is 2, and this one reads 1", "Start that version"}, false},
+		}, []string{"newer version", "format is 2, but this version reads 1", "start the newer version"}, false},
 		"damaged gob": {func(t *testing.T) string {
 			file := copyRecorded(t, "1.11.3-legacy")
 			truncate(t, file, 4000)
 			return file
-		}, []string{"Pushgateway 1.11", "at byte 4000", "cut off", "backup"}, false},
+		}, []string{"Pushgateway 1.11", "at byte 4000", "truncated", "backup"}, false},
 		"truncated": {func(t *testing.T) string {
 			file := makeJournal(t, 500)
 			truncate(t, file, int64(len(readFile(t, file))/2))
 			return file
-		}, []string{"damaged", "cut off", "pushgateway verify", "--persistence.salvage", "backup"}, true},
+		}, []string{"damaged", "the file ends before", "pushgateway verify", "--persistence.salvage", "backup"}, true},
 		"truncated by a byte": {func(t *testing.T) string {
 			file := makeJournal(t, 3)
 			truncate(t, file, int64(len(readFile(t, file))-1))
 			return file
-		}, []string{"damaged", "cut off", "pushgateway verify", "--persistence.salvage", "backup"}, true},
+		}, []string{"damaged", "the file ends before", "pushgateway verify", "--persistence.salvage", "backup"}, true},
 		"flipped bit": {func(t *testing.T) string {
 			file := makeJournal(t, 20)
 			flipIn(t, file, "0007")
@@ -185,7 +185,7 @@ func TestStartErrors(t *testing.T) {
 			}
 			truncate(t, file+".db", 10_000)
 			return file
-		}, []string{".db", "damaged", "cut off", "--persistence.salvage"}, true},
+		}, []string{".db", "damaged", "the file ends before", "--persistence.salvage"}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := tt.prepare(t)
@@ -226,7 +226,7 @@ func TestStartOnFileInUse(t *testing.T) {
 	file := makeJournal(t, 3)
 	s := start(t, "--persistence.file="+file)
 	before := lookAt(t, filepath.Dir(file))
-	parts := []string{file, "another process uses", "stop it first", "/api/v1/admin/snapshot"}
+	parts := []string{file, "another process uses", "stop that process first", "/api/v1/admin/snapshot"}
 	wantSentence(t, refusedStart(t, "--persistence.file="+file), parts...)
 	wantSentence(t, refusedStart(t, "--persistence.file="+file, "--persistence.salvage"), parts...)
 	for _, args := range [][]string{{"verify", file}, {"export", "--format=gob", file}} {
@@ -304,14 +304,14 @@ func TestStartWithoutPermission(t *testing.T) {
 			if err := cmd.Run(); cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != 1 {
 				t.Errorf("it ended with %v", err)
 			}
-			wantSentence(t, errs.String(), file, "permission denied", "must be allowed to read and write the file")
+			wantSentence(t, errs.String(), file, "permission denied", "read and write the file")
 			if tt.file == 0o400 { // enough to look at it
 				if out, err := run("verify", file).CombinedOutput(); err != nil {
 					t.Errorf("verify: %v, %s", err, out)
 				}
 			} else if tt.exists {
 				out, _ := run("verify", file).CombinedOutput()
-				wantSentence(t, string(out), file, "permission denied", "as the user that runs the gateway")
+				wantSentence(t, string(out), file, "permission denied", "as the user of the gateway")
 			}
 
 			if err := os.Chmod(dir, 0o700); err != nil {

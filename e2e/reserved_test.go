@@ -25,10 +25,10 @@ func TestReservedNames(t *testing.T) {
 		{"behind others", "# TYPE a gauge\na 1\nup 1\n", `family "up": the name `},
 		{"as a quoted name", "{\"up\"} 1\n", `family "up": the name `},
 		{"a summary", "# TYPE up summary\nup_sum 1\nup_count 1\n", `family "up": the name `},
-		{"by a line", "# TYPE scrape summary\nscrape_sum 1\nscrape_count 1\n", `family "scrape": it is exposed as "scrape_count", which `},
-		{"by a bucket", "# TYPE scrape histogram\nscrape_bucket{le=\"+Inf\"} 1\nscrape_sum 1\nscrape_count 1\n", `family "scrape": it is exposed as "scrape_count", which `},
-		{"by a line of OpenMetrics", "# TYPE scrape counter\nscrape 1\n", `family "scrape": it is exposed as "scrape_total", which `},
-		{"by escaping", "{\"scrape.duration\"} 1\n", `family "scrape.duration": it is exposed as "scrape_duration", which `},
+		{"by a line", "# TYPE scrape summary\nscrape_sum 1\nscrape_count 1\n", `family "scrape": its exposed name "scrape_count" `},
+		{"by a bucket", "# TYPE scrape histogram\nscrape_bucket{le=\"+Inf\"} 1\nscrape_sum 1\nscrape_count 1\n", `family "scrape": its exposed name "scrape_count" `},
+		{"by a line of OpenMetrics", "# TYPE scrape counter\nscrape 1\n", `family "scrape": its exposed name "scrape_total" `},
+		{"by escaping", "{\"scrape.duration\"} 1\n", `family "scrape.duration": its exposed name "scrape_duration" `},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for _, answer := range s.with(t).pushAllWays(c.body, http.StatusBadRequest) {

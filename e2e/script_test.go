@@ -55,7 +55,7 @@ func (s scripts) gateway(ts *testscript.TestScript, _ bool, args []string) {
 	p := daemon.Launch(s.t, cmd)
 	ts.Defer(p.Stop)
 	if !p.AwaitListening() {
-		ts.Fatalf("the gateway ended at its start\n%s", p.Log)
+		ts.Fatalf("the gateway exited at startup\n%s", p.Log)
 	}
 	ts.Setenv("ADDR", p.Addr)
 	ts.Setenv("PUSHGATEWAY_URL", "http://"+p.Addr)

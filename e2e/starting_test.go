@@ -48,7 +48,7 @@ func startSlowly(t *testing.T, file string, args ...string) *server {
 	return &server{t: t, addr: p.Addr, base: "http://" + p.Addr, log: p.Log, proc: p}
 }
 
-var progress = regexp.MustCompile(`^The gateway is starting: (\d+) of (\d+) groups have been read from the persistence file\.\n$`)
+var progress = regexp.MustCompile(`^The gateway is starting: it has read (\d+) of (\d+) groups from the persistence file\.\n$`)
 
 // awaitProgress waits until some of the groups have been read.
 func (s *server) awaitProgress() {

@@ -87,12 +87,12 @@ func TestWhatToDoNext(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"--push.max-body-bytes=64 MB"}, `--push.max-body-bytes="64 MB": it is no size; write it like 64MiB, or as a number of bytes`},
-		{[]string{"--push.max-body-bytes=64"}, "--push.max-body-bytes=64B: it must be 1KiB at least; write it like 64MiB"},
-		{[]string{"--push.reserved-names=up|("}, `--push.reserved-names="up|(": it is no regular expression`},
-		{[]string{"--web.config.file=/does/not/exist"}, "write it, or leave the flag out"},
-		{[]string{"--web.listen-address=9091"}, `--web.listen-address="9091": it must be a port, or a host and a port, like :9091, 127.0.0.1:9091`},
-		{[]string{"--web.listen-address=" + busy}, "end the process that has the port, or give another to --web.listen-address"},
+		{[]string{"--push.max-body-bytes=64 MB"}, `--push.max-body-bytes="64 MB": it is not a size; write it like 64MiB, or as a number of bytes`},
+		{[]string{"--push.max-body-bytes=64"}, "--push.max-body-bytes=64B: it must be at least 1KiB; write it like 64MiB"},
+		{[]string{"--push.reserved-names=up|("}, `--push.reserved-names="up|(": it is not a regular expression`},
+		{[]string{"--web.config.file=/does/not/exist"}, "create it, or leave out the flag"},
+		{[]string{"--web.listen-address=9091"}, `--web.listen-address="9091": it must be a host and a port, or a port alone, like 127.0.0.1:9091, [::1]:9091 or :9091`},
+		{[]string{"--web.listen-address=" + busy}, "stop the process that uses the port, or set another one with --web.listen-address"},
 		{[]string{"--web.systemd-socket"}, "start that unit, or leave out --web.systemd-socket"},
 	} {
 		if code, _, errs := command(t, c.args...); code == 0 || !strings.Contains(errs, c.says) {

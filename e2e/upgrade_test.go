@@ -220,9 +220,9 @@ func changedFile(t *testing.T) (file string, journal map[string]string) {
 func TestUpgradeOfChangedFile(t *testing.T) {
 	file, _ := changedFile(t)
 	before := lookAt(t, filepath.Dir(file))
-	offers := fmt.Sprintf("pushgateway: the persistence file %[1]s is not the one that %[1]s.db was made of: Pushgateway 1.11 has written it since, or it was replaced. Both are as they were. Decide which one counts:\n"+
-		"  pushgateway import --replace %[1]s   takes the groups of %[1]s, and keeps the present %[1]s.db aside\n"+
-		"  pushgateway import --keep %[1]s      goes on with %[1]s.db, and leaves what is new in %[1]s alone\n", file)
+	offers := fmt.Sprintf("pushgateway: the persistence file %[1]s is not the one that %[1]s.db was made from: Pushgateway 1.11 has written it since, or it was replaced. Neither was changed. Choose one of them:\n"+
+		"  pushgateway import --replace %[1]s   uses the groups of %[1]s, and keeps the present %[1]s.db under another name\n"+
+		"  pushgateway import --keep %[1]s      continues with %[1]s.db, and ignores what is new in %[1]s\n", file)
 	for _, salvage := range []string{"--no-persistence.salvage", "--persistence.salvage"} {
 		if said := refusedStart(t, "--persistence.file="+file, salvage); said != offers {
 			t.Errorf("%s: got %q, want %q", salvage, said, offers)
@@ -239,7 +239,7 @@ func TestUpgradeOfChangedFile(t *testing.T) {
 func TestUpgradeKeepsTheJournal(t *testing.T) {
 	file, journal := changedFile(t)
 	changed := readFile(t, file)
-	if code, out, errs := command(t, "import", "--keep", file); code != 0 || out != file+".db is ready: serve with --persistence.file="+file+" as before\n" || errs != "" {
+	if code, out, errs := command(t, "import", "--keep", file); code != 0 || out != file+".db is ready; serve it with --persistence.file="+file+", as before\n" || errs != "" {
 		t.Fatalf("exit code %d, %q, %q", code, out, errs)
 	}
 	s := start(t, "--persistence.file="+file, "--web.enable-openmetrics")
@@ -254,7 +254,7 @@ func TestUpgradeReplacesTheJournal(t *testing.T) {
 	file, journal := changedFile(t)
 	changed := readFile(t, file)
 	code, out, errs := command(t, "import", "--replace", file)
-	if code != 0 || out != file+".db is ready: serve with --persistence.file="+file+" as before\n" {
+	if code != 0 || out != file+".db is ready; serve it with --persistence.file="+file+", as before\n" {
 		t.Fatalf("exit code %d, %q, %q", code, out, errs)
 	}
 	s := start(t, "--persistence.file="+file, "--web.enable-openmetrics")
@@ -369,7 +369,7 @@ func TestUpgradeRestored(t *testing.T) {
 		s.push("/metrics/job/new", "new 3\n", http.StatusOK)
 		s.proc.Stop()
 	}
-	if !strings.Contains(s.log.String(), "is left alone") {
+	if !strings.Contains(s.log.String(), "ignoring the one beside it") {
 		t.Errorf("the log does not say that there are two journals\n%s", s.log)
 	}
 }
@@ -402,7 +402,7 @@ func TestUpgradeSalvaged(t *testing.T) {
 
 			s := start(t, "--persistence.file="+file, "--persistence.salvage")
 			s.wantRecorded("1.11.3-legacy")
-			if warned := strings.Contains(s.log.String(), "what it was made of"); warned != tt.warns {
+			if warned := strings.Contains(s.log.String(), "which file it was made from"); warned != tt.warns {
 				t.Errorf("it warns: %v\n%s", warned, s.log)
 			}
 			s.proc.Stop()

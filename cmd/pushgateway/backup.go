@@ -14,9 +14,9 @@ import (
 
 // newBackup adds the command that copies the groups of a running gateway.
 func newBackup(app *kingpin.Application, stdout, stderr io.Writer) command {
-	clause := app.Command("backup", "Copy all groups of a running gateway into a persistence file, while pushes go on. The gateway must have been started with --web.enable-admin-api.").HelpLong(`Example:
+	clause := app.Command("backup", "Copy all groups of a running gateway into a persistence file, while pushes go on. The gateway needs --web.enable-admin-api.").HelpLong(`Example:
   pushgateway backup --url=http://localhost:9091 /var/backups/pushgateway.db`)
-	output := clause.Arg("file", "The persistence file to write. One of that name is replaced once the copy is complete.").Required().String()
+	output := clause.Arg("file", "The persistence file to write. An existing file is replaced once the copy is complete.").Required().String()
 	gw := addAddress(clause, "0s")
 	return command{clause, gw.check, func(ctx context.Context) error {
 		bar := newProgress(stderr, "copying", -1)
@@ -27,7 +27,7 @@ func newBackup(app *kingpin.Application, stdout, stderr io.Writer) command {
 			return err
 		}}.Write(func(w io.Writer) error {
 			return gw.talk(ctx, func(ctx context.Context, c *client.Client) error {
-				return describe("no copy of a journal came", c.Snapshot(ctx, io.MultiWriter(w, bar)))
+				return describe("fetching a complete journal", c.Snapshot(ctx, io.MultiWriter(w, bar)))
 			})
 		})
 		if err != nil {
@@ -37,8 +37,8 @@ func newBackup(app *kingpin.Application, stdout, stderr io.Writer) command {
 	}}
 }
 
-// wholeCopy reports on a journal that has been fetched, and refuses one that is
-// not whole.
+// wholeCopy reports on a journal that was fetched. It returns an error if the
+// journal is not complete.
 func wholeCopy(ctx context.Context, path string) (storage.Report, error) {
 	r, err := storage.Verify(ctx, path)
 	if err == nil && r.Legacy {
@@ -48,7 +48,7 @@ func wholeCopy(ctx context.Context, path string) (storage.Report, error) {
 		err = fmt.Errorf("%s", r.Faults[0])
 	}
 	if err != nil {
-		return r, fmt.Errorf("what came is no copy of a journal, and was not kept: %w", err)
+		return r, fmt.Errorf("the gateway did not send a complete journal, and nothing was kept; try again: %w", err)
 	}
 	return r, nil
 }

@@ -19,7 +19,7 @@ func newCompletion(app *kingpin.Application, stdout io.Writer) command {
 	shell := clause.Arg("shell", "bash, zsh or fish.").Required().HintOptions(shells...).String()
 	check := func() error {
 		if !slices.Contains(shells, *shell) {
-			return fmt.Errorf("%q is not one of the shells %v", *shell, shells)
+			return fmt.Errorf("%q is not a supported shell; choose one of %v", *shell, shells)
 		}
 		return nil
 	}
@@ -29,10 +29,11 @@ func newCompletion(app *kingpin.Application, stdout io.Writer) command {
 	}}
 }
 
-// completions ask the program itself what fits, which kingpin answers. It is
-// told of the word at hand only if that is a flag: it takes the beginning of a
-// command for an argument. Behind -- is the command of a job, where files fit.
-// In zsh the file itself is the function when it is first asked.
+// completions ask the program itself for candidates, which kingpin answers.
+// They pass on the current word only if it is a flag, since kingpin takes the
+// beginning of a command for an argument. The words after -- are the command of
+// a job, where files are completed. In zsh, the file itself is the function on
+// first use.
 var completions = map[string]string{
 	"bash": `_pushgateway() {
     local word="${COMP_WORDS[COMP_CWORD]}"

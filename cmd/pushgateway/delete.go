@@ -15,24 +15,24 @@ import (
 
 // newDelete adds the command that deletes groups.
 func newDelete(app *kingpin.Application, stdout, stderr io.Writer) command {
-	clause := app.Command("delete", "Delete one group by its grouping key, or all groups that a selector matches. The latter needs a gateway with --web.enable-admin-api.").HelpLong(`Examples:
+	clause := app.Command("delete", "Delete one group by its grouping key, or all groups that a selector matches. Selectors need a gateway with --web.enable-admin-api.").HelpLong(`Examples:
   pushgateway delete --job=backup --label=instance=db1
   pushgateway delete --match='{job="backup",instance=~"old-.*"}' --dry-run
   pushgateway delete --match='{job="backup"}' --older-than=24h`)
 	group, gw, filter := addWhich(clause), addWhere(clause), addFilter(clause)
-	dry := clause.Flag("dry-run", "Only list what would be deleted.").Bool()
+	dry := clause.Flag("dry-run", "Only list the groups that would be deleted.").Bool()
 	var key grouping.Key
 	check := func() (err error) {
 		one := group.job != "" || len(group.labels) > 0
 		switch {
 		case one && !filter.empty():
-			return errors.New("name one group with --job and --label, or select some with --match, --older-than, --failing, --expiring or --search, not both")
+			return errors.New("name one group with --job and --label, or select groups with --match, --older-than, --failing, --expiring or --search, but not both")
 		case !one && filter.empty():
-			return errors.New("say what to delete: one group with --job and --label, or some with --match, --older-than, --failing, --expiring or --search")
+			return errors.New("say what to delete: name one group with --job and --label, or select groups with --match, --older-than, --failing, --expiring or --search")
 		case !one:
 			return cmp.Or(filter.check(), gw.check())
 		case *dry:
-			return errors.New("--dry-run is for groups that are selected; pushgateway get shows a single one")
+			return errors.New("--dry-run works only with selected groups; use pushgateway get to see a single one")
 		}
 		if key, err = group.key(); err != nil {
 			return err
@@ -62,7 +62,7 @@ func newDelete(app *kingpin.Application, stdout, stderr io.Writer) command {
 	}}
 }
 
-// describe adds what was being done to an error.
+// describe adds the operation to an error.
 func describe(what string, err error) error {
 	if err == nil {
 		return nil

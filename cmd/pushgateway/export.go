@@ -21,12 +21,12 @@ import (
 
 // newExport adds the command that writes groups for other programs.
 func newExport(app *kingpin.Application, stdout, stderr io.Writer) command {
-	clause := app.Command("export", "Write the groups of a persistence file for other programs. The file is only read; no gateway may be using it.").HelpLong(`Examples:
+	clause := app.Command("export", "Write the groups of a persistence file in a format for other programs. The file is only read, and no gateway may be using it.").HelpLong(`Examples:
   pushgateway export --format=gob -o metrics.gob metrics.db
   pushgateway export --format=text metrics.db | less`)
-	path := clause.Arg("file", "The persistence file. For one that Pushgateway 1.11 has written, the journal <file>.db counts if there is one.").Required().String()
-	format := clause.Flag("format", "gob: a persistence file for Pushgateway 1.11. text: as scraped. json: as /api/v1/metrics answers.").Required().String()
-	output := clause.Flag("output", "File to write. The standard output if empty.").Short('o').Default("").String()
+	path := clause.Arg("file", "The persistence file. For a file of Pushgateway 1.11, the journal <file>.db is used if it exists.").Required().String()
+	format := clause.Flag("format", "gob: a persistence file for Pushgateway 1.11. text: like a scrape. json: like /api/v1/metrics.").Required().String()
+	output := clause.Flag("output", "File to write. If empty, standard output.").Short('o').Default("").String()
 	check := func() error {
 		if !slices.Contains([]string{"gob", "text", "json"}, *format) {
 			return fmt.Errorf("--format=%q: it must be gob, text or json", *format)
@@ -55,8 +55,8 @@ func newExport(app *kingpin.Application, stdout, stderr io.Writer) command {
 	}}
 }
 
-// writeOut writes to the standard output, and so that people can read it if
-// that is a terminal.
+// writeOut writes to standard output. It escapes control characters if that is
+// a terminal.
 func writeOut(stdout io.Writer, write func(io.Writer) error) error {
 	w := bufio.NewWriter(stdout)
 	if !isTerminal(stdout) {

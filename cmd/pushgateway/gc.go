@@ -12,29 +12,30 @@ import (
 )
 
 const (
-	// maxHeadroom is what may become garbage, in bytes, before the collector runs
-	// again. Go's default, as much as is in use, makes it run dozens of times a
-	// second while little is stored and much is pushed.
+	// maxHeadroom is how many bytes may become garbage before the collector runs
+	// again. By default, Go allows as much garbage as there is live memory. With
+	// few groups and many pushes it would then run dozens of times a second.
 	maxHeadroom = 96 << 20
-	// minHeadroom is the same where pushes may take little.
+	// minHeadroom is the lower bound of the same, for gateways whose pushes may
+	// take little memory.
 	minHeadroom = 16 << 20
-	// maxPercent bounds what may become garbage as a part of what is in use: an
-	// idle gateway that has nothing does not grow for it.
+	// maxPercent bounds garbage as a percentage of live memory, so that an idle,
+	// empty gateway does not grow.
 	maxPercent = 1000
 )
 
-// pace is how the garbage collector is held to what pushes may take. Their
-// garbage is not counted with them, so there must not be much of it: a quarter
-// of the bound at most, within maxHeadroom, and less the more they take. What is stored, and stays, may have
-// as much garbage beside it, which is Go's default.
+// pace bounds the garbage of pushes. --push.max-inflight-bytes does not count
+// that garbage, so pace allows at most a quarter of it, at most maxHeadroom,
+// and less the more memory pushes take. Stored groups may have as much garbage
+// beside them as they are large, which is Go's default.
 type pace struct {
-	inflight atomic.Int64 // bytes that pushes take
-	most     int64        // that they may take
-	percent  atomic.Int64 // as it was set last
+	inflight atomic.Int64 // bytes that pushes take now
+	most     int64        // bytes that pushes may take
+	percent  atomic.Int64 // the last value set
 }
 
-// newPace keeps a pace from now on. It leaves things alone if the environment
-// has GOGC.
+// newPace starts to control the collector. It does nothing if GOGC is set in
+// the environment.
 func newPace(most int64) *pace {
 	p := &pace{most: most}
 	if os.Getenv("GOGC") == "" {
@@ -45,7 +46,7 @@ func newPace(most int64) *pace {
 	return p
 }
 
-// sentinel is garbage that is noticed when it is collected: once each cycle.
+// sentinel is garbage whose finalizer runs once per collection.
 type sentinel struct{ _ [16]byte }
 
 func (p *pace) watch(s *sentinel) {
@@ -55,8 +56,8 @@ func (p *pace) watch(s *sentinel) {
 	})
 }
 
-// keep sets the pace anew: after each cycle, and while pushes take more and
-// more, for a cycle's end is noticed late.
+// keep adjusts the collector. It runs after each cycle, and also while pushes
+// take more and more memory, since the end of a cycle comes too late for that.
 func (p *pace) keep() {
 	if p.most == 0 {
 		return
@@ -69,7 +70,8 @@ func (p *pace) keep() {
 	}
 }
 
-// of is how much may become garbage for what is in use, as a part of it.
+// of returns how much may become garbage beside this many live bytes, in
+// percent.
 func (p *pace) of(inUse int64) int64 {
 	inUse = max(inUse, 1<<20)
 	pushes := p.inflight.Load()
@@ -77,20 +79,19 @@ func (p *pace) of(inUse int64) int64 {
 	return max(1, min(maxPercent, 100*room/inUse))
 }
 
-// limitMemory has the collector work harder before the container, or whatever
-// control group the process is in, has used up its memory. GOMEMLIMIT in the
-// environment wins.
+// limitMemory makes the collector work harder as the process approaches the
+// memory limit of its control group. GOMEMLIMIT in the environment wins.
 func limitMemory(logger *slog.Logger) {
 	limit, err := memlimit.Set()
 	if err != nil {
-		logger.Info("The memory limit of the control group is not known; set GOMEMLIMIT if there is one", "err", err)
+		logger.Info("Could not find the memory limit of the control group; set GOMEMLIMIT if there is one", "err", err)
 		return
 	}
-	logger.Debug("Soft memory limit", "bytes", limit)
+	logger.Debug("Set the soft memory limit", "bytes", limit)
 }
 
-// profileMemory notes where memory is allocated, or not: doing so for nobody to
-// look at costs pushes a hundredth. It is to be called once, early.
+// profileMemory turns the memory profile on or off. A profile that nobody reads
+// costs a push about 1 %. Call it once, early.
 func profileMemory(on bool) {
 	if !on {
 		runtime.MemProfileRate = 0

@@ -27,11 +27,11 @@ type filter struct {
 
 func addFilter(clause *kingpin.CmdClause) *filter {
 	f := new(filter)
-	clause.Flag("match", "Groups that this PromQL selector matches. Can be given more than once: any of them.").Short('m').PlaceHolder("SELECTOR").StringsVar(&f.Selectors)
-	clause.Flag("older-than", "Groups with no good push for this long, like 24h.").PlaceHolder("DURATION").StringVar(&f.OlderThan)
-	clause.Flag("failing", "Groups of which the last push was refused.").BoolVar(&f.failing)
-	clause.Flag("expiring", "Groups with less than a fifth of their time to live left.").BoolVar(&f.expiring)
-	clause.Flag("search", "Groups with this text in a grouping label.").PlaceHolder("TEXT").StringVar(&f.Search)
+	clause.Flag("match", "PromQL selector of groups. Repeatable; a group must match any of them.").Short('m').PlaceHolder("SELECTOR").StringsVar(&f.Selectors)
+	clause.Flag("older-than", "Only groups without a successful push for this long, like 24h.").PlaceHolder("DURATION").StringVar(&f.OlderThan)
+	clause.Flag("failing", "Only groups whose last push was refused.").BoolVar(&f.failing)
+	clause.Flag("expiring", "Only groups with less than a fifth of their time to live left.").BoolVar(&f.expiring)
+	clause.Flag("search", "Only groups with this text in a label of the grouping key.").PlaceHolder("TEXT").StringVar(&f.Search)
 	return f
 }
 
@@ -39,12 +39,12 @@ func (f *filter) empty() bool {
 	return len(f.Selectors) == 0 && f.OlderThan == "" && !f.failing && !f.expiring && f.Search == ""
 }
 
-// check turns the flags for states into the one state that a gateway can be
-// asked for.
+// check turns the flags for states into the one state that the API can filter
+// by.
 func (f *filter) check() error {
 	switch {
 	case f.failing && f.expiring:
-		return errors.New("give --failing or --expiring, not both: groups are asked for by one state at a time")
+		return errors.New("give --failing or --expiring, not both: the gateway filters by one state at a time")
 	case f.failing:
 		f.Status = "failure"
 	case f.expiring:
@@ -55,7 +55,7 @@ func (f *filter) check() error {
 
 // newGroups adds the command that lists groups.
 func newGroups(app *kingpin.Application, stdout io.Writer) command {
-	clause := app.Command("groups", "List groups: how fresh they are, whether their last push failed, how much they hold.").HelpLong(`Examples:
+	clause := app.Command("groups", "List groups with their age, the outcome of their last push, and their size.").HelpLong(`Examples:
   pushgateway groups
   pushgateway groups --match='{job="backup"}' --older-than=24h
   pushgateway groups --failing -o wide
@@ -63,8 +63,8 @@ func newGroups(app *kingpin.Application, stdout io.Writer) command {
   pushgateway groups -o json | jq -r '.[] | select(.series > 1000) | .labels.job'`)
 	gw, filter := addWhere(clause), addFilter(clause)
 	outputs := []string{"table", "wide", "json"}
-	output := clause.Flag("output", "table, wide (with label values whole, and with why the last push was refused, as --failing has it always), or json.").Short('o').Default("table").HintOptions(outputs...).String()
-	order := clause.Flag("sort", "labels, job, status, push_time, failure_time, expiry_time, families or series; with - before it, the reverse.").Default("labels").
+	output := clause.Flag("output", "Output format: table, wide or json. wide shows whole label values and why the last push was refused; the table shows the latter only with --failing.").Short('o').Default("table").HintOptions(outputs...).String()
+	order := clause.Flag("sort", "Sort by labels, job, status, push_time, failure_time, expiry_time, families or series. A - in front reverses the order.").Default("labels").
 		HintOptions("labels", "job", "status", "push_time", "failure_time", "expiry_time", "families", "series").String()
 	check := func() error {
 		if !slices.Contains(outputs, *output) {
@@ -101,10 +101,10 @@ func writeIndented(w io.Writer, v any) error {
 	return errors.Join(enc.Encode(v), shown.Close())
 }
 
-// table writes groups for people, a line for each.
+// table writes groups for people, one per line.
 type table struct {
 	whole bool // long label values are not cut
-	why   bool // with the last refused push
+	why   bool // show the last refused push
 	now   time.Time
 }
 
@@ -138,19 +138,20 @@ func (t table) cells(g client.Group) []string {
 	return cells
 }
 
-// What is kept of a long label value, in characters: one such value makes the
-// lines of all groups as long. Values that only differ in their end, like
-// paths and numbered names, are still told apart.
+// How much of a long label value the table keeps, in characters. One long value
+// would widen the lines of all groups. The end is kept since paths and numbered
+// names often differ only there.
 const (
 	keptStart = 32
 	keptEnd   = 15
 )
 
-// keptFailure is what is kept of why a push was refused, in characters. The
-// gateway keeps less of it; what answers may be something else.
+// keptFailure is how much of the reason for a refusal the table keeps, in
+// characters. The gateway keeps less, but something else may have answered.
 const keptFailure = 2000
 
-// shorten keeps the start and the end of a long text, in characters.
+// shorten keeps the start and the end of a long text. Lengths are in
+// characters.
 func shorten(s string, start, end int) string {
 	runes := []rune(s)
 	if len(runes) <= start+1+end {
@@ -159,7 +160,8 @@ func shorten(s string, start, end int) string {
 	return string(runes[:start]) + "…" + string(runes[len(runes)-end:])
 }
 
-// state is about pushes: of how a job went the gateway knows nothing.
+// state describes the last push. The gateway does not know how the job itself
+// went.
 func state(g client.Group) string {
 	switch {
 	case g.Pushed == nil:
@@ -191,7 +193,7 @@ func within(t *time.Time, now time.Time) string {
 	return "in " + short(t.Sub(now))
 }
 
-// short rounds to what somebody wants to know.
+// short rounds a duration to the precision that people care about.
 func short(d time.Duration) string {
 	for _, unit := range []time.Duration{24 * time.Hour, time.Hour, time.Minute} {
 		if d >= 2*unit {
@@ -201,7 +203,7 @@ func short(d time.Duration) string {
 	return model.Duration(max(d, 0).Round(time.Second)).String()
 }
 
-// showLabels writes labels as a selector.
+// showLabels formats labels as a selector.
 func showLabels(labels map[string]string) string {
 	var key []byte
 	for _, name := range slices.Sorted(maps.Keys(labels)) {
@@ -210,13 +212,13 @@ func showLabels(labels map[string]string) string {
 	return grouping.Key(key).String()
 }
 
-// newGet adds the command that shows a group.
+// newGet adds the command that shows one group.
 func newGet(app *kingpin.Application, stdout, stderr io.Writer) command {
-	clause := app.Command("get", "Show the metrics of one group, as scrapes get them. Control characters, which a terminal would obey, are written out: ESC is \\\\x1b.").HelpLong(`Examples:
+	clause := app.Command("get", "Show the metrics of one group, as scrapes get them. Control characters are escaped so that a terminal does not obey them: ESC becomes \\\\x1b.").HelpLong(`Examples:
   pushgateway get --job=backup --label=instance=db1
   pushgateway get --job=backup --raw > backup.prom`)
 	group, gw := addWhich(clause), addWhere(clause)
-	raw := clause.Flag("raw", "Leave control characters as they are, for other programs.").Bool()
+	raw := clause.Flag("raw", "Do not escape control characters. Use it when another program reads the output.").Bool()
 	var key grouping.Key
 	check := func() (err error) {
 		if key, err = group.key(); err != nil {
@@ -232,7 +234,7 @@ func newGet(app *kingpin.Application, stdout, stderr io.Writer) command {
 			shown := &visibleWriter{to: stdout, write: inText}
 			err := errors.Join(c.Text(ctx, key, shown), shown.Close())
 			if shown.changed {
-				fmt.Fprintln(stderr, `Control characters are written out, like \\x1b; --raw leaves them as they are.`)
+				fmt.Fprintln(stderr, `Control characters are escaped, like \\x1b; --raw leaves them as they are.`)
 			}
 			return describe("getting "+key.String(), err)
 		})

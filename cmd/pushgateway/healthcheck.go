@@ -11,9 +11,9 @@ import (
 	"pushgateway/internal/client"
 )
 
-// newHealthcheck adds the command that asks whether a gateway works.
+// newHealthcheck adds the command that checks whether a gateway works.
 func newHealthcheck(app *kingpin.Application) command {
-	clause := app.Command("healthcheck", "Exit with 0 if the gateway works, and with 1 if it does not. Without --url it asks the gateway that runs on this machine, or in this container: the flags of that process give the port, the route prefix, and whether to use TLS. The certificate is not verified then. A gateway that asks for a password or a client certificate works; --for=push needs them in --http.config.file.").HelpLong(`Examples:
+	clause := app.Command("healthcheck", "Check whether the gateway works: exit with 0 if it does, and with 1 if not. Without --url, the command finds the gateway that runs on this machine or in this container. It takes the port, the route prefix and the use of TLS from the flags of that process, and does not verify the certificate. A gateway that asks for a password or a client certificate counts as working; --for=push needs the credentials in --http.config.file.").HelpLong(`Examples:
   pushgateway healthcheck
   pushgateway healthcheck --for=push --url=http://localhost:9091/prefix
   curl "$(pushgateway healthcheck --print-url)/metrics"`)
@@ -21,8 +21,8 @@ func newHealthcheck(app *kingpin.Application) command {
 	var given bool
 	clause.GetFlag("url").IsSetByUser(&given)
 	paths := map[string]string{"alive": "/-/healthy", "scrape": "/-/ready", "push": "/-/ready?for=push"}
-	what := clause.Flag("for", "alive: it answers at all. scrape: it has read its persistence file. push: it also takes pushes.").Default("scrape").HintOptions("alive", "scrape", "push").String()
-	printURL := clause.Flag("print-url", "Print the URL of the gateway if it works.").Bool()
+	what := clause.Flag("for", "What to check. alive: the gateway answers. scrape: it has read its persistence file. push: it also accepts pushes.").Default("scrape").HintOptions("alive", "scrape", "push").String()
+	printURL := clause.Flag("print-url", "Print the URL of the gateway if the check succeeds.").Bool()
 	check := func() error {
 		if paths[*what] == "" {
 			return fmt.Errorf("--for=%q: it must be alive, scrape or push", *what)
@@ -37,7 +37,7 @@ func newHealthcheck(app *kingpin.Application) command {
 		}
 		err := gw.talk(ctx, func(ctx context.Context, c *client.Client) error { return c.Check(ctx, paths[*what]) })
 		if *what != "push" && client.WantsCredentials(err) {
-			err = nil // it answers, and to more than that it lets in nobody
+			err = nil // it is alive, and lets nobody in without credentials
 		}
 		if err == nil && *printURL {
 			fmt.Println(strings.TrimSuffix(gw.URL, "/"))
@@ -46,7 +46,7 @@ func newHealthcheck(app *kingpin.Application) command {
 	}}
 }
 
-// findHere takes the address from the gateway that runs here, if there is one.
+// findHere takes the address of the gateway that runs here, if there is one.
 func (w *where) findHere() error {
 	url, err := findRunning()
 	if err == nil && url != "" {

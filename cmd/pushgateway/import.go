@@ -12,17 +12,17 @@ import (
 	"pushgateway/internal/storage"
 )
 
-// newImport adds the command that takes over from Pushgateway 1.11.
+// newImport adds the command that imports a file of Pushgateway 1.11.
 func newImport(app *kingpin.Application, stdout, stderr io.Writer) command {
-	clause := app.Command("import", "Make the journal <file>.db of a file that Pushgateway 1.11 has written, as serve does when it is given that file. The file itself is left alone.").HelpLong(`Examples:
+	clause := app.Command("import", "Import a file written by Pushgateway 1.11 into the journal <file>.db, as serve does at its start. The file itself stays unchanged.").HelpLong(`Examples:
   pushgateway import /var/lib/pushgateway/metrics
   pushgateway import --replace /var/lib/pushgateway/metrics`)
-	path := clause.Arg("file", "The file that Pushgateway 1.11 has written.").Required().String()
-	replace := clause.Flag("replace", "If there is a journal already, keep it aside and make a new one.").Bool()
-	keep := clause.Flag("keep", "If there is a journal already, go on with it, whatever the file has become since.").Bool()
+	path := clause.Arg("file", "The file written by Pushgateway 1.11.").Required().String()
+	replace := clause.Flag("replace", "If a journal exists, keep it under another name and make a new one.").Bool()
+	keep := clause.Flag("keep", "If a journal exists, continue with it, even if the file has changed since.").Bool()
 	check := func() error {
 		if *replace && *keep {
-			return errors.New("--replace and --keep exclude each other")
+			return errors.New("--replace and --keep exclude each other; give one of them")
 		}
 		return nil
 	}
@@ -42,7 +42,7 @@ func newImport(app *kingpin.Application, stdout, stderr io.Writer) command {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(stdout, "%s is ready: serve with --persistence.file=%s as before\n", journal, *path)
+		fmt.Fprintf(stdout, "%s is ready; serve it with --persistence.file=%s, as before\n", journal, *path)
 		return nil
 	}}
 }

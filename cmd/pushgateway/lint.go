@@ -19,12 +19,12 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// newLint adds the command that looks for bad habits in metrics.
+// newLint adds the command that checks metrics for mistakes and bad habits.
 func newLint(check *kingpin.CmdClause, stdin io.Reader, stdout io.Writer) command {
-	clause := check.Command("metrics", "Look for what is wrong with metrics in the text format, or will be a nuisance: syntax, names, units, help, types, too many label values. Exits with 1 if there is anything.").HelpLong(`Examples:
+	clause := check.Command("metrics", "Check metrics in the text format for errors and for what will cause trouble later: syntax, names, units, help, types, too many label values. Exits with 1 if it finds anything.").HelpLong(`Examples:
   pushgateway check metrics metrics.prom
   ./job --print-metrics | pushgateway check metrics`)
-	files := clause.Arg("file", "Files in the text format; - is the standard input, which is read if none is given.").Strings()
+	files := clause.Arg("file", "Files in the text format. - is standard input, which is also the default.").Strings()
 	return command{clause, nothingToCheck, func(context.Context) error {
 		docs, err := readDocuments(*files, stdin)
 		if err != nil {
@@ -44,20 +44,20 @@ func newLint(check *kingpin.CmdClause, stdin io.Reader, stdout io.Writer) comman
 	}}
 }
 
-// problem is something wrong in a line, from 1.
+// problem is a finding in a line. Lines count from 1.
 type problem struct {
 	line int
 	text string
 }
 
-// lint gives what is wrong with a document, in the order of lines.
+// lint returns the problems of a document in the order of lines.
 func (d document) lint() []problem {
 	found := append(d.lintNewlines(), d.lintText()...)
 	slices.SortStableFunc(found, func(a, b problem) int { return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.text, b.text)) })
 	return found
 }
 
-// lintText looks at all but how lines end.
+// lintText checks everything except line endings.
 func (d document) lintText() (found []problem) {
 	mended := document{d.name, exposition.MendNewlines(d.text)}
 	p := exposition.GetParser()
@@ -76,18 +76,18 @@ func (d document) lintText() (found []problem) {
 	return append(found, mended.promlint(linesOf(families))...)
 }
 
-// lintNewlines looks at how lines end.
+// lintNewlines checks line endings.
 func (d document) lintNewlines() (found []problem) {
 	if i := bytes.Index(d.text, []byte("\r\n")); i >= 0 {
-		found = append(found, problem{1 + bytes.Count(d.text[:i], []byte("\n")), "lines end with CRLF, which the format does not have: write LF alone"})
+		found = append(found, problem{1 + bytes.Count(d.text[:i], []byte("\n")), "lines end with CRLF, which the format does not allow; use LF"})
 	}
 	if len(d.text) > 0 && d.text[len(d.text)-1] != '\n' {
-		found = append(found, problem{1 + bytes.Count(d.text, []byte("\n")), "the last line does not end with a newline"})
+		found = append(found, problem{1 + bytes.Count(d.text, []byte("\n")), "the last line has no newline at the end; add one"})
 	}
 	return found
 }
 
-// manyValues is how many values of a label in one push are suspicious.
+// manyValues is how many values of one label in one push are suspicious.
 const manyValues = 100
 
 // lintFamily looks for what a gateway refuses, and for too many series.
@@ -97,20 +97,20 @@ func lintFamily(f *metric.Family) (found []problem) {
 	}
 	values, timed := labelValues(f)
 	if !metric.IsLegacyName(f.Name) {
-		add("a gateway takes this name only with --push.enable-utf8-names")
+		add("a gateway accepts this name only with --push.enable-utf8-names")
 	}
 	if timed {
 		add("it has a timestamp, which a gateway refuses without --push.timestamps=strip: Prometheus would drop the series as stale after five minutes")
 	}
 	if metric.IsTime(f.Name) {
-		add("a gateway ignores this family: it makes it itself")
+		add("a gateway ignores this family, since it makes its own")
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if !metric.IsLegacyLabel(name) {
-			add("a gateway takes the label name %q only with --push.enable-utf8-names", name)
+			add("a gateway accepts the label name %q only with --push.enable-utf8-names", name)
 		}
 		if n := len(values[name]); n > manyValues {
-			add("the label %q has %d values: each is a series of its own in Prometheus, for as long as it keeps data", name, n)
+			add("the label %q has %d values; Prometheus stores a series for each", name, n)
 		}
 	}
 	if err := renderable(f); err != nil && !timed {
@@ -119,8 +119,8 @@ func lintFamily(f *metric.Family) (found []problem) {
 	return found
 }
 
-// labelValues gives the values of each label of a family, and tells whether
-// there are timestamps.
+// labelValues returns the values of each label of a family, and whether there
+// are timestamps.
 func labelValues(f *metric.Family) (values map[string]map[string]bool, timed bool) {
 	values = make(map[string]map[string]bool)
 	for _, s := range f.Series {
@@ -135,16 +135,16 @@ func labelValues(f *metric.Family) (values map[string]map[string]bool, timed boo
 	return values, timed
 }
 
-// promlint asks for the rules of the Prometheus project.
+// promlint applies the rules of the Prometheus project.
 func (d document) promlint(at lines) (found []problem) {
-	p := expfmt.NewTextParser(model.UTF8Validation) // that of promlint knows legacy names alone
+	p := expfmt.NewTextParser(model.UTF8Validation) // promlint's own parser only knows legacy names
 	families, err := p.TextToMetricFamilies(bytes.NewReader(d.text))
 	if err != nil {
-		return nil // our parser has found nothing
+		return nil // our parser found nothing
 	}
 	problems, err := promlint.NewWithMetricFamilies(slices.Collect(maps.Values(families))).Lint()
 	if err != nil {
-		return nil // only for what it reads itself
+		return nil // only for text that promlint parses itself
 	}
 	for _, p := range problems {
 		found = append(found, problem{at.of(p.Metric), p.Metric + ": " + p.Text})
@@ -152,7 +152,7 @@ func (d document) promlint(at lines) (found []problem) {
 	return found
 }
 
-// lines are the first, from 1, that are about each family.
+// lines holds the first line about each family. Lines count from 1.
 type lines map[string]int
 
 func linesOf(families []*metric.Family) lines {
@@ -163,5 +163,5 @@ func linesOf(families []*metric.Family) lines {
 	return at
 }
 
-// of gives the line of a family; 1 if none is about it.
+// of returns the line of a family, or 1 if no line is about it.
 func (l lines) of(family string) int { return max(l[family], 1) }

@@ -24,26 +24,26 @@ import (
 )
 
 const (
-	// idleTimeout ends connections that nobody uses. Scrapes come once a
-	// minute or more often.
+	// idleTimeout closes unused connections. Scrapes come once a minute or more
+	// often.
 	idleTimeout = 5 * time.Minute
-	// writeTimeout ends answers that nobody reads, which would keep an old
-	// view in memory.
+	// writeTimeout ends responses that the client does not read, since each keeps
+	// an old view in memory.
 	writeTimeout = 5 * time.Minute
-	// headerTimeout bounds how long the header of a request takes to arrive.
+	// headerTimeout bounds how long the header of a request may take to arrive.
 	headerTimeout = 10 * time.Second
-	// headerSlop is what net/http takes beyond MaxHeaderBytes.
+	// headerSlop is what net/http allows beyond MaxHeaderBytes.
 	headerSlop = 4096
-	// Bounds of HTTP/2: what a connection may have sent that nobody has read yet, in
-	// bytes; and how long it may take nothing.
+	// Bounds of HTTP/2: unread bytes that a connection may have sent, and how long
+	// it may take to accept any bytes.
 	maxUnread    = 256 << 10
 	stuckTimeout = time.Minute
-	// shutdownTimeout bounds how long the end waits for requests under way.
+	// shutdownTimeout bounds how long shutdown waits for requests in progress.
 	shutdownTimeout = 30 * time.Second
 )
 
-// listen serves until ctx ends, and then until the requests under way have
-// been answered.
+// listen serves until ctx ends, and then until the requests in progress are
+// answered.
 func (s *service) listen(ctx context.Context) error {
 	listeners, err := s.listeners()
 	if err != nil {
@@ -67,18 +67,18 @@ func (s *service) listen(ctx context.Context) error {
 		return s.cannotServe(err)
 	case <-ctx.Done():
 	}
-	s.logger.Info("Stopping: finishing the requests under way")
+	s.logger.Info("Stopping after the requests in progress")
 	s.gate.Close()
 	return shutdown(servers)
 }
 
-// listeners opens what the flags name, as the toolkit would: the doors have to
-// stand before it.
+// listeners opens the listeners that the flags name, as the toolkit would. The
+// gateway opens them itself since its doors must stand in front of the toolkit.
 func (s *service) listeners() ([]net.Listener, error) {
 	if *s.web.WebSystemdSocket {
 		listeners, err := activation.Listeners()
 		if err == nil && len(listeners) == 0 {
-			err = errors.New("systemd has handed over no socket")
+			err = errors.New("systemd passed no socket")
 		}
 		return listeners, err
 	}
@@ -115,8 +115,8 @@ func listenOn(address string) (net.Listener, error) {
 	return vsock.Listen(uint32(n), nil)
 }
 
-// newServer makes the server of one listener: the toolkit puts a handler of its
-// own into it. Accepting is called before the first connection is accepted.
+// newServer returns the server of one listener. The toolkit puts its own
+// handler into it. accepting is called before the first connection is accepted.
 func (s *service) newServer(d *doors.Doors, limits guard.ConnectionLimits, passwords *login.Guard, accepting func()) *http.Server {
 	server := &http.Server{
 		Handler:           d.Answer(s.gate),
@@ -139,7 +139,7 @@ func (s *service) newServer(d *doors.Doors, limits guard.ConnectionLimits, passw
 		server.ReadHeaderTimeout = min(headerTimeout, s.readTimeout)
 	}
 	server.BaseContext = func(net.Listener) context.Context {
-		// The handler is the toolkit's by now, and nobody has connected.
+		// The handler is the toolkit's by now, and no client has connected yet.
 		if *s.web.WebConfigFile != "" {
 			server.Handler = passwords.Before(server.Handler)
 		}
@@ -150,7 +150,7 @@ func (s *service) newServer(d *doors.Doors, limits guard.ConnectionLimits, passw
 	return server
 }
 
-// shutdown waits until the requests under way have been answered.
+// shutdown waits until the requests in progress are answered.
 func shutdown(servers []*http.Server) error {
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
 	defer cancel()
@@ -158,7 +158,7 @@ func shutdown(servers []*http.Server) error {
 	for _, server := range servers {
 		stopping.Go(func() error {
 			if err := server.Shutdown(ctx); err != nil {
-				return fmt.Errorf("waiting for requests under way: %w", errors.Join(err, server.Close()))
+				return fmt.Errorf("waiting for requests in progress: %w", errors.Join(err, server.Close()))
 			}
 			return nil
 		})
@@ -166,14 +166,14 @@ func shutdown(servers []*http.Server) error {
 	return stopping.Wait()
 }
 
-// cannotServe says how to go on when nothing can be listened on.
+// cannotServe returns what to do when a listener cannot be opened.
 func (s *service) cannotServe(err error) error {
 	toDo := ""
 	switch {
 	case *s.web.WebSystemdSocket:
-		toDo = "; systemd hands sockets to the service of a .socket unit: start that unit, or leave out --web.systemd-socket"
+		toDo = "; systemd passes sockets to the service of a .socket unit: start that unit, or leave out --web.systemd-socket"
 	case errors.Is(err, syscall.EADDRINUSE):
-		toDo = "; end the process that has the port, or give another to --web.listen-address"
+		toDo = "; stop the process that uses the port, or set another one with --web.listen-address"
 	}
 	return fmt.Errorf("serving HTTP: %w%s", err, toDo)
 }

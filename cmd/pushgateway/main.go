@@ -1,5 +1,5 @@
-// Command pushgateway keeps the metrics that short-lived jobs push, and
-// exposes them to Prometheus.
+// Command pushgateway keeps the metrics that short-lived jobs push, and exposes
+// them to Prometheus.
 package main
 
 import (
@@ -25,14 +25,14 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// The exit codes.
+// Exit codes.
 const (
 	exitFailed = 1 // something went wrong
-	exitUsage  = 2 // the command line cannot be used
+	exitUsage  = 2 // the command line is invalid
 )
 
-// run is the whole program but for the process around it. It gives the exit
-// code.
+// run is the whole program without its process: it takes arguments and streams,
+// and returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	c, err := parseArgs(args, stdin, stdout, stderr)
 	var done exit
@@ -54,20 +54,20 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return 0
 }
 
-// tell writes an error for people: it may hold what others have stored or
-// answered.
+// tell writes an error for people. It escapes control characters, since an
+// error may quote what others have stored or answered.
 func tell(stderr io.Writer, err error) {
 	fmt.Fprintf(stderr, "pushgateway: %s\n", visible(err.Error()))
 }
 
-// command is something that the program can be told to do.
+// command is one command of the program.
 type command struct {
 	clause *kingpin.CmdClause
-	check  func() error // finds what cannot work in the command line
+	check  func() error // returns an error for flags that cannot work
 	run    func(context.Context) error
 }
 
-const description = `The Pushgateway: jobs that end before Prometheus can scrape them push their metrics here.
+const description = `The Pushgateway keeps the metrics of jobs that end before Prometheus can scrape them.
 
 Serve:   pushgateway --persistence.file=/var/lib/pushgateway/metrics.db
 Run:     pushgateway run --job=backup --expect=24h -- ./backup.sh
@@ -75,7 +75,7 @@ Push:    echo 'backup_size_bytes 1e9' | pushgateway push --job=backup
 Look:    pushgateway groups
 `
 
-// parseArgs reads and checks the command line.
+// parseArgs parses and checks the command line.
 func parseArgs(args []string, stdin io.Reader, stdout, stderr io.Writer) (command, error) {
 	if version.Version == "" {
 		version.Version = release()
@@ -110,10 +110,11 @@ func parseArgs(args []string, stdin io.Reader, stdout, stderr io.Writer) (comman
 			return c, c.check()
 		}
 	}
-	return command{}, fmt.Errorf("there is no command %q", name)
+	return command{}, fmt.Errorf("unknown command %q", name)
 }
 
-// exit is the error of what has been dealt with but for the exit code.
+// exit is the error of a command that has already reported its failure. It
+// carries the exit code only.
 type exit int
 
 func (e exit) Error() string { return fmt.Sprintf("exit %d", int(e)) }
@@ -136,12 +137,12 @@ func parse(app *kingpin.Application, args []string, stdout, stderr io.Writer) (c
 	return command, nil
 }
 
-// unusable is the flag that cannot have the value which the command line gives
-// it, as the beginning of an error: kingpin tells of the value alone.
+// unusable returns the flag whose value kingpin refused, as the beginning of an
+// error message. The error of kingpin names only the value.
 func unusable(app *kingpin.Application, args []string) string {
 	read, err := app.ParseContext(args)
 	if err != nil {
-		return "" // of the command line itself
+		return "" // from the command line itself
 	}
 	for _, e := range read.Elements {
 		flag, ok := e.Clause.(*kingpin.FlagClause)
@@ -155,8 +156,8 @@ func unusable(app *kingpin.Application, args []string) string {
 	return ""
 }
 
-// selected is what to ask for help: the program, with the command if the
-// command line names one.
+// selected returns the program to ask for help, with the command if the command
+// line names one.
 func selected(app *kingpin.Application, args []string) string {
 	read, _ := app.ParseContext(args)
 	if read == nil || read.SelectedCommand == nil || read.SelectedCommand.Model().Default {
@@ -165,5 +166,6 @@ func selected(app *kingpin.Application, args []string) string {
 	return app.Name + " " + read.SelectedCommand.FullCommand()
 }
 
-// nothingToCheck is for commands of which kingpin has seen all there is.
+// nothingToCheck is the check of commands whose flags kingpin checks
+// completely.
 func nothingToCheck() error { return nil }

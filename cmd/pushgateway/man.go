@@ -24,8 +24,7 @@ func newMan(app *kingpin.Application, stdout io.Writer) command {
 	}}
 }
 
-// manPage writes what the program knows of its commands in the language of
-// man(7).
+// manPage writes the commands and flags of the program as a man(7) page.
 func manPage(app *kingpin.ApplicationModel) ([]byte, error) {
 	t := template.New("man").Funcs(template.FuncMap{"roff": roff, "lines": func(s string) []string { return strings.Split(s, "\n") }})
 	if _, err := t.Parse(manTemplate); err != nil {
@@ -36,7 +35,7 @@ func manPage(app *kingpin.ApplicationModel) ([]byte, error) {
 	return page.Bytes(), err
 }
 
-// roff takes its meaning from what means something in a manual page.
+// roff escapes text for a man(7) page.
 func roff(s string) string {
 	s = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "\n", " ").Replace(strings.TrimSpace(s))
 	if strings.HasPrefix(s, ".") {
@@ -58,7 +57,7 @@ pushgateway \- keep the metrics that short\-lived jobs push, for Prometheus to s
 {{end -}}
 .SH COMMANDS
 {{range .FlattenedCommands}}{{if not .Hidden -}}
-.SS {{.FullCommand|roff}}{{range .Args}} {{if not .Required}}[{{end}}<{{.Name|roff}}>{{if not .Required}}]{{end}}{{end}}{{if .Default}} (what happens without a command){{end}}
+.SS {{.FullCommand|roff}}{{range .Args}} {{if not .Required}}[{{end}}<{{.Name|roff}}>{{if not .Required}}]{{end}}{{end}}{{if .Default}} (default){{end}}
 {{.Help|roff}}
 {{with .HelpLong}}.PP
 .nf
@@ -78,12 +77,12 @@ pushgateway \- keep the metrics that short\-lived jobs push, for Prometheus to s
 .SH ENVIRONMENT
 .TP
 \fBPUSHGATEWAY_URL\fR
-Where the gateway is, for commands that talk to one.
+The gateway's address, for commands that talk to a gateway.
 .TP
 \fBPUSHGATEWAY_METRICS\fR
-Set by \fBpushgateway run\fR for its command: a file for metrics of its own.
+Set by \fBpushgateway run\fR for its command: the file for further metrics.
 .SH EXIT STATUS
-0 if all went well, 1 if something went wrong, 2 if the command line cannot be used. \fBpushgateway run\fR exits as its command does.
+0 on success, 1 on failure, 2 if the command line is invalid. \fBpushgateway run\fR exits with the exit code of its command.
 .SH SEE ALSO
 .BR prometheus (1),
 .BR promtool (1)

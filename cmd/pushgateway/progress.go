@@ -8,9 +8,9 @@ import (
 	"github.com/schollz/progressbar/v3"
 )
 
-// newProgress shows on a terminal how far something long is: what is written
-// to it counts. Size is in bytes, -1 if it is not known. Where nobody watches
-// it does nothing.
+// newProgress shows the progress of a long operation on a terminal, in bytes
+// written to it. Size is in bytes, or -1 if it is unknown. It does nothing if
+// stderr is not a terminal.
 func newProgress(stderr io.Writer, what string, size int64) io.WriteCloser {
 	if !isTerminal(stderr) {
 		return nothing{}
@@ -20,7 +20,7 @@ func newProgress(stderr io.Writer, what string, size int64) io.WriteCloser {
 		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(), progressbar.OptionSetWidth(30))
 }
 
-// sizeOf gives the size of a file, -1 if it is not known.
+// sizeOf returns the size of a file in bytes, or -1 if it is unknown.
 func sizeOf(path string) int64 {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -29,7 +29,7 @@ func sizeOf(path string) int64 {
 	return info.Size()
 }
 
-// nothing is a progress that nobody watches.
+// nothing is a progress bar that shows nothing.
 type nothing struct{}
 
 func (nothing) Write(b []byte) (int, error) { return len(b), nil }

@@ -18,20 +18,20 @@ import (
 
 // newPush adds the command that pushes files.
 func newPush(app *kingpin.Application, stdin io.Reader, stderr io.Writer) command {
-	clause := app.Command("push", "Push metrics in the text format from files, or from the standard input. They are checked first; a missing newline at the end is added.").HelpLong(`Examples:
+	clause := app.Command("push", "Push metrics in the text format from files or standard input. The command checks them first, and adds a missing newline at the end.").HelpLong(`Examples:
   echo 'backup_size_bytes 1.2e9' | pushgateway push --job=backup --label=instance=db1
   pushgateway push --job=etl --replace metrics.prom
   pushgateway push --job=etl --merge-series --ttl=7d part-1.prom part-2.prom`)
 	group, gw := addWhich(clause), addWhere(clause)
 	var p client.Push
-	files := clause.Arg("file", "Files in the text format; - is the standard input, which is read if none is given.").Strings()
-	clause.Flag("replace", "Replace the whole group (PUT). Otherwise the families that the files name (POST).").BoolVar(&p.Replace)
-	clause.Flag("merge-series", "Replace only the series that the files name.").BoolVar(&p.MergeSeries)
-	clause.Flag("ttl", "How long the group lives without another push, like 7d. As the gateway has it if not given.").PlaceHolder("DURATION").StringVar(&p.TTL)
-	empty := clause.Flag("allow-empty", "Push even if there is nothing to push: with --replace the group then has nothing but the time.").Bool()
+	files := clause.Arg("file", "Files in the text format. - is standard input, which is also the default.").Strings()
+	clause.Flag("replace", "Replace the whole group (PUT). By default, a push replaces only the families in the files (POST).").BoolVar(&p.Replace)
+	clause.Flag("merge-series", "Replace only the series in the files.").BoolVar(&p.MergeSeries)
+	clause.Flag("ttl", "Time to live of the group without further pushes, like 7d. By default, the gateway decides.").PlaceHolder("DURATION").StringVar(&p.TTL)
+	empty := clause.Flag("allow-empty", "Push even if there are no metrics. With --replace, the group then holds nothing but the push time.").Bool()
 	check := func() (err error) {
 		if p.Replace && p.MergeSeries {
-			return errors.New("--replace and --merge-series exclude each other")
+			return errors.New("--replace and --merge-series exclude each other; give one of them")
 		}
 		if p.Key, err = group.key(); err != nil {
 			return err
@@ -43,7 +43,7 @@ func newPush(app *kingpin.Application, stdin io.Reader, stderr io.Writer) comman
 			return err
 		}
 		if len(bytes.TrimSpace(p.Body)) == 0 && !*empty {
-			return errors.New("there are no metrics to push: what should have written them may have failed. Nothing was pushed; --allow-empty pushes nothing all the same")
+			return errors.New("there are no metrics to push: the command that writes them may have failed. Nothing was pushed; --allow-empty pushes anyway")
 		}
 		var bar io.WriteCloser = nothing{}
 		defer func() { _ = bar.Close() }()
@@ -60,13 +60,13 @@ func newPush(app *kingpin.Application, stdin io.Reader, stderr io.Writer) comman
 	}}
 }
 
-// document is text and where it comes from.
+// document is a text and the name of its source.
 type document struct {
 	name string
 	text []byte
 }
 
-// readDocuments reads files, or the standard input if there are none.
+// readDocuments reads the files, or standard input if there are none.
 func readDocuments(files []string, stdin io.Reader) ([]document, error) {
 	if len(files) == 0 {
 		files = []string{"-"}
@@ -75,7 +75,7 @@ func readDocuments(files []string, stdin io.Reader) ([]document, error) {
 	for i, name := range files {
 		d := document{name: name}
 		var err error
-		if name == "-" || name == "" { // kingpin makes the one of the other
+		if name == "-" || name == "" { // kingpin turns - into ""
 			d.name = "<stdin>"
 			d.text, err = io.ReadAll(stdin)
 		} else {
@@ -85,14 +85,14 @@ func readDocuments(files []string, stdin io.Reader) ([]document, error) {
 			return nil, fmt.Errorf("reading metrics: %w", err)
 		}
 		if bytes.HasPrefix(d.text, []byte{0x1f, 0x8b}) {
-			return nil, fmt.Errorf("%s is compressed with gzip: unpack it first, and give its text", d.name)
+			return nil, fmt.Errorf("%s is compressed with gzip; decompress it first", d.name)
 		}
 		docs[i] = d
 	}
 	return docs, nil
 }
 
-// explain says what the document is where it cannot be read as text.
+// explain names the kind of a document that is not text.
 func (d document) explain(err *exposition.SyntaxError) string {
 	switch hint := (sniff.Sent{Body: d.text, Line: err.Line}).Hint(); {
 	case hint.Enough:
@@ -103,7 +103,7 @@ func (d document) explain(err *exposition.SyntaxError) string {
 	return err.Msg
 }
 
-// readText reads files, checks each, and puts them together.
+// readText reads files, checks each one, and concatenates them.
 func readText(files []string, stdin io.Reader) (all []byte, err error) {
 	docs, err := readDocuments(files, stdin)
 	if err != nil {
@@ -119,11 +119,11 @@ func readText(files []string, stdin io.Reader) (all []byte, err error) {
 	return all, nil
 }
 
-// maxRefused is how many families that a gateway would refuse are named.
+// maxRefused is how many refused families an error names.
 const maxRefused = 10
 
-// check tells what a gateway would not take, and where it is: one line for
-// each family that is wrong.
+// check returns what a gateway would refuse and where: one line for each
+// family.
 func (d document) check() error {
 	p := exposition.GetParser()
 	defer p.Release()
@@ -149,7 +149,7 @@ func (d document) check() error {
 	return errors.Join(wrong...)
 }
 
-// renderable tells why a gateway would not expose a family.
+// renderable returns why a gateway would not expose a family.
 func renderable(f *metric.Family) error {
 	_, err := exposition.Render([]*metric.Family{f}, exposition.Options{Valid: true})
 	return err

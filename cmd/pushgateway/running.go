@@ -16,11 +16,11 @@ import (
 	"go.yaml.in/yaml/v2"
 )
 
-// process is where the system tells of its processes, on Linux.
+// process is the directory in which Linux shows processes.
 const process = "/proc"
 
-// findRunning gives the URL of the gateway that runs on this machine, or in
-// this container, by its command line. It is "" if none is found.
+// findRunning returns the URL of the gateway that runs on this machine or in
+// this container, taken from its command line. It returns "" if there is none.
 func findRunning() (string, error) {
 	dirs, err := filepath.Glob(process + "/[0-9]*")
 	if err != nil {
@@ -44,11 +44,11 @@ func findRunning() (string, error) {
 	case 1:
 		return urls[0], nil
 	}
-	return "", fmt.Errorf("%d gateways run here: give --url to say which one, like --url=%s", len(urls), urls[0])
+	return "", fmt.Errorf("%d gateways run here; choose one with --url, like --url=%s", len(urls), urls[0])
 }
 
-// serving reads the command line of a process. It gives nil if that is not a
-// gateway which serves.
+// serving parses the command line of a process. It returns nil if the process
+// is not a gateway that serves.
 func serving(dir string) *settings {
 	line, err := os.ReadFile(filepath.Join(dir, "cmdline"))
 	if err != nil {
@@ -67,8 +67,8 @@ func serving(dir string) *settings {
 	return c
 }
 
-// isGateway tells whether a process runs this program. Of the processes of
-// others only the name can be seen.
+// isGateway reports whether a process runs this program. It goes by the name
+// for processes of other users, whose binary it cannot see.
 func isGateway(dir, name string) bool {
 	its, err := os.Stat(filepath.Join(dir, "exe"))
 	if err != nil {
@@ -78,8 +78,8 @@ func isGateway(dir, name string) bool {
 	return err == nil && os.SameFile(own, its)
 }
 
-// reachable gives a URL under which the gateway of a process with this command
-// line can be reached from the same machine.
+// reachable returns a URL at which this machine can reach the gateway of a
+// process with this command line.
 func (c *settings) reachable(dir string) (string, error) {
 	scheme := "http"
 	if file := *c.web.WebConfigFile; file != "" {
@@ -101,24 +101,24 @@ func (c *settings) reachable(dir string) (string, error) {
 		}
 		return scheme + "://" + net.JoinHostPort(host, port) + path.Clean("/"+c.prefix()), nil
 	}
-	return "", errors.New("a gateway runs here, but its flags do not name its port: give --url")
+	return "", errors.New("a gateway runs here, but its flags do not say its port; give --url")
 }
 
-// turnsTLSOn tells whether a file for --web.config.file turns TLS on. The path
-// may be relative to a directory.
+// turnsTLSOn reports whether a file for --web.config.file enables TLS. A
+// relative path is relative to dir.
 func turnsTLSOn(dir, file string) (bool, error) {
 	if !filepath.IsAbs(file) {
 		file = filepath.Join(dir, file)
 	}
 	content, err := os.ReadFile(file)
 	if err != nil {
-		return false, fmt.Errorf("looking whether the gateway has TLS: %w: run this as the user of the gateway, or give --url", err)
+		return false, fmt.Errorf("checking whether the gateway uses TLS: %w; run this as the user of the gateway, or give --url", err)
 	}
 	var config struct {
 		TLS map[string]any `yaml:"tls_server_config"`
 	}
 	if err := yaml.NewDecoder(bytes.NewReader(content)).Decode(&config); err != nil && !errors.Is(err, io.EOF) {
-		return false, fmt.Errorf("looking whether the gateway has TLS: %s: %w", file, err)
+		return false, fmt.Errorf("checking whether the gateway uses TLS: %s: %w", file, err)
 	}
 	return len(config.TLS) > 0, nil
 }

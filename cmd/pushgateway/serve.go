@@ -21,12 +21,12 @@ import (
 )
 
 const (
-	// quickStart is how long listening waits for the journal, so that nobody
-	// need see that a small one was being read, nor that it could not be.
+	// quickStart is how long listening waits for the journal. A small journal is
+	// then read, or fails to be read, before any client can notice.
 	quickStart = 250 * time.Millisecond
 )
 
-// service is what serving needs beyond the command line.
+// service holds what serving needs in addition to the settings.
 type service struct {
 	*settings
 	logger *slog.Logger
@@ -38,8 +38,8 @@ type service struct {
 	listening chan struct{} // closed once connections are accepted
 }
 
-// serve runs the gateway until ctx ends, somebody asks for the end over HTTP,
-// or a listener fails.
+// serve runs the gateway until ctx ends, a client asks it to quit over HTTP, or
+// a listener fails.
 func serve(ctx context.Context, c *settings) error {
 	profileMemory(c.enablePprof)
 	logger := slog.New(excerpt.Handler(promslog.New(c.log).Handler()))
@@ -56,9 +56,9 @@ func serve(ctx context.Context, c *settings) error {
 	return nil
 }
 
-// run opens the gateway and listens, both at once if the first takes long.
-// Without a file nothing can take long but a busy machine, and no client is to
-// be told of a file that is being read.
+// run opens the gateway, then listens. If opening takes long, it listens at
+// once, and clients learn that a file is being read. Without a file it always
+// waits.
 func (s *service) run(ctx context.Context) error {
 	opened := make(chan error, 1)
 	var long <-chan time.Time
@@ -84,7 +84,7 @@ func (s *service) run(ctx context.Context) error {
 		}
 		failed <- err
 	}()
-	// Stop accepting, finish what was accepted, then close the journal.
+	// Stop accepting, answer what was accepted, then close the journal.
 	err := s.listen(ctx)
 	s.quit()
 	if opening := <-failed; opening != nil {
@@ -93,8 +93,8 @@ func (s *service) run(ctx context.Context) error {
 	return errors.Join(err, s.server.Close())
 }
 
-// unlessStopped gives the error of opening the gateway, nil if that was not
-// finished because the process is to end.
+// unlessStopped returns the error of opening the gateway, or nil if shutdown
+// interrupted it.
 func unlessStopped(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return nil
@@ -127,12 +127,12 @@ func (s *service) open(ctx context.Context) (err error) {
 	return nil
 }
 
-// limits are those of everything that is served.
+// limits returns the limits of the server.
 func (s *settings) limits() guard.Limits {
 	return guard.Limits{Body: guard.BodyLimits{Bytes: int64(s.maxBodyBytes), Inflight: int64(s.maxInflightBytes)}}
 }
 
-// pushes says which pushes are taken, and how.
+// pushes returns the configuration of the intake of pushes.
 func (s *service) pushes() intake.Config {
 	return intake.Config{
 		UTF8Names:       s.utf8Names,
@@ -145,7 +145,7 @@ func (s *service) pushes() intake.Config {
 	}
 }
 
-// surface says what is served over HTTP.
+// surface returns the configuration of the HTTP surface.
 func (s *service) surface(ui http.Handler) httpapi.Config {
 	c := httpapi.Config{
 		Prefix:            s.routePrefix,

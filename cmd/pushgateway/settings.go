@@ -32,7 +32,7 @@ import (
 	"pushgateway/internal/intake"
 )
 
-// settings are what the command line says.
+// settings holds what the command line sets.
 type settings struct {
 	web *web.FlagConfig
 	log *promslog.Config
@@ -41,7 +41,7 @@ type settings struct {
 	externalURL       *url.URL
 	corsOrigin        string
 	allowedHosts      string
-	origins           httpapi.Origins // what follows from these three
+	origins           httpapi.Origins // derived from these three
 	routePrefix       string          // "" or like "/gw"
 	enableLifecycle   bool
 	enableAdmin       bool
@@ -63,13 +63,13 @@ type settings struct {
 	lenientNewlines  bool
 	reservedNames    namesValue
 
-	flags map[string]string // all, as /api/v1/status shows them
+	flags map[string]string // all flags, as /api/v1/status shows them
 }
 
-// newServe adds the command that serves.
+// newServe adds the command that serves pushes and scrapes.
 func newServe(app *kingpin.Application) command {
 	c := new(settings)
-	serving := app.Command("serve", "Serve pushes and scrapes. This is what happens without a command.").Default().HelpLong(`Examples:
+	serving := app.Command("serve", "Serve pushes and scrapes. This is the default command.").Default().HelpLong(`Examples:
   pushgateway
   pushgateway --persistence.file=/var/lib/pushgateway/metrics.db --web.enable-admin-api --push.ttl=30d`)
 	c.addFlags(serving)
@@ -95,58 +95,59 @@ func (c *settings) addFlags(serve *kingpin.CmdClause) {
 	serve.Flag("web.enable-lifecycle", "Enable shutdown via HTTP request.").Default("false").BoolVar(&c.enableLifecycle)
 	serve.Flag("web.enable-admin-api", "Enable API endpoints for admin control actions.").Default("false").BoolVar(&c.enableAdmin)
 	serve.Flag("web.enable-pprof", "Serve profiles under /debug/pprof/.").Default("false").BoolVar(&c.enablePprof)
-	serve.Flag("web.enable-openmetrics", "Answer scrapes in OpenMetrics if asked for. It renames counters that lack _total.").Default("false").BoolVar(&c.enableOpenMetrics)
-	serve.Flag("web.cors.origin", "Regular expression, anchored, of the origins whose pages may ask, push and delete from a browser, like https?://(a|b)\\.example\\.org. Empty allows the gateway's own page alone.").Default("").StringVar(&c.corsOrigin)
-	serve.Flag("web.allowed-hosts", "Host names and addresses, separated by commas, under which browsers may use the gateway. Others are refused, which stops pages that make their own name lead here. Empty allows any.").Default("").StringVar(&c.allowedHosts)
-	serve.Flag("web.read-timeout", "Time in which a request must have arrived whole. 0 means no limit.").Default("1m").DurationVar(&c.readTimeout)
-	serve.Flag("web.trusted-proxies", "Networks of proxies that are believed what X-Forwarded-For says of their clients, like 10.0.0.0/8,192.0.2.7. Otherwise a proxy counts as one client.").Default("").SetValue((*proxiesValue)(&c.proxies))
+	serve.Flag("web.enable-openmetrics", "Serve OpenMetrics to scrapers that ask for it. This renames counters that lack the suffix _total.").Default("false").BoolVar(&c.enableOpenMetrics)
+	serve.Flag("web.cors.origin", "Anchored regular expression for the origins of other web pages that may query, push and delete from a browser, like https?://(a|b)\\.example\\.org. If empty, only the gateway's own page may.").Default("").StringVar(&c.corsOrigin)
+	serve.Flag("web.allowed-hosts", "Comma-separated host names and addresses under which browsers may use the gateway. It refuses all others, which stops DNS rebinding. If empty, it accepts any.").Default("").StringVar(&c.allowedHosts)
+	serve.Flag("web.read-timeout", "Maximum duration for a whole request to arrive. 0 means no limit.").Default("1m").DurationVar(&c.readTimeout)
+	serve.Flag("web.trusted-proxies", "Comma-separated proxies and networks whose X-Forwarded-For header the gateway believes, like 10.0.0.0/8,192.0.2.7. Any other proxy counts as one client.").Default("").SetValue((*proxiesValue)(&c.proxies))
 
-	serve.Flag("persistence.file", "File to persist metrics. If empty, metrics are only kept in memory. A file that Pushgateway 1.11 has written is imported and left alone; <file>.db is used from then on.").Default("").Envar("PUSHGATEWAY_PERSISTENCE_FILE").StringVar(&c.persistenceFile)
-	serve.Flag("persistence.interval", "The minimum interval at which to write out the persistence file. 0 writes at once: a push is answered when it is on disk. With more, pushes are answered before, and a crash loses up to that much.").Default("0s").DurationVar(&c.persistenceInterval)
-	serve.Flag("persistence.salvage", "Start from the groups that are whole if the persistence file is damaged. The damaged file is kept aside, and what was lost is logged.").Default("false").BoolVar(&c.persistenceSalvage)
+	serve.Flag("persistence.file", "File to persist metrics. If empty, metrics are only kept in memory. The gateway imports a file written by Pushgateway 1.11, leaves it unchanged, and uses <file>.db from then on.").Default("").Envar("PUSHGATEWAY_PERSISTENCE_FILE").StringVar(&c.persistenceFile)
+	serve.Flag("persistence.interval", "The minimum interval at which to write out the persistence file. With 0, the gateway answers a push once it is on disk. With more, it answers earlier, and a crash loses the pushes of up to one interval.").Default("0s").DurationVar(&c.persistenceInterval)
+	serve.Flag("persistence.salvage", "If the persistence file is damaged, start from the groups that are intact. The gateway keeps the damaged file and logs what was lost.").Default("false").BoolVar(&c.persistenceSalvage)
 
-	serve.Flag("push.disable-consistency-check", "Take pushes that contradict others: they are answered 202, and where two cannot both be exposed the older is.").Default("false").BoolVar(&c.unchecked)
-	serve.Flag("push.enable-utf8-names", "Allow UTF-8 names: of metrics and labels in text, and of labels in grouping keys, where the U__ escaping is read then. Protobuf takes them always.").Default("false").BoolVar(&c.utf8Names)
-	bytesFlag(serve, &c.maxBodyBytes, "push.max-body-bytes", "Size that a push may have, as it comes and after unpacking, like 64MiB or 1000000; larger ones are answered 413.", "64MiB")
-	bytesFlag(serve, &c.maxInflightBytes, "push.max-inflight-bytes", "Memory that all pushes together may take while they are being worked on: their bodies and all that is made of them. A push that finds too little left is answered 429, one that needs more alone 413.", "512MiB")
+	serve.Flag("push.disable-consistency-check", "Accept pushes that contradict other groups. The gateway answers them with 202, and exposes the older of two metrics that contradict each other.").Default("false").BoolVar(&c.unchecked)
+	serve.Flag("push.enable-utf8-names", "Allow UTF-8 names of metrics and labels in the text format, and of labels in grouping keys, where the gateway then decodes U__ escapes. Protobuf may always have UTF-8 names.").Default("false").BoolVar(&c.utf8Names)
+	bytesFlag(serve, &c.maxBodyBytes, "push.max-body-bytes", "Maximum size of a push, both compressed and uncompressed, like 64MiB or 1000000. The gateway answers larger pushes with 413.", "64MiB")
+	bytesFlag(serve, &c.maxInflightBytes, "push.max-inflight-bytes", "Maximum memory for all pushes in progress together: their bodies and what the gateway makes of them. A push that finds too little left gets 429. A push that needs more on its own gets 413.", "512MiB")
 
-	ttlFlag(serve, &c.ttl.Default, "push.ttl", "How long a group lives that nobody pushes to, like 24h or 7d, where the push does not say it with X-Pushgateway-TTL or ?ttl=. 0 means for ever.")
-	ttlFlag(serve, &c.ttl.Max, "push.max-ttl", "The longest that a push may ask for, and what it gets if neither it nor --push.ttl says anything. 0 means no limit.")
-	serve.Flag("push.timestamps", "What to do with timestamps in pushes: reject the push, or strip them.").Default("reject").StringVar(&c.timestamps)
-	serve.Flag("push.lenient-newlines", "Take text with CRLF line ends, or without a newline at its end.").Default("false").BoolVar(&c.lenientNewlines)
-	serve.Flag("push.reserved-names", "Refuse pushes of metrics with names that this regular expression matches from start to end, like up|scrape_.*|ALERTS.*; with honor_labels, they can pass for series that Prometheus makes itself. Empty refuses none.").Default("").SetValue(&c.reservedNames)
+	ttlFlag(serve, &c.ttl.Default, "push.ttl", "Time to live of a group without further pushes, like 24h or 7d. A push can set its own with X-Pushgateway-TTL or ?ttl=. 0 means forever.")
+	ttlFlag(serve, &c.ttl.Max, "push.max-ttl", "Maximum time to live that a push may set. It is also the default if neither the push nor --push.ttl sets one. 0 means no limit.")
+	serve.Flag("push.timestamps", "What to do with timestamps in pushes: reject the push, or strip the timestamps.").Default("reject").StringVar(&c.timestamps)
+	serve.Flag("push.lenient-newlines", "Accept text with CRLF line endings, or without a newline at the end.").Default("false").BoolVar(&c.lenientNewlines)
+	serve.Flag("push.reserved-names", "Refuse pushes of metrics whose whole name matches this regular expression, like up|scrape_.*|ALERTS.*. With honor_labels, such metrics can pass for series that Prometheus itself makes. If empty, no name is refused.").Default("").SetValue(&c.reservedNames)
 
 	c.log = &promslog.Config{Level: promslog.NewLevel(), Format: promslog.NewFormat()}
 	serve.Flag(promslogflag.LevelFlagName, promslogflag.LevelFlagHelp).Default("info").SetValue(c.log.Level)
 	serve.Flag(promslogflag.FormatFlagName, promslogflag.FormatFlagHelp).Default("logfmt").SetValue(c.log.Format)
 }
 
-// ttlFlag adds a flag that is a time to live.
+// ttlFlag adds a flag for a time to live.
 func ttlFlag(serve *kingpin.CmdClause, to *time.Duration, name, help string) {
 	serve.Flag(name, help).Default("0").SetValue((*ttlValue)(to))
 }
 
-// ttlValue is the value of such a flag.
+// ttlValue is the kingpin value of a time to live.
 type ttlValue time.Duration
 
-// Set is for kingpin.
+// Set implements kingpin.Value.
 func (v *ttlValue) Set(s string) (err error) {
 	*(*time.Duration)(v), err = intake.ParseTTL(s)
 	return err
 }
 
-// String is for kingpin.
+// String implements kingpin.Value.
 func (v *ttlValue) String() string { return model.Duration(*v).String() }
 
-// bytesFlag adds a flag that is a size.
+// bytesFlag adds a flag for a size.
 func bytesFlag(serve *kingpin.CmdClause, to *units.Base2Bytes, name, help, value string) {
 	serve.Flag(name, help).Default(value).SetValue((*bytesValue)(to))
 }
 
-// bytesValue is the value of such a flag: with a unit, or a number of bytes.
+// bytesValue is the kingpin value of a size: a number with a unit, or a number
+// of bytes.
 type bytesValue units.Base2Bytes
 
-// Set is for kingpin.
+// Set implements kingpin.Value.
 func (v *bytesValue) Set(s string) error {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {
@@ -155,33 +156,33 @@ func (v *bytesValue) Set(s string) error {
 		n = int64(size)
 	}
 	if err != nil {
-		return errors.New("it is no size; write it like 64MiB, or as a number of bytes")
+		return errors.New("it is not a size; write it like 64MiB, or as a number of bytes")
 	}
 	*v = bytesValue(n)
 	return nil
 }
 
-// String is for kingpin.
+// String implements kingpin.Value.
 func (v *bytesValue) String() string { return units.Base2Bytes(*v).String() }
 
-// namesValue is the value of a flag that is a regular expression for names,
-// anchored as those of Prometheus are.
+// namesValue is the kingpin value of a regular expression for names. It is
+// anchored, as in Prometheus.
 type namesValue struct {
-	matcher *labels.FastRegexMatcher // nil if it is empty, and matches nothing
+	matcher *labels.FastRegexMatcher // nil if the expression is empty; it then matches nothing
 }
 
-// Set is for kingpin.
+// Set implements kingpin.Value.
 func (v *namesValue) Set(s string) (err error) {
 	if v.matcher = nil; s == "" {
 		return nil
 	}
 	if v.matcher, err = labels.NewFastRegexMatcher(s); err != nil {
-		return fmt.Errorf("it is no regular expression: %w; write it like up|scrape_.*|ALERTS.*", err)
+		return fmt.Errorf("it is not a regular expression: %w; write it like up|scrape_.*|ALERTS.*", err)
 	}
 	return nil
 }
 
-// String is for kingpin.
+// String implements kingpin.Value.
 func (v *namesValue) String() string {
 	if v.matcher == nil {
 		return ""
@@ -189,16 +190,16 @@ func (v *namesValue) String() string {
 	return v.matcher.GetRegexString()
 }
 
-// proxiesValue is the value of a flag that is a list of networks.
+// proxiesValue is the kingpin value of a list of networks.
 type proxiesValue guard.Proxies
 
-// Set is for kingpin.
+// Set implements kingpin.Value.
 func (v *proxiesValue) Set(s string) (err error) {
 	*(*guard.Proxies)(v), err = guard.ParseProxies(s)
 	return err
 }
 
-// String is for kingpin.
+// String implements kingpin.Value.
 func (v *proxiesValue) String() string {
 	var all []string
 	for _, network := range *v {
@@ -207,21 +208,21 @@ func (v *proxiesValue) String() string {
 	return strings.Join(all, ",")
 }
 
-// minBodyBytes is the least that may be set: with less a gateway would refuse
-// everything, which nobody wants who leaves out a unit.
+// minBodyBytes is the lower bound of --push.max-body-bytes. A smaller value is
+// likely to lack its unit, and would refuse every push.
 const minBodyBytes = units.KiB
 
-// validate finds what cannot work, and changes nothing.
+// validate returns an error for settings that cannot work. It changes nothing.
 func (c *settings) validate() error {
 	return checkAll(c.checkPersistence, c.checkAddresses, c.checkWebConfig, c.checkOrigins, c.checkPaths, c.checkPushes)
 }
 
-// resolve works out what follows from what was given: paths in the form that
-// counts, and who is trusted. It is for settings that are valid.
+// resolve derives settings from others: paths in their final form, and whom to
+// trust. The settings must be valid.
 func (c *settings) resolve() {
 	c.routePrefix = c.prefix()
-	c.telemetryPath = path.Clean(c.telemetryPath) // requests for any other form are redirected to this
-	c.origins, _ = c.trusted()                    // validate has seen the error
+	c.telemetryPath = path.Clean(c.telemetryPath) // requests for any other form redirect to this one
+	c.origins, _ = c.trusted()                    // validate has already reported the error
 }
 
 func (c *settings) checkPersistence() error {
@@ -229,17 +230,17 @@ func (c *settings) checkPersistence() error {
 		return fmt.Errorf("--persistence.interval=%s: it must not be negative; 0 writes at once", c.persistenceInterval)
 	}
 	if c.persistenceSalvage && c.persistenceFile == "" {
-		return errors.New("--persistence.salvage: there is nothing to salvage without --persistence.file")
+		return errors.New("--persistence.salvage: it needs a file to salvage; set --persistence.file")
 	}
 	return nil
 }
 
 func (c *settings) checkPushes() error {
 	if c.maxBodyBytes < minBodyBytes {
-		return fmt.Errorf("--push.max-body-bytes=%s: it must be %s at least; write it like 64MiB", c.maxBodyBytes, minBodyBytes)
+		return fmt.Errorf("--push.max-body-bytes=%s: it must be at least %s; write it like 64MiB", c.maxBodyBytes, minBodyBytes)
 	}
 	if c.maxInflightBytes < c.maxBodyBytes {
-		return fmt.Errorf("--push.max-inflight-bytes=%s: it must not be less than --push.max-body-bytes=%s, or the largest pushes would never be taken", c.maxInflightBytes, c.maxBodyBytes)
+		return fmt.Errorf("--push.max-inflight-bytes=%s: it must not be less than --push.max-body-bytes=%s, or the gateway would never take the largest pushes", c.maxInflightBytes, c.maxBodyBytes)
 	}
 	if c.timestamps != "reject" && c.timestamps != "strip" {
 		return fmt.Errorf("--push.timestamps=%q: it must be reject or strip", c.timestamps)
@@ -255,7 +256,7 @@ func (c *settings) checkPushes() error {
 
 func (c *settings) checkPaths() error {
 	if strings.ContainsAny(c.prefix(), ":*") {
-		return fmt.Errorf("--web.route-prefix=%q: a prefix cannot contain ':' or '*'", c.prefix())
+		return fmt.Errorf("--web.route-prefix=%q: it must not contain ':' or '*'", c.prefix())
 	}
 	if err := checkTelemetryPath(c.telemetryPath); err != nil {
 		return fmt.Errorf("--web.telemetry-path=%q: %w", c.telemetryPath, err)
@@ -263,7 +264,7 @@ func (c *settings) checkPaths() error {
 	return nil
 }
 
-// prefix is what comes before all paths, in one form: "" or like "/gw".
+// prefix returns what precedes all paths, in its final form: "" or like "/gw".
 func (c *settings) prefix() string {
 	prefix := c.routePrefix
 	if prefix == "" && c.externalURL != nil {
@@ -275,20 +276,21 @@ func (c *settings) prefix() string {
 	return prefix
 }
 
-// checkAddresses finds addresses that are not a host and a port, like 9091.
+// checkAddresses returns an error for an address that is not a host and a port,
+// like 9091.
 func (c *settings) checkAddresses() error {
 	for _, address := range *c.web.WebListenAddresses {
 		if address == "" {
-			continue // any port that is free
+			continue // any free port
 		}
 		if _, _, err := net.SplitHostPort(strings.TrimPrefix(address, "vsock://")); err != nil {
-			return fmt.Errorf("--web.listen-address=%q: it must be a port, or a host and a port, like :9091, 127.0.0.1:9091 or [::1]:9091", address)
+			return fmt.Errorf("--web.listen-address=%q: it must be a host and a port, or a port alone, like 127.0.0.1:9091, [::1]:9091 or :9091", address)
 		}
 	}
 	return nil
 }
 
-// checkWebConfig reads the file for TLS and passwords, if there is to be one.
+// checkWebConfig reads the file for TLS and passwords, if one is set.
 func (c *settings) checkWebConfig() error {
 	file := *c.web.WebConfigFile
 	err := web.Validate(file)
@@ -296,7 +298,7 @@ func (c *settings) checkWebConfig() error {
 		return nil
 	}
 	if _, missing := os.Stat(file); errors.Is(missing, fs.ErrNotExist) {
-		err = errors.New("there is no such file; write it, or leave the flag out to serve without TLS and passwords")
+		err = errors.New("the file does not exist; create it, or leave out the flag to serve without TLS and passwords")
 	}
 	return fmt.Errorf("--web.config.file=%q: %w", file, err)
 }
@@ -306,8 +308,9 @@ func (c *settings) checkOrigins() error {
 	return err
 }
 
-// trusted reads which pages, and which hosts, browsers may use: the gateway's own
-// page, also where browsers see it, and those that flags name.
+// trusted returns which pages in browsers may use the gateway, and under which
+// hosts: the gateway's own page, also under the external URL, and those that
+// flags name.
 func (c *settings) trusted() (o httpapi.Origins, err error) {
 	o.Protection = http.NewCrossOriginProtection()
 	if u := c.externalURL; u != nil && u.Host != "" {
@@ -324,7 +327,7 @@ func (c *settings) trusted() (o httpapi.Origins, err error) {
 	return o, err
 }
 
-// hostsOf reads a list of host names and addresses.
+// hostsOf parses a list of host names and addresses.
 func hostsOf(list string) (hosts []string, err error) {
 	for host := range strings.SplitSeq(list, ",") {
 		if host = strings.Trim(strings.TrimSpace(host), "[]"); host == "" {
@@ -338,26 +341,26 @@ func hostsOf(list string) (hosts []string, err error) {
 	return hosts, nil
 }
 
-// taken are paths that the telemetry path would shadow.
+// taken lists the paths that the telemetry path would shadow.
 var taken = []string{"/", "/status", "/-/healthy", "/-/ready", "/-/quit"}
 
 func checkTelemetryPath(given string) error {
 	if !strings.HasPrefix(given, "/") || strings.ContainsAny(given, ":*") || strings.HasSuffix(given, "/") {
-		return errors.New("it must be a path like /metrics, without ':' or '*' and without a slash at its end")
+		return errors.New("it must be a path like /metrics, without ':' or '*', and without a slash at the end")
 	}
 	clean := path.Clean(given)
 	for _, prefix := range []string{"/api/", "/static/", "/debug/", "/metrics/job/"} {
 		if strings.HasPrefix(clean, prefix) {
-			return fmt.Errorf("paths under %s are taken", prefix)
+			return fmt.Errorf("it must not be under %s, which the gateway uses; choose a path like /metrics", prefix)
 		}
 	}
 	if slices.Contains(taken, clean) {
-		return errors.New("that path is taken")
+		return errors.New("the gateway uses this path itself; choose another one, like /metrics")
 	}
 	return nil
 }
 
-// flagValues are all flags of the command with what they are set to.
+// flagValues returns all flags of the command with their values.
 func flagValues(serve *kingpin.CmdClause) map[string]string {
 	values := make(map[string]string)
 	for _, f := range serve.Model().Flags {
@@ -366,7 +369,7 @@ func flagValues(serve *kingpin.CmdClause) map[string]string {
 	return values
 }
 
-// buildInfo is what /api/v1/status tells of the build.
+// buildInfo is the build information in /api/v1/status.
 func buildInfo() map[string]string {
 	return map[string]string{
 		"version":   version.Version,

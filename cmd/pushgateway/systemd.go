@@ -8,9 +8,9 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// supervise tells systemd, if that has started the process, when pushes and
-// scrapes are answered, that they still are, and when the end has begun. It is
-// to be called with the journal replayed, and returns when ctx ends.
+// supervise tells systemd when the gateway is ready, that it is alive, and when
+// it stops, if systemd started the process. Call it once the journal is
+// replayed. It returns when ctx ends.
 func (s *service) supervise(ctx context.Context) {
 	select {
 	case <-s.listening:
@@ -21,7 +21,7 @@ func (s *service) supervise(ctx context.Context) {
 	defer tellSystemd(s.logger, daemon.SdNotifyStopping)
 	limit, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
-		s.logger.Warn("The watchdog of systemd is not served", "err", err)
+		s.logger.Warn("Could not read the watchdog settings of systemd", "err", err)
 	}
 	if limit <= 0 {
 		<-ctx.Done()
@@ -30,9 +30,9 @@ func (s *service) supervise(ctx context.Context) {
 	s.feedWatchdog(ctx, limit)
 }
 
-// feedWatchdog tells systemd often enough that the gateway is alive. It looks
-// at the groups each time, so that a gateway in which nobody can do that any
-// more is started again.
+// feedWatchdog tells systemd often enough that the gateway is alive. It takes a
+// view of the groups each time, so that systemd restarts a gateway in which
+// that blocks.
 func (s *service) feedWatchdog(ctx context.Context, limit time.Duration) {
 	tick := time.NewTicker(limit / 3)
 	defer tick.Stop()
@@ -47,9 +47,9 @@ func (s *service) feedWatchdog(ctx context.Context, limit time.Duration) {
 	}
 }
 
-// tellSystemd does nothing where systemd does not ask to be told.
+// tellSystemd does nothing if systemd does not expect notifications.
 func tellSystemd(logger *slog.Logger, state string) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
-		logger.Warn("Could not tell systemd", "state", state, "err", err)
+		logger.Warn("Could not notify systemd", "state", state, "err", err)
 	}
 }

@@ -7,11 +7,11 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 )
 
-// usageFuncs are for the template below.
+// usageFuncs are the functions of the usage template.
 var usageFuncs = template.FuncMap{"WithDefault": withDefault}
 
-// withDefault gives flags with those of the default command behind them, to be
-// shown in the same columns.
+// withDefault appends the flags of the default command to flags, so that both
+// are shown in the same columns.
 func withDefault(flags []*kingpin.FlagModel, app *kingpin.ApplicationModel) []*kingpin.FlagModel {
 	all := slices.Clone(flags)
 	for _, c := range app.Commands {
@@ -22,8 +22,8 @@ func withDefault(flags []*kingpin.FlagModel, app *kingpin.ApplicationModel) []*k
 	return all
 }
 
-// usage shows the flags of the default command too, since that is what most
-// people start.
+// usage also shows the flags of the default command, which is the one that most
+// people run.
 const usage = `{{define "FormatCommandList" -}}
 {{range .}}{{if not .Hidden -}}
 {{"  "}}{{.FullCommand}}{{if .Default}} (default){{end}}

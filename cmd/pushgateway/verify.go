@@ -12,17 +12,17 @@ import (
 	"pushgateway/internal/storage"
 )
 
-// newVerify adds the command that looks through a persistence file.
+// newVerify adds the command that checks a persistence file.
 func newVerify(app *kingpin.Application, stdout io.Writer) command {
-	clause := app.Command("verify", "Check every record of a persistence file, and print what is wrong with it. Exits with 1 if anything is. The file is only read; no gateway may be using it.").HelpLong(`Example:
+	clause := app.Command("verify", "Check every record of a persistence file, and print what is wrong. Exits with 1 if anything is. The file is only read, and no gateway may be using it.").HelpLong(`Example:
   pushgateway verify /var/lib/pushgateway/metrics.db`)
-	path := clause.Arg("file", "The persistence file. For one that Pushgateway 1.11 has written, the journal <file>.db is checked too if there is one.").Required().String()
+	path := clause.Arg("file", "The persistence file. For a file of Pushgateway 1.11, the journal <file>.db is checked too if it exists.").Required().String()
 	return command{clause, nothingToCheck, func(ctx context.Context) error {
 		return verify(ctx, stdout, *path)
 	}}
 }
 
-// verify reports on a file, and on the journal that was made of it if there is
+// verify reports on a file, and on the journal imported from it if there is
 // one.
 func verify(ctx context.Context, stdout io.Writer, path string) error {
 	r, err := storage.Verify(ctx, path)

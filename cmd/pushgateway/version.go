@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// versionFile is the one place that sets the version. What repeats it, such as
-// the chart, is held to it by tools/project.
+// versionFile is the one place that sets the version. A test in tools/project
+// compares the copies, such as the chart's, with it.
 //
 //go:embed VERSION
 var versionFile string
 
-// release is the version of builds that the linker is told no other one for.
+// release is the version of builds for which the linker sets none.
 func release() string { return strings.TrimSpace(versionFile) }

@@ -12,12 +12,12 @@ import (
 	"golang.org/x/term"
 )
 
-// What others have stored may hold characters that do something to a terminal:
-// move the cursor, change a title, turn text around. Here they are written out,
-// like \x1b, where people read.
+// What others have stored may hold characters that control a terminal: they
+// move the cursor, change the title or reverse text. Output for people escapes
+// them, like \x1b.
 
-// acts tells of a character that it does something to a terminal. Of a byte
-// that is not UTF-8 nobody knows, and a terminal may.
+// acts reports whether a character may control a terminal. That includes bytes
+// that are not UTF-8, which a terminal may interpret.
 func acts(r rune, size int) bool {
 	switch {
 	case r == '\n' || r == '\t':
@@ -28,44 +28,45 @@ func acts(r rune, size int) bool {
 	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029'
 }
 
-// written is how messages write a character out.
+// written escapes a character for messages.
 func written(char string) string {
 	q := strconv.QuoteToASCII(char)
 	return q[1 : len(q)-1]
 }
 
-// inText is written for the text format, which takes no backslash alone.
+// inText escapes a character for the text format, where a backslash must be
+// escaped.
 func inText(char string) string { return `\` + written(char) }
 
-// inJSON writes a character so that it is read as the same one.
+// inJSON escapes a character so that JSON readers get it back.
 func inJSON(char string) string {
 	r, _ := utf8.DecodeRuneInString(char)
 	return fmt.Sprintf(`\u%04x`, r)
 }
 
-// visible is a message with such characters written out; its lines stay.
+// visible escapes such characters in a message. It keeps newlines.
 func visible(s string) string {
 	var b strings.Builder
 	w := visibleWriter{to: &b, write: written}
-	_, _ = io.WriteString(&w, s) // nothing can go wrong in memory
+	_, _ = io.WriteString(&w, s) // writing to memory cannot fail
 	_ = w.Close()
 	return b.String()
 }
 
-// visibleLine is visible for what must stay on one line, and in one column.
+// visibleLine is visible for text that must stay on one line and in one column.
 func visibleLine(s string) string {
 	return strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(visible(s))
 }
 
-// visibleWriter writes to another writer what comes, with such characters
-// written out. Close writes what is left, and leaves the other writer open.
+// visibleWriter escapes such characters in what is written to it, and passes it
+// on. Close writes the rest, and does not close the other writer.
 type visibleWriter struct {
 	to    io.Writer
-	write func(char string) string // one character out
-	// changed tells that one was.
+	write func(char string) string // escapes one character
+	// changed reports whether it escaped any.
 	changed bool
 
-	rest []byte // the beginning of a character
+	rest []byte // the beginning of an incomplete character
 }
 
 func (v *visibleWriter) Write(b []byte) (int, error) {
@@ -92,7 +93,7 @@ func (v *visibleWriter) append(out, char []byte, r rune) []byte {
 	return append(out, v.write(string(char))...)
 }
 
-// Close writes the beginning of a character that never came.
+// Close writes the beginning of a character that was never completed.
 func (v *visibleWriter) Close() error {
 	var out []byte
 	for i := range v.rest {
@@ -103,7 +104,7 @@ func (v *visibleWriter) Close() error {
 	return err
 }
 
-// isTerminal tells whether people read what is written.
+// isTerminal reports whether w is a terminal.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))

@@ -19,16 +19,16 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 )
 
-// wget is what the container image has under that name, for health checks that
-// were written for an image with busybox. It takes the options of busybox's
-// wget that such checks have, and fails as that does: with exit code 1.
+// wget is the program that the container image has under that name. It serves
+// health checks written for images with busybox: it accepts the options of
+// busybox's wget that such checks use, and exits with 1 on failure.
 type wget struct {
 	url        string
-	output     string // a file, "-" for stdout, or by the name in the URL if empty
+	output     string // a file, "-" for stdout, or "" for the name in the URL
 	toStdout   bool
 	spider     bool
 	unverified bool
-	headed     bool // write the header of the answer to stderr
+	headed     bool // write the response header to stderr
 	timeout    time.Duration
 	agent      string
 	headers    []string
@@ -37,7 +37,8 @@ type wget struct {
 	posts      bool
 }
 
-// runWget is the whole program under the name of wget. It gives the exit code.
+// runWget is the whole program under the name of wget. It returns the exit
+// code.
 func runWget(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	w, err := parseWget(args, stdout)
 	var done exit
@@ -56,24 +57,24 @@ func runWget(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 func parseWget(args []string, stdout io.Writer) (*wget, error) {
 	w := new(wget)
-	app := kingpin.New("wget", "Get a URL. A small part of wget, for health checks in containers.")
-	app.Flag("spider", "Look whether the URL is there, and write nothing.").BoolVar(&w.spider)
-	app.Flag("quiet", "Taken, and ignored: nothing but errors is written anyway.").Short('q').Bool()
-	app.Flag("no-verbose", "Taken, and ignored.").Bool()
-	app.Flag("continue", "Taken, and ignored: all is got anew.").Short('c').Bool()
-	app.Flag("output-file", "Taken, and ignored: there are no messages to write to a file.").Short('o').String()
-	app.Flag("server-response", "Write the header of the answer to the standard error.").Short('S').BoolVar(&w.headed)
-	app.Flag("output-document", "Write to this file; - is the standard output.").Short('O').IsSetByUser(&w.toStdout).StringVar(&w.output)
-	app.Flag("tries", "Taken, and ignored: there is one try.").Short('t').String()
-	seconds := app.Flag("timeout", "Seconds that everything may take.").Short('T').Default("900").Float64()
-	app.Flag("no-check-certificate", "Do not verify the certificate. That of a server on this machine never is.").BoolVar(&w.unverified)
-	app.Flag("no-proxy", "Taken, and ignored: this machine is reached without a proxy.").Bool()
-	app.Flag("proxy", "Taken, and ignored.").Short('Y').String()
-	app.Flag("user-agent", "What to call itself.").Short('U').Default("Wget").StringVar(&w.agent)
+	app := kingpin.New("wget", "Get a URL. A small subset of wget, for health checks in containers.")
+	app.Flag("spider", "Check that the URL exists, and write nothing.").BoolVar(&w.spider)
+	app.Flag("quiet", "Accepted and ignored: only errors are printed anyway.").Short('q').Bool()
+	app.Flag("no-verbose", "Accepted and ignored.").Bool()
+	app.Flag("continue", "Accepted and ignored: each download starts from the beginning.").Short('c').Bool()
+	app.Flag("output-file", "Accepted and ignored: there are no messages to write to a file.").Short('o').String()
+	app.Flag("server-response", "Write the response header to standard error.").Short('S').BoolVar(&w.headed)
+	app.Flag("output-document", "Write to this file. - is standard output.").Short('O').IsSetByUser(&w.toStdout).StringVar(&w.output)
+	app.Flag("tries", "Accepted and ignored: there is only one try.").Short('t').String()
+	seconds := app.Flag("timeout", "Maximum duration in seconds.").Short('T').Default("900").Float64()
+	app.Flag("no-check-certificate", "Do not verify the certificate. The certificate of a server on this machine is never verified.").BoolVar(&w.unverified)
+	app.Flag("no-proxy", "Accepted and ignored: there is no proxy for this machine.").Bool()
+	app.Flag("proxy", "Accepted and ignored.").Short('Y').String()
+	app.Flag("user-agent", "The User-Agent header.").Short('U').Default("Wget").StringVar(&w.agent)
 	app.Flag("header", "Send this header, like 'Name: value'.").StringsVar(&w.headers)
-	app.Flag("post-data", "Send this with POST.").IsSetByUser(&w.posts).StringVar(&w.body)
-	app.Flag("post-file", "Send this file with POST.").StringVar(&w.bodyFile)
-	app.Arg("url", "Where to go.").Required().StringVar(&w.url)
+	app.Flag("post-data", "Send this data with POST.").IsSetByUser(&w.posts).StringVar(&w.body)
+	app.Flag("post-file", "Send this file as the body of a POST request.").StringVar(&w.bodyFile)
+	app.Arg("url", "The URL to get.").Required().StringVar(&w.url)
 	for i, arg := range args {
 		if arg == "-nv" {
 			args[i] = "--no-verbose"
@@ -90,11 +91,11 @@ func parseWget(args []string, stdout io.Writer) (*wget, error) {
 		w.body, w.posts = string(b), true
 	}
 	w.timeout = time.Duration(*seconds * float64(time.Second))
-	w.toStdout = w.toStdout && (w.output == "" || w.output == "-") // kingpin gives "" for -
+	w.toStdout = w.toStdout && (w.output == "" || w.output == "-") // kingpin turns - into ""
 	return w, nil
 }
 
-// get asks for the URL, and writes what comes.
+// get fetches the URL and writes the response.
 func (w *wget) get(ctx context.Context, stdout, stderr io.Writer) error {
 	req, err := w.request()
 	if err != nil {
@@ -103,7 +104,7 @@ func (w *wget) get(ctx context.Context, stdout, stderr io.Writer) error {
 	client := &http.Client{Transport: w.transport(), Timeout: w.timeout}
 	res, err := client.Do(req.WithContext(ctx))
 	if err != nil {
-		return errors.Unwrap(err) // the URL is known
+		return errors.Unwrap(err) // without the URL, which the user knows
 	}
 	defer res.Body.Close()
 	if w.headed {
@@ -152,8 +153,8 @@ func (w *wget) request() (*http.Request, error) {
 	return req, nil
 }
 
-// transport verifies certificates, but not that of a server on this machine:
-// it is for the name that others use, and busybox verifies none.
+// transport verifies certificates, except that of a server on this machine: its
+// certificate is for the name that others use, and busybox verifies none.
 func (w *wget) transport() *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.TLSClientConfig = &tls.Config{InsecureSkipVerify: w.unverified}
@@ -175,15 +176,15 @@ func (w *wget) transport() *http.Transport {
 	return t
 }
 
-// staysHere tells whether both ends of a connection have the same address: it
-// leads back to this machine.
+// staysHere reports whether both ends of a connection have the same address,
+// which means that it leads to this machine.
 func staysHere(conn net.Conn) bool {
 	local, ok := conn.LocalAddr().(*net.TCPAddr)
 	remote, known := conn.RemoteAddr().(*net.TCPAddr)
 	return ok && known && local.IP.Equal(remote.IP)
 }
 
-// open gives where to write to. Without -O that is a new file.
+// open opens the output. Without -O, it creates a new file.
 func (w *wget) open(u *url.URL, stdout io.Writer) (io.WriteCloser, error) {
 	switch {
 	case w.toStdout:

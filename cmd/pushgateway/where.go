@@ -17,33 +17,32 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// urlVariable says where the gateway is, for those who do not want to say it
-// each time.
+// urlVariable is the environment variable that sets the gateway's address.
 const urlVariable = "PUSHGATEWAY_URL"
 
-// where says which gateway a command talks to, and how.
+// where holds the address of a gateway and how to talk to it.
 type where struct {
 	client.Config
 	timeout time.Duration
 }
 
-// addWhere adds the flags for that.
+// addWhere adds the flags for the gateway's address and the timeout.
 func addWhere(clause *kingpin.CmdClause) *where {
 	w := addAddress(clause, "0s")
-	clause.Flag("timeout", "How long everything may take, trying again included. 0 means no limit.").Default("30s").DurationVar(&w.timeout)
+	clause.Flag("timeout", "Maximum duration of the whole command, including retries. 0 means no limit.").Default("30s").DurationVar(&w.timeout)
 	return w
 }
 
-// addAddress adds those flags that need no limit of time.
+// addAddress adds the flags for the gateway's address, without a timeout.
 func addAddress(clause *kingpin.CmdClause, retry string) *where {
 	w := new(where)
-	clause.Flag("url", "Where the gateway is: [http(s)://][user:password@]host:port[/prefix], or unix:///path/of/socket.").Default("http://localhost:9091").Envar(urlVariable).StringVar(&w.URL)
-	clause.Flag("http.config.file", "Configuration of HTTP clients as Prometheus has it: TLS, basic auth, authorization, proxy.").Default("").StringVar(&w.File)
-	clause.Flag("retry", "How long to try again, with growing pauses, if the gateway cannot be reached or has no room. 0 means not to.").Default(retry).DurationVar(&w.Retry)
+	clause.Flag("url", "The gateway's address: [http(s)://][user:password@]host:port[/prefix], or unix:///path/of/socket.").Default("http://localhost:9091").Envar(urlVariable).StringVar(&w.URL)
+	clause.Flag("http.config.file", "File with the HTTP client configuration, in the format of Prometheus: TLS, basic auth, authorization, proxy.").Default("").StringVar(&w.File)
+	clause.Flag("retry", "How long to retry, with growing pauses, while the gateway cannot be reached or has no room. 0 means no retries.").Default(retry).DurationVar(&w.Retry)
 	return w
 }
 
-// String is the URL without a password.
+// String returns the URL without its password.
 func (w *where) String() string {
 	u, err := url.Parse(w.URL)
 	if err != nil {
@@ -52,7 +51,7 @@ func (w *where) String() string {
 	return u.Redacted()
 }
 
-// check finds what cannot work.
+// check returns an error for times that cannot work.
 func (w *where) check() error {
 	if err := w.checkTimes(); err != nil {
 		return err
@@ -68,7 +67,7 @@ func (w *where) checkTimes() error {
 	return nil
 }
 
-// talk gives f a client, for as long as the timeout allows.
+// talk calls f with a client and with a context that ends at the timeout.
 func (w *where) talk(ctx context.Context, f func(context.Context, *client.Client) error) error {
 	c, err := client.New(w.Config)
 	if err != nil {
@@ -82,46 +81,46 @@ func (w *where) talk(ctx context.Context, f func(context.Context, *client.Client
 	return f(ctx, c)
 }
 
-// which names a group.
+// which holds the grouping key of one group.
 type which struct {
 	job    string
 	labels []string
 }
 
-// addWhich adds the flags for that.
+// addWhich adds the flags for the grouping key.
 func addWhich(clause *kingpin.CmdClause) *which {
 	w := new(which)
-	clause.Flag("job", "The job of the group.").Short('j').PlaceHolder("NAME").StringVar(&w.job)
-	clause.Flag("label", "Another grouping label. Can be given more than once. A name with more than letters, digits and _ needs a gateway with --push.enable-utf8-names.").Short('l').PlaceHolder("NAME=VALUE").StringsVar(&w.labels)
+	clause.Flag("job", "The job label of the group.").Short('j').PlaceHolder("NAME").StringVar(&w.job)
+	clause.Flag("label", "Another label of the grouping key. Repeatable. A name with characters other than letters, digits and _ needs a gateway with --push.enable-utf8-names.").Short('l').PlaceHolder("NAME=VALUE").StringsVar(&w.labels)
 	return w
 }
 
-// key gives the grouping key.
+// key returns the grouping key.
 func (w *which) key() (grouping.Key, error) {
 	if w.job == "" {
-		return "", errors.New("--job is needed: it names the group")
+		return "", errors.New("--job is missing; it names the group")
 	}
 	labels := make([]metric.Label, 0, len(w.labels))
 	for _, s := range w.labels {
 		name, value, ok := strings.Cut(s, "=")
 		if !ok {
-			return "", fmt.Errorf("--label=%q is not of the form name=value", s)
+			return "", fmt.Errorf("--label=%q: it must be of the form name=value", s)
 		}
 		if err := (grouping.Decoder{UTF8Names: true}).CheckName(name); err != nil {
 			return "", fmt.Errorf("--label=%q: %w", s, err)
 		}
 		if name == metric.JobLabel {
-			return "", fmt.Errorf("--label=%q: the job is what --job says", s)
+			return "", fmt.Errorf("--label=%q: --job sets the job label; leave this one out", s)
 		}
 		if slices.ContainsFunc(labels, func(l metric.Label) bool { return l.Name == name }) {
-			return "", fmt.Errorf("--label=%q: %s is given twice; a group has one value of each label", s, name)
+			return "", fmt.Errorf("--label=%q: %s is set twice; give each label once", s, name)
 		}
 		labels = append(labels, metric.Label{Name: name, Value: value})
 	}
 	return grouping.NewKey(w.job, labels...)
 }
 
-// checkAll gives the first error.
+// checkAll returns the first error.
 func checkAll(checks ...func() error) error {
 	for _, check := range checks {
 		if err := check(); err != nil {
@@ -131,7 +130,7 @@ func checkAll(checks ...func() error) error {
 	return nil
 }
 
-// checkTTL checks a time to live that is given to the gateway as it is.
+// checkTTL checks a time to live that goes to the gateway as it is.
 func checkTTL(ttl string) error {
 	if ttl == "" {
 		return nil

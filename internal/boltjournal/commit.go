@@ -19,11 +19,11 @@ import (
 )
 
 const (
-	// retryEvery is how long a journal that cannot write waits before it tries
-	// again. Pushes are refused meanwhile.
+	// retryEvery is how long a journal waits before it retries a failed write. It
+	// refuses pushes meanwhile.
 	retryEvery = time.Second
-	// maxBatch is how many changes are committed together at most, but for
-	// those of one call.
+	// maxBatch is how many changes are committed together. One call may exceed
+	// it.
 	maxBatch = 10_000
 )
 
@@ -56,7 +56,7 @@ func (p put) record(old []byte) ([]byte, error) {
 	return record.Stamped(rec, *s)
 }
 
-// write is the goroutine that all writing is done by.
+// write is the goroutine that does all writing.
 func (j *Journal) write() {
 	defer close(j.done)
 	every := j.Interval
@@ -84,10 +84,10 @@ func (j *Journal) write() {
 	}
 }
 
-// gather takes everything that waits.
+// gather takes all waiting requests.
 func (j *Journal) gather(first *request) []*request {
-	// Those that are being worked on are nearly here: let them come first. With
-	// nothing to do elsewhere this takes no time.
+	// Clients that are being served are about to commit: let them join. If there
+	// are none, this takes no time.
 	runtime.Gosched()
 	batch, n := []*request{first}, len(first.changes)
 	for n < maxBatch {
@@ -112,20 +112,20 @@ func (j *Journal) finish() {
 	j.closeErr = errors.Join(j.lost(), j.shut())
 }
 
-// lost tells what is not on disk, nil if everything is.
+// lost returns an error that says what is not on disk, or nil if everything is.
 func (j *Journal) lost() error {
 	err := j.Trouble()
 	switch {
 	case err == nil || errors.Is(err, ErrTaken):
 		return err
 	case j.Interval == 0:
-		return fmt.Errorf("the last failure times are not on disk, and pushes that were refused may be: %w", err)
+		return fmt.Errorf("the last failure times are not on disk; pushes answered with an error may be: %w", err)
 	}
 	return fmt.Errorf("the last changes are not on disk: %w", err)
 }
 
-// commit writes a batch, and with it what waits for the next one; then it
-// applies and answers.
+// commit writes a batch together with what waits for the next one, then applies
+// it and answers.
 func (j *Journal) commit(batch []*request) {
 	err := j.look()
 	if err == nil {
@@ -231,12 +231,12 @@ func (l *late) put(key grouping.Key) put {
 	return put{key: key, rec: rec, stamp: l.stamp}
 }
 
-// update writes to the file in one transaction. Next becomes the state that is
-// written with it. If that fails the debt is what the groups had before.
+// update writes to the file in one transaction. next becomes the state in the
+// file. If the transaction fails, debt holds what the groups had before.
 func (j *Journal) update(puts []put, next *state) error {
 	slices.SortFunc(puts, func(a, b put) int { return strings.Compare(string(a.key), string(b.key)) })
 	j.old = j.old[:0]
-	ends := make([]int, 0, len(puts)) // of the old records, -1 if there was none
+	ends := make([]int, 0, len(puts)) // of the old records; -1 if there was none
 	w := Written{Changes: len(puts)}
 	start := time.Now()
 	w.Err = j.transact(func(tx *bbolt.Tx) error {
@@ -272,12 +272,12 @@ func (j *Journal) update(puts []put, next *state) error {
 	return w.Err
 }
 
-// maxOld is the room for old records that is kept for the next commit, in
+// maxOld is how much room for old records is kept for the next commit, in
 // bytes.
 const maxOld = 4 << 20
 
-// debt gives what the groups of a failed commit had before: old holds their
-// records, which end where ends says.
+// debt returns what the groups of a failed commit had before. old holds their
+// records, and ends where each one ends.
 func debt(puts []put, ends []int, old []byte) map[grouping.Key][]byte {
 	before, from := make(map[grouping.Key][]byte, len(puts)), 0
 	for i, p := range puts {
@@ -304,34 +304,34 @@ func (s *state) exchange(b *bbolt.Bucket, key grouping.Key, rec, old []byte) err
 	return b.Put([]byte(key), rec)
 }
 
-// fail notes that the file could not be written.
+// fail records that the file could not be written.
 func (j *Journal) fail(err error) error {
 	err = j.explain(err)
 	j.retry = time.Now().Add(retryEvery)
 	before := j.trouble.Swap(&err)
 	switch {
 	case !errors.Is(err, ErrTaken) && before == nil:
-		j.Logger.Error("The journal cannot be written; it is tried again every "+retryEvery.String()+" or at the next interval", "err", err)
+		j.Logger.Error("Cannot write the journal; retrying every "+retryEvery.String()+" or at the next interval", "err", err)
 	case errors.Is(err, ErrTaken) && (before == nil || (*before).Error() != err.Error()):
-		j.Logger.Error("Pushes are refused: the next start would not find what is stored. Scrapes go on from memory", "err", err)
+		j.Logger.Error("Refusing pushes: the next start would not find what is stored. Scrapes go on from memory", "err", err)
 	}
 	return err
 }
 
-// works notes that the file can be written.
+// works records that the file can be written.
 func (j *Journal) works() {
 	if j.trouble.Swap(nil) != nil {
 		j.Logger.Info("The journal can be written again")
 	}
 }
 
-// settle brings the file back to the last state that is known to be in it,
-// after a commit that failed. Bbolt's idea of the file and the file may
-// disagree since then, and the system may have given up on pages that it could
-// not write, though it still shows them. So the file is looked through and
-// opened anew, and every group of that commit is written again: only then do
-// all pages that matter come from writes that went well. A file that has
-// neither the state before that commit nor the one after it is left alone.
+// settle brings the file back to its last known state after a failed commit.
+// bbolt's idea of the file may differ from the file, and the system may have
+// given up on pages that it could not write, though it still shows them. So
+// settle checks and reopens the file, and writes every group of that commit
+// again: then all pages that matter come from successful writes. It leaves a
+// file alone that holds neither the state before that commit nor the one after
+// it.
 func (j *Journal) settle() error {
 	if j.debt == nil {
 		return nil
@@ -369,11 +369,11 @@ func (j *Journal) pay(now *state) error {
 	return err
 }
 
-// reopen looks through the file where it is now, opens it anew, and gives the
-// state in it.
+// reopen checks the file at its present place, opens it again, and returns its
+// state.
 func (j *Journal) reopen() (state, error) {
 	if j.db != nil {
-		_ = j.db.Close() // what it has to say has been said
+		_ = j.db.Close() // its outcome is already known
 		j.db = nil
 	}
 	path, err := filepath.EvalSymlinks(j.Name)

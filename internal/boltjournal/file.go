@@ -20,27 +20,27 @@ import (
 )
 
 const (
-	// pageSize is the same on all machines, so that files can be moved to
-	// those with larger pages of memory, and commits stay small there.
+	// pageSize is the same on all machines. So files can move to machines with
+	// larger memory pages, and commits stay small there.
 	pageSize = 4096
-	// mapSize is how much of the address space is set aside for the file, in
-	// bytes. While it does not grow beyond, it need not be mapped anew.
+	// mapSize is how much address space is reserved for the file, in bytes. A
+	// file that stays below it need not be mapped again.
 	mapSize = 1 << 30
-	// growth is by how much the file grows when it has to, in bytes.
+	// growth is how many bytes the file grows at a time.
 	growth = 256 << 10
-	// fileMode keeps others out: label values may be nobody else's business.
+	// fileMode keeps other users out: label values may be confidential.
 	fileMode = 0o600
 )
 
-// bolt is an open file of bbolt.
+// bolt is an open bbolt file.
 type bolt struct {
 	*bbolt.DB
-	file *os.File // the one that DB writes to, and closes
+	file *os.File // the file that DB writes to and closes
 }
 
-// openBolt opens this file, which has been looked through: another one at the
-// path is not touched. If this is nil it opens any, and makes one if there is
-// none.
+// openBolt opens this file, which was checked before; it does not touch another
+// file at the path. If this is nil, it opens any file, and creates one if there
+// is none.
 func openBolt(path string, this os.FileInfo) (*bolt, error) {
 	var opened *os.File
 	db, err := bbolt.Open(path, fileMode, &bbolt.Options{
@@ -51,7 +51,7 @@ func openBolt(path string, this os.FileInfo) (*bolt, error) {
 		Timeout:         time.Millisecond, // one attempt
 		PageSize:        pageSize,
 		InitialMmapSize: mapSize,
-		NoFreelistSync:  true, // it is small work to find at start, and much to write each time
+		NoFreelistSync:  true, // rebuilding it at start is cheap, and writing it each time is not
 		FreelistType:    bbolt.FreelistMapType,
 	})
 	if errors.Is(err, bolterrors.ErrTimeout) {
@@ -67,7 +67,7 @@ func openBolt(path string, this os.FileInfo) (*bolt, error) {
 	return &bolt{db, opened}, nil
 }
 
-// openThis opens a file, and no other one; any if this is nil.
+// openThis opens a file if it is this one, or any file if this is nil.
 func openThis(name string, flag int, mode os.FileMode, this os.FileInfo) (*os.File, error) {
 	if this == nil {
 		return os.OpenFile(name, flag, mode)
@@ -83,8 +83,8 @@ func openThis(name string, flag int, mode os.FileMode, this os.FileInfo) (*os.Fi
 	return f, nil
 }
 
-// isThis tells a file from others. Somebody must have this one open, or its
-// number may have been given to another.
+// isThis reports whether f is this file. Somebody must hold this file open, or
+// the system may have given its inode number to another file.
 func isThis(f *os.File, this os.FileInfo) error {
 	opened, err := f.Stat()
 	if err == nil && !os.SameFile(opened, this) {
@@ -99,21 +99,21 @@ type entry struct {
 	rec []byte
 }
 
-// File says which journal is made, and how. Only Path is needed.
+// File describes a journal to create. Only Path is required.
 //
-// If there is a file at Path it is replaced, and the new one has its mode and
-// its owner, as far as the process may give them to it. After a crash either
-// that file is there or the whole new one.
+// A file at Path is replaced, and the new file gets its mode and its owner, as
+// far as the process may set them. After a crash, Path holds either the old
+// file or the whole new one.
 type File struct {
 	Path string
 	// MustBeNew refuses to replace a file: the error is fs.ErrExist.
 	MustBeNew bool
-	// Imported is kept in the journal: the SHA-256 of what it is made of, or
-	// nil.
+	// Imported is the SHA-256 of the file that the journal is made from, or nil.
+	// The journal keeps it.
 	Imported []byte
-	// OwnedLike is a file of which the owner gets the new one if it replaces
-	// none, so that it does not belong to an administrator who makes it for a
-	// service.
+	// OwnedLike names a file whose owner the new file gets if it replaces none.
+	// So a journal that an administrator creates for a service does not belong to
+	// the administrator.
 	OwnedLike string
 }
 
@@ -133,15 +133,15 @@ func (f File) Create(groups iter.Seq[*gateway.Group]) error {
 	})
 }
 
-// create writes a file beside the path and renames it. The state's count and
-// sum become those of the entries.
+// create writes a file beside the path and renames it. It sets the state's
+// count and sum to those of the entries.
 func (f File) create(s *state, entries iter.Seq[entry]) (err error) {
 	dir, err := os.Open(filepath.Dir(f.Path))
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	if err := lockDir(dir); err != nil { // somebody else may be about to do the same
+	if err := lockDir(dir); err != nil { // another process may be about to do the same
 		return fmt.Errorf("locking the directory: %w", err)
 	}
 	if _, err := os.Lstat(f.Path); f.MustBeNew && err == nil {
@@ -153,7 +153,7 @@ func (f File) create(s *state, entries iter.Seq[entry]) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			_ = os.Remove(temp) // the next start would do it
+			_ = os.Remove(temp) // the next start would remove it
 		}
 	}()
 	if err := write(temp, s, entries); err != nil {
@@ -162,19 +162,19 @@ func (f File) create(s *state, entries iter.Seq[entry]) (err error) {
 	return Replace(temp, f.Path, f.OwnedLike)
 }
 
-// temporary makes an empty file to be renamed to the path, with a name that
-// nobody else gives to files, and removes those that interrupted starts have
-// left. The caller holds the lock of the directory.
+// temporary creates an empty file to be renamed to the path, under a name that
+// only this program uses, and removes such files of interrupted starts. The
+// caller holds the lock of the directory.
 func (f File) temporary() (string, error) {
 	dir, prefix := filepath.Dir(f.Path), "."+filepath.Base(f.Path)+".journal-that-is-being-written-"
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrPermission) {
-		return "", fmt.Errorf("looking for what an interrupted start has left: %w", err)
+		return "", fmt.Errorf("looking for files of an interrupted start: %w", err)
 	}
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), prefix) && e.Type().IsRegular() {
 			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
-				return "", fmt.Errorf("removing what an interrupted start has left: %w", err)
+				return "", fmt.Errorf("removing the file of an interrupted start: %w", err)
 			}
 		}
 	}
@@ -185,10 +185,10 @@ func (f File) temporary() (string, error) {
 	return temp.Name(), temp.Close()
 }
 
-// Replace gives a finished file its name, durably. It gets the mode and the owner
-// of the file that it replaces, or, if there is none, the owner of another one,
-// unless that is "". If the process must not do that the file stays with the
-// process alone, which can go on with it.
+// Replace gives a finished file its name, durably. The file gets the mode and
+// owner of the one that it replaces. If it replaces none, it gets the owner of
+// another file, unless that is "". If the process must not change the owner,
+// only the process itself can use the file.
 func Replace(made, path, ownedLike string) error {
 	if old, err := os.Stat(path); err == nil {
 		handOver(made, old)
@@ -201,7 +201,7 @@ func Replace(made, path, ownedLike string) error {
 	return syncName(path)
 }
 
-// write makes a file of entries, no larger than they need, and waits until it
+// write creates a file of entries, no larger than necessary, and waits until it
 // is on disk.
 func write(path string, s *state, entries iter.Seq[entry]) (err error) {
 	db, err := openBolt(path, nil)
@@ -226,7 +226,7 @@ func write(path string, s *state, entries iter.Seq[entry]) (err error) {
 	return f.Sync()
 }
 
-// fill puts entries into a new file without waiting for the disk.
+// fill puts entries into a new file without syncing.
 func fill(db *bbolt.DB, s *state, entries iter.Seq[entry]) error {
 	db.NoSync = true
 	s.groups, s.sum = 0, 0
@@ -239,7 +239,7 @@ func fill(db *bbolt.DB, s *state, entries iter.Seq[entry]) error {
 			if err != nil {
 				return err
 			}
-			b.FillPercent = 0.8 // keys come in their order
+			b.FillPercent = 0.8 // keys are already sorted
 			for range chunk {
 				var e entry
 				if e, more = next(); !more {
@@ -257,8 +257,8 @@ func fill(db *bbolt.DB, s *state, entries iter.Seq[entry]) error {
 			return err
 		}
 	}
-	// Once more, so that both meta pages lead to all groups: if one is damaged
-	// later, nothing is lost with it.
+	// Write once more, so that both meta pages lead to all groups: if one is
+	// damaged later, nothing is lost.
 	return db.Update(func(tx *bbolt.Tx) error { return putState(tx, s) })
 }
 
@@ -289,15 +289,15 @@ func syncName(path string) error {
 }
 
 // KeepAside gives a file a second name beside it, with the time in it, so that
-// it survives being replaced, and returns that name. If it cannot it leaves
-// nothing.
+// it survives being replaced, and returns that name. On failure it leaves
+// nothing behind.
 func KeepAside(path, why string, now time.Time) (aside string, err error) {
 	aside = fmt.Sprintf("%s.%s-%s", path, why, now.UTC().Format("20060102T150405.000Z"))
 	if err := os.Link(path, aside); err != nil {
-		return aside, copyFile(aside, path) // not every file system has second names
+		return aside, copyFile(aside, path) // not every file system has hard links
 	}
 	if err := syncName(path); err != nil {
-		_ = os.Remove(aside) // each attempt would leave one
+		_ = os.Remove(aside) // otherwise each attempt would leave one
 		return aside, err
 	}
 	return aside, nil
@@ -315,7 +315,7 @@ func copyFile(to, from string) (err error) {
 	}
 	defer func() {
 		if err = errors.Join(err, out.Close()); err != nil {
-			_ = os.Remove(to) // a part of it would only fill the disk
+			_ = os.Remove(to) // an incomplete copy would only fill the disk
 		}
 	}()
 	if _, err := io.Copy(out, in); err != nil {

@@ -1,13 +1,13 @@
-// Package boltjournal is the journal in a file of bbolt: a record for each
-// group under its grouping key, and a state that says what must be there.
+// Package boltjournal implements a journal in a bbolt file. The file holds a
+// record for each group under its grouping key, and a state that says which
+// records must be there.
 //
 // Changes that wait at the same time are committed together, so that they wait
-// for the disk once. What has been committed survives a crash of the machine.
+// for the disk once. A committed change survives a crash of the machine.
 //
-// The package assumes that the disk keeps what it has synced, that a sector is
-// written whole or not at all, and that nobody else writes to the file. What
-// it finds on opening is checked to the last record; a file that is damaged is
-// left as it is.
+// The package assumes that the disk keeps what it has synced, that sectors are
+// written whole or not at all, and that nobody else writes to the file. Opening
+// checks every record. A damaged file is left as it is.
 package boltjournal
 
 import (
@@ -25,56 +25,56 @@ import (
 	"pushgateway/internal/record"
 )
 
-// Config says which file, and how. Only Path is needed.
+// Config describes a journal. Only Path is required.
 type Config struct {
-	// Path is the file. It is made if it does not exist.
+	// Path is the file. It is created if it does not exist.
 	Path string
 	// Name is where the next start looks for the file, if that is not Path but a
 	// link to it.
 	Name string
-	// Interval, if it is more than 0, makes Commit answer at once, and write
-	// no more often than that: what a crash loses is the last interval.
+	// Interval, if positive, makes Commit return before the change is on disk,
+	// and sets the minimum time between writes. A crash loses up to one interval.
 	Interval time.Duration
-	// Salvage goes on with the records that are whole if some are not. The
-	// damaged file is kept aside.
+	// Salvage continues with the intact records of a damaged file. The damaged
+	// file is kept under another name.
 	Salvage bool
-	// Origin is what a salvaged file counts as imported from if it does not say
-	// so any more: the SHA-256 of that file, or nil.
+	// Origin is the SHA-256 of the file that a salvaged journal was imported
+	// from, if the journal itself no longer says so, or nil.
 	Origin []byte
-	// Logger gets what operators should know; nothing is logged if nil.
+	// Logger receives what operators should know. Nil means no logging.
 	Logger *slog.Logger
-	// Observe is told of each attempt to write. It must not block.
+	// Observe is called after each attempt to write. It must not block.
 	Observe func(Written)
-	// Progress is told how many of all groups have been replayed.
+	// Progress is called with the number of groups replayed and their total.
 	Progress func(done, all int)
 }
 
-// Written is one attempt to write changes.
+// Written describes one attempt to write changes.
 type Written struct {
 	Changes int
-	Bytes   int // of their keys and records
+	Bytes   int // size of their keys and records
 	Took    time.Duration
 	Err     error
 }
 
-// Journal is a gateway.Journal in a file. It is safe for concurrent use once
-// it is open.
+// Journal is a gateway.Journal in a file. It is safe for concurrent use once it
+// is open.
 type Journal struct {
 	Config
 	apply func([]gateway.Applied)
 	queue chan *request
-	stop  chan struct{} // closed to end the writer
-	done  chan struct{} // closed when the writer has ended
+	stop  chan struct{} // closed to stop the writer
+	done  chan struct{} // closed when the writer has stopped
 
-	origin []byte // that of the file; it does not change while it is open
+	origin []byte // from the file; constant while it is open
 
-	// closing is held for writing to close, so that nobody joins the queue
-	// after the writer has looked at it for the last time.
+	// closing is held for writing to close the journal, so that nothing joins the
+	// queue after the writer has emptied it for the last time.
 	closing sync.RWMutex
 	closed  bool
 
-	// mu guards what follows. Apply is called under it, so that revisions are
-	// applied in their order.
+	// mu guards the fields below. apply is called with mu held, so that revisions
+	// are applied in order.
 	mu       sync.Mutex
 	revision gateway.Revision // the last one applied
 	// waiting are groups with a new state that the file does not have yet: with
@@ -83,25 +83,24 @@ type Journal struct {
 
 	leftBehind atomic.Int64 // bytes of changes that nobody waits for
 
-	// trouble is why the last attempt to write failed, nil if it did not.
+	// trouble is why the last attempt to write failed, or nil.
 	trouble atomic.Pointer[error]
 
-	// The rest is the writer's alone.
+	// Only the writer uses the fields below.
 	db    *bolt
 	state state  // as committed
-	old   []byte // the records that a commit replaces, one behind the other
-	// pin is the file once more, so that its number is not given to another one
-	// while bbolt has closed it.
+	old   []byte // the records that a commit replaces, concatenated
+	// pin keeps the file open, so that its inode number is not reused while bbolt
+	// has closed it.
 	pin *os.File
-	// left is how the last write has left the file.
+	// left is the state of the file after the last write.
 	left os.FileInfo
-	// debt is what groups have to be in the file, after a commit that may or
-	// may not have reached it. It is not nil, but empty, if the file only has to
-	// be looked through.
+	// debt is what groups must have in the file after a commit that may or may
+	// not have reached it. It is empty, not nil, if the file only needs a check.
 	debt map[grouping.Key][]byte
-	// tried is what that commit would have made of the state.
+	// tried is the state that this commit would have made.
 	tried    state
-	retry    time.Time // not before then
+	retry    time.Time // earliest time of the next attempt
 	closeErr error     // for Close
 }
 
@@ -125,11 +124,11 @@ type request struct {
 	left atomic.Bool
 }
 
-// maxQueue is how many calls can wait for the writer before they have to wait
-// for their place in the queue.
+// maxQueue is how many calls the queue to the writer holds. Further calls
+// block.
 const maxQueue = 4096
 
-// New gives a journal that is to be opened.
+// New returns a journal that is not yet open.
 func New(c Config) *Journal {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -152,8 +151,8 @@ func New(c Config) *Journal {
 	}
 }
 
-// Open looks through the file, replays it, and takes changes from then on. The
-// error names the file, what is wrong, and what can be done.
+// Open checks the file, replays it, and accepts changes from then on. The error
+// names the file, what is wrong, and what to do.
 func (j *Journal) Open(ctx context.Context, apply func([]gateway.Applied)) error {
 	j.apply = apply
 	if err := j.open(ctx); err != nil {
@@ -164,9 +163,9 @@ func (j *Journal) Open(ctx context.Context, apply func([]gateway.Applied)) error
 	return nil
 }
 
-// Err tells why changes are not taken at present, nil if they are. With an
-// interval they always are, but for a file that was taken away: a crash would
-// lose more than what waits.
+// Err returns why the journal refuses changes at present, or nil. With an
+// interval it refuses none, unless the file was taken away: then a crash would
+// lose more than one interval.
 func (j *Journal) Err() error {
 	err := j.Trouble()
 	if j.Interval > 0 && !errors.Is(err, ErrTaken) {
@@ -175,8 +174,7 @@ func (j *Journal) Err() error {
 	return err
 }
 
-// Trouble tells why the file could not be written the last time, nil if it
-// could.
+// Trouble returns why the last attempt to write failed, or nil.
 func (j *Journal) Trouble() error {
 	if err := j.trouble.Load(); err != nil {
 		return *err
@@ -184,7 +182,7 @@ func (j *Journal) Trouble() error {
 	return nil
 }
 
-// Size is the size of the file in bytes, 0 if that is not known.
+// Size returns the size of the file in bytes, or 0 if it is unknown.
 func (j *Journal) Size() int64 {
 	info, err := os.Stat(j.Path)
 	if err != nil {

@@ -11,8 +11,8 @@ const (
 	exclusive
 )
 
-// lock does nothing where the system has no lock of the kind: bbolt takes its
-// own when it opens the file.
+// lock does nothing where the system has no such lock. bbolt takes its own when
+// it opens the file.
 func lock(*os.File, lockKind) error { return nil }
 
 func lockDir(*os.File) error { return nil }

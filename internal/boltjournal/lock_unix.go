@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// lockKind tells whether others may read meanwhile.
+// lockKind is shared for a file that is only read, and exclusive otherwise.
 type lockKind int
 
 const (
@@ -16,9 +16,8 @@ const (
 	exclusive lockKind = syscall.LOCK_EX
 )
 
-// lock keeps other processes from writing to a file while it is looked
-// through; it is the lock that bbolt takes for itself later. Closing the file
-// gives it back.
+// lock keeps other processes from writing to a file while it is checked. It is
+// the lock that bbolt takes later. Closing the file releases it.
 func lock(f *os.File, how lockKind) error {
 	err := syscall.Flock(int(f.Fd()), int(how)|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
@@ -27,6 +26,6 @@ func lock(f *os.File, how lockKind) error {
 	return err
 }
 
-// lockDir waits until nobody else is about to make a file in a directory.
-// Closing the directory ends it.
+// lockDir waits until no other process is about to create a file in a
+// directory. Closing the directory releases the lock.
 func lockDir(dir *os.File) error { return syscall.Flock(int(dir.Fd()), syscall.LOCK_EX) }

@@ -18,7 +18,7 @@ import (
 	"pushgateway/internal/record"
 )
 
-// open looks through the file, replays it, and opens it for writing.
+// open checks the file, replays it, and opens it for writing.
 func (j *Journal) open(ctx context.Context) error {
 	f, err := j.openOrMake()
 	if err != nil {
@@ -50,14 +50,14 @@ func (j *Journal) open(ctx context.Context) error {
 		return errors.Join(err, j.shut())
 	}
 	if j.state.sum != s.state.sum || j.state.groups != s.state.groups {
-		return errors.Join(ErrLocked, j.shut()) // for a moment, by somebody who has changed it
+		return errors.Join(ErrLocked, j.shut()) // held briefly by a process that has changed it
 	}
 	j.revision, j.origin = j.state.revision, j.state.imported
 	return nil
 }
 
-// begin opens what is at the path for writing. Looked is the lock on the file
-// that was looked through, which bbolt gets.
+// begin opens the file at the path for writing. looked holds the lock on the
+// file that was checked; bbolt takes it over.
 func (j *Journal) begin(looked *os.File) (err error) {
 	if j.pin, err = os.Open(j.Path); err != nil {
 		return err
@@ -74,7 +74,7 @@ func (j *Journal) begin(looked *os.File) (err error) {
 	return err
 }
 
-// stored is the state as it is in the file.
+// stored reads the state in the file.
 func (j *Journal) stored() (s state, err error) {
 	err = j.guard(func() error {
 		return j.db.View(func(tx *bbolt.Tx) error { return s.unmarshal(tx.Bucket(stateBucket).Get(stateKey)) })
@@ -94,11 +94,11 @@ func (j *Journal) shut() error {
 	return err
 }
 
-// Imported is what an open journal was made of: the SHA-256 of that file, or
-// nil.
+// Imported returns the SHA-256 of the file that an open journal was made from,
+// or nil.
 func (j *Journal) Imported() []byte { return j.origin }
 
-// openOrMake opens the file, and makes it if there is none.
+// openOrMake opens the file, and creates it if there is none.
 func (j *Journal) openOrMake() (*os.File, error) {
 	f, err := openLocked(j.Path, exclusive)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -112,11 +112,11 @@ func (j *Journal) openOrMake() (*os.File, error) {
 
 func noGroups(func(*gateway.Group) bool) {}
 
-// openLocked opens a file and keeps others from writing to it. It is only
-// read; that it may be written is found out at the same time.
+// openLocked opens a file and keeps other processes from writing to it. It only
+// reads, but fails early if the file is not writable.
 func openLocked(path string, how lockKind) (*os.File, error) {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%w: it is not a regular file; name a file, which need not exist yet", ErrForeign)
+		return nil, fmt.Errorf("%w: it is not a regular file; name a regular file, which need not exist yet", ErrForeign)
 	}
 	flag := os.O_RDWR
 	if how == shared {
@@ -133,8 +133,8 @@ func openLocked(path string, how lockKind) (*os.File, error) {
 	return f, nil
 }
 
-// stillAt makes sure that a lock is worth something: while it was waited for,
-// or just before, who had it may have put another file in the place of this.
+// stillAt checks that the locked file is still the one at the path. The process
+// that held the lock before may have replaced it.
 func stillAt(path string, f *os.File) error {
 	opened, err := f.Stat()
 	if err != nil {
@@ -146,13 +146,13 @@ func stillAt(path string, f *os.File) error {
 	return nil
 }
 
-// secure puts on disk what has been read of a file, which is whole. It may show
-// what a crash of the machine would take away: a change that a process was
-// killed over before it was synced, or one of which the sync failed, for then
-// the system gives up on pages and goes on to show them. To build on that would
-// be to overwrite what is still needed. All that a meta page refers to was
-// synced before that was written, so only these two can be such pages. The name
-// of the file can be as new as they.
+// secure syncs what was read of an intact file. Without it, a crash of the
+// machine could take away a change that reading has shown: one of a process
+// that was killed before the sync, or one whose sync failed, since the system
+// then gives up on the pages but still shows them. Building on such pages would
+// overwrite what is still needed. Everything that a meta page refers to was
+// synced before that page was written, so only the two meta pages can be
+// affected. The name of the file can be as new as they are.
 func secure(f *os.File, m meta) error {
 	const whole = pageHeader + metaSize // less than a sector
 	b := make([]byte, whole)
@@ -170,13 +170,13 @@ func secure(f *os.File, m meta) error {
 	}
 	err := syncName(f.Name())
 	if errors.Is(err, fs.ErrPermission) {
-		return nil // who may not look into the directory has not named a file in it
+		return nil // whoever may not read the directory has not named a file in it
 	}
 	return err
 }
 
-// openWhole looks through this file, or any if that is nil, and opens it for
-// writing if it is whole.
+// openWhole checks this file, or any file if this is nil, and opens it for
+// writing if it is intact.
 func openWhole(path string, this os.FileInfo) (*bolt, error) {
 	f, err := openLocked(path, exclusive)
 	if err != nil {
@@ -198,16 +198,16 @@ func openWhole(path string, this os.FileInfo) (*bolt, error) {
 	if err := secure(f, s.meta); err != nil {
 		return nil, err
 	}
-	_ = f.Close() // gives the lock to bbolt
+	_ = f.Close() // passes the lock on to bbolt
 	return openBolt(path, this)
 }
 
 func damage(s *scan) error {
 	more := ""
 	if n := len(s.faults); n > 1 {
-		more = fmt.Sprintf(" (the first of %d faults)", n)
+		more = fmt.Sprintf(" (first of %d faults)", n)
 	}
-	return fmt.Errorf("%w: %s%s. Nothing has been changed", ErrDamaged, s.faults[0], more)
+	return fmt.Errorf("%w: %s%s. The file was not changed", ErrDamaged, s.faults[0], more)
 }
 
 // chunk is some records on their way through decoding.
@@ -232,8 +232,8 @@ func (c *chunk) decode() {
 	c.records = nil
 }
 
-// replay gives all groups of a file to apply. Several goroutines decode, and
-// no more is in memory twice than they have at hand.
+// replay passes all groups of a file to apply. Several goroutines decode; only
+// what they hold is in memory twice.
 func replay(ctx context.Context, f *os.File, apply func([]gateway.Applied), progress func(done, all int)) (*scan, error) {
 	const chunkSize, chunkBytes = 64, 1 << 20 // of records
 	chunks := make(chan *chunk, 2*runtime.GOMAXPROCS(0))
@@ -273,7 +273,7 @@ func replay(ctx context.Context, f *os.File, apply func([]gateway.Applied), prog
 	return s, nil
 }
 
-// reading is a file that cannot be read any more once nobody waits for it.
+// reading is a file whose reads fail once the context has ended.
 type reading struct {
 	ctx  context.Context
 	file *os.File
@@ -287,15 +287,15 @@ func (r reading) ReadAt(b []byte, at int64) (int, error) {
 	return r.file.ReadAt(b, at)
 }
 
-// wasteful tells whether most of the file is empty.
+// wasteful reports whether most of the file is unused.
 func (s *scan) wasteful() bool {
 	const worthwhile = 1 << 20 // bytes
 	return s.free() > int(s.meta.pages)/2 && s.free()*int(s.meta.pageSize) > worthwhile
 }
 
-// compact writes the file anew without what is empty. If it cannot, the file
-// stays as it is, which does no harm. An error says that the file has changed
-// since it was looked through.
+// compact rewrites the file without unused pages. On failure the file stays as
+// it is, which does no harm. It returns an error only if the file has changed
+// since it was checked.
 func (j *Journal) compact(f *os.File, s *scan) error {
 	all, err := entries(f, s)
 	if err != nil {
@@ -306,25 +306,25 @@ func (j *Journal) compact(f *os.File, s *scan) error {
 	err = File{Path: j.Path}.create(&next, slices.Values(all))
 	switch {
 	case err == nil:
-		j.Logger.Info("The journal was mostly empty and has been made smaller", "file", j.Path, "bytes_before", before, "bytes", j.Size())
+		j.Logger.Info("Shrank the journal, which was mostly empty", "file", j.Path, "bytes_before", before, "bytes", j.Size())
 	case stillAt(j.Path, f) == nil:
-		j.Logger.Warn("The journal is mostly empty and could not be made smaller", "file", j.Path, "err", err)
-	default: // the new file is there, but a crash of the machine may bring back the old one
+		j.Logger.Warn("Could not shrink the journal, which is mostly empty", "file", j.Path, "err", err)
+	default: // the new file is in place, but a crash of the machine may bring back the old one
 		j.debt = make(map[grouping.Key][]byte)
 		_ = j.fail(err)
 	}
 	return nil
 }
 
-// Summary is what a file says of itself, and what is wrong with it.
+// Summary is what a file says about itself, and what is wrong with it.
 type Summary struct {
 	Format   int
 	Revision gateway.Revision
 	Faults   []Fault
 }
 
-// Read gives all groups of a file that are whole to apply, without changing
-// anything. That others are not is no error: the summary has their faults.
+// Read passes all intact groups of a file to apply, without changing the file.
+// Damaged groups are no error: the summary lists their faults.
 func Read(ctx context.Context, path string, apply func([]gateway.Applied)) (Summary, error) {
 	f, err := openLocked(path, shared)
 	if err != nil {
@@ -338,14 +338,14 @@ func Read(ctx context.Context, path string, apply func([]gateway.Applied)) (Summ
 	return Summary{Format: format, Revision: s.state.revision, Faults: s.faults}, nil
 }
 
-// SetOrigin notes, in a journal that is whole, what it was imported from.
+// SetOrigin records in an intact journal what it was imported from.
 func SetOrigin(path string, imported []byte) error {
 	db, err := openWhole(path, nil)
 	if err != nil {
 		return err
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		var now state // somebody may just have changed it
+		var now state // another process may just have changed it
 		if err := now.unmarshal(tx.Bucket(stateBucket).Get(stateKey)); err != nil {
 			return err
 		}
@@ -355,9 +355,9 @@ func SetOrigin(path string, imported []byte) error {
 	return errors.Join(err, db.Close())
 }
 
-// Origin gives what a journal was imported from: the SHA-256 of that file, or
-// nil. It looks at no more than it needs. Known tells whether the journal says
-// so, which a damaged one may do as well.
+// Origin returns the SHA-256 of the file that a journal was imported from, or
+// nil. It reads no more than necessary. known reports whether the journal says
+// so, which a damaged one may still do.
 func Origin(path string) (imported []byte, known bool, err error) {
 	f, err := openLocked(path, shared)
 	if err != nil {
@@ -374,6 +374,6 @@ func Origin(path string) (imported []byte, known bool, err error) {
 	return s.state.imported, s.hasState, err
 }
 
-// Hold keeps others from using a file until it is closed, so that nobody writes
-// to it while it is being replaced.
+// Hold locks a file until it is closed, so that no other process writes to it
+// while it is being replaced.
 func Hold(path string) (io.Closer, error) { return openLocked(path, exclusive) }

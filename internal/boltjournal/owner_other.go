@@ -4,5 +4,6 @@ package boltjournal
 
 import "io/fs"
 
-// chownLike does nothing where a new file has the rights of its directory.
+// chownLike does nothing on systems where a new file inherits the rights of its
+// directory.
 func chownLike(string, fs.FileInfo) error { return nil }

@@ -11,13 +11,13 @@ import (
 )
 
 // bbolt maps its file into memory and trusts what it finds there: a damaged
-// page can make it panic, loop, or read beyond the end. So a file is read
-// through here, where nothing is trusted, before bbolt may open it.
+// page can make it panic, loop, or read beyond the end. So this code reads the
+// whole file first, and trusts nothing, before bbolt may open it.
 //
-// The layout is that of bbolt's format version 2 (its documentation under
-// "Database format", and the types in its package common), in the byte order
-// of the machine. A page begins with its number, kind, the number of its
-// elements, and how many pages more it goes on for.
+// The layout is that of bbolt's format version 2 (see "Database format" in its
+// documentation, and the types in its package common), in the byte order of the
+// machine. A page begins with its number, its kind, its number of elements, and
+// the number of further pages that it spans.
 
 const (
 	pageHeader  = 16
@@ -40,8 +40,8 @@ var order = binary.NativeEndian
 
 // Fault is one thing that is wrong with a file.
 type Fault struct {
-	Page uint64 // where
-	Key  string // of the group, as a selector, if it could be read
+	Page uint64 // page number
+	Key  string // the group as a selector, if its key is readable
 	Msg  string
 }
 
@@ -52,11 +52,11 @@ func (f Fault) String() string {
 	return fmt.Sprintf("page %d: %s", f.Page, f.Msg)
 }
 
-// meta is what a meta page says: where the state begins.
+// meta is the content of a meta page: where the state begins.
 type meta struct {
 	pageSize uint32
 	root     uint64
-	pages    uint64 // all that are in use or have been
+	pages    uint64 // number of pages that are or were in use
 	txid     uint64
 }
 
@@ -70,14 +70,14 @@ func readMeta(b []byte, id uint64) (m meta, err error) {
 	}
 	b = b[pageHeader:]
 	sum := fnv.New64a()
-	_, _ = sum.Write(b[:metaSize-8]) // a hash takes everything
+	_, _ = sum.Write(b[:metaSize-8]) // writing to a hash cannot fail
 	switch {
 	case order.Uint32(b) != boltMagic:
-		return m, errors.New("it does not begin as bbolt's do")
+		return m, errors.New("it does not begin like a meta page of bbolt")
 	case order.Uint64(b[metaSize-8:]) != sum.Sum64():
-		return m, errors.New("its checksum does not fit its content")
+		return m, errors.New("its checksum does not match its content")
 	case order.Uint32(b[4:]) != boltVersion:
-		return m, fmt.Errorf("its format of bbolt is %d, and this program reads %d", order.Uint32(b[4:]), boltVersion)
+		return m, fmt.Errorf("its bbolt format is %d, but this program reads %d", order.Uint32(b[4:]), boltVersion)
 	}
 	m = meta{pageSize: order.Uint32(b[8:]), root: order.Uint64(b[16:]), pages: order.Uint64(b[40:]), txid: order.Uint64(b[48:])}
 	if m.pageSize < minPageSize || m.pageSize > maxPageSize || m.pageSize&(m.pageSize-1) != 0 {
@@ -86,12 +86,12 @@ func readMeta(b []byte, id uint64) (m meta, err error) {
 	return m, nil
 }
 
-// page is one page as it lies in the file, with those that it goes on for.
+// page is one page of the file, with the pages that it spans.
 type page struct {
 	id    uint64
 	kind  uint16
 	count int
-	data  []byte // all of it, header included
+	data  []byte // all of it, including the header
 }
 
 // pages reads the pages of a file, each at most once.
@@ -99,11 +99,11 @@ type pages struct {
 	file io.ReaderAt
 	meta meta
 	seen map[uint64]bool
-	// fault is told of each fault.
+	// fault is called for each fault.
 	fault func(Fault)
 }
 
-// read gives a page, or false after telling of the fault.
+// read returns a page, or false after reporting the fault.
 func (p *pages) read(id uint64) (page, bool) {
 	pg, err := p.tryRead(id)
 	if err != nil {
@@ -118,7 +118,7 @@ func (p *pages) tryRead(id uint64) (pg page, err error) {
 		return pg, fmt.Errorf("it is outside of the file, which has %d pages", p.meta.pages)
 	}
 	if p.seen[id] {
-		return pg, errors.New("two places refer to it")
+		return pg, errors.New("two pages refer to it")
 	}
 	size := uint64(p.meta.pageSize)
 	b := make([]byte, size)
@@ -126,15 +126,15 @@ func (p *pages) tryRead(id uint64) (pg page, err error) {
 		return pg, err
 	}
 	if order.Uint64(b) != id {
-		return pg, fmt.Errorf("it says that it is page %d", order.Uint64(b))
+		return pg, fmt.Errorf("its header has the page number %d", order.Uint64(b))
 	}
 	more := uint64(order.Uint32(b[12:]))
 	if more >= p.meta.pages-id {
-		return pg, errors.New("it would go on behind the end of the file")
+		return pg, errors.New("it extends beyond the end of the file")
 	}
 	for i := id; i <= id+more; i++ {
 		if p.seen[i] {
-			return pg, fmt.Errorf("it would go on in page %d, which belongs to another", i)
+			return pg, fmt.Errorf("it extends into page %d, which belongs to another page", i)
 		}
 		p.seen[i] = true
 	}
@@ -150,7 +150,7 @@ func (p *pages) tryRead(id uint64) (pg page, err error) {
 func (p *pages) readAt(b []byte, at uint64) error {
 	switch _, err := p.file.ReadAt(b, int64(at)); {
 	case errors.Is(err, io.EOF):
-		return errors.New("the file is cut off before its end")
+		return errors.New("the file ends before the end of the page")
 	case err != nil:
 		return fmt.Errorf("reading it: %w", err)
 	}
@@ -164,53 +164,53 @@ type element struct {
 	key, value []byte
 }
 
-// leafElement gives element i of a leaf, and where it ends in the page.
+// leafElement returns element i of a leaf, and where it ends in the page.
 func (pg page) leafElement(i int) (e element, end int, err error) {
 	at := pageHeader + i*elementSize
 	if at+elementSize > len(pg.data) {
-		return e, 0, errors.New("it says that it has more elements than fit into it")
+		return e, 0, errors.New("it counts more elements than fit into it")
 	}
 	head := pg.data[at:]
 	flags, pos, keySize, valueSize := order.Uint32(head), uint64(order.Uint32(head[4:])), uint64(order.Uint32(head[8:])), uint64(order.Uint32(head[12:]))
 	from := uint64(at) + pos
 	if from+keySize+valueSize > uint64(len(pg.data)) {
-		return e, 0, fmt.Errorf("element %d reaches behind its end", i)
+		return e, 0, fmt.Errorf("element %d extends beyond its end", i)
 	}
 	if flags > bucketElement {
-		return e, 0, fmt.Errorf("element %d is of an unknown kind", i)
+		return e, 0, fmt.Errorf("element %d has an unknown kind", i)
 	}
 	rest := pg.data[from:]
 	return element{pg.id, flags == bucketElement, rest[:keySize:keySize], rest[keySize : keySize+valueSize : keySize+valueSize]}, int(from + keySize + valueSize), nil
 }
 
-// branchElement gives the lowest key below element i of a branch, and the page
-// that it leads to.
+// branchElement returns the lowest key below element i of a branch, and the
+// page that it leads to.
 func (pg page) branchElement(i int) (key []byte, child uint64, end int, err error) {
 	at := pageHeader + i*elementSize
 	if at+elementSize > len(pg.data) {
-		return nil, 0, 0, errors.New("it says that it has more elements than fit into it")
+		return nil, 0, 0, errors.New("it counts more elements than fit into it")
 	}
 	head := pg.data[at:]
 	from, size := uint64(at)+uint64(order.Uint32(head)), uint64(order.Uint32(head[4:]))
 	if from+size > uint64(len(pg.data)) {
-		return nil, 0, 0, fmt.Errorf("element %d reaches behind its end", i)
+		return nil, 0, 0, fmt.Errorf("element %d extends beyond its end", i)
 	}
 	return pg.data[from : from+size : from+size], order.Uint64(head[8:]), int(from + size), nil
 }
 
-// fits tells whether a page that is used up to end takes the room it says.
+// fits reports whether a page that is used up to end needs as many pages as it
+// says.
 func (pg page) fits(end, pageSize int) bool {
 	return (max(end, pageHeader)+pageSize-1)/pageSize*pageSize == len(pg.data)
 }
 
-// bounds are the keys that a page may have: the first one, which is nil if that
-// may be any, and the one that all are before, which is nil at the end of a
-// bucket.
+// bounds are the keys that a page may hold: the first key, or nil for any, and
+// the key that all must precede, or nil at the end of a bucket.
 type bounds struct{ first, before []byte }
 
-// hold tells whether a key, which comes behind those up to last, is in its
-// place. Bbolt takes the first key of a page for the one that leads to it: where
-// they differ the next write would lead there twice.
+// hold reports whether a key that follows last is in its place. bbolt takes the
+// first key of a page for the one that leads to it: if they differ, the next
+// write would lead there twice.
 func (b bounds) hold(key, last []byte) bool {
 	inOrder := string(key) == string(b.first) || b.first == nil
 	if last != nil {
@@ -219,7 +219,7 @@ func (b bounds) hold(key, last []byte) bool {
 	return inOrder && (b.before == nil || string(key) < string(b.before))
 }
 
-// walk gives the elements below a page in the order of their keys.
+// walk yields the elements below a page in the order of their keys.
 func (p *pages) walk(id uint64, b bounds, visit func(element)) {
 	pg, ok := p.read(id)
 	if !ok {
@@ -230,10 +230,10 @@ func (p *pages) walk(id uint64, b bounds, visit func(element)) {
 		p.walkBranch(pg, b, visit)
 	case leafPage:
 		if end := p.walkLeaf(pg, b, visit); end > 0 && !pg.fits(end, int(p.meta.pageSize)) {
-			p.fault(Fault{Page: id, Msg: "it says that it takes another number of pages than it needs"})
+			p.fault(Fault{Page: id, Msg: "it spans another number of pages than it needs"})
 		}
 	default:
-		p.fault(Fault{Page: id, Msg: fmt.Sprintf("a page with groups is expected here, and it is of kind %#x", pg.kind)})
+		p.fault(Fault{Page: id, Msg: fmt.Sprintf("it should hold groups, but its kind is %#x", pg.kind)})
 	}
 }
 
@@ -254,10 +254,10 @@ func (p *pages) walkBranch(pg page, b bounds, visit func(element)) {
 		last = max(last, end)
 	}
 	if len(children) == 0 {
-		p.fault(Fault{Page: pg.id, Msg: "it leads nowhere"})
+		p.fault(Fault{Page: pg.id, Msg: "it leads to no page"})
 	}
 	if !pg.fits(last, int(p.meta.pageSize)) {
-		p.fault(Fault{Page: pg.id, Msg: "it says that it takes another number of pages than it needs"})
+		p.fault(Fault{Page: pg.id, Msg: "it spans another number of pages than it needs"})
 	}
 	var previous []byte
 	for i, c := range children {
@@ -267,7 +267,7 @@ func (p *pages) walkBranch(pg page, b bounds, visit func(element)) {
 		}
 		if !b.hold(c.key, previous) || below.before != nil && string(below.before) <= string(c.key) {
 			p.fault(Fault{Page: pg.id, Msg: misplaced(i)})
-			below = bounds{before: b.before} // its groups may be whole
+			below = bounds{before: b.before} // its groups may be intact
 		}
 		previous = c.key
 		p.walk(c.page, below, visit)
@@ -276,12 +276,12 @@ func (p *pages) walkBranch(pg page, b bounds, visit func(element)) {
 
 func misplaced(i int) string {
 	if i == 0 {
-		return "its first key is not the one that leads to it"
+		return "its first key differs from the one that leads to it"
 	}
 	return fmt.Sprintf("the key of element %d is out of order", i)
 }
 
-// walkLeaf gives the end of what the page has, 0 if that is not known.
+// walkLeaf returns where the content of the page ends, or 0 if that is unknown.
 func (p *pages) walkLeaf(pg page, b bounds, visit func(element)) (last int) {
 	var previous []byte
 	for i := range pg.count {
@@ -300,10 +300,10 @@ func (p *pages) walkLeaf(pg page, b bounds, visit func(element)) (last int) {
 	return max(last, pageHeader)
 }
 
-// bucket gives the elements of the bucket that an element of the root is.
-// Small ones lie within the element itself.
+// bucket returns the elements of the bucket in an element of the root. Small
+// buckets lie within the element itself.
 func (p *pages) bucket(e element, visit func(element)) {
-	const header = 16 // the root page, and a sequence that nobody uses
+	const header = 16 // the root page, and a sequence number that is not used
 	if !e.bucket || len(e.value) < header {
 		p.fault(Fault{Page: e.page, Msg: fmt.Sprintf("%q is not a bucket", excerpt.Of(string(e.key)))})
 		return

@@ -12,25 +12,25 @@ import (
 	"pushgateway/internal/gateway"
 )
 
-// Rescue writes groups, sorted by key, to a file for the next start, and gives
-// its path. It is for a journal that was closed with ErrTaken. No file is
-// replaced: if there is one, or the directory is gone, the groups lie elsewhere,
-// and the error says where.
+// Rescue writes groups, sorted by key, to a file for the next start, and
+// returns its path. It is for a journal that was closed with ErrTaken. It
+// replaces no file: if there is one, or the directory is gone, it writes the
+// groups elsewhere, and the error says where.
 func (j *Journal) Rescue(groups iter.Seq[*gateway.Group]) (path string, err error) {
 	path = j.vacancy()
 	aside, err := j.writeAside(path, groups)
 	if err != nil {
 		return "", fmt.Errorf("the groups in memory are lost: %w", err)
 	}
-	// A second name is only given where there is none yet.
+	// A hard link is only created if the name is free.
 	if err := os.Link(aside, path); err == nil && j.leadsTo(aside) {
 		return path, errors.Join(os.Remove(aside), syncName(path))
 	}
-	return "", fmt.Errorf("all groups are in %s: move it to %s, where no file must be, to go on with them", aside, j.Name)
+	return "", fmt.Errorf("all groups are in %s; to use them, move that file to %s, where no file may be", aside, j.Name)
 }
 
-// vacancy is where the next start looks for the file if there is none: the end
-// of a link, if that is what was named.
+// vacancy is where the next start looks for the file if there is none: the
+// target of a link, if the path is one.
 func (j *Journal) vacancy() string {
 	to, err := os.Readlink(j.Name)
 	if err != nil {
@@ -42,8 +42,9 @@ func (j *Journal) vacancy() string {
 	return to
 }
 
-// writeAside writes groups to a new file beside the path, or among temporary
-// files, with the mode and the owner of the one that was taken away.
+// writeAside writes groups to a new file beside the path, or in the directory
+// for temporary files, with the mode and the owner of the file that was taken
+// away.
 func (j *Journal) writeAside(path string, groups iter.Seq[*gateway.Group]) (string, error) {
 	name := filepath.Base(path) + ".rescued-" + time.Now().UTC().Format("20060102T150405.000Z")
 	var errs []error
@@ -59,7 +60,7 @@ func (j *Journal) writeAside(path string, groups iter.Seq[*gateway.Group]) (stri
 	return "", errors.Join(errs...)
 }
 
-// leadsTo tells whether the next start finds this file.
+// leadsTo reports whether the next start finds this file.
 func (j *Journal) leadsTo(path string) bool {
 	found, err := os.Stat(j.Name)
 	if err != nil {
@@ -69,8 +70,8 @@ func (j *Journal) leadsTo(path string) bool {
 	return err == nil && os.SameFile(found, made)
 }
 
-// handOver gives a file the owner and the mode of another, as far as the process
-// may. Without that owner the mode stays what it is.
+// handOver gives a file the owner and the mode of another, as far as the
+// process may. If it cannot set the owner, it keeps the mode.
 func handOver(made string, like fs.FileInfo) {
 	if chownLike(made, like) == nil {
 		_ = os.Chmod(made, like.Mode().Perm())

@@ -16,8 +16,8 @@ import (
 	"pushgateway/internal/record"
 )
 
-// salvage puts, in the place of a damaged file, one that has what is whole,
-// and gives it opened. A file without damage stays.
+// salvage replaces a damaged file with one that holds its intact records, and
+// returns that file, open. It keeps a file without damage.
 func (j *Journal) salvage(ctx context.Context, f *os.File) (*os.File, error) {
 	s, err := replay(ctx, f, func([]gateway.Applied) {}, func(int, int) {})
 	if err != nil || len(s.faults) == 0 {
@@ -48,47 +48,47 @@ func (j *Journal) salvage(ctx context.Context, f *os.File) (*os.File, error) {
 	}
 	if err := (File{Path: j.Path}).create(&s.state, slices.Values(whole)); err != nil {
 		if stillAt(j.Path, f) == nil {
-			_ = os.Remove(aside) // a second name or a copy, of which each attempt would leave one
+			_ = os.Remove(aside) // a hard link or a copy; otherwise each attempt would leave one
 		}
-		return f, fmt.Errorf("writing what is whole: %w", err)
+		return f, fmt.Errorf("writing the intact records: %w", err)
 	}
 	j.tellOf(s.faults, leftovers, aside)
-	j.Logger.Error("Salvage: going on with the records that are whole", "groups", s.state.groups, "groups_before", before, "damaged_file", aside)
+	j.Logger.Error("Salvage: continuing with the intact records", "groups", s.state.groups, "groups_before", before, "damaged_file", aside)
 	_ = f.Close() // only read
 	return openLocked(j.Path, exclusive)
 }
 
-// maxTold bounds the lines about each kind of what salvage meets: of a large file
-// half may be gone.
+// maxTold bounds the log lines about each kind of damage: half of a large file
+// may be gone.
 const maxTold = 1000
 
 func (j *Journal) tellOf(faults []Fault, leftovers []entry, aside string) {
 	for i, x := range faults {
 		if i == maxTold {
-			j.Logger.Error("Salvage: more parts of the journal are lost; `pushgateway verify` lists them", "faults", len(faults)-i, "file", aside)
+			j.Logger.Error("Salvage: further parts of the journal are lost; run pushgateway verify to list them", "faults", len(faults)-i, "file", aside)
 			break
 		}
 		j.Logger.Error("Salvage: a part of the journal is lost", "page", x.Page, "group", excerpt.Line(x.Key, excerpt.Most), "fault", x.Msg)
 	}
 	for i, e := range leftovers {
 		if i == maxTold {
-			j.Logger.Error("Salvage: more groups are taken from such pages", "groups", len(leftovers)-i)
+			j.Logger.Error("Salvage: restored further groups from such pages", "groups", len(leftovers)-i)
 			break
 		}
-		j.Logger.Error("Salvage: this group is taken from a page that nothing leads to any more: it may be older than its last push, or have been deleted since", "group", e.key.Excerpt(), "revision", e.revision())
+		j.Logger.Error("Salvage: restored this group from a page that is no longer in use; it may be out of date, or may have been deleted", "group", e.key.Excerpt(), "revision", e.revision())
 	}
 }
 
-// revision is that of a record which is known to be whole.
+// revision returns the revision of an intact record.
 func (e entry) revision() gateway.Revision {
 	r, _ := record.Check(e.rec, e.key)
 	return r
 }
 
-// entries gives the whole records of a file in the order of their keys, each
-// key once: in a damaged file an old page may have come back, and then the
-// newer record counts. They are those that were found before, or there is an
-// error: what is made of them takes the place of the file.
+// entries returns the intact records of a file in the order of their keys, each
+// key once. In a damaged file an old page may have come back; then the newer
+// record counts. It fails unless it finds the same records as before, since the
+// result replaces the file.
 func entries(f *os.File, before *scan) ([]entry, error) {
 	var all []entry
 	s, err := scanFile(f, func(r stored) { all = append(all, entry{r.key, r.rec}) })
@@ -106,7 +106,7 @@ func entries(f *os.File, before *scan) ([]entry, error) {
 	return nil, errNotAgain
 }
 
-var errNotAgain = fmt.Errorf("%w: what could be read a moment ago cannot be read again, and nothing has been changed", ErrDamaged)
+var errNotAgain = fmt.Errorf("%w: reading it a second time gave a different result; the file was not changed", ErrDamaged)
 
 func inOrder(all []entry) []entry {
 	slices.SortFunc(all, func(a, b entry) int {
@@ -125,9 +125,9 @@ func wholeEntries(f *os.File, before *scan) ([]entry, error) {
 	return slices.DeleteFunc(all, func(e entry) bool { return broken[e.key.String()] }), err
 }
 
-// leftovers gives, if groups have been lost, the newest whole record of each
-// group that was not found. They lie in pages that nothing refers to: behind a
-// damaged page, or from before a change that is in no page any more.
+// leftovers returns the newest intact record of each group that was not found,
+// if groups were lost. These records lie in pages that nothing refers to: below
+// a damaged page, or left over from a change that is in no page any more.
 func (s *scan) leftovers(found []entry) (left []entry) {
 	if s.hasState && uint64(len(found)) >= s.state.groups {
 		return nil
@@ -136,7 +136,7 @@ func (s *scan) leftovers(found []entry) (left []entry) {
 	for _, e := range found {
 		have[e.key] = true
 	}
-	s.fault = func(Fault) {} // these pages need not be whole
+	s.fault = func(Fault) {} // these pages need not be intact
 	for id := uint64(2); id < s.meta.pages; id++ {
 		if s.seen[id] {
 			continue

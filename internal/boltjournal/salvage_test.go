@@ -99,8 +99,8 @@ func TestSalvageOfLittle(t *testing.T) {
 	zeros := bytes.Clone(whole)
 	clear(zeros[len(zeros)/8 : len(zeros)*7/8])
 	for more, content := range map[string][]byte{
-		"Salvage: more groups are taken from such pages": whole[:len(whole)/2],
-		"Salvage: more parts of the journal are lost":    zeros,
+		"Salvage: restored further groups from such pages": whole[:len(whole)/2],
+		"Salvage: further parts of the journal are lost":   zeros,
 	} {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)

@@ -25,17 +25,17 @@ type scan struct {
 	buckets  map[string]element // of the root
 	state    state
 	hasState bool
-	expected atomic.Uint64 // groups, as soon as the state is known
-	groups   uint64        // that were found whole
-	sum      uint64        // of their checksums
+	expected atomic.Uint64 // number of groups, once the state is read
+	groups   uint64        // number of intact records
+	sum      uint64        // sum of their checksums
 	faults   []Fault
 	visit    func(stored)
 }
 
-// scanFile goes through all records of a file in the order of their keys and
-// finds everything that is wrong with it. Visit gets the records that are
-// whole; it may keep them. The error is about a file that cannot be read at
-// all, or is no journal, or one of a newer version.
+// scanFile reads all records of a file in the order of their keys and finds
+// everything that is wrong. visit receives the intact records and may keep
+// them. The error is for a file that cannot be read at all, is not a journal,
+// or was written by a newer version.
 func scanFile(f *os.File, visit func(stored)) (*scan, error) {
 	s := new(scan)
 	return s, s.run(f, visit)
@@ -49,13 +49,13 @@ func (s *scan) run(f io.ReaderAt, visit func(stored)) error {
 	if e, ok := s.buckets[string(groupsBucket)]; ok {
 		s.bucket(e, s.take)
 	} else {
-		s.fault(Fault{Page: s.meta.root, Msg: "the bucket of the groups is missing"})
+		s.fault(Fault{Page: s.meta.root, Msg: "the bucket with the groups is missing"})
 	}
 	s.compare()
 	return nil
 }
 
-// readHead reads everything but the groups.
+// readHead reads everything except the groups.
 func (s *scan) readHead(f io.ReaderAt) error {
 	s.file, s.seen, s.buckets = f, make(map[uint64]bool), make(map[string]element)
 	s.fault = func(x Fault) { s.faults = append(s.faults, x) }
@@ -70,31 +70,31 @@ func (s *scan) readHead(f io.ReaderAt) error {
 	return nil
 }
 
-// readMetas finds where the state begins. Both meta pages are whole after any
+// readMetas finds where the state begins. Both meta pages are intact after any
 // crash: bbolt writes them in turn, and each fits into one sector. If one is
-// not, the last commit may have been lost with it.
+// damaged, the last commit may be lost with it.
 func (s *scan) readMetas(f io.ReaderAt) error {
 	first, second, err := bothMetas(f)
 	switch {
 	case err != nil:
 		return err
 	case first.err != nil && second.err != nil:
-		return fmt.Errorf("%w: both meta pages that one begins with are missing or damaged", ErrForeign)
+		return fmt.Errorf("%w: both of its meta pages are missing or damaged", ErrForeign)
 	case first.err != nil:
 		s.meta = second.meta
-		s.fault(Fault{Page: 0, Msg: first.err.Error() + ", and the last change may be lost with it"})
+		s.fault(Fault{Page: 0, Msg: first.err.Error() + ", and the last change may be lost"})
 	case second.err != nil:
 		s.meta = first.meta
-		s.fault(Fault{Page: 1, Msg: second.err.Error() + ", and the last change may be lost with it"})
+		s.fault(Fault{Page: 1, Msg: second.err.Error() + ", and the last change may be lost"})
 	case first.txid > second.txid:
 		s.meta = first.meta
 	default:
 		s.meta = second.meta
 	}
 	if first.err == nil && second.err == nil && first.txid+1 != second.txid && second.txid+1 != first.txid {
-		s.fault(Fault{Page: 0, Msg: "the two meta pages do not follow upon each other"})
+		s.fault(Fault{Page: 0, Msg: "the two meta pages do not have consecutive numbers"})
 	}
-	// The last pages need not be in use, but they were there.
+	// The last pages need not be in use, but they existed.
 	if err := s.readAt(make([]byte, 1), s.meta.pages*uint64(s.meta.pageSize)-1); err != nil {
 		s.fault(Fault{Page: s.meta.pages - 1, Msg: err.Error()})
 	}
@@ -106,8 +106,9 @@ type readingOfMeta struct {
 	err error
 }
 
-// bothMetas reads the two meta pages. Where the second one begins depends on
-// the size of pages, which the first one tells; if it cannot, all are tried.
+// bothMetas reads the two meta pages. The place of the second one depends on
+// the page size in the first one. If that is unreadable, bothMetas tries all
+// sizes.
 func bothMetas(f io.ReaderAt) (first, second readingOfMeta, err error) {
 	b := make([]byte, 2*maxPageSize)
 	n, err := f.ReadAt(b, 0)
@@ -126,7 +127,7 @@ func bothMetas(f io.ReaderAt) (first, second readingOfMeta, err error) {
 		}
 	}
 	if second.err == nil {
-		second.err = errors.New("the file is cut off before it")
+		second.err = errors.New("the file ends before it")
 	}
 	return first, second, nil
 }
@@ -135,7 +136,7 @@ func (s *scan) readState() error {
 	e, ok := s.buckets[string(stateBucket)]
 	if !ok {
 		if len(s.faults) == 0 {
-			return fmt.Errorf("%w: it is a file of bbolt, but of another program", ErrForeign)
+			return fmt.Errorf("%w: it is a bbolt file of another program", ErrForeign)
 		}
 		s.fault(Fault{Page: s.meta.root, Msg: "the state is missing"})
 		return nil
@@ -161,11 +162,11 @@ func (s *scan) readState() error {
 	return nil
 }
 
-// take looks at one record.
+// take checks one record.
 func (s *scan) take(e element) {
 	key := grouping.Key(e.key)
 	if e.bucket {
-		s.fault(Fault{Page: e.page, Msg: "a bucket is where a group should be"})
+		s.fault(Fault{Page: e.page, Msg: "it has a bucket in the place of a group"})
 		return
 	}
 	if _, err := record.Check(e.value, key); err != nil {
@@ -177,18 +178,18 @@ func (s *scan) take(e element) {
 	s.visit(stored{key, e.value, e.page})
 }
 
-// compare holds what was found against what the state says.
+// compare compares what was found with the state.
 func (s *scan) compare() {
 	if !s.hasState || len(s.faults) > 0 {
 		return
 	}
 	switch {
 	case s.groups != s.state.groups:
-		s.fault(Fault{Page: s.meta.root, Msg: fmt.Sprintf("%d groups are there, and the state counts %d", s.groups, s.state.groups)})
+		s.fault(Fault{Page: s.meta.root, Msg: fmt.Sprintf("the file holds %d groups, but its state counts %d", s.groups, s.state.groups)})
 	case s.sum != s.state.sum:
-		s.fault(Fault{Page: s.meta.root, Msg: "the records are not those that the state counts: some are older"})
+		s.fault(Fault{Page: s.meta.root, Msg: "the records do not match the checksum in the state: some are out of date"})
 	}
 }
 
-// free is how many pages of the file are not used.
+// free returns how many pages of the file are unused.
 func (s *scan) free() int { return int(s.meta.pages) - len(s.seen) - 2 }

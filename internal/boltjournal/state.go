@@ -11,8 +11,8 @@ import (
 	"pushgateway/internal/gateway"
 )
 
-// format is the version of the file as a whole: buckets, state and records.
-// It goes up with each change that an older program would not understand.
+// format is the version of the file as a whole: buckets, state and records. Any
+// change that an older program would not understand increases it.
 const format = 1
 
 var (
@@ -21,22 +21,22 @@ var (
 	groupsBucket = []byte("groups")
 )
 
-// state is what a file says of itself. It is written with every commit, so
-// that what it says of the groups tells whether all of them are there, and
-// none in an older version: pages of bbolt have no checksums of their own.
+// state is what a file says about itself. Every commit writes it, so that it
+// shows whether all groups are there, and none in an older version: pages of
+// bbolt have no checksums.
 //
 // On disk it is a byte with the format, a checksum (xxHash64 of the rest and
-// the format), and these numbers as a message of protocol buffers.
+// the format), and these numbers as a protocol buffers message.
 type state struct {
-	revision gateway.Revision // 1: of the last change
-	groups   uint64           // 2: how many there are
-	sum      uint64           // 3: of the checksums of all records
-	imported []byte           // 4: SHA-256 of the file that groups came from
+	revision gateway.Revision // 1: revision of the last change
+	groups   uint64           // 2: number of groups
+	sum      uint64           // 3: sum of the checksums of all records
+	imported []byte           // 4: SHA-256 of the file that the groups were imported from
 }
 
 const stateHeader = 1 + 8
 
-// holds tells whether two states count the same records.
+// holds reports whether two states count the same records.
 func (s *state) holds(other *state) bool { return s.groups == other.groups && s.sum == other.sum }
 
 func (s *state) marshal() []byte {
@@ -57,7 +57,7 @@ func (s *state) marshal() []byte {
 func checksumState(b []byte) uint64 {
 	var d xxhash.Digest
 	d.Reset()
-	_, _ = d.Write(b[:1]) // a hash takes everything
+	_, _ = d.Write(b[:1]) // writing to a hash cannot fail
 	_, _ = d.Write(b[stateHeader:])
 	return d.Sum64()
 }
@@ -67,9 +67,9 @@ func (s *state) unmarshal(b []byte) error {
 	case len(b) < stateHeader:
 		return errors.New("the state is cut off")
 	case checksumState(b) != binary.LittleEndian.Uint64(b[1:]):
-		return errors.New("the checksum of the state does not fit its content")
+		return errors.New("the checksum of the state does not match its content")
 	case b[0] != format:
-		return fmt.Errorf("%w: its format is %d, and this one reads %d. Start that version, or a newer one", ErrVersion, b[0], format)
+		return fmt.Errorf("%w: its format is %d, but this version reads %d; start the newer version", ErrVersion, b[0], format)
 	}
 	for b = b[stateHeader:]; len(b) > 0; {
 		num, typ, n := protowire.ConsumeTag(b)
@@ -85,7 +85,7 @@ func (s *state) unmarshal(b []byte) error {
 	return nil
 }
 
-// take reads one field and gives its size, or an error of protowire's.
+// take reads one field and returns its size, or an error code of protowire.
 func (s *state) take(num protowire.Number, typ protowire.Type, b []byte) int {
 	if num == 4 && typ == protowire.BytesType {
 		v, n := protowire.ConsumeBytes(b)

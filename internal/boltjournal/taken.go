@@ -15,60 +15,60 @@ import (
 	"pushgateway/internal/grouping"
 )
 
-// lookEvery is how often a journal looks for its file while nothing is written.
+// lookEvery is how often an idle journal checks that its file is still there.
 const lookEvery = 500 * time.Millisecond
 
-// What may have become of the file of an open journal. A file that was put back
-// is used again; one that is another is never touched.
+// What may have happened to the file of an open journal. A file that was put
+// back is used again. Another file is never touched.
 var (
-	errRemoved  = taken("nothing is there any more. Put it back, " + orRestart)
-	errReplaced = taken("another file is there, which is left alone. Move that away and put the gateway's own back, " + orRestart)
-	errCutOff   = taken("it was cut off. Move it away, " + andRestart)
-	errFault    = taken("a part of it cannot be read: it was cut off, or the disk fails. Move it away, " + andRestart)
-	errInDoubt  = taken("what it holds does not add up. Move it away, " + andRestart)
+	errRemoved  = taken("it was removed. Put it back, " + orRestart)
+	errReplaced = taken("another file is in its place, which is left alone. Move that one away and put the gateway's file back, " + orRestart)
+	errCutOff   = taken("it was truncated. Move it away, " + andRestart)
+	errFault    = taken("a part of it cannot be read: it was truncated, or the disk fails. Move it away, " + andRestart)
+	errInDoubt  = taken("its content does not add up. Move it away, " + andRestart)
 )
 
 func taken(how string) error { return fmt.Errorf("%w: %s", ErrTaken, how) }
 
-// How to go on if there is nothing to put back.
+// What to do if there is no file to put back.
 const (
-	orRestart  = "or leave nothing there and restart the gateway: as it ends it writes all groups to a new file"
-	andRestart = "and restart the gateway: as it ends it writes all groups to a new file"
+	orRestart  = "or leave the place empty and restart the gateway: it writes all groups to a new file as it stops"
+	andRestart = "and restart the gateway: it writes all groups to a new file as it stops"
 )
 
-// where finds the file where the next start will look for it.
+// where finds the file at the place where the next start will look for it.
 func (j *Journal) where() (os.FileInfo, error) {
 	now, err := os.Stat(j.Name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return nil, errRemoved
 	case err != nil:
-		return nil, fmt.Errorf("%w: it cannot be looked for: %w. Let the gateway's user reach it again", ErrTaken, err)
+		return nil, fmt.Errorf("%w: looking for it: %w. Give the gateway's user access to it again", ErrTaken, err)
 	case !os.SameFile(j.left, now):
 		return nil, errReplaced
 	}
 	return now, nil
 }
 
-// look makes sure that the file is still there, and as the last write has left
-// it. If somebody else has written to it since, it has to be looked through.
+// look checks that the file is still there, and unchanged since the last write.
+// If somebody else has written to it, it must be checked again.
 func (j *Journal) look() error {
 	now, err := j.where()
 	switch {
 	case err != nil:
 		return j.fail(err)
 	case j.debt != nil:
-		return nil // settle looks through it
+		return nil // settle checks it
 	case now.Size() == j.left.Size() && now.ModTime().Equal(j.left.ModTime()):
 		j.works()
 		return nil
 	}
-	j.Logger.Warn("Somebody else has written to the journal, or has set its time: it is looked through", "file", j.Name, "bytes", now.Size(), "bytes_before", j.left.Size(), "modified", now.ModTime())
+	j.Logger.Warn("Another process has changed the journal or its modification time; checking the whole file", "file", j.Name, "bytes", now.Size(), "bytes_before", j.left.Size(), "modified", now.ModTime())
 	j.debt, j.tried, j.retry = make(map[grouping.Key][]byte), j.state, time.Time{}
 	return nil
 }
 
-// leave notes how a write has left the file. It fails if what was written is
+// leave records the state of the file after a write. It fails if the file is
 // not where the next start looks for it.
 func (j *Journal) leave() error {
 	now, err := j.where()
@@ -76,17 +76,17 @@ func (j *Journal) leave() error {
 		return err
 	}
 	if now.Size() < j.left.Size() {
-		return errCutOff // bbolt only lets it grow
+		return errCutOff // bbolt only ever grows it
 	}
 	j.left = now
 	return nil
 }
 
-// watch looks for the file while nothing is written. Once it is back what waits
-// is written.
+// watch looks for the file while nothing is written. Once the file is back, it
+// writes what waits.
 func (j *Journal) watch() {
 	before := j.Trouble()
-	_ = j.look() // fail has noted it
+	_ = j.look() // fail has recorded it
 	back := before != nil && j.Trouble() == nil
 	changed := j.debt != nil && before == nil
 	if back || changed || j.debt != nil && j.Err() != nil {
@@ -94,8 +94,7 @@ func (j *Journal) watch() {
 	}
 }
 
-// explain adds to an error of writing which file that is about, and what can be
-// done.
+// explain adds the file and what to do to an error of writing.
 func (j *Journal) explain(err error) error {
 	switch {
 	case errors.Is(err, ErrTaken):
@@ -106,9 +105,9 @@ func (j *Journal) explain(err error) error {
 	return fmt.Errorf("writing the journal %s: %w", j.Name, err)
 }
 
-// transact writes in one transaction. Bbolt's Update is not used, since after a
-// fault it reads the file to roll back, which is another one, in a goroutine of
-// its own.
+// transact writes in one transaction. It does not use bbolt's Update: after a
+// fault that reads the file to roll back, and the file is another one by then,
+// in a goroutine of its own.
 func (j *Journal) transact(change func(*bbolt.Tx) error) error {
 	return j.guard(func() error {
 		tx, err := j.db.Begin(true)
@@ -123,10 +122,10 @@ func (j *Journal) transact(change func(*bbolt.Tx) error) error {
 	})
 }
 
-// guard calls what uses bbolt. If somebody cuts the file off meanwhile, or the
-// disk fails, reading it where it is mapped into memory is a fault, which ends a
-// process that does not expect it. Bbolt holds its locks then, and is not used
-// again.
+// guard calls f, which uses bbolt. If the file is truncated meanwhile, or the
+// disk fails, reading the mapped file is a fault, which normally ends the
+// process. guard turns it into an error. bbolt then holds its locks and must
+// not be used again.
 func (j *Journal) guard(use func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -140,7 +139,7 @@ func (j *Journal) guard(use func() error) (err error) {
 		}); !fault {
 			panic(p)
 		}
-		_ = j.db.file.Close() // gives the lock back
+		_ = j.db.file.Close() // releases the lock
 		j.db, err = nil, errFault
 	}()
 	return use()

@@ -14,14 +14,14 @@ import (
 	"pushgateway/internal/grouping"
 )
 
-// envelope is what every answer of the API is wrapped in.
+// envelope wraps every answer of the API.
 type envelope struct {
 	Error string          `json:"error"`
 	Data  json.RawMessage `json:"data"`
 }
 
-// messageOf gives what an answer that is an error says, and whether it is one
-// of the API.
+// messageOf returns the message of an error answer, and whether the answer came
+// from the API.
 func messageOf(body []byte) (message string, isAPI bool) {
 	var e envelope
 	if json.Unmarshal(body, &e) == nil && e.Error != "" {
@@ -44,11 +44,11 @@ type Group struct {
 	LeftOut  []string `json:"families_left_out"`
 }
 
-// Filter selects groups; different fields all have to hold.
+// Filter selects groups. A group must match all fields that are set.
 type Filter struct {
-	Selectors []string // any of them
+	Selectors []string // a group must match any of them
 	Status    string   // "success", "failure", "expiring", or "" for all
-	OlderThan string   // a duration since the last good push
+	OlderThan string   // a duration since the last successful push
 	Search    string
 }
 
@@ -65,11 +65,11 @@ func (f Filter) values() url.Values {
 	return v
 }
 
-// pageSize is how many groups are asked for at once.
+// pageSize is how many groups one request asks for.
 const pageSize = "1000"
 
-// Groups goes through the groups that the filter selects, in an order like
-// "-push_time". Each comes as the gateway has sent it, too.
+// Groups yields the groups that the filter selects, in an order like
+// "-push_time". Each group is the JSON that the gateway sent.
 func (c *Client) Groups(ctx context.Context, f Filter, order string) iter.Seq2[json.RawMessage, error] {
 	return func(yield func(json.RawMessage, error) bool) {
 		query := f.values()
@@ -97,8 +97,8 @@ func (c *Client) Groups(ctx context.Context, f Filter, order string) iter.Seq2[j
 	}
 }
 
-// DeleteGroups ends the groups that the filter selects, or only lists them,
-// and gives their grouping labels.
+// DeleteGroups deletes the groups that the filter selects, or only lists them,
+// and returns their grouping labels.
 func (c *Client) DeleteGroups(ctx context.Context, f Filter, dryRun bool) ([]map[string]string, error) {
 	query := f.values()
 	if dryRun {
@@ -127,21 +127,21 @@ func (c *Client) ask(ctx context.Context, r request, data any) error {
 	return nil
 }
 
-// utf8Flag lets a gateway take label names beyond [a-zA-Z_][a-zA-Z0-9_]*.
+// utf8Flag makes a gateway accept label names beyond [a-zA-Z_][a-zA-Z0-9_]*.
 const utf8Flag = "push.enable-utf8-names"
 
 // checkNames asks the gateway whether it reads the path of a key as that key,
-// where it would not notice itself that it does not.
+// if it would otherwise silently read another one.
 func (c *Client) checkNames(ctx context.Context, key grouping.Key, once bool) error {
 	if !key.Ambiguous() {
 		return nil
 	}
 	var status struct{ Flags map[string]string }
 	if err := c.ask(ctx, request{method: http.MethodGet, path: "/api/v1/status", once: once}, &status); err != nil {
-		return fmt.Errorf("the label names need a gateway with --%s, and whether it has that is not known: %w", utf8Flag, err)
+		return fmt.Errorf("the label names need a gateway with --%s, but asking for its flags failed: %w", utf8Flag, err)
 	}
 	if status.Flags[utf8Flag] != "true" {
-		return fmt.Errorf("the label names must match [a-zA-Z_][a-zA-Z0-9_]*, as the gateway at %s does not have --%s: rename them, or start it with that flag", c, utf8Flag)
+		return fmt.Errorf("the label names must match [a-zA-Z_][a-zA-Z0-9_]*, since the gateway at %s runs without --%s; rename them, or start it with that flag", c, utf8Flag)
 	}
 	return nil
 }

@@ -1,5 +1,5 @@
-// Package client talks to a gateway over HTTP, as a job or somebody at a
-// terminal does: pushing, deleting, asking.
+// Package client talks to a gateway over HTTP, on behalf of a job or of a
+// person at a terminal: it pushes, deletes and queries.
 package client
 
 import (
@@ -22,32 +22,32 @@ import (
 	"pushgateway/internal/grouping"
 )
 
-// Config says where a gateway is, and how to reach it.
+// Config holds the address of a gateway and how to reach it.
 type Config struct {
 	// URL is like http://host:9091/prefix, with user:password@ before the host
 	// for basic auth, or like unix:///run/pushgateway.sock.
 	URL string
-	// File has an HTTP configuration as Prometheus has it: TLS, basic auth, a
-	// bearer token, a proxy. None if empty.
+	// File names an HTTP client configuration in the format of Prometheus: TLS,
+	// basic auth, bearer token, proxy. Empty for none.
 	File string
-	// Here says that the URL is of this machine, and was found there: the
-	// certificate is not verified, and no proxy is asked.
+	// Here means that the URL was found on this machine: the certificate is not
+	// verified, and no proxy is used.
 	Here bool
-	// Retry is how long to try again where that may help; 0 is never. A
-	// context that ends before ends that too.
+	// Retry is how long to retry where that may help; 0 means never. The context
+	// may end it earlier.
 	Retry time.Duration
 }
 
 // Client talks to one gateway. It is safe for concurrent use.
 type Client struct {
 	base        *url.URL
-	socket      string // instead of the host of base, unless empty
-	credentials string // where they come from, "" if there are none
+	socket      string // overrides the host of base, unless empty
+	credentials string // source of the credentials, "" if there are none
 	http        *http.Client
 	retry       time.Duration
 }
 
-// New checks the configuration. It does not talk to anybody yet.
+// New checks the configuration. It does not connect.
 func New(c Config) (*Client, error) {
 	base, socket, err := parseURL(c.URL)
 	if err != nil {
@@ -61,9 +61,9 @@ func New(c Config) (*Client, error) {
 	}
 	if c.Here {
 		hc.TLSConfig.InsecureSkipVerify, hc.ProxyConfig = true, config.ProxyConfig{}
-		hc.EnableHTTP2 = false // which hides that a client certificate is wanted
+		hc.EnableHTTP2 = false // which hides that the server asks for a client certificate
 	}
-	hc.FollowRedirects = false // on which a push becomes a GET
+	hc.FollowRedirects = false // after which a push would become a GET
 	credentials := ""
 	switch {
 	case base.User != nil:
@@ -93,29 +93,30 @@ func parseURL(s string) (base *url.URL, socket string, err error) {
 	u, err := url.Parse(s)
 	switch {
 	case err != nil:
-		// The error of url.Parse has the URL, and with it a password.
-		return nil, "", fmt.Errorf("the URL of the gateway is not one like http://localhost:9091 or unix:///run/pushgateway.sock: %w", errors.Unwrap(err))
+		// The error of url.Parse contains the URL, and so the password.
+		return nil, "", fmt.Errorf("the URL of the gateway must be like http://localhost:9091 or unix:///run/pushgateway.sock: %w", errors.Unwrap(err))
 	case u.Scheme == "unix" && u.Host == "" && u.Path != "":
 		return &url.URL{Scheme: "http", Host: "localhost"}, u.Path, nil
 	case u.Scheme == "unix":
-		return nil, "", fmt.Errorf("the URL of the gateway: %q names no socket, like unix:///run/pushgateway.sock", u.Redacted())
+		return nil, "", fmt.Errorf("the URL of the gateway: %q has no path of a socket; write it like unix:///run/pushgateway.sock", u.Redacted())
 	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname()+u.Port() == "": // :9091 is this machine
-		return nil, "", fmt.Errorf("the URL of the gateway: %q is not one like http://localhost:9091 or unix:///run/pushgateway.sock", u.Redacted())
+		return nil, "", fmt.Errorf("the URL of the gateway: %q must be like http://localhost:9091 or unix:///run/pushgateway.sock", u.Redacted())
 	case namesGroup(u.Path):
-		return nil, "", fmt.Errorf("the URL of the gateway: %q names a group: end it before /metrics, and name the group with --job and --label", u.Redacted())
+		return nil, "", fmt.Errorf("the URL of the gateway: %q contains a group; end it before /metrics, and name the group with --job and --label", u.Redacted())
 	}
 	u.Path, u.RawPath, u.RawQuery, u.Fragment = strings.TrimRight(u.Path, "/"), "", "", ""
 	return u, "", nil
 }
 
-// startsWithScheme tells http:/host, which lacks a slash, from host:9091.
+// startsWithScheme distinguishes http:/host, which lacks a slash, from
+// host:9091.
 func startsWithScheme(s string) bool {
 	scheme, rest, _ := strings.Cut(strings.ToLower(s), ":")
 	return scheme == "unix" || strings.HasPrefix(rest, "//") || strings.HasPrefix(rest, "/") && (scheme == "http" || scheme == "https")
 }
 
-// namesGroup finds the path of a group in that of a URL. What is pushed to one
-// behind it would become part of its name.
+// namesGroup reports whether the path of a URL contains the path of a group. A
+// further group after it would become part of its name.
 func namesGroup(path string) bool {
 	_, rest, ok := strings.Cut(path+"/", "/metrics/job")
 	return ok && (strings.HasPrefix(rest, "/") || strings.HasPrefix(rest, "@base64/"))
@@ -127,12 +128,12 @@ type request struct {
 	query        url.Values
 	header       http.Header
 	body         []byte
-	once         bool      // do not try again
-	progress     io.Writer // gets what has been sent, unless it is nil
+	once         bool      // do not retry
+	progress     io.Writer // receives the bytes sent, unless it is nil
 }
 
-// do sends a request, and again where that may help, and gives an answer with
-// a status of 2xx that is no web page. The caller closes its body.
+// do sends a request, retries it where that may help, and returns an answer
+// with a status of 2xx that is not a web page. The caller closes its body.
 func (c *Client) do(ctx context.Context, r request) (*http.Response, error) {
 	if c.retry <= 0 || r.once {
 		return c.send(ctx, r)
@@ -146,12 +147,12 @@ func (c *Client) do(ctx context.Context, r request) (*http.Response, error) {
 	growing.InitialInterval, growing.MaxInterval = 100*time.Millisecond, 10*time.Second
 	res, err := backoff.Retry(ctx, attempt, backoff.WithBackOff(growing), backoff.WithMaxElapsedTime(c.retry))
 	if err != nil {
-		return nil, last // which says more than that the time is over
+		return nil, last // it says more than that the time is over
 	}
 	return res, nil
 }
 
-// again tells whether to try again, and when.
+// again reports whether to retry, and when.
 func again(err error) error {
 	var status *StatusError
 	switch {
@@ -193,29 +194,29 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	return nil, c.statusError(res, r.path)
 }
 
-// Push is what there is to push to one group.
+// Push is a push to one group.
 type Push struct {
 	Key grouping.Key
 	// Body is in the text format.
 	Body []byte
-	// Replace makes the group have nothing else; otherwise the families that
-	// the body names are replaced.
+	// Replace replaces the whole group. Otherwise the push replaces only the
+	// families in the body.
 	Replace bool
-	// MergeSeries replaces only the series that the body names.
+	// MergeSeries replaces only the series in the body.
 	MergeSeries bool
-	// TTL is a time to live like "2h"; that of the gateway if empty.
+	// TTL is a time to live like "2h". If empty, the gateway decides.
 	TTL string
-	// Once sends it no second time, however long the client tries otherwise.
+	// Once turns off retries, whatever the configuration of the client.
 	Once bool
-	// Progress is told how much there is to send, and gives what is to get
-	// that while it is sent. Nobody does if it is nil.
+	// Progress is called with the size of the push and returns a writer that
+	// receives the bytes as they are sent. It may be nil.
 	Progress func(size int64) io.Writer
 }
 
-// minGzip is the size from which on compressing is worth it, in bytes.
+// minGzip is the smallest body that is compressed, in bytes.
 const minGzip = 1 << 10
 
-// Push stores what there is to push.
+// Push sends a push.
 func (c *Client) Push(ctx context.Context, p Push) error {
 	if err := c.checkNames(ctx, p.Key, p.Once); err != nil {
 		return err
@@ -255,7 +256,7 @@ func compress(b []byte) ([]byte, error) {
 	return packed.Bytes(), nil
 }
 
-// Delete ends a group. To end one that does not exist is no error.
+// Delete deletes a group. Deleting a group that does not exist is no error.
 func (c *Client) Delete(ctx context.Context, key grouping.Key) error {
 	if err := c.checkNames(ctx, key, false); err != nil {
 		return err
@@ -263,8 +264,8 @@ func (c *Client) Delete(ctx context.Context, key grouping.Key) error {
 	return c.discard(ctx, request{method: http.MethodDelete, path: "/metrics" + key.Path()})
 }
 
-// Absent tells whether the gateway says that a group does not exist. One that
-// is not ours does not say.
+// Absent reports whether the gateway says that a group does not exist. Other
+// implementations do not say so.
 func (c *Client) Absent(ctx context.Context, key grouping.Key) bool {
 	if c.checkNames(ctx, key, false) != nil {
 		return false
@@ -284,7 +285,7 @@ func (c *Client) discard(ctx context.Context, r request) error {
 	return nil
 }
 
-// Text writes the lines that scrapes get of a group.
+// Text writes a group in the text format, as scrapes get it.
 func (c *Client) Text(ctx context.Context, key grouping.Key, w io.Writer) error {
 	if err := c.checkNames(ctx, key, false); err != nil {
 		return err
@@ -311,7 +312,7 @@ func (c *Client) copy(ctx context.Context, r request, w io.Writer) error {
 	return err
 }
 
-// Check asks one of the paths that tell how the gateway is, like "/-/ready".
+// Check requests a path that tells the state of the gateway, like "/-/ready".
 func (c *Client) Check(ctx context.Context, path string) error {
 	path, query, _ := strings.Cut(path, "?")
 	v, err := url.ParseQuery(query)

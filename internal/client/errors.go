@@ -17,15 +17,15 @@ import (
 	"unicode/utf8"
 )
 
-// StatusError is an answer that is not the one that was hoped for.
+// StatusError is an answer with an unexpected status.
 type StatusError struct {
 	Code    int
-	Message string // what the gateway says, on one line and not all of a long one
-	next    string // what to do about it, where the gateway does not say
-	foreign bool   // not in the words of the API: it may be something else that answers
-	noTLS   bool   // the server wants TLS, and has not looked at the request
+	Message string // the message of the gateway, on one line and shortened
+	next    string // what to do, if the gateway does not say
+	foreign bool   // the answer does not look like the API's: it may come from something else
+	noTLS   bool   // the server expects TLS, and has not read the request
 	after   time.Duration
-	unnamed bool // no user and password went along
+	unnamed bool // the request had no user and password
 }
 
 func (e *StatusError) Error() string {
@@ -36,15 +36,15 @@ func (e *StatusError) Error() string {
 	return fmt.Sprintf("the gateway answered %d %s: %s%s", e.Code, http.StatusText(e.Code), message, inBrackets(e.next))
 }
 
-// Refused tells whether the gateway took a look at a push and refused it:
-// trying again would not help.
+// Refused reports whether the gateway has examined a push and refused it. A
+// retry would not help.
 func Refused(err error) bool {
 	var status *StatusError
 	return errors.As(err, &status) && status.Code == http.StatusBadRequest && !status.noTLS
 }
 
-// WantsCredentials tells whether the gateway answered that it wants a password
-// or a client certificate, where it was given none.
+// WantsCredentials reports whether the gateway asked for a password or a client
+// certificate and the request had none.
 func WantsCredentials(err error) bool {
 	var status *StatusError
 	if errors.As(err, &status) {
@@ -53,7 +53,7 @@ func WantsCredentials(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "remote error: tls: certificate required")
 }
 
-// passing tells whether the same request may work later.
+// passing reports whether the same request may succeed later.
 func (e *StatusError) passing() bool {
 	switch e.Code {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout, http.StatusRequestTimeout:
@@ -62,17 +62,17 @@ func (e *StatusError) passing() bool {
 	return false
 }
 
-// What is read of an answer that is an error, and what is shown of it, in
-// bytes. Of a web page the beginning tells enough.
+// How much of an error answer is read, and how much is shown, in bytes. The
+// beginning of a web page is enough.
 const (
 	maxMessage = 100_000
 	maxShown   = 2000
 	maxPage    = 200
 )
 
-// statusError reads an answer to a request for path.
+// statusError reads the answer to a request for path.
 func (c *Client) statusError(res *http.Response, path string) error {
-	b, _ := io.ReadAll(io.LimitReader(res.Body, maxMessage)) // a part says enough
+	b, _ := io.ReadAll(io.LimitReader(res.Body, maxMessage)) // a part is enough
 	seconds, _ := strconv.Atoi(res.Header.Get("Retry-After"))
 	message, isAPI := messageOf(b)
 	limit := maxShown
@@ -85,15 +85,15 @@ func (c *Client) statusError(res *http.Response, path string) error {
 	return e
 }
 
-// isPage tells of an answer that it is a web page. No gateway answers what is
-// asked here with one, but those who want somebody to log in do.
+// isPage reports whether an answer is a web page. A gateway never answers these
+// requests with one, but login pages do.
 func isPage(res *http.Response) bool {
 	mediaType, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	return mediaType == "text/html"
 }
 
-// wantsTLS finds what servers with TLS answer to those who come without: Go's,
-// nginx, Apache.
+// wantsTLS recognizes how servers with TLS answer plain HTTP: Go's, nginx,
+// Apache.
 func wantsTLS(message string) bool {
 	for _, s := range []string{"HTTP request to an HTTPS server", "HTTP request was sent to HTTPS port", "speaking plain HTTP to an SSL-enabled server port"} {
 		if strings.Contains(message, s) {
@@ -103,32 +103,32 @@ func wantsTLS(message string) bool {
 	return false
 }
 
-// afterStatus says what to do about an answer.
+// afterStatus returns what to do about an answer.
 func (c *Client) afterStatus(e *StatusError, res *http.Response, path string) string {
 	switch {
 	case e.noTLS:
-		return fmt.Sprintf("%s wants TLS: write https:// in --url", c)
+		return fmt.Sprintf("%s expects TLS; write https:// in --url", c)
 	case e.Code/100 == 3:
 		return c.afterRedirect(res, path)
 	case e.Code == http.StatusUnauthorized && c.credentials == "":
-		return fmt.Sprintf("no user and password went to %s: give --http.config.file with credentials, or a URL with user:password@", c)
+		return fmt.Sprintf("no user and password were sent to %s; set them in --http.config.file, or give a URL with user:password@", c)
 	case e.Code == http.StatusUnauthorized:
-		return fmt.Sprintf("%s does not take the user and password, or token, of %s: correct them there", c, c.credentials)
+		return fmt.Sprintf("%s does not accept the user and password, or the token, of %s; correct them there", c, c.credentials)
 	case e.Code == http.StatusProxyAuthRequired:
-		return "that is the proxy: give --http.config.file with a proxy_url that has user:password@"
+		return "the answer came from the proxy; give --http.config.file with a proxy_url that has user:password@"
 	case e.Code == http.StatusNotFound, e.Code == http.StatusMethodNotAllowed, e.Code/100 == 2:
 		return c.afterMiss(e.foreign)
 	}
 	return ""
 }
 
-// afterMiss says what to do where a path leads to nothing that a gateway has.
+// afterMiss returns what to do if a path does not exist on a gateway.
 func (c *Client) afterMiss(foreign bool) string {
 	base := *c.base
 	for _, end := range []string{"/metrics", "/status", "/api/v1", "/api"} {
 		if prefix, ok := strings.CutSuffix(base.Path, end); ok {
 			base.Path = prefix
-			return fmt.Sprintf("--url takes the address alone, and a route prefix if there is one: try --url=%s", base.Redacted())
+			return fmt.Sprintf("--url takes the address, and a route prefix if there is one, but no other path; try --url=%s", base.Redacted())
 		}
 	}
 	if foreign {
@@ -137,23 +137,23 @@ func (c *Client) afterMiss(foreign bool) string {
 	return ""
 }
 
-// afterRedirect says what to do about a redirect, which is not followed: the
-// body of a push would get lost on the way.
+// afterRedirect returns what to do about a redirect. The client follows none: a
+// push would lose its body.
 func (c *Client) afterRedirect(res *http.Response, path string) string {
 	to, err := res.Location()
 	if err != nil {
-		return fmt.Sprintf("%s redirects without saying where to: correct --url", c)
+		return fmt.Sprintf("%s redirects without a location; correct --url", c)
 	}
 	to.RawQuery, to.Fragment = "", ""
 	base, ok := strings.CutSuffix(to.EscapedPath(), path)
 	if ok {
 		to.Path, to.RawPath = base, ""
-		return fmt.Sprintf("redirects are not followed: try --url=%s", cut(to.Redacted(), maxPage))
+		return fmt.Sprintf("redirects are not followed; try --url=%s", cut(to.Redacted(), maxPage))
 	}
-	return fmt.Sprintf("it leads to %s, and redirects are not followed: is that a gateway at %s, and does --url have its route prefix?", cut(to.Redacted(), maxPage), c)
+	return fmt.Sprintf("it redirects to %s, and redirects are not followed; is that a gateway at %s, and does --url have its route prefix?", cut(to.Redacted(), maxPage), c)
 }
 
-// unreachable leaves out what every such error says.
+// unreachable removes what every such error repeats.
 func (c *Client) unreachable(err error) error {
 	var of *url.Error
 	if !errors.As(err, &of) {
@@ -162,48 +162,48 @@ func (c *Client) unreachable(err error) error {
 	return fmt.Errorf("the gateway at %s cannot be reached: %w%s", c.host(), of.Err, inBrackets(c.afterFailure(of.Err)))
 }
 
-// afterFailure says what to do where no answer came.
+// afterFailure returns what to do if no answer came.
 func (c *Client) afterFailure(err error) string {
 	var timeout net.Error
 	switch {
 	case errors.Is(err, context.Canceled):
 		return ""
 	case errors.Is(err, http.ErrSchemeMismatch):
-		return "it speaks HTTP without TLS: write http:// in --url"
-	case c.base.Scheme == "http" && strings.Contains(err.Error(), `malformed HTTP response "\x15\x03`): // an alert of TLS
-		return "it wants TLS: write https:// in --url"
-	case c.base.Scheme == "http" && errors.Is(err, io.EOF): // as Go does to a DELETE without TLS
-		return "it answered nothing: if it wants TLS, write https:// in --url"
+		return "it speaks HTTP without TLS; write http:// in --url"
+	case c.base.Scheme == "http" && strings.Contains(err.Error(), `malformed HTTP response "\x15\x03`): // a TLS alert
+		return "it expects TLS; write https:// in --url"
+	case c.base.Scheme == "http" && errors.Is(err, io.EOF): // as Go's server does after a DELETE without TLS
+		return "it closed the connection without an answer; if it expects TLS, write https:// in --url"
 	case errors.As(err, new(*net.DNSError)):
-		return "correct the name of the host in --url or $PUSHGATEWAY_URL"
+		return "correct the host name in --url or $PUSHGATEWAY_URL"
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return "it did not answer in time: try again later, give it more time, or correct --url or $PUSHGATEWAY_URL"
+		return "it did not answer in time; retry later, allow more time, or correct --url or $PUSHGATEWAY_URL"
 	case errors.Is(err, fs.ErrPermission):
-		return "run this as a user who may connect there"
+		return "run this as a user who may connect to the socket"
 	}
 	if next := afterTLS(err); next != "" {
 		return next
 	}
-	return "is it running, and do --url or $PUSHGATEWAY_URL give its address?"
+	return "is it running, and is its address in --url or $PUSHGATEWAY_URL correct?"
 }
 
-// afterTLS says what to do where certificates are not what they should be.
+// afterTLS returns what to do if a certificate is not accepted.
 func afterTLS(err error) string {
 	var invalid x509.CertificateInvalidError
 	switch {
 	case errors.As(err, new(x509.UnknownAuthorityError)):
-		return "give --http.config.file with the ca_file of tls_config"
+		return "give --http.config.file with ca_file in tls_config"
 	case errors.As(err, new(x509.HostnameError)):
-		return "write a name that the certificate has in --url, or give --http.config.file with the server_name of tls_config"
+		return "use a host name from the certificate in --url, or give --http.config.file with server_name in tls_config"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return "renew the certificate of the gateway, or set the clock"
 	case strings.Contains(err.Error(), "remote error: tls: certificate required"), strings.Contains(err.Error(), "remote error: tls: bad certificate"):
-		return "give --http.config.file with the cert_file and key_file of tls_config"
+		return "give --http.config.file with cert_file and key_file in tls_config"
 	}
 	return ""
 }
 
-// String is the URL without a password.
+// String returns the URL without the password.
 func (c *Client) String() string {
 	if c.socket != "" {
 		return "unix://" + c.socket
@@ -237,7 +237,7 @@ func oneLine(s string) string {
 	return strings.Join(kept, " ")
 }
 
-// cut keeps whole characters of the beginning.
+// cut shortens a text to whole characters.
 func cut(s string, limit int) string {
 	if len(s) <= limit {
 		return s

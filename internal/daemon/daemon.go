@@ -17,12 +17,12 @@ import (
 	"time"
 )
 
-// Patience bounds every wait, so that a hang is reported by the test that
-// meets it. Nothing is expected to take that long.
+// Patience bounds every wait, so that the test that meets a hang reports it.
+// Nothing should take that long.
 const Patience = time.Minute
 
-// Main builds the gateway and runs all tests of a package. Binary becomes its
-// path before that. It gives the exit code.
+// Main builds the gateway, sets Binary to its path, and runs all tests of a
+// package. It returns the exit code.
 func Main(m *testing.M, binary *string) int {
 	dir, err := os.MkdirTemp("", "pushgateway-test")
 	if err != nil {
@@ -42,22 +42,22 @@ func Main(m *testing.M, binary *string) int {
 
 // Process is a server that runs until its test ends.
 type Process struct {
-	Addr string // where it listens, once that is known
+	Addr string // where it listens, once known
 	Cmd  *exec.Cmd
 	Log  *Log
 	Done chan struct{} // closed when it has ended
 
 	t      testing.TB
-	judged bool // how it ends has been looked at, or does not matter
+	judged bool // its exit was checked, or does not matter
 }
 
-// Run starts a command and waits for the line in its log that tells where it
-// listens, so that it may choose a free port by itself.
+// Run starts a command and waits for the log line that says where it listens,
+// so that the command may choose a free port.
 func Run(t testing.TB, cmd *exec.Cmd) *Process {
 	t.Helper()
 	p := Launch(t, cmd)
 	if !p.AwaitListening() {
-		t.Fatalf("%s ended at its start: %s\n%s", cmd.Path, p.Cmd.ProcessState, p.Log)
+		t.Fatalf("%s exited at startup: %s\n%s", cmd.Path, p.Cmd.ProcessState, p.Log)
 	}
 	return p
 }
@@ -72,13 +72,13 @@ func Launch(t testing.TB, cmd *exec.Cmd) *Process {
 	}
 	go func() {
 		defer close(p.Done)
-		_ = p.Cmd.Wait() // looked at through ProcessState
+		_ = p.Cmd.Wait() // checked through ProcessState
 	}()
 	t.Cleanup(p.Stop)
 	return p
 }
 
-// AwaitListening waits until the process tells where it listens. It gives
+// AwaitListening waits until the process says where it listens. It returns
 // false if the process ends instead.
 func (p *Process) AwaitListening() bool {
 	p.t.Helper()
@@ -93,7 +93,8 @@ func (p *Process) AwaitListening() bool {
 	return false
 }
 
-// Stop ends the process as an operator would, who expects it to end in order.
+// Stop ends the process as an operator would, with SIGTERM, and expects an
+// orderly exit.
 func (p *Process) Stop() {
 	p.t.Helper()
 	if p.judged {
@@ -105,20 +106,20 @@ func (p *Process) Stop() {
 	p.AwaitEnd()
 }
 
-// Kill ends the process as a crash would.
+// Kill kills the process, like a crash.
 func (p *Process) Kill() {
 	p.judged = true
 	_ = p.Cmd.Process.Kill() // it may have ended by itself
 	<-p.Done
 }
 
-// AwaitEnd waits until the process has ended, with exit code 0.
+// AwaitEnd waits until the process has ended, and expects exit code 0.
 func (p *Process) AwaitEnd() {
 	p.t.Helper()
 	p.AwaitExit(0)
 }
 
-// AwaitExit waits until the process has ended with an exit code.
+// AwaitExit waits until the process has ended, and expects this exit code.
 func (p *Process) AwaitExit(want int) {
 	p.t.Helper()
 	p.judged = true
@@ -136,9 +137,9 @@ func (p *Process) AwaitExit(want int) {
 
 var tracer = regexp.MustCompile(`(?m)^TracerPid:\s+([1-9]\d*)$`)
 
-// Untrace ends the tracing of a process that was started with `strace -D`,
-// which makes it the process itself: it goes on alone. Not if strace uses
-// --seccomp-bpf, which leaves calls behind that only strace can make.
+// Untrace detaches strace from a process that was started with `strace -D`,
+// which makes it a child of the test: the process runs on. It does not work
+// with --seccomp-bpf, which leaves calls behind that only strace can complete.
 func (p *Process) Untrace() {
 	p.t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Cmd.Process.Pid))
@@ -155,7 +156,7 @@ func (p *Process) Untrace() {
 	}
 }
 
-// Log keeps the log of a process, which goes on while tests read it.
+// Log collects the log of a process. It may be read while the process runs.
 type Log struct {
 	listening chan string // the first address
 
@@ -164,7 +165,7 @@ type Log struct {
 	found bool
 }
 
-// Listening is the line that tells where a server listens.
+// Listening matches the log line that says where a server listens.
 var Listening = regexp.MustCompile(`msg="Listening on".* address=(\S+)\n`)
 
 func (l *Log) Write(p []byte) (int, error) {

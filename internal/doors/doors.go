@@ -1,5 +1,5 @@
-// Package doors bounds what connections take before anybody knows what they
-// want: how many there are, and what a request may look like on the wire.
+// Package doors bounds connections before their requests are known: how many
+// there are, and what a request may look like on the wire.
 package doors
 
 import (
@@ -12,36 +12,37 @@ import (
 )
 
 const (
-	// rested is how long a connection has been without a request that can be
-	// closed before all others: its client has to connect anew, and loses nothing.
+	// rested is how long a connection must have been idle to be closed before all
+	// others. Its client has to connect again, and loses nothing.
 	rested = 10 * time.Second
-	// patience is how long a new connection waits when all others are pushes
-	// that are being answered.
+	// patience is how long a new connection waits if all others are pushes that
+	// are being answered.
 	patience = time.Second
 )
 
-// Doors knows all connections. There are never more than so many: a new one has
-// another one closed. First go those that have long been idle. Then the address
-// with most connections gives one up, if it has no fewer than the new one's: one
-// without a request, or else one with a request under way, but never with a push
-// that is being answered. It is safe for concurrent use.
+// Doors knows all connections and bounds their number: a new one beyond it
+// closes another one. Connections that have been idle for long go first. Then
+// the address with the most connections loses one, if it has at least as many
+// as that of the new connection: preferably an idle one, else one with a
+// request in progress, but never one with a push that is being answered. Doors
+// is safe for concurrent use.
 type Doors struct {
 	limits   guard.ConnectionLimits
 	requests *guard.Shares // of HTTP/2
 
 	mu      sync.Mutex
 	conns   map[*conn]struct{}
-	clients map[string]int // connections of each
-	changed chan struct{}  // closed when a connection goes or may be closed; nil while nobody waits for that
+	clients map[string]int // connections by client
+	changed chan struct{}  // closed when a connection is closed or becomes closable; nil while nobody waits for that
 }
 
-// New makes doors for connections within limits.
+// New returns doors for connections within limits.
 func New(l guard.ConnectionLimits) *Doors {
 	l = l.WithDefaults()
 	return &Doors{limits: l, requests: guard.NewShares(int64(l.Connections)), conns: make(map[*conn]struct{}), clients: make(map[string]int)}
 }
 
-// Listen gives a listener whose connections pass the doors. Its server needs
+// Listen returns a listener whose connections pass the doors. Its server needs
 // the hooks of the doors.
 func (d *Doors) Listen(l net.Listener) net.Listener { return &listener{l, d} }
 
@@ -65,10 +66,10 @@ type conn struct {
 	client string
 	framing
 
-	// The rest is the doors'.
-	idle   bool      // has no request under way
-	since  time.Time // when it became so, or ceased to be
-	pushes int       // being answered
+	// The fields below belong to the doors.
+	idle   bool      // has no request in progress
+	since  time.Time // when idle last changed
+	pushes int       // has a push that is being answered
 }
 
 // Close may be called several times.
@@ -77,8 +78,8 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// CloseWrite lets a server end an answer whose request it has not read: what is
-// closed at once may not arrive.
+// CloseWrite lets a server finish an answer to a request that it has not read:
+// if it closed at once, the answer might not arrive.
 func (c *conn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -86,8 +87,8 @@ func (c *conn) CloseWrite() error {
 	return nil
 }
 
-// admit lets a connection in, and closes another if there are too many. Where
-// none can be closed it closes this one.
+// admit admits a connection, and closes another one if there are too many. If
+// none can be closed, it closes the new one.
 func (d *Doors) admit(inner net.Conn) *conn {
 	c := &conn{Conn: inner, doors: d, client: clientOf(inner), framing: framing{limits: &d.limits}, idle: true, since: time.Now()}
 	d.mu.Lock()
@@ -109,8 +110,8 @@ func (d *Doors) admit(inner net.Conn) *conn {
 	}
 }
 
-// tooMany tells whom to close for c, if anybody. If nobody can be closed but c,
-// it gives what to wait for, unless it is too late for that.
+// tooMany returns the connection to close for c, if any. If only c itself could
+// be closed, it returns a channel to wait for, unless c has waited long enough.
 func (d *Doors) tooMany(c *conn, late bool) (victim *conn, changed chan struct{}) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -127,7 +128,8 @@ func (d *Doors) tooMany(c *conn, late bool) (victim *conn, changed chan struct{}
 	return nil, d.changed
 }
 
-// worst is the connection to close for the new one, which may be that itself.
+// worst is the connection to close for the new one, which may be the new one
+// itself.
 func (d *Doors) worst(latest *conn) *conn {
 	worst := latest
 	now := time.Now()
@@ -143,7 +145,7 @@ func (d *Doors) worst(latest *conn) *conn {
 	return worst
 }
 
-// compare orders connections by who is closed first.
+// compare orders connections by which is closed first.
 func (d *Doors) compare(a, b *conn, now time.Time) int {
 	aRested, bRested := a.idle && now.Sub(a.since) >= rested, b.idle && now.Sub(b.since) >= rested
 	if aRested || bRested {
@@ -152,7 +154,7 @@ func (d *Doors) compare(a, b *conn, now time.Time) int {
 	return cmp.Or(cmp.Compare(d.clients[b.client], d.clients[a.client]), first(a.idle, b.idle), a.since.Compare(b.since))
 }
 
-// first orders what is so before what is not.
+// first orders true before false.
 func first(a, b bool) int {
 	switch {
 	case a == b:
@@ -176,8 +178,8 @@ func (d *Doors) forget(c *conn) {
 	d.wake()
 }
 
-// wake has those look again who wait to be let in. It costs nothing while nobody
-// does, as it comes with the end of each push.
+// wake makes waiting connections check again. It costs nothing if there are
+// none, since it runs at the end of each push.
 func (d *Doors) wake() {
 	if d.changed != nil {
 		close(d.changed)
@@ -185,7 +187,7 @@ func (d *Doors) wake() {
 	}
 }
 
-// clientOf gives what a connection is counted under.
+// clientOf returns the client that a connection counts for.
 func clientOf(c net.Conn) string {
 	addr := c.RemoteAddr()
 	if tcp, ok := addr.(*net.TCPAddr); ok {

@@ -128,14 +128,14 @@ func TestRefusalsSayWhy(t *testing.T) {
 	const good = "PUT /a%25b?c=%zz HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n%z"
 	const chunked = "Transfer-Encoding: chunked\r\n"
 	for _, tt := range []struct{ send, want string }{
-		{"PUT /metrics/job/100% HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + strings.Repeat("x", 100_000), "the path /metrics/job/100% has %, which is no escape; write %25 for a %"},
-		{"GET /a%4/b?c HTTP/1.1\r\n\r\n", "the path /a%4/b has %4/, which is no escape"},
-		{"GET /%41%4g HTTP/1.0\r\n\r\n", "the path /%41%4g has %4g, which is no escape"},
+		{"PUT /metrics/job/100% HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + strings.Repeat("x", 100_000), "the path /metrics/job/100% has %, which is not an escape; write %25 for a %"},
+		{"GET /a%4/b?c HTTP/1.1\r\n\r\n", "the path /a%4/b has %4/, which is not an escape"},
+		{"GET /%41%4g HTTP/1.0\r\n\r\n", "the path /%41%4g has %4g, which is not an escape"},
 		{"GET /\x1b% HTTP/1.1\r\nHost: a\r\n\r\n", `the path /\x1b% has %, `},
-		{"PUT /my job/" + strings.Repeat("x", 1000) + " HTTP/1.1\r\n\r\n", "x… has a blank; write %20 for it"},
+		{"PUT /my job/" + strings.Repeat("x", 1000) + " HTTP/1.1\r\n\r\n", "x… contains a space; write %20 for it"},
 		{"PUT /a HTTP/1.1\r\nContent-Length: 1\r\n" + chunked + "\r\n", "the header has both Content-Length and Transfer-Encoding"},
-		{"PUT /a HTTP/1.1\r\nContent-Length: x\r\n\r\n", "Content-Length in the header is no number"},
-		{"PUT /a HTTP/1.1\r\nA: b\r\n c\r\n\r\n", "a line of the header begins with a blank"},
+		{"PUT /a HTTP/1.1\r\nContent-Length: x\r\n\r\n", "Content-Length in the header is not a number"},
+		{"PUT /a HTTP/1.1\r\nA: b\r\n c\r\n\r\n", "a line of the header begins with whitespace"},
 		{"PUT /a HTTP/1.1\r\n" + strings.Repeat("A: b\r\n", 501) + "\r\n", "the header has more than 500 lines; send fewer"},
 	} {
 		for _, before := range []string{"", good} {

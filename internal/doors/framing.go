@@ -10,31 +10,31 @@ import (
 	"pushgateway/internal/guard"
 )
 
-// handshake is what TLS begins with, and no request does.
+// handshake is the first byte of TLS, which no request starts with.
 const handshake = 22
 
 var (
 	errSmuggling = errors.New("the header has both Content-Length and Transfer-Encoding, or Transfer-Encoding before HTTP/1.1, so a proxy could find another end of the body; send one of them, over HTTP/1.1")
-	errLength    = errors.New("Content-Length in the header is no number of bytes, or comes twice with different ones; send it once, or send chunks")
-	errFolding   = errors.New("a line of the header begins with a blank; write each field of the header on one line")
-	errFraming   = errors.New("the body is not in chunks, as Transfer-Encoding in the header says; leave that out and send Content-Length")
+	errLength    = errors.New("Content-Length in the header is not a number of bytes, or occurs twice with different values; send it once, or send chunks")
+	errFolding   = errors.New("a line of the header begins with whitespace; write each field of the header on one line")
+	errFraming   = errors.New("the body is not in chunks, as Transfer-Encoding in the header says; leave out that header and send Content-Length")
 )
 
-// framing follows what a client of HTTP/1 sends, to find headers that proxies
-// and net/http would take apart in different ways. net/http removes the
-// Content-Length where there is a Transfer-Encoding, so no handler sees both.
+// framing follows the bytes that an HTTP/1 client sends, to find headers that
+// proxies and net/http would interpret in different ways. net/http removes
+// Content-Length if there is a Transfer-Encoding, so no handler could see both.
 type framing struct {
 	limits *guard.ConnectionLimits
 	part   part
-	line   []byte // what has come of a line that is not all there
-	left   int64  // bytes of the body, or of the chunk with its end
-	next   part   // after these
+	line   []byte // the beginning of an incomplete line
+	left   int64  // bytes left of the body, or of the chunk and its end
+	next   part   // what follows these bytes
 	lines  int    // of the header
 	head   head
 	failed error
 }
 
-// part is what comes next.
+// part is what the next bytes belong to.
 type part int
 
 const (
@@ -44,17 +44,17 @@ const (
 	atChunk
 	inChunk
 	inTrailer
-	isTLS // which cannot be followed
+	isTLS // cannot be followed
 )
 
-// head is what has been found in a header.
+// head is what was found in a header.
 type head struct {
 	version1_1, length, encoding bool
-	bytes                        int64 // of the body, from Content-Length
-	unread                       error // why net/http does not take the request line
+	bytes                        int64 // of the body, by Content-Length
+	unread                       error // why net/http refuses the request line
 }
 
-// Read gives an error where a request is to be refused, which net/http answers
+// Read returns an error for a request to be refused, which net/http answers
 // with 400. Write adds the reason.
 func (c *conn) Read(b []byte) (int, error) {
 	if c.failed != nil {
@@ -68,7 +68,7 @@ func (c *conn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// follow goes through what has been read. It gives how much of it is good.
+// follow processes what was read. It returns how much of it is good.
 func (f *framing) follow(b []byte) (n int, err error) {
 	for n < len(b) && f.part != isTLS {
 		switch f.part {
@@ -115,7 +115,7 @@ func (f *framing) followLine(b []byte) (n int, err error) {
 func (f *framing) take(line []byte) error {
 	switch f.part {
 	case atStart:
-		if len(line) > 0 { // or else an old client has sent one line too many
+		if len(line) > 0 { // otherwise an old client has sent an extra line
 			f.part, f.lines, f.head = inHeader, 0, head{version1_1: bytes.HasSuffix(line, []byte(" HTTP/1.1")), unread: checkTarget(line)}
 		}
 	case inHeader:
@@ -162,7 +162,7 @@ func (f *framing) takeHeader(line []byte) error {
 	return f.count()
 }
 
-// endHeader knows what comes behind a header.
+// endHeader decides what follows a header.
 func (f *framing) endHeader() error {
 	switch h := f.head; {
 	case h.encoding && (h.length || !h.version1_1):

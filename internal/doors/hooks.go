@@ -12,7 +12,7 @@ import (
 	"pushgateway/internal/guard"
 )
 
-// connOf gives the connection under what a server calls one.
+// connOf returns the conn behind a server's connection.
 func connOf(c net.Conn) *conn {
 	if t, ok := c.(*tls.Conn); ok {
 		c = t.NetConn()
@@ -54,8 +54,8 @@ func (d *Doors) Context(ctx context.Context, c net.Conn) context.Context {
 	return ctx
 }
 
-// Answer knows from when on a push is being answered: once it is all there, and
-// has come this far. Passwords are to be checked before.
+// Answer marks a push as being answered once its body is complete. Passwords
+// must be checked before.
 func (d *Doors) Answer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, ok := r.Context().Value(connKey{}).(*conn)
@@ -68,14 +68,14 @@ func (d *Doors) Answer(next http.Handler) http.Handler {
 			p.isThere()
 		}
 		if r.ProtoMajor > 1 {
-			defer p.isAnswered() // otherwise the answer may still be on its way
+			defer p.isAnswered() // otherwise the answer may still be being sent
 		}
 		r.Body = p
 		next.ServeHTTP(w, r)
 	})
 }
 
-// push is the body of one.
+// push is the body of a push.
 type push struct {
 	io.ReadCloser
 	conn  *conn
@@ -108,10 +108,11 @@ func (p *push) count(changes bool, n int) {
 	p.conn.doors.settle(p.conn, n)
 }
 
-// Limit refuses more requests of HTTP/2 than there may be connections: of these
-// each may have many. Whom it trusts, it takes from proxies. In HTTP/1 over TLS,
-// where the doors do not see what is sent, it closes the connection after a body
-// in chunks: what a client has hidden behind that is not read as a request.
+// Limit refuses HTTP/2 requests beyond the maximum number of connections, since
+// each connection may carry many. It believes X-Forwarded-For from trusted
+// proxies. With HTTP/1 over TLS, where the doors do not see what is sent, it
+// closes the connection after a chunked body, so that nothing hidden behind the
+// body is read as a request.
 func (d *Doors) Limit(proxies guard.Proxies, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ProtoMajor < 2 {
@@ -125,7 +126,7 @@ func (d *Doors) Limit(proxies guard.Proxies, next http.Handler) http.Handler {
 		defer lease.Close()
 		if lease.Take(1) != nil {
 			w.Header().Set("Retry-After", "1")
-			http.Error(w, "too many requests are under way; send fewer at once", http.StatusServiceUnavailable)
+			http.Error(w, "too many requests are in progress; send fewer at once", http.StatusServiceUnavailable)
 			return
 		}
 		control := http.NewResponseController(w)

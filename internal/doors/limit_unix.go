@@ -4,8 +4,8 @@ package doors
 
 import "syscall"
 
-// fileLimit is how many files and connections the process may have open, 0 if
-// that is not known.
+// fileLimit returns how many files and connections the process may have open,
+// or 0 if that is unknown.
 func fileLimit() int {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {

@@ -2,11 +2,11 @@ package doors
 
 import "pushgateway/internal/guard"
 
-// forFiles is what is kept free below the limit of files: for the journal,
-// copies of it, listeners, and connections that are just being closed.
+// forFiles is how many open files are reserved: for the journal, its copies,
+// listeners, and connections that are being closed.
 const forFiles = 128
 
-// Fitting lowers limits to as many connections as this process can serve.
+// Fitting lowers limits to the number of connections that this process can serve.
 func Fitting(l guard.ConnectionLimits) guard.ConnectionLimits {
 	l = l.WithDefaults()
 	if files := fileLimit(); files > 0 {

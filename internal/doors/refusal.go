@@ -10,20 +10,19 @@ import (
 	"pushgateway/internal/excerpt"
 )
 
-// bare is how net/http answers a request that it cannot read.
+// bare is the answer of net/http to a request that it cannot read.
 const bare = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n400 Bad Request"
 
-// What a client is still sending is read for so long, and up to so many bytes,
-// before its connection is closed: a close with bytes unread can take away the
-// answer.
+// How long, and how much, to read of what a client is still sending before
+// closing its connection: closing with unread bytes can discard the answer.
 const (
 	lingering = 500 * time.Millisecond
 	maxLinger = 256 << 10
 )
 
-// Write adds the reason to the answer that net/http gives to a request which was
-// refused here. The server reads nothing while it writes that answer, so the
-// framing may be looked at without a lock.
+// Write adds the reason to the answer of net/http to a request that was refused
+// here. The server reads nothing while it writes that answer, so the framing
+// can be read without a lock.
 func (c *conn) Write(b []byte) (int, error) {
 	if string(b) != bare {
 		return c.Conn.Write(b)
@@ -41,8 +40,8 @@ func (c *conn) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// checkTarget gives an error for a request line whose path net/http does not
-// read. Other lines that it refuses are left to it.
+// checkTarget returns an error for a request line whose path net/http cannot
+// read. It leaves other invalid lines to net/http.
 func checkTarget(line []byte) error {
 	_, rest, _ := bytes.Cut(line, []byte(" "))
 	end := bytes.LastIndexByte(rest, ' ')
@@ -51,12 +50,12 @@ func checkTarget(line []byte) error {
 	}
 	target := rest[:end]
 	if bytes.IndexByte(target, ' ') >= 0 {
-		return fmt.Errorf("the path %s has a blank; write %%20 for it", show(target))
+		return fmt.Errorf("the path %s contains a space; write %%20 for it", show(target))
 	}
 	path, _, _ := bytes.Cut(target, []byte("?"))
 	for i := bytes.IndexByte(path, '%'); i >= 0 && i < len(path); i++ {
 		if path[i] == '%' && !isEscape(path[i:]) {
-			return fmt.Errorf("the path %s has %s, which is no escape; write %%25 for a %%", show(path), show(path[i:min(i+len("%00"), len(path))]))
+			return fmt.Errorf("the path %s has %s, which is not an escape; write %%25 for a %%", show(path), show(path[i:min(i+len("%00"), len(path))]))
 		}
 	}
 	return nil

@@ -1,6 +1,6 @@
-// Package excerpt shows what clients have sent in log lines, errors and
-// answers: only the beginning of it, and nothing that does something to the
-// terminal or the page of who reads it.
+// Package excerpt prepares what clients have sent for log lines, errors and
+// answers: it shows only the beginning, and escapes what could control the
+// reader's terminal or page.
 package excerpt
 
 import (
@@ -9,22 +9,22 @@ import (
 )
 
 const (
-	// Most is how many bytes of a client's one name, value or path are shown.
+	// Most is how many bytes of one name, value or path of a client are shown.
 	Most = 200
-	// MostMessage is how many bytes a message may have that is put together of
-	// such.
+	// MostMessage is the maximum size of a message made from such parts, in
+	// bytes.
 	MostMessage = 2000
-	// mark stands where something was cut off.
+	// mark stands in the place of what was cut off.
 	mark = "…"
 )
 
-// Of gives the beginning of s, up to a whole character, with a mark behind it
-// if there is more. It is for %q, which writes control characters out.
+// Of returns the beginning of s in whole characters, followed by a mark if
+// there is more. Format it with %q, which escapes control characters.
 func Of(s string) string { return cut(s, Most) }
 
-// Line is Of for texts that are shown without quotes: what cannot be seen, or
-// would end the line or turn it around, is written as in a Go string. The
-// result has at most some bytes more than most.
+// Line is Of for texts that are shown without quotes: it escapes invisible
+// characters, and those that would end the line or reverse it, as in a Go
+// string. The result may exceed most by a few bytes.
 func Line(s string, most int) string {
 	for i, r := range s {
 		if i >= most {
@@ -40,13 +40,13 @@ func Line(s string, most int) string {
 // Message is Line for a whole message.
 func Message(err error) string { return Line(err.Error(), MostMessage) }
 
-// printed tells whether the first character of s, which is r, can stand as it
-// is. A byte that is not UTF-8 cannot.
+// printed reports whether the first character of s, which is r, can be shown as
+// it is. A byte that is not UTF-8 cannot.
 func printed(s string, r rune) bool {
 	return strconv.IsPrint(r) && (r != utf8.RuneError || len(s) >= 3 && s[:3] == "\uFFFD")
 }
 
-// written writes s out in the place of what cannot be printed.
+// written escapes s, which cannot be shown.
 func written(s string, most int) string {
 	b := make([]byte, 0, min(len(s), most)+len(mark)+16)
 	for len(s) > 0 {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Handler cuts what lines of a log say beside their message, whoever writes
-// them: no client makes a line longer than some kB.
+// Handler shortens the values in log lines, so that no client can make a line
+// longer than a few kB.
 func Handler(next slog.Handler) slog.Handler { return handler{next} }
 
 type handler struct{ slog.Handler }
@@ -27,8 +27,8 @@ func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 
 func (h handler) WithGroup(name string) slog.Handler { return handler{h.Handler.WithGroup(name)} }
 
-// shortAttr cuts texts and errors. Line breaks stay, which every format of a
-// log writes out by itself.
+// shortAttr shortens texts and errors. It keeps newlines, which every log
+// format escapes.
 func shortAttr(a slog.Attr) slog.Attr {
 	s, ok := "", false
 	switch v := a.Value.Resolve().Any().(type) {

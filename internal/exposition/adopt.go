@@ -10,13 +10,13 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// Lines that this version of the renderer has stored are exposed as they are: to
-// read them and to write them again would take several times as long. They are
-// looked through all the same, since anybody may have written the file that they
-// come from. What is adopted is what rendering would make of it, byte for byte;
-// anything else is rendered.
+// Lines that this version of the renderer has stored are exposed as they are,
+// since parsing and rendering them would take several times as long. They are
+// checked all the same, since anybody may have written the file that they come
+// from. An adopted line is byte for byte what rendering would make of it.
+// Anything else is rendered.
 
-// adopt gives the block of a stored family, nil if it must be rendered.
+// adopt returns the block of a stored family, or nil if it must be rendered.
 func (r *StoredReader) adopt(family, text []byte) *Block {
 	h, ok := readStoredHead(family)
 	if !ok || h.renderer != rendererVersion || !h.isRendered() || len(text) == 0 {
@@ -39,27 +39,27 @@ func (r *StoredReader) adopt(family, text []byte) *Block {
 	}
 }
 
-// isRendered tells whether the name, the type and the help text are such as
-// blocks have.
+// isRendered reports whether the name, the type and the help text are as
+// rendering leaves them.
 func (h *storedHead) isRendered() bool {
 	return checkName(&h.Family) == nil && len(h.Help) <= StoredLimits().withDefaults().Help && utf8.ValidString(h.Help)
 }
 
-// adopter looks through the lines of one family after the other.
+// adopter checks the lines of families, one family after the other.
 type adopter struct {
 	typ     metric.Type
-	name    string // as lines begin with it
-	quoted  bool   // the name stands within the braces
-	special string // label
-	longest int    // line that breaks no limit
-	rest    string // lines that are left
+	name    string // as at the beginning of a line
+	quoted  bool   // the name is within the braces
+	special string // name of the label
+	longest int    // length of the longest line within the limits
+	rest    string // lines not yet read
 
-	set    labelSet       // of the series at hand
-	labels []checkedLabel // of that
-	sets   labelSets      // of the family, by hash
-	// rows are the label sets of the families before, which are all different.
-	// Most families of a group have the same. While the one at hand has them
-	// too, as many as it has series, sets is empty.
+	set    labelSet       // of the present series
+	labels []checkedLabel // of the present series
+	sets   labelSets      // label sets of the family, by hash
+	// rows are the label sets of the previous families. They are all different.
+	// Most families of a group have the same ones. sets stays empty while each
+	// series of the present family has the labels of the row at its place.
 	rows []labelSet
 	same bool
 
@@ -67,15 +67,15 @@ type adopter struct {
 	legacy        bool
 }
 
-// labelSet is one that is known to be as it is rendered.
+// labelSet is a label set that is known to be as rendering writes it.
 type labelSet struct {
-	text   string // what stands between the name and the value, or the special label
+	text   string // the part between the name and the value, or the special label
 	hash   uint64
 	size   int // in protobuf
 	legacy bool
 }
 
-// checkedLabel is a label that is known to be as it is rendered.
+// checkedLabel is a label that is known to be as rendering writes it.
 type checkedLabel struct {
 	text, name string
 	size       int // in protobuf
@@ -93,14 +93,14 @@ func (a *adopter) begin(f *metric.Family, text string) {
 	a.series, a.proto, a.legacy = 0, 0, !a.quoted
 }
 
-// forget drops what points into the lines of families.
+// forget drops references to the lines of families.
 func (a *adopter) forget() {
 	clear(a.rows[:cap(a.rows)])
 	clear(a.labels[:cap(a.labels)])
 	*a = adopter{rows: a.rows[:0], labels: a.labels[:0], sets: a.sets}
 }
 
-// all looks through all lines.
+// all checks all lines.
 func (a *adopter) all() bool {
 	if a.special == "" {
 		return a.numbers()
@@ -122,17 +122,17 @@ func (a *adopter) all() bool {
 	return true
 }
 
-// count counts the series at hand, with a value of that size in protobuf.
+// count counts the present series, whose value has this size in protobuf.
 func (a *adopter) count(value int) {
 	a.series++
 	a.proto += sizeBytes(a.set.size + value)
 	a.legacy = a.legacy && a.set.legacy
 }
 
-// numbers looks at series of a single line.
+// numbers checks series of a single line.
 func (a *adopter) numbers() bool {
 	ok := a.eachNumber()
-	if !a.same { // of the others nobody knows that they are different from these
+	if !a.same { // the other rows may be equal to these
 		a.rows = a.rows[:min(a.series, len(a.rows))]
 	}
 	return ok
@@ -152,7 +152,7 @@ func (a *adopter) eachNumber() bool {
 	return true
 }
 
-// knownRow takes a line with the labels that the family before has in this
+// knownRow reads a line with the labels that the previous family has at this
 // place.
 func (a *adopter) knownRow() (value string, ok bool) {
 	if a.series >= len(a.rows) || !a.same {
@@ -174,7 +174,7 @@ func (a *adopter) knownRow() (value string, ok bool) {
 	return line[:end], true
 }
 
-// newRow takes any line.
+// newRow reads a line with any labels.
 func (a *adopter) newRow() (value string, ok bool) {
 	if a.same {
 		a.same = false
@@ -204,11 +204,11 @@ func (a *adopter) newRow() (value string, ok bool) {
 	return value, true
 }
 
-// unlimited takes from no budget: what is stored was taken before.
+// unlimited takes from no budget, since what is stored was within its budget.
 func unlimited(int) error { return nil }
 
-// line takes the next line, which must begin with the name and a suffix, and
-// gives what follows these.
+// line reads the next line, which must begin with the name and this suffix, and
+// returns the rest of it.
 func (a *adopter) line(suffix string) (string, bool) {
 	end := strings.IndexByte(a.rest, '\n')
 	if end < 0 || end > a.longest {
@@ -222,8 +222,8 @@ func (a *adopter) line(suffix string) (string, bool) {
 	return strings.CutPrefix(line, suffix)
 }
 
-// histogram looks at the lines of one histogram, and gives the number of its
-// buckets. The last is that for all observations.
+// histogram checks the lines of one histogram and returns the number of its
+// buckets. The last bucket is +Inf.
 func (a *adopter) histogram() (buckets int, ok bool) {
 	last, count := math.Inf(-1), uint64(0)
 	for ; !isInf(last); buckets++ {
@@ -242,7 +242,7 @@ func (a *adopter) histogram() (buckets int, ok bool) {
 	return buckets, ok && growTo(&all, counted) && all == count && isRendered(counted)
 }
 
-// summary looks at the lines of one summary, and gives the number of its
+// summary checks the lines of one summary and returns the number of its
 // quantiles.
 func (a *adopter) summary() (quantiles int, ok bool) {
 	for strings.HasPrefix(a.rest, a.name) && strings.HasPrefix(a.rest[len(a.name):], "{") {
@@ -261,7 +261,7 @@ func (a *adopter) summary() (quantiles int, ok bool) {
 	return quantiles, ok && growTo(&all, count) && isRendered(count)
 }
 
-// part takes the line of a bucket or quantile.
+// part reads the line of a bucket or quantile.
 func (a *adopter) part(suffix string, first bool) (bound float64, value string, ok bool) {
 	line, ok := a.inSet(suffix, first)
 	if !ok || len(line) == 0 || line[0] != a.separator() {
@@ -281,7 +281,7 @@ func (a *adopter) part(suffix string, first bool) (bound float64, value string, 
 	return bound, value, err == nil
 }
 
-// total takes the line of a sum or a count.
+// total reads the line of a sum or a count.
 func (a *adopter) total(suffix string, first bool) (value string, ok bool) {
 	line, ok := a.inSet(suffix, first)
 	if !ok {
@@ -290,8 +290,8 @@ func (a *adopter) total(suffix string, first bool) (value string, ok bool) {
 	return a.closed(line)
 }
 
-// inSet takes a line, and gives what follows its labels. It is the first of its
-// series, or has the same labels as the line before.
+// inSet reads a line and returns what follows its labels. The line is the first
+// of its series, or has the same labels as the previous line.
 func (a *adopter) inSet(suffix string, first bool) (rest string, ok bool) {
 	line, ok := a.line(suffix)
 	if !ok {
@@ -303,7 +303,7 @@ func (a *adopter) inSet(suffix string, first bool) (rest string, ok bool) {
 	return strings.CutPrefix(line, a.set.text)
 }
 
-// separator is what comes before another label.
+// separator is what precedes another label.
 func (a *adopter) separator() byte {
 	if len(a.labels) > 0 || a.quoted {
 		return ','
@@ -311,7 +311,7 @@ func (a *adopter) separator() byte {
 	return '{'
 }
 
-// closed takes off what ends the labels, and gives the value.
+// closed removes the end of the labels and returns the value.
 func (a *adopter) closed(line string) (value string, ok bool) {
 	if len(a.labels) > 0 || a.quoted {
 		return strings.CutPrefix(line, "} ")
@@ -319,8 +319,8 @@ func (a *adopter) closed(line string) (value string, ok bool) {
 	return strings.CutPrefix(line, " ")
 }
 
-// newSet reads the labels of a series, which must be different from those of all
-// series before. It gives what follows them.
+// newSet reads the labels of a series and returns what follows them. They must
+// differ from those of all earlier series.
 func (a *adopter) newSet(line string) (rest string, ok bool) {
 	if rest, ok = a.readSet(line); !ok {
 		return "", false
@@ -331,11 +331,11 @@ func (a *adopter) newSet(line string) (rest string, ok bool) {
 	return rest, added
 }
 
-// readSet reads labels, most of which are those of the series before.
+// readSet reads labels. Usually most of them are those of the previous series.
 func (a *adopter) readSet(line string) (rest string, ok bool) {
 	known := a.labels
 	a.labels, a.set = known[:0], labelSet{legacy: true}
-	moved := false // a name has been another one since the series before
+	moved := false // a name differs from that of the previous series
 	for len(line) > 0 && line[0] == a.separator() {
 		n := len(a.labels)
 		if n < len(known) && strings.HasPrefix(line[1:], known[n].text) {
@@ -362,7 +362,7 @@ func (a *adopter) readSet(line string) (rest string, ok bool) {
 	return line, true
 }
 
-// readRendered reads a label that is written as it is rendered.
+// readRendered reads a label that is written as rendering writes it.
 func readRendered(s string) (l checkedLabel, rest string, ok bool) {
 	if strings.HasPrefix(s, `"`) {
 		if l.name, rest, ok = cutRendered(s); !ok || metric.IsLegacyLabel(l.name) || !metric.IsName(l.name) {
@@ -386,7 +386,7 @@ func readRendered(s string) (l checkedLabel, rest string, ok bool) {
 	return l, rest, true
 }
 
-// cutRendered takes a text in quotes off s.
+// cutRendered removes a quoted text from the beginning of s.
 func cutRendered(s string) (content, rest string, ok bool) {
 	if !strings.HasPrefix(s, `"`) {
 		return "", "", false
@@ -404,8 +404,8 @@ func cutRendered(s string) (content, rest string, ok bool) {
 	return content, rest, string(appendEscaped(nil, content, true)) == written
 }
 
-// isRendered tells whether a number is written as it is rendered, and survives
-// that.
+// isRendered reports whether a number is written as rendering writes it, and text
+// can express it.
 func isRendered(value string) bool {
 	if isShortest(value) || isPower(value) {
 		return true
@@ -419,12 +419,12 @@ func isRendered(value string) bool {
 	return string(appendFloat(room[:0], v)) == value
 }
 
-// isPower is isShortest for numbers from 1e6 to 1e99 that are written like
+// isPower is like isShortest, for numbers from 1e6 to 1e99 that are written like
 // 1.76e+09.
 func isPower(value string) bool {
 	const (
 		tail = len("e+06")
-		most = 15 // digits that a float64 has in any case
+		most = 15 // digits that a float64 always holds
 	)
 	n := len(value) - tail
 	if n < 1 || n > most+1 || value[n:n+2] != "e+" || value[0] == '0' || value[n+2] == '0' && value[n+3] < '6' {

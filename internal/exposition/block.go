@@ -9,52 +9,51 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// A Block is what one group has of one family, finished: the lines of its
-// text exposition, and its metrics in protobuf where text does not say all of
-// them. It never changes and is safe for concurrent use.
+// A Block is what one group has of one family, finished: the lines of its text
+// exposition, and its metrics in protobuf if the text does not express
+// everything. It is immutable and safe for concurrent use.
 type Block struct {
 	Name   string
 	Help   string
 	text   []byte
-	more   *more // what text does not say, nil if it says all there is
+	more   *more // what the text does not express; nil if it expresses everything
 	proto  int   // length of the protobuf
 	series int
-	// tooLong counts the series that were left out for their length.
+	// tooLong counts the series that were left out because they are too long.
 	tooLong int32
-	// pattern is that of the push which brought the block, and part its place
-	// there.
+	// pattern is the pattern of the push that brought the block, and part its
+	// place there.
 	pattern *pattern
 	part    int32
 	order   order
 	Type    metric.Type
-	// EmptyHelp is as in a metric.Family.
+	// EmptyHelp is as in metric.Family.
 	EmptyHelp bool
-	// Legacy is true if all names in the block are legacy names, so that one
-	// text serves every escaping.
+	// Legacy is true if all names in the block are legacy names, so that one text
+	// serves every escaping.
 	Legacy bool
-	// open tells of histograms that none of them was pushed with a bucket +Inf,
-	// which the text has all the same. It says so only where text is all there
-	// is.
+	// open means that none of the histograms was pushed with a +Inf bucket, which
+	// the text contains anyway. It is only set if the block has nothing but text.
 	open bool
-	// made is the protobuf if it is made of the text, and hashes are those of
-	// the label sets. Both are made when first asked for.
+	// made is the protobuf if it is made from the text. hashes are those of the
+	// label sets. Both are made on first use.
 	made   atomic.Pointer[[]byte]
 	hashes atomic.Pointer[[]uint64]
 }
 
-// HasHelp tells whether there is a help text, be it empty.
+// HasHelp reports whether there is a help text, which may be empty.
 func (b *Block) HasHelp() bool { return b.Help != "" || b.EmptyHelp }
 
-// Series is the number of label sets; a histogram counts as one.
+// Series returns the number of label sets. A histogram counts as one.
 func (b *Block) Series() int { return b.series }
 
-// Text has the lines of the block without HELP and TYPE, names as pushed.
-// The caller must not change it.
+// Text returns the lines of the block without HELP and TYPE, with names as
+// pushed. The caller must not change it.
 func (b *Block) Text() []byte { return b.text[:len(b.text):len(b.text)] }
 
-// Proto has the series as the repeated field "metric" of a
-// io.prometheus.client.MetricFamily. The caller must not change it. Where it is
-// made of the text it is kept for the next time.
+// Proto returns the series as the repeated field "metric" of an
+// io.prometheus.client.MetricFamily. The caller must not change it. If it is
+// made from the text, the block keeps it.
 func (b *Block) Proto() []byte {
 	if b.more != nil {
 		return b.more.proto
@@ -67,7 +66,7 @@ func (b *Block) Proto() []byte {
 	return made
 }
 
-// AppendProto appends what Proto gives, and keeps nothing.
+// AppendProto appends what Proto returns, and keeps nothing.
 func (b *Block) AppendProto(dst []byte) []byte {
 	if b.onlyText() && b.made.Load() == nil {
 		return b.appendPlain(dst)
@@ -75,15 +74,15 @@ func (b *Block) AppendProto(dst []byte) []byte {
 	return append(dst, b.Proto()...)
 }
 
-// more is what the text of a block does not say.
+// more is what the text of a block does not express.
 type more struct {
 	proto   []byte
-	orderly []byte // without the series that contradict themselves, if there are any
-	leftOut int    // how many those are
+	orderly []byte // without series with contradictory values, if there are any
+	leftOut int    // the number of these
 }
 
-// Delimited is Proto for scrapes in delimited protobuf: without histograms
-// that could end them, see contradicts.
+// Delimited returns Proto for scrapes in delimited protobuf: without histograms
+// that could make them fail, see contradicts.
 func (b *Block) Delimited() []byte {
 	if b.more != nil && b.more.leftOut > 0 {
 		return b.more.orderly
@@ -91,7 +90,7 @@ func (b *Block) Delimited() []byte {
 	return b.Proto()
 }
 
-// LeftOut is how many series Delimited lacks.
+// LeftOut returns how many series Delimited lacks.
 func (b *Block) LeftOut() int {
 	if b.more == nil {
 		return 0
@@ -99,11 +98,11 @@ func (b *Block) LeftOut() int {
 	return b.more.leftOut
 }
 
-// TooLong is how many series the block was stored with and does not have,
-// because a name or a label of theirs would end a Prometheus.
+// TooLong returns how many series were left out when the block was stored,
+// because their names or labels are too long for Prometheus.
 func (b *Block) TooLong() int { return int(b.tooLong) }
 
-// DelimitedSize is the length of Delimited.
+// DelimitedSize returns the length of Delimited.
 func (b *Block) DelimitedSize() int {
 	if b.LeftOut() > 0 {
 		return len(b.more.orderly)
@@ -111,8 +110,8 @@ func (b *Block) DelimitedSize() int {
 	return b.proto
 }
 
-// Size is the memory of the block's content in bytes, protobuf included that
-// may be made yet.
+// Size returns the memory of the block's content in bytes, including protobuf
+// that may be made later.
 func (b *Block) Size() int {
 	if b.more != nil {
 		return len(b.text) + b.proto + len(b.more.orderly)
@@ -120,11 +119,11 @@ func (b *Block) Size() int {
 	return len(b.text) + b.proto
 }
 
-// seed makes the hashes of label sets unforgeable.
+// seed makes the hashes of label sets unpredictable.
 var seed = maphash.MakeSeed()
 
-// Hashes gives a hash for each label set, sorted. Two equal label sets, be
-// they in different blocks, have equal hashes.
+// Hashes returns a sorted list with a hash for each label set. Equal label sets
+// have equal hashes, also in different blocks.
 func (b *Block) Hashes() []uint64 {
 	if h := b.hashes.Load(); h != nil {
 		return *h
@@ -142,28 +141,28 @@ func (b *Block) Hashes() []uint64 {
 	return hashes
 }
 
-// HashLabels gives the hash that Hashes has of a label set, sorted by name, and
-// the memory that it was written in, to be used again.
+// HashLabels returns the hash that Hashes has for a label set, sorted by name,
+// and its scratch memory for reuse.
 func HashLabels(scratch []byte, labels []metric.Label) (hash uint64, _ []byte) {
 	scratch = appendLabels(scratch[:0], labels)
 	return maphash.Bytes(seed, scratch), scratch
 }
 
-// Has tells whether the block has a series with exactly these labels, sorted
-// by name, of which the hash is that of HashLabels.
+// Has reports whether the block has a series with exactly these labels, sorted
+// by name, whose hash is that of HashLabels.
 func (b *Block) Has(hash uint64, labels []metric.Label) bool {
 	return b.MayHave(hash) && b.hasLine(labels)
 }
 
-// MayHave tells whether the block has a series of which the hash is that of
-// HashLabels. It is wrong about one in 2^64.
+// MayHave reports whether the block has a series whose hash is that of
+// HashLabels. It is wrong for one in 2^64.
 func (b *Block) MayHave(hash uint64) bool {
 	_, found := slices.BinarySearch(b.Hashes(), hash)
 	return found
 }
 
 // EachLabels calls f with the labels of each series, sorted by name, until it
-// returns false. The slice is f's only for the call.
+// returns false. The slice is only valid during the call.
 func (b *Block) EachLabels(f func([]metric.Label) bool) {
 	switch {
 	case b.onlyText() && specialLabel(b.Type) != "":
@@ -208,5 +207,5 @@ func (b *Block) EachSeries(f func(metric.Series) bool) {
 	}
 }
 
-// view gives bytes as a string without a copy. The bytes must not change.
+// view returns bytes as a string without a copy. The bytes must not change.
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

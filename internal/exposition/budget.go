@@ -2,29 +2,29 @@ package exposition
 
 import "pushgateway/internal/guard"
 
-// ErrBusy is wrapped by errors of a Budget that others have used up: the same
-// push can be taken later.
+// ErrBusy is wrapped by errors of a Budget that others have used up. The same
+// push may succeed later.
 var ErrBusy = guard.ErrBusy
 
-// Budget is where a push gets the memory that working on it takes. Its calls
-// come from one goroutine.
+// Budget provides the memory for processing a push. Its methods are called from
+// one goroutine.
 type Budget interface {
-	// Take asks for bytes before they are allocated.
+	// Take requests bytes before they are allocated.
 	Take(bytes int) error
-	// Return gives some of them back.
+	// Return returns some of them.
 	Return(bytes int)
 }
 
-// tab takes from a budget in pieces, so that counting costs next to nothing.
-// Without a budget it only counts.
+// tab takes memory from a budget in pieces, so that counting is cheap. Without
+// a budget it only counts.
 type tab struct {
 	budget Budget
-	left   int // of the last piece
-	taken  int // in all
+	left   int // left of the last piece
+	taken  int // total
 }
 
-// firstPiece is what is taken at first, in bytes. Later pieces grow with what
-// has been taken.
+// firstPiece is the size of the first piece, in bytes. Later pieces grow with
+// what was taken.
 const firstPiece = 8 << 10
 
 // take must be called before n bytes are allocated.
@@ -48,7 +48,7 @@ func (t *tab) takePiece() error {
 	return nil
 }
 
-// settle returns what is left of the last piece: nothing more is taken.
+// settle returns the rest of the last piece once nothing more is taken.
 func (t *tab) settle() {
 	if t.budget != nil && t.left > 0 {
 		t.budget.Return(t.left)
@@ -57,7 +57,7 @@ func (t *tab) settle() {
 	t.left = 0
 }
 
-// put gives back n bytes that were taken.
+// put returns n bytes that were taken.
 func (t *tab) put(n int) { t.left += n }
 
 // giveBack returns everything.

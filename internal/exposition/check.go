@@ -9,7 +9,7 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// What is refused here is what ends a scrape for everybody: Prometheus reads
+// These checks refuse what would make the whole scrape fail: Prometheus reads
 // an exposition to its end or not at all.
 
 func checkName(f *metric.Family) error {
@@ -17,14 +17,14 @@ func checkName(f *metric.Family) error {
 	case f.Name == "":
 		return invalid("", "a family has no name")
 	case !metric.IsName(f.Name):
-		return invalid(f.Name, "the name is not valid UTF-8 or contains a NUL")
+		return invalid(f.Name, "the name is not valid UTF-8 or contains NUL")
 	case !f.Type.Valid():
-		return invalid(f.Name, "its type number %d does not exist", f.Type)
+		return invalid(f.Name, "its type number %d is unknown", f.Type)
 	}
 	return nil
 }
 
-// cleanHelp copies a help text; what is not text becomes U+FFFD.
+// cleanHelp copies a help text and replaces invalid UTF-8 by U+FFFD.
 func cleanHelp(help string) string {
 	return strings.ToValidUTF8(strings.Clone(help), "\uFFFD")
 }
@@ -34,25 +34,25 @@ func checkLabelName(f *metric.Family, name string) error {
 	case name == "":
 		return invalid(f.Name, "a label has no name")
 	case !metric.IsName(name):
-		return invalid(f.Name, "the label name %q is not valid UTF-8 or contains a NUL", excerpt.Of(name))
+		return invalid(f.Name, "the label name %q is not valid UTF-8 or contains NUL", excerpt.Of(name))
 	case strings.HasPrefix(name, metric.ReservedLabelPrefix):
 		return invalid(f.Name, "the label name %q is reserved: names that start with __ belong to Prometheus", excerpt.Of(name))
 	}
 	return nil
 }
 
-// checkValue refuses a value that is not of the family's type.
+// checkValue refuses a value of another type than the family's.
 func checkValue(f *metric.Family, s *metric.Series, l *Limits) error {
 	switch {
 	case s.Missing:
-		return invalid(f.Name, "a series has no %s as value", f.Type)
+		return invalid(f.Name, "a series has no value of type %s", f.Type)
 	case s.Histogram != nil && s.Histogram.Native != nil:
 		if err := checkNative(s.Histogram); err != nil {
 			return invalid(f.Name, "the native histogram is inconsistent: %v", err)
 		}
 	}
 	if s.Histogram != nil && len(s.Histogram.Classic) > l.Buckets {
-		return fmt.Errorf("%w: a histogram of family %s has more than %d buckets; push one with fewer, or a native histogram", ErrTooLarge, quoted(f.Name), l.Buckets)
+		return fmt.Errorf("%w: a histogram of family %s has more than %d buckets; use fewer, or a native histogram", ErrTooLarge, quoted(f.Name), l.Buckets)
 	}
 	if s.Exemplar == nil && s.Histogram == nil {
 		return nil

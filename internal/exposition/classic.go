@@ -10,13 +10,13 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// contradicts tells whether the buckets of a classic histogram contradict each
-// other or its count. As text it is exposed all the same, as Pushgateway 1.11
-// does. In delimited protobuf it would end the scrape of a Prometheus that is
-// told to make native histograms of classic ones
-// (convert_classic_histograms_to_nhcb), so there it is left out. So is a native
-// histogram whose classic buckets are like that: a Prometheus that does not
-// want native ones (scrape_native_histograms) converts these all the same.
+// contradicts reports whether the buckets of a classic histogram contradict
+// each other or its count. As text it is exposed anyway, as in Pushgateway
+// 1.11. In delimited protobuf it would make the scrape fail in a Prometheus
+// that converts classic histograms to native ones
+// (convert_classic_histograms_to_nhcb), so it is left out there. The same goes
+// for a native histogram with such classic buckets, since a Prometheus without
+// scrape_native_histograms converts these.
 func contradicts(t metric.Type, h *metric.Buckets) bool {
 	if !t.IsHistogram() || isOrderly(h) {
 		return false
@@ -31,10 +31,10 @@ func contradicts(t metric.Type, h *metric.Buckets) bool {
 	return err != nil
 }
 
-// setBuckets gives a histogram its buckets, and tells whether it takes them. It
-// leaves out those of bounds that came before, which are ignored, and those in
-// which nothing was counted: Convert cuts them out one by one, which takes the
-// square of their number, and finds nothing else of them. The last bound counts.
+// setBuckets sets the buckets of a histogram, and reports whether it accepts
+// them. It leaves out repeated bounds, which are ignored, and empty buckets:
+// Convert cuts these out one by one, which takes time quadratic in their
+// number, and finds nothing else wrong with them. The last bound counts.
 func setBuckets(c *convertnhcb.TempHistogram, sorted []plainBucket) bool {
 	before := -1.0 // what the bucket counts that was set last
 	for i, b := range sorted {
@@ -56,9 +56,9 @@ type plainBucket struct {
 	at           int
 }
 
-// sortedBuckets gives buckets in the order of their bounds, equal ones as they
-// came. TempHistogram puts each into its place, which takes the square of their
-// number where they come in another order.
+// sortedBuckets returns buckets in the order of their bounds. Equal bounds keep
+// their order. TempHistogram would insert each bucket in its place, which takes
+// quadratic time for unsorted buckets.
 func sortedBuckets(buckets []metric.Bucket) []plainBucket {
 	sorted := make([]plainBucket, len(buckets))
 	for i, b := range buckets {
@@ -70,8 +70,8 @@ func sortedBuckets(buckets []metric.Bucket) []plainBucket {
 	return sorted
 }
 
-// isOrderly finds at a glance the histograms that nearly everybody pushes:
-// integer counts that grow with the bounds, up to that of all observations.
+// isOrderly quickly recognizes the usual histograms: integer counts that grow
+// with the bounds up to the total count.
 func isOrderly(h *metric.Buckets) bool {
 	bound, count := math.Inf(-1), uint64(0)
 	for _, b := range h.Classic {

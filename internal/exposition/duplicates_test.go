@@ -21,7 +21,7 @@ func TestDuplicates(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Render(families, Options{Valid: true}); err == nil || !strings.Contains(err.Error(), "the series "+last+" comes twice") {
+		if _, err := Render(families, Options{Valid: true}); err == nil || !strings.Contains(err.Error(), "the series "+last+" occurs twice") {
 			t.Errorf("behind %d series: %v", n, err)
 		}
 		p.Release()

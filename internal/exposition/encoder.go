@@ -10,18 +10,18 @@ import (
 // Exposed is a family as a scrape gets it.
 type Exposed struct {
 	Name, Help string
-	EmptyHelp  bool // as in a metric.Family
+	EmptyHelp  bool // as in metric.Family
 	Type       metric.Type
 	Series     int
 	NotLegacy  int // blocks with names that escaping changes
-	ProtoSize  int // of Delimited of all blocks, in bytes
+	ProtoSize  int // size of Delimited of all blocks, in bytes
 	Blocks     iter.Seq[*Block]
-	// Passing says that the blocks were made for one scrape: to keep anything
-	// for the next is no use.
+	// Passing means that the blocks were made for one scrape, so nothing should
+	// be kept for the next.
 	Passing bool
 }
 
-// ExposeBlock makes a family of a single block.
+// ExposeBlock makes a family from a single block.
 func ExposeBlock(b *Block) Exposed {
 	f := Exposed{Name: b.Name, Help: b.Help, EmptyHelp: b.EmptyHelp, Type: b.Type, Series: b.series, ProtoSize: b.DelimitedSize()}
 	if !b.Legacy {
@@ -33,38 +33,39 @@ func ExposeBlock(b *Block) Exposed {
 
 func (f Exposed) hasHelp() bool { return f.Help != "" || f.EmptyHelp }
 
-// Encoder writes families in one format, one after the other. It is not for
-// concurrent use.
+// Encoder writes families in one format, one after the other. It is not safe
+// for concurrent use.
 type Encoder struct {
 	w      io.Writer
 	format Format
 	cache  *Cache
-	joiner *joiner // nil if it has not joined runs
+	joiner *joiner // nil if Join was not called
 	head   []byte
 	// fetched makes the compiler read what writeBatch is about to copy.
 	fetched byte
-	// Dropped counts labels and series left out because they are equal to
-	// others in this escaping, and histograms that contradict themselves.
+	// Dropped counts labels and series left out because they are equal to others
+	// in this escaping, and histograms left out because they contradict
+	// themselves.
 	Dropped int
 }
 
-// NewEncoder makes an encoder that writes to w and keeps what it had to
+// NewEncoder returns an encoder that writes to w and keeps what it had to
 // render in cache, which may be nil.
 func NewEncoder(w io.Writer, f Format, cache *Cache) *Encoder {
 	return &Encoder{w: w, format: f, cache: cache}
 }
 
-// Join has the encoder write in larger pieces what earlier scrapes have left in
-// runs, and leave some there when it is closed. It is for encoders that write
-// all families. Formats that are made of something else than what blocks hold
-// have no runs, and leave those of others alone.
+// Join makes the encoder write what earlier scrapes left in runs in larger
+// pieces, and leave its own runs there when it is closed. Use it for encoders
+// that write all families. Formats that do not copy stored blocks have no runs,
+// and do not touch those of others.
 func (e *Encoder) Join(r *Runs) {
 	if e.format.Syntax == Text || e.format.Syntax == Protobuf {
 		e.joiner = r.joiner(e.format)
 	}
 }
 
-// Encode writes one family. A family without series is left out.
+// Encode writes one family. It leaves out a family without series.
 func (e *Encoder) Encode(f Exposed) error {
 	if f.Series == 0 {
 		return nil
@@ -90,7 +91,7 @@ func (e *Encoder) Encode(f Exposed) error {
 	return e.writeAsStored(f, (*Block).Text)
 }
 
-// writeAsStored copies out what blocks hold.
+// writeAsStored copies the content of blocks.
 func (e *Encoder) writeAsStored(f Exposed, own func(*Block) []byte) error {
 	if e.joiner != nil && !f.Passing {
 		return e.writeRuns(f.Blocks, own)
@@ -103,18 +104,18 @@ func (e *Encoder) writeAsStored(f Exposed, own func(*Block) []byte) error {
 	return nil
 }
 
-// ahead is how many blocks are fetched before they are copied.
+// ahead is how many blocks are prefetched before they are copied.
 const ahead = 32
 
-// writeBatch writes some blocks, at most ahead of them, and gives their size.
-// They lie all over the memory, and each wait for it takes longer than copying
-// what has come; so all are asked for at once, a cache line after the other.
+// writeBatch writes at most ahead blocks, and returns their size. They are
+// scattered over the memory, and waiting for each takes longer than copying it,
+// so it requests all of them at once, one cache line after the other.
 func (e *Encoder) writeBatch(blocks []*Block, own func(*Block) []byte) (size int, err error) {
 	var contents [ahead][]byte
 	for i, b := range blocks {
 		contents[i] = own(b)
 	}
-	const line = 64 // bytes that come at once
+	const line = 64 // bytes of a cache line
 	for _, c := range contents[:len(blocks)] {
 		for at := 0; at < len(c); at += line {
 			e.fetched += c[at]
@@ -129,7 +130,7 @@ func (e *Encoder) writeBatch(blocks []*Block, own func(*Block) []byte) (size int
 	return size, nil
 }
 
-// Close writes what ends the exposition.
+// Close writes the end of the exposition.
 func (e *Encoder) Close() error {
 	if e.joiner != nil {
 		e.joiner.publish()
@@ -141,7 +142,7 @@ func (e *Encoder) Close() error {
 	return err
 }
 
-// LineNames are the names that the lines of a family bear in the format.
+// LineNames returns the names of a family's lines in the format.
 func (f Format) LineNames(name string, t metric.Type) []string {
 	name = metric.EscapeName(name, f.Escaping)
 	names := []string{name}
@@ -158,13 +159,13 @@ func (f Format) LineNames(name string, t metric.Type) []string {
 	return names
 }
 
-// Renames tells whether the format gives a family another name.
+// Renames reports whether the format gives a family another name.
 func (f Format) Renames(name string, t metric.Type) bool {
 	return f.isOpenMetrics() || metric.EscapeName(name, f.Escaping) != name
 }
 
-// Moves tells whether lines of a family bear names in the format that they do
-// not bear as it was pushed.
+// Moves reports whether lines of a family have names in the format that they do
+// not have as pushed.
 func (f Format) Moves(name string, t metric.Type) bool {
 	if f.isOpenMetrics() && (t == metric.Counter || t == metric.GaugeHistogram) {
 		return true
@@ -191,9 +192,9 @@ func (e *Encoder) appendHead(b []byte, f Exposed) []byte {
 	return append(append(b, typ...), '\n')
 }
 
-// contents goes through what the format has of each block. Where names change
-// the blocks are rendered anew, and series that have become equal to those of
-// another block are left out.
+// contents yields the content of each block in the format. If names change, it
+// renders the blocks again and leaves out series that have become equal to
+// those of another block.
 func (e *Encoder) contents(f Exposed, own func(*Block) []byte) iter.Seq[[]byte] {
 	escapes := e.format.Escaping != metric.UTF8 && f.NotLegacy > 0
 	return func(yield func([]byte) bool) {
@@ -218,7 +219,7 @@ func (e *Encoder) contents(f Exposed, own func(*Block) []byte) iter.Seq[[]byte] 
 	}
 }
 
-// largeBlock is the size, in bytes, beyond which a block is rendered anew for
+// largeBlock is the size, in bytes, beyond which a block is rendered again for
 // each scrape, in pieces.
 const largeBlock = 8 << 20
 
@@ -228,8 +229,8 @@ func (e *Encoder) eachPiece(b *Block, f Exposed, seen map[uint64]struct{}, yield
 	return more
 }
 
-// variant gives a block in the encoder's format, and adds its label sets to
-// seen, if that is not nil.
+// variant returns a block in the encoder's format, and adds its label sets to
+// seen unless that is nil.
 func (e *Encoder) variant(b *Block, f Exposed, seen map[uint64]struct{}) *variant {
 	name := metric.EscapeName(f.Name, e.format.Escaping)
 	cache := e.cache
@@ -274,8 +275,8 @@ func (e *Encoder) encodeProto(f Exposed) error {
 	return e.writeAsStored(f, (*Block).Delimited)
 }
 
-// encodeEscaped writes a message whose size is known once all blocks have been
-// rendered anew. What is large is rendered twice rather than kept meanwhile.
+// encodeEscaped writes a message whose size is only known once all blocks are
+// rendered again. It renders large blocks twice rather than keep them.
 func (e *Encoder) encodeEscaped(name string, f Exposed) error {
 	const kept = 1 << 20 // bytes
 	var all []byte
@@ -296,7 +297,7 @@ func (e *Encoder) encodeEscaped(name string, f Exposed) error {
 		_, err := e.w.Write(all)
 		return err
 	}
-	defer func(dropped int) { e.Dropped = dropped }(e.Dropped) // they have been counted
+	defer func(dropped int) { e.Dropped = dropped }(e.Dropped) // they are already counted
 	for content := range e.contents(f, (*Block).Proto) {
 		if _, err := e.w.Write(content); err != nil {
 			return err

@@ -1,9 +1,9 @@
-// Package exposition reads pushes and writes scrapes: the text format,
-// protobuf and OpenMetrics, their negotiation, and their compression.
+// Package exposition parses pushes and writes scrapes: the text format,
+// protobuf and OpenMetrics, content negotiation, and compression.
 //
-// A push is parsed once, in whatever goroutine serves it, and becomes one
-// finished [Block] per family. Blocks never change, so a scrape only copies
-// them out.
+// A push is parsed once, in the goroutine that serves it, and becomes one
+// finished [Block] per family. Blocks are immutable, so a scrape only copies
+// them.
 package exposition
 
 import (
@@ -18,7 +18,7 @@ import (
 // ErrTooLarge is wrapped by the errors for pushes over a bound.
 var ErrTooLarge = guard.ErrTooLarge
 
-// SyntaxError says that a body is not in the format it claims to be in.
+// SyntaxError means that a body is not in the format that it claims to be in.
 type SyntaxError struct {
 	Line int // of a text body, from 1; 0 for other formats
 	Msg  string
@@ -31,13 +31,13 @@ func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("line %d: %s", e.Line, e.Msg)
 }
 
-// InvalidError says that a well-formed family or series must not be exposed:
-// Prometheus would refuse the whole scrape because of it.
+// InvalidError means that a well-formed family or series must not be exposed,
+// because Prometheus would refuse the whole scrape.
 type InvalidError struct {
 	Family  string
 	Msg     string
-	Line    int  // of a text body, from 1; 0 if it is not known
-	tooLong bool // it is over one of the Limits
+	Line    int  // of a text body, from 1; 0 if unknown
+	tooLong bool // it exceeds one of the Limits
 }
 
 func (e *InvalidError) Error() string {
@@ -47,7 +47,7 @@ func (e *InvalidError) Error() string {
 	return fmt.Sprintf("line %d: family %q: %s", e.Line, e.Family, e.Msg)
 }
 
-// atLine adds the line that an InvalidError is about.
+// atLine sets the line that an InvalidError is about.
 func atLine(line int, err error) error {
 	var e *InvalidError
 	if errors.As(err, &e) {
@@ -59,14 +59,14 @@ func atLine(line int, err error) error {
 // About makes it a FamilyError.
 func (e *InvalidError) About() (family, reason string) { return e.Family, e.Msg }
 
-// invalid copies what it keeps: the name may lie in the body of the push.
+// invalid copies what it keeps, since the name may lie in the body of the push.
 func invalid(family, format string, args ...any) error {
 	return &InvalidError{Family: strings.Clone(excerpt.Of(family)), Msg: fmt.Sprintf(format, args...)}
 }
 
 func tooMany(what string, most int) error {
-	return fmt.Errorf("%w: it has more than %d %s; push fewer at once, or as several groups", ErrTooLarge, most, what)
+	return fmt.Errorf("%w: it has more than %d %s; push fewer at once, or split it into several groups", ErrTooLarge, most, what)
 }
 
-// quoted shows a name in a message.
+// quoted quotes a name for a message.
 func quoted(s string) string { return fmt.Sprintf("%q", excerpt.Of(s)) }

@@ -8,7 +8,7 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// Syntax is a format of a scrape.
+// Syntax is a scrape format.
 type Syntax uint8
 
 // The formats that a scrape can ask for.
@@ -30,7 +30,7 @@ var mediaTypes = [...]string{
 	OpenMetrics0:    openMetricsType + "; version=0.0.1; charset=utf-8",
 }
 
-// String is a short name of the format, for a label.
+// String returns a short name of the format, for a label.
 func (s Syntax) String() string { return syntaxNames[s] }
 
 var syntaxNames = [...]string{
@@ -50,7 +50,7 @@ type Format struct {
 	Escaping metric.Escaping
 }
 
-// ContentType is the value of the header of that name.
+// ContentType returns the value of the Content-Type header.
 func (f Format) ContentType() string {
 	return mediaTypes[f.Syntax] + "; escaping=" + f.Escaping.String()
 }
@@ -58,8 +58,8 @@ func (f Format) ContentType() string {
 func (f Format) isOpenMetrics() bool { return f.Syntax == OpenMetrics0 || f.Syntax == OpenMetrics1 }
 
 // Negotiate picks the format of a scrape from its Accept header, with the
-// answers of Pushgateway 1.11: text is always version 0.0.4, and an escaping
-// that comes with a clause which is not served counts all the same.
+// results of Pushgateway 1.11: text is always version 0.0.4, and an escaping
+// counts even if its clause is for a format that is not served.
 func Negotiate(header http.Header, openMetrics bool) Format {
 	format := Format{Syntax: Text, Escaping: metric.Underscores}
 	for _, a := range goautoneg.ParseAccept(header.Get("Accept")) {

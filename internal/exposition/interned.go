@@ -2,16 +2,16 @@ package exposition
 
 import "strings"
 
-// interned has names and help texts that came before: the groups of a job mostly
-// have the same, and one copy of each is enough. It is bounded.
+// interned holds names and help texts of earlier families. The groups of a job
+// usually have the same, and one copy of each is enough. It is bounded.
 type interned map[string]string
 
 const (
 	maxInterned     = 1000
-	maxInternedSize = 1000 // bytes of each
+	maxInternedSize = 1000 // bytes of each text
 )
 
-// copyOf gives a copy of s, which may be one that others have.
+// copyOf returns a copy of s, which others may share.
 func (i *interned) copyOf(s string) string {
 	if known, ok := (*i)[s]; ok {
 		return known

@@ -9,14 +9,14 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// labelPlan says how label sets with certain names are written: which names
-// come in which order, and what is the same for all of them. The series of a
-// family, and of a push, mostly have the same names.
+// labelPlan says how to write label sets with certain names: the order of the
+// names, and the parts that are the same in all of them. The series of a
+// family, and of a push, usually have the same names.
 type labelPlan struct {
-	names   []string // of the series' own labels, in their order
-	special string   // label that they may not have
+	names   []string // names of the series' own labels, in their order
+	special string   // the label that they must not have
 	pieces  []piece
-	buf     []byte // where the pieces' bytes lie
+	buf     []byte // the bytes of the pieces
 	legacy  bool
 	made    bool
 }
@@ -26,8 +26,8 @@ type piece struct {
 	own   int // index of the series' own label with the value, -1 if it is constant
 	name  string
 	value string // if it is constant
-	text  []byte // what comes before the value, or all of it
-	proto []byte // all of it, if it is constant
+	text  []byte // what precedes the value, or the whole label if it is constant
+	proto []byte // the whole label, if it is constant
 }
 
 func (p *labelPlan) reset() {
@@ -36,7 +36,7 @@ func (p *labelPlan) reset() {
 	*p = labelPlan{names: p.names[:0], pieces: p.pieces[:0], buf: p.buf[:0]}
 }
 
-// fits tells whether the plan is for labels with these names.
+// fits reports whether the plan is for labels with these names.
 func (p *labelPlan) fits(t metric.Type, labels []metric.Label) bool {
 	if !p.made || p.special != specialLabel(t) || len(p.names) != len(labels) {
 		return false
@@ -57,16 +57,16 @@ type writtenLabels struct {
 	hash uint64
 }
 
-// are tells whether own are the very labels that were written, not just equal
-// ones.
+// are reports whether own are the very labels that were written, and not just
+// equal ones.
 func (w *writtenLabels) are(own []metric.Label) bool {
 	return len(own) > 0 && len(w.own) == len(own) && &w.own[0] == &own[0]
 }
 
-// renderLabels writes a label set: those of the series, overridden by the
-// grouping labels, with an instance, sorted and checked. Of a plain family
-// protobuf is only measured; and the label sets that it shares with the one
-// before, see Parser.recallLabels, are not written again.
+// renderLabels writes a label set: that of the series, overridden by the
+// grouping labels, with an instance, sorted and checked. For a plain family it
+// only computes the size of the protobuf, and it does not rewrite label sets
+// shared with the previous family; see Parser.recallLabels.
 func (r *renderer) renderLabels(f *metric.Family, own []metric.Label) error {
 	row := r.row
 	r.row++
@@ -81,7 +81,7 @@ func (r *renderer) renderLabels(f *metric.Family, own []metric.Label) error {
 	return nil
 }
 
-// remember keeps the labels at hand for the next family.
+// remember keeps the present labels for the next family.
 func (r *renderer) remember(row int) {
 	switch {
 	case row < len(r.rows):
@@ -91,7 +91,7 @@ func (r *renderer) remember(row int) {
 	}
 }
 
-// forgetRows makes room where the labels of the last families lie.
+// forgetRows makes room in the memory of the labels of the last families.
 func (r *renderer) forgetRows() { r.rows, r.labelText = r.rows[:0], r.labelText[:0] }
 
 func (r *renderer) writeLabels(f *metric.Family, own []metric.Label) error {
@@ -136,8 +136,8 @@ func (r *renderer) writeLabels(f *metric.Family, own []metric.Label) error {
 	return nil
 }
 
-// checkLength holds the label set at hand, with its constant labels, against the
-// limits.
+// checkLength checks the present label set, including its constant labels,
+// against the limits.
 func (r *renderer) checkLength(f *metric.Family, own []metric.Label) error {
 	all := make([]metric.Label, 0, len(r.plan.pieces))
 	for _, p := range r.plan.pieces {
@@ -162,7 +162,7 @@ func (r *renderer) makePlan(f *metric.Family, own []metric.Label) error {
 	slices.SortFunc(p.pieces, comparePieces)
 	for i, piece := range p.pieces {
 		if i > 0 && piece.name == p.pieces[i-1].name {
-			return invalid(f.Name, "the label %q comes twice in one series", excerpt.Of(piece.name))
+			return invalid(f.Name, "the label %q occurs twice in one series", excerpt.Of(piece.name))
 		}
 		if err := checkLabelName(f, piece.name); err != nil {
 			return err
@@ -193,7 +193,7 @@ func (p *labelPlan) set(l metric.Label, override bool) {
 	}
 }
 
-// finish writes what is constant, and refuses a label that the lines of the
+// finish writes the constant parts, and refuses a label that the lines of the
 // type use themselves.
 func (p *labelPlan) finish(f *metric.Family) error {
 	p.legacy, p.special = true, specialLabel(f.Type)
@@ -213,15 +213,15 @@ func (p *labelPlan) finish(f *metric.Family) error {
 	return nil
 }
 
-// keep appends something to the plan's buffer and gives just that. Growing
-// leaves what was kept before where it is.
+// keep appends to the plan's buffer and returns the appended part. Growing
+// leaves earlier parts where they are.
 func (p *labelPlan) keep(appendTo func([]byte) []byte) []byte {
 	from := len(p.buf)
 	p.buf = appendTo(p.buf)
 	return p.buf[from:len(p.buf):len(p.buf)]
 }
 
-// appendText writes what comes before the value, or all of it.
+// appendText writes what precedes the value, or the whole label.
 func (p *piece) appendText(b []byte, first, legacy bool) []byte {
 	if first {
 		b = append(b, '{')

@@ -12,30 +12,29 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// Limits bound what is read of a push, and the names, labels and help texts in
-// it.
+// Limits bound what is read of a push, and its names, labels and help texts.
 type Limits guard.PushLimits
 
-// cliff is the length at which a label or a name ends Prometheus 3.
+// cliff is the length at which a label or a name crashes Prometheus 3.
 const cliff = 1 << 24
 
-// widest is how many times longer escaping makes a name at most: a dot becomes
+// widest is how many times longer escaping can make a name: a dot becomes
 // _dot_.
 const widest = 5
 
-// StoredLimits are those for what has been stored already, perhaps before there
-// were any: whatever Prometheus can read stays exposed.
+// StoredLimits are the limits of what is already stored, perhaps by a version
+// without limits: whatever Prometheus can read stays exposed.
 func StoredLimits() Limits {
 	return Limits{Name: (cliff - 64) / widest, Value: cliff - 1, Labels: math.MaxInt, Buckets: math.MaxInt}
 }
 
 func (l Limits) withDefaults() Limits { return Limits(guard.PushLimits(l).WithDefaults()) }
 
-// least is how long a line or the text of a label set may be that breaks none of
-// the limits, whatever is in it.
+// least is a length up to which a line or the text of a label set breaks none
+// of the limits, whatever it contains.
 func (l Limits) least() int { return min(l.Name, l.Value, l.Labels) }
 
-// checkLine holds the series of one line against the limits.
+// checkLine checks the series of one line against the limits.
 func (l Limits) checkLine(name string, labels []metric.Label) error {
 	if len(name) > l.Name {
 		return tooLong(name, "the name", len(name), l.Name)
@@ -60,7 +59,7 @@ func (l Limits) checkLabels(family string, labels []metric.Label) error {
 	return nil
 }
 
-// checkFamily holds the longest name in the lines of a family against the
+// checkFamily checks the longest name in the lines of a family against the
 // limit.
 func (l Limits) checkFamily(f *metric.Family) error {
 	suffix := 0
@@ -68,22 +67,22 @@ func (l Limits) checkFamily(f *metric.Family) error {
 		suffix = max(suffix, len(s))
 	}
 	if n := len(f.Name) + suffix; n > l.Name {
-		return tooLong(f.Name, "the name in its lines", n, l.Name)
+		return tooLong(f.Name, "the name of its lines", n, l.Name)
 	}
 	return nil
 }
 
 func tooLong(family, what string, size, limit int) error {
-	return &InvalidError{Family: strings.Clone(excerpt.Of(family)), Msg: fmt.Sprintf("%s has %d bytes, and the limit is %d; shorten it", what, size, limit), tooLong: true}
+	return &InvalidError{Family: strings.Clone(excerpt.Of(family)), Msg: fmt.Sprintf("%s has %d bytes, more than the limit of %d; shorten it", what, size, limit), tooLong: true}
 }
 
-// isTooLong tells whether an error is about one of the limits.
+// isTooLong reports whether an error is about one of the limits.
 func isTooLong(err error) bool {
 	var e *InvalidError
 	return errors.As(err, &e) && e.tooLong
 }
 
-// cutHelp cuts a help text at the limit, on a whole character, so that equal
+// cutHelp cuts a help text at the limit, at a whole character, so that equal
 // texts stay equal.
 func (l Limits) cutHelp(help string) string {
 	if len(help) <= l.Help {

@@ -8,19 +8,18 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// Merge gives a family with the series of two blocks of the same name. Where
-// both have one, that of pushed takes the place of the other; new ones come
-// behind. Help is that of pushed unless it is empty. Neither block is changed.
-// MaxBytes bounds the result, 0 is no bound; what it takes to make it is taken
-// from the budget, and only the result stays there.
+// Merge returns a family with the series of two blocks of the same name. If both
+// have a series, that of pushed replaces the other. New series follow the stored
+// ones. The help text is that of pushed unless it is empty. Neither block
+// changes. maxBytes bounds the result; 0 means no bound. Merge takes its memory
+// from the budget, and returns all of it except that of the result.
 //
-// Series are copied as they were written, not read. So a family that has needed
-// protobuf keeps it until it is replaced: whether it still needs it would take
-// reading all of it to find out, and small pushes could have it made again and
-// again.
+// Series are copied, not parsed. So a family that has needed protobuf keeps it
+// until it is replaced. Finding out whether it still needs it would take parsing
+// all of it, and small pushes could cause that again and again.
 func Merge(stored, pushed *Block, maxBytes int, budget Budget) (*Block, error) {
 	if stored.Type != pushed.Type {
-		return nil, invalid(pushed.Name, "its type is %s in the group, and %s in this push, so their series cannot be merged; push the same type, or without merge=series to replace the family", stored.Type, pushed.Type)
+		return nil, invalid(pushed.Name, "its type is %s in the group, but %s in this push, so their series cannot be merged; push the same type, or replace the family without merge=series", stored.Type, pushed.Type)
 	}
 	m := merger{stored: stored, pushed: pushed}
 	m.memory.budget = budget
@@ -44,18 +43,18 @@ func Merge(stored, pushed *Block, maxBytes int, budget Budget) (*Block, error) {
 	return m.copied(size), nil
 }
 
-// merger puts the series of one block among those of another.
+// merger merges the series of one block into those of another.
 type merger struct {
 	stored, pushed *Block
 	memory         tab
 	from, with     *placer  // of stored and pushed
-	brought        []place  // what pushed has
-	replaces       []bool   // tells of each of these whether stored has it too
+	brought        []place  // the series of pushed
+	replaces       []bool   // whether stored has each of these too
 	replaced       []change // in the order of stored
 	plain          bool     // the result needs no protobuf
 }
 
-// change is a series of stored, and the number of the one that takes its place.
+// change is a series of stored, and the number of the series that replaces it.
 type change struct {
 	old place
 	by  int
@@ -92,8 +91,8 @@ func (m *merger) match() (err error) {
 	return nil
 }
 
-// places gives the places of a block, in its protobuf too if the result needs
-// any.
+// places returns the places of a block. If the result needs protobuf, they
+// include those in its protobuf.
 func (m *merger) places(b *Block) (*placer, error) {
 	p := b.places()
 	switch {
@@ -111,7 +110,8 @@ func (m *merger) places(b *Block) (*placer, error) {
 	return p, nil
 }
 
-// bring finds the places of what was pushed, and gives a table of the label sets.
+// bring finds the places of the pushed series and returns a table of their label
+// sets.
 func (m *merger) bring() (table seriesTable, err error) {
 	if err := m.memory.take(m.pushed.series * (1 + int(unsafe.Sizeof(place{})))); err != nil {
 		return table, err
@@ -127,14 +127,14 @@ func (m *merger) bring() (table seriesTable, err error) {
 	return table, nil
 }
 
-// mergedSize is how long what a merged block says is.
+// mergedSize is the size of the parts of a merged block, in bytes.
 type mergedSize struct {
 	text, proto, orderly int
 	plain                bool
 	leftOut              int
 }
 
-// sum is what counts for the bound of a push.
+// sum returns the size that counts towards the bound of a push.
 func (s mergedSize) sum() int {
 	if s.leftOut == 0 {
 		return s.text + s.proto
@@ -142,7 +142,7 @@ func (s mergedSize) sum() int {
 	return s.text + s.proto + s.orderly
 }
 
-// held is what the block takes in bytes.
+// held returns the memory of the block, in bytes.
 func (s mergedSize) held() int {
 	if s.plain {
 		return s.text
@@ -172,8 +172,8 @@ func (m *merger) measure() (size mergedSize, err error) {
 	return size, nil
 }
 
-// replacedProto is the length of the protobuf that the replaced series of a plain
-// block would have.
+// replacedProto returns the length of the protobuf that the replaced series of a
+// plain block would have.
 func (m *merger) replacedProto() (size int, err error) {
 	old := &Block{Name: m.stored.Name, Type: m.stored.Type, open: m.stored.open}
 	for _, c := range m.replaced {
@@ -199,7 +199,7 @@ func (m *merger) replacedProto() (size int, err error) {
 	return size, nil
 }
 
-// copied gives the block.
+// copied returns the merged block.
 func (m *merger) copied(size mergedSize) *Block {
 	b := &Block{
 		Name: m.pushed.Name, Help: m.pushed.Help, EmptyHelp: m.pushed.EmptyHelp, Type: m.pushed.Type,
@@ -227,8 +227,8 @@ func (m *merger) copied(size mergedSize) *Block {
 	return b
 }
 
-// splice gives what the blocks say of their series, of which in tells where it
-// lies.
+// splice merges one form of the blocks, such as the text. in returns the span of
+// a series in this form.
 func (m *merger) splice(stored, pushed []byte, size int, in func(place) span) []byte {
 	out := make([]byte, 0, size)
 	done := 0
@@ -247,7 +247,7 @@ func (m *merger) splice(stored, pushed []byte, size int, in func(place) span) []
 	return out
 }
 
-// joinHashes gives the hashes of either block, sorted as they are.
+// joinHashes returns the union of two sorted lists of hashes, sorted.
 func joinHashes(a, b []uint64) []uint64 {
 	out := make([]uint64, 0, len(a)+len(b))
 	for len(a) > 0 && len(b) > 0 {

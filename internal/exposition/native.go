@@ -8,29 +8,29 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// isNative tells whether Prometheus takes h for a native histogram; otherwise
-// it ignores what Native says.
+// isNative reports whether Prometheus takes h for a native histogram. Otherwise
+// it ignores Native.
 func isNative(n *metric.Native) bool {
 	return n != nil && (len(n.PositiveSpans) > 0 || len(n.NegativeSpans) > 0 || n.ZeroThreshold > 0 || n.ZeroCount.Int > 0)
 }
 
-// isFloat tells whether Prometheus takes h for a histogram of floats.
+// isFloat reports whether Prometheus takes h for a float histogram.
 func isFloat(h *metric.Buckets) bool {
 	n := h.Native
 	return h.Count.Float > 0 || n.ZeroCount.Float > 0 || len(n.PositiveCounts) > 0 || len(n.NegativeCounts) > 0
 }
 
-var errMixed = errors.New("it has integer and float buckets at once")
+var errMixed = errors.New("it has both integer and float buckets")
 
-// mayBeNative is isNative for Prometheus servers of all ages: those of 2.x take
-// buckets alone for a native histogram.
+// mayBeNative is isNative for all versions of Prometheus: 2.x takes buckets
+// alone for a native histogram.
 func mayBeNative(n *metric.Native) bool {
 	buckets := len(n.PositiveDeltas) + len(n.NegativeDeltas) + len(n.PositiveCounts) + len(n.NegativeCounts)
 	return isNative(n) || buckets > 0
 }
 
-// checkNative gives the verdict of Prometheus' own model on h.Native, since
-// one series that it refuses ends the scrape.
+// checkNative returns the verdict of Prometheus' own model on h.Native, since
+// one series that it refuses makes the scrape fail.
 func checkNative(h *metric.Buckets) error {
 	n := h.Native
 	if !mayBeNative(n) {
@@ -45,11 +45,11 @@ func checkNative(h *metric.Buckets) error {
 	return ToFloatHistogram(h).Validate()
 }
 
-// IsNative tells whether the histogram is a native one.
+// IsNative reports whether the histogram is native.
 func IsNative(h *metric.Buckets) bool { return isNative(h.Native) }
 
-// toHistogram converts a native histogram of integers to Prometheus' own type.
-// It shares the buckets with h.
+// toHistogram converts a native integer histogram to Prometheus' own type. It
+// shares the buckets with h.
 func toHistogram(h *metric.Buckets) *histogram.Histogram {
 	n := h.Native
 	return &histogram.Histogram{
@@ -59,8 +59,8 @@ func toHistogram(h *metric.Buckets) *histogram.Histogram {
 	}
 }
 
-// ToFloatHistogram is toHistogram for both kinds of buckets, for readers that
-// need not know which it was.
+// ToFloatHistogram is toHistogram for both kinds of buckets, for callers that
+// do not care which it was.
 func ToFloatHistogram(h *metric.Buckets) *histogram.FloatHistogram {
 	if !isFloat(h) {
 		return toHistogram(h).ToFloat(nil)

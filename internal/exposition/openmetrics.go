@@ -10,9 +10,9 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// What OpenMetrics 1.0 says differently from the text format: the names of
-// counters end in _total, whole numbers have a fraction, there are exemplars,
-// and the end is marked.
+// Where OpenMetrics 1.0 differs from the text format: the names of counters end
+// in _total, whole numbers have a fraction, there are exemplars, and the end is
+// marked.
 
 const (
 	totalSuffix      = "_total"
@@ -22,7 +22,7 @@ const (
 	maxExemplarRunes = 128 // names and values of one exemplar, by the standard
 )
 
-// openMetricsName is the name in the TYPE line, which needs one.
+// openMetricsName returns the name in the TYPE line, which must have one.
 func openMetricsName(name string, t metric.Type) string {
 	if t == metric.Counter && name != totalSuffix {
 		return strings.TrimSuffix(name, totalSuffix)
@@ -30,7 +30,7 @@ func openMetricsName(name string, t metric.Type) string {
 	return name
 }
 
-// openMetricsTypeName is the type in that line.
+// openMetricsTypeName returns the type in that line.
 func openMetricsTypeName(t metric.Type) string {
 	if t == metric.Untyped {
 		return "unknown"
@@ -79,7 +79,7 @@ func (w *openMetricsWriter) closeLabels() {
 	w.b = append(w.b, ' ')
 }
 
-// bound opens a line with a special label.
+// bound begins a line with a special label.
 func (w *openMetricsWriter) bound(suffix, label string, v float64) {
 	w.start(suffix)
 	w.b = append(w.b, w.separator())
@@ -122,7 +122,7 @@ func (w *openMetricsWriter) bucket(b metric.Bucket) {
 	w.exemplar(b.Exemplar)
 }
 
-// exemplar ends a line, with an exemplar if there is one that fits.
+// exemplar ends a line, with an exemplar if one fits.
 func (w *openMetricsWriter) exemplar(e *metric.Exemplar) {
 	if e != nil && fitsExemplar(e) {
 		w.b = append(w.b, " # "...)
@@ -140,8 +140,8 @@ func (w *openMetricsWriter) exemplar(e *metric.Exemplar) {
 	w.b = append(w.b, '\n')
 }
 
-// fitsExemplar tells whether Prometheus reads an exemplar: one that is not too
-// long and has no NUL, at which its lexer stops in exemplars.
+// fitsExemplar reports whether Prometheus can read an exemplar: it must not be
+// too long, nor contain NUL, at which its lexer stops.
 func fitsExemplar(e *metric.Exemplar) bool {
 	runes := 0
 	for _, l := range e.Labels {
@@ -153,8 +153,8 @@ func fitsExemplar(e *metric.Exemplar) bool {
 	return runes <= maxExemplarRunes
 }
 
-// appendDecimal writes whole numbers with a fraction, as the standard wants
-// it for anything that is not a count.
+// appendDecimal writes whole numbers with a fraction, as the standard requires
+// for anything that is not a count.
 func appendDecimal(b []byte, v float64) []byte {
 	n := len(b)
 	b = appendFloat(b, v)

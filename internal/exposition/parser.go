@@ -7,69 +7,70 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// A Parser reads bodies of pushes. It keeps its memory for the next body, so
-// what a parse returned is only good until the next one, and until the body's
-// own bytes change. Not for concurrent use; see GetParser.
+// A Parser parses bodies of pushes. It reuses its memory, so a result is only
+// valid until the next parse, and until the bytes of the body change. It is not
+// safe for concurrent use; see GetParser.
 type Parser struct {
-	// LegacyNames has text refused where a name needs quotes. Release clears it.
+	// LegacyNames makes the parser refuse text in which a name needs quotes.
+	// Release clears it.
 	LegacyNames bool
 
 	families []*family
-	used     int // of families: the rest waits to be used again
+	used     int // of families; the rest waits for reuse
 	byName   map[string]*family
-	labels   []metric.Label // where the labels of the latest series lie
-	first    int            // of labels: where those of the series at hand begin
+	labels   []metric.Label // the labels of the latest series
+	first    int            // where the labels of the present series begin
 	series   int
 	parts    int
-	trusted  bool // we wrote the body ourselves: no bounds
+	trusted  bool // the body is our own: no bounds
 	limits   Limits
 	short    int // bytes of a line that breaks no limit
 	memory   tab
-	buckets  []metric.Buckets // where the next histograms lie
+	buckets  []metric.Buckets // the next histograms
 	held     int              // bytes that the series of all families have room for
-	at, size int              // how much of the body, or of the message at hand, has been read
+	at, size int              // how much of the body, or of the present message, is parsed
 
-	// Of the text format only.
+	// For the text format only.
 	line     int
 	current  *family
 	role     role
-	found    int         // the series of current that the last sample went to
-	lastName string      // the name that current and role were found for
-	bareName string      // the last one at the beginning of a line, if it has no quotes
+	found    int         // the series of current that the last sample belongs to
+	lastName string      // the name for which current and role were found
+	bareName string      // the last name at the beginning of a line, if it has no quotes
 	rows     []labelText // the first lines of the last families
 	row      int         // of the next line of current
 	scratch  []byte
 	other    []byte
 	noting   bool     // where the values are
-	samples  []sample // all so far, if that is noted
+	samples  []sample // all so far, if recorded
 	timed    bool     // there is a timestamp
 }
 
-// family is a metric.Family being read.
+// family is a metric.Family being parsed.
 type family struct {
 	metric.Family
 	typed, helped bool
-	part          int         // which of the families with series it is, see pattern
+	part          int         // its number among the families with series, see pattern
 	first         int         // of its samples
-	samples       int         // how many it has
+	samples       int         // number of samples
 	bySet         seriesTable // by label set, from the second series on
-	from          int         // what had been read before it
+	from          int         // what was parsed before it
 }
 
 var parsers = sync.Pool{New: func() any { return &Parser{byName: make(map[string]*family)} }}
 
-// GetParser gives a parser to be handed back with Release.
+// GetParser returns a parser. Return it with Release.
 func GetParser() *Parser { return parsers.Get().(*Parser).Within(Limits{}, nil) }
 
-// Within sets limits for what is read, and the budget that its memory comes
-// from, which gets it back with Release. No budget is no bound.
+// Within sets limits for what is parsed, and the budget for its memory, which
+// Release returns. A nil budget has no bound.
 func (p *Parser) Within(l Limits, b Budget) *Parser {
 	p.limits, p.memory.budget = l.withDefaults(), b
 	p.short = p.limits.least()
 	return p
 }
 
-// Release hands the parser back. The families it returned are void.
+// Release returns the parser. The families that it returned become invalid.
 func (p *Parser) Release() {
 	p.LegacyNames = false
 	const keep = 2 << 20 // bytes; more would pin an unusual push's memory
@@ -99,7 +100,7 @@ func (p *Parser) reset() {
 	}
 }
 
-// add starts a family with the given name, replacing one that has it.
+// add starts a family with the given name, replacing one of the same name.
 func (p *Parser) add(name string) (*family, error) {
 	if p.used >= p.limits.Families {
 		return nil, tooMany("families", p.limits.Families)
@@ -135,7 +136,7 @@ func (p *Parser) addSeries(f *family, labels []metric.Label) (*metric.Series, er
 	return &f.Series[len(f.Series)-1], nil
 }
 
-// count adds to the parts of the push, which are bounded.
+// count adds to the number of parts of the push, which is bounded.
 func (p *Parser) count(parts int) error {
 	if p.parts += parts; p.parts > p.limits.Parts && !p.trusted {
 		return tooMany("labels, buckets and quantiles", p.limits.Parts)
@@ -143,9 +144,9 @@ func (p *Parser) count(parts int) error {
 	return nil
 }
 
-// What things take, in bytes, with what Go needs to manage them.
+// How many bytes things take, including what Go needs to manage them.
 const (
-	familySize    = 320 // with its place in the map, and in what a push brings
+	familySize    = 320 // with its place in the map, and in the push
 	seriesSize    = int(unsafe.Sizeof(metric.Series{}))
 	labelSize     = int(unsafe.Sizeof(metric.Label{}))
 	bucketSize    = int(unsafe.Sizeof(metric.Bucket{}))
@@ -168,9 +169,9 @@ func (p *Parser) growSeries(f *family) error {
 	return nil
 }
 
-// expected is for how many things there should be room next, where n have come
-// with the first part of size bytes. To grow little by little would leave much
-// garbage; to trust the beginning altogether would take what is never needed.
+// expected estimates for how many things to make room next, if n came with the
+// first part of size bytes. Growing in small steps would leave much garbage.
+// Relying on the beginning alone would take memory that is never needed.
 func expected(n, part, size int) int {
 	const few = 1 << 10
 	switch {
@@ -183,8 +184,8 @@ func expected(n, part, size int) int {
 	return min(max(all+all/32, n+n/4), 16*n)
 }
 
-// room makes sure that the labels of the series at hand can have one more. What
-// earlier series have stays where it is.
+// room makes sure that the labels of the present series have room for one more.
+// Those of earlier series stay where they are.
 func (p *Parser) room() error {
 	if len(p.labels) < cap(p.labels) {
 		return nil
@@ -199,7 +200,7 @@ func (p *Parser) room() error {
 	return nil
 }
 
-// appendCounted appends to a list, and takes the memory for it as it grows.
+// appendCounted appends to a list, and takes memory for it as it grows.
 func appendCounted[T any](t *tab, list []T, item T, size int) ([]T, error) {
 	if len(list) < cap(list) {
 		return append(list, item), nil

@@ -7,19 +7,20 @@ import (
 	"weak"
 )
 
-// A pattern is a body in the text format without its values: a valueMark
-// stands for each, and a partMark follows the last of each family.
+// A pattern is a text body without its values: each value is replaced by a
+// valueMark, and the last one of each family is followed by a partMark.
 type pattern struct{ text string }
 
-// patterns has all patterns in use, each once: the groups of a job mostly have
-// the same.
+// patterns holds all patterns in use, each once, since the groups of a job
+// usually have the same.
 var patterns = patternTable{max: 32 << 20, known: make(map[uint64]weak.Pointer[pattern])}
 
-// patternOverhead is about what a pattern takes beside its text, in bytes.
+// patternOverhead is roughly what a pattern takes in addition to its text, in
+// bytes.
 const patternOverhead = 140
 
-// patternTable is safe for concurrent use. A pattern is in it for as long as
-// somebody has it.
+// patternTable is safe for concurrent use. It holds a pattern as long as
+// somebody uses it.
 type patternTable struct {
 	max   int // bytes of all patterns together
 	mu    sync.Mutex
@@ -27,7 +28,7 @@ type patternTable struct {
 	known map[uint64]weak.Pointer[pattern] // by hash
 }
 
-// intern gives the pattern with this text, nil if there is no room for it.
+// intern returns the pattern with this text, or nil if there is no room for it.
 func (t *patternTable) intern(text []byte) *pattern {
 	hash := maphash.Bytes(seed, text)
 	t.mu.Lock()
@@ -46,7 +47,7 @@ func (t *patternTable) intern(text []byte) *pattern {
 	return p
 }
 
-// gone is a pattern that nobody has any more.
+// gone removes a pattern that nobody uses any more.
 type gone struct {
 	hash uint64
 	size int
@@ -56,7 +57,7 @@ func (t *patternTable) forget(g gone) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.bytes -= g.size
-	if t.known[g.hash].Value() == nil { // it has not come again
+	if t.known[g.hash].Value() == nil { // it was not added again meanwhile
 		delete(t.known, g.hash)
 	}
 }

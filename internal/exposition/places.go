@@ -6,33 +6,33 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// span is a part of some bytes.
+// span is a part of a byte slice.
 type span struct{ from, to int }
 
 func (s span) of(b []byte) []byte { return b[s.from:s.to] }
 func (s span) len() int           { return s.to - s.from }
 
-// place is where a series lies in what a block says. What was not asked for has
-// empty spans.
+// place is where a series is in each form of a block. Its spans are empty in
+// forms that the placer does not read.
 type place struct {
 	text, proto, orderly span
 	labels               span // within text: equal label sets of one family have equal bytes
 }
 
-// placer goes through the series of a block, without reading more of them than
-// it takes to tell them apart. The zero value of proto and orderly leaves these
-// out.
+// placer iterates over the series of a block. It reads only what tells them
+// apart. If proto and orderly are nil, it skips these forms.
 type placer struct {
 	text    []byte
 	proto   []byte // the series in the same order
-	orderly []byte // some of proto
+	orderly []byte // a part of the series of proto, in the same order
 	last    []byte // how the last line of each series begins
 }
 
-// places gives a placer for the text of a block.
+// places returns a placer for the text of a block.
 func (b *Block) places() *placer { return &placer{text: b.text, last: b.lastLine(nil).b} }
 
-// lastLine begins the last line of a series, up to where its labels may end.
+// lastLine writes the beginning of the last line of a series, up to where its
+// labels may end.
 func (b *Block) lastLine(labels []metric.Label) *lineWriter {
 	suffix := ""
 	if specialLabel(b.Type) != "" {
@@ -43,8 +43,8 @@ func (b *Block) lastLine(labels []metric.Label) *lineWriter {
 	return w
 }
 
-// hasLine tells whether the block has a series with exactly these labels, sorted
-// by name.
+// hasLine reports whether the block has a series with exactly these labels,
+// sorted by name.
 func (b *Block) hasLine(labels []metric.Label) bool {
 	p, w := b.places(), b.lastLine(labels)
 	if w.inBraces() {
@@ -59,8 +59,8 @@ func (b *Block) hasLine(labels []metric.Label) bool {
 	return false
 }
 
-// next gives the place of the series behind the one at, which is the zero place
-// at first. There is none where more is false.
+// next returns the place of the series after the one at the given place. The zero
+// place comes before the first. If there is no further series, more is false.
 func (p *placer) next(at place) (next place, more bool) {
 	if at.text.to == len(p.text) {
 		return at, false
@@ -78,7 +78,7 @@ func (p *placer) next(at place) (next place, more bool) {
 	return next, true
 }
 
-// nextText finds the lines of the series that begin at from.
+// nextText finds the lines of the series that begins at from.
 func (p *placer) nextText(from int) (lines, labels span) {
 	for start := from; ; {
 		end := start + bytes.IndexByte(p.text[start:], '\n')

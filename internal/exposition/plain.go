@@ -9,12 +9,12 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// Most families are plain: their text says all there is to say of them. Their
-// blocks hold nothing else, and protobuf is made of it when it is asked for.
+// Most families are plain: their text expresses everything. Their blocks hold
+// nothing else, and protobuf is made from the text on demand.
 
-// isPlainFamily tells whether protobuf made of the family's text would be the
-// same as protobuf made of the family. Of summaries and histograms those with
-// unusual names or values are not.
+// isPlainFamily reports whether protobuf made from the family's text would be
+// the same as protobuf made from the family. That is not so for summaries and
+// histograms with unusual names or values.
 func isPlainFamily(f *metric.Family) bool {
 	if specialLabel(f.Type) != "" && !metric.IsLegacyName(f.Name) {
 		return false
@@ -27,13 +27,13 @@ func isPlainFamily(f *metric.Family) bool {
 	return true
 }
 
-// isOpenFamily tells whether the text of a plain family has buckets that were
+// isOpenFamily reports whether the text of a plain family has buckets that were
 // not pushed.
 func isOpenFamily(f *metric.Family) bool {
 	return f.Type.IsHistogram() && len(f.Series) > 0 && isOpen(&f.Series[0])
 }
 
-// isOpen tells whether a plain histogram lacks the bucket of all observations.
+// isOpen reports whether a plain histogram lacks the +Inf bucket.
 func isOpen(s *metric.Series) bool {
 	n := len(s.Histogram.Classic)
 	return n == 0 || !isInf(s.Histogram.Classic[n-1].UpperBound)
@@ -72,20 +72,22 @@ func isPlainHistogram(h *metric.Buckets) bool {
 	return true
 }
 
-// exact is where whole numbers end that text, where they are floats, has all of.
+// exact is the limit up to which text, whose numbers are floats, holds whole
+// numbers exactly.
 const exact = 1 << 53
 
-// survivesText tells whether v is itself when it is read back. Text has no
-// negative zero, and only one NaN.
+// survivesText reports whether v is the same after it is written and parsed.
+// Text has no negative zero, and only one NaN.
 func survivesText(v float64) bool {
 	return v < 0 || v > 0 || math.Float64bits(v) == 0 || math.Float64bits(v) == math.Float64bits(math.NaN())
 }
 
-// onlyText tells whether the protobuf must be made of the text.
+// onlyText reports whether the protobuf must be made from the text.
 func (b *Block) onlyText() bool { return b.more == nil && len(b.text) > 0 }
 
 // eachLine calls f with the labels and the value of each line, in a block that
-// has only text, until it returns false. The slice is f's only for the call.
+// has only text, until it returns false. The slice is only valid during the
+// call.
 func (b *Block) eachLine(f func([]metric.Label, float64) bool) {
 	head := len(b.Name)
 	if !metric.IsLegacyName(b.Name) {
@@ -110,8 +112,8 @@ type plainLine struct {
 	texts  []string // of the labels
 }
 
-// readLabels reads what stands between the name and the value, and gives the
-// rest. Most labels are those of the line before.
+// readLabels parses what stands between the name and the value, and returns the
+// rest. Most labels are those of the previous line.
 func (p *plainLine) readLabels(s string) (rest string) {
 	n := 0
 	for ; s[0] == '{' || s[0] == ','; n++ {
@@ -131,7 +133,7 @@ func (p *plainLine) readLabels(s string) (rest string) {
 	return strings.TrimPrefix(strings.TrimPrefix(s, "}"), " ")
 }
 
-// cutLabel takes a label off text that appendLabels wrote.
+// cutLabel removes a label from text that appendLabels wrote.
 func cutLabel(s string) (l metric.Label, rest string) {
 	end := strings.IndexByte(s, '=')
 	l.Name = s[:end]
@@ -157,7 +159,7 @@ func cutQuoted(s string) (content, rest string) {
 var unescapes = strings.NewReplacer(`\\`, `\`, `\n`, "\n", `\"`, `"`)
 
 // eachReread calls f with each series of a summary or histogram that has only
-// text, until it returns false. They are f's only for the call.
+// text, until it returns false. They are only valid during the call.
 func (b *Block) eachReread(f func(metric.Series) bool) {
 	p := GetParser()
 	defer p.Release()
@@ -179,7 +181,7 @@ func (b *Block) eachReread(f func(metric.Series) bool) {
 	}
 }
 
-// withoutLast takes the bucket +Inf away. Where there is no other there are none.
+// withoutLast removes the +Inf bucket. If there is no other, none are left.
 func withoutLast(buckets []metric.Bucket) []metric.Bucket {
 	if len(buckets) == 1 {
 		return nil
@@ -187,12 +189,12 @@ func withoutLast(buckets []metric.Bucket) []metric.Bucket {
 	return buckets[:len(buckets)-1]
 }
 
-// rereadPiece is how much text is read again at once: what comes of it takes
-// several times as much memory.
+// rereadPiece is how much text is parsed again at a time, since the result
+// takes several times as much memory.
 const rereadPiece = 64 << 10
 
-// firstSeries gives the text of some series of a summary or histogram that has
-// only text. The last line of each is its count.
+// firstSeries returns the text of some series of a summary or histogram that
+// has only text. The last line of each is its count.
 func (b *Block) firstSeries(text []byte) []byte {
 	if len(text) <= rereadPiece {
 		return text

@@ -6,7 +6,7 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// histogramField reads one field of the message Histogram.
+// histogramField parses one field of the message Histogram.
 func (m *metricReader) histogramField(f field) (err error) {
 	h := m.series.Histogram
 	switch {
@@ -93,7 +93,7 @@ func (m *metricReader) appendSpan(spans []metric.Span, msg []byte) ([]metric.Spa
 	return append(spans, s), nil
 }
 
-// appendDeltas takes one number, or many of them packed.
+// appendDeltas parses one number, or many packed ones.
 func (m *metricReader) appendDeltas(deltas []int64, f field) ([]int64, error) {
 	if f.typ == protowire.VarintType {
 		return append(deltas, protowire.DecodeZigZag(f.bits)), m.count(numberSize)
@@ -112,7 +112,7 @@ func (m *metricReader) appendDeltas(deltas []int64, f field) ([]int64, error) {
 	return deltas, nil
 }
 
-// appendCounts takes one number, or many of them packed.
+// appendCounts parses one number, or many packed ones.
 func (m *metricReader) appendCounts(counts []float64, f field) ([]float64, error) {
 	if f.typ == protowire.Fixed64Type {
 		return append(counts, f.float()), m.count(numberSize)

@@ -12,7 +12,7 @@ import (
 )
 
 // The protobuf format is io.prometheus.client.MetricFamily, each message
-// behind its length as a varint. Field numbers are those of
+// preceded by its length as a varint. Field numbers are those of
 // client_model/io/prometheus/client/metrics.proto.
 
 // field is one field of a message: bits for numbers, bytes for what has a
@@ -26,7 +26,7 @@ type field struct {
 
 var errFieldNumber = errors.New("a field number is out of range")
 
-// nextField takes the first field off msg.
+// nextField removes the first field from msg.
 func nextField(msg []byte) (f field, rest []byte, err error) {
 	num, typ, n := protowire.ConsumeTag(msg)
 	if n < 0 {
@@ -58,7 +58,7 @@ func (f field) isInt(n protowire.Number) bool   { return f.num == n && f.typ == 
 func (f field) isFloat(n protowire.Number) bool { return f.num == n && f.typ == protowire.Fixed64Type }
 func (f field) float() float64                  { return math.Float64frombits(f.bits) }
 
-// ParseProto reads delimited protobuf. Of two families with one name the last
+// ParseProto parses delimited protobuf. Of two families with one name, the last
 // counts. The strings in the result point into body.
 func (p *Parser) ParseProto(body []byte) ([]*metric.Family, error) {
 	p.reset()
@@ -70,7 +70,7 @@ func (p *Parser) readProto(body []byte) ([]*metric.Family, error) {
 		size, head := protowire.ConsumeVarint(body)
 		p.at, p.size = 0, 0
 		if head < 0 || size > uint64(len(body)-head) {
-			return nil, &SyntaxError{Msg: fmt.Sprintf("message %d of the protobuf body is cut off or has no valid length", n)}
+			return nil, &SyntaxError{Msg: fmt.Sprintf("message %d of the protobuf body is truncated or has no valid length", n)}
 		}
 		if err := p.parseFamily(body[head : head+int(size)]); err != nil {
 			return nil, fmt.Errorf("message %d of the protobuf body: %w", n, err)
@@ -90,8 +90,8 @@ func syntaxError(err error) error {
 	return &SyntaxError{Msg: fmt.Sprintf("not a valid protobuf message: %v", err)}
 }
 
-// parseFamily reads one message, in two passes: what a series means depends
-// on the type, which may come after it.
+// parseFamily parses one message in two passes, since the meaning of a series
+// depends on the type, which may follow it.
 func (p *Parser) parseFamily(msg []byte) error {
 	head := metric.Family{Type: metric.Counter}
 	for rest := msg; len(rest) > 0; {
@@ -146,14 +146,14 @@ func (p *Parser) parseMetric(fam *family, msg []byte) error {
 	return nil
 }
 
-// metricReader reads one message Metric into a series.
+// metricReader parses one message Metric into a series.
 type metricReader struct {
 	typ      metric.Type
 	series   *metric.Series
-	labels   []metric.Label // of what we wrote ourselves
+	labels   []metric.Label // the message is our own
 	hasValue bool
 	own      int // labels
-	// parser counts what the push has; nil for what we wrote ourselves.
+	// parser counts the parts of the push; nil for our own messages.
 	parser *Parser
 }
 
@@ -169,7 +169,7 @@ func (m *metricReader) count(size int) error {
 	return m.parser.count(1)
 }
 
-// take takes memory for what is no part of its own.
+// take takes memory for something that is not a part of its own.
 func (m *metricReader) take(size int) error {
 	if m.parser == nil {
 		return nil
@@ -190,7 +190,7 @@ func (m *metricReader) addLabel(l metric.Label) error {
 	return nil
 }
 
-// valueFields are the numbers of the fields with the value, by type.
+// valueFields are the numbers of the value fields, by type.
 var valueFields = [...]protowire.Number{
 	metric.Counter: 3, metric.Gauge: 2, metric.Summary: 4,
 	metric.Untyped: 5, metric.Histogram: 7, metric.GaugeHistogram: 7,
@@ -234,8 +234,8 @@ func (m *metricReader) countLabel(n *int, size int) error {
 	return m.count(size)
 }
 
-// valueField reads the value if it is of the family's type. Any other is
-// nothing to the family, but must be well-formed.
+// valueField parses the value if it is of the family's type. Other values are
+// ignored, but must be well-formed.
 func (m *metricReader) valueField(f field) error {
 	if m.typ.Valid() && f.num == valueFields[m.typ] {
 		m.hasValue = true
@@ -401,7 +401,7 @@ func readTimestamp(msg []byte) (*metric.Timestamp, error) {
 	return t, nil
 }
 
-// nextMetric takes the first series off what Block.Proto gives.
+// nextMetric removes the first series from what Block.Proto returns.
 func nextMetric(b []byte) (msg, rest []byte) {
 	f, rest, err := nextField(b)
 	if err != nil {
@@ -410,7 +410,7 @@ func nextMetric(b []byte) (msg, rest []byte) {
 	return f.bytes, rest
 }
 
-// readLabels appends the labels of a metric that we wrote ourselves.
+// readLabels appends the labels of one of our own metrics.
 func readLabels(labels []metric.Label, msg []byte) []metric.Label {
 	for len(msg) > 0 {
 		f, rest, err := nextField(msg)
@@ -424,7 +424,7 @@ func readLabels(labels []metric.Label, msg []byte) []metric.Label {
 	return labels
 }
 
-// readSeries reads back a metric that we wrote ourselves.
+// readSeries parses one of our own metrics.
 func (b *Block) readSeries(msg []byte) metric.Series {
 	var s metric.Series
 	m := metricReader{typ: b.Type, series: &s}

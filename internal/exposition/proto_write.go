@@ -22,19 +22,19 @@ func (r *renderer) appendProto(b []byte, f *metric.Family, s *metric.Series) []b
 	return appendMessage(b, valueFields[f.Type], r.part)
 }
 
-// appendMetricHead begins a series of which size bytes must follow.
+// appendMetricHead begins a series that is followed by size bytes.
 func appendMetricHead(b []byte, size int) []byte {
 	return protowire.AppendVarint(append(b, 4<<3|byte(protowire.BytesType)), uint64(size))
 }
 
-// plainValueSize is what appendPlainValue appends.
+// plainValueSize is the size of what appendPlainValue appends.
 const plainValueSize = 2 + plainNumberSize
 
 // plainNumberSize is the size of a message with a single number.
 const plainNumberSize = 1 + 8
 
-// valueSize is the size of the value of a plain series, with its field. It
-// depends on nothing that changes from push to push.
+// valueSize is the size of the value of a plain series, with its field. It does
+// not change from push to push.
 func valueSize(t metric.Type, s *metric.Series) int {
 	if specialLabel(t) == "" {
 		return plainValueSize
@@ -42,8 +42,8 @@ func valueSize(t metric.Type, s *metric.Series) int {
 	return specialSize(t, specialLines(s))
 }
 
-// specialSize is valueSize for a summary or histogram with so many quantiles or
-// buckets.
+// specialSize is like valueSize, for a summary or histogram with this many
+// quantiles or buckets.
 func specialSize(t metric.Type, parts int) int {
 	const total = plainNumberSize + wholeSize // sum and count
 	part := wholeSize + plainNumberSize
@@ -59,20 +59,20 @@ func appendPlainValue(b []byte, t metric.Type, v float64) []byte {
 	return binary.LittleEndian.AppendUint64(b, math.Float64bits(v))
 }
 
-// isNumber tells whether the value is a single number, as most are.
+// isNumber reports whether the value is a single number, as most are.
 func isNumber(t metric.Type, s *metric.Series) bool {
 	return t != metric.Summary && !t.IsHistogram() && s.Exemplar == nil && s.Created == nil
 }
 
-// appendFamily writes the head of a delimited MetricFamily of which the
-// blocks' Proto, of size bytes together, must follow.
+// appendFamily writes the head of a delimited MetricFamily that is followed by
+// the blocks' Proto, size bytes in total.
 func appendFamily(b []byte, name, help string, hasHelp bool, t metric.Type, size int) []byte {
 	head := familyHead(name, help, hasHelp, t)
 	b = protowire.AppendVarint(b, uint64(len(head)+size))
 	return append(b, head...)
 }
 
-// familyHead gives the fields of a MetricFamily but for its metrics.
+// familyHead returns the fields of a MetricFamily except its metrics.
 func familyHead(name, help string, hasHelp bool, t metric.Type) []byte {
 	head := appendString(nil, 1, name)
 	if hasHelp {
@@ -96,12 +96,12 @@ func appendInt(b []byte, num protowire.Number, v uint64) []byte {
 	return protowire.AppendVarint(b, v)
 }
 
-// wholeSize is what appendWhole appends for numbers that a float64 has, with a
-// field number below 16.
+// wholeSize is the size of what appendWhole appends for numbers that a float64
+// can hold, with a field number below 16.
 const wholeSize = 1 + 8
 
-// appendWhole writes a count, in as many bytes whatever it is. Varints may be
-// longer than they need to be.
+// appendWhole writes a count in a fixed number of bytes. Varints may be longer
+// than necessary.
 func appendWhole(b []byte, num protowire.Number, v uint64) []byte {
 	b = protowire.AppendTag(b, num, protowire.VarintType)
 	if v >= 1<<56 {
@@ -139,13 +139,14 @@ func appendLabelPair(b []byte, num protowire.Number, name, value string) []byte 
 	return appendString(appendString(b, 1, name), 2, value)
 }
 
-// sizeLabelPair is what appendLabelPair appends for a number below 16.
+// sizeLabelPair is the size of what appendLabelPair appends for a field number
+// below 16.
 func sizeLabelPair(name, value string) int { return sizeBytes(sizeString(name) + sizeString(value)) }
 
 // sizeString is the size of a string field with a number below 16.
 func sizeString(s string) int { return sizeBytes(len(s)) }
 
-// sizeBytes is the size of a field with a number below 16 that has a length.
+// sizeBytes is the size of a length-delimited field with a number below 16.
 func sizeBytes(n int) int { return 1 + protowire.SizeBytes(n) }
 
 func appendValue(b []byte, t metric.Type, s *metric.Series) []byte {
@@ -194,8 +195,8 @@ func appendHistogram(b []byte, s *metric.Series) []byte {
 	return b
 }
 
-// appendCount writes an integer and a float field; the float only if it says
-// something.
+// appendCount writes an integer and a float field. It writes the float only if
+// it is set.
 func appendCount(b []byte, integer, float protowire.Number, c metric.Count) []byte {
 	if c.Float == 0 || c.Int != 0 {
 		b = appendWhole(b, integer, c.Int)
@@ -263,7 +264,8 @@ func appendTimestamp(b []byte, num protowire.Number, t *metric.Timestamp) []byte
 	return appendMessage(b, num, appendInt(part, 2, uint64(int64(t.Nanos))))
 }
 
-// largestProto is what appendProto appends at most, beside the labels.
+// largestProto is the maximum size of what appendProto appends, without the
+// labels.
 func largestProto(s *metric.Series) int {
 	const message, number = 64, 11
 	n := message + largestExemplar(s.Exemplar)

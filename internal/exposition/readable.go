@@ -14,22 +14,22 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// Protobuf has two text forms for people. The library writes them by reflection
-// on whole messages, which takes 10 µs a series. This file makes them of the
-// bytes of the binary form, for a tenth of that, so that few clients cannot keep
-// the cores busy.
+// Protobuf has two human-readable text forms. The library writes them by
+// reflection on whole messages, which takes 10 µs per series. This file makes
+// them from the bytes of the binary form in a tenth of that time, so that few
+// clients cannot keep the cores busy.
 
-// messageFields has the fields of a message at their numbers.
+// messageFields holds the fields of a message by their numbers.
 type messageFields []messageField
 
 type messageField struct {
-	name   string // as in the text
+	name   string // as in the text form
 	kind   protoreflect.Kind
 	fields messageFields     // of a message
 	values map[uint64]string // of an enumeration
 }
 
-// familyFields are those of a MetricFamily.
+// familyFields are the fields of MetricFamily.
 var familyFields = sync.OnceValue(func() messageFields {
 	return fieldsOf((*dto.MetricFamily)(nil).ProtoReflect().Descriptor())
 })
@@ -62,16 +62,16 @@ func valuesOf(enum protoreflect.EnumDescriptor) map[uint64]string {
 	return values
 }
 
-// readableWriter writes protobuf in a form for people.
+// readableWriter writes protobuf in a human-readable form.
 type readableWriter struct {
 	w     io.Writer
-	lines bool   // each field has a line of its own, not each family
-	out   []byte // what w has not got yet
-	err   error  // the first one of w
+	lines bool   // one line per field, not per family
+	out   []byte // not yet written to w
+	err   error  // the first error of w
 }
 
-// encodeReadable writes a form of protobuf for people. Fields follow each other
-// there without a length before them, so no family is held as a whole.
+// encodeReadable writes a human-readable form of protobuf. Its fields have no
+// length before them, so no family is held as a whole.
 func (e *Encoder) encodeReadable(f Exposed) error {
 	r := readableWriter{w: e.w, lines: e.format.Syntax == ProtobufText, out: e.head[:0]}
 	defer func() { e.head = r.out[:0] }()
@@ -96,11 +96,11 @@ func (r *readableWriter) flush() {
 	r.out = r.out[:0]
 }
 
-// readablePiece is how many bytes are gathered before they are written. One
-// string may come on top.
+// readablePiece is how many bytes are collected before they are written. One
+// string may exceed it.
 const readablePiece = 32 << 10
 
-// fields writes the fields of a message that we wrote ourselves.
+// fields writes the fields of one of our own messages.
 func (r *readableWriter) fields(known messageFields, msg []byte, depth int) {
 	for first := true; len(msg) > 0 && r.err == nil; first = false {
 		f, rest, err := nextField(msg)
@@ -119,7 +119,7 @@ func (r *readableWriter) fields(known messageFields, msg []byte, depth int) {
 	}
 }
 
-// begin writes what stands before a value.
+// begin writes what precedes a value.
 func (r *readableWriter) begin(name string, first bool, depth int) {
 	switch {
 	case r.lines:
@@ -134,7 +134,7 @@ func (r *readableWriter) begin(name string, first bool, depth int) {
 }
 
 func (r *readableWriter) indent(depth int) {
-	const deepest = "            " // a label of an exemplar of a bucket of a histogram
+	const deepest = "            " // a label of an exemplar of a histogram bucket
 	r.out = append(r.out, deepest[:2*depth]...)
 }
 

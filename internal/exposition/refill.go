@@ -7,18 +7,18 @@ import (
 	"strings"
 )
 
-// A job that pushes again mostly says the same with other values. Such a body
-// has the pattern of the one before, and is filled in: names and labels need
-// not be read, checked and written again.
+// A job that pushes again usually pushes the same with other values. Such a
+// body has the pattern of the previous one and is filled in, without parsing,
+// checking and writing names and labels again.
 
 const (
 	valueMark = '\x00'
 	partMark  = '\x01'
-	// maxPattern bounds the bodies that patterns are made of, in bytes.
+	// maxPattern bounds the bodies from which patterns are made, in bytes.
 	maxPattern = 1 << 20
 )
 
-// sample is where a line of the body has its value, and whose it is.
+// sample is the place of a value in the body, and what it belongs to.
 type sample struct {
 	family   *family
 	from, to int32
@@ -26,7 +26,7 @@ type sample struct {
 	role     role
 }
 
-// note keeps where the value is that the line at hand ends with.
+// note records the place of the value at the end of the present line.
 func (p *Parser) note(value string) error {
 	if len(p.samples) == cap(p.samples) {
 		n := max(256, 2*len(p.samples))
@@ -39,9 +39,9 @@ func (p *Parser) note(value string) error {
 	return nil
 }
 
-// Imprint notes in blocks which pattern the text had that they were made of, so
-// that Refill can make the next ones of them. They are all that Render has made
-// of what ParseText gave, and nobody else has them yet.
+// Imprint records in blocks the pattern of the text that they were made from,
+// so that Refill can make the next blocks from them. The blocks must be all
+// that Render made from the result of ParseText, and not be shared yet.
 func (p *Parser) Imprint(body []byte, blocks []*Block) {
 	made := p.pattern(body, len(blocks))
 	if made == nil {
@@ -57,8 +57,8 @@ func (p *Parser) Imprint(body []byte, blocks []*Block) {
 	}
 }
 
-// pattern makes the pattern of a body, and numbers its families as they come
-// there. There is none if lines of one family stand apart.
+// pattern makes the pattern of a body, and numbers its families in their order.
+// There is none if lines of one family are not together.
 func (p *Parser) pattern(body []byte, families int) *pattern {
 	if !p.noting || p.timed || bytes.IndexByte(body, valueMark) >= 0 || bytes.IndexByte(body, partMark) >= 0 {
 		return nil
@@ -89,7 +89,7 @@ func (p *Parser) pattern(body []byte, families int) *pattern {
 	return patterns.intern(b)
 }
 
-// filled is how many families have series.
+// filled returns how many families have series.
 func (p *Parser) filled() (n int) {
 	for _, f := range p.families[:p.used] {
 		if len(f.Series) > 0 {
@@ -99,9 +99,9 @@ func (p *Parser) filled() (n int) {
 	return n
 }
 
-// Refill makes the blocks of a push to a group that has others already, with
-// the same options: body has the pattern of an earlier one. It is not ok where
-// that cannot be told, or the body is wrong; ParseText and Render know then.
+// Refill makes the blocks of a push to a group that already has blocks, with
+// the same options, if body has the pattern of an earlier push. It is not ok if
+// that is unclear or the body is wrong. ParseText and Render decide then.
 func Refill(body []byte, has iter.Seq[*Block], o Options) (blocks []*Block, ok bool) {
 	r := renderers.Get().(*renderer)
 	defer r.release()
@@ -125,7 +125,7 @@ func Refill(body []byte, has iter.Seq[*Block], o Options) (blocks []*Block, ok b
 }
 
 // findParts finds the pattern that body seems to have, and puts its blocks in
-// parts. They must be all there.
+// parts. All of them must be there.
 func (r *renderer) findParts(body string, has iter.Seq[*Block]) (text string, ok bool) {
 	var found *pattern
 	for b := range has {
@@ -150,15 +150,15 @@ func (r *renderer) findParts(body string, has iter.Seq[*Block]) (text string, ok
 	return text, true
 }
 
-// filler goes through a body and its pattern side by side.
+// filler reads a body and its pattern side by side.
 type filler struct {
 	r             *renderer
 	o             Options
 	body, pattern string // what is left of them
 }
 
-// next takes a value off the body, with what comes before it, which is as the
-// pattern says. Last tells that the family has no more.
+// next takes the next value from the body, and checks that what precedes it
+// matches the pattern. last means that the family has no more.
 func (f *filler) next() (value string, last, ok bool) {
 	n := strings.IndexByte(f.pattern, valueMark)
 	if n < 0 || len(f.body) < n || f.body[:n] != f.pattern[:n] {

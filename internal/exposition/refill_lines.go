@@ -9,18 +9,18 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// order says how the lines of a family came in the push, beside those of its
+// order is the order of a family's lines in the push, compared with that in its
 // block.
 type order uint8
 
 const (
 	otherOrder order = iota // or the block has more than text
 	sameOrder
-	countFirst // the same, but for counts before sums
+	countFirst // the same, but counts come before sums
 )
 
-// orderOf compares the lines of a family, as they came, with those of the block
-// that was made of it.
+// orderOf compares the order of a family's lines in the push with that in its
+// block.
 func (p *Parser) orderOf(f *family, b *Block) order {
 	samples := p.samples[f.first : f.first+f.samples]
 	switch {
@@ -36,7 +36,7 @@ func (p *Parser) orderOf(f *family, b *Block) order {
 	return otherOrder
 }
 
-// comeAs tells whether the lines of each series of a summary or histogram come
+// comeAs reports whether the lines of each series of a summary or histogram are
 // together: the quantiles or buckets, all with that label, and then these two.
 func comeAs(samples []sample, series []metric.Series, last ...role) bool {
 	for i := range series {
@@ -51,7 +51,7 @@ func comeAs(samples []sample, series []metric.Series, last ...role) bool {
 	return len(samples) == 0
 }
 
-// specialLines is how many lines with a special label a series has.
+// specialLines returns how many lines with a special label a series has.
 func specialLines(s *metric.Series) int {
 	if s.Summary != nil {
 		return len(s.Summary.Quantiles)
@@ -59,7 +59,7 @@ func specialLines(s *metric.Series) int {
 	return len(s.Histogram.Classic)
 }
 
-// fill makes the next block of the body, or gives nil.
+// fill returns the next block of the body, or nil.
 func (f *filler) fill(old *Block) *Block {
 	if old.order == otherOrder {
 		return f.renderAnew(old)
@@ -81,7 +81,7 @@ func (f *filler) fill(old *Block) *Block {
 	return b
 }
 
-// renderAnew reads the part of one family, and renders it.
+// renderAnew parses and renders the part of one family.
 func (f *filler) renderAnew(old *Block) *Block {
 	from := f.body
 	for last := false; !last; {
@@ -106,12 +106,12 @@ func (f *filler) renderAnew(old *Block) *Block {
 	return b
 }
 
-// lineFiller exchanges the values in the lines of a block that has nothing else.
+// lineFiller replaces the values in the lines of a block that has nothing else.
 type lineFiller struct {
 	*filler
 	old   *Block
-	lines string // of old that are left
-	text  []byte // what has been made of the others
+	lines string // what is left of old
+	text  []byte // the new lines so far
 	last  bool   // there is no other value
 }
 
@@ -125,7 +125,7 @@ func (l *lineFiller) fill() bool {
 	return true
 }
 
-// take takes the next value off the body.
+// take takes the next value from the body.
 func (l *lineFiller) take() (value string, ok bool) {
 	if l.last {
 		return "", false
@@ -139,8 +139,8 @@ func (l *lineFiller) fillLine() bool {
 	return ok && l.put(value)
 }
 
-// fillSeries fills in the lines of one series of a summary or histogram. It must
-// stay plain.
+// fillSeries fills in the lines of one series of a summary or histogram. It
+// must stay plain.
 func (l *lineFiller) fillSeries() bool {
 	buckets := uint64(0) // the number in the last
 	for l.atSpecial() {
@@ -161,7 +161,7 @@ func (l *lineFiller) fillSeries() bool {
 	return l.put(sum) && l.put(count)
 }
 
-// growTo sets n to a value if that is a whole number and no less.
+// growTo sets n to a value if that is a whole number and not less than n.
 func growTo(n *uint64, value string) bool {
 	v, err := parseFloat(value)
 	if err != nil || !(v >= float64(*n) && v < exact) || v != math.Trunc(v) {
@@ -171,8 +171,8 @@ func growTo(n *uint64, value string) bool {
 	return true
 }
 
-// atSpecial tells whether the next line is that of a quantile or bucket. The
-// name of the family is a legacy one, without quotes.
+// atSpecial reports whether the next line is that of a quantile or bucket. The
+// name of the family is a legacy name, without quotes.
 func (l *lineFiller) atSpecial() bool {
 	if len(l.lines) < len(l.old.Name) {
 		return false
@@ -203,11 +203,11 @@ func appendValueOf(b []byte, value string) ([]byte, bool) {
 	return appendFloat(b, v), err == nil && survivesText(v)
 }
 
-// isShortest tells of many numbers that appendFloat would write them just so:
-// those without a sign, with one to six digits before the point, and no zeros
-// that say nothing.
+// isShortest reports for many numbers that appendFloat would write them the
+// same way: those without a sign, with one to six digits before the point, and
+// without superfluous zeros.
 func isShortest(value string) bool {
-	const most = 15 // digits that a float64 has in any case
+	const most = 15 // digits that a float64 always holds
 	point := len(value)
 	for i := 0; i < len(value); i++ {
 		if c := value[i]; c == '.' && point == len(value) {

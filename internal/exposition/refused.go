@@ -11,15 +11,15 @@ import (
 // A FamilyError says why one family of a push is refused.
 type FamilyError interface {
 	error
-	// About gives the name of the family, and the reason alone.
+	// About returns the name of the family, and the bare reason.
 	About() (family, reason string)
 }
 
 // maxNamed bounds how many families one error names.
 const maxNamed = 10
 
-// Refused collects why families of one push are refused, so that whoever sent it
-// learns of all of them at once. The zero value is ready.
+// Refused collects why families of one push are refused, so that the sender
+// learns about all of them at once. The zero value is ready to use.
 type Refused struct {
 	first   error
 	reasons []refusedFor
@@ -33,8 +33,8 @@ type refusedFor struct {
 	families []string
 }
 
-// Add takes an error about one family. It is false for any other error, which
-// ends the push by itself.
+// Add adds an error about one family. It returns false for any other error,
+// which ends the push by itself.
 func (r *Refused) Add(err error) bool {
 	var about FamilyError
 	if !errors.As(err, &about) {
@@ -59,8 +59,8 @@ func (r *Refused) Add(err error) bool {
 	return true
 }
 
-// Err is nil if nothing was refused. It wraps the first error, and names all
-// families up to a bound.
+// Err returns nil if nothing was refused. Otherwise it wraps the first error,
+// and names all families up to a bound.
 func (r *Refused) Err() error {
 	if r.named <= 1 {
 		return r.first
@@ -68,7 +68,7 @@ func (r *Refused) Err() error {
 	return &refusedError{r.String(), r.first}
 }
 
-// String is one sentence of all reasons.
+// String returns all reasons as one sentence.
 func (r *Refused) String() string {
 	said := make([]string, len(r.reasons), len(r.reasons)+1)
 	for i, f := range r.reasons {

@@ -15,34 +15,34 @@ import (
 
 // Options say how families become blocks.
 type Options struct {
-	// Grouping are the labels of the group, sorted by name. They override
-	// what the series say.
+	// Grouping are the labels of the group, sorted by name. They override the
+	// labels of the series.
 	Grouping []metric.Label
-	// MaxBytes bounds what the blocks of one push take, since grouping labels
-	// come into every line. 0 means no bound.
+	// MaxBytes bounds the blocks of one push, since each line contains the
+	// grouping labels. 0 means no bound.
 	MaxBytes int
 	// Bare adds no instance label, for families of the gateway itself.
 	Bare bool
-	// Valid says that all label values are known to be UTF-8.
+	// Valid means that all label values are known to be UTF-8.
 	Valid bool
 	// LegacyNames is that of the parser that Refill stands in for.
 	LegacyNames bool
 	// Limits bound names, labels and help texts.
 	Limits Limits
-	// TooLong is told of each series that is over Limits, which is then left
-	// out. If it is nil that is refused.
+	// TooLong is called for each series that exceeds Limits, which is then left
+	// out. If it is nil, the push is refused.
 	TooLong func(error)
-	// HelpCut is told of each family whose help text was cut.
+	// HelpCut is called for each family whose help text was cut.
 	HelpCut func(family string)
-	// Budget is where the memory of blocks comes from. No budget is no bound.
+	// Budget provides the memory of blocks. Nil means no bound.
 	Budget Budget
-	// Duplicate is told of each series that the family had before, which is
-	// then left out. If it is nil such a push is refused.
+	// Duplicate is called for each repeated series, which is then left out. If it
+	// is nil, the push is refused.
 	Duplicate func()
 }
 
-// ErrTimestamps says that a push carries timestamps: the series would be
-// exposed with the time of the push, and be stale or a lie soon.
+// ErrTimestamps means that a push has timestamps: the series would be exposed
+// with the time of the push, and soon be stale or wrong.
 var ErrTimestamps = errors.New("pushed metrics must not have timestamps")
 
 // timedError says which family has timestamps.
@@ -59,9 +59,9 @@ func (e *timedError) About() (family, reason string) {
 
 func (e *timedError) Unwrap() error { return ErrTimestamps }
 
-// Render makes the finished blocks of families, in their order. Labels get the grouping labels
-// and, where there is none, an empty instance. Series that Prometheus would
-// choke on are refused with an InvalidError; see Refused where there are more.
+// Render makes the finished blocks of families, in their order. Labels get the
+// grouping labels and, if there is no instance, an empty one. Series that
+// Prometheus would refuse are an InvalidError; see Refused for several.
 func Render(families []*metric.Family, o Options) ([]*Block, error) {
 	r := renderers.Get().(*renderer)
 	defer r.release()
@@ -85,8 +85,9 @@ func Render(families []*metric.Family, o Options) ([]*Block, error) {
 }
 
 // RenderGauge makes the block of a single gauge of the gateway itself, with
-// exactly the given labels plus an empty instance where there is none. They are
-// those of a grouping key, which are always valid; so must be the value, in text.
+// exactly the given labels, and an empty instance if there is none. The labels
+// must be those of a grouping key, which are always valid, and text must be able
+// to express the value.
 func RenderGauge(name, help string, grouping []metric.Label, value float64) *Block {
 	labels := withInstance(grouping)
 	var number [32]byte
@@ -105,8 +106,8 @@ func RenderGauge(name, help string, grouping []metric.Label, value float64) *Blo
 	return b
 }
 
-// withInstance gives labels, which are sorted, with an empty instance where there
-// is none.
+// withInstance returns the labels, sorted by name, with an empty instance if
+// there is none.
 func withInstance(labels []metric.Label) []metric.Label {
 	instance := metric.Label{Name: metric.InstanceLabel}
 	at, has := slices.BinarySearchFunc(labels, instance, compareLabels)
@@ -116,7 +117,7 @@ func withInstance(labels []metric.Label) []metric.Label {
 	return slices.Insert(slices.Clip(labels), at, instance)
 }
 
-// WithValue gives a block like b, which RenderGauge made, with another value.
+// WithValue returns a copy of b, which RenderGauge made, with another value.
 func (b *Block) WithValue(value float64) *Block {
 	if !b.onlyText() || !survivesText(value) {
 		panic(fmt.Sprintf("block %q cannot have the value %v alone exchanged", b.Name, value))
@@ -133,29 +134,29 @@ func (b *Block) WithValue(value float64) *Block {
 
 var renderers = sync.Pool{New: func() any { return new(renderer) }}
 
-// renderer has the scratch memory of one rendering.
+// renderer holds the scratch memory of one rendering.
 type renderer struct {
 	opts       Options
 	plan       labelPlan
-	text       []byte          // of the family at hand
-	proto      []byte          // of the family at hand
-	labels     writtenLabels   // of the series at hand
-	labelText  []byte          // where they are written, those in rows too
+	text       []byte          // of the present family
+	proto      []byte          // of the present family
+	labels     writtenLabels   // of the present series
+	labelText  []byte          // where they are written, including those in rows
 	rows       []writtenLabels // of the first series of the last families
-	row        int             // of the next series of the family at hand
-	msg        []byte          // the series at hand in protobuf, labels first
+	row        int             // of the next series of the present family
+	msg        []byte          // the present series in protobuf, labels first
 	part       []byte          // its value in protobuf
-	orderly    []byte          // the family at hand in protobuf, without what contradicts itself
-	leftOut    int             // series not in orderly
-	distinct   bool            // the series of the family at hand need not be compared
-	sets       labelSets       // of the family at hand
+	orderly    []byte          // the present family in protobuf, without contradictory series
+	leftOut    int             // number of series not in orderly
+	distinct   bool            // the series of the present family need not be compared
+	sets       labelSets       // of the present family
 	memory     tab
 	short      int // bytes of a label set that breaks no limit
 	size       int
-	protoSize  int      // of the family at hand
+	protoSize  int      // of the present family
 	parts      []*Block // that Refill works on
-	plain      bool     // the family at hand needs no protobuf
-	legacyName bool     // of the family at hand
+	plain      bool     // the present family needs no protobuf
+	legacyName bool     // of the present family
 	legacy     bool     // of all its names
 }
 
@@ -209,8 +210,8 @@ func (r *renderer) render(f *metric.Family) (*Block, error) {
 	return b, r.handOver(b)
 }
 
-// renderAll renders the series of a family, and gives how many there are and
-// how many are left out for their length.
+// renderAll renders the series of a family. It returns how many there are, and
+// how many are left out because they are too long.
 func (r *renderer) renderAll(f *metric.Family) (series, tooLong int, err error) {
 	r.text, r.proto = r.text[:0], r.proto[:0]
 	r.leftOut, r.protoSize, r.row, r.plain = 0, 0, 0, isPlainFamily(f)
@@ -239,12 +240,12 @@ func (r *renderer) renderAll(f *metric.Family) (series, tooLong int, err error) 
 	return series, tooLong, nil
 }
 
-// heldSize is what a block takes in bytes beside its content, with what a
-// gateway needs to hold it.
+// heldSize is how many bytes a block takes in addition to its content,
+// including what the gateway needs to hold it.
 const heldSize = 512
 
-// handOver gives a block what was rendered. What is large is not copied: the
-// next family gets memory of its own.
+// handOver gives a block what was rendered. It does not copy large content; the
+// next family gets new memory.
 func (r *renderer) handOver(b *Block) (err error) {
 	if b.text, err = r.own(&r.text); err != nil || r.plain {
 		return err
@@ -256,7 +257,7 @@ func (r *renderer) handOver(b *Block) (err error) {
 	return err
 }
 
-// own gives the content of a buffer for good.
+// own returns the content of a buffer for the block to keep.
 func (r *renderer) own(buf *[]byte) ([]byte, error) {
 	const large = 256 << 10
 	content := *buf
@@ -270,8 +271,8 @@ func (r *renderer) own(buf *[]byte) ([]byte, error) {
 	return slices.Clone(content), nil
 }
 
-// room makes sure that a buffer can have size bytes more, where the family has
-// done of all its series.
+// room makes sure that a buffer has room for size more bytes, when done of all
+// series of the family are rendered.
 func (r *renderer) room(buf *[]byte, size, done, all int) error {
 	need := len(*buf) + size
 	if need <= cap(*buf) {
@@ -288,10 +289,10 @@ func (r *renderer) room(buf *[]byte, size, done, all int) error {
 	return nil
 }
 
-// minRoom is where a buffer starts, in bytes.
+// minRoom is the initial size of a buffer, in bytes.
 const minRoom = 4 << 10
 
-// rest is how many bytes of text the push may still come to.
+// rest returns how many more bytes of text the push may have.
 func (r *renderer) rest() int {
 	if r.opts.MaxBytes == 0 {
 		return math.MaxInt
@@ -305,7 +306,7 @@ func tooLargeInScrapes(most int) error {
 	return fmt.Errorf("%w: with its grouping labels it would take more than %d bytes in each scrape; push fewer series or shorter labels", ErrTooLarge, most)
 }
 
-// renderSeries renders the i-th series of a family, if it is not there already.
+// renderSeries renders the i-th series of a family, unless it is a duplicate.
 func (r *renderer) renderSeries(f *metric.Family, i int) (added bool, err error) {
 	s := &f.Series[i]
 	if s.Timed {
@@ -339,7 +340,7 @@ func (r *renderer) renderSeries(f *metric.Family, i int) (added bool, err error)
 	return true, r.renderProto(f, i)
 }
 
-// textSize is what the lines of a series come to at most, as long as that is
+// textSize is an upper bound for the size of a series' lines, as long as it is
 // within bounds.
 func (r *renderer) textSize(f *metric.Family, s *metric.Series) int {
 	const rest = 80 // a suffix, a label with a number, and the value
@@ -372,7 +373,7 @@ func (r *renderer) renderProto(f *metric.Family, i int) error {
 	return nil
 }
 
-// keepOrderly notes whether the series at hand, from there on in proto,
+// keepOrderly records whether the present series, which starts there in proto,
 // contradicts itself.
 func (r *renderer) keepOrderly(odd bool, from int) {
 	switch {
@@ -386,8 +387,8 @@ func (r *renderer) keepOrderly(odd bool, from int) {
 	}
 }
 
-// isDuplicate tells whether the label set at hand was there before, in a family
-// of so many series.
+// isDuplicate reports whether the present label set occurred before, in a
+// family with this many series.
 func (r *renderer) isDuplicate(series int) (bool, error) {
 	if r.distinct {
 		return false, nil
@@ -396,13 +397,13 @@ func (r *renderer) isDuplicate(series int) (bool, error) {
 	return !added, err
 }
 
-// twice refuses the series at hand, which is equal to one before it, and says
-// what made them so.
+// twice refuses the present series, which is equal to an earlier one, and says
+// what made them equal.
 func (r *renderer) twice(f *metric.Family, s *metric.Series) error {
 	before := r.firstLike(f, s)
 	one, other := FormatSeries(f.Name, before.Labels), FormatSeries(f.Name, s.Labels)
 	if string(appendSet(nil, before.Labels)) == string(appendSet(nil, s.Labels)) {
-		return invalid(f.Name, "the series %s comes twice in the push; push it once", other)
+		return invalid(f.Name, "the series %s occurs twice in the push; push it once", other)
 	}
 	var replaced []string
 	for _, l := range r.opts.Grouping {
@@ -411,13 +412,13 @@ func (r *renderer) twice(f *metric.Family, s *metric.Series) error {
 		}
 	}
 	if len(replaced) == 0 {
-		return invalid(f.Name, "the series %s and %s are equal, since one without an instance gets an empty one; push one of them", one, other)
+		return invalid(f.Name, "the series %s and %s are equal, since a series without an instance gets an empty one; push one of them", one, other)
 	}
-	return invalid(f.Name, "the series %s and %s become equal, since the path of the push replaces %s; leave it out of the path, or rename it in the body",
+	return invalid(f.Name, "the series %s and %s become equal, since the path of the push sets %s; leave it out of the path, or rename it in the body",
 		one, other, excerpt.Of(strings.Join(replaced, ", ")))
 }
 
-// firstLike gives the first series that is equal to one that has been rendered.
+// firstLike returns the first series that is equal to one already rendered.
 func (r *renderer) firstLike(f *metric.Family, s *metric.Series) *metric.Series {
 	hash := r.labels.hash
 	for i := range f.Series {
@@ -437,8 +438,9 @@ func valueOf(labels []metric.Label, name string) string {
 	return ""
 }
 
-// stayDistinct tells whether the label sets of a family are different, and stay
-// so with the grouping labels: all have the same names, and none is overridden.
+// stayDistinct reports whether the label sets of a family are distinct, and
+// stay so with the grouping labels: all have the same names, and none is
+// overridden.
 func (r *renderer) stayDistinct(f *metric.Family) bool {
 	if !f.Distinct {
 		return false

@@ -6,39 +6,38 @@ import (
 	"sync/atomic"
 )
 
-// Runs remembers, from one scrape to the next, which blocks stood behind each
-// other, and what they say in one piece. Blocks lie all over the memory, and
-// most are the same from scrape to scrape: to read them in one piece takes a
-// fraction of the time. It is safe for concurrent use.
+// Runs remembers, from one scrape to the next, which blocks followed each
+// other, and their joined content. Blocks are scattered over the memory, and
+// most stay the same from scrape to scrape, so reading them in one piece takes
+// a fraction of the time. It is safe for concurrent use.
 type Runs struct {
 	max            int // bytes
 	text, protobuf atomic.Pointer[runTable]
 }
 
-// NewRuns makes runs that take at most about max bytes for text and as much
+// NewRuns returns runs that take at most about max bytes for text and as much
 // for protobuf, and keep blocks of that size that are no longer in use.
 func NewRuns(max int) *Runs { return &Runs{max: max} }
 
-// run is some blocks of one family that stand behind each other. It never
-// changes.
+// run is a sequence of blocks of one family. It is immutable.
 type run struct {
 	blocks []*Block
-	joined []byte // what they say; nil if they were seen for the first time
+	joined []byte // their joined content; nil if they were seen for the first time
 }
 
 const (
-	// A run has at least minRun blocks, unless the family ends. The longer it
-	// is the more has to be gathered when one of its blocks is pushed to.
+	// A run has at least minRun blocks, unless the family ends. The longer it is,
+	// the more must be joined again when one of its blocks changes.
 	minRun, maxRun = 16, 64
 	// maxJoined is the size of the largest run that is kept, in bytes: large
 	// blocks gain nothing.
 	maxJoined = 256 << 10
-	// runSize is what a run takes in a table beside what it says, in bytes, and
-	// blockSize what each of its blocks adds.
+	// runSize is what a run takes in a table in addition to its content, in
+	// bytes, and blockSize what each of its blocks adds.
 	runSize, blockSize = 128, 8
 )
 
-// runTable has the runs of one scrape, by their first blocks.
+// runTable holds the runs of one scrape, by their first blocks.
 type runTable struct {
 	starts map[*Block]*run
 	bytes  int // that all of them take, joined
@@ -50,10 +49,10 @@ type joiner struct {
 	max       int
 	place     *atomic.Pointer[runTable]
 
-	batch [maxRun]*Block // the first n are the run that is being cut
+	batch [maxRun]*Block // the first n are the present run
 	n     int
-	like  *run // of the last scrape, that began with the same block
-	same  bool // as like, so far
+	like  *run // of the last scrape, beginning with the same block
+	same  bool // equal to like, so far
 }
 
 func (r *Runs) joiner(f Format) *joiner {
@@ -68,11 +67,11 @@ func (r *Runs) joiner(f Format) *joiner {
 	return j
 }
 
-// publish leaves the runs to the next scrape.
+// publish passes the runs to the next scrape.
 func (j *joiner) publish() { j.place.Store(j.next) }
 
-// room tells whether a run is to be kept for the next scrape, and counts it if
-// so. Size is that of its content. A single block gains nothing.
+// room reports whether to keep a run for the next scrape, and counts it if so.
+// size is that of its content. A single block gains nothing.
 func (j *joiner) room(blocks []*Block, size int) bool {
 	takes := size + runSize + blockSize*len(blocks)
 	if len(blocks) < 2 || size > maxJoined || j.next.bytes+takes > j.max {
@@ -82,16 +81,16 @@ func (j *joiner) room(blocks []*Block, size int) bool {
 	return true
 }
 
-// keep leaves a run to the next scrape.
+// keep passes a run to the next scrape.
 func (j *joiner) keep(r *run) { j.next.starts[r.blocks[0]] = r }
 
-// endsAt tells whether the run ends before a block, so that the next begins
-// where one of the last scrape did.
+// endsAt reports whether the run ends before a block, so that the next one
+// begins where a run of the last scrape did.
 func (j *joiner) endsAt(b *Block) bool {
 	return j.n >= minRun && !j.same && j.old.starts[b] != nil
 }
 
-// add puts a block behind the others of the run.
+// add appends a block to the run.
 func (j *joiner) add(b *Block) {
 	if j.n == 0 {
 		j.like = j.old.starts[b]
@@ -102,13 +101,13 @@ func (j *joiner) add(b *Block) {
 	j.n++
 }
 
-// complete tells whether the run gets no more blocks.
+// complete reports whether the run gets no more blocks.
 func (j *joiner) complete() bool {
 	return j.n == maxRun || j.n >= minRun && j.like != nil && j.n == len(j.like.blocks)
 }
 
-// take gives the run, and that of the last scrape if it is the same; then the
-// next one begins. The slice is good until that has a block.
+// take returns the run, and that of the last scrape if it is the same, and
+// starts the next one. The slice is valid until the next block is added.
 func (j *joiner) take() (blocks []*Block, known *run) {
 	if j.same && j.n == len(j.like.blocks) {
 		known = j.like
@@ -117,8 +116,8 @@ func (j *joiner) take() (blocks []*Block, known *run) {
 	return blocks, known
 }
 
-// writeRuns writes what blocks hold, divided into runs where the last scrape did
-// if that is possible.
+// writeRuns writes the content of blocks, divided into the runs of the last
+// scrape if possible.
 func (e *Encoder) writeRuns(blocks iter.Seq[*Block], own func(*Block) []byte) error {
 	j := e.joiner
 	for b := range blocks {
@@ -136,8 +135,8 @@ func (e *Encoder) writeRuns(blocks iter.Seq[*Block], own func(*Block) []byte) er
 	return e.writeRun(own)
 }
 
-// writeRun writes what has been put together. A run that was there the last
-// time is joined; others may never come again.
+// writeRun writes the present run. It joins only a run that occurred in the
+// last scrape; others may never come again.
 func (e *Encoder) writeRun(own func(*Block) []byte) error {
 	blocks, known := e.joiner.take()
 	switch {

@@ -12,17 +12,18 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// A block is stored as a delimited io.prometheus.client.MetricFamily. If its
-// text says everything, that takes the place of the metrics in it: making them
-// would cost more than compressing the text. Then the family has one field more,
-// which readers of other versions pass over: the version of the renderer.
+// A block is stored as a delimited io.prometheus.client.MetricFamily. If its text
+// expresses everything, the text replaces the metrics: making metrics would cost
+// more than compressing the text. Then the family has one more field with the
+// version of the renderer. Other versions of the gateway skip it.
 
-// rendererVersion is the version of the lines that Render makes. Raise it when
-// the same families come out as other bytes, so that lines which are stored are
-// rendered anew.
+// rendererVersion is the version of the lines that Render writes. Increase it
+// when Render writes different bytes for the same families. Then stored lines are
+// rendered again.
 const rendererVersion = 1
 
-// storedVersion is the number of its field. MetricFamily has none so high.
+// storedVersion is the number of the field with the version. MetricFamily has no
+// field with so high a number.
 const storedVersion = 1000
 
 // AppendStored appends the family, without metrics if StoredText has them.
@@ -36,8 +37,8 @@ func (b *Block) AppendStored(dst []byte) []byte {
 	return b.AppendProto(slices.Grow(dst, b.proto))
 }
 
-// StoredText is the lines of the block if they say everything, or else nil.
-// The caller must not change it.
+// StoredText returns the lines of the block if they express everything, or else
+// nil. The caller must not change it.
 func (b *Block) StoredText() []byte {
 	if !b.onlyText() || b.open {
 		return nil
@@ -47,7 +48,7 @@ func (b *Block) StoredText() []byte {
 
 var errNotOneFamily = errors.New("it does not hold exactly one family")
 
-// StoredReader reads the families of one record after the other. It is not safe
+// StoredReader reads the families of records, one after the other. It is not safe
 // for concurrent use; see GetStoredReader.
 type StoredReader struct {
 	lines adopter
@@ -56,19 +57,19 @@ type StoredReader struct {
 
 var storedReaders = sync.Pool{New: func() any { return new(StoredReader) }}
 
-// GetStoredReader gives a reader to be handed back with Release. Until then what
-// it has read must not change.
+// GetStoredReader returns a reader. Return it with Release. Until then, what it
+// has read must not change.
 func GetStoredReader() *StoredReader { return storedReaders.Get().(*StoredReader) }
 
-// Release hands the reader back.
+// Release returns the reader.
 func (r *StoredReader) Release() {
 	r.lines.forget()
 	storedReaders.Put(r)
 }
 
-// Read gives the block that AppendStored and StoredText have given this of. The
-// block keeps nothing of them. Lines of this version are adopted, others are
-// rendered anew; then series that would end a Prometheus are left out, see
+// Read returns the block from what AppendStored and StoredText returned. The
+// block keeps no reference to them. Lines of this version are adopted, and others
+// are rendered. Rendering leaves out series that would crash Prometheus; see
 // TooLong.
 func (r *StoredReader) Read(family, text []byte) (*Block, error) {
 	if b := r.adopt(family, text); b != nil {
@@ -91,7 +92,7 @@ func renderStored(family, text []byte) (*Block, error) {
 	return blocks[0], nil
 }
 
-// StoredSize is about what AppendStored appends.
+// StoredSize is roughly the size of what AppendStored appends.
 func (b *Block) StoredSize() int {
 	if b.StoredText() != nil {
 		return len(b.Name) + len(b.Help)
@@ -99,7 +100,7 @@ func (b *Block) StoredSize() int {
 	return len(b.Name) + len(b.Help) + b.proto
 }
 
-// readStored reads what we wrote ourselves: no bounds.
+// readStored parses what we wrote ourselves, without bounds.
 func (p *Parser) readStored(family, text []byte) (*metric.Family, error) {
 	p.reset()
 	p.trusted = true
@@ -120,7 +121,7 @@ func (p *Parser) readStored(family, text []byte) (*metric.Family, error) {
 	return f, nil
 }
 
-// rereadText reads the lines of a block.
+// rereadText parses the lines of a block.
 func (p *Parser) rereadText(name string, t metric.Type, text []byte) (*metric.Family, error) {
 	body := make([]byte, 0, len("# TYPE \n")+2*len(name)+len(text)+20)
 	body = append(body, "# TYPE "...)
@@ -142,10 +143,10 @@ func (p *Parser) rereadText(name string, t metric.Type, text []byte) (*metric.Fa
 // storedHead is a stored family without its series.
 type storedHead struct {
 	metric.Family
-	renderer uint64 // version
+	renderer uint64 // version of the renderer
 }
 
-// readStoredHead reads a family that has no series of its own.
+// readStoredHead reads a family without series of its own.
 func readStoredHead(family []byte) (h storedHead, ok bool) {
 	size, n := protowire.ConsumeVarint(family)
 	if n < 0 || size != uint64(len(family)-n) {

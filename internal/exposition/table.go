@@ -6,7 +6,7 @@ import (
 )
 
 // seriesTable finds series of a family by a hash of their label sets. It takes
-// 8 bytes for a series and as many for room. The zero value is empty.
+// 8 bytes per series, and as much for free slots. The zero value is empty.
 type seriesTable struct {
 	slots []uint64 // half of a hash above the number of the series + 1, or 0
 	used  int
@@ -14,7 +14,7 @@ type seriesTable struct {
 
 const hashHalf = 0xffffffff << 32
 
-// find gives the series with this hash for which is holds, or -1.
+// find returns the series with this hash for which is returns true, or -1.
 func (t *seriesTable) find(hash uint64, is func(series int) bool) int {
 	if len(t.slots) == 0 {
 		return -1
@@ -30,7 +30,7 @@ func (t *seriesTable) find(hash uint64, is func(series int) bool) int {
 	}
 }
 
-// add puts in a series that is not there. The caller has made room.
+// add adds a series that is not in the table. The caller has made room.
 func (t *seriesTable) add(hash uint64, series int) {
 	t.put(hash&hashHalf | uint64(series+1))
 	t.used++
@@ -44,13 +44,13 @@ func (t *seriesTable) put(slot uint64) {
 	t.slots[at] = slot
 }
 
-// first is where the search for a hash begins. Only the half that slots keep
-// counts.
+// first is where the search for a hash begins. It only uses the half that slots
+// keep.
 func (t *seriesTable) first(hash uint64) int { return int(hash>>32) & (len(t.slots) - 1) }
 
 func (t *seriesTable) next(at int) int { return (at + 1) & (len(t.slots) - 1) }
 
-// grow makes room for one series more. It asks take for what that needs.
+// grow makes room for one more series. It calls take for the memory.
 func (t *seriesTable) grow(take func(bytes int) error) error {
 	if 4*(t.used+1) <= 3*len(t.slots) {
 		return nil
@@ -71,12 +71,12 @@ func (t *seriesTable) grow(take func(bytes int) error) error {
 
 // hashSet is a set of hashes. The zero value is empty.
 type hashSet struct {
-	slots []uint64 // 0 is none
+	slots []uint64 // 0 means empty
 	used  int
 }
 
-// add puts a hash in, and tells whether it was not there. It asks take for what
-// growing needs.
+// add adds a hash, and reports whether it is new. It calls take for the memory
+// to grow.
 func (s *hashSet) add(hash uint64, take func(bytes int) error) (added bool, err error) {
 	if err := s.room(s.used+1, take); err != nil {
 		return false, err
@@ -93,7 +93,7 @@ func (s *hashSet) add(hash uint64, take func(bytes int) error) (added bool, err 
 	return true, nil
 }
 
-// find is where a hash is, or where it would be.
+// find returns where a hash is or would be.
 func (s *hashSet) find(hash uint64) int {
 	first, _ := bits.Mul64(hash, uint64(len(s.slots)))
 	at := int(first)
@@ -105,7 +105,7 @@ func (s *hashSet) find(hash uint64) int {
 	return at
 }
 
-// room makes room for so many hashes in all.
+// room makes room for this many hashes in total.
 func (s *hashSet) room(hashes int, take func(bytes int) error) error {
 	if 4*hashes <= 3*len(s.slots) {
 		return nil
@@ -124,7 +124,7 @@ func (s *hashSet) room(hashes int, take func(bytes int) error) error {
 	return nil
 }
 
-// reset empties the set, and keeps its memory unless that is large.
+// reset empties the set. It keeps the memory unless it is large.
 func (s *hashSet) reset() {
 	const keep = 1 << 14
 	if len(s.slots) > keep {
@@ -136,14 +136,14 @@ func (s *hashSet) reset() {
 	s.used = 0
 }
 
-// labelSets are those of a family, by their hashes. The zero value is empty.
+// labelSets are the label sets of a family, by hash. The zero value is empty.
 type labelSets struct {
-	few  []uint64 // the first
-	many hashSet  // all, if they are more
+	few  []uint64 // the first ones
+	many hashSet  // all of them, if there are more
 }
 
-// add puts a label set in, in a family of so many series, and tells whether it
-// was not there. It asks take for the memory that needs.
+// add adds a label set of a family with this many series, and reports whether it
+// is new. It calls take for the memory that it needs.
 func (s *labelSets) add(hash uint64, series int, take func(bytes int) error) (added bool, err error) {
 	const few = 32 // up to which looking through a list is cheaper than a set
 	if len(s.few) < few {
@@ -171,8 +171,8 @@ func (s *labelSets) reset() {
 	s.many.reset()
 }
 
-// reset empties the table, and keeps its memory unless that is large. It gives
-// how many bytes it does not need any more.
+// reset empties the table. It keeps the memory unless it is large, and returns
+// how many bytes it released.
 func (t *seriesTable) reset() (freed int) {
 	const keep = 1 << 10
 	if len(t.slots) > keep {

@@ -12,10 +12,11 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// What a line that cannot be read has in place of what it should have, and what
-// to write instead. Nothing here decides about a line: it is refused already.
+// These functions say what an unparsable line contains in the place of what it
+// should, and what to write instead. They do not decide about the line, which
+// is already refused.
 
-// found names what stands at the beginning of s.
+// found names what s begins with.
 func found(s string) string {
 	r, size := utf8.DecodeRuneInString(s)
 	switch {
@@ -27,7 +28,7 @@ func found(s string) string {
 	return kindOf(r) + strconv.QuoteRune(r)
 }
 
-// kindOf names characters that look like others, or like nothing.
+// kindOf names characters that look like others, or are invisible.
 func kindOf(r rune) string {
 	switch {
 	case r < utf8.RuneSelf:
@@ -38,13 +39,13 @@ func kindOf(r rune) string {
 	case unicode.Is(unicode.Pd, r) || r == '−':
 		return "a typographic dash, "
 	case unicode.IsSpace(r):
-		return "a blank that is not ASCII, "
+		return "whitespace that is not ASCII, "
 	}
 	return ""
 }
 
-// noNewline refuses the last line, for what is wrong with it besides if anything
-// is.
+// noNewline refuses the last line. If something else is wrong with it too, it
+// reports that.
 func (p *Parser) noNewline(line string) error {
 	p.at = p.size // it ends the body
 	if err := p.parseLine(line); errors.As(err, new(*SyntaxError)) && !strings.HasSuffix(line, "\r") {
@@ -53,26 +54,26 @@ func (p *Parser) noNewline(line string) error {
 	return p.syntaxError("the last line has no newline at its end; add one")
 }
 
-// firstName refuses a line that begins with something else than a name.
+// firstName refuses a line that does not begin with a name.
 func (p *Parser) firstName(what, rest string) error {
 	return p.syntaxError("expected %s, found %s; a name begins with a letter, _ or :%s", what, found(rest), letterAdvice(rest, ":"))
 }
 
-// noName refuses a sample that does not begin with a name, for what it begins
-// with instead.
+// noName refuses a sample that does not begin with a name, according to what it
+// begins with.
 func (p *Parser) noName(rest string) error {
 	const what = "a metric name"
 	first := untilBlank(rest)
 	following := strings.Trim(rest[len(first):], " \t")
 	switch {
 	case isDecimal(first) && following == "":
-		return p.syntaxError("expected %s, found the value %s alone; write a name in front of it, as in my_metric %s", what, excerpt.Of(first), excerpt.Of(first))
+		return p.syntaxError("expected %s, found only the value %s; write a name before it, as in my_metric %s", what, excerpt.Of(first), excerpt.Of(first))
 	case isDecimal(first) && metric.IsLegacyName(following):
-		return p.syntaxError("expected %s, found the value %s; the name comes first: write %s %s", what, excerpt.Of(first), excerpt.Of(following), excerpt.Of(first))
+		return p.syntaxError("expected %s, found the value %s; the name comes first, so write %s %s", what, excerpt.Of(first), excerpt.Of(following), excerpt.Of(first))
 	case strings.HasPrefix(rest, "//"), strings.HasPrefix(rest, "/*"), strings.HasPrefix(rest, "--"), strings.HasPrefix(rest, ";"):
 		return p.syntaxError("expected %s, found %s; a comment begins with #", what, found(rest))
 	case first == "-e", first == "-n":
-		return p.syntaxError("expected %s, found the option %s of echo, which this shell writes out; use printf", what, first)
+		return p.syntaxError("expected %s, found the option %s of echo, which this shell prints; use printf", what, first)
 	}
 	return p.firstName(what, rest)
 }
@@ -83,26 +84,27 @@ func (p *Parser) commentName(keyword, name, rest string) error {
 	case name == "":
 		return p.firstName("a metric name after "+keyword, rest)
 	case rest[0] == '{':
-		return p.syntaxError("the metric name ends after %q, found '{'; a %s line has no labels", excerpt.Of(name), keyword)
+		return p.syntaxError("the metric name ends after %q, found '{'; a %s line must not have labels", excerpt.Of(name), keyword)
 	}
 	return p.nameEnds(name, rest)
 }
 
-// nameEnds refuses what directly follows a name, and is no part of it.
+// nameEnds refuses what directly follows a name and is not a part of it.
 func (p *Parser) nameEnds(name, rest string) error {
-	advice := "; a blank stands between name and value"
+	advice := "; put a space between name and value"
 	switch more := word(rest); {
 	case strings.ContainsAny(rest[:1], "([<") && strings.Contains(rest, `="`):
-		advice = "; labels stand within { and }"
+		advice = "; put labels between { and }"
 	case rest[0] == '=' && strings.HasPrefix(rest[1:], `"`):
 		advice = "; the opening brace before the labels is missing"
 	case more != "":
-		advice = "; a name has letters, digits, _ and :" + quoteAdvice(name+more, ":")
+		advice = "; names consist of letters, digits, _ and :" + quoteAdvice(name+more, ":")
 	}
 	return p.syntaxError("the metric name ends after %q, found %s%s", excerpt.Of(name), found(rest), advice)
 }
 
-// word is the part of s before what can end a name that is not quoted.
+// word returns the part of s before any character that can end an unquoted
+// name.
 func word(s string) string {
 	if i := strings.IndexAny(s, " \t{}=,\"'"); i >= 0 {
 		return s[:i]
@@ -110,8 +112,8 @@ func word(s string) string {
 	return s
 }
 
-// quoteAdvice says how else to write what looks like a name. More is what it may
-// have beside letters, digits and _.
+// quoteAdvice says how else to write what looks like a name. more lists the
+// characters that it may have in addition to letters, digits and _.
 func quoteAdvice(name, more string) string {
 	usual := func(r rune) bool {
 		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("_.-/ "+more, r)
@@ -129,7 +131,8 @@ func quoteAdvice(name, more string) string {
 	return fmt.Sprintf("; write %s, or %s with --push.enable-utf8-names", excerpt.Of(legacy), quoted)
 }
 
-// letterAdvice is quoteAdvice for what begins with a letter that names cannot have.
+// letterAdvice is quoteAdvice for text that begins with a letter which names
+// cannot have.
 func letterAdvice(rest, more string) string {
 	if r, _ := utf8.DecodeRuneInString(rest); !unicode.IsLetter(r) {
 		return ""
@@ -137,7 +140,7 @@ func letterAdvice(rest, more string) string {
 	return quoteAdvice(word(rest), more)
 }
 
-// noLabel refuses labels that go on with something else than a label name.
+// noLabel refuses labels that continue with something other than a label name.
 func (p *Parser) noLabel(rest string) error {
 	switch {
 	case rest == "":
@@ -147,41 +150,42 @@ func (p *Parser) noLabel(rest string) error {
 	case isDecimal(strings.TrimRight(rest, " \t")):
 		return p.syntaxError("expected a label name or '}', found %s; the closing brace is missing", found(rest))
 	case rest[0] == ',':
-		return p.syntaxError("expected a label name, found ','; one comma stands between labels")
+		return p.syntaxError("expected a label name, found ','; put one comma between labels")
 	case rest[0] == '=':
 		return p.syntaxError("expected a label name, found '='; write name=\"value\"")
 	}
 	return p.syntaxError("expected a label name or '}', found %s; a label name begins with a letter or _%s", found(rest), letterAdvice(rest, ""))
 }
 
-// noEquals refuses a label name without a value.
-// Gap is the blanks between name and rest.
+// noEquals refuses a label name without a value. gap is the whitespace between
+// name and rest.
 func (p *Parser) noEquals(name, gap, rest string) error {
 	advice := "; write " + labelAs(name)
 	switch {
 	case rest == "":
 		advice = "; the closing brace is missing"
 	case strings.HasPrefix(rest, "!=") || strings.HasPrefix(rest, "!~"):
-		advice = "; that is of a query: a sample has its own value of each label, as in " + labelAs(name)
+		advice = "; that is a query: in a sample each label has one value, as in " + labelAs(name)
 	case isSeparator(rest):
 	default:
-		advice = "; a label name has letters, digits and _" + quoteAdvice(name+gap+word(rest), "")
+		advice = "; label names consist of letters, digits and _" + quoteAdvice(name+gap+word(rest), "")
 	}
 	return p.syntaxError("expected '=' after label name %q, found %s%s", excerpt.Of(name), found(rest), advice)
 }
 
-// isSeparator tells whether s begins with what others write in place of =.
+// isSeparator reports whether s begins with what other formats write instead of
+// =.
 func isSeparator(s string) bool {
 	after := strings.TrimLeft(s, ":-> \t")
 	return after != "" && strings.ContainsRune(`"'},`, rune(after[0]))
 }
 
-// noQuote refuses a value that does not begin with one.
+// noQuote refuses a value that does not begin with a quote.
 func (p *Parser) noQuote(name, rest string) error {
 	return p.syntaxError("expected '\"' at the start of the value of label %q, found %s; put values in double quotes, as in %s", excerpt.Of(name), found(rest), labelAs(name))
 }
 
-// labelAs shows how a label is written.
+// labelAs shows how to write a label.
 func labelAs(name string) string {
 	if !metric.IsLegacyLabel(name) {
 		name = strconv.Quote(excerpt.Of(name))
@@ -201,24 +205,24 @@ func (p *Parser) noComma(name, rest string, isValue bool) error {
 	case rest == "":
 		advice = "; the closing brace is missing"
 	case isLabel && metric.IsLegacyLabel(strings.TrimRight(next, " \t")):
-		advice = "; a comma stands between labels"
+		advice = "; put a comma between labels"
 	case isDecimal(strings.TrimRight(rest, " \t")):
 		advice = "; the closing brace is missing"
 	case isValue && strings.Contains(rest, `"`):
-		advice = `; write a quote within a value as \"`
+		advice = `; write a quote in a value as \"`
 	case !isValue:
 		advice = quoteAdvice(name+word(rest), ":")
 	}
 	return p.syntaxError("expected ',' or '}' after %s, found %s%s", what, found(rest), advice)
 }
 
-// isDecimal tells whether s can be a value.
+// isDecimal reports whether s can be a value.
 func isDecimal(s string) bool {
 	_, err := parseFloat(s)
 	return err == nil
 }
 
-// noValue refuses what stands at line[i:] in place of a value.
+// noValue refuses what is at line[i:] in the place of a value.
 func (p *Parser) noValue(line string, i int, text string, reason error) error {
 	if text == "" {
 		return p.syntaxError("expected a number as value, found the end of the line")
@@ -229,62 +233,62 @@ func (p *Parser) noValue(line string, i int, text string, reason error) error {
 	return p.syntaxError("expected a number as value, got %q%s", excerpt.Of(text), valueAdvice(line[i:], text, reason))
 }
 
-// valueAdvice says what to do about a value that is no number. Rest is the line
-// from there on.
+// valueAdvice says what to do about a value that is not a number. rest is the
+// line from there on.
 func valueAdvice(rest, text string, reason error) string {
 	following := strings.TrimLeft(rest[len(text):], " \t")
 	odd := strings.IndexFunc(text, func(r rune) bool { return kindOf(r) != "" })
 	number := strings.TrimRightFunc(text, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsSymbol(r) || r == '%' })
 	switch {
 	case errors.Is(reason, strconv.ErrRange):
-		return "; it does not fit into a 64-bit float"
+		return "; it is out of range for a 64-bit float"
 	case odd >= 0:
-		return "; it has " + found(text[odd:])
+		return "; it contains " + found(text[odd:])
 	case text == "=" || text == ":" || text == "=>" || text == "->":
-		return "; nothing but blanks stands between name and value"
+		return "; put only a space between name and value"
 	case strings.ContainsRune(`"'`, rune(text[0])) && isDecimal(strings.Trim(text, `"'`)):
-		return "; a value has no quotes"
+		return "; do not quote values"
 	case text[0] == '}':
-		return "; there is a brace too many"
+		return "; there is an extra brace"
 	case strings.ContainsAny(text, `="`) && strings.Contains(rest, `"`):
 		return bracesAdvice(text)
 	case isDecimal(strings.TrimRight(text, ";,")):
-		return "; nothing follows a value"
+		return "; nothing may follow the value"
 	case isDecimal(strings.NewReplacer(",", "", "'", "").Replace(text)), isDecimal(strings.NewReplacer(".", "", ",", ".").Replace(text)):
-		return "; write the decimals after a point, and nothing between thousands"
+		return "; write the decimals after a point, without separators between thousands"
 	case otherDigits(text):
-		return "; write it in decimal digits, without _"
+		return "; write decimal digits, without _"
 	case number != text && isDecimal(number):
-		return "; a value has no unit"
+		return "; values must not have units"
 	case metric.IsLegacyName(text) && isDecimal(untilBlank(following)):
-		return "; a name has no blanks"
+		return "; names must not contain spaces"
 	case isSwitch(text):
 		return "; write 1 or 0"
 	case isNothing(text):
-		return "; leave out the line where there is no value, or write NaN"
+		return "; leave out the line if there is no value, or write NaN"
 	case strings.ContainsRune("$%<{`", rune(text[0])):
-		return "; maybe it was to be filled in"
+		return "; maybe a template was not filled in"
 	}
 	return ""
 }
 
-// bracesAdvice says where labels belong that stand in place of a value.
+// bracesAdvice says where to put labels that are in the place of a value.
 func bracesAdvice(text string) string {
 	before, _, isBraced := strings.Cut(text, "{")
 	switch {
 	case !isBraced:
 		return "; the opening brace before the labels is missing"
 	case before == "":
-		return "; all labels stand within one pair of braces"
+		return "; put all labels into one pair of braces"
 	case isDecimal(before):
-		return "; labels stand between name and value"
+		return "; put labels between name and value"
 	case before[0] >= '0' && before[0] <= '9':
-		return "; a newline stands between samples"
+		return "; put each sample on its own line"
 	}
-	return "; a name has no blanks"
+	return "; names must not contain spaces"
 }
 
-// isSwitch finds what languages write for on and off.
+// isSwitch recognizes what languages write for on and off.
 func isSwitch(text string) bool {
 	switch strings.ToLower(text) {
 	case "true", "false", "yes", "no", "on", "off":
@@ -293,13 +297,13 @@ func isSwitch(text string) bool {
 	return false
 }
 
-// otherDigits finds numbers in other notations.
+// otherDigits recognizes numbers in other notations.
 func otherDigits(text string) bool {
 	_, err := strconv.ParseInt(text, 0, 64) // with _, 0x, 0o and 0b
 	return err == nil
 }
 
-// isNothing finds what languages write where there is no value.
+// isNothing recognizes what languages write for a missing value.
 func isNothing(text string) bool {
 	switch strings.ToLower(text) {
 	case "null", "none", "nil", "<nil>", "undefined", "n/a", "-", "-nan", "-nan(ind)":
@@ -313,40 +317,41 @@ func (p *Parser) noTimestamp(rest string) error {
 	text := strings.TrimRight(rest, " \t")
 	switch {
 	case text == "":
-		return p.syntaxError("found blanks at the end of the line; let it end with the value")
+		return p.syntaxError("found spaces at the end of the line; remove them")
 	case strings.HasPrefix(text, "# {"):
-		return p.syntaxError("found an exemplar, %q: OpenMetrics has them, and the text format does not; leave it out, or push protobuf", excerpt.Of(text))
+		return p.syntaxError("found an exemplar, %q, which only OpenMetrics and protobuf have; leave it out, or push protobuf", excerpt.Of(text))
 	case text[0] == '#':
-		return p.syntaxError("found a comment after the value, %q; give it a line of its own", excerpt.Of(text))
+		return p.syntaxError("found a comment after the value, %q; put it on its own line", excerpt.Of(text))
 	case text != rest && isWhole(text):
-		return p.syntaxError("found blanks after the timestamp; pushed metrics must not have timestamps: leave it out")
+		return p.syntaxError("found spaces after the timestamp; pushed metrics must not have timestamps: leave it out")
 	case isDecimal(untilBlank(text)) && strings.Contains(text, "# {"):
-		return p.syntaxError("found a timestamp and an exemplar after the value, %q: OpenMetrics has them so, and the text format does not; leave them out", excerpt.Of(text))
+		return p.syntaxError("found a timestamp and an exemplar after the value, %q, as in OpenMetrics; the text format does not have them, so leave them out", excerpt.Of(text))
 	case isDecimal(text):
 		return p.syntaxError("expected the end of the line after the value, found %q; pushed metrics must not have timestamps: leave it out", excerpt.Of(text))
 	}
 	return p.syntaxError("expected the end of the line after the value, found %q%s", excerpt.Of(text), p.restAdvice(text))
 }
 
-// restAdvice says what to do about what follows a value and is no number.
+// restAdvice says what to do about something after a value that is not a
+// number.
 func (p *Parser) restAdvice(text string) string {
 	name := p.namePart(text)
 	switch {
 	case text[0] == '{':
-		return "; labels stand between name and value"
+		return "; put labels between name and value"
 	case strings.HasPrefix(text, "//"), text[0] == ';':
-		return "; a comment has a line of its own, and begins with #"
+		return "; put the comment on its own line, starting with #"
 	case text[0] >= '0' && text[0] <= '9':
 		return "; pushed metrics must not have timestamps: leave it out"
 	case metric.IsLegacyName(text):
-		return "; a value has no unit"
+		return "; values must not have units"
 	case name != "" && len(name) < len(text):
-		return "; write each sample on a line of its own"
+		return "; put each sample on its own line"
 	}
 	return ""
 }
 
-// namePart is the name at the beginning of s.
+// namePart returns the name at the beginning of s.
 func (p *Parser) namePart(s string) string {
 	name, _, err := p.readName(s, 0, isNameByte)
 	if err != nil {
@@ -360,18 +365,18 @@ func isWhole(s string) bool {
 	return err == nil
 }
 
-// noType refuses what a TYPE comment has in place of a type.
+// noType refuses what a TYPE comment has in the place of a type.
 func (p *Parser) noType(text string) error {
-	advice := "; the format has counter, gauge, histogram, summary, untyped and gaugehistogram"
+	advice := "; use counter, gauge, histogram, summary, untyped or gaugehistogram"
 	switch first := untilBlank(text); {
 	case strings.EqualFold(text, "unknown"):
-		advice = "; it is one of OpenMetrics: write untyped"
+		advice = "; that is a type of OpenMetrics; use untyped"
 	case strings.EqualFold(text, "info"), strings.EqualFold(text, "stateset"):
-		advice = "; it is one of OpenMetrics: write gauge"
+		advice = "; that is a type of OpenMetrics; use gauge"
 	case isType(p.current.Name) && metric.IsLegacyName(text) && !isType(first):
-		advice = fmt.Sprintf("; the name comes first: write # TYPE %s %s", excerpt.Of(text), excerpt.Of(p.current.Name))
+		advice = fmt.Sprintf("; the name comes first, so write # TYPE %s %s", excerpt.Of(text), excerpt.Of(p.current.Name))
 	case isType(strings.TrimRight(first, ",;.")):
-		advice = "; let the line end with " + excerpt.Of(strings.TrimRight(first, ",;."))
+		advice = "; end the line after " + excerpt.Of(strings.TrimRight(first, ",;."))
 	}
 	return p.syntaxError("unknown metric type %q%s", excerpt.Of(text), advice)
 }
@@ -381,16 +386,16 @@ func isType(text string) bool {
 	return ok
 }
 
-// lateType refuses a TYPE line for a family that has its type already.
+// lateType refuses a TYPE line for a family that already has a type.
 func (p *Parser) lateType() error {
 	name := excerpt.Of(p.current.Name)
 	if len(p.current.Series) > 0 {
-		return p.syntaxError("TYPE line for metric name %q after its first sample; write it before all of them", name)
+		return p.syntaxError("TYPE line for metric name %q after its first sample; put it before all of them", name)
 	}
 	return p.syntaxError("second TYPE line for metric name %q; keep one", name)
 }
 
-// twice refuses a label name that a series has already.
+// twice refuses a label name that a series already has.
 func (p *Parser) twice(name string) error {
 	return p.syntaxError("duplicate label name %q; keep one, or rename the other", excerpt.Of(name))
 }
@@ -398,7 +403,7 @@ func (p *Parser) twice(name string) error {
 // boundAdvice says what the labels are for whose values are numbers.
 func boundAdvice(name string) string {
 	if name == metric.BucketLabel {
-		return "; it is the upper bound of the bucket, as in le=\"0.5\" or le=\"+Inf\""
+		return "; it must be the upper bound of the bucket, as in le=\"0.5\" or le=\"+Inf\""
 	}
-	return "; it is a part of 1, as in quantile=\"0.99\""
+	return "; it must be a number from 0 to 1, as in quantile=\"0.99\""
 }

@@ -19,7 +19,7 @@ func skipBlanks(s string, i int) int {
 	return i
 }
 
-// untilBlank is the part of s before the first blank or tab.
+// untilBlank returns the part of s before the first space or tab.
 func untilBlank(s string) string {
 	for i := 0; i < len(s); i++ {
 		if isBlank(s[i]) {
@@ -29,10 +29,10 @@ func untilBlank(s string) string {
 	return s
 }
 
-// Classes of bytes in names that are not quoted.
+// Classes of bytes in unquoted names.
 const (
 	isDigitByte = 1 << iota
-	isLabelByte // also starts a label name
+	isLabelByte // may also start a label name
 	isColonByte
 	isNameByte = isLabelByte | isColonByte
 )
@@ -52,7 +52,7 @@ var byteClass = func() (class [256]uint8) {
 }()
 
 // readName reads the name of a metric or a label at line[i:], which may be
-// quoted. It gives "" where no name starts.
+// quoted. It returns "" if no name starts there.
 func (p *Parser) readName(line string, i int, start uint8) (string, int, error) {
 	if i == len(line) || byteClass[line[i]]&start == 0 {
 		return "", i, nil
@@ -67,8 +67,8 @@ func (p *Parser) readName(line string, i int, start uint8) (string, int, error) 
 	}
 }
 
-// readQuotedName is readName once a quote has turned up. A quote may open in
-// the middle of a name; the one that closes it ends the name.
+// readQuotedName is readName after a quote. A quote may open in the middle of a
+// name; the closing one ends the name.
 func (p *Parser) readQuotedName(line string, i int) (string, int, error) {
 	open := i + strings.IndexByte(line[i:], '"')
 	end, escaped := closingQuote(line, open+1)
@@ -85,7 +85,7 @@ func (p *Parser) readQuotedName(line string, i int) (string, int, error) {
 	return line[i:open] + name, end + 1, nil
 }
 
-// closingQuote finds the quote that ends what starts at s[i], and tells
+// closingQuote finds the quote that ends what starts at s[i], and reports
 // whether there are escapes before it.
 func closingQuote(s string, i int) (end int, escaped bool) {
 	for ; i < len(s); i++ {
@@ -133,8 +133,8 @@ func (p *Parser) unescape(s string) (string, error) {
 
 var errNotDecimal = errors.New("not a decimal number")
 
-// parseFloat takes what strconv does, less hexadecimal and underscores, as
-// expfmt. Short integers, the most common values, have a way of their own.
+// parseFloat accepts what strconv does, except hexadecimal and underscores,
+// like expfmt. Short integers, the most common values, have a fast path.
 func parseFloat(s string) (float64, error) {
 	if len(s) > 0 && len(s) <= 15 {
 		n := int64(0) // an int of 32 bits would be too small
@@ -221,5 +221,5 @@ func toFloat(c *metric.Count) {
 	}
 }
 
-// isInf tells whether v is the bound of the last bucket.
+// isInf reports whether v is the bound of the last bucket.
 func isInf(v float64) bool { return math.IsInf(v, +1) }

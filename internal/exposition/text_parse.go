@@ -15,18 +15,18 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// role is the part that a line plays in a summary or histogram.
+// role is the role of a line in a summary or histogram.
 type role uint8
 
 const (
-	roleSample role = iota // a quantile, a bucket, or just a sample
+	roleSample role = iota // a quantile, a bucket, or a plain sample
 	roleCount
 	roleSum
 )
 
-// ParseText reads the text format, versions 0.0.4 and 1.0.0, with the same
-// verdict as expfmt.TextParser, which is that of its legacy names where
-// LegacyNames is set. Families without series are left out.
+// ParseText parses the text format, versions 0.0.4 and 1.0.0. It accepts and
+// refuses the same bodies as expfmt.TextParser, with legacy names if
+// LegacyNames is set. It leaves out families without series.
 //
 // The strings in the result point into body.
 func (p *Parser) ParseText(body []byte) ([]*metric.Family, error) {
@@ -53,7 +53,7 @@ func (p *Parser) readText(body string) ([]*metric.Family, error) {
 		}
 		if err := p.parseLine(rest[:end]); err != nil {
 			if strings.HasSuffix(rest[:end], "\r") && errors.As(err, new(*SyntaxError)) {
-				return nil, p.syntaxError("the line ends with CRLF; end lines with LF alone")
+				return nil, p.syntaxError("the line ends with CRLF; end lines with LF")
 			}
 			return nil, err
 		}
@@ -75,7 +75,7 @@ func (p *Parser) syntaxError(format string, args ...any) error {
 	return &SyntaxError{Line: p.line, Msg: fmt.Sprintf(format, args...)}
 }
 
-// parseLine reads one line, given without its newline.
+// parseLine parses one line, without its newline.
 func (p *Parser) parseLine(line string) error {
 	i := skipBlanks(line, 0)
 	if i == len(line) {
@@ -87,7 +87,7 @@ func (p *Parser) parseLine(line string) error {
 	return p.parseSample(line[i:])
 }
 
-// parseComment reads what stands after a '#'.
+// parseComment parses what follows a '#'.
 func (p *Parser) parseComment(line string) error {
 	i := skipBlanks(line, 0)
 	keyword := untilBlank(line[i:])
@@ -129,8 +129,8 @@ func (p *Parser) setHelp(text string) error {
 	return nil
 }
 
-// typesByName has the TYPEs that the format knows, and "gauge_histogram",
-// which expfmt tolerates.
+// typesByName are the types of the format, and "gauge_histogram", which expfmt
+// tolerates.
 var typesByName = map[string]metric.Type{
 	"COUNTER": metric.Counter, "GAUGE": metric.Gauge, "SUMMARY": metric.Summary, "UNTYPED": metric.Untyped,
 	"HISTOGRAM": metric.Histogram, "GAUGEHISTOGRAM": metric.GaugeHistogram, "GAUGE_HISTOGRAM": metric.GaugeHistogram,
@@ -149,7 +149,7 @@ func (p *Parser) setType(text string) error {
 	return nil
 }
 
-// parseSample reads a line with a value.
+// parseSample parses a line with a value.
 func (p *Parser) parseSample(line string) error {
 	p.first = len(p.labels)
 	labels, i, err := p.parseSeries(line)
@@ -181,7 +181,7 @@ func (p *Parser) parseSample(line string) error {
 	return p.note(text)
 }
 
-// parseSeries reads what comes before the value.
+// parseSeries parses what precedes the value.
 func (p *Parser) parseSeries(line string) (labels []metric.Label, i int, err error) {
 	if line[0] == '{' {
 		return p.parseLabels(line, 1, true)
@@ -206,8 +206,8 @@ func (p *Parser) parseSeries(line string) (labels []metric.Label, i int, err err
 	return p.recallLabels(line, i)
 }
 
-// readSampleName reads the name that a line begins with, mostly that of the
-// line before.
+// readSampleName reads the name that a line begins with, which is usually that
+// of the previous line.
 func (p *Parser) readSampleName(line string) (string, int, error) {
 	n := len(p.bareName)
 	if n > 0 && n < len(line) && byteClass[line[n]]&(isNameByte|isDigitByte) == 0 && line[:n] == p.bareName {
@@ -220,8 +220,8 @@ func (p *Parser) readSampleName(line string) (string, int, error) {
 	return name, i, err
 }
 
-// labelText is how a line has its labels, from one brace to the other, and
-// what that says.
+// labelText is the label part of a line, from one brace to the other, and its
+// labels.
 type labelText struct {
 	text   string
 	labels []metric.Label
@@ -230,8 +230,8 @@ type labelText struct {
 // maxRows bounds how many label sets of a family are remembered.
 const maxRows = 256
 
-// recallLabels is parseLabels with a look at the family before: many have the
-// same label sets in the same order, and those share their memory then.
+// recallLabels is parseLabels with a look at the previous family: many families
+// have the same label sets in the same order, and share their memory then.
 func (p *Parser) recallLabels(line string, i int) (labels []metric.Label, next int, err error) {
 	row := p.row
 	p.row++
@@ -252,8 +252,8 @@ func (p *Parser) recallLabels(line string, i int) (labels []metric.Label, next i
 	return labels, next, nil
 }
 
-// parseLabels reads label pairs up to the closing brace. In named mode the name
-// of the metric is among them.
+// parseLabels parses label pairs up to the closing brace. In named mode the
+// name of the metric is among them.
 func (p *Parser) parseLabels(line string, i int, named bool) (labels []metric.Label, next int, err error) {
 	found := !named
 	for {
@@ -296,7 +296,7 @@ func (p *Parser) parseLabels(line string, i int, named bool) (labels []metric.La
 		break
 	}
 	if !found {
-		return nil, 0, p.syntaxError("no metric name in %q; write it in front of the brace", excerpt.Of(line))
+		return nil, 0, p.syntaxError("no metric name in %q; put it before the brace", excerpt.Of(line))
 	}
 	labels = p.labels[p.first:len(p.labels):len(p.labels)]
 	if err := p.checkDuplicates(labels); err != nil {
@@ -305,10 +305,10 @@ func (p *Parser) parseLabels(line string, i int, named bool) (labels []metric.La
 	return labels, i + 1, p.count(len(labels))
 }
 
-// parseLabelValue reads a quoted value and what blanks come after it.
+// parseLabelValue parses a quoted value and the whitespace after it.
 func (p *Parser) parseLabelValue(line string, i int, name string) (int, error) {
 	if name == metric.NameLabel {
-		return 0, p.syntaxError("label name %q is reserved; write the name of the metric in front of the brace", metric.NameLabel)
+		return 0, p.syntaxError("label name %q is reserved; put the metric name before the brace", metric.NameLabel)
 	}
 	if p.LegacyNames && !metric.IsLegacyLabel(name) {
 		return 0, p.needsUTF8("label name", name, metric.EscapeLabel(name, metric.Underscores))
@@ -323,7 +323,7 @@ func (p *Parser) parseLabelValue(line string, i int, name string) (int, error) {
 	i++
 	end, escaped := closingQuote(line, i)
 	if end < 0 {
-		return 0, p.syntaxError("the value of label %q has no closing quote on its line; write a newline within a value as \\n", excerpt.Of(name))
+		return 0, p.syntaxError("the value of label %q has no closing quote on its line; write a newline in a value as \\n", excerpt.Of(name))
 	}
 	value := line[i:end]
 	if escaped {
@@ -342,7 +342,7 @@ func (p *Parser) parseLabelValue(line string, i int, name string) (int, error) {
 	return skipBlanks(line, end+1), nil
 }
 
-// checkDuplicates refuses a label name that comes twice. A histogram's "le"
+// checkDuplicates refuses a label name that occurs twice. A histogram's "le"
 // and a summary's "quantile" may: expfmt takes the last.
 func (p *Parser) checkDuplicates(labels []metric.Label) error {
 	for i := 1; i < len(labels); i++ {
@@ -370,7 +370,7 @@ func (p *Parser) checkManyDuplicates(labels []metric.Label) error {
 	return nil
 }
 
-// parseTimestamp reads what may follow the value.
+// parseTimestamp parses what may follow the value.
 func (p *Parser) parseTimestamp(rest string) (timed bool, err error) {
 	if rest == "" {
 		return false, nil
@@ -382,14 +382,15 @@ func (p *Parser) parseTimestamp(rest string) (timed bool, err error) {
 	return true, nil
 }
 
-// needsUTF8 refuses a name beyond the legacy ones. Legacy is what it could be.
+// needsUTF8 refuses a name that is not a legacy name. legacy is what it could
+// be instead.
 func (p *Parser) needsUTF8(kind, name, legacy string) error {
 	return p.syntaxError("the %s %q needs a gateway with --push.enable-utf8-names; start it with that flag, or write %q", kind, excerpt.Of(name), excerpt.Of(legacy))
 }
 
 // enter makes the family that name belongs to the current one. The name of a
-// summary's or histogram's count, sum and buckets belongs to that family,
-// unless a family of that very name has been seen before.
+// summary's or histogram's count, sum or buckets belongs to that family, unless
+// a family of exactly that name occurred before.
 func (p *Parser) enter(name string) error {
 	if name == p.lastName && p.current != nil {
 		return nil
@@ -441,7 +442,7 @@ func (p *Parser) enterSample(name string) error {
 	return nil
 }
 
-// addSample puts a value where the type of the current family wants it.
+// addSample stores a value as the type of the current family requires.
 func (p *Parser) addSample(labels []metric.Label, value float64, timed bool) error {
 	f := p.current
 	special := specialLabel(f.Type)
@@ -474,8 +475,8 @@ func (p *Parser) addSample(labels []metric.Label, value float64, timed bool) err
 	return p.addToHistogram(s, bound, value)
 }
 
-// specialLabel is the label that is part of the value in a family of the type,
-// not of the label set.
+// specialLabel returns the label that belongs to the value in a family of the
+// type, not to the label set.
 func specialLabel(t metric.Type) string {
 	switch {
 	case t.IsHistogram():
@@ -486,8 +487,8 @@ func specialLabel(t metric.Type) string {
 	return ""
 }
 
-// cutSpecial takes the special label out and gives its value, NaN if there is
-// none.
+// cutSpecial removes the special label and returns its value, or NaN if there
+// is none.
 func (p *Parser) cutSpecial(labels []metric.Label, name string) ([]metric.Label, float64, error) {
 	bound, kept := math.NaN(), labels[:0]
 	for _, l := range labels {
@@ -503,8 +504,9 @@ func (p *Parser) cutSpecial(labels []metric.Label, name string) ([]metric.Label,
 	return kept, bound, nil
 }
 
-// findSeries gives the series of f with these labels, in any order, or a new
-// one. Lines of one series mostly come together, so the last is tried first.
+// findSeries returns the series of f with these labels, in any order, or a new
+// one. Lines of one series are usually together, so it tries the last one
+// first.
 func (p *Parser) findSeries(f *family, labels []metric.Label) (*metric.Series, error) {
 	n := len(f.Series)
 	if n == 0 {
@@ -529,21 +531,21 @@ func (p *Parser) findSeries(f *family, labels []metric.Label) (*metric.Series, e
 	return p.addSeries(f, labels)
 }
 
-// hashSet gives a hash of a label set, and leaves what appendSet wrote of it in
+// hashSet returns a hash of a label set, and leaves what appendSet wrote in
 // scratch.
 func (p *Parser) hashSet(labels []metric.Label) uint64 {
 	p.scratch = appendSet(p.scratch[:0], labels)
 	return maphash.Bytes(seed, p.scratch)
 }
 
-// isSet tells whether labels are the set that hashSet has seen last.
+// isSet reports whether labels are the set that hashSet saw last.
 func (p *Parser) isSet(labels []metric.Label) bool {
 	p.other = appendSet(p.other[:0], labels)
 	return bytes.Equal(p.other, p.scratch)
 }
 
 // appendSet writes labels so that equal sets give equal bytes, whatever their
-// order. No valid UTF-8 contains the separator.
+// order. Valid UTF-8 never contains the separator.
 func appendSet(b []byte, labels []metric.Label) []byte {
 	if !slices.IsSortedFunc(labels, compareLabels) {
 		labels = slices.Clone(labels)
@@ -606,11 +608,11 @@ func (p *Parser) addToHistogram(s *metric.Series, bound, value float64) (err err
 	return p.count(1)
 }
 
-// usualBuckets is how many client libraries make unless they are told.
+// usualBuckets is how many buckets client libraries create by default.
 const usualBuckets = 12
 
 // newHistogram makes the value of the latest series of the current family, with
-// room for as many buckets as the one before has.
+// room for as many buckets as the previous one has.
 func (p *Parser) newHistogram() (*metric.Buckets, error) {
 	n := usualBuckets
 	if before := len(p.current.Series) - 2; before >= 0 && p.current.Series[before].Histogram != nil {

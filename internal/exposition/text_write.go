@@ -26,7 +26,7 @@ func (r *renderer) appendText(b []byte, f *metric.Family, s *metric.Series) ([]b
 	return w.b, nil
 }
 
-// FormatSeries shows a series as the text format does, for messages.
+// FormatSeries formats a series as in the text format, for messages.
 func FormatSeries(name string, labels []metric.Label) string {
 	w := lineWriter{name: name, legacy: metric.IsLegacyName(name), labels: appendLabels(nil, labels)}
 	w.start("")
@@ -54,7 +54,7 @@ func (w *lineWriter) line(suffix string, value float64) {
 	w.end(value)
 }
 
-// special writes a line with one label more.
+// special writes a line with one more label.
 func (w *lineWriter) special(suffix, label string, bound, value float64) {
 	w.start(suffix)
 	w.b = append(w.b, w.separator())
@@ -65,11 +65,11 @@ func (w *lineWriter) special(suffix, label string, bound, value float64) {
 	w.end(value)
 }
 
-// inBraces tells whether start leaves a brace open: there are labels, or the
+// inBraces reports whether start leaves a brace open: there are labels, or the
 // name itself is within the braces.
 func (w *lineWriter) inBraces() bool { return len(w.labels) > 0 || !w.legacy }
 
-// separator is what comes before another label.
+// separator is what precedes another label.
 func (w *lineWriter) separator() byte {
 	if w.inBraces() {
 		return ','
@@ -127,8 +127,8 @@ func (w *lineWriter) histogram(h *metric.Buckets) {
 	w.line(metric.CountSuffix, h.Count.Value())
 }
 
-// appendLabels writes a label set in the text format, from '{' on, without
-// the closing brace. Equal sets, sorted, give equal bytes.
+// appendLabels writes a label set in the text format, from '{' on, without the
+// closing brace. Equal sorted sets give equal bytes.
 func appendLabels(b []byte, labels []metric.Label) []byte {
 	for i, l := range labels {
 		if i == 0 {
@@ -144,7 +144,7 @@ func appendLabels(b []byte, labels []metric.Label) []byte {
 	return b
 }
 
-// appendName writes a name, in quotes unless it is a legacy one.
+// appendName writes a name, in quotes unless it is a legacy name.
 func appendName(b []byte, name string, legacy bool) []byte {
 	if legacy {
 		return append(b, name...)
@@ -154,8 +154,8 @@ func appendName(b []byte, name string, legacy bool) []byte {
 	return append(b, '"')
 }
 
-// appendEscaped writes s with backslash, newline and, if told so, the double
-// quote escaped.
+// appendEscaped writes s with backslash, newline and, if quotes is set, the
+// double quote escaped.
 func appendEscaped(b []byte, s string, quotes bool) []byte {
 	done := 0
 	for i := 0; i < len(s); i++ {
@@ -173,8 +173,8 @@ func appendEscaped(b []byte, s string, quotes bool) []byte {
 	return append(b, s[done:]...)
 }
 
-// appendFloat writes v as Go's %g, infinities and NaN as the formats have
-// them. Whole numbers, the most common values, have ways of their own.
+// appendFloat writes v like Go's %g, and infinities and NaN as in the formats.
+// Whole numbers, the most common values, have fast paths.
 func appendFloat(b []byte, v float64) []byte {
 	if v >= 0 && v < 1<<53 && v == math.Trunc(v) {
 		if v < 1e6 {
@@ -193,7 +193,7 @@ func appendFloat(b []byte, v float64) []byte {
 	return strconv.AppendFloat(b, v, 'g', -1, 64)
 }
 
-// appendLarge writes a whole number from 1e6 on that a float64 has exactly,
+// appendLarge writes a whole number from 1e6 on that a float64 holds exactly,
 // like 1.76e+09.
 func appendLarge(b []byte, n uint64) []byte {
 	var scratch [20]byte

@@ -8,20 +8,20 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// variant is a block as one format and escaping has it, where that differs
-// from what the block itself holds.
+// variant is a block in one format and escaping, if that differs from the
+// block's own content.
 type variant struct {
 	content []byte   // lines, or protobuf
 	hashes  []uint64 // of the escaped label sets
 	dropped int      // labels and series that were equal to others when escaped
 }
 
-// size is what keeping it takes, in bytes, with its block, which may be no
-// longer in use but for this.
+// size is what keeping it takes, in bytes, including its block, which may
+// otherwise be unused.
 func (v *variant) size(b *Block) int { return len(v.content) + 8*len(v.hashes) + b.Size() + 256 }
 
-// Cache keeps variants of blocks within a bound. It is safe for concurrent
-// use; nil keeps nothing.
+// Cache keeps variants of blocks within a bound. It is safe for concurrent use.
+// A nil cache keeps nothing.
 type Cache struct {
 	max     int // bytes
 	mu      sync.Mutex
@@ -34,7 +34,7 @@ type cacheKey struct {
 	format Format
 }
 
-// NewCache makes a cache that takes at most about max bytes.
+// NewCache returns a cache that takes at most about max bytes.
 func NewCache(max int) *Cache {
 	return &Cache{max: max, entries: make(map[cacheKey]*variant)}
 }
@@ -48,8 +48,8 @@ func (c *Cache) get(b *Block, f Format) *variant {
 	return c.entries[cacheKey{b, f}]
 }
 
-// put keeps a variant. Where the bound is reached, any others go: which ones
-// does not matter much, since a scrape asks for all of them in turn.
+// put keeps a variant. At the bound it removes arbitrary others: since a scrape
+// needs all of them in turn, it hardly matters which.
 func (c *Cache) put(b *Block, f Format, v *variant) {
 	if c == nil || v.size(b) > c.max/2 {
 		return
@@ -70,9 +70,9 @@ func (c *Cache) put(b *Block, f Format, v *variant) {
 	c.bytes += v.size(b)
 }
 
-// makeVariant renders a block anew for a format, under the name that the
-// family has there. Label sets in seen are left out, as are those that come
-// twice once they are escaped.
+// makeVariant renders a block for a format, under the name that the family has
+// there. It leaves out label sets in seen, and repeated ones once they are
+// escaped.
 func makeVariant(b *Block, f Format, name string, seen map[uint64]struct{}) *variant {
 	v := new(variant)
 	m := newVariantMaker(b, f, name, seen, make(map[uint64]struct{}, b.series))
@@ -87,12 +87,12 @@ func makeVariant(b *Block, f Format, name string, seen map[uint64]struct{}) *var
 	return v
 }
 
-// variantPiece is how many bytes of a large block are rendered anew at once.
+// variantPiece is how many bytes of a large block are rendered at a time.
 const variantPiece = 1 << 20
 
-// eachVariantPiece is makeVariant for a block that is too large to be kept, and
-// that many scrapes at once would each hold: it yields what it renders in
-// pieces, which are void afterwards, and adds the label sets to seen.
+// eachVariantPiece is makeVariant for a block that is too large to be kept, or
+// to be held by many scrapes at once: it yields what it renders in pieces,
+// which are valid until the next one, and adds the label sets to seen.
 func eachVariantPiece(b *Block, f Format, name string, seen map[uint64]struct{}, yield func([]byte) bool) (dropped int, more bool) {
 	own := seen
 	if own == nil {
@@ -115,7 +115,7 @@ func eachVariantPiece(b *Block, f Format, name string, seen map[uint64]struct{},
 	return m.dropped, more
 }
 
-// variantMaker renders series anew for a format.
+// variantMaker renders series for a format.
 type variantMaker struct {
 	r         *renderer
 	format    Format
@@ -132,7 +132,7 @@ func newVariantMaker(b *Block, f Format, name string, seen, own map[uint64]struc
 	return m
 }
 
-// made is what has been rendered since forget: text or protobuf.
+// made is what was rendered since forget: text or protobuf.
 func (m *variantMaker) made() []byte {
 	if len(m.r.proto) > 0 {
 		return m.r.proto
@@ -142,8 +142,8 @@ func (m *variantMaker) made() []byte {
 
 func (m *variantMaker) forget() { m.r.text, m.r.proto = m.r.text[:0], m.r.proto[:0] }
 
-// add renders a series, unless the format has it already, and gives the hash of
-// its labels there.
+// add renders a series, unless the format already has it, and returns the hash
+// of its labels there.
 func (m *variantMaker) add(s *metric.Series) (hash uint64, added bool) {
 	if m.format.Syntax == Protobuf && contradicts(m.family.Type, s.Histogram) {
 		m.dropped++
@@ -170,15 +170,14 @@ func (r *renderer) appendVariant(f Format, family *metric.Family, s *metric.Seri
 	case f.isOpenMetrics():
 		r.text = r.appendOpenMetrics(r.text, family, s)
 	case f.Syntax == Text:
-		r.text, _ = r.appendText(r.text, family, s) // only a bound makes it fail
+		r.text, _ = r.appendText(r.text, family, s) // it can fail only because of a bound
 	default:
 		r.proto = r.appendProto(r.proto, family, s)
 	}
 }
 
 // escapeSeries escapes the names of a series' labels, and of its exemplars'
-// where the format has lines of them. The number of labels left out is given
-// back.
+// labels if the format shows them. It returns how many labels were left out.
 func escapeSeries(f Format, s *metric.Series) (dropped int) {
 	s.Labels, dropped = escapeLabels(s.Labels, f.Escaping)
 	if !f.isOpenMetrics() {
@@ -200,9 +199,9 @@ func escapeExemplar(x *metric.Exemplar, e metric.Escaping) (dropped int) {
 	return dropped
 }
 
-// escapeLabels escapes the names of labels in their place. Of labels that
-// become equal the one that was so from the start stays, or else the first;
-// none may become __name__. The number of those left out is given back.
+// escapeLabels escapes the names of labels in place. Of labels that become
+// equal, one that did not change stays, or else the first. None may become
+// __name__. It returns how many were left out.
 func escapeLabels(labels []metric.Label, e metric.Escaping) (kept []metric.Label, dropped int) {
 	kept = labels[:0:len(labels)]
 	taken := make(map[string]bool, len(labels)+1)

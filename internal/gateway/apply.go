@@ -54,8 +54,8 @@ func (g *Gateway) take(batch []Applied) (freed []grouping.Key) {
 	return freed
 }
 
-// settle ends a change of the index, of the names in changed: the state is one
-// to look at again. The caller holds mu.
+// settle finishes a change of the names in changed. The next view must look at
+// the state again. The caller holds mu.
 func (g *Gateway) settle(changed []*indexed) {
 	x := g.index
 	x.settle(changed)
@@ -124,7 +124,7 @@ func (x *index) makeView() *View {
 	return &v
 }
 
-// maxStale bounds what readers may find to be done when they ask for a view.
+// maxStale bounds how much work is left to readers who ask for a view.
 const maxStale = 1000
 
 func (x *index) publishStale() {
@@ -137,7 +137,7 @@ func (x *index) publishStale() {
 	x.stale = x.stale[:0]
 }
 
-// touch notes that the next view must show the name anew.
+// touch makes the next view publish the name again.
 func (x *index) touch(f *indexed) {
 	if !f.stale {
 		f.stale = true
@@ -229,7 +229,7 @@ func (g *Group) settle(old *Group, r Revision) {
 	}
 }
 
-// count keeps the numbers of the view.
+// count updates the numbers of the view.
 func (x *index) count(g *Group, sign int) {
 	if g == nil {
 		return
@@ -242,7 +242,8 @@ func (x *index) count(g *Group, sign int) {
 	}
 }
 
-// moveShape hands the shape over from the old state of a group to the new.
+// moveShape updates the shapes for the change from the old state of a group to
+// the new one.
 func (x *index) moveShape(old, group *Group) {
 	switch {
 	case old == nil && group != nil:
@@ -254,8 +255,8 @@ func (x *index) moveShape(old, group *Group) {
 	}
 }
 
-// exchange goes through the families of the old and the new state side by
-// side. Both are sorted by name.
+// exchange compares the families of the old and the new state side by side.
+// Both are sorted by name.
 func (x *index) exchange(a Applied, old *Group, changed []*indexed) []*indexed {
 	var before, after []Held
 	if old != nil {
@@ -297,8 +298,8 @@ func sameSlice(a, b []Held) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
-// replace exchanges what a group has of one family; was or is may be nil. It
-// gives the family and whether claims to it have changed.
+// replace replaces what a group has of one family. was or is may be nil. It
+// returns the family, and whether claims to it have changed.
 func (x *index) replace(a Applied, old *Group, was, is *Held) (f *indexed, claims bool) {
 	claims = true
 	switch {
@@ -328,7 +329,7 @@ func (x *index) replace(a Applied, old *Group, was, is *Held) (f *indexed, claim
 	return f, claims
 }
 
-// publish puts the state of one name where the next view has it.
+// publish puts the state of one name where the next view finds it.
 func (x *index) publish(f *indexed) {
 	f.stale = false
 	t, oldest, ok := f.winner()
@@ -351,8 +352,8 @@ func (x *index) publish(f *indexed) {
 	})
 }
 
-// settle decides which names are hidden because an older one collides with
-// them by suffix, starting from those of which the claims have changed.
+// settle decides which names are hidden because an older one collides with them
+// by suffix. It starts with the names whose claims have changed.
 func (x *index) settle(changed []*indexed) {
 	queue := slices.Clone(changed)
 	for len(queue) > 0 {
@@ -370,7 +371,7 @@ func (x *index) settle(changed []*indexed) {
 	}
 }
 
-// neighbours gives the names that could collide with f, whatever their types.
+// neighbours returns the names that could collide with f, whatever their types.
 func (x *index) neighbours(f *indexed) (found []*indexed) {
 	names := [...]string{f.name + metric.CountSuffix, f.name + metric.SumSuffix, f.name + metric.BucketSuffix, ""}
 	names[3], _ = metric.SuffixBase(f.name)
@@ -382,8 +383,7 @@ func (x *index) neighbours(f *indexed) (found []*indexed) {
 	return found
 }
 
-// collide tells whether f and other, as they would be exposed, have lines of
-// the same name.
+// collide reports whether f and other expose lines of the same name.
 func collide(f, other *indexed) bool {
 	t, _, _ := f.winner()
 	u, _, _ := other.winner()
@@ -395,7 +395,7 @@ func collide(f, other *indexed) bool {
 	return hasSuffixes(t, summaryToo)
 }
 
-// isHidden tells whether a name that is not hidden itself collides with f and
+// isHidden reports whether a name that is not hidden itself collides with f and
 // has an older claim.
 func (x *index) isHidden(f *indexed) bool {
 	_, mine, ok := f.winner()

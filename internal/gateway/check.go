@@ -10,8 +10,8 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// ConflictError says that a push cannot be exposed together with what is
-// stored, or with what is on its way there.
+// ConflictError means that a push cannot be exposed together with what is
+// stored or being stored.
 type ConflictError struct {
 	Family string
 	Msg    string
@@ -26,11 +26,11 @@ func conflict(family, format string, args ...any) error {
 	return &ConflictError{Family: excerpt.Of(family), Msg: fmt.Sprintf(format, args...)}
 }
 
-// TwinError says that a group would expose the same times as another one.
+// TwinError means that a group would expose the same times as another one.
 type TwinError struct{ Twin grouping.Key }
 
 func (e *TwinError) Error() string {
-	return fmt.Sprintf("the group %s exists and would expose the same series, since the gateway adds instance=\"\" where there is none: push to it, or delete it first", e.Twin.Excerpt())
+	return fmt.Sprintf("the group %s exists and would expose the same series, since the gateway adds instance=\"\" to groups without an instance; push to that group, or delete it first", e.Twin.Excerpt())
 }
 
 // check tells why group, with the blocks that a push brings, cannot be exposed
@@ -181,7 +181,7 @@ func (x *index) checkSuffixes(b *exposition.Block, group *Group) error {
 	for _, suffix := range b.Type.Suffixes() {
 		name := b.Name + suffix
 		if group.findSeries(name) != nil {
-			return conflict(b.Name, "as a %s it has lines named %q, and the same group has a family of that name; rename one of them", b.Type, name)
+			return conflict(b.Name, "as a %s it exposes lines named %q, which is another family of the same group; rename one of them", b.Type, name)
 		}
 		if t, taken := x.taken(x.families[name], b.Name, mine, group.Key, anyType); taken {
 			return conflict(b.Name, "as a %s it has lines named %q, which is a family in %s; rename one of them", b.Type, excerpt.Of(name), x.holderOf(x.families[name], t, group.Key))
@@ -192,7 +192,7 @@ func (x *index) checkSuffixes(b *exposition.Block, group *Group) error {
 		return nil
 	}
 	if h := group.findSeries(base); h != nil && hasSuffixes(h.Type, summaryToo) {
-		return conflict(b.Name, "the %s %q in the same group has lines of that name; rename one of them", h.Type, base)
+		return conflict(b.Name, "the %s %q of the same group exposes lines of that name; rename one of them", h.Type, base)
 	}
 	exposes := func(t metric.Type) bool { return hasSuffixes(t, summaryToo) }
 	if t, taken := x.taken(x.families[base], b.Name, mine, group.Key, exposes); taken {
@@ -201,8 +201,8 @@ func (x *index) checkSuffixes(b *exposition.Block, group *Group) error {
 	return nil
 }
 
-// hasSuffixes tells whether a type has lines with the suffixes of a count or a
-// sum, which summaries have too, or of a bucket, which they have not.
+// hasSuffixes reports whether a type has lines with the suffixes of a count or
+// a sum, or if bucket is set, of a bucket. Summaries have no buckets.
 func hasSuffixes(t metric.Type, summaryToo bool) bool {
 	return t.IsHistogram() || t == metric.Summary && summaryToo
 }
@@ -244,7 +244,7 @@ func (x *index) pendingHolder(name string, t metric.Type, but grouping.Key) stri
 			break
 		}
 	}
-	return "a group that is just being pushed"
+	return "a group whose push is in progress"
 }
 
 // place puts provisional claims for a change on its way, so that checks of others
@@ -260,9 +260,9 @@ func (x *index) place(p *pending) {
 	x.pending[p.key] = p
 }
 
-// enter gives a change its place among those on their way, once its series are
-// in the indexes, and lists what it must be compared with, mostly nothing. Of two
-// changes the one that enters later finds the other.
+// enter gives a change its place among the pending ones, once its series are in
+// the indexes, and returns what it must be compared with, usually nothing. Of
+// two changes, the one that enters later finds the other.
 func (x *index) enter(p *pending) (found []rivals) {
 	x.claims++
 	p.claim = x.claims

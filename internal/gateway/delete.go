@@ -10,7 +10,7 @@ import (
 	"pushgateway/internal/grouping"
 )
 
-// Delete ends a group. To end one that does not exist is no error.
+// Delete deletes a group. Deleting a group that does not exist is no error.
 func (g *Gateway) Delete(ctx context.Context, key grouping.Key) error {
 	_, err := g.End(ctx, key)
 	return err
@@ -51,9 +51,9 @@ func endOf(key grouping.Key, against Revision) Change {
 	return Change{Key: key, Against: against, pending: &pending{key: key, own: true}}
 }
 
-// certain tells whether what is seen here is what a crash would leave. It is
-// not while the journal may hold pushes that it has refused: a delete that
-// finds nothing of them does not end them.
+// certain reports whether the present state is what a crash would leave. It is
+// not while the journal may hold pushes that were refused: a delete that does
+// not see them would not delete them.
 func (g *Gateway) certain() error {
 	if err := g.Journal.Err(); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -61,20 +61,20 @@ func (g *Gateway) certain() error {
 	return nil
 }
 
-// Wipe ends all groups there are when it begins.
+// Wipe deletes all groups that exist when it begins.
 func (g *Gateway) Wipe(ctx context.Context) error {
 	_, err := g.DeleteMatching(ctx, func(*Group) bool { return true })
 	return err
 }
 
-// DeleteMatching ends the groups that match when it begins, and gives them.
-// Matches is called for every group there is.
+// DeleteMatching deletes the groups that match when it begins, and returns
+// them. matches is called for every group.
 //
-// Those that nobody is just pushing to end in one commit. For each of the
-// others it waits until that push is through, and makes nobody wait meanwhile;
-// then the group ends if it still matches. A push to a group that did not exist
-// may come before it or after it. An error means that the groups which it does
-// not give may still be there.
+// Groups without a push in progress end in one commit. For each of the others,
+// DeleteMatching waits until the push is finished, without making anybody else
+// wait, and deletes the group if it still matches. A push to a group that did
+// not exist may come before or after the delete. After an error, groups that
+// were not returned may still exist.
 func (g *Gateway) DeleteMatching(ctx context.Context, matches func(*Group) bool) (ended []*Group, err error) {
 	defer g.sweep()
 	if err := g.Sync(ctx); err != nil {
@@ -95,7 +95,7 @@ type deletion struct {
 	g       *Gateway
 	matches func(*Group) bool
 	matched []*Group       // when it began, sorted by key
-	todo    []grouping.Key // of those that it has still to end, and of ghosts, sorted
+	todo    []grouping.Key // keys of those still to be deleted, and of ghosts, sorted
 	ended   []*Group
 }
 
@@ -120,14 +120,14 @@ func (d *deletion) begin() {
 	d.todo = slices.Compact(d.todo)
 }
 
-// stillMatches asks matches only where the group has changed: those who push to
-// it wait for the answer.
+// stillMatches calls matches only if the group has changed, since pushes to it
+// wait meanwhile.
 func (d *deletion) stillMatches(group *Group) bool {
 	i, found := slices.BinarySearchFunc(d.matched, group.Key, func(m *Group, key grouping.Key) int { return cmp.Compare(m.Key, key) })
 	return found && d.matched[i] == group || d.matches(group)
 }
 
-// endSome ends those of the groups that it need not wait for, at least one.
+// endSome deletes the groups that it need not wait for, at least one.
 func (d *deletion) endSome(ctx context.Context) (err error) {
 	p := d.g.patience(ctx)
 	taken, err := d.g.locks.lockSome(p, d.todo)
@@ -144,7 +144,7 @@ func (d *deletion) endSome(ctx context.Context) (err error) {
 	return err
 }
 
-// without gives the keys that are not taken. Both are sorted.
+// without returns the keys that are not in taken. Both are sorted.
 func without(keys, taken []grouping.Key) []grouping.Key {
 	return slices.DeleteFunc(keys, func(key grouping.Key) bool {
 		_, found := slices.BinarySearch(taken, key)
@@ -152,9 +152,9 @@ func without(keys, taken []grouping.Key) []grouping.Key {
 	})
 }
 
-// tryEnd makes one attempt to end groups in one commit, with the records of
-// ghosts. The caller holds their locks. It gives those that are worth another:
-// somebody else has changed them meanwhile.
+// tryEnd tries once to delete groups in one commit, with the records of ghosts.
+// The caller holds their locks. It returns those to try again, because another
+// change came first.
 func (d *deletion) tryEnd(ctx context.Context, keys []grouping.Key) (again []grouping.Key, err error) {
 	groups, changes := make([]*Group, 0, len(keys)), make([]Change, 0, len(keys))
 	for _, key := range keys {

@@ -8,22 +8,23 @@ import (
 	"pushgateway/internal/grouping"
 )
 
-// A group with a time to live ends at a time that is stored with it, by the
-// clock on the wall. From then on nobody sees it: whoever asks for the state
-// first takes out what has ended. Its record goes later, when the journal
-// takes that; should it never do so, the next replay finds the time in it.
+// A group with a time to live ends at a deadline that is stored with it, by the
+// wall clock. From then on nobody sees it: whoever asks for the state first
+// removes what has expired. Its record is removed later, once the journal
+// accepts that. If it never does, the next replay finds the deadline in the
+// record.
 
 const (
-	// reapEvery is how often records of ended groups are removed.
+	// reapEvery is how often records of expired groups are removed.
 	reapEvery = time.Second
-	// maxExpired bounds how many groups end while the index is locked, and how
-	// many records go in one commit, so that pushes get their turn.
+	// maxExpired bounds how many groups expire while the index is locked, and how
+	// many records one commit removes, so that pushes get their turn.
 	maxExpired = 1000
-	// never is the deadline of what has none.
+	// never is the deadline of a group without a time to live.
 	never = math.MaxInt64
 )
 
-// deadline is when a group ends.
+// deadline is when a group expires.
 type deadline struct {
 	at  int64 // Unix time in ns
 	key grouping.Key
@@ -36,7 +37,7 @@ func (d deadline) less(e deadline) bool {
 	return d.key < e.key
 }
 
-// deadlineOf gives the deadline of a group, which may be nil.
+// deadlineOf returns the deadline of a group, which may be nil.
 func deadlineOf(g *Group) (d deadline, ok bool) {
 	if g == nil || g.Expires.IsZero() {
 		return deadline{}, false
@@ -44,8 +45,8 @@ func deadlineOf(g *Group) (d deadline, ok bool) {
 	return deadline{g.Expires.UnixNano(), g.Key}, true
 }
 
-// moveDeadline notes when a group ends that was in one state and now is in
-// another; either may be nil.
+// moveDeadline updates the deadlines for a change from one state of a group to
+// another. Either may be nil.
 func (x *index) moveDeadline(old, group *Group) {
 	was, had := deadlineOf(old)
 	is, has := deadlineOf(group)
@@ -60,7 +61,7 @@ func (x *index) moveDeadline(old, group *Group) {
 	}
 }
 
-// firstDeadline is when the next group ends.
+// firstDeadline is when the next group expires.
 func (x *index) firstDeadline() int64 {
 	if d, ok := x.deadlines.Min(); ok {
 		return d.at
@@ -99,13 +100,13 @@ func (g *Gateway) expireSome(now int64) {
 	g.settle(changed)
 }
 
-// Expired is how many groups have ended at their time.
+// Expired returns how many groups have expired.
 func (g *Gateway) Expired() uint64 {
 	g.expire()
 	return g.expired.Load()
 }
 
-// NextExpiry is when the next group ends by itself; zero if none does.
+// NextExpiry returns when the next group expires, or zero if none does.
 func (g *Gateway) NextExpiry() time.Time {
 	g.expire()
 	if first := g.firstDeadline.Load(); first != never {
@@ -139,8 +140,7 @@ func (g *Gateway) reapAll() {
 	}
 }
 
-// reapSome removes some records, and tells whether there may be more that can
-// be removed.
+// reapSome removes some records. It reports whether more may be removable.
 func (g *Gateway) reapSome() (more bool) {
 	keys := g.someGhosts()
 	if len(keys) == 0 {
@@ -168,7 +168,7 @@ func (g *Gateway) reapSome() (more bool) {
 	return more
 }
 
-// someGhosts are keys of ended groups with records.
+// someGhosts returns keys of expired groups that still have records.
 func (g *Gateway) someGhosts() []grouping.Key {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -181,8 +181,8 @@ func (g *Gateway) someGhosts() []grouping.Key {
 	return keys
 }
 
-// against is the revision that a change is made from where the present state
-// has old, which may be nil: also an ended group has one, as long as the
+// against returns the revision that a change starts from if the present state
+// is old, which may be nil. An expired group also has a revision as long as the
 // journal has its record.
 func (g *Gateway) against(key grouping.Key, old *Group) Revision {
 	if old != nil {

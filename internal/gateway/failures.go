@@ -8,11 +8,11 @@ import (
 	"pushgateway/internal/grouping"
 )
 
-// failures knows the groups that exist only through failures, and by whom.
-// Gateway.mu guards it.
+// failures knows the groups that exist only through failures, and which client
+// failed. Gateway.mu guards it.
 type failures struct {
 	groups  map[grouping.Key]failure
-	order   *btree.BTreeG[failure] // those of a client side by side, the oldest first
+	order   *btree.BTreeG[failure] // grouped by client, oldest first
 	used    map[string]int         // bytes, by client
 	clients *btree.BTreeG[usage]
 	bytes   int
@@ -25,7 +25,7 @@ type failure struct {
 	client string // the group's FailedBy
 	at     int64  // the last time, in Unix ns
 	key    grouping.Key
-	bytes  int // that it counts for
+	bytes  int // bytes that it counts for
 }
 
 // usage is what the failures of one client take.
@@ -57,9 +57,9 @@ func (f failure) less(g failure) bool {
 	return f.key < g.key
 }
 
-// owner gives whom a group counts for once client has failed for it. Where several
-// clients do, it is the one that takes less without it: nobody can draw a group to
-// himself to push it out.
+// owner returns the client that a group counts for once client has failed for
+// it. If several clients have, it is the one that takes less without it, so
+// that nobody can take over a group to push it out.
 func (f *failures) owner(key grouping.Key, client string) string {
 	was, had := f.groups[key]
 	if had && f.used[was.client]-was.bytes <= f.used[client] {
@@ -68,7 +68,7 @@ func (f *failures) owner(key grouping.Key, client string) string {
 	return client
 }
 
-// move takes over the new state of a group, nil if it has ended.
+// move applies the new state of a group, nil if it has ended.
 func (f *failures) move(key grouping.Key, group *Group) {
 	if was, had := f.groups[key]; had {
 		f.remove(was)
@@ -78,8 +78,8 @@ func (f *failures) move(key grouping.Key, group *Group) {
 	}
 }
 
-// failureSize is what a group counts for: its lines in a scrape, which have its
-// key, and the reason.
+// failureSize is what a group counts for: its lines in a scrape, which contain
+// its key, and the reason.
 func failureSize(g *Group) int {
 	size := len(g.Failure)
 	for _, b := range g.Times() {
@@ -115,8 +115,8 @@ func (f *failures) count(client string, bytes int) {
 	f.clients.Set(usage{before + bytes, client})
 }
 
-// take takes out groups while they take too much, but not more than most: each
-// time the oldest of the client that takes most.
+// take removes and returns groups while they take too much, but no more than
+// most. Each time it takes the oldest group of the client that takes most.
 func (f *failures) take(most int) (oldest []failure) {
 	for f.bytes > f.most && len(oldest) < most {
 		largest, _ := f.clients.Max()
@@ -132,8 +132,8 @@ func (f *failures) take(most int) (oldest []failure) {
 // minTime is before all times.
 const minTime = -1 << 63
 
-// networkOf gives what counts as one client: of IPv6 whoever has one address
-// has 2⁶⁴.
+// networkOf returns what counts as one client: the owner of one IPv6 address
+// has 2⁶⁴ of them.
 func networkOf(client string) string {
 	addr, err := netip.ParseAddr(client)
 	if err != nil || !addr.Is6() || addr.Is4In6() {

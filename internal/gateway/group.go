@@ -17,7 +17,7 @@ import (
 type Group struct {
 	Key      grouping.Key
 	Families []Held    // sorted by name
-	Pushed   time.Time // the last good push; zero if there was none
+	Pushed   time.Time // the last successful push; zero if there was none
 	Failed   time.Time // the last refused push; zero if there was none
 	Failure  string    // why that was refused; empty if it is not known
 	Failing  bool      // the last push was refused; see Stamp for which that is
@@ -27,25 +27,26 @@ type Group struct {
 	Revision Revision  // of its last change; stamps are none
 	Series   int       // of all families together
 	Text     int       // bytes of their lines
-	TooLong  int       // series that Prometheus could not read; see exposition.Block
+	TooLong  int       // series too long for Prometheus; see exposition.Block
 
-	// The families that the gateway makes for each group; the last is nil where
+	// The families that the gateway makes for each group. The last is nil if
 	// Expires is zero.
 	pushTime, failTime, expiryTime *exposition.Block
 
 	shape *shape // set when applied
 }
 
-// Held is what a group has of one family. Without series it is only remembered,
-// for the JSON API of 1.11: it claims nothing.
+// Held is what a group has of one family. Without series it is only kept for
+// the JSON API of 1.11, and claims nothing.
 type Held struct {
 	*exposition.Block
-	Pushed time.Time // of the push that brought it
+	Pushed time.Time // time of the push that brought it
 	// Claim is the revision since which the group has held this name with this
-	// type. Where two groups cannot both be exposed, the older claim is.
+	// type. If two groups cannot both be exposed, the one with the older claim
+	// is.
 	Claim Revision
 
-	entry *seriesEntry // of its series, nil if no index has them
+	entry *seriesEntry // of its series; nil if no index has them
 }
 
 // Restore makes a group of what a record or a file has of it: its exported
@@ -61,14 +62,14 @@ func Restore(g Group) *Group {
 	return g.finish(nil)
 }
 
-// failedOnly tells whether there is nothing of the group but its failures: it
+// failedOnly reports whether the group has nothing but failures. Such a group
 // claims neither its key nor a name.
 func (g *Group) failedOnly() bool { return g.Pushed.IsZero() && len(g.Families) == 0 }
 
 // LastPushSuccessful tells whether the last push was not refused.
 func (g *Group) LastPushSuccessful() bool { return !g.Failing }
 
-// Find gives what the group has of a family, or nil. It is safe on a nil
+// Find returns what the group has of a family, or nil. It is safe on a nil
 // group.
 func (g *Group) Find(name string) *Held {
 	if g == nil {
@@ -85,8 +86,8 @@ func (g *Group) Find(name string) *Held {
 // findSeries is Find for families that have series.
 func (g *Group) findSeries(name string) *Held { return withSeries(g.Find(name)) }
 
-// entryOf gives the entry of the series that a group, which may be nil, has of
-// a family.
+// entryOf returns the entry of the series that a group, which may be nil, has
+// of a family.
 func (g *Group) entryOf(name string) *seriesEntry {
 	if h := g.Find(name); h != nil {
 		return h.entry
@@ -94,7 +95,7 @@ func (g *Group) entryOf(name string) *seriesEntry {
 	return nil
 }
 
-// withSeries gives h, which may be nil, if it has series, or else nil.
+// withSeries returns h if it has series, or else nil. h may be nil.
 func withSeries(h *Held) *Held {
 	if h == nil || h.Block.Series() == 0 {
 		return nil
@@ -102,7 +103,7 @@ func withSeries(h *Held) *Held {
 	return h
 }
 
-// Blocks goes through the families. It is safe on a nil group.
+// Blocks iterates over the families. It is safe on a nil group.
 func (g *Group) Blocks() iter.Seq[*exposition.Block] {
 	return func(yield func(*exposition.Block) bool) {
 		for i := 0; g != nil && i < len(g.Families); i++ {
@@ -113,18 +114,18 @@ func (g *Group) Blocks() iter.Seq[*exposition.Block] {
 	}
 }
 
-// PushTime is the family push_time_seconds, which the gateway makes of the
-// group.
+// PushTime returns the family push_time_seconds of the group.
 func (g *Group) PushTime() *exposition.Block { return g.pushTime }
 
-// FailureTime is the same for push_failure_time_seconds.
+// FailureTime returns the family push_failure_time_seconds of the group.
 func (g *Group) FailureTime() *exposition.Block { return g.failTime }
 
-// ExpiryTime is the same for push_expiry_time_seconds, nil if the group does
-// not end by itself.
+// ExpiryTime returns the family push_expiry_time_seconds of the group, or nil
+// if the group does not expire.
 func (g *Group) ExpiryTime() *exposition.Block { return g.expiryTime }
 
-// Times are the families that the gateway makes of the group, sorted by name.
+// Times returns the families that the gateway makes for the group, sorted by
+// name.
 func (g *Group) Times() []*exposition.Block {
 	if g.expiryTime == nil {
 		return []*exposition.Block{g.failTime, g.pushTime}
@@ -132,16 +133,16 @@ func (g *Group) Times() []*exposition.Block {
 	return []*exposition.Block{g.expiryTime, g.failTime, g.pushTime}
 }
 
-// The help texts of the time families, the first two as Pushgateway 1.11 has
-// them.
+// The help texts of the time families. The first two are those of Pushgateway
+// 1.11.
 const (
 	PushTimeHelp    = "Last Unix time when changing this group in the Pushgateway succeeded."
 	FailureTimeHelp = "Last Unix time when changing this group in the Pushgateway failed."
-	ExpiryTimeHelp  = "Unix time when this group will end, unless it is pushed to before."
+	ExpiryTimeHelp  = "Unix time when this group will expire unless it is pushed to before."
 )
 
-// finish fills in what follows from the rest. The blocks of times that have
-// not changed are those of old, which may be nil.
+// finish sets the derived fields. It reuses the blocks of unchanged times from
+// old, which may be nil.
 func (g *Group) finish(old *Group) *Group {
 	g.Series, g.Text, g.TooLong = 0, 0, 0
 	for _, h := range g.Families {
@@ -161,8 +162,8 @@ func (g *Group) finish(old *Group) *Group {
 	return g
 }
 
-// timeBlock makes the block of a time, if need be; before was made of was, and
-// may be nil.
+// timeBlock returns the block of a time. It reuses before, the block made of
+// was, if the time is the same. before may be nil.
 func (g *Group) timeBlock(before *exposition.Block, name, help string, was, is time.Time) *exposition.Block {
 	switch {
 	case before == nil:
@@ -180,12 +181,12 @@ func unixSeconds(t time.Time) float64 {
 	return float64(t.UnixNano()) / 1e9
 }
 
-// pushed gives the group that comes out of a push onto old, which may be nil.
-// The blocks are sorted by name.
+// pushed returns the result of a push to old, which may be nil. The blocks are
+// sorted by name.
 func pushed(old *Group, p Push, at time.Time) *Group {
 	g := &Group{Key: p.Key, Pushed: at}
 	if p.TTL > 0 {
-		g.Expires = at.Add(p.TTL).Round(0) // by the clock on the wall
+		g.Expires = at.Add(p.TTL).Round(0) // by the wall clock
 	}
 	if old != nil {
 		g.Failed, g.Failure, g.Since = old.Failed, old.Failure, old.Since
@@ -208,8 +209,8 @@ func pushed(old *Group, p Push, at time.Time) *Group {
 	return g.finish(old)
 }
 
-// claimOf gives the claim that a group keeps by pushing b, 0 for a new one. If
-// it has the name, that is the first it had.
+// claimOf returns the claim that a group keeps by pushing b, or 0 for a new
+// one.
 func claimOf(before []Held, b *exposition.Block) Revision {
 	if len(before) > 0 && before[0].Name == b.Name && before[0].Type == b.Type && before[0].Series() > 0 {
 		return before[0].Claim
@@ -217,7 +218,7 @@ func claimOf(before []Held, b *exposition.Block) Revision {
 	return 0
 }
 
-// merge gives the union of two sorted lists; brought overrides.
+// merge returns the union of two sorted lists. brought wins.
 func merge(old, brought []Held) []Held {
 	out := make([]Held, 0, len(old)+len(brought))
 	for len(old) > 0 && len(brought) > 0 {

@@ -13,8 +13,7 @@ import (
 // they agree on which of two groups has the older claim. The first is 1.
 type Revision uint64
 
-// Change is what a journal makes durable: the new state of a group, or its
-// end.
+// Change is what a journal makes durable: the new state of a group, or its end.
 type Change struct {
 	Key   grouping.Key
 	Group *Group // nil if the group ends; nobody changes it any more
@@ -67,10 +66,10 @@ type Applied struct {
 	Void bool
 }
 
-// Verdict is what became of a change.
+// Verdict is the outcome of a change.
 type Verdict uint8
 
-// What can become of a change.
+// The outcomes of a change.
 const (
 	// Committed: durable as configured, and applied.
 	Committed Verdict = iota
@@ -78,8 +77,8 @@ const (
 	// is applied already, be it the end of the group. Nothing happened and nothing
 	// will; check and merge again.
 	Stale
-	// Failed: nothing happened and nothing will, unless a crash comes before
-	// Err is nil again.
+	// Failed: nothing happened and nothing will, unless a crash comes before Err
+	// is nil again.
 	Failed
 	// Unknown: the change was sent, and nobody knows yet what became of it. The
 	// journal says so later through apply: either it has happened or it is void.

@@ -5,22 +5,22 @@ import (
 	"sync"
 )
 
-// Memory is the journal that keeps nothing: changes live as long as the
-// process. The zero value is ready for use.
+// Memory is a journal that stores nothing: changes last as long as the process.
+// The zero value is ready to use.
 type Memory struct {
 	mu       sync.Mutex
 	apply    func([]Applied)
 	revision Revision
 }
 
-// Open keeps apply; there is nothing to replay.
+// Open keeps apply. There is nothing to replay.
 func (m *Memory) Open(_ context.Context, apply func([]Applied)) error {
 	m.apply = apply
 	return nil
 }
 
-// Commit applies the changes at once. None is ever stale: the gateway lets
-// only one change of a group be under way.
+// Commit applies the changes at once. No change is ever stale, since the
+// gateway has only one change of a group in progress at a time.
 func (m *Memory) Commit(_ context.Context, changes []Change) []Outcome {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -46,7 +46,7 @@ func (m *Memory) Sync(context.Context) error { return nil }
 // EndsGroups is always false.
 func (m *Memory) EndsGroups() bool { return false }
 
-// Err is always nil.
+// Err always returns nil.
 func (m *Memory) Err() error { return nil }
 
 // Close does nothing.

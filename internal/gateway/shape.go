@@ -8,21 +8,21 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// shape is the set of label names of a grouping key. Series of two groups of
-// one shape are never equal, since each has all of its group's labels. Of two
-// different shapes they may be, if the series of each have the labels of the
+// shape is the set of label names of a grouping key. Two groups of the same
+// shape never have equal series, since each series has all labels of its group.
+// Groups of different shapes may, if the series of each have the labels of the
 // other.
 type shape struct {
 	id    string
 	names []string // sorted
-	mask  uint64   // a bit for each name, to rule shapes out quickly
+	mask  uint64   // a bit for each name, to rule out shapes quickly
 	users int
 }
 
-// shapes are all that groups have, each kept once.
+// shapes holds the shapes of all groups, each once.
 type shapes map[string]*shape
 
-// use gives the shape of a key and counts its use.
+// use returns the shape of a key and counts its use.
 func (s *shapes) use(key grouping.Key) *shape {
 	labels := key.Labels()
 	var b strings.Builder
@@ -66,8 +66,8 @@ func mask(labels []metric.Label) (m uint64) {
 	return m
 }
 
-// project gives the key that a group of this shape must have in order to have
-// a series with these labels, written over key. It is nil if there is none.
+// project returns the key that a group of this shape must have to own a series
+// with these labels, written over key. It returns nil if there is none.
 func (sh *shape) project(key []byte, labels []metric.Label) []byte {
 	key = key[:0]
 	i := 0

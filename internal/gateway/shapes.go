@@ -6,20 +6,19 @@ import (
 	"pushgateway/internal/exposition"
 )
 
-// shapeSet is the shapes of the groups that have a name. For the first few
-// shapes the labels of a series say which group could have the same one, and
-// that group is looked up: this costs nothing to keep. As long as these have
-// groups, further ones have a seriesIndex. So a series costs a few steps at
-// most, whatever shapes there are; and what an index costs is paid by those who
-// bring the shapes.
+// shapeSet holds the shapes of the groups that have a name. For the first few
+// shapes, the labels of a series determine which group could have the same one;
+// looking that group up needs no memory. Further shapes have a seriesIndex as
+// long as they have groups. So a series costs a few steps at most, whatever
+// shapes there are, and those who bring the shapes pay for the index.
 type shapeSet struct {
 	walked  []shapeCount
-	indexed map[*shape]int // groups of each
+	indexed map[*shape]int // number of groups of each
 	index   *seriesIndex   // of their series; nil if there are none
 }
 
-// shapeCount is how many groups of one shape have a name, counting those on
-// their way to the journal.
+// shapeCount is how many groups of one shape have a name, including pending
+// ones.
 type shapeCount struct {
 	shape  *shape
 	groups int
@@ -28,9 +27,9 @@ type shapeCount struct {
 // maxWalked is how many shapes of a name are walked.
 const maxWalked = 8
 
-// add counts n groups of a shape more, or less. It gives the index that the
-// series of these groups must be found in, nil if they need none. That does not
-// change as long as there is one.
+// add adds n, which may be negative, to the number of groups of a shape. It
+// returns the index that must contain the series of these groups, or nil if
+// they need none. That stays the same as long as the shape has groups.
 func (s *shapeSet) add(sh *shape, n int) *seriesIndex {
 	if _, ok := s.indexed[sh]; ok {
 		return s.addIndexed(sh, n)
@@ -62,18 +61,18 @@ func (s *shapeSet) addIndexed(sh *shape, n int) *seriesIndex {
 	return nil
 }
 
-// len is how many shapes there are.
+// len returns the number of shapes.
 func (s *shapeSet) len() int { return len(s.walked) + len(s.indexed) }
 
 // rivals are the groups of other shapes that a block must be compared with:
-// shapes to walk, and an index, either of which may be nil.
+// shapes to walk, and an index. Either may be nil.
 type rivals struct {
 	block  *exposition.Block
 	shapes []*shape
 	index  *seriesIndex
 }
 
-// rivals gives those of a group of shape sh.
+// rivals returns the rivals of a group of shape sh.
 func (s *shapeSet) rivals(b *exposition.Block, sh *shape) (r rivals, ok bool) {
 	r.block = b
 	for _, c := range s.walked {

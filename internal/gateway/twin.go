@@ -8,8 +8,8 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// twinOf gives the key whose series the gateway cannot tell from those of
-// key: with instance="" taken out or put in. A key with another instance has
+// twinOf returns the key whose series the gateway cannot distinguish from those
+// of key: with instance="" removed or added. A key with another instance has
 // none.
 func twinOf(key grouping.Key) (twin grouping.Key, ok bool) {
 	value, explicit := key.Value(metric.InstanceLabel)
@@ -32,8 +32,8 @@ func twinOf(key grouping.Key) (twin grouping.Key, ok bool) {
 	return grouping.Key(b), true
 }
 
-// hasTwin tells whether there is a group, be it of failures, that exposes the
-// same times as key, or is just being pushed.
+// hasTwin reports whether another group, possibly one of failures or one being
+// pushed, exposes the same times as key.
 func (x *index) hasTwin(key grouping.Key) bool {
 	twin, ok := twinOf(key)
 	if !ok {
@@ -43,13 +43,13 @@ func (x *index) hasTwin(key grouping.Key) bool {
 	return stored || x.pending[twin] != nil
 }
 
-// isExplicit tells whether a key has instance="" in it.
+// isExplicit reports whether a key contains instance="".
 func isExplicit(key grouping.Key) bool {
 	value, ok := key.Value(metric.InstanceLabel)
 	return ok && value == ""
 }
 
-// possibleTwin gives the twin that a group may have, or may have had, "" if
+// possibleTwin returns the twin that a group may have or have had, or "" if
 // there can be none.
 func (x *index) possibleTwin(key grouping.Key) grouping.Key {
 	if x.explicit == 0 && !isExplicit(key) {
@@ -59,9 +59,9 @@ func (x *index) possibleTwin(key grouping.Key) grouping.Key {
 	return twin
 }
 
-// mute decides which of two twins exposes its times, as they would be the same
-// series: one with a good push before one without, and otherwise the older.
-// Where there is a check there are never two with a good push.
+// mute decides which of two twins exposes its times, since they would be the
+// same series: a group with a successful push before one without, and otherwise
+// the older one. With the consistency check, never both have a successful push.
 func (x *index) mute(key, twin grouping.Key) {
 	if twin == "" {
 		return
@@ -86,7 +86,7 @@ func (g *Group) precedes(twin *Group) bool {
 	return claim{g.Since, g.Key}.less(claim{twin.Since, twin.Key})
 }
 
-// countTimes keeps the numbers of the exposed times, of a group and its twin.
+// countTimes updates the numbers of the exposed times of a group and its twin.
 func (x *index) countTimes(key, twin grouping.Key, sign int) {
 	for _, k := range []grouping.Key{key, twin} {
 		if k == "" {

@@ -10,25 +10,25 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// View is an immutable state of all groups, safe for concurrent use. It costs
-// nothing to keep but the memory of what has changed since.
+// View is an immutable state of all groups. It is safe for concurrent use.
+// Keeping one costs only the memory of what has changed since.
 type View struct {
 	Revision Revision
-	// TooLong is the number of stored series that are not exposed, because a name
-	// or a label of theirs would end a Prometheus.
+	// TooLong is the number of stored series that are not exposed because their
+	// names or labels are too long for Prometheus.
 	TooLong int
-	// Series is the number of series in all groups, left out ones included.
+	// Series is the number of series in all groups, including those left out.
 	Series int
-	// Held is how many families groups have, each group's counted.
+	// Held is the number of families of all groups, counted for each group.
 	Held int
-	// LeftOut is how many of those are not exposed, because an older claim of
-	// another group stands against them.
+	// LeftOut is how many of these are not exposed, because another group has an
+	// older claim.
 	LeftOut int
 
 	groups   *btree.Map[grouping.Key, *Group]
 	families *btree.Map[string, *Family]
-	times    Times // as they are exposed
-	// muted are the groups that leave their times to others.
+	times    Times // as exposed
+	// muted are the groups whose times are hidden.
 	muted *btree.Map[grouping.Key, struct{}]
 }
 
@@ -36,27 +36,27 @@ type View struct {
 type Family struct {
 	Name   string
 	Type   metric.Type
-	Claim  Revision // the oldest of its groups'
+	Claim  Revision // the oldest claim of its groups
 	Series int
 	// NotLegacy is the number of blocks with names that escaping changes.
 	NotLegacy int
-	// ProtoSize is the size of all blocks' protobuf together, in bytes.
+	// ProtoSize is the size of the protobuf of all blocks, in bytes.
 	ProtoSize int
 
 	blocks *btree.Map[grouping.Key, *exposition.Block]
 }
 
-// Groups is the number of groups.
+// Groups returns the number of groups.
 func (v *View) Groups() int { return v.groups.Len() }
 
-// Group gives a group, or nil.
+// Group returns a group, or nil.
 func (v *View) Group(key grouping.Key) *Group {
 	g, _ := v.groups.Get(key)
 	return g
 }
 
-// EachGroup goes through the groups in the order of their keys, from the
-// first one behind after; "" starts at the beginning.
+// EachGroup iterates over the groups in the order of their keys, starting after
+// the key after; "" starts at the beginning.
 func (v *View) EachGroup(after grouping.Key) iter.Seq[*Group] {
 	return func(yield func(*Group) bool) {
 		v.groups.Ascend(after, func(key grouping.Key, g *Group) bool {
@@ -65,32 +65,33 @@ func (v *View) EachGroup(after grouping.Key) iter.Seq[*Group] {
 	}
 }
 
-// EachFamily goes through the exposed families in the order of their names.
+// EachFamily iterates over the exposed families in the order of their names.
 func (v *View) EachFamily() iter.Seq[*Family] {
 	return func(yield func(*Family) bool) {
 		v.families.Scan(func(_ string, f *Family) bool { return yield(f) })
 	}
 }
 
-// Family gives an exposed family, or nil.
+// Family returns an exposed family, or nil.
 func (v *View) Family(name string) *Family {
 	f, _ := v.families.Get(name)
 	return f
 }
 
-// First is the block of the lowest grouping key. Its help text counts.
+// First returns the block of the lowest grouping key, whose help text is
+// exposed.
 func (f *Family) First() *exposition.Block {
 	_, b, _ := f.blocks.Min()
 	return b
 }
 
-// Blocks goes through the blocks of the family in the order of their groups'
+// Blocks iterates over the blocks of the family in the order of their groups'
 // keys.
 func (f *Family) Blocks() iter.Seq2[grouping.Key, *exposition.Block] {
 	return func(yield func(grouping.Key, *exposition.Block) bool) { f.blocks.Scan(yield) }
 }
 
-// Exposes tells whether the view exposes what the group has of a family.
+// Exposes reports whether the view exposes what the group has of a family.
 func (v *View) Exposes(g *Group, h *Held) bool {
 	f := v.Family(h.Name)
 	if f == nil {
@@ -100,26 +101,26 @@ func (v *View) Exposes(g *Group, h *Held) bool {
 	return b == h.Block
 }
 
-// ExposesTimes tells whether the times of the group are exposed. Those of
-// {job="a"} and {job="a",instance=""} are the same series; where both groups
-// exist one of them has them.
+// ExposesTimes reports whether the times of the group are exposed. Those of
+// {job="a"} and {job="a",instance=""} are the same series; if both groups
+// exist, only one exposes them.
 func (v *View) ExposesTimes(g *Group) bool {
 	_, muted := v.muted.Get(g.Key)
 	return !muted
 }
 
-// Times are the numbers of the families that the gateway makes for each group.
+// Times holds the numbers of the families that the gateway makes for each
+// group.
 type Times struct {
-	Series    int // of each family
-	NotLegacy int // blocks with names that escaping changes, of each family
-	// PushProto and FailureProto are the sizes of the blocks' protobuf, in
-	// bytes.
+	Series    int // in each family
+	NotLegacy int // blocks in each family with names that escaping changes
+	// PushProto and FailureProto are the sizes of the blocks' protobuf, in bytes.
 	PushProto, FailureProto int
 	// The same for push_expiry_time_seconds, which not all groups have.
 	Expiring, ExpiringNotLegacy, ExpiryProto int
 }
 
-// Times are the numbers of the exposed time families.
+// Times returns the numbers of the exposed time families.
 func (v *View) Times() Times { return v.times }
 
 func (t *Times) add(g *Group, sign int) {

@@ -7,7 +7,7 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// record is a group as the file has it, unchecked.
+// record is a group as it is in the file, unchecked.
 type record struct {
 	key      grouping.Key
 	labels   []metric.Label
@@ -15,13 +15,13 @@ type record struct {
 }
 
 type familyRecord struct {
-	name   string // under which it is listed
+	name   string // the key under which the file lists it
 	pushed time.Time
 	msg    []byte // io.prometheus.client.MetricFamily
 }
 
-// eachGroup reads the value of a file and calls f with each group, in the order
-// of the file, which is none. An error of f ends it.
+// eachGroup reads the value of a file and calls f for each group, in the order
+// of the file, which is random. An error of f ends it.
 func (r *reader) eachGroup(f func(record) error) error {
 	types, top, err := r.readTypes()
 	if err != nil {
@@ -31,7 +31,7 @@ func (r *reader) eachGroup(f func(record) error) error {
 	if err != nil {
 		return err
 	}
-	zero, err := r.uint() // stands before what is no struct
+	zero, err := r.uint() // precedes anything that is not a struct
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (r *reader) eachGroup(f func(record) error) error {
 		return f(rec)
 	})
 	if err == nil && r.left > 0 {
-		err = r.damaged("%d bytes follow on the last group", r.left)
+		err = r.damaged("%d bytes follow the last group", r.left)
 	}
 	return err
 }

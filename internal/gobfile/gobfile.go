@@ -1,6 +1,6 @@
 // Package gobfile reads and writes the persistence file of Pushgateway 1.11
-// (and of 1.5, which is the same), so that groups can move between that
-// program and this one.
+// (and of 1.5, which is the same), so that groups can move between that program
+// and this one.
 //
 // The file is one value in the encoding of package gob:
 //
@@ -12,10 +12,10 @@
 //		}
 //	}
 //
-// The series in it have their grouping labels and an instance already. The
-// times of a group's pushes are two families among the others:
-// push_time_seconds and push_failure_time_seconds, of value 0 where there was
-// none. The encoding has no checksum: not all damage can be found.
+// The series in the file already have their grouping labels and an instance.
+// The times of a group's pushes are two of its families, push_time_seconds and
+// push_failure_time_seconds, with the value 0 for none. The encoding has no
+// checksum, so not all damage is detectable.
 package gobfile
 
 import (
@@ -32,18 +32,19 @@ import (
 )
 
 var (
-	// ErrTruncated says that a file ends before what it holds.
-	ErrTruncated = errors.New("the file is cut off")
-	// ErrDamaged says that a file does not hold what a Pushgateway writes.
+	// ErrTruncated means that a file ends too early.
+	ErrTruncated = errors.New("the file is truncated")
+	// ErrDamaged means that a file does not hold what a Pushgateway writes.
 	ErrDamaged = errors.New("the file is damaged, or not one of a Pushgateway")
 )
 
-// SniffLen is how many bytes of a file Is looks at.
+// SniffLen is how many bytes of a file Is needs.
 const SniffLen = 20
 
-// Is tells whether a file that starts with head, its first SniffLen bytes,
-// can be a persistence file: it must start by defining a map. That is enough
-// to tell it from other kinds of files, not to know that it can be read.
+// Is reports whether a file that starts with head, its first SniffLen bytes,
+// may be a persistence file: it must start by defining a map. That
+// distinguishes it from other kinds of files. It does not prove that the file
+// is readable.
 func Is(head []byte) bool {
 	r := newReader(bytes.NewReader(head))
 	if err := r.nextMessage(); err != nil {
@@ -57,38 +58,37 @@ func Is(head []byte) bool {
 	return err == nil && kind == kindMap+1
 }
 
-// File is what could be read of a persistence file.
+// File is the readable content of a persistence file.
 type File struct {
-	// Groups are sorted by key. Their revisions are counted from 1, so that
-	// what is older has a lower one: of two families that cannot both be
-	// exposed, the one pushed first is. A family's claim and a group's Since
-	// have one each, in the order of time, key and name; a group is as old as
-	// the oldest time it has. Group.Revision is the highest of its own.
+	// Groups are sorted by key. Their revisions count from 1 in the order of age.
+	// So of two families that cannot both be exposed, the one pushed first wins.
+	// Each family's claim and each group's Since has its own revision, in the
+	// order of time, key and name. A group is as old as its oldest time.
+	// Group.Revision is the highest revision in the group.
 	Groups []*gateway.Group
-	// Problems are what was not taken over, sorted by key and family; at most
+	// Problems lists what was not imported, sorted by key and family; at most
 	// MaxProblems.
 	Problems []Problem
-	// Unlisted is how many problems there are beyond those.
+	// Unlisted is the number of further problems.
 	Unlisted int
 }
 
 // MaxProblems bounds the list of problems of one file.
 const MaxProblems = 10_000
 
-// Problem is something in a file that was left out, because it would break
-// every scrape or cannot be understood.
+// Problem is a part of a file that was left out because it would break every
+// scrape or is not understood.
 type Problem struct {
-	Key    grouping.Key // as the file has it, which may be no valid one
-	Family string       // empty if it is about the whole group
+	Key    grouping.Key // as in the file; it may be invalid
+	Family string       // empty if the problem is about the whole group
 	Err    error        // names the family, but not the group
 }
 
-// Read reads a file. Families that scrapes could not show are left out and
-// listed, the rest is taken; an error means that nothing is, and wraps
-// ErrTruncated or ErrDamaged if it is not one of r. What follows on the value
-// is not looked at. Beside the result Read takes memory for the largest group
-// in the file, a few times over, whatever the file claims; r need not be
-// buffered.
+// Read reads a file. It leaves out and lists families that scrapes could not
+// expose, and takes the rest. An error means that nothing was taken; it wraps
+// ErrTruncated or ErrDamaged unless r failed. Read ignores what follows the
+// value. In addition to the result, it takes a few times the memory of the
+// largest group in the file, whatever the file claims. r need not be buffered.
 func Read(r io.Reader) (*File, error) {
 	t := newTaker()
 	defer t.parser.Release()
@@ -98,13 +98,13 @@ func Read(r io.Reader) (*File, error) {
 	return t.finish(), nil
 }
 
-// finish sorts what was taken and gives it its revisions.
+// finish sorts the groups and assigns their revisions.
 func (t *taker) finish() *File {
 	slices.SortStableFunc(t.groups, func(a, b *gateway.Group) int { return strings.Compare(string(a.Key), string(b.Key)) })
 	groups := t.groups[:0]
 	for _, g := range t.groups {
 		if len(groups) > 0 && groups[len(groups)-1].Key == g.Key {
-			t.report(g.Key, "", errors.New("it comes twice; the first one is taken"))
+			t.report(g.Key, "", errors.New("it occurs twice; the first one is used"))
 			continue
 		}
 		groups = append(groups, g)

@@ -8,14 +8,13 @@ import (
 	"io"
 )
 
-// reader reads the basic parts of the gob encoding. Package gob itself reads
-// only what can be trusted: it makes room for as many elements of a map as the
-// file claims there are, which can end the process. A reader holds what it has
-// read and no more.
+// reader reads the basic parts of the gob encoding. Package gob itself must
+// only read trusted data: it allocates as many map elements as the file claims,
+// which can end the process. A reader allocates no more than it has read.
 type reader struct {
 	in   *bufio.Reader
 	off  int64  // bytes read so far
-	left uint64 // bytes of the message at hand that must still come
+	left uint64 // bytes left of the present message
 }
 
 func newReader(in io.Reader) *reader { return &reader{in: bufio.NewReaderSize(in, 64<<10)} }
@@ -32,7 +31,7 @@ func (r *reader) failed(err error) error {
 	return fmt.Errorf("at byte %d: %w", r.off, err)
 }
 
-// nextMessage starts the next message, after the one before has been read.
+// nextMessage starts the next message once the previous one is read.
 func (r *reader) nextMessage() error {
 	const head = 9 // bytes that a number can take
 	r.left = head
@@ -43,7 +42,7 @@ func (r *reader) nextMessage() error {
 
 func (r *reader) byte() (byte, error) {
 	if r.left == 0 {
-		return 0, r.damaged("a message is shorter than what it holds")
+		return 0, r.damaged("a message is shorter than its content")
 	}
 	b, err := r.in.ReadByte()
 	if err != nil {
@@ -54,8 +53,8 @@ func (r *reader) byte() (byte, error) {
 	return b, nil
 }
 
-// uint reads a number: itself if it is below 128, otherwise how many bytes it
-// takes, negated, and then those, the highest first.
+// uint reads a number. Numbers below 128 are a single byte. Others are the
+// negated number of bytes, followed by these, most significant first.
 func (r *reader) uint() (uint64, error) {
 	b, err := r.byte()
 	if err != nil || b < 0x80 {
@@ -75,7 +74,7 @@ func (r *reader) uint() (uint64, error) {
 	return v, nil
 }
 
-// int reads a signed number, which has its sign in the lowest bit.
+// int reads a signed number, whose lowest bit is the sign.
 func (r *reader) int() (int64, error) {
 	u, err := r.uint()
 	if u&1 != 0 {
@@ -84,17 +83,18 @@ func (r *reader) int() (int64, error) {
 	return int64(u >> 1), err
 }
 
-// maxBytes bounds one string or family; protobuf allows no more.
+// maxBytes bounds one string or family. Protobuf allows no more.
 const maxBytes = 1<<31 - 1
 
-// bytes reads a string, or whatever has a length. The result is the caller's.
+// bytes reads a string, or anything else with a length. The caller owns the
+// result.
 func (r *reader) bytes() ([]byte, error) {
 	n, err := r.uint()
 	if err != nil {
 		return nil, err
 	}
 	if n > r.left || n > maxBytes {
-		return nil, r.damaged("a string of %d bytes is longer than its message, or than %d", n, maxBytes)
+		return nil, r.damaged("a string of %d bytes is longer than its message or than %d bytes", n, maxBytes)
 	}
 	b, err := r.take(int64(n))
 	r.left -= uint64(len(b))
@@ -105,7 +105,8 @@ func (r *reader) bytes() ([]byte, error) {
 	return b, nil
 }
 
-// take reads n bytes. What is claimed to be large grows as it comes.
+// take reads n bytes. It grows the buffer as bytes arrive, since the claimed
+// length may be wrong.
 func (r *reader) take(n int64) ([]byte, error) {
 	const small = 64 << 10
 	if n <= small {
@@ -123,7 +124,7 @@ func (r *reader) string() (string, error) {
 	return string(b), err
 }
 
-// skipMessage passes over the rest of the message at hand.
+// skipMessage skips the rest of the present message.
 func (r *reader) skipMessage() error {
 	for r.left > 0 {
 		n, err := r.in.Discard(int(min(r.left, 1<<20)))
@@ -136,7 +137,7 @@ func (r *reader) skipMessage() error {
 	return nil
 }
 
-// eachField goes through a struct. f reads the value of the field with the
+// eachField iterates over a struct. f reads the value of the field with the
 // given number, counted from 0.
 func (r *reader) eachField(f func(number int) error) error {
 	const most = 1000 // fields of a struct; those of the file have fewer than 20
@@ -155,7 +156,7 @@ func (r *reader) eachField(f func(number int) error) error {
 	}
 }
 
-// eachEntry goes through a map with string keys. f reads the value.
+// eachEntry iterates over a map with string keys. f reads the value.
 func (r *reader) eachEntry(f func(key string) error) error {
 	n, err := r.uint()
 	if err != nil {

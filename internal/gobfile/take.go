@@ -17,14 +17,14 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// maxBlock bounds what one family of a group comes to, in bytes: a file that
-// lacks the grouping labels in its series gets them added to each.
+// maxBlock bounds the bytes of one family of a group. If the series in the file
+// lack the grouping labels, each gets them.
 const maxBlock = 1 << 30
 
-// taker makes groups of what a file has.
+// taker makes groups from the records of a file.
 type taker struct {
 	parser   *exposition.Parser
-	body     []byte // the family at hand, behind its length
+	body     []byte // the present family, after its length
 	groups   []*gateway.Group
 	problems []Problem
 	unlisted int
@@ -40,7 +40,7 @@ func (t *taker) report(key grouping.Key, family string, err error) {
 	t.problems = append(t.problems, Problem{key, family, err})
 }
 
-// take makes a group of a record. An error means that the file is damaged.
+// take makes a group from a record. An error means that the file is damaged.
 func (t *taker) take(rec record) error {
 	if err := checkKey(rec); err != nil {
 		t.report(rec.key, "", err)
@@ -50,7 +50,7 @@ func (t *taker) take(rec record) error {
 	slices.SortStableFunc(rec.families, func(a, b familyRecord) int { return strings.Compare(a.name, b.name) })
 	for i, f := range rec.families {
 		if i > 0 && rec.families[i-1].name == f.name {
-			t.report(rec.key, f.name, fmt.Errorf("family %q: it comes twice; the first one is taken", excerpt.Of(f.name)))
+			t.report(rec.key, f.name, fmt.Errorf("family %q: it occurs twice; the first one is used", excerpt.Of(f.name)))
 			continue
 		}
 		if err := t.takeFamily(&g, f); err != nil {
@@ -61,7 +61,7 @@ func (t *taker) take(rec record) error {
 	return nil
 }
 
-// checkKey holds the key of a group against its labels.
+// checkKey compares the key of a group with its labels.
 func checkKey(rec record) error {
 	job := ""
 	for _, l := range rec.labels {
@@ -79,7 +79,7 @@ func checkKey(rec record) error {
 	case err != nil:
 		return err
 	case key != rec.key:
-		return fmt.Errorf("its labels are others than its key has: %s", key.Excerpt())
+		return fmt.Errorf("its labels differ from its key: %s", key.Excerpt())
 	}
 	return nil
 }
@@ -100,7 +100,7 @@ func (t *taker) takeFamily(g *gateway.Group, rec familyRecord) error {
 			g.Pushed, err = readTimeFamily(f, rec.pushed)
 		case metric.PushFailureTime:
 			g.Failed, err = readTimeFamily(f, rec.pushed)
-		case metric.PushExpiryTime: // the gateway makes it itself
+		case metric.PushExpiryTime: // the gateway makes this family itself
 		default:
 			err = t.hold(g, f, rec.pushed)
 		}
@@ -111,7 +111,7 @@ func (t *taker) takeFamily(g *gateway.Group, rec familyRecord) error {
 	return nil
 }
 
-// parse reads a family, which is good until the next one.
+// parse reads a family, which is valid until the next call.
 func (t *taker) parse(msg []byte) (*metric.Family, error) {
 	t.body = append(protowire.AppendVarint(t.body[:0], uint64(len(msg))), msg...)
 	families, err := t.parser.ParseProto(t.body)
@@ -121,8 +121,8 @@ func (t *taker) parse(msg []byte) (*metric.Family, error) {
 	return families[0], nil
 }
 
-// hold renders a family and adds it to the group. What it can be held without
-// is reported.
+// hold renders a family and adds it to the group. It reports what it leaves
+// out.
 func (t *taker) hold(g *gateway.Group, f *metric.Family, pushed time.Time) error {
 	twice, tooLong := 0, 0
 	var whyTooLong error
@@ -138,10 +138,10 @@ func (t *taker) hold(g *gateway.Group, f *metric.Family, pushed time.Time) error
 	}
 	name := blocks[0].Name
 	if twice > 0 {
-		t.report(g.Key, name, fmt.Errorf("family %q: %d of its series have the labels of one before them; they are left out", excerpt.Of(name), twice))
+		t.report(g.Key, name, fmt.Errorf("family %q: %d of its series repeat the labels of an earlier one; they are left out", excerpt.Of(name), twice))
 	}
 	if tooLong > 0 {
-		t.report(g.Key, name, fmt.Errorf("family %q: %d of its series would end a Prometheus that reads them; they are left out: %w", excerpt.Of(name), tooLong, whyTooLong))
+		t.report(g.Key, name, fmt.Errorf("family %q: %d of its series would crash a Prometheus that reads them; they are left out: %w", excerpt.Of(name), tooLong, whyTooLong))
 	}
 	at, ok := known(pushed)
 	if !ok {
@@ -151,13 +151,13 @@ func (t *taker) hold(g *gateway.Group, f *metric.Family, pushed time.Time) error
 	return nil
 }
 
-// The times that can be told in nanoseconds since 1970.
+// The range of times in nanoseconds since 1970.
 var (
 	earliest = time.Unix(0, math.MinInt64)
 	latest   = time.Unix(0, math.MaxInt64)
 )
 
-// known gives a time as this process shows times, zero if it is out of range.
+// known returns a time in the local zone, or zero if it is out of range.
 func known(t time.Time) (_ time.Time, ok bool) {
 	if t.IsZero() {
 		return time.Time{}, true
@@ -168,20 +168,21 @@ func known(t time.Time) (_ time.Time, ok bool) {
 	return t.Local(), true
 }
 
-// readTimeFamily gives the time that a group's time family tells.
+// readTimeFamily returns the time that a group's time family holds.
 func readTimeFamily(f *metric.Family, stamp time.Time) (time.Time, error) {
 	if f.Type != metric.Gauge || len(f.Series) != 1 || f.Series[0].Missing {
-		return time.Time{}, fmt.Errorf("family %q: it is not a gauge of one series; the time counts as none", f.Name)
+		return time.Time{}, fmt.Errorf("family %q: it is not a gauge with one series; the time counts as unknown", f.Name)
 	}
 	t, ok := instant(f.Series[0].Value, stamp)
 	if !ok {
-		return time.Time{}, fmt.Errorf("family %q: its value %v is no time; it counts as none", f.Name, f.Series[0].Value)
+		return time.Time{}, fmt.Errorf("family %q: its value %v is not a time; the time counts as unknown", f.Name, f.Series[0].Value)
 	}
 	return t, nil
 }
 
-// instant gives the time of a value in Unix seconds, zero for 0. A value is
-// less exact than a stamp, which is taken if it is the same time.
+// instant returns the time of a value in Unix seconds, or zero for 0. A stamp
+// is more exact than a value, so it returns the stamp if both mean the same
+// time.
 func instant(value float64, stamp time.Time) (t time.Time, ok bool) {
 	const most = 9.2e9 // seconds, of which the nanoseconds fit into an int64
 	if math.IsNaN(value) || math.Abs(value) > most {
@@ -197,11 +198,11 @@ func instant(value float64, stamp time.Time) (t time.Time, ok bool) {
 	return time.Unix(0, nanos), true
 }
 
-// seconds is how the value of a time family is made of a time.
+// seconds returns the value of a time family for a time.
 func seconds(nanos int64) float64 { return float64(nanos) / 1e9 }
 
-// nanoseconds reverses seconds: where a number gives just that value, it is
-// one that does.
+// nanoseconds reverses seconds: it returns a number that gives exactly this
+// value, if one exists.
 func nanoseconds(value float64) int64 {
 	n := value * 1e9
 	for _, near := range [...]float64{n, math.Nextafter(n, math.Inf(-1)), math.Nextafter(n, math.Inf(+1))} {
@@ -212,7 +213,7 @@ func nanoseconds(value float64) int64 {
 	return int64(n)
 }
 
-// number gives groups, sorted by key, their revisions; see File.
+// number assigns revisions to groups, which are sorted by key; see File.
 func number(groups []*gateway.Group) {
 	type event struct {
 		at       time.Time

@@ -142,7 +142,7 @@ func TestSeriesThatEndPrometheus(t *testing.T) {
 	if b := g.Find("x"); b == nil || b.Series() != 1 || g.TooLong != 1 {
 		t.Errorf("got %d series, and %d left out", g.Series, g.TooLong)
 	}
-	wantProblem(t, f, "job\xffa", "x", "1 of its series would end a Prometheus")
+	wantProblem(t, f, "job\xffa", "x", "1 of its series would crash a Prometheus")
 }
 
 func TestFamilyUnderAnotherName(t *testing.T) {
@@ -207,11 +207,11 @@ func TestGroupsLeftOut(t *testing.T) {
 		labels    []string
 		want      string
 	}{
-		{"other labels", "job\xffa", []string{"job", "b"}, "others than its key has"},
-		{"more labels", "job\xffa", []string{"job", "a", "l", "1"}, "others than its key has"},
-		{"another order", "job\xffa\xffb\xff1", []string{"job", "a", "b", "1"}, "others than its key has"},
+		{"other labels", "job\xffa", []string{"job", "b"}, "its labels differ from its key"},
+		{"more labels", "job\xffa", []string{"job", "a", "l", "1"}, "its labels differ from its key"},
+		{"another order", "job\xffa\xffb\xff1", []string{"job", "a", "b", "1"}, "its labels differ from its key"},
 		{"no labels", "job\xffa", nil, "no job"},
-		{"no key", "", []string{"job", "a"}, "others than its key has"},
+		{"no key", "", []string{"job", "a"}, "its labels differ from its key"},
 		{"no job", "l\xff1", []string{"l", "1"}, "no job"},
 		{"an empty job", "job\xff", []string{"job", ""}, "no job"},
 		{"a value that is not UTF-8", "job\xffa\xfe", []string{"job", "a\xfe"}, "it is not text"},
@@ -281,9 +281,9 @@ func TestTimes(t *testing.T) {
 		{name: "a stamp beyond all", value: 1.5e9, stamp: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), want: time.Unix(15e8, 0)},
 		{name: "less than a nanosecond", value: 1e-12, stamp: epoch},
 		{name: "before 1970", value: -1.5, want: time.Unix(-2, 5e8)},
-		{name: "NaN", value: math.NaN(), stamp: epoch, problem: "no time"},
-		{name: "Inf", value: math.Inf(+1), stamp: epoch, problem: "no time"},
-		{name: "far away", value: 1e300, stamp: epoch, problem: "no time"},
+		{name: "NaN", value: math.NaN(), stamp: epoch, problem: "is not a time"},
+		{name: "Inf", value: math.Inf(+1), stamp: epoch, problem: "is not a time"},
+		{name: "far away", value: 1e300, stamp: epoch, problem: "is not a time"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for _, name := range []string{metric.PushTime, metric.PushFailureTime} {
@@ -314,7 +314,7 @@ func TestTimeFamilyOfAnotherKind(t *testing.T) {
 		if !g.Pushed.IsZero() {
 			t.Errorf("got %v", g.Pushed)
 		}
-		wantProblem(t, file, "job\xffa", metric.PushTime, "not a gauge of one series")
+		wantProblem(t, file, "job\xffa", metric.PushTime, "not a gauge with one series")
 	}
 }
 

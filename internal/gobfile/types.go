@@ -2,12 +2,12 @@ package gobfile
 
 import "pushgateway/internal/excerpt"
 
-// A file defines its types before the value, each in a message with the
-// negated number of the type and gob's struct wireType. They are numbered
-// differently by different builds, and more of them are there than used: those
-// that MetricFamily would be made of if it did not encode itself.
+// A file defines its types before the value, each in a message with the negated
+// number of the type and gob's struct wireType. Different builds number them
+// differently, and define more than are used: those that MetricFamily would
+// consist of if it did not encode itself.
 
-// The kind of a type is which field of wireType it has; these are their
+// The kind of a type is the field of wireType that it has. These are the field
 // numbers.
 const (
 	kindStruct = 2
@@ -15,10 +15,11 @@ const (
 	kindItself = 4 // it encodes itself
 )
 
-// stringType is gob's own number for strings.
+// stringType is gob's number for strings.
 const stringType = 6
 
-// Bounds of the definitions. A file has about 25, the longest of 300 bytes.
+// Bounds of the definitions. A file has about 25 of them; the longest takes 300
+// bytes.
 const (
 	maxTypes    = 1000
 	maxTypeSize = 64 << 10
@@ -27,7 +28,7 @@ const (
 // typeDef is one type of a file.
 type typeDef struct {
 	kind      int
-	key, elem int64      // numbers of the types of a map
+	key, elem int64      // type numbers of the parts of a map
 	fields    []fieldDef // of a struct
 }
 
@@ -36,8 +37,8 @@ type fieldDef struct {
 	typ  int64
 }
 
-// readTypes reads definitions up to the message with the value, and gives
-// them and the number of the value's type.
+// readTypes reads definitions up to the message with the value. It returns them
+// and the type number of the value.
 func (r *reader) readTypes() (types map[int64]typeDef, top int64, err error) {
 	types = make(map[int64]typeDef)
 	for len(types) <= maxTypes {
@@ -61,17 +62,17 @@ func (r *reader) readTypes() (types map[int64]typeDef, top int64, err error) {
 			return nil, 0, err
 		}
 	}
-	return nil, 0, r.damaged("it has more than %d types", maxTypes)
+	return nil, 0, r.damaged("the file has more than %d types", maxTypes)
 }
 
-// readType reads what matters of a definition.
+// readType reads the relevant parts of a definition.
 func (r *reader) readType() (t typeDef, err error) {
 	kind, err := r.uint()
 	if err != nil {
 		return t, err
 	}
 	if kind == 0 || kind > 7 {
-		return t, r.damaged("a type is of no kind")
+		return t, r.damaged("a type has no kind")
 	}
 	switch t.kind = int(kind) - 1; t.kind {
 	case kindMap:
@@ -140,7 +141,7 @@ func (r *reader) readFieldTypes() (fields []fieldDef, err error) {
 	return fields, nil
 }
 
-// readCommonType passes over name and number, which nobody needs.
+// readCommonType skips the name and the number, which are not needed.
 func (r *reader) readCommonType() error {
 	return r.eachField(func(number int) (err error) {
 		switch number {
@@ -155,7 +156,7 @@ func (r *reader) readCommonType() error {
 	})
 }
 
-// layout has the fields of the two structs of a file, by their numbers.
+// layout holds the fields of the two structs of a file, by their numbers.
 type layout struct {
 	group  []string
 	family []string
@@ -169,8 +170,8 @@ const (
 	fieldFamily    = "GobbableMetricFamily"
 )
 
-// layout holds the types against those that a Pushgateway writes, and gives
-// what may differ.
+// layout compares the types with those that a Pushgateway writes, and returns
+// the parts that may differ.
 func (r *reader) layout(types map[int64]typeDef, top int64) (l layout, err error) {
 	groups, ok := mapElem(types, top)
 	if !ok || types[groups].kind != kindStruct {
@@ -203,7 +204,7 @@ func (r *reader) familyFields(types map[int64]typeDef, fields []fieldDef) (names
 	return names, nil
 }
 
-// mapElem gives the type of the elements of a map with string keys.
+// mapElem returns the element type of a map with string keys.
 func mapElem(types map[int64]typeDef, id int64) (elem int64, ok bool) {
 	t := types[id]
 	return t.elem, t.kind == kindMap && t.key == stringType

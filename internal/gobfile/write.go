@@ -33,7 +33,7 @@ type (
 	family struct{ block *exposition.Block }
 )
 
-// GobEncode gives the family as a message.
+// GobEncode encodes the family as a protobuf message.
 func (f *family) GobEncode() ([]byte, error) {
 	head := &dto.MetricFamily{Name: &f.block.Name, Type: dto.MetricType(f.block.Type).Enum()}
 	if f.block.HasHelp() {
@@ -47,13 +47,13 @@ func (f *family) GobEncode() ([]byte, error) {
 }
 
 // Write writes groups with different keys as a file that Pushgateway 1.11
-// reads, and 1.5 too as far as it knows what they hold: not native histograms,
-// gauge histograms, or names that are not legacy names. The file is built in
-// memory before the first byte is written.
+// reads. 1.5 reads it too, except for native histograms, gauge histograms, and
+// names that are not legacy names. The file is built in memory before the first
+// byte is written.
 //
-// The time families have the Timestamp that they tell of, so that reading the
-// file gives the exact times; where that is none they have the other's, as
-// 1.11 does.
+// The Timestamp of a time family is the exact time that its value stands for,
+// so that reading the file gives exact times. If there is none, it is that of
+// the other time family, as in 1.11.
 func Write(w io.Writer, groups iter.Seq[*gateway.Group]) error {
 	all := make(storedGroups)
 	for g := range groups {
@@ -78,13 +78,12 @@ func store(g *gateway.Group) storedGroup {
 	return s
 }
 
-// add stores the time as UTC: with another zone its encoding may be one that
-// 1.5 cannot read.
+// add stores the time as UTC: 1.5 cannot read the encoding of some other zones.
 func (s storedGroup) add(b *exposition.Block, at time.Time) {
 	s.Metrics[b.Name] = storedFamily{at.UTC(), &family{b}}
 }
 
-// either gives the first of two times that is not zero.
+// either returns the first of two times that is not zero.
 func either(a, b time.Time) time.Time {
 	if a.IsZero() {
 		return b

@@ -17,16 +17,16 @@ import (
 // base64Suffix marks a label whose value is base64url, with or without padding.
 const base64Suffix = "@base64"
 
-// Decoder reads paths. The zero value is ready for use.
+// Decoder decodes paths. The zero value is ready for use.
 type Decoder struct {
-	// UTF8Names allows label names beyond [a-zA-Z_][a-zA-Z0-9_]*, also
-	// written in the U__ escaping.
+	// UTF8Names allows label names beyond [a-zA-Z_][a-zA-Z0-9_]*, which may also
+	// have U__ escapes.
 	UTF8Names bool
 	Limits    guard.KeyLimits
 }
 
-// Decode reads a grouping key from what stands behind /metrics/ in the path of
-// a request: job/<job>{/<name>/<value>}, still percent-encoded, so that an
+// Decode decodes a grouping key from what follows /metrics/ in the path of a
+// request: job/<job>{/<name>/<value>}, still percent-encoded, so that an
 // escaped slash belongs to its part. A single slash at the end stands for an
 // empty value, or after the job for nothing, as in Pushgateway 1.11.
 func (d Decoder) Decode(path string) (Key, error) {
@@ -50,8 +50,9 @@ func (d Decoder) Decode(path string) (Key, error) {
 	return NewKey(job, labels...)
 }
 
-// split gives the parts of a path, unescaped: the name of the job's label and
-// its value, then the names and values of the others, which are most labels.
+// split returns the unescaped parts of a path: the name of the job label and its
+// value, then the names and values of the other labels. It refuses more than most
+// of these.
 func split(path string, most int) ([]string, error) {
 	if n := strings.Count(path, "/") + 1; n > 2*most+3 {
 		return nil, fmt.Errorf("the path has %d grouping labels, more than the %d allowed", n/2-1, most)
@@ -82,39 +83,39 @@ func split(path string, most int) ([]string, error) {
 	return parts, nil
 }
 
-// emptyPart is the error for nothing between two slashes behind parts.
+// emptyPart is the error for two slashes in a row after parts.
 func emptyPart(parts []string) error {
 	before := strings.Join(parts, "/")
-	advice := "write an empty value as <NAME>@base64/=; perhaps a variable of the client is not set"
+	advice := "write an empty value as <NAME>@base64/=; maybe a variable of the client is not set"
 	if strings.HasSuffix(before, ":") {
 		advice = "write a value with slashes, such as a URL, as <NAME>@base64/<BASE64URL>"
 	}
-	return fmt.Errorf("the path has an empty part after %q: %s", excerpt.Of(before), advice)
+	return fmt.Errorf("the path has an empty part after %q; %s", excerpt.Of(before), advice)
 }
 
-// isDots tells whether a part means another place in the path to whoever cleans
-// paths, such as proxies and clients that follow redirects.
+// isDots reports whether a part is "." or "..", which proxies and clients that
+// clean paths interpret.
 func isDots(part string) bool { return part == "." || part == ".." }
 
 func dotsError(parts []string, i int) error {
 	encoded := base64.RawURLEncoding.EncodeToString([]byte(parts[i]))
 	if i%2 == 0 {
-		return fmt.Errorf("the path has the part %q where the name of a grouping label belongs: write the path without it", parts[i])
+		return fmt.Errorf("the path has the part %q in the place of a grouping label name; write the path without it", parts[i])
 	}
 	name := strings.TrimSuffix(parts[i-1], base64Suffix)
-	return fmt.Errorf("the value of grouping label %q is %q, which proxies and clients take for another path: write it as %s%s/%s", excerpt.Of(name), parts[i], excerpt.Of(name), base64Suffix, encoded)
+	return fmt.Errorf("the value of grouping label %q is %q, which proxies and clients remove from paths; write it as %s%s/%s", excerpt.Of(name), parts[i], excerpt.Of(name), base64Suffix, encoded)
 }
 
 // unpaired is the error for a path with an odd number of parts after the job.
 func unpaired(parts []string) error {
 	last := parts[len(parts)-1]
 	if last == "" {
-		return errors.New("the path after the job must be name/value pairs, and it ends with a slash behind the last value: leave that slash out")
+		return errors.New("the path after the job must consist of name/value pairs, but it ends with a slash after the last value; leave out that slash")
 	}
-	return fmt.Errorf("the path after the job must be name/value pairs, and the name %q has no value; write values that are empty or have slashes as <NAME>@base64/<BASE64URL>", excerpt.Of(last))
+	return fmt.Errorf("the path after the job must consist of name/value pairs, but the name %q has no value; write values that are empty or have slashes as <NAME>@base64/<BASE64URL>", excerpt.Of(last))
 }
 
-// decodeLabels reads names and values in turn.
+// decodeLabels decodes alternating names and values.
 func (d Decoder) decodeLabels(parts []string) ([]metric.Label, error) {
 	labels := make([]metric.Label, 0, len(parts)/2)
 	for i := 0; i < len(parts); i += 2 {
@@ -147,7 +148,7 @@ func (d Decoder) decodeLabel(l *metric.Label) error {
 	return nil
 }
 
-// CheckName tells why a label cannot be part of a grouping key.
+// CheckName returns why a name cannot be a label of a grouping key.
 func (d Decoder) CheckName(name string) error {
 	switch {
 	case strings.HasPrefix(name, metric.ReservedLabelPrefix):
@@ -155,14 +156,14 @@ func (d Decoder) CheckName(name string) error {
 	case d.UTF8Names && !metric.IsName(name):
 		return fmt.Errorf("grouping label %q is not a valid label name: it must be UTF-8, without a NUL, and not empty", excerpt.Of(name))
 	case !d.UTF8Names && base64Like(name) != "":
-		return fmt.Errorf("grouping label %q is not a valid label name: to say that the value is base64url, write %s%s", excerpt.Of(name), excerpt.Of(base64Like(name)), base64Suffix)
+		return fmt.Errorf("grouping label %q is not a valid label name: to mark the value as base64url, write %s%s", excerpt.Of(name), excerpt.Of(base64Like(name)), base64Suffix)
 	case !d.UTF8Names && !metric.IsLegacyLabel(name):
 		return fmt.Errorf("grouping label %q is not a valid label name: it must match [a-zA-Z_][a-zA-Z0-9_]* (other names need --push.enable-utf8-names)", excerpt.Of(name))
 	}
 	return nil
 }
 
-// base64Like gives the label of a name that ends with a misspelt suffix, like
+// base64Like returns the label of a name that ends with a misspelt suffix, like
 // path@BASE64 or path@base64url.
 func base64Like(name string) string {
 	label, suffix, _ := strings.Cut(strings.ToLower(name), "@")
@@ -172,16 +173,16 @@ func base64Like(name string) string {
 	return name[:len(label)]
 }
 
-// notBase64 explains a value that cannot be decoded.
+// notBase64 explains why a value cannot be decoded.
 func notBase64(value, name string) error {
-	advice := "it has letters, digits, - and _"
+	advice := "use letters, digits, - and _ only"
 	if strings.ContainsAny(value, "+/") {
-		advice = "write - in place of +, and _ in place of /"
+		advice = "write - instead of +, and _ instead of /"
 	}
 	return fmt.Errorf("the value %q of grouping label %q is not base64url: %s; or write %s without %s", excerpt.Of(value), excerpt.Of(name), advice, excerpt.Of(name), base64Suffix)
 }
 
-// decodeBase64 takes the URL-safe alphabet; padding is optional.
+// decodeBase64 accepts the URL-safe alphabet. Padding is optional.
 func decodeBase64(s string) (string, error) {
 	b, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(s, "="))
 	return string(b), err

@@ -1,6 +1,6 @@
-// Package grouping turns the path of a request into a grouping key and back.
+// Package grouping converts between the path of a request and a grouping key.
 //
-// A grouping key is the job and any other labels that stand in the URL; it
+// A grouping key consists of the job and any other labels in the URL. It
 // identifies a group.
 package grouping
 
@@ -15,7 +15,7 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// separator stands between the parts of a Key. No valid UTF-8 contains it.
+// separator separates the parts of a Key. Valid UTF-8 never contains it.
 const separator = "\xff"
 
 // Key is a grouping key in canonical form: names and values of the labels,
@@ -24,13 +24,13 @@ const separator = "\xff"
 type Key string
 
 var (
-	// ErrNoJob says that the path names no job.
-	ErrNoJob = errors.New("the job name is empty: push to /metrics/job/<JOB>; perhaps a variable of the client is not set")
-	// ErrNotText says that a key could be read, but never be exposed.
-	ErrNotText = errors.New("it is not text; write names and values in UTF-8, and names without a NUL")
+	// ErrNoJob means that the path names no job.
+	ErrNoJob = errors.New("the job name is empty: push to /metrics/job/<JOB>; maybe a variable of the client is not set")
+	// ErrNotText means that a key was decoded but can never be exposed.
+	ErrNotText = errors.New("it is not text; write names and values in UTF-8, and names without NUL")
 )
 
-// NewKey makes the key of labels. If a name comes twice the last one wins,
+// NewKey makes a key from labels. If a name occurs twice, the last one wins,
 // and the job always comes from job, as in Pushgateway 1.11.
 func NewKey(job string, labels ...metric.Label) (Key, error) {
 	if job == "" {
@@ -51,7 +51,7 @@ func NewKey(job string, labels ...metric.Label) (Key, error) {
 		size += len(l.Name) + len(l.Value) + 2*len(separator)
 	}
 	if size > MaxKey {
-		return "", fmt.Errorf("the grouping labels take %d bytes, more than the %d allowed: shorten their values", size, MaxKey)
+		return "", fmt.Errorf("the grouping labels take %d bytes, more than the %d allowed; shorten their values", size, MaxKey)
 	}
 	var b strings.Builder
 	for i, l := range set {
@@ -65,7 +65,8 @@ func NewKey(job string, labels ...metric.Label) (Key, error) {
 	return Key(b.String()), nil
 }
 
-// lastOfEach keeps the last label of each name, of labels sorted by name.
+// lastOfEach keeps the last label of each name. The labels must be sorted by
+// name.
 func lastOfEach(labels []metric.Label) []metric.Label {
 	kept := labels[:0]
 	for i, l := range labels {
@@ -76,7 +77,7 @@ func lastOfEach(labels []metric.Label) []metric.Label {
 	return kept
 }
 
-// Labels gives the labels of the key, sorted by name. The strings share the
+// Labels returns the labels of the key, sorted by name. The strings share the
 // memory of the key.
 func (k Key) Labels() []metric.Label {
 	if k == "" {
@@ -93,8 +94,7 @@ func (k Key) Labels() []metric.Label {
 	return labels
 }
 
-// Value gives the value of one label of the key, without taking the whole key
-// apart.
+// Value returns the value of one label without decoding the whole key.
 func (k Key) Value(name string) (value string, ok bool) {
 	for rest, more := string(k), k != ""; more; {
 		var n, v string
@@ -107,8 +107,8 @@ func (k Key) Value(name string) (value string, ok bool) {
 	return "", false
 }
 
-// AppendLabel extends a key under construction by one label. Names must come
-// sorted; it is the fast way for those who have them so.
+// AppendLabel appends one label to a key under construction. Names must come in
+// sorted order. It is faster than NewKey.
 func AppendLabel(key []byte, name, value string) []byte {
 	if len(key) > 0 {
 		key = append(key, separator...)
@@ -139,6 +139,6 @@ func (k Key) String() string {
 	return b.String()
 }
 
-// MaxKey bounds the size of a grouping key in bytes. Keys are looked up in
-// files, and bbolt takes no longer ones.
+// MaxKey bounds the size of a grouping key in bytes. Keys are also keys in
+// bbolt, which accepts no longer ones.
 const MaxKey = 32_000

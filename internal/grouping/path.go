@@ -9,10 +9,10 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// Path is the key as a URL path, "/job/<job>/<name>/<value>…", percent-encoded,
-// which Decode reads. Label names beyond [a-zA-Z_][a-zA-Z0-9_]* need a gateway
-// with --push.enable-utf8-names; any other one refuses the path, unless it is
-// Ambiguous.
+// Path returns the key as a URL path, "/job/<job>/<name>/<value>…",
+// percent-encoded, as Decode reads it. Label names beyond
+// [a-zA-Z_][a-zA-Z0-9_]* need a gateway with --push.enable-utf8-names. Other
+// gateways refuse the path, unless the key is Ambiguous.
 func (k Key) Path() string {
 	var b strings.Builder
 	job, _ := k.Value(metric.JobLabel)
@@ -25,9 +25,9 @@ func (k Key) Path() string {
 	return b.String()
 }
 
-// Ambiguous tells whether a gateway without --push.enable-utf8-names takes the
-// Path for that of another key: {"a/b"="x"} is written as U__a_2f_b, which is a
-// name of its own there.
+// Ambiguous reports whether a gateway without --push.enable-utf8-names takes
+// the Path for that of another key: {"a/b"="x"} is written as U__a_2f_b, which
+// is an ordinary name there.
 func (k Key) Ambiguous() bool {
 	escaped := false
 	for _, l := range k.Labels() {
@@ -42,9 +42,9 @@ func (k Key) Ambiguous() bool {
 	return escaped
 }
 
-// nameInPath gives a name as it is where a path can hold it, since a gateway
-// that does not read the U__ escaping must notice. In the others only what a
-// path cannot hold is escaped.
+// nameInPath returns a name unchanged if a path can hold it, so that a gateway
+// which does not decode U__ escapes notices. In other names it escapes only
+// what a path cannot hold.
 func nameInPath(name string) string {
 	if metric.IsLegacyLabel(name) {
 		return name
@@ -68,11 +68,11 @@ func nameInPath(name string) string {
 	return b.String()
 }
 
-// escapedPrefix begins names in the U__ escaping.
+// escapedPrefix is the beginning of names with U__ escapes.
 const escapedPrefix = "U__"
 
-// appendPath writes one label. What cannot be part of a path, or would be
-// cleaned away, is written in base64.
+// appendPath appends one label. It writes values in base64 that a path cannot
+// hold or that proxies would clean away.
 func appendPath(b *strings.Builder, name, value string) {
 	b.WriteString("/" + url.PathEscape(name))
 	switch {

@@ -1,8 +1,8 @@
-// Package guard has what holds when clients misbehave. It bounds what they can
-// send and ask for. It shares what there is little of among their addresses, so
-// that nobody starves the others: memory of pushes, turns, checks of passwords. It
-// knows whose address a request has, behind proxies as well, and remembers whose
-// pushes were refused.
+// Package guard protects the gateway from clients that misbehave. It bounds what
+// they can send and ask for. It shares scarce resources among client addresses,
+// so that no client starves the others: memory of pushes, turns, password checks.
+// It finds the address of a request's client, also behind proxies, and remembers
+// which pushes were refused.
 package guard
 
 import (
@@ -14,11 +14,11 @@ import (
 	"strings"
 )
 
-// Proxies are the networks of proxies that may say for whom they ask, in
-// X-Forwarded-For. The zero value trusts nobody.
+// Proxies are the networks of proxies whose X-Forwarded-For header is believed.
+// The zero value trusts nobody.
 type Proxies []netip.Prefix
 
-// ParseProxies reads a list of networks and addresses, separated by commas.
+// ParseProxies parses a comma-separated list of networks and addresses.
 func ParseProxies(list string) (Proxies, error) {
 	var p Proxies
 	for part := range strings.SplitSeq(list, ",") {
@@ -28,7 +28,7 @@ func ParseProxies(list string) (Proxies, error) {
 		}
 		network, err := parseNetwork(part)
 		if err != nil {
-			return nil, fmt.Errorf("%q is no network; write networks and addresses like 10.0.0.0/8,192.0.2.7,2001:db8::/32", part)
+			return nil, fmt.Errorf("%q is not a network; write networks and addresses like 10.0.0.0/8,192.0.2.7,2001:db8::/32", part)
 		}
 		p = append(p, network)
 	}
@@ -56,11 +56,11 @@ func (p Proxies) trusts(addr netip.Addr) bool {
 	return false
 }
 
-// Client gives the address of the client that a request comes from, without a
-// port. It is the peer of the connection, unless that is a trusted proxy. Then
-// it is the last address of X-Forwarded-For that is not of a trusted proxy:
-// what stands before that, anybody may have written. Nothing is believed from
-// a part on that is no address.
+// Client returns the address of the client that sent a request, without a port.
+// It is the peer of the connection, unless that is a trusted proxy. Then it is
+// the last address in X-Forwarded-For that is not a trusted proxy, since
+// anybody may have written what precedes it. An invalid address and everything
+// before it is ignored.
 func (p Proxies) Client(r *http.Request) string {
 	host, _, _ := net.SplitHostPort(r.RemoteAddr)
 	host = cmp.Or(host, r.RemoteAddr) // of a listener that is not TCP
@@ -95,7 +95,7 @@ func (p Proxies) Client(r *http.Request) string {
 	return peer.String()
 }
 
-// parseHop reads an address, with a port or without.
+// parseHop parses an address with or without a port.
 func parseHop(s string) (netip.Addr, bool) {
 	addr, err := netip.ParseAddr(s)
 	if err != nil {
@@ -108,12 +108,12 @@ func parseHop(s string) (netip.Addr, bool) {
 	return addr.Unmap().WithZone(""), true
 }
 
-// networkBits is how much of an IPv6 address tells clients apart: whoever has
-// one such address usually has all of its network.
+// networkBits is how many bits of an IPv6 address identify a client, which
+// usually has the whole network.
 const networkBits = 64
 
-// Key gives what a client is counted under: its address, or its network where
-// it has as many addresses as it likes.
+// Key returns what a client counts as: its address, or its network if that has
+// more addresses than could be counted.
 func Key(client string) string {
 	if !strings.Contains(client, ":") {
 		return client

@@ -2,9 +2,8 @@ package guard
 
 import "cmp"
 
-// Limits are the bounds on what a client can send and ask for, and on what all
-// of them can do at once. Each consumer gets its part. A field that is zero has
-// its default, so the zero value is what a gateway has that was told nothing.
+// Limits bound what one client can send and ask for, and what all clients can do
+// at once. Each consumer gets its part. Zero fields have their defaults.
 type Limits struct {
 	Body        BodyLimits
 	Key         KeyLimits
@@ -16,7 +15,7 @@ type Limits struct {
 	Connections ConnectionLimits
 }
 
-// WithDefaults gives each field that is zero its default.
+// WithDefaults returns the limits with the default in each zero field.
 func (l Limits) WithDefaults() Limits {
 	return Limits{
 		Body:        l.Body.WithDefaults(),
@@ -32,17 +31,17 @@ func (l Limits) WithDefaults() Limits {
 
 // BodyLimits bound the bodies of pushes.
 type BodyLimits struct {
-	// Bytes bounds one body, as it comes and after each unpacking.
+	// Bytes bounds one body, as it arrives and after each decompression.
 	Bytes int64
-	// Inflight bounds, in bytes, what all pushes being worked on take together.
+	// Inflight bounds, in bytes, the memory of all pushes in progress together.
 	Inflight int64
-	// Codings bounds how often one body is unpacked.
+	// Codings bounds how often one body is decompressed.
 	Codings int
-	// Groups bounds the groups that one body is sorted into.
+	// Groups bounds the groups in one body.
 	Groups int
 }
 
-// WithDefaults gives each field that is zero its default.
+// WithDefaults returns the limits with the default in each zero field.
 func (l BodyLimits) WithDefaults() BodyLimits {
 	return BodyLimits{
 		Bytes:    cmp.Or(l.Bytes, 64<<20),
@@ -52,28 +51,28 @@ func (l BodyLimits) WithDefaults() BodyLimits {
 	}
 }
 
-// KeyLimits bound grouping keys in paths. How many bytes a key may have the
-// journal decides, for all keys.
+// KeyLimits bound grouping keys in paths. The journal bounds the bytes of all
+// keys.
 type KeyLimits struct {
 	// Labels bounds the labels of one key. Prometheus itself has no use for more
 	// than a few dozen.
 	Labels int
 }
 
-// WithDefaults gives each field that is zero its default.
+// WithDefaults returns the limits with the default in each zero field.
 func (l KeyLimits) WithDefaults() KeyLimits {
 	return KeyLimits{Labels: cmp.Or(l.Labels, 1000)}
 }
 
-// PushLimits bound what is read of one body, so that a small one cannot become a
-// large structure, and the names, labels and help texts in it. They are far
-// beyond what a job has to say. Far above the bounds of names and labels
-// Prometheus 3 panics: it cannot hold a label or a name of 16 MiB, and ends at
-// the scrape that has one.
+// PushLimits bound what is read of one body, so that a small body cannot become a
+// large structure, and its names, labels and help texts. They are far above what
+// a job needs. Far above the bounds of names and labels, Prometheus 3 panics: it
+// cannot hold a label or a name of 16 MiB, and crashes at the scrape that
+// contains one.
 type PushLimits struct {
 	// Families bounds the families of a push.
 	Families int
-	// Series bounds the series of all of them.
+	// Series bounds the series of all families together.
 	Series int
 	// Parts bounds the labels, buckets, quantiles and spans of all series
 	// together.
@@ -81,21 +80,22 @@ type PushLimits struct {
 	// LabelCount bounds the labels of one series or exemplar.
 	LabelCount int
 	// Name bounds, in bytes, the name of a label, and that of a family as it
-	// stands in its lines, with a suffix like _bucket.
+	// appears in its lines, with a suffix like _bucket.
 	Name int
 	// Value bounds, in bytes, the value of a label.
 	Value int
 	// Labels bounds, in bytes, the names and values of all labels of a series
-	// together, the grouping labels among them.
+	// together, including the grouping labels.
 	Labels int
-	// Help is where help texts are cut, in bytes.
+	// Help is the length, in bytes, to which help texts are cut.
 	Help int
-	// Buckets bounds the classic buckets of one histogram: a Prometheus that makes
-	// native histograms of classic ones takes the square of it at each scrape.
+	// Buckets bounds the classic buckets of one histogram. A Prometheus that
+	// converts classic histograms to native ones takes time quadratic in their
+	// number at each scrape.
 	Buckets int
 }
 
-// WithDefaults gives each field that is zero its default.
+// WithDefaults returns the limits with the default in each zero field.
 func (l PushLimits) WithDefaults() PushLimits {
 	return PushLimits{
 		Families:   cmp.Or(l.Families, 100_000),
@@ -110,24 +110,24 @@ func (l PushLimits) WithDefaults() PushLimits {
 	}
 }
 
-// GroupLimits bound what a group may grow to, since each change of a group stores
-// and writes all of it, and the groups that failures alone make.
+// GroupLimits bound the size of a group, since each change of a group stores and
+// writes all of it. They also bound the groups without a successful push.
 type GroupLimits struct {
 	// Series bounds the series of a group.
 	Series int
 	// Text bounds, in bytes, all lines of a group.
 	Text int
-	// Failed bounds the groups of which no push was ever good.
+	// Failed bounds the groups without a successful push.
 	Failed int
-	// FailedBytes bounds what these take in a scrape and for the reasons. Each
-	// counts as FailedBytes / Failed at least.
+	// FailedBytes bounds the bytes of these groups in a scrape and in reasons.
+	// Each group counts as at least FailedBytes / Failed.
 	FailedBytes int
 	// FailedKey bounds, in bytes, the keys of such groups. A refused push to a
-	// longer one leaves no group.
+	// longer key leaves no group.
 	FailedKey int
 }
 
-// WithDefaults gives each field that is zero its default.
+// WithDefaults returns the limits with the default in each zero field.
 func (l GroupLimits) WithDefaults() GroupLimits {
 	failed := cmp.Or(l.Failed, 10_000)
 	return GroupLimits{
@@ -139,23 +139,23 @@ func (l GroupLimits) WithDefaults() GroupLimits {
 	}
 }
 
-// SelectorLimits bound the selectors of one request: each matcher is held against
-// each group.
+// SelectorLimits bound the selectors of one request. Each matcher is compared
+// with each group.
 type SelectorLimits struct {
-	// Selectors bounds how many there are.
+	// Selectors bounds the number of selectors.
 	Selectors int
 	// Length bounds one selector, in bytes.
 	Length int
-	// Lengths bounds all of them together, in bytes.
+	// Lengths bounds all selectors together, in bytes.
 	Lengths int
-	// Matchers bounds the matchers of all of them.
+	// Matchers bounds the matchers of all selectors together.
 	Matchers int
-	// Program bounds the instructions of all their regexps together. What a
-	// character of a text takes grows with them.
+	// Program bounds the instructions of all regexps in a request together. The
+	// time for a character of a text grows with them.
 	Program int
 }
 
-// WithDefaults gives each field that is zero its default.
+// WithDefaults returns the limits with the default in each zero field.
 func (l SelectorLimits) WithDefaults() SelectorLimits {
 	return SelectorLimits{
 		Selectors: cmp.Or(l.Selectors, 100),
@@ -166,20 +166,20 @@ func (l SelectorLimits) WithDefaults() SelectorLimits {
 	}
 }
 
-// QueryLimits bound what one request may ask for beside selectors.
+// QueryLimits bound what one request may ask for, apart from selectors.
 type QueryLimits struct {
 	// Page bounds the entries of one page of a list.
 	Page int
-	// Token bounds, in bytes, what says where a page begins: the longest key comes
-	// to two thirds of the default.
+	// Token bounds, in bytes, the token of a page. The longest key takes two
+	// thirds of the default.
 	Token int
-	// Search bounds, in bytes, a text that is looked for.
+	// Search bounds a search text, in bytes.
 	Search int
 	// Form bounds, in bytes, the parameters of a delete by selector.
 	Form int64
 }
 
-// WithDefaults gives each field that is zero its default.
+// WithDefaults returns the limits with the default in each zero field.
 func (l QueryLimits) WithDefaults() QueryLimits {
 	return QueryLimits{
 		Page:   cmp.Or(l.Page, 10_000),
@@ -189,16 +189,16 @@ func (l QueryLimits) WithDefaults() QueryLimits {
 	}
 }
 
-// TurnLimits bound the answers that are given at once. Others wait.
+// TurnLimits bound the concurrent answers. Other requests wait.
 type TurnLimits struct {
-	// Answers bounds the answers of each kind, like scrapes, or lists of all
-	// groups. Each holds some MiB of buffers, and the view that it began with.
+	// Answers bounds the concurrent answers of each kind, like scrapes or lists of
+	// all groups. Each holds some MiB of buffers, and the view that it began with.
 	Answers int
-	// Copies bounds snapshots: each is a file.
+	// Copies bounds the snapshots made at once. Each is a file.
 	Copies int
 }
 
-// WithDefaults gives each field that is zero its default.
+// WithDefaults returns the limits with the default in each zero field.
 func (l TurnLimits) WithDefaults() TurnLimits {
 	return TurnLimits{
 		Answers: cmp.Or(l.Answers, 32),
@@ -206,22 +206,22 @@ func (l TurnLimits) WithDefaults() TurnLimits {
 	}
 }
 
-// ConnectionLimits bound connections, and what may come over them before anybody
-// knows what they want.
+// ConnectionLimits bound connections, and what may arrive on them before a
+// request is known.
 type ConnectionLimits struct {
-	// Connections bounds all of them. A header takes up to some 200 kB while it
-	// comes.
+	// Connections bounds the number of connections. A header takes up to about 200
+	// kB while it arrives.
 	Connections int
-	// Streams bounds the requests of HTTP/2 on one connection.
+	// Streams bounds the concurrent requests of one HTTP/2 connection.
 	Streams int
 	// HeaderBytes bounds the header of a request.
 	HeaderBytes int
-	// HeaderLines bounds its lines: many short ones take more memory than a long
-	// one. Browsers and proxies send some dozens.
+	// HeaderLines bounds the lines of a header: many short lines take more memory
+	// than a long one. Browsers and proxies send a few dozen.
 	HeaderLines int
 }
 
-// WithDefaults gives each field that is zero its default.
+// WithDefaults returns the limits with the default in each zero field.
 func (l ConnectionLimits) WithDefaults() ConnectionLimits {
 	return ConnectionLimits{
 		Connections: cmp.Or(l.Connections, 1024),

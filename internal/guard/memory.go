@@ -9,21 +9,21 @@ import (
 var (
 	// ErrTooLarge is wrapped by the errors for pushes over a bound.
 	ErrTooLarge = errors.New("push is too large")
-	// ErrBusy is wrapped by errors of a Budget that others have used up: the same
-	// push can be taken later.
-	ErrBusy = errors.New("too many bytes of pushes are being worked on; try again")
+	// ErrBusy is wrapped by errors of a Budget that others have used up. The same
+	// push may succeed later.
+	ErrBusy = errors.New("too many bytes of pushes are in progress; try again")
 )
 
-// Memory is what all pushes being worked on may take, shared among clients. It
-// is safe for concurrent use.
+// Memory shares the memory of all pushes in progress among clients. It is safe
+// for concurrent use.
 type Memory struct {
 	shares   *Shares
-	inflight *atomic.Int64 // what they take
+	inflight *atomic.Int64 // bytes that they take
 	grown    func()        // called when they take another growth
 }
 
-// NewMemory divides a total, in bytes. Inflight counts what is taken of it, and
-// grown is called each time that this is 16 MiB more. Both may be nil.
+// NewMemory shares total bytes. inflight counts the bytes in use, and grown is
+// called for each further 16 MiB in use. Both may be nil.
 func NewMemory(total int64, inflight *atomic.Int64, grown func()) *Memory {
 	if inflight == nil {
 		inflight = new(atomic.Int64)
@@ -34,7 +34,7 @@ func NewMemory(total int64, inflight *atomic.Int64, grown func()) *Memory {
 	return &Memory{shares: NewShares(total), inflight: inflight, grown: grown}
 }
 
-// Budget is what one push takes. It is to be closed. Its methods may be called
+// Budget is the memory of one push. Close it when done. Its methods may be called
 // by one goroutine at a time.
 type Budget struct {
 	reserved int64 // of the lease
@@ -42,25 +42,25 @@ type Budget struct {
 	from     *Memory
 }
 
-// minAlone is what a push may take in any case while there is no other, in bytes:
-// with less hardly any would be taken.
+// minAlone is what a push may always take while there is no other, in bytes.
+// With less, hardly any push would succeed.
 const minAlone = 64 << 20
 
-// growth is how much more pushes take when somebody is told, in bytes.
+// growth is after how many further bytes grown is called.
 const growth = 16 << 20
 
-// Open begins the budget of a push of the client with this address.
+// Open opens the budget of a push of the client with this address.
 func (m *Memory) Open(client string) *Budget {
 	return &Budget{from: m, lease: m.shares.Open(client)}
 }
 
-// Take counts bytes for the push. It gives an ErrTooLarge if the push takes more
-// than any may, and an ErrBusy if others take too much at present: where another
-// client holds more, not before that one's slowest bodies could have been ended.
+// Take counts bytes for the push. It returns ErrTooLarge if the push takes more
+// than any push may, and ErrBusy if others take too much at present. If another
+// client holds more, it first tries to end the slowest bodies of that client.
 func (b *Budget) Take(n int) error {
 	m := b.from
 	if most := max(m.shares.Total(), minAlone); b.reserved+int64(n) > most {
-		return fmt.Errorf("%w: working on it takes more than %d bytes of memory (--push.max-inflight-bytes); push less at once, or as several groups", ErrTooLarge, most)
+		return fmt.Errorf("%w: it needs more than %d bytes of memory (--push.max-inflight-bytes); push less at once, or split it into several groups", ErrTooLarge, most)
 	}
 	if b.lease.Take(int64(n)) != nil {
 		return m.busy()
@@ -73,19 +73,19 @@ func (b *Budget) Take(n int) error {
 }
 
 func (m *Memory) busy() error {
-	return fmt.Errorf("%w (the bound is %d bytes, --push.max-inflight-bytes)", ErrBusy, m.shares.Total())
+	return fmt.Errorf("%w (the limit is %d bytes, --push.max-inflight-bytes)", ErrBusy, m.shares.Total())
 }
 
-// Return gives some of it back.
+// Return returns some of them.
 func (b *Budget) Return(n int) {
 	b.lease.Give(int64(n))
 	b.from.inflight.Add(-int64(n))
 	b.reserved -= int64(n)
 }
 
-// Arriving calls receive, which end makes return soon: it is called if others
-// need what this push takes, and then the error is an ErrBusy. End may be nil if
-// that is not possible.
+// Arriving calls receive. If others need the memory of this push, it calls end,
+// which must make receive return soon, and returns an ErrBusy. end may be nil if
+// receive cannot be ended.
 func (b *Budget) Arriving(end func(), receive func() error) error {
 	if end == nil {
 		return receive()
@@ -98,7 +98,7 @@ func (b *Budget) Arriving(end func(), receive func() error) error {
 	return err
 }
 
-// Close gives everything back.
+// Close returns all bytes. It may be called twice.
 func (b *Budget) Close() {
 	b.from.inflight.Add(-b.reserved)
 	b.lease.Close()

@@ -13,48 +13,47 @@ import (
 )
 
 const (
-	// maxRefusals bounds the pushes that are remembered.
+	// maxRefusals bounds the refused pushes that are remembered.
 	maxRefusals = 20
-	// Log lines about refused pushes: so many at once, and one more each
-	// refusalLogEvery. The rest is for --log.level=debug.
+	// Log lines about refused pushes: this many at once, and one more per
+	// refusalLogEvery. The rest needs --log.level=debug.
 	refusalLogBurst = 10
 	refusalLogEvery = 10 * time.Second
-	// maxRefusalText bounds what is kept of a message, in bytes.
+	// maxRefusalText bounds the stored part of a message, in bytes.
 	maxRefusalText = 1000
 )
 
-// Refusals remembers the pushes and deletes that were not taken, the latest
-// first: a group shows only some of them, and none whose body could not be
-// read. It logs them too. It is safe for concurrent use.
+// Refusals remembers and logs refused pushes and deletes, latest first. A group
+// shows only some of them, and none with an unreadable body. It is safe for
+// concurrent use.
 type Refusals struct {
 	logger *slog.Logger
-	few    *rate.Limiter // bounds what clients make it warn of
+	few    *rate.Limiter // bounds the warnings that clients cause
 
 	mu   sync.Mutex
 	list []Refusal
 }
 
-// Refusal is the last of those that one client was given for one path and
-// reason.
+// Refusal is the latest refusal of one client for one path and reason.
 type Refusal struct {
-	Client    string    `json:"client"` // its address
+	Client    string    `json:"client"` // address of the client
 	UserAgent string    `json:"user_agent"`
 	Time      time.Time `json:"time"`
 	Method    string    `json:"method"`
 	Path      string    `json:"path"`
 	Reason    string    `json:"reason"`
 	Error     string    `json:"error"`
-	Times     int       `json:"times"` // so far, while it was remembered
+	Times     int       `json:"times"` // how often so far, while it was remembered
 }
 
-// NewRefusals has nothing to remember yet.
+// NewRefusals returns an empty Refusals that logs to logger.
 func NewRefusals(logger *slog.Logger) *Refusals {
 	return &Refusals{logger: logger, few: rate.NewLimiter(rate.Every(refusalLogEvery), refusalLogBurst)}
 }
 
-// Note remembers and logs why a request of the client with this address was not
-// taken. Warnings are few, so that a client that goes on and on does not fill
-// the log.
+// Note remembers and logs why a request of the client with this address was
+// refused. It bounds the number of warnings, so that a client that fails in a
+// loop does not fill the log.
 func (s *Refusals) Note(client string, r *http.Request, reason string, err error) {
 	n := Refusal{
 		Client: client, UserAgent: excerpt.Line(r.UserAgent(), excerpt.Most), Time: time.Now(),
@@ -68,8 +67,8 @@ func (s *Refusals) Note(client string, r *http.Request, reason string, err error
 	s.logger.Log(r.Context(), level, "Refused", "client", n.Client, "user_agent", n.UserAgent, "method", n.Method, "path", n.Path, "reason", n.Reason, "err", n.Error)
 }
 
-// Warn logs something else that a client has caused, unless there have been too
-// many warnings.
+// Warn logs another message that a client has caused, unless there were too many
+// warnings.
 func (s *Refusals) Warn(message string, args ...any) {
 	if s.few.Allow() {
 		s.logger.Warn(message, args...)
@@ -91,7 +90,7 @@ func (s *Refusals) note(latest Refusal) {
 	s.list = s.list[:min(len(s.list), maxRefusals)]
 }
 
-// Latest gives what it remembers.
+// Latest returns the remembered refusals.
 func (s *Refusals) Latest() []Refusal {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -10,58 +10,58 @@ import (
 )
 
 const (
-	// grace is how long a lease is left alone, whoever waits: what is quick
-	// ends by itself.
+	// grace is how long a lease is left alone, whoever waits: most leases are
+	// short.
 	grace = time.Second
-	// patience is how long Take waits for those who hold too much.
+	// patience is how long Take waits for clients that hold too much.
 	patience = 5 * time.Second
-	// look is how often those who wait look for leases that can be ended now.
+	// look is how often waiting leases check for leases that can now be ended.
 	look = 100 * time.Millisecond
 )
 
-// ErrNoRoom says that everything is taken.
+// ErrNoRoom means that everything is taken.
 var ErrNoRoom = errors.New("everything is taken")
 
-// Shares divides an amount of something among clients. Nobody is held to a
-// share while nobody else waits: one client alone may have everything. When one
-// waits that holds less than another, that other gets nothing more, and its
-// oldest leases are ended if they can be. It is safe for concurrent use.
+// Shares divides an amount among clients. There is no limit for a client while
+// no other waits: a single client may have everything. When a client waits that
+// holds less than another, the other gets nothing more, and its oldest leases
+// are ended if possible. Shares is safe for concurrent use.
 type Shares struct {
 	total int64
 
 	mu      sync.Mutex
 	used    int64 // by all leases
 	clients map[string]*client
-	leases  map[*Lease]struct{} // those that can be ended early
-	waiting []*waiter           // in the order in which they came
-	granted uint64              // how often something was
-	looked  time.Time           // when something was last granted to them, or tried to be
+	leases  map[*Lease]struct{} // leases that can be ended early
+	waiting []*waiter           // in order of arrival
+	granted uint64              // number of grants
+	looked  time.Time           // the grant count when a grant was last made or tried for them
 }
 
 // client is forgotten with its last lease.
 type client struct {
-	held    int64  // what its leases have, and are not about to give back
-	leases  int    // that hold something
+	held    int64  // held by its leases, without what they are about to return
+	leases  int    // leases that hold something
 	users   int    // all leases
 	granted uint64 // when it last got something
 }
 
-// Lease is what one request has. It is to be closed. Its methods may be called
-// by one goroutine at a time.
+// Lease is the share of one request. Close it when done. Its methods may be
+// called by one goroutine at a time.
 type Lease struct {
 	from   *Shares
 	client *client
 	key    string
 	since  time.Time
 	held   int64
-	end    func() // ends it early, nil if that cannot be
-	ended  bool   // and has been
+	end    func() // ends it early; nil if that is impossible
+	ended  bool   // and was ended
 }
 
 type waiter struct {
 	lease   *Lease
 	n       int64
-	granted chan struct{} // closed then
+	granted chan struct{} // closed when granted
 }
 
 // NewShares divides a total.
@@ -69,10 +69,10 @@ func NewShares(total int64) *Shares {
 	return &Shares{total: total, clients: make(map[string]*client), leases: make(map[*Lease]struct{})}
 }
 
-// Total is what there is.
+// Total returns the total.
 func (s *Shares) Total() int64 { return s.total }
 
-// Open begins a lease of nothing for the client with this address.
+// Open opens an empty lease for the client with this address.
 func (s *Shares) Open(address string) *Lease {
 	key := Key(address)
 	s.mu.Lock()
@@ -86,7 +86,7 @@ func (s *Shares) Open(address string) *Lease {
 	return &Lease{from: s, client: c, key: key, since: time.Now()}
 }
 
-// Close gives everything back. It may be called twice.
+// Close returns everything. It may be called twice.
 func (l *Lease) Close() {
 	s := l.from
 	s.mu.Lock()
@@ -103,7 +103,7 @@ func (l *Lease) Close() {
 	s.grant()
 }
 
-// Give gives n back.
+// Give returns n.
 func (l *Lease) Give(n int64) {
 	l.from.mu.Lock()
 	defer l.from.mu.Unlock()
@@ -111,9 +111,9 @@ func (l *Lease) Give(n int64) {
 	l.from.grant()
 }
 
-// Endable says how to end the lease early if others wait: end is to make its
-// owner close it soon. It is called with a lock held, maybe more than once, and
-// never after Keep or Close.
+// Endable sets how to end the lease early if others wait: end should make its
+// owner close it soon. It is called with a lock held, possibly more than once,
+// but never after Keep or Close.
 func (l *Lease) Endable(end func()) {
 	l.from.mu.Lock()
 	defer l.from.mu.Unlock()
@@ -121,8 +121,8 @@ func (l *Lease) Endable(end func()) {
 	l.from.leases[l] = struct{}{}
 }
 
-// Keep says that the lease cannot be ended any more. It gives false if it has
-// been.
+// Keep makes the lease impossible to end early. It returns false if the lease
+// was already ended.
 func (l *Lease) Keep() bool {
 	l.from.mu.Lock()
 	defer l.from.mu.Unlock()
@@ -135,8 +135,8 @@ func (s *Shares) keep(l *Lease) {
 	delete(s.leases, l)
 }
 
-// Take takes n more. If there is no room it waits only for a client that holds
-// more, and not for long; then it gives ErrNoRoom. A lease may go beyond the
+// Take takes n more. If there is no room, it waits only for a client that holds
+// more, and not for long, and then returns ErrNoRoom. A lease may exceed the
 // total if there is no other.
 func (l *Lease) Take(n int64) error {
 	w, err := l.ask(n, l.from.isOwed)
@@ -148,8 +148,8 @@ func (l *Lease) Take(n int64) error {
 	return l.from.await(ctx, w)
 }
 
-// Wait takes n more. It waits for its turn until ctx ends: those who hold least
-// come first, of those the one that has waited longest since its last turn.
+// Wait takes n more. It waits for its turn until ctx ends. Clients that hold
+// least come first; among these, the one whose last turn is longest ago.
 func (l *Lease) Wait(ctx context.Context, n int64) error {
 	w, err := l.ask(n, func(*waiter) bool { return true })
 	if w == nil {
@@ -158,8 +158,8 @@ func (l *Lease) Wait(ctx context.Context, n int64) error {
 	return l.from.await(ctx, w)
 }
 
-// ask takes n more if there is room. If not it joins those who wait, where that
-// is allowed.
+// ask takes n more if there is room. If not, it joins the waiting leases if
+// wait is set.
 func (l *Lease) ask(n int64, allowed func(*waiter) bool) (*waiter, error) {
 	s := l.from
 	s.mu.Lock()
@@ -207,7 +207,7 @@ func (s *Shares) await(ctx context.Context, w *waiter) error {
 	}
 }
 
-// lookAgain grants what can be granted now, once for all who wait.
+// lookAgain grants what can be granted now, once for all waiting leases.
 func (s *Shares) lookAgain() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -229,8 +229,8 @@ func (s *Shares) leaveQueue(w *waiter) {
 	s.waiting = slices.DeleteFunc(s.waiting, func(o *waiter) bool { return o == w })
 }
 
-// fits tells whether there is room. One that would need more than there is may
-// come alone.
+// fits reports whether there is room. A lease that needs more than the total
+// fits if there is no other.
 func (s *Shares) fits(l *Lease, n int64) bool {
 	return s.used+n <= s.total || s.used == l.held
 }
@@ -259,8 +259,8 @@ func (s *Shares) release(l *Lease, n int64) {
 	}
 }
 
-// grant gives those who wait what there is room for. Where one must wait on,
-// those who owe it get nothing.
+// grant grants waiting leases what there is room for. If one must wait on, the
+// clients that owe it get nothing.
 func (s *Shares) grant() {
 	if len(s.waiting) == 0 {
 		return
@@ -283,8 +283,8 @@ func (s *Shares) grant() {
 	}
 }
 
-// inOrder gives those who wait, first who is to be served first. After each of
-// a client come the first ones of the others.
+// inOrder returns the waiting leases in the order of their turns. Between two
+// leases of a client come the first ones of the others.
 func (s *Shares) inOrder() []*waiter {
 	nth := make(map[*client]int64)
 	rank := make(map[*waiter]int64)
@@ -299,9 +299,9 @@ func (s *Shares) inOrder() []*waiter {
 	return order
 }
 
-// owes tells whether c holds more than w's client would, or as many leases
-// more: then it is c that has to make room. A client with one large body may
-// come in this way beside one that has many.
+// owes reports whether c holds more than w's client would, or that many more
+// leases: then c has to make room. This lets a client with one large body in
+// beside a client with many small ones.
 func (s *Shares) owes(c *client, w *waiter) bool {
 	mine := w.lease.client
 	if c == mine || c.held <= mine.held {
@@ -324,8 +324,8 @@ func (s *Shares) isOwed(w *waiter) bool {
 }
 
 // makeRoom ends leases of the clients that hold most, the oldest first, until
-// there will be room for w. Those that have been ended and are still there are
-// told again.
+// there will be room for w. Leases that were ended before and are still open
+// are told again.
 func (s *Shares) makeRoom(w *waiter) {
 	room := s.total - s.used
 	for l := range s.leases {
@@ -346,7 +346,7 @@ func (s *Shares) makeRoom(w *waiter) {
 	}
 }
 
-// worst gives the lease to be ended next for w, nil if there is none.
+// worst returns the lease to be ended next for w, or nil if there is none.
 func (s *Shares) worst(w *waiter) *Lease {
 	var worst *Lease
 	for l := range s.leases {

@@ -14,43 +14,43 @@ import (
 )
 
 const (
-	// maxCompared is how many groups are looked at to find those that come
-	// closest to one that is not there, and minCompared what a look at few of
-	// them counts as.
+	// maxCompared is how many groups are compared with a missing one to find the
+	// closest. minCompared is what comparing few groups counts as.
 	maxCompared = 100_000
 	minCompared = 1000
-	// comparedEvery is how many are looked at in a second, by all clients.
+	// comparedEvery is how many groups may be compared per second, for all
+	// clients together.
 	comparedEvery = 2 * maxCompared
-	// maxClosest is how many of them are named.
+	// maxClosest is how many close groups an error names.
 	maxClosest = 3
 )
 
 func newComparing() *rate.Limiter { return rate.NewLimiter(comparedEvery, 2*comparedEvery) }
 
-// noGroup tells that a group is not there, and which ones come closest: mostly
-// a label is missing from the path.
+// noGroup returns the message for a group that does not exist. It names the
+// closest groups, since usually a label is missing from the path.
 func (a *api) noGroup(key grouping.Key) string {
 	text := "there is no group " + key.Excerpt()
 	if !a.comparing.AllowN(time.Now(), min(max(a.Gateway.View().Groups(), minCompared), maxCompared)) {
-		return text + "; the labels in the path must be all of the group's, and their values the same"
+		return text + "; the path must name all labels of the group, with the same values"
 	}
 	names := make([]string, 0, maxClosest)
 	for _, k := range a.closest(key) {
 		names = append(names, k.Excerpt())
 	}
 	if len(names) == 0 {
-		return text + ", nor any other of its job; GET /api/v1/groups lists all groups"
+		return text + ", nor any other group of its job; GET /api/v1/groups lists all groups"
 	}
-	return fmt.Sprintf("%s; the closest are %s: the labels in the path must be all of the group's, and their values the same", text, strings.Join(names, ", "))
+	return fmt.Sprintf("%s; the closest are %s; the path must name all labels of the group, with the same values", text, strings.Join(names, ", "))
 }
 
-// likeness is how near a group comes to the one that was asked for.
+// likeness is how similar a group is to the one asked for.
 type likeness struct {
 	key   grouping.Key
-	score int // labels that both have, less those that only one has
+	score int // labels that both have, minus those that only one has
 }
 
-// closest gives some groups of the same job, the nearest first.
+// closest returns some groups of the same job, the most similar first.
 func (a *api) closest(key grouping.Key) (closest []grouping.Key) {
 	job, _ := key.Value(metric.JobLabel)
 	labels := key.Labels()

@@ -8,7 +8,7 @@ import (
 const (
 	// activityStep is the time over which pushes are counted together.
 	activityStep = 5 * time.Second
-	// activitySteps is how many of those are told of.
+	// activitySteps is how many steps are kept.
 	activitySteps = 120
 )
 
@@ -16,20 +16,20 @@ const (
 // use, and its zero value is ready.
 type activity struct {
 	mu    sync.Mutex
-	steps [activitySteps + 1]activityCount // a ring; one is still being counted
+	steps [activitySteps + 1]activityCount // a ring; one step is still being counted
 }
 
-// activityCount is what came within one step.
+// activityCount holds the counts of one step.
 type activityCount struct {
 	step              int64 // its number since 1970
 	accepted, refused int
 }
 
-// activityJSON is the same for the page: counts a step, the oldest first.
+// activityJSON is the activity for the page: counts per step, oldest first.
 type activityJSON struct {
 	End     time.Time `json:"end"`
 	Step    float64   `json:"step_seconds"`
-	Pushes  []int     `json:"pushes"` // refused ones are not among them
+	Pushes  []int     `json:"pushes"` // without refused pushes
 	Refused []int     `json:"refused"`
 }
 
@@ -51,7 +51,7 @@ func (a *activity) note(now time.Time, accepted bool) {
 	c.refused++
 }
 
-// recent tells of the steps that are over.
+// recent returns the completed steps.
 func (a *activity) recent(now time.Time) activityJSON {
 	end := stepOf(now)
 	j := activityJSON{

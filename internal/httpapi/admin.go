@@ -12,12 +12,12 @@ import (
 
 func (a *api) healthy(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "OK") }
 
-// ready tells whether scrapes are served, and they always are; with ?for=push,
-// whether pushes are.
+// ready reports whether scrapes are served, which they always are by now, and
+// with ?for=push, whether pushes are accepted.
 func (a *api) ready(w http.ResponseWriter, r *http.Request) {
 	if err := a.Gateway.Err(); err != nil && r.URL.Query().Get("for") == "push" {
 		w.Header().Set("Retry-After", retryAfter)
-		http.Error(w, "Pushes are not taken: "+excerpt.Message(err), http.StatusServiceUnavailable)
+		http.Error(w, "The gateway refuses pushes: "+excerpt.Message(err), http.StatusServiceUnavailable)
 		return
 	}
 	_, _ = io.WriteString(w, "OK")
@@ -35,7 +35,7 @@ func newCopies(c Config) *turns {
 }
 
 // snapshot answers with a copy of everything as a persistence file. It is made
-// of one view, so it is consistent, and pushes go on meanwhile.
+// from one view, so it is consistent while pushes go on.
 func (a *api) snapshot(w http.ResponseWriter, r *http.Request) {
 	giveBack := a.copies.await(w, r)
 	if giveBack == nil {
@@ -45,13 +45,13 @@ func (a *api) snapshot(w http.ResponseWriter, r *http.Request) {
 	f, err := a.Snapshot(r.Context(), a.Gateway.View())
 	if r.Context().Err() != nil {
 		if err == nil {
-			_ = f.Close() // it vanishes
+			_ = f.Close() // closing removes it
 		}
 		return
 	}
 	if err != nil {
-		a.Logger.Error("Making a snapshot", "err", err)
-		http.Error(w, "Making the snapshot: "+excerpt.Message(err), http.StatusInternalServerError)
+		a.Logger.Error("Could not make a snapshot", "err", err)
+		http.Error(w, "Making a snapshot: "+excerpt.Message(err), http.StatusInternalServerError)
 		return
 	}
 	defer f.Close()
@@ -62,11 +62,11 @@ func (a *api) snapshot(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *api) wipe(w http.ResponseWriter, r *http.Request) {
-	// Once begun it is finished, whether or not the client waits for it.
+	// Once begun, it is completed, whether or not the client waits.
 	if err := a.Gateway.Wipe(context.WithoutCancel(r.Context())); err != nil {
 		a.refuse(w, r, err)
 		return
 	}
-	a.Logger.Info("All groups have been wiped", "client", a.Proxies.Client(r))
+	a.Logger.Info("Wiped all groups", "client", a.Proxies.Client(r))
 	w.WriteHeader(http.StatusAccepted)
 }

@@ -16,8 +16,8 @@ import (
 	"pushgateway/internal/guard"
 )
 
-// delete serves DELETE. It answers 202, though the group is gone already:
-// clients depend on it. Where there was none it says so.
+// delete serves DELETE. It answers 202 even if the group does not exist, since
+// clients depend on it, and says so in the body.
 func (a *api) delete(w http.ResponseWriter, r *http.Request) {
 	key, err := a.key(r)
 	if errors.Is(err, grouping.ErrNotText) { // no such group can exist
@@ -40,15 +40,15 @@ func (a *api) delete(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// deletedGroups is what a delete by selector answers.
+// deletedGroups is the answer to a delete by selector.
 type deletedGroups struct {
 	DryRun  bool `json:"dry_run"`
-	Deleted int  `json:"deleted"` // or would be
+	Deleted int  `json:"deleted"` // or that would be
 	Groups  list `json:"groups"`  // their grouping labels
 }
 
-// deleteGroups ends all groups that the parameters select, which are those of
-// GET /api/v1/groups.
+// deleteGroups deletes all groups that the parameters select, which are those
+// of GET /api/v1/groups.
 func (a *api) deleteGroups(w http.ResponseWriter, r *http.Request) {
 	if err := readForm(r, a.Limits.Query.Form); err != nil {
 		writeError(w, http.StatusBadRequest, err)
@@ -82,7 +82,7 @@ func (a *api) deleteGroups(w http.ResponseWriter, r *http.Request) {
 	writeData(w, deletedGroups{dry, len(groups), listOf(slices.Values(groups), func(g *gateway.Group) any { return labelsJSON(g.Key.Labels()) })})
 }
 
-// readForm takes parameters from the URL and from a form, of at most so many
+// readForm reads parameters from the URL and from a form of at most this many
 // bytes.
 func readForm(r *http.Request, most int64) error {
 	r.Body = http.MaxBytesReader(nil, r.Body, most)
@@ -97,41 +97,42 @@ func parseDelete(r *http.Request, l guard.Limits) (f filter, dry bool, err error
 		return f, false, err
 	}
 	if !narrows(r.Form) {
-		return f, false, errors.New("say which groups, with match[], older_than, status or search; PUT /api/v1/admin/wipe ends all of them")
+		return f, false, errors.New("name the groups with match[], older_than, status or search; to delete all groups, use PUT /api/v1/admin/wipe")
 	}
 	if s := r.Form.Get("dry_run"); s != "" {
 		if dry, err = strconv.ParseBool(s); err != nil {
-			return f, false, fmt.Errorf("dry_run=%q is not one of true, false", excerpt.Of(s))
+			return f, false, fmt.Errorf("dry_run=%q must be true or false", excerpt.Of(s))
 		}
 	}
 	f, err = parseFilter(r.Form, time.Now(), l)
 	return f, dry, err
 }
 
-// knownParameters refuses a name that is misspelt: without that parameter
-// more groups would go than were meant.
+// knownParameters refuses unknown names: if a misspelt parameter were ignored,
+// more groups would be deleted than intended.
 func knownParameters(v url.Values) error {
 	for name := range v {
 		switch name {
 		case "match[]", "older_than", "status", "search", "dry_run":
 		default:
-			return fmt.Errorf("there is no parameter %q; there are match[], older_than, status, search and dry_run", excerpt.Of(name))
+			return fmt.Errorf("there is no parameter %q; use match[], older_than, status, search and dry_run", excerpt.Of(name))
 		}
 	}
 	return nil
 }
 
-// endGroups ends groups that a filter has selected. They are looked at once more
-// while pushes wait, which takes no selector: labels are the same for ever.
+// endGroups deletes the groups that a filter has selected. It checks them again
+// while their pushes wait. That needs no selector, since the labels of a group
+// never change.
 func (a *api) endGroups(ctx context.Context, f *filter, found []*gateway.Group) (ended []*gateway.Group, err error) {
 	keys := make(map[grouping.Key]bool, len(found))
 	for _, g := range found {
 		keys[g.Key] = true
 	}
-	// Once begun it is finished, whether or not the client waits for it.
+	// Once begun, it is completed, whether or not the client waits.
 	ended, err = a.Gateway.DeleteMatching(context.WithoutCancel(ctx), func(g *gateway.Group) bool { return keys[g.Key] && f.holds(g) })
 	if len(ended) > 0 {
-		a.Logger.Info("Groups have been deleted by selector", "groups", len(ended))
+		a.Logger.Info("Deleted groups by selector", "groups", len(ended))
 	}
 	return ended, err
 }

@@ -10,7 +10,7 @@ import (
 	"pushgateway/internal/intake"
 )
 
-// Reasons for which a push is refused, as in a label of a metric.
+// Reasons why a push is refused. They are values of a metric's label.
 const (
 	reasonPath         = "path"
 	reasonOrigin       = "origin"
@@ -26,16 +26,17 @@ const (
 	reasonUnavailable  = "unavailable"
 )
 
-// Reasons are all of them.
+// Reasons lists all reasons.
 var Reasons = []string{reasonPath, reasonOrigin, reasonKey, reasonParameter, reasonSyntax, reasonInvalid, reasonTimestamps, reasonInconsistent, reasonTooLarge, reasonOverload, reasonTimeout, reasonUnavailable}
 
-// originError marks an error as one about the page that a browser asks for.
+// originError marks an error about the page for which a browser sends the
+// request.
 type originError struct{ error }
 
 func (e *originError) Unwrap() error { return e.error }
 
-// classify turns an error into a status and a reason. It is the only place
-// that does.
+// classify maps an error to a status and a reason. It is the only place that
+// does.
 func classify(err error) (status int, reason string) {
 	var (
 		path     *pathError
@@ -73,16 +74,16 @@ func classify(err error) (status int, reason string) {
 	return http.StatusBadRequest, reasonSyntax
 }
 
-// retryAfter is how many seconds a client should wait when the gateway cannot
-// take more.
+// retryAfter is how many seconds a client should wait if the gateway has no
+// room.
 const retryAfter = "1"
 
-// refuse answers a push or a delete that was not taken.
+// refuse answers a push or a delete with an error.
 func (a *api) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	http.Error(w, excerpt.Message(err), a.refused(w, r, err))
 }
 
-// refused notes something that was not taken, and gives the status to answer.
+// refused records a refused push or delete and returns the status to answer.
 func (a *api) refused(w http.ResponseWriter, r *http.Request, err error) (status int) {
 	status = a.noteRefused(r, err)
 	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
@@ -91,7 +92,7 @@ func (a *api) refused(w http.ResponseWriter, r *http.Request, err error) (status
 	return status
 }
 
-// noteRefused counts, remembers and logs.
+// noteRefused counts, remembers and logs a refused request.
 func (a *api) noteRefused(r *http.Request, err error) (status int) {
 	status, reason := classify(err)
 	a.Refused(reason)

@@ -21,30 +21,31 @@ import (
 	"pushgateway/internal/selector"
 )
 
-// filter is which groups a request is about. Different parameters all have to
-// hold.
+// filter holds which groups a request is about. A group must match all
+// parameters.
 type filter struct {
-	now       time.Time    // when it was asked
+	now       time.Time    // time of the request
 	selectors selector.Set // match[]
 	status    string       // "", "success", "failure" or "expiring"
 	search    string       // in lower case
-	before    time.Time    // older_than, as a time; zero if not asked for
+	before    time.Time    // older_than, as a time; zero if not set
 }
 
-// narrowing are the parameters that filters are made of.
+// narrowing lists the parameters of a filter.
 var narrowing = []string{"match[]", "older_than", "status", "search"}
 
-// narrows tells whether a request asks for less than all groups.
+// narrows reports whether a request asks for less than all groups.
 func narrows(v url.Values) bool {
 	return slices.ContainsFunc(narrowing, func(name string) bool { return v.Get(name) != "" })
 }
 
 const (
-	// searchLimit is how long one request may look through groups.
+	// searchLimit is how long one request may search groups.
 	searchLimit = 10 * time.Second
 )
 
-// parseFilter is for who has a turn: to compile selectors takes a while.
+// parseFilter parses a filter. The caller must have a turn, since compiling
+// selectors takes time.
 func parseFilter(v url.Values, now time.Time, l guard.Limits) (f filter, err error) {
 	f.now = now
 	if f.selectors, err = selector.Parse(v["match[]"], l.Selector); err != nil {
@@ -53,12 +54,12 @@ func parseFilter(v url.Values, now time.Time, l guard.Limits) (f filter, err err
 	switch f.status = v.Get("status"); f.status {
 	case "", "success", "failure", "expiring":
 	default:
-		return f, fmt.Errorf("status=%q is not one of success, failure, expiring", excerpt.Of(f.status))
+		return f, fmt.Errorf("status=%q must be success, failure or expiring", excerpt.Of(f.status))
 	}
 	if s := v.Get("older_than"); s != "" {
 		age, err := model.ParseDuration(s)
 		if err != nil {
-			return f, fmt.Errorf("older_than=%q is not a duration like 90m, 24h or 7d", excerpt.Of(s))
+			return f, fmt.Errorf("older_than=%q must be a duration like 90m, 24h or 7d", excerpt.Of(s))
 		}
 		f.before = now.Add(-time.Duration(age))
 	}
@@ -66,17 +67,17 @@ func parseFilter(v url.Values, now time.Time, l guard.Limits) (f filter, err err
 	return f, err
 }
 
-// parseText gives a text to look for, of at most so many bytes, in lower case.
+// parseText returns a search text in lower case. It refuses one of more
+// than most bytes.
 func parseText(v url.Values, name string, most int) (string, error) {
 	s := v.Get(name)
 	if len(s) > most {
-		return "", fmt.Errorf("%s=%q has %d bytes, more than the %d allowed: look for a part of it", name, excerpt.Of(s), len(s), most)
+		return "", fmt.Errorf("%s=%q has %d bytes, more than the %d allowed; search for a part of it", name, excerpt.Of(s), len(s), most)
 	}
 	return strings.ToLower(s), nil
 }
 
-// among goes through the groups of a view that the filter selects, until ctx
-// ends.
+// among yields the groups of a view that the filter selects, until ctx ends.
 func (f *filter) among(ctx context.Context, v *gateway.View) iter.Seq[*gateway.Group] {
 	return func(yield func(*gateway.Group) bool) {
 		for g := range v.EachGroup("") {
@@ -91,15 +92,15 @@ func (f *filter) matches(ctx context.Context, g *gateway.Group) bool {
 	return f.holds(g) && (f.search == "" || contains(g.Key, f.search)) && f.selectors.Matches(ctx, g.Key)
 }
 
-// holds tells whether a group has what the filter asks for beside its labels,
-// which may change.
+// holds reports whether a group matches everything in the filter except its
+// labels. These properties may change.
 func (f *filter) holds(g *gateway.Group) bool {
 	return f.hasStatus(g) && (f.before.IsZero() || lastPush(g).Before(f.before))
 }
 
-// searching gives a request that looks through groups a turn and a context,
-// which ends with the client or after searchLimit; end gives both back. It has
-// answered who gets no turn, and then gives no end.
+// searching gives a request that searches groups a turn and a context, which
+// ends with the client or after searchLimit. end releases both. If there is no
+// turn, it has already answered, and end is nil.
 func (a *api) searching(w http.ResponseWriter, r *http.Request) (ctx context.Context, end func()) {
 	giveBack := a.tables.await(w, r)
 	if giveBack == nil {
@@ -112,10 +113,9 @@ func (a *api) searching(w http.ResponseWriter, r *http.Request) (ctx context.Con
 	}
 }
 
-var errSlow = fmt.Errorf("looking through all groups took more than %s; ask with fewer selectors or simpler regexps", searchLimit)
+var errSlow = fmt.Errorf("searching all groups took more than %s; use fewer selectors or simpler regexps", searchLimit)
 
-// cutShort answers, if there is still somebody, a search that did not come to
-// its end.
+// cutShort answers a search that did not finish, if the client still waits.
 func cutShort(ctx context.Context, w http.ResponseWriter) (was bool) {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		w.Header().Set("Retry-After", retryAfter)
@@ -136,11 +136,11 @@ func (f *filter) hasStatus(g *gateway.Group) bool {
 	return true
 }
 
-// ttl is how long a group that ends by itself lives after a good push.
+// ttl returns how long a group lives after a successful push.
 func ttl(g *gateway.Group) time.Duration { return g.Expires.Sub(g.Pushed.Round(0)) }
 
-// lastPush is when a group was last pushed to with success; where that never
-// happened, when it last failed.
+// lastPush returns the time of the last successful push to a group, or if there
+// was none, of the last failed one.
 func lastPush(g *gateway.Group) time.Time {
 	if g.Pushed.IsZero() {
 		return g.Failed
@@ -148,8 +148,8 @@ func lastPush(g *gateway.Group) time.Time {
 	return g.Pushed
 }
 
-// contains looks for a text, in lower case, in a label as a selector would
-// have it.
+// contains searches a label, formatted as in a selector, for a text in lower
+// case.
 func contains(key grouping.Key, text string) bool {
 	return slices.ContainsFunc(key.Labels(), func(l metric.Label) bool {
 		return strings.Contains(strings.ToLower(l.Name+`="`+l.Value+`"`), text)

@@ -10,41 +10,40 @@ import (
 	"time"
 )
 
-// Gate stands before everything else while the journal is replayed at start.
-// The process is healthy then, but not ready; scrapes wait, since a part of
-// the state must not be taken for all of it.
+// Gate stands in front of everything else while the journal is replayed. The
+// process is healthy then, but not ready. Scrapes wait, since they must not
+// show a part of the state as if it were all.
 type Gate struct {
 	prefix, telemetryPath string
 
 	done, all atomic.Int64  // groups replayed
 	opened    chan struct{} // closed once next is set
-	ended     chan struct{} // closed if that will not be
+	ended     chan struct{} // closed if next will never be set
 	next      http.Handler
 }
 
-// NewGate makes a closed gate for what is served under these paths.
+// NewGate returns a closed gate for paths below prefix.
 func NewGate(prefix, telemetryPath string) *Gate {
 	return &Gate{prefix: prefix, telemetryPath: telemetryPath, opened: make(chan struct{}), ended: make(chan struct{})}
 }
 
-// Progress notes how many of all groups have been replayed.
+// Progress records how many of all groups are replayed.
 func (g *Gate) Progress(done, all int) {
 	g.done.Store(int64(done))
 	g.all.Store(int64(all))
 }
 
-// Open lets all requests through to next, those included that wait. It is to
-// be called once.
+// Open lets all requests through to next, including those that wait. Call it
+// once.
 func (g *Gate) Open(next http.Handler) {
 	g.next = next
 	close(g.opened)
 }
 
-// Close lets nobody wait any longer. It is to be called once.
+// Close ends the wait of all requests. Call it once.
 func (g *Gate) Close() { close(g.ended) }
 
-// ServeHTTP passes the request on, or answers it as long as the gate is
-// closed.
+// ServeHTTP passes the request on, or answers it while the gate is closed.
 func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	select {
 	case <-g.opened:
@@ -63,7 +62,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// wait holds a scrape back for as long as Prometheus will wait for it.
+// wait delays a scrape for as long as Prometheus waits for it.
 func (g *Gate) wait(w http.ResponseWriter, r *http.Request) {
 	timeout := time.NewTimer(scrapeTimeout(r))
 	defer timeout.Stop()
@@ -78,8 +77,8 @@ func (g *Gate) wait(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// scrapeTimeout is how long a scrape may be made to wait: a little less than
-// it says, so that it gets an answer, or than Prometheus' default.
+// scrapeTimeout returns how long a scrape may wait: a little less than its own
+// timeout, or than Prometheus' default, so that it gets an answer.
 func scrapeTimeout(r *http.Request) time.Duration {
 	const usual = 10 // seconds
 	seconds, err := strconv.ParseFloat(r.Header.Get("X-Prometheus-Scrape-Timeout-Seconds"), 64)
@@ -91,9 +90,9 @@ func scrapeTimeout(r *http.Request) time.Duration {
 
 func (g *Gate) notYet(w http.ResponseWriter) {
 	w.Header().Set("Retry-After", retryAfter)
-	progress := "the persistence file is being read"
+	progress := "it is reading the persistence file"
 	if all := g.all.Load(); all > 0 {
-		progress = fmt.Sprintf("%d of %d groups have been read from the persistence file", g.done.Load(), all)
+		progress = fmt.Sprintf("it has read %d of %d groups from the persistence file", g.done.Load(), all)
 	}
 	http.Error(w, "The gateway is starting: "+progress+".", http.StatusServiceUnavailable)
 }

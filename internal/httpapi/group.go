@@ -15,7 +15,7 @@ import (
 // groupDetail is one group with its metrics.
 type groupDetail struct {
 	groupInfo
-	Metrics object `json:"metrics"` // families by their names
+	Metrics object `json:"metrics"` // families by name
 }
 
 // key reads the grouping key of a request.
@@ -56,7 +56,7 @@ func (a *api) group(w http.ResponseWriter, r *http.Request) {
 	case "text":
 		a.writeText(w, r, v, g)
 	default:
-		writeError(w, http.StatusBadRequest, fmt.Errorf("format=%q is not one of json, text", excerpt.Of(format)))
+		writeError(w, http.StatusBadRequest, fmt.Errorf("format=%q must be json or text", excerpt.Of(format)))
 	}
 }
 
@@ -78,10 +78,10 @@ func detail(v *gateway.View, g *gateway.Group) groupDetail {
 	}}
 }
 
-// writeText answers with what scrapes get of a group, in the format that they
-// would get, though always text.
+// writeText answers with the group as scrapes get it, in the format that they
+// would get, but always as text.
 func (a *api) writeText(w http.ResponseWriter, r *http.Request, v *gateway.View, g *gateway.Group) {
 	format := exposition.Format{Syntax: exposition.Text, Escaping: exposition.Negotiate(r.Header, false).Escaping}
 	w.Header().Set("Content-Type", format.ContentType())
-	_, _ = a.scraper.Group(newSteady(w), v, g, format) // it fails if the client has gone
+	_, _ = a.scraper.Group(newSteady(w), v, g, format) // it fails if the client is gone
 }

@@ -26,40 +26,40 @@ import (
 type groupInfo struct {
 	Labels   map[string]string `json:"labels"`
 	Success  bool              `json:"last_push_successful"`
-	Pushed   *time.Time        `json:"push_time"`         // null if there was no good push
-	Failed   *time.Time        `json:"push_failure_time"` // null if there was no refused one
+	Pushed   *time.Time        `json:"push_time"`         // null if there was no successful push
+	Failed   *time.Time        `json:"push_failure_time"` // null if there was no refused push
 	Families int               `json:"families"`
 	Series   int               `json:"series"`
 	LeftOut  []string          `json:"families_left_out,omitempty"`
-	Expires  *time.Time        `json:"expiry_time,omitempty"` // absent if the group does not end by itself
-	TTL      float64           `json:"ttl_seconds,omitempty"` // from the last good push on
-	// Failure is why the last refused push was refused.
+	Expires  *time.Time        `json:"expiry_time,omitempty"` // absent if the group does not expire
+	TTL      float64           `json:"ttl_seconds,omitempty"` // from the last successful push
+	// Failure is the reason why the last refused push was refused.
 	Failure string `json:"push_failure_message,omitempty"`
 }
 
 type groupsPage struct {
 	Groups list   `json:"groups"` // of groupInfo
-	Total  int    `json:"total"`  // groups that match, on all pages
+	Total  int    `json:"total"`  // matching groups on all pages
 	Next   string `json:"next_page_token,omitempty"`
 }
 
-// defaultLimit is how many entries a page has that was not asked for more.
+// defaultLimit is the number of entries on a page if the request sets no limit.
 const defaultLimit = 100
 
-// groupsQuery is what was asked for.
+// groupsQuery is a parsed query.
 type groupsQuery struct {
 	filter
 	order          func(a, b position) int
-	byJob, reverse bool // the order is that of jobs, forwards or backwards
+	byJob, reverse bool // the order is by job, in either direction
 	limit          int
-	// A page begins behind where the one before ended, nil for the first, or
-	// after so many groups.
+	// A page begins after the end of the previous one, or after this many groups.
+	// The end is nil for the first page.
 	after  *position
 	offset int
 }
 
-// orders are what sort=<name> can ask for; sort=-<name> is the reverse. Ties
-// are broken by key, and "" is the order by key alone.
+// orders are the values of sort=<name>. sort=-<name> reverses them. Ties are
+// broken by key, and "" orders by key alone.
 var orders = map[string]func(a, b position) int{
 	"":             func(a, b position) int { return 0 },
 	"labels":       func(a, b position) int { return 0 },
@@ -72,7 +72,7 @@ var orders = map[string]func(a, b position) int{
 	"expiry_time":  func(a, b position) int { return expiry(a).Compare(expiry(b)) },
 }
 
-// expiry puts groups that do not end by themselves behind those that do.
+// expiry puts groups that do not expire after those that do.
 func expiry(p position) time.Time {
 	if p.Expires.IsZero() {
 		return time.Unix(math.MaxInt32<<10, 0)
@@ -114,18 +114,18 @@ func parseGroupsQuery(v url.Values, now time.Time, l guard.Limits) (q groupsQuer
 	}
 	if s := v.Get("offset"); s != "" {
 		if q.offset, err = strconv.Atoi(s); err != nil || q.offset < 0 {
-			return q, fmt.Errorf("offset=%q is not a number of groups to skip", excerpt.Of(s))
+			return q, fmt.Errorf("offset=%q must be the number of groups to skip", excerpt.Of(s))
 		}
 	}
 	if token := v.Get("page_token"); token != "" {
 		if q.after, err = parseToken(token, l.Query.Token); err != nil {
-			return q, fmt.Errorf("page_token=%q is not one that this server gave; leave it out to begin anew", excerpt.Of(token))
+			return q, fmt.Errorf("page_token=%q is not a token of this gateway; leave it out to start at the first page", excerpt.Of(token))
 		}
 	}
 	return q, nil
 }
 
-// position is all that groups are ordered by.
+// position holds everything that groups are ordered by.
 type position struct {
 	Key              grouping.Key
 	Pushed, Failed   time.Time
@@ -134,8 +134,8 @@ type position struct {
 	Failing          bool
 }
 
-// job is what people look for first; keys begin with the label whose name is
-// the first of the alphabet.
+// job is what people look for first. Keys alone would order by whichever label
+// name comes first in the alphabet.
 func (p position) job() string {
 	job, _ := p.Key.Value("job")
 	return job
@@ -153,8 +153,8 @@ func positionOf(g *gateway.Group) position {
 	return position{g.Key, g.Pushed, g.Failed, g.Expires, len(g.Families), g.Series, g.Failing}
 }
 
-// token is a position in JSON: where a page ended, as the group was then, so
-// that pushes meanwhile move nothing. Keys are no text.
+// token is a position in JSON: that of the last group on a page at that time,
+// so that pushes meanwhile move nothing. Keys are binary, so they are encoded.
 type token struct {
 	position
 	Key []byte
@@ -191,7 +191,7 @@ func parseOrder(name string) (func(a, b position) int, error) {
 	}
 	order, ok := orders[name]
 	if !ok {
-		return nil, fmt.Errorf("sort=%q is not one of labels, job, status, push_time, failure_time, expiry_time, families, series, or one of these behind a minus", excerpt.Of(name))
+		return nil, fmt.Errorf("sort=%q must be labels, job, status, push_time, failure_time, expiry_time, families or series, or one of these after a minus sign", excerpt.Of(name))
 	}
 	return func(a, b position) int {
 		c := cmp.Or(order(a, b), cmp.Compare(a.Key, b.Key))
@@ -202,9 +202,8 @@ func parseOrder(name string) (func(a, b position) int, error) {
 	}, nil
 }
 
-// page gives the groups behind the page before, and the page without them. All
-// groups are looked at, but only what a page needs is sorted, and made into
-// JSON.
+// page returns the groups on the page, and the page without them. It checks all
+// groups, but sorts and encodes only those that the page needs.
 func (q *groupsQuery) page(ctx context.Context, v *gateway.View) (found []*gateway.Group, page groupsPage) {
 	for g := range q.among(ctx, v) {
 		page.Total++
@@ -221,8 +220,8 @@ func (q *groupsQuery) page(ctx context.Context, v *gateway.View) (found []*gatew
 	return found, page
 }
 
-// arrange puts groups that come in the order of their keys in the one that was
-// asked for. What stands behind the page may be missing, but for one group.
+// arrange sorts groups, which come in the order of their keys, as asked. Except
+// for one group, what follows the page may be missing.
 func (q *groupsQuery) arrange(groups []*gateway.Group) []*gateway.Group {
 	if !q.byJob {
 		return q.leading(groups, min(q.offset, len(groups))+q.limit+1)
@@ -234,7 +233,7 @@ func (q *groupsQuery) arrange(groups []*gateway.Group) []*gateway.Group {
 	return groups
 }
 
-// leading gives at least the first n groups in order. Open pages ask for the
+// leading returns at least the first n groups in order. Open pages ask for the
 // first hundred again and again, and the rest need not be sorted for that.
 func (q *groupsQuery) leading(groups []*gateway.Group, n int) []*gateway.Group {
 	compare := func(a, b *gateway.Group) int { return q.order(positionOf(a), positionOf(b)) }
@@ -253,9 +252,9 @@ func (q *groupsQuery) leading(groups []*gateway.Group, n int) []*gateway.Group {
 	return kept
 }
 
-// gathered puts groups that come in the order of their keys in that of their
-// jobs, without comparing any two groups: it is what every open page asks for,
-// and jobs are few.
+// gathered sorts groups, which come in the order of their keys, by job without
+// comparing any two groups. Every open page asks for that order, and jobs are
+// few.
 func gathered(groups []*gateway.Group) []*gateway.Group {
 	jobs := make(map[string][]*gateway.Group)
 	for _, g := range groups {
@@ -291,7 +290,7 @@ func info(v *gateway.View, g *gateway.Group) groupInfo {
 	return i
 }
 
-// leftOut goes through what a group has that is not exposed.
+// leftOut yields the families of a group that are not exposed.
 func leftOut(v *gateway.View, g *gateway.Group) iter.Seq[*gateway.Held] {
 	return func(yield func(*gateway.Held) bool) {
 		if v.LeftOut == 0 {

@@ -1,6 +1,6 @@
-// Package httpapi serves the HTTP surface: pushing, scraping, asking and
-// administration, with the paths and answers of Pushgateway 1.11 and what is
-// new beside them.
+// Package httpapi serves the HTTP surface: pushes, scrapes, queries and
+// administration, with the paths and answers of Pushgateway 1.11 and new ones
+// beside them.
 package httpapi
 
 import (
@@ -19,66 +19,67 @@ import (
 	"pushgateway/internal/scrape"
 )
 
-// Config says what is served and how. All fields are needed but those that
-// say otherwise.
+// Config configures the HTTP surface. All fields are required unless they say
+// otherwise.
 type Config struct {
 	Gateway *gateway.Gateway
 	Logger  *slog.Logger
 
-	// Prefix comes before all paths, "" or like "/gw".
+	// Prefix precedes all paths: "" or like "/gw".
 	Prefix string
-	// Origins knows which pages in browsers may use the gateway.
+	// Origins says which pages in browsers may use the gateway.
 	Origins Origins
-	// Proxies are those that say for whom they ask. None if it is nil.
+	// Proxies are the proxies whose X-Forwarded-For header is believed. Nil means
+	// none.
 	Proxies guard.Proxies
 	// TelemetryPath is where Prometheus scrapes, like "/metrics".
 	TelemetryPath string
-	// Intake takes pushes.
+	// Intake accepts pushes.
 	Intake *intake.Intake
 	// Limits bound what requests may ask for.
 	Limits guard.Limits
-	// Refusals remembers what was not taken. It may be nil.
+	// Refusals remembers refused requests. It may be nil.
 	Refusals *guard.Refusals
 
 	EnableAdmin       bool
 	EnablePprof       bool
 	EnableOpenMetrics bool
-	// Quit asks the process to end. If it is nil, asking for it is forbidden.
+	// Quit makes the process quit. If it is nil, requests to quit are forbidden.
 	Quit func()
 
-	// Info is what /api/v1/status tells.
+	// Info is what /api/v1/status shows.
 	Info Status
-	// Own gives the gateway's own families for a scrape, sorted by name. All are
-	// among those that the gateway has reserved.
+	// Own returns the gateway's own families for a scrape, sorted by name. The
+	// gateway has reserved all of them.
 	Own func() ([]exposition.Exposed, error)
-	// Snapshot writes the state of a view into a persistence file, which
-	// vanishes when it is closed. It fails when the context ends.
+	// Snapshot writes the state of a view into a persistence file, which is
+	// removed when it is closed. It fails when the context ends.
 	Snapshot func(context.Context, *gateway.View) (io.ReadSeekCloser, error)
 	// Storage is the persistence file. It is nil if there is none.
 	Storage Storage
-	// UI serves / and /status and /static/.
+	// UI serves /, /status and /static/.
 	UI http.Handler
 
-	// Instrument wraps a handler to count its requests; name is for a label.
+	// Instrument wraps a handler to count its requests. name is the value of a
+	// label.
 	Instrument func(name string, h http.HandlerFunc) http.HandlerFunc
-	// Refused is told of each push that was not taken, with a reason that is
-	// one of few.
+	// Refused is called for each refused push with one of few reasons.
 	Refused func(reason string)
-	// Pushed is told of each push: its method, size on the wire and duration. The
-	// size is negative if the body was not read to its end.
+	// Pushed is called for each push with its method, size on the wire and
+	// duration. The size is negative if the body was not read to its end.
 	Pushed func(method string, bytes int64, took time.Duration)
-	// Scraped is told of each scrape.
+	// Scraped is called for each scrape.
 	Scraped func(Scrape)
 }
 
-// Scrape is what there is to know of one scrape that has been answered.
+// Scrape describes one answered scrape.
 type Scrape struct {
 	Format         exposition.Format
 	scrape.Written               // before compression
 	Took           time.Duration // from its arrival to the end of the answer
 }
 
-// api is what the handlers share.
+// api is the state that the handlers share.
 type api struct {
 	Config
 	scraper  *scrape.Scraper
@@ -90,12 +91,11 @@ type api struct {
 	surveys  surveys
 	activity activity
 	scrapers scrapers
-	// comparing bounds how often groups are looked for that come close to one
-	// that is not there.
+	// comparing bounds how many groups are compared with missing ones.
 	comparing *rate.Limiter
 }
 
-// New gives the handler of everything.
+// New returns the handler of everything.
 func New(c Config) http.Handler {
 	if c.Refusals == nil {
 		c.Refusals = guard.NewRefusals(c.Logger)

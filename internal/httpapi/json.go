@@ -17,14 +17,14 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// Status is what /api/v1/status tells about the process.
+// Status is what /api/v1/status shows of the process.
 type Status struct {
 	Build map[string]string `json:"build_information"`
 	Flags map[string]string `json:"flags"`
 	Start time.Time         `json:"start_time"`
 }
 
-// answer wraps the data of every answer of the API.
+// answer wraps the data of every API answer.
 type answer struct {
 	Status string `json:"status"`
 	Data   any    `json:"data,omitempty"`
@@ -46,8 +46,8 @@ func writePlainError(w http.ResponseWriter, status int, err error) {
 
 func (a *api) status(w http.ResponseWriter, _ *http.Request) { writeData(w, a.Info) }
 
-// metrics serves every series of every group, as 1.11 does. It is streamed, a
-// series at a time: one group may have a million of them.
+// metrics serves every series of every group, as 1.11 does. It streams one
+// series at a time, since one group may have a million of them.
 func (a *api) metrics(w http.ResponseWriter, r *http.Request) {
 	giveBack := a.listings.await(w, r)
 	if giveBack == nil {
@@ -57,7 +57,7 @@ func (a *api) metrics(w http.ResponseWriter, r *http.Request) {
 	writeData(w, metricsOf(a.Gateway.View()))
 }
 
-// WriteMetrics writes what /api/v1/metrics answers of a view.
+// WriteMetrics writes the answer of /api/v1/metrics for a view.
 func WriteMetrics(w io.Writer, v *gateway.View) error {
 	return encode(w, answer{Status: "success", Data: metricsOf(v)})
 }
@@ -74,7 +74,7 @@ type familyJSON struct {
 	Metrics list      `json:"metrics"`
 }
 
-// seriesJSON is a series in the form of 1.11: numbers are strings, since JSON
+// seriesJSON is a series in the form of 1.11. Numbers are strings, since JSON
 // has no NaN.
 type seriesJSON struct {
 	Labels    map[string]string `json:"labels"`
@@ -85,15 +85,14 @@ type seriesJSON struct {
 	Buckets   any               `json:"buckets,omitempty"`
 }
 
-// typeNames are those of the enumeration in protobuf.
+// typeNames are the names in the protobuf enumeration.
 var typeNames = map[metric.Type]string{
 	metric.Counter: "COUNTER", metric.Gauge: "GAUGE", metric.Summary: "SUMMARY",
 	metric.Untyped: "UNTYPED", metric.Histogram: "HISTOGRAM", metric.GaugeHistogram: "GAUGE_HISTOGRAM",
 }
 
-// groupFields has the families of a group, and a few fields of the group itself,
-// in the order of their names. Those of the group take the place of families
-// with such a name.
+// groupFields returns the families of a group and a few fields of the group
+// itself, sorted by name. A field of the group replaces a family of that name.
 func groupFields(g *gateway.Group) object {
 	return func(yield func(string, any) bool) {
 		own := ownFields(g)
@@ -123,7 +122,7 @@ type ownField struct {
 	value any
 }
 
-// ownFields are all of them, sorted by name.
+// ownFields are the fields of the group itself, sorted by name.
 func ownFields(g *gateway.Group) []ownField {
 	last := g.Pushed
 	if g.Failed.After(last) {
@@ -145,8 +144,8 @@ func ownFields(g *gateway.Group) []ownField {
 	return fields
 }
 
-// pushStamp and failureStamp are when the time families of a group were made:
-// a failure makes both for a group that did not exist.
+// pushStamp and failureStamp are when the time families of a group were made. A
+// failure makes both for a group that did not exist.
 func pushStamp(g *gateway.Group) time.Time {
 	if g.Pushed.IsZero() {
 		return g.Failed
@@ -169,7 +168,7 @@ func labelsJSON(labels []metric.Label) map[string]string {
 	return m
 }
 
-// toFamilyJSON shows a block as a family of a type. One without series has null
+// toFamilyJSON shows a block as a family of a type. Without series, it has null
 // for them, as in 1.11.
 func toFamilyJSON(b *exposition.Block, pushed time.Time, as metric.Type) familyJSON {
 	f := familyJSON{Pushed: pushed, Type: typeNames[b.Type], Help: b.Help}
@@ -179,7 +178,7 @@ func toFamilyJSON(b *exposition.Block, pushed time.Time, as metric.Type) familyJ
 	return f
 }
 
-// seriesOf are the series of a block, shown as of a type.
+// seriesOf yields the series of a block, shown with this type.
 func seriesOf(b *exposition.Block, as metric.Type) list {
 	return func(yield func(any) bool) {
 		b.EachSeries(func(s metric.Series) bool { return yield(toSeriesJSON(as, &s)) })
@@ -199,7 +198,7 @@ func toSeriesJSON(t metric.Type, s *metric.Series) seriesJSON {
 		j.Count, j.Sum = countJSON(s.Histogram.Count), number(s.Histogram.Sum)
 		j.Buckets = bucketsJSON(s.Histogram)
 	case metric.GaugeHistogram:
-		j.Value = number(0) // 1.11 does not know how to show one; see groupDetail
+		j.Value = number(0) // 1.11 cannot show one; see groupDetail
 	default:
 		j.Value = number(s.Value)
 	}
@@ -214,7 +213,7 @@ func number(v float64) *string {
 	return &s
 }
 
-// countJSON shows a float count only if it is above zero, as 1.11.
+// countJSON shows a float count only if it is above zero, as 1.11 does.
 func countJSON(c metric.Count) *string {
 	if c.Float > 0 {
 		return number(c.Float)
@@ -223,7 +222,7 @@ func countJSON(c metric.Count) *string {
 	return &s
 }
 
-// bucketsJSON gives classic buckets as a map, and native ones as a list of
+// bucketsJSON returns classic buckets as a map, and native ones as a list of
 // [kind of boundaries, lower, upper, count].
 func bucketsJSON(h *metric.Buckets) any {
 	if exposition.IsNative(h) {

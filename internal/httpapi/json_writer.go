@@ -12,11 +12,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// list is an array whose entries are made while it is written, as all of them
-// would be large. It is null if it is nil.
+// list is an array whose entries are made while it is written, since all of
+// them would be large. A nil list is null.
 type list iter.Seq[any]
 
-// listOf makes an entry of each of some values.
+// listOf returns a list with an entry for each value.
 func listOf[T any](values iter.Seq[T], entry func(T) any) list {
 	return func(yield func(any) bool) {
 		for v := range values {
@@ -27,7 +27,7 @@ func listOf[T any](values iter.Seq[T], entry func(T) any) list {
 	}
 }
 
-// MarshalJSONTo is for the encoder.
+// MarshalJSONTo implements json.MarshalerTo.
 func (l list) MarshalJSONTo(e *jsontext.Encoder) error {
 	if l == nil {
 		return e.WriteToken(jsontext.Null)
@@ -43,10 +43,10 @@ func (l list) MarshalJSONTo(e *jsontext.Encoder) error {
 	return e.WriteToken(jsontext.EndArray)
 }
 
-// object is one whose fields are made while it is written, in this order.
+// object is an object whose fields are made while it is written, in this order.
 type object iter.Seq2[string, any]
 
-// MarshalJSONTo is for the encoder.
+// MarshalJSONTo implements json.MarshalerTo.
 func (o object) MarshalJSONTo(e *jsontext.Encoder) error {
 	if err := e.WriteToken(jsontext.BeginObject); err != nil {
 		return err
@@ -62,18 +62,18 @@ func (o object) MarshalJSONTo(e *jsontext.Encoder) error {
 	return e.WriteToken(jsontext.EndObject)
 }
 
-// jsonBuffer is how much of an answer is written at once, in bytes.
+// jsonBuffer is how much of an answer is written at a time, in bytes.
 const jsonBuffer = 64 << 10
 
-// writeJSON answers with a value in JSON. It is cut off if it is not read: until
-// then it keeps the view that it is made of in memory.
+// writeJSON answers with a value in JSON. The answer is cut off if the client
+// does not read it, since it keeps its view in memory.
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	out := bufio.NewWriterSize(newSteady(w), jsonBuffer)
 	err := encode(out, v)
 	if unread := out.Flush(); unread == nil && err != nil {
-		panic(http.ErrAbortHandler) // better no answer than a part that looks like all
+		panic(http.ErrAbortHandler) // no answer is better than a part that looks complete
 	}
 }
 

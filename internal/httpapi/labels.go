@@ -39,8 +39,8 @@ func (a *api) labelValues(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// complete answers with what collect finds in the selected groups: those
-// texts that contain what is asked for, in order, up to the limit.
+// complete answers with what collect finds in the selected groups: the texts
+// that contain the search text, in order, up to the limit.
 func (a *api) complete(w http.ResponseWriter, r *http.Request, collect func(g *gateway.Group, found func(string))) {
 	ctx, end := a.searching(w, r)
 	if end == nil {
@@ -66,12 +66,12 @@ func (a *api) complete(w http.ResponseWriter, r *http.Request, collect func(g *g
 	writeData(w, listOf(slices.Values(first.list()), func(s string) any { return s }))
 }
 
-// firsts are the first texts, in their order, of those that are added. It holds
-// no more than twice as many: there may be as many as groups.
+// firsts holds the first texts, in their order, of those that are added. It
+// holds at most twice as many, though there may be as many as groups.
 type firsts struct {
 	most  int
 	found map[string]bool
-	last  string // none behind it is wanted, "" if that is not known yet
+	last  string // texts after this one are not needed; "" if unknown
 }
 
 func (f *firsts) add(s string) {
@@ -105,7 +105,8 @@ func parseCompletion(v url.Values, l guard.Limits) (f filter, text string, limit
 	return f, text, limit, err
 }
 
-// parseLimit gives how many entries an answer is to have, at most so many.
+// parseLimit returns the number of entries that a request asks for. It
+// refuses more than most.
 func parseLimit(v url.Values, most int) (int, error) {
 	s := v.Get("limit")
 	if s == "" {
@@ -113,7 +114,7 @@ func parseLimit(v url.Values, most int) (int, error) {
 	}
 	limit, err := strconv.Atoi(s)
 	if err != nil || limit < 1 || limit > most {
-		return 0, fmt.Errorf("limit=%q is not a number from 1 to %d", excerpt.Of(s), most)
+		return 0, fmt.Errorf("limit=%q must be a number from 1 to %d", excerpt.Of(s), most)
 	}
 	return limit, nil
 }

@@ -20,7 +20,7 @@ func TestQueryLimits(t *testing.T) {
 		says   string
 	}{
 		"page":         {query(guard.QueryLimits{Page: 5}), "limit=6", "from 1 to 5"},
-		"token":        {query(guard.QueryLimits{Token: 1}), "page_token=e30", "is not one that this server gave"},
+		"token":        {query(guard.QueryLimits{Token: 1}), "page_token=e30", "is not a token of this gateway"},
 		"search":       {query(guard.QueryLimits{Search: 1}), "search=ab", "more than the 1 allowed"},
 		"selectors":    {selector(guard.SelectorLimits{Selectors: 1}), "match[]={a=\"b\"}&match[]={a=\"b\"}", "more than the 1 allowed"},
 		"length":       {selector(guard.SelectorLimits{Length: 1}), "match[]={a=\"b\"}", "more than the 1 allowed"},

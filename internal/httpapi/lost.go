@@ -12,12 +12,12 @@ import (
 	"pushgateway/internal/excerpt"
 )
 
-// lost answers a request that is in no route with the path that was probably
-// meant. A push or a delete among them is noted like any other refusal.
+// lost answers a request for an unknown path with the path that was probably
+// meant. It records a push or a delete like any other refusal.
 func (a *api) lost(w http.ResponseWriter, r *http.Request, path string) {
-	err := &pathError{status: http.StatusNotFound, error: fmt.Errorf("there is nothing at %q: %s", excerpt.Of(path), a.insteadOf(r.Method, path))}
+	err := &pathError{status: http.StatusNotFound, error: fmt.Errorf("the path %q does not exist; %s", excerpt.Of(path), a.insteadOf(r.Method, path))}
 	if allowed := w.Header().Get("Allow"); allowed != "" {
-		err = &pathError{status: http.StatusMethodNotAllowed, error: fmt.Errorf("%q is not for %q, which takes %s: %s", excerpt.Of(r.Method), excerpt.Of(path), allowed, a.insteadOf(r.Method, path))}
+		err = &pathError{status: http.StatusMethodNotAllowed, error: fmt.Errorf("the path %[2]q does not accept %[1]q, only %[3]s; %[4]s", excerpt.Of(r.Method), excerpt.Of(path), allowed, a.insteadOf(r.Method, path))}
 	}
 	if reads(r.Method) || r.Method == http.MethodOptions {
 		http.Error(w, err.Error(), err.status)
@@ -28,14 +28,14 @@ func (a *api) lost(w http.ResponseWriter, r *http.Request, path string) {
 		if part == "" {
 			has = "an empty part"
 		}
-		err = &pathError{status: http.StatusBadRequest, error: fmt.Errorf("the path %q has %s, which proxies and clients clean away: write it without; %s", excerpt.Of(path), has, a.insteadOf(r.Method, path))}
+		err = &pathError{status: http.StatusBadRequest, error: fmt.Errorf("the path %q has %s, which proxies and clients remove; leave it out; %s", excerpt.Of(path), has, a.insteadOf(r.Method, path))}
 	}
 	a.activity.note(time.Now(), false)
 	a.refuse(w, r, err)
 }
 
-// uncleanPart finds a part that is empty or means another place in the path. A
-// slash at the end makes none.
+// uncleanPart finds a part of the path that is empty, "." or "..". A slash at
+// the end makes none.
 func uncleanPart(path string) (part string, unclean bool) {
 	for part := range strings.SplitSeq(strings.Trim(path, "/"), "/") {
 		if plain, err := url.PathUnescape(part); err == nil && (plain == "" || plain == "." || plain == "..") {
@@ -45,7 +45,7 @@ func uncleanPart(path string) (part string, unclean bool) {
 	return "", strings.HasPrefix(path, "//")
 }
 
-// pathError says that a path, or a method at it, does not exist.
+// pathError means that a path, or a method on it, does not exist.
 type pathError struct {
 	error
 	status int
@@ -53,10 +53,10 @@ type pathError struct {
 
 func (e *pathError) Unwrap() error { return e.error }
 
-// keySyntax is how the path of a group is written.
+// keySyntax is the path of a group.
 const keySyntax = "/metrics/job/<JOB>{/<LABEL>/<VALUE>}"
 
-// elsewhere are paths of other systems that clients push to.
+// elsewhere lists paths of other systems that clients push to.
 var elsewhere = map[string]string{
 	"/api/v1/write":              "remote write",
 	"/api/prom/push":             "remote write",
@@ -72,7 +72,7 @@ var elsewhere = map[string]string{
 	"/opentelemetry/api/v1/push": "OTLP",
 }
 
-// insteadOf tells what to ask in place of a path, or of a method at it.
+// insteadOf returns what to request instead of a path, or of a method on it.
 func (a *api) insteadOf(method, path string) string {
 	push := "push to " + a.Prefix + keySyntax
 	below, hasPrefix := strings.CutPrefix(path, a.Prefix)
@@ -84,36 +84,36 @@ func (a *api) insteadOf(method, path string) string {
 	case strings.TrimSuffix(below, "/") == "/api/v1/push":
 		return "push several groups to " + a.Prefix + "/api/v1/push?group_by=job with PUT or POST, or one " + strings.TrimPrefix(push, "push ")
 	case elsewhere[strings.TrimSuffix(below, "/")] != "":
-		return fmt.Sprintf("that is a path of %s, which this gateway does not take; %s, in the text format of Prometheus or in its protobuf", elsewhere[strings.TrimSuffix(below, "/")], push)
+		return fmt.Sprintf("this is a path of %s, which this gateway does not accept; %s, in the text format of Prometheus or as protobuf", elsewhere[strings.TrimSuffix(below, "/")], push)
 	case key != "" && reads(method):
-		return fmt.Sprintf("read the group at %s/api/v1/group/%s, and all of them at %s", a.Prefix, excerpt.Of(key), a.Prefix+a.TelemetryPath)
+		return fmt.Sprintf("read the group at %s/api/v1/group/%s, or all groups at %s", a.Prefix, excerpt.Of(key), a.Prefix+a.TelemetryPath)
 	case key != "" && method == http.MethodDelete:
 		return fmt.Sprintf("delete the group at %s/metrics/%s", a.Prefix, excerpt.Of(key))
 	case key != "":
-		return fmt.Sprintf("push to %s/metrics/%s, with PUT to replace the group, or POST to replace the families that the body names", a.Prefix, excerpt.Of(key))
+		return fmt.Sprintf("push to %s/metrics/%s, with PUT to replace the group, or with POST to replace only the families in the body", a.Prefix, excerpt.Of(key))
 	case !reads(method) && !strings.HasPrefix(below, "/api/") && !strings.HasPrefix(below, "/-/"):
 		return push
 	case !hasPrefix:
 		return fmt.Sprintf("the gateway serves everything below %s (--web.route-prefix)", a.Prefix)
 	case !reads(method):
-		return "docs/http-api.md tells which paths there are"
+		return "see docs/http-api.md for the existing paths"
 	}
 	return fmt.Sprintf("scrapes are at %s, the page is at %s/, and the API is below %s/api/v1/", a.Prefix+a.TelemetryPath, a.Prefix, a.Prefix)
 }
 
-// startsKey tells whether parts of a path begin with a job.
+// startsKey reports whether parts of a path begin with a job.
 func startsKey(parts []string) bool {
 	return len(parts) > 1 && (strings.EqualFold(parts[0], "job") || strings.EqualFold(parts[0], "jobs") || strings.EqualFold(parts[0], "job@base64"))
 }
 
-// guessKey gives the path of the group that was probably meant: with the job in
-// another place, the name of its label misspelt, or without /metrics. It is
-// empty where nothing speaks of a job.
+// guessKey returns the path of the group that was probably meant: if the job is
+// in another place, its label is misspelt, or /metrics is missing. It is empty
+// if the path contains no job.
 func guessKey(path string) string {
 	parts := strings.Split(strings.Trim(path, "/"), "/")
 	for i, part := range parts {
 		if strings.EqualFold(part, "metrics") && startsKey(parts[i+1:]) {
-			parts = parts[i:] // what stands before is a prefix
+			parts = parts[i:] // the parts before are a prefix
 			break
 		}
 	}

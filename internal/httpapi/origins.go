@@ -12,26 +12,28 @@ import (
 	"pushgateway/internal/intake"
 )
 
-// Origins says which pages in browsers may use the gateway beside its own. Its
-// zero value lets in the gateway's own page alone, by what requests say.
+// Origins says which pages in browsers may use the gateway besides its own. The
+// zero value lets in only the gateway's own page, as identified by the request
+// headers.
 type Origins struct {
-	// Protection finds requests that a browser makes for a page of elsewhere.
+	// Protection detects requests that a browser makes for a page of another
+	// origin.
 	Protection *http.CrossOriginProtection
-	// Allowed matches the origins of other pages that may ask, push and delete;
-	// none if nil.
+	// Allowed matches the origins of other pages that may query, push and delete.
+	// Nil matches none.
 	Allowed *regexp.Regexp
-	// Hosts are the names and addresses, without port, that browsers may know
-	// the gateway by; any if empty.
+	// Hosts are the names and addresses, without a port, under which browsers may
+	// use the gateway. If empty, they may use any.
 	Hosts []string
 }
 
 // guard lets pages of allowed origins read answers, and refuses browsers that
-// know the gateway by a host that it does not have: somebody else's page whose
-// name has been made to lead here.
+// use a host which the gateway does not have: that is a page whose name was
+// made to resolve to the gateway.
 func (o *Origins) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if len(o.Hosts) > 0 && isBrowser(r) && !o.knows(r.Host) {
-			http.Error(w, fmt.Sprintf("The gateway is not known as %q: open it under one of its hosts, or add this one to --web.allowed-hosts.", excerpt.Of(r.Host)), http.StatusForbidden)
+			http.Error(w, fmt.Sprintf("This gateway does not accept the host %q; use one of its hosts, or add this one to --web.allowed-hosts.", excerpt.Of(r.Host)), http.StatusForbidden)
 			return
 		}
 		if o.allows(r.Header.Get("Origin")) {
@@ -50,8 +52,8 @@ func (o *Origins) allows(origin string) bool {
 	return origin != "" && o.Allowed != nil && o.Allowed.MatchString(origin)
 }
 
-// check refuses what a browser asks for a page of elsewhere and that changes
-// something. What is not a browser says nothing of origins, and is let through.
+// check refuses changes that a browser requests for a page of another origin.
+// Clients that are not browsers send no origin, and pass.
 func (o *Origins) check(r *http.Request) error {
 	origin := r.Header.Get("Origin")
 	if o.allows(origin) {
@@ -64,11 +66,11 @@ func (o *Origins) check(r *http.Request) error {
 	if protection.Check(r) == nil {
 		return nil
 	}
-	return fmt.Errorf("a page of %q asks for this, which is not the origin of this gateway: --web.cors.origin lets other pages push and delete; behind a proxy, --web.external-url says what the gateway's own origin is", excerpt.Of(origin))
+	return fmt.Errorf("the request comes from a page of %q, which is not the origin of this gateway; --web.cors.origin lets other pages push and delete; behind a proxy, set the gateway's own origin with --web.external-url", excerpt.Of(origin))
 }
 
-// isBrowser goes by what browsers say of themselves: they send no origin with
-// a plain question.
+// isBrowser relies on headers that only browsers send. They send no origin with
+// a simple request.
 func isBrowser(r *http.Request) bool {
 	return r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" || strings.HasPrefix(r.UserAgent(), "Mozilla/")
 }
@@ -82,7 +84,7 @@ func (o *Origins) knows(host string) bool {
 	return slices.ContainsFunc(o.Hosts, func(known string) bool { return strings.EqualFold(known, name) })
 }
 
-// ownOrigin refuses requests that a browser makes for a page from elsewhere.
+// ownOrigin refuses requests that a browser makes for a page of another origin.
 func (a *api) ownOrigin(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if err := a.Origins.check(r); err != nil {
@@ -93,7 +95,8 @@ func (a *api) ownOrigin(next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// fresh is for answers that nobody may keep: they are old at once.
+// fresh is for answers that must not be cached, since they are out of date at
+// once.
 func fresh(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-cache, no-store, must-revalidate")
@@ -101,7 +104,7 @@ func fresh(next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// anyOrigin lets pages of all origins read what they may with 1.11.
+// anyOrigin lets pages of all origins read what they may read with 1.11.
 func anyOrigin(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

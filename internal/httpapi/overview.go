@@ -18,19 +18,19 @@ type overview struct {
 	Groups   int             `json:"groups"`
 	Failing  int             `json:"groups_failing"` // their last push was refused
 	Series   int             `json:"series"`
-	Families int             `json:"families"`          // each group's counted
+	Families int             `json:"families"`          // counted for each group
 	LeftOut  int             `json:"families_left_out"` // stored, but not exposed
 	Activity activityJSON    `json:"activity"`
 	Ages     []ageCount      `json:"ages"`
 	Jobs     []jobSize       `json:"jobs"` // the largest
 	Hidden   []hidden        `json:"left_out"`
-	Scrapers []scraper       `json:"scrapers"` // the latest first
-	Refusals []guard.Refusal `json:"refusals"` // the same
+	Scrapers []scraper       `json:"scrapers"` // latest first
+	Refusals []guard.Refusal `json:"refusals"` // latest first
 	Storage  *storageJSON    `json:"storage"`  // null without a persistence file
 }
 
-// ageCount is how many groups had their last good push so long ago, but longer
-// ago than the entry before says.
+// ageCount is the number of groups whose last successful push is at most this
+// old, but older than in the entry before.
 type ageCount struct {
 	UpTo   float64 `json:"up_to_seconds,omitempty"` // absent in the last entry
 	Groups int     `json:"groups"`
@@ -57,13 +57,13 @@ type storageJSON struct {
 // Storage is where groups are kept.
 type Storage interface {
 	Size() int64    // in bytes
-	Trouble() error // why it could not be written the last time, nil if it could
+	Trouble() error // why the last write failed, or nil
 }
 
 const (
 	maxJobs   = 15
 	maxHidden = 100
-	// maxShown is how many labels are shown of one group.
+	// maxShown is how many labels of one group are shown.
 	maxShown = 20
 )
 
@@ -81,7 +81,7 @@ func (a *api) overview(w http.ResponseWriter, r *http.Request) {
 	defer giveBack()
 	o, now := a.surveys.latest(r.Context(), a.Gateway), time.Now()
 	if o == nil {
-		return // the client has gone
+		return // the client is gone
 	}
 	o.Activity, o.Scrapers, o.Refusals, o.Storage = a.activity.recent(now), a.scrapers.latest(), a.Refusals.Latest(), a.storage()
 	writeData(w, o)
@@ -98,7 +98,7 @@ func (a *api) storage() *storageJSON {
 	return s
 }
 
-// look goes through all groups once.
+// look examines all groups once.
 func look(v *gateway.View, now time.Time) *overview {
 	o := &overview{Groups: v.Groups(), Series: v.Series, Families: v.Held, LeftOut: v.LeftOut, Hidden: []hidden{}}
 	o.Ages = make([]ageCount, len(ages)+1)
@@ -144,7 +144,7 @@ func largest(jobs map[string]*jobSize) []jobSize {
 	slices.SortFunc(list, func(a, b jobSize) int {
 		return cmp.Or(cmp.Compare(b.Series, a.Series), cmp.Compare(a.Job, b.Job))
 	})
-	list = slices.Clone(list[:min(len(list), maxJobs)]) // of a list that is as long as there are jobs
+	list = slices.Clone(list[:min(len(list), maxJobs)]) // in a list with an entry for each job
 	for i := range list {
 		list[i].Job = excerpt.Of(list[i].Job)
 	}
@@ -163,7 +163,7 @@ func (o *overview) addHidden(v *gateway.View, g *gateway.Group) {
 	}
 }
 
-// shortLabels are the labels of a key as far as a list shows them.
+// shortLabels returns the labels of a key, shortened for a list.
 func shortLabels(key grouping.Key) map[string]string {
 	m := make(map[string]string)
 	for _, l := range key.Labels() {
@@ -175,14 +175,14 @@ func shortLabels(key grouping.Key) map[string]string {
 	return m
 }
 
-// whyLeftOut tells what stands against a family.
+// whyLeftOut returns why a family is not exposed.
 func whyLeftOut(v *gateway.View, h *gateway.Held) string {
 	f := v.Family(h.Name)
 	switch {
 	case f == nil:
-		return "an older family, or one of the gateway itself, has this name or that of one of its lines"
+		return "an older family, or one of the gateway itself, has this name or one of its lines' names"
 	case f.Type != h.Type:
-		return "it has the type " + h.Type.String() + " here, and " + f.Type.String() + " in an older push of another group"
+		return "its type is " + h.Type.String() + " here, but " + f.Type.String() + " in an older push of another group"
 	}
 	return "an older push of another group has one of its series"
 }

@@ -2,40 +2,42 @@ package httpapi
 
 import "net/http"
 
-// permission is what a client must have for a route.
+// permission is what a client needs for a route.
 type permission int
 
-// A route without a permission is a mistake: the zero value is none.
+// Every route needs a permission. The zero value is not one.
 const (
 	_             permission = iota
-	permHealth               // to ask whether the process serves
-	permPage                 // to open the page
-	permScrape               // to read all metrics, as Prometheus does
-	permQuery                // to read groups and what is known of them
-	permOpenQuery            // to read what 1.11 lets pages of all origins read
-	permPush                 // to push to groups
-	permDelete               // to delete one group
-	permAdmin                // to delete, wipe and copy many groups
-	permLifecycle            // to end the process
-	permProfile              // to profile the process
+	permHealth               // check whether the process serves
+	permPage                 // open the page
+	permScrape               // read all metrics, as Prometheus does
+	permQuery                // read groups and information about them
+	permOpenQuery            // read what 1.11 lets pages of all origins read
+	permPush                 // push to groups
+	permDelete               // delete one group
+	permAdmin                // delete, wipe and copy many groups
+	permLifecycle            // end the process
+	permProfile              // profile the process
 )
 
-// rule is what follows from a permission.
+// rule is the treatment of all routes with one permission.
 type rule struct {
-	// own is for what changes something: a browser must not ask for it for a page
-	// from elsewhere.
+	// own refuses requests that a browser makes for a page of another origin. It
+	// is for routes that change something.
 	own bool
 	// open lets pages of all origins read answers.
 	open bool
-	// fresh is for answers that nobody may keep.
+	// fresh is for answers that must not be cached.
 	fresh bool
-	// anywhere is for what stands both with and without the prefix, as in 1.11.
+	// anywhere is for routes that exist both with and without the prefix, as in
+	// 1.11.
 	anywhere bool
-	// off tells why routes are switched off, "" if they are not. It may be nil.
+	// off returns why the routes are switched off, or "" if they are not. It may
+	// be nil.
 	off func(*Config) string
 }
 
-// rules are those of all permissions.
+// rules holds the rule of each permission.
 var rules = map[permission]rule{
 	permHealth:    {},
 	permPage:      {},
@@ -46,25 +48,25 @@ var rules = map[permission]rule{
 	permDelete:    {own: true},
 	permAdmin:     {own: true, off: adminOff},
 	permLifecycle: {own: true, anywhere: true, off: lifecycleOff},
-	permProfile:   {}, // without --web.enable-pprof there are no such routes
+	permProfile:   {}, // these routes exist only with --web.enable-pprof
 }
 
 func adminOff(c *Config) string {
 	if c.EnableAdmin {
 		return ""
 	}
-	return "The admin API is not enabled: start with --web.enable-admin-api."
+	return "The admin API is not enabled; start the gateway with --web.enable-admin-api."
 }
 
 func lifecycleOff(c *Config) string {
 	if c.Quit != nil {
 		return ""
 	}
-	return "Ending the process over HTTP is not enabled: start with --web.enable-lifecycle."
+	return "Shutdown over HTTP is not enabled; start the gateway with --web.enable-lifecycle."
 }
 
-// guarded gives the handler of a route all that follows from its permission. It
-// is the only place that does.
+// guarded wraps the handler of a route by the rule of its permission. It is the
+// only place that does.
 func (a *api) guarded(r route) route {
 	rule := rules[r.permission]
 	if rule.off != nil {
@@ -85,7 +87,7 @@ func (a *api) guarded(r route) route {
 	return r
 }
 
-// unless forbids what is switched off.
+// unless refuses requests to a route that is switched off.
 func (a *api) unless(off func(*Config) string, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if why := off(&a.Config); why != "" {

@@ -34,13 +34,13 @@ func (a *api) takePush(w http.ResponseWriter, r *http.Request, replace bool) (si
 	size, err = a.Intake.Push(r.Context(), a.pushRequest(w, r, replace))
 	if a.Gateway.Unchecked && errors.Is(err, exposition.ErrTimestamps) {
 		a.noteRefused(r, err)
-		err = nil // 1.11 answers before it looks at them
+		err = nil // 1.11 answers before it checks them
 	}
 	return size, err
 }
 
-// pushRequest is what a push says. While its body comes, it can be ended for the
-// sake of others.
+// pushRequest returns the push in a request. While its body arrives, the push can
+// be ended to make room for others.
 func (a *api) pushRequest(w http.ResponseWriter, r *http.Request, replace bool) intake.Request {
 	control := http.NewResponseController(w)
 	return intake.Request{
@@ -50,10 +50,10 @@ func (a *api) pushRequest(w http.ResponseWriter, r *http.Request, replace bool) 
 	}
 }
 
-// pushedGroup is what became of one group.
+// pushedGroup is the outcome for one group.
 type pushedGroup struct {
 	Labels map[string]string `json:"labels"`
-	Error  string            `json:"error,omitempty"` // empty if it was taken
+	Error  string            `json:"error,omitempty"` // empty if it was accepted
 }
 
 type pushedGroups struct {
@@ -62,9 +62,8 @@ type pushedGroups struct {
 	Groups  list `json:"groups"` // of pushedGroup
 }
 
-// pushMany serves pushes of several groups in one body: group_by names the
-// labels that sort the series into groups. Each group has an outcome of its
-// own.
+// pushMany serves pushes of several groups in one body. group_by names the
+// labels that divide the series into groups. Each group has its own outcome.
 func (a *api) pushMany(replace bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
@@ -79,8 +78,9 @@ func (a *api) pushMany(replace bool) http.HandlerFunc {
 	}
 }
 
-// answerMany tells of each group what became of it. The status is that of the
-// worst: a client that looks at nothing else does not take a part for all.
+// answerMany answers with the outcome of each group. The status is the worst
+// one, so that a client that reads nothing else does not take partial success
+// for success.
 func (a *api) answerMany(w http.ResponseWriter, r *http.Request, keys []grouping.Key, errs []error) {
 	ok := http.StatusOK
 	if a.Gateway.Unchecked {

@@ -12,22 +12,21 @@ import (
 	"github.com/julienschmidt/httprouter"
 )
 
-// route is one thing that is served: what is in no route does not exist. GET
-// answers HEAD too.
+// route is one thing that is served. GET also answers HEAD.
 type route struct {
 	method string
-	// path is below the prefix, literally but for one part at most: a :name, or
-	// a *name that takes the rest. Handlers find that as a path value, still
-	// percent-encoded.
+	// path is below the prefix. It is literal except for at most one part: a
+	// :name, or a *name that takes the rest. Handlers get that part as a path
+	// value, still percent-encoded.
 	path string
-	// name is what its requests are counted under, "" if they are not.
+	// name is the name in the request metrics, or "" if requests are not counted.
 	name string
-	// permission is what its client must have; see rules for what follows.
+	// permission is what its client needs; see rules for the consequences.
 	permission permission
 	handler    http.HandlerFunc
 }
 
-// routes are all there are.
+// routes returns all routes.
 func (a *api) routes() []route {
 	const get, put, post, del, options = http.MethodGet, http.MethodPut, http.MethodPost, http.MethodDelete, http.MethodOptions
 	all := []route{
@@ -85,20 +84,20 @@ func profiles() []route {
 
 func ok(http.ResponseWriter, *http.Request) {}
 
-// router finds the handler of a request by its path as it was sent. An escaped
-// letter in a fixed part is another path: proxies that let some paths through
-// compare them so.
+// router finds the handler of a request by its path as sent. An escaped letter
+// in a fixed part makes another path, since proxies that only let some paths
+// through compare them that way.
 type router struct {
 	prefix string // percent-encoded
 	table  *httprouter.Router
-	keyed  []string // the paths that grouping keys stand behind
-	front  []string // those, and others that doubled slashes in front are taken from
-	fixed  []string // the paths of GET without a part that varies
+	keyed  []string // the paths that grouping keys follow
+	front  []string // those, and others from which doubled slashes are removed
+	fixed  []string // the paths of GET without a variable part
 	lost   func(w http.ResponseWriter, r *http.Request, path string)
 }
 
-// newRouter serves routes below a prefix. What is in no route goes to lost; the
-// header Allow has the methods that its path takes.
+// newRouter serves routes below a prefix. Unknown paths go to lost. The header
+// Allow then lists the methods of the path.
 func newRouter(prefix string, routes []route, lost func(w http.ResponseWriter, r *http.Request, path string)) *router {
 	rt := &router{prefix: (&url.URL{Path: prefix}).EscapedPath(), table: httprouter.New(), lost: lost}
 	for _, r := range routes {
@@ -118,7 +117,7 @@ func newRouter(prefix string, routes []route, lost func(w http.ResponseWriter, r
 }
 
 func (rt *router) add(at string, r route) {
-	label := path.Base(strings.TrimSuffix(r.path, "/*key")) // keys begin with that of the job
+	label := path.Base(strings.TrimSuffix(r.path, "/*key")) // keys begin with the job label
 	serve := func(w http.ResponseWriter, req *http.Request, params httprouter.Params) {
 		for _, p := range params {
 			if p.Key == "key" {
@@ -138,8 +137,8 @@ func (rt *router) add(at string, r route) {
 	}
 }
 
-// ServeHTTP serves what is in the table. Only what is read is ever redirected:
-// clients take a redirect of a push for success, or follow it to another group.
+// ServeHTTP serves the routes. It redirects only requests that read: clients
+// take a redirect of a push for success, or follow it to another group.
 func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.RequestURI == "*" {
 		http.Error(w, "The path * is only for OPTIONS.", http.StatusBadRequest)
@@ -160,18 +159,18 @@ func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rt.miss(w, r, to)
 }
 
-// sentPath is the path as the client wrote it.
+// sentPath returns the path as the client wrote it.
 func sentPath(u *url.URL) string {
 	return cmp.Or(u.RawPath, u.EscapedPath())
 }
 
-// reads tells whether a method changes nothing.
+// reads reports whether a method changes nothing.
 func reads(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead
 }
 
-// tidy takes the slashes out that are doubled in front of a grouping key, as a
-// base URL with a slash at its end makes them.
+// tidy removes doubled slashes before a grouping key, which come from a base
+// URL with a slash at the end.
 func (rt *router) tidy(sent string) string {
 	if rt.isKeyed(sent) {
 		return sent
@@ -184,8 +183,8 @@ func (rt *router) tidy(sent string) string {
 	return sent
 }
 
-// cutParts gives what stands behind the parts of root, which may have several
-// slashes in front of each. An at sign may be escaped, as some clients do.
+// cutParts returns what follows the parts of root. Each part may have several
+// slashes before it. An at sign may be escaped, as some clients do.
 func cutParts(path, root string) (rest string, ok bool) {
 	parts := strings.Split(strings.Trim(root, "/"), "/")
 	for i, part := range parts {
@@ -202,12 +201,13 @@ func cutParts(path, root string) (rest string, ok bool) {
 	return strings.TrimPrefix(path, "/"), true
 }
 
-// isKeyed tells whether a path has a grouping key, which is never redirected.
+// isKeyed reports whether a path has a grouping key. Such a path is never
+// redirected.
 func (rt *router) isKeyed(path string) bool {
 	return slices.ContainsFunc(rt.keyed, func(root string) bool { return strings.HasPrefix(path, root) })
 }
 
-// redirection is where something that is read has its place.
+// redirection is the place that a request to read is redirected to.
 type redirection struct {
 	path   string
 	status int
@@ -221,10 +221,10 @@ func (to *redirection) redirect(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, location, to.status)
 }
 
-// placeOf tells where to look for an unclean path, like one with "//" or "..",
-// or for one with a slash at its end too many or too few, or in other letters;
-// nil if it is right, or nowhere. The answer is a path alone: who is behind a
-// proxy knows another host than the gateway.
+// placeOf returns where to redirect an unclean path: one with "//" or "..",
+// with a slash at the end too many or too few, or with other capitals. It
+// returns nil if the path is right or unknown. The location is a path alone,
+// since a client behind a proxy knows the gateway under another host.
 func (rt *router) placeOf(sent string) *redirection {
 	clean := path.Clean("/" + sent)
 	if strings.HasSuffix(sent, "/") && clean != "/" || clean == rt.prefix+"/api/v1" {
@@ -248,7 +248,7 @@ func (rt *router) placeOf(sent string) *redirection {
 	return nil
 }
 
-// miss answers what is in no route.
+// miss answers requests for unknown paths.
 func (rt *router) miss(w http.ResponseWriter, r *http.Request, path string) {
 	allowed := rt.allowed(path)
 	if len(allowed) > 0 {
@@ -260,7 +260,7 @@ func (rt *router) miss(w http.ResponseWriter, r *http.Request, path string) {
 	rt.lost(w, r, path)
 }
 
-// allowed are the methods that a path has.
+// allowed returns the methods of a path.
 func (rt *router) allowed(path string) (methods []string) {
 	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPost, http.MethodDelete} {
 		if serve, _, _ := rt.table.Lookup(method, path); serve != nil {

@@ -27,23 +27,23 @@ func (a *api) scrape(w http.ResponseWriter, r *http.Request) {
 	unread := out.Close()
 	switch {
 	case scrape.IsUnread(err) || unread != nil:
-		a.Logger.Debug("A scrape was not read to its end", "err", errors.Join(err, unread))
+		a.Logger.Debug("The client did not read a scrape to the end", "err", errors.Join(err, unread))
 		return
 	case err != nil:
-		// Better no scrape than a part of it that looks like all.
-		a.Logger.Error("A scrape could not be written", "format", format.Syntax, "err", err)
+		// No scrape is better than a part that looks complete.
+		a.Logger.Error("Could not write a scrape", "format", format.Syntax, "err", err)
 		panic(http.ErrAbortHandler)
 	}
 	if r.Method == http.MethodHead {
-		return // somebody looks whether the gateway is there
+		return // the client only checks that the gateway is there
 	}
 	s := Scrape{format, written, time.Since(start)}
 	a.Scraped(s)
 	a.scrapers.note(scraperOf(a.Proxies.Client(r), r, s, time.Now()))
 }
 
-// packed gives what an answer is to be written to, compressed if the client
-// takes that, and to be closed in the end.
+// packed returns the writer for an answer, which compresses if the client
+// accepts that. The caller closes it.
 func packed(w http.ResponseWriter, r *http.Request) io.WriteCloser {
 	wire := newSteady(w)
 	encoding, z := packing.Pack(r.Header.Values("Accept-Encoding"), wire)
@@ -54,17 +54,17 @@ func packed(w http.ResponseWriter, r *http.Request) io.WriteCloser {
 	return z
 }
 
-// plain is an answer without compression.
+// plain is a response without compression.
 type plain struct{ io.Writer }
 
 func (plain) Close() error { return nil }
 
-// own gives the gateway's own families. What could be gathered is exposed: a
-// scrape never fails for the rest.
+// own returns the gateway's own families. A scrape exposes what could be
+// gathered, and never fails for the rest.
 func (a *api) own() []exposition.Exposed {
 	own, err := a.Own()
 	if err != nil {
-		a.Logger.Error("Gathering the gateway's own metrics", "err", err)
+		a.Logger.Error("Could not gather the gateway's own metrics", "err", err)
 	}
 	return own
 }

@@ -12,17 +12,17 @@ import (
 // maxScrapers bounds the clients that are remembered.
 const maxScrapers = 10
 
-// scrapers remembers who has scraped, the latest first, so that a gateway
-// that nobody scrapes can say so. It is safe for concurrent use, and its zero
-// value is ready.
+// scrapers remembers who has scraped, latest first, so that a gateway that
+// nobody scrapes can say so. It is safe for concurrent use, and its zero value
+// is ready.
 type scrapers struct {
 	mu   sync.Mutex
 	list []scraper
 }
 
-// scraper is the last scrape of one client that was read to its end.
+// scraper is the last scrape that one client read to the end.
 type scraper struct {
-	Client    string    `json:"client"` // its address
+	Client    string    `json:"client"` // address of the client
 	UserAgent string    `json:"user_agent"`
 	Time      time.Time `json:"time"`
 	Format    string    `json:"format"`

@@ -9,33 +9,33 @@ import (
 )
 
 const (
-	// surveyAge is how old a survey may be that is given once more: ages of
-	// groups are right to a second.
+	// surveyAge is how old a reused survey may be. Ages of groups are correct to
+	// the second.
 	surveyAge = time.Second
-	// surveyLarge is how many groups and families make a survey so dear that it is
-	// given once more though they have changed.
+	// surveyLarge is how many groups and families make a survey so expensive that
+	// it is reused even if they have changed.
 	surveyLarge = 20_000
 )
 
-// surveys makes surveys of all groups, one at a time, for all who ask. It is
-// safe for concurrent use.
+// surveys makes surveys of all groups, one at a time, and shares them among all
+// who ask. It is safe for concurrent use.
 type surveys struct {
-	place chan struct{} // taken by who looks at the rest, or makes a survey
+	place chan struct{} // held while reading the fields below, or making a survey
 	last  *survey
 }
 
-// survey is the state of a view in numbers, never changed.
+// survey is the state of a view in numbers. It is immutable.
 type survey struct {
 	overview
-	view weak.Pointer[gateway.View] // not kept in memory for this
+	view weak.Pointer[gateway.View] // does not keep the view in memory
 	made time.Time
 }
 
 func newSurveys() surveys { return surveys{place: make(chan struct{}, 1)} }
 
-// latest gives what a survey knows, to be filled in by the caller, or nil if ctx
-// ends before. The survey is made by who asks first, for the others too, and so
-// to its end.
+// latest returns a survey, which the caller completes, or nil if ctx ends
+// before. The first caller makes the survey for the others too, and so finishes
+// it in any case.
 func (s *surveys) latest(ctx context.Context, g *gateway.Gateway) *overview {
 	select {
 	case s.place <- struct{}{}:
@@ -51,7 +51,7 @@ func (s *surveys) latest(ctx context.Context, g *gateway.Gateway) *overview {
 	return &o
 }
 
-// serves tells whether a survey can be given for a view.
+// serves reports whether a survey can be used for a view.
 func (s *survey) serves(v *gateway.View, now time.Time) bool {
 	return now.Sub(s.made) < surveyAge && (s.view == weak.Make(v) || v.Groups()+v.Held > surveyLarge)
 }

@@ -10,31 +10,32 @@ import (
 )
 
 const (
-	// Who reads an answer has pieceTimeout for each pieceSize bytes, which is
-	// less than one waits for its turn, and scrapeLimit for all of it.
+	// A client that reads an answer has pieceTimeout for each pieceSize bytes,
+	// which is less than a request waits for its turn, and scrapeLimit for the
+	// whole answer.
 	pieceTimeout = 8 * time.Second
 	pieceSize    = 512 << 10
 	scrapeLimit  = 5 * time.Minute
 )
 
-// turns are the answers of one kind, like scrapes, that are being given. It is
-// safe for concurrent use.
+// turns limits the concurrent answers of one kind, like scrapes. It is safe for
+// concurrent use.
 type turns struct {
-	// refuse answers who gets no turn, in the form of these answers.
+	// refuse answers a client that gets no turn, in the form of these answers.
 	refuse  func(w http.ResponseWriter, status int, err error)
 	proxies guard.Proxies
 	guard.Turns
 }
 
-// newTurns has a place for each answer of a kind that may be given at once.
+// newTurns returns turns for the concurrent answers of one kind.
 func newTurns(c Config, refuse func(w http.ResponseWriter, status int, err error)) *turns {
 	return &turns{refuse: refuse, proxies: c.Proxies, Turns: guard.NewTurns(c.Limits.Turns.Answers)}
 }
 
-// await waits for a turn, to be given back, for as long as the client does. If
-// that is not long enough it answers, and gives nil. An answer that is read
-// slowly is cut off if its client has several turns, and somebody waits who has
-// fewer.
+// await waits for a turn as long as the client does. The caller must return the
+// turn. If the client cannot wait long enough, await answers and returns nil.
+// An answer that is read slowly is cut off if its client has several turns and
+// a client with fewer waits.
 func (t *turns) await(w http.ResponseWriter, r *http.Request) (giveBack func()) {
 	ctx, cancel := context.WithTimeout(r.Context(), scrapeTimeout(r))
 	defer cancel()
@@ -44,19 +45,19 @@ func (t *turns) await(w http.ResponseWriter, r *http.Request) (giveBack func()) 
 	}
 	if r.Context().Err() == nil {
 		w.Header().Set("Retry-After", retryAfter)
-		t.refuse(w, http.StatusServiceUnavailable, fmt.Errorf("%d answers to this are under way, as many as may be at once; ask less often, or read them faster", t.Most()))
+		t.refuse(w, http.StatusServiceUnavailable, fmt.Errorf("%d such requests are in progress, the maximum; send fewer at once, or read the answers faster", t.Most()))
 	}
 	return nil
 }
 
-// steady is an answer that is cut off if it is not read steadily. What it takes
-// to make the answer does not count.
+// steady is an answer that is cut off if the client does not read it steadily.
+// The time to make the answer does not count.
 type steady struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	end     time.Time     // of all of it
 	left    time.Duration // for the rest of the piece
-	piece   int           // bytes of it so far
+	piece   int           // bytes of the piece so far
 }
 
 func newSteady(w http.ResponseWriter) *steady {
@@ -76,8 +77,7 @@ func (s *steady) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// cutOff sets when to give up. What goes nowhere that can be slow has no such
-// time.
+// cutOff sets the deadline. A writer that cannot be slow has none.
 func (s *steady) cutOff(at time.Time) {
 	if at.After(s.end) {
 		at = s.end

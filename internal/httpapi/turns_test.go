@@ -163,7 +163,7 @@ func TestManyLists(t *testing.T) {
 			t.Errorf("a scrape: got %d after %s", got.Code, time.Since(begin))
 		}
 		if got := w.read(t.Context(), "/api/v1/metrics", "192.0.2.1", 0, "X-Prometheus-Scrape-Timeout-Seconds", "1"); got.Code != http.StatusServiceUnavailable ||
-			got.Header().Get("Content-Type") != "application/json" || !strings.HasPrefix(got.Body.String(), `{"status":"error","error":"32 answers`) {
+			got.Header().Get("Content-Type") != "application/json" || !strings.HasPrefix(got.Body.String(), `{"status":"error","error":"32 such requests`) {
 			t.Errorf("one more that cannot wait: got %d %v %s", got.Code, got.Header(), got.Body)
 		}
 		all.Wait()

@@ -18,10 +18,10 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// PushMany takes a push of several groups in one body: the parameter group_by
-// names the labels that sort the series into groups. Each group has an outcome of
-// its own, an error of Gateway.Push or nil, unless none was pushed and there is
-// an err. Received and err are those of Push.
+// PushMany takes a push of several groups in one body. The parameter group_by
+// names the labels that divide the series into groups. Each group has its own
+// outcome, which is nil or an error of Gateway.Push. If err is not nil, no group
+// was pushed. received and err are as for Push.
 func (in *Intake) PushMany(ctx context.Context, r Request) (keys []grouping.Key, outcomes []error, received int64, err error) {
 	by, err := in.groupBy(&r)
 	if err != nil {
@@ -51,15 +51,15 @@ func (in *Intake) PushMany(ctx context.Context, r Request) (keys []grouping.Key,
 	return keys, in.pushParts(ctx, p, parts), body.received, nil
 }
 
-// groupBy gives the labels that group_by names, sorted.
+// groupBy returns the labels that group_by names, sorted.
 func (in *Intake) groupBy(r *Request) ([]string, error) {
-	query, _ := url.ParseQuery(r.Query) // the rest of which may be anything, as in 1.11
+	query, _ := url.ParseQuery(r.Query) // the rest may be anything, as in 1.11
 	given := query["group_by"]
 	switch {
-	case len(given) > 1: // to take the first would put several groups into one
-		return nil, &ParameterError{fmt.Errorf("the query has several values of group_by, %q and %q among them; give one, like group_by=job,instance", excerpt.Of(given[0]), excerpt.Of(given[1]))}
+	case len(given) > 1: // using the first would merge several groups into one
+		return nil, &ParameterError{fmt.Errorf("the query has several values of group_by, among them %q and %q; give one, like group_by=job,instance", excerpt.Of(given[0]), excerpt.Of(given[1]))}
 	case len(given) == 0 || given[0] == "":
-		return nil, &ParameterError{errors.New("group_by is missing: say which labels name the groups, like group_by=job,instance")}
+		return nil, &ParameterError{errors.New("group_by is missing; name the labels of the groups, like group_by=job,instance")}
 	}
 	s := given[0]
 	by := strings.Split(s, ",")
@@ -71,20 +71,20 @@ func (in *Intake) groupBy(r *Request) ([]string, error) {
 	}
 	slices.Sort(by)
 	if by = slices.Compact(by); !slices.Contains(by, metric.JobLabel) {
-		return nil, &ParameterError{fmt.Errorf("group_by=%q must name job, like group_by=job,instance", excerpt.Of(s))}
+		return nil, &ParameterError{fmt.Errorf("group_by=%q must include job, like group_by=job,instance", excerpt.Of(s))}
 	}
 	return by, nil
 }
 
-// part is what a body has for one group.
+// part is what a body holds for one group.
 type part struct {
 	key    grouping.Key
 	blocks []*exposition.Block
-	err    error // why it was refused already
+	err    error // why it is already refused
 }
 
-// split reads a body and renders what it has for each group. Parts come in the
-// order of their keys.
+// split parses a body and renders what it holds for each group. Parts are in
+// the order of their keys.
 func (in *Intake) split(c content, by []string) ([]part, error) {
 	p := exposition.GetParser().Within(in.limits, c.budget)
 	defer p.Release()
@@ -117,8 +117,8 @@ func (in *Intake) split(c content, by []string) ([]part, error) {
 	return parts, nil
 }
 
-// pushParts pushes what was rendered, in one commit, and gives the outcome of
-// each part.
+// pushParts pushes the rendered parts in one commit, and returns the outcome of
+// each.
 func (in *Intake) pushParts(ctx context.Context, p gateway.Push, parts []part) []error {
 	errs := make([]error, len(parts))
 	var pushes []gateway.Push
@@ -139,14 +139,14 @@ func (in *Intake) pushParts(ctx context.Context, p gateway.Push, parts []part) [
 	return errs
 }
 
-// splitter sorts series into groups.
+// splitter divides series into groups.
 type splitter struct {
 	by      []string // sorted
 	budget  exposition.Budget
 	most    int // groups
 	groups  map[string]*splitGroup
 	scratch []byte
-	named   []metric.Label // those of the series at hand that by has
+	named   []metric.Label // labels of the present series that by contains
 }
 
 type splitGroup struct {
@@ -154,8 +154,8 @@ type splitGroup struct {
 	families []*metric.Family
 }
 
-// add gives each group its series of a family. A family without series is
-// nobody's.
+// add divides the series of a family among the groups. A family without series
+// belongs to none.
 func (s *splitter) add(f *metric.Family) error {
 	for i := range f.Series {
 		g, err := s.group(f, f.Series[i].Labels)
@@ -177,13 +177,14 @@ func (s *splitter) add(f *metric.Family) error {
 	return nil
 }
 
-// What a group, and a family of one, take in bytes beside their series.
+// How many bytes a group, and its share of one family, take in addition to
+// their series.
 const (
-	splitGroupSize  = 4 << 10 // with what the gateway holds for it
+	splitGroupSize  = 4 << 10 // including what the gateway holds for it
 	splitFamilySize = 200
 )
 
-// append gives a family another series.
+// append adds a series to a family.
 func (s *splitter) append(f *metric.Family, series metric.Series) error {
 	if n := len(f.Series); n == cap(f.Series) {
 		room := max(1, 2*n)
@@ -200,8 +201,8 @@ func (s *splitter) append(f *metric.Family, series metric.Series) error {
 	return nil
 }
 
-// grouping gives the labels of a series that are to be part of the key, sorted.
-// What it costs depends on the series, however many labels group_by names.
+// grouping returns the labels of a series that become part of the key, sorted.
+// Its cost depends on the series, not on how many labels group_by names.
 func (s *splitter) grouping(labels []metric.Label) []metric.Label {
 	s.named = s.named[:0]
 	for _, l := range labels {
@@ -214,8 +215,8 @@ func (s *splitter) grouping(labels []metric.Label) []metric.Label {
 	return s.named
 }
 
-// group gives the group of a series. A label that is missing or empty is not
-// part of the key.
+// group returns the group of a series. A missing or empty label is not part of
+// the key.
 func (s *splitter) group(f *metric.Family, labels []metric.Label) (*splitGroup, error) {
 	key := s.scratch[:0]
 	job := ""
@@ -229,7 +230,7 @@ func (s *splitter) group(f *metric.Family, labels []metric.Label) (*splitGroup, 
 	}
 	s.scratch = key
 	if job == "" {
-		return nil, &exposition.InvalidError{Family: strings.Clone(excerpt.Of(f.Name)), Msg: fmt.Sprintf("the series %s has no job, which group_by sorts it by; nothing was stored", exposition.FormatSeries(f.Name, labels))}
+		return nil, &exposition.InvalidError{Family: strings.Clone(excerpt.Of(f.Name)), Msg: fmt.Sprintf("the series %s has no job label, which group_by needs; nothing was stored", exposition.FormatSeries(f.Name, labels))}
 	}
 	if g := s.groups[string(key)]; g != nil {
 		return g, nil

@@ -11,32 +11,33 @@ import (
 	"pushgateway/internal/packing"
 )
 
-// bodies reads bodies of pushes within bounds: each one, and all together.
+// bodies reads the bodies of pushes within bounds: for each body, and for all
+// together.
 type bodies struct {
-	max      int64 // bytes of one body, before and after unpacking
-	codings  int   // how often one is unpacked
+	max      int64 // bytes of one body, both compressed and uncompressed
+	codings  int   // how often one body is decompressed
 	memory   *guard.Memory
 	unpacker *packing.Unpacker
 	buffers  sync.Pool // of *[]byte
 }
 
-// body is one body in memory, and the budget of the push that it is: whatever
-// is made of it is taken from there, until Close gives all of it back.
+// body is one body in memory, and the budget of its push: whatever is made from
+// it takes memory from there, until Close returns everything.
 type body struct {
 	*guard.Budget
 	bytes    []byte
-	received int64 // bytes as they came over the wire
+	received int64 // bytes on the wire
 	from     *bodies
 }
 
-// Close gives back what the push took. Nothing may use its bytes any more.
+// Close returns what the push took. Nothing may use its bytes afterwards.
 func (bd *body) Close() {
 	bd.from.keep(bd.bytes)
 	bd.Budget.Close()
 	bd.bytes = nil
 }
 
-// keep has a buffer ready for the next push, if it is small.
+// keep keeps a small buffer for the next push.
 func (b *bodies) keep(buf []byte) {
 	if buf = buf[:0]; cap(buf) <= keepBuffer {
 		b.buffers.Put(&buf)
@@ -44,15 +45,15 @@ func (b *bodies) keep(buf []byte) {
 }
 
 const (
-	// minBuffer is where a buffer starts: most pushes fit. Nothing more is
-	// made ready on the mere promise of a body.
+	// minBuffer is the initial size of a buffer. Most pushes fit. The announced
+	// length of a body allocates no more.
 	minBuffer = 16 << 10
-	// keepBuffer is the largest that is kept for the next push. It counts as
-	// taken before that one has sent anything.
+	// keepBuffer is the largest buffer that is kept for the next push. It counts
+	// as taken even before that push has sent anything.
 	keepBuffer = 64 << 10
 )
 
-// read takes the whole body of a request, unpacked.
+// read reads and decompresses the whole body of a request.
 func (b *bodies) read(r *Request) (*body, error) {
 	if r.Length > b.max {
 		return nil, b.tooLarge()
@@ -82,15 +83,15 @@ func (b *bodies) fill(bd *body, r *Request) error {
 	return nil
 }
 
-// receive gathers what comes over the wire. As long as it comes, it can be ended
-// for the sake of others.
+// receive reads the body from the wire. While it does, the body can be ended to
+// make room for others.
 func (b *bodies) receive(bd *body, r *Request) error {
 	return bd.Arriving(r.Cut, func() error { return b.gather(bd, r.Body, "reading the body") })
 }
 
-// unpack puts the content of a packed body in its place. All of that is there
-// by then: what unpacking takes beside the buffers is held by nobody who sends
-// the beginning of a body and waits.
+// unpack replaces a compressed body by its content. The body is complete by
+// then, so a client that sends the beginning of a body and waits does not hold
+// the memory for decompression.
 func (b *bodies) unpack(bd *body, r *Request, encoding string) error {
 	packed := bd.bytes
 	bd.bytes = nil
@@ -100,18 +101,18 @@ func (b *bodies) unpack(bd *body, r *Request, encoding string) error {
 		return notUnpacked(r, packed, err)
 	}
 	defer in.Close()
-	return b.gather(bd, in, fmt.Sprintf("unpacking the body (Content-Encoding %q)", excerpt.Of(encoding)))
+	return b.gather(bd, in, fmt.Sprintf("decompressing the body (Content-Encoding %q)", excerpt.Of(encoding)))
 }
 
-// giveBack takes a buffer that the body does not need any more.
+// giveBack releases a buffer that the body no longer needs.
 func (b *bodies) giveBack(bd *body, buf []byte) {
 	n := cap(buf)
 	b.keep(buf)
 	bd.Return(n)
 }
 
-// gather reads all there is into a new buffer of the body's, which counts as it
-// grows. Doing says what that is, for errors.
+// gather reads everything into a new buffer of the body, which counts as it
+// grows. doing names the operation for errors.
 func (b *bodies) gather(bd *body, in io.Reader, doing string) error {
 	if buf, ok := b.buffers.Get().(*[]byte); ok {
 		bd.bytes = *buf
@@ -142,7 +143,7 @@ func (b *bodies) gather(bd *body, in io.Reader, doing string) error {
 	}
 }
 
-// grow makes room for n bytes, but for no more than what is allowed.
+// grow makes room for n bytes, but for no more than allowed.
 func (b *bodies) grow(bd *body, n int64) error {
 	n = min(n, b.max+1, math.MaxInt)
 	if n <= int64(cap(bd.bytes)) {
@@ -158,5 +159,5 @@ func (b *bodies) grow(bd *body, n int64) error {
 }
 
 func (b *bodies) tooLarge() error {
-	return fmt.Errorf("%w: it may have %d bytes, and as many after unpacking (--push.max-body-bytes); push less at once, or as several groups", ErrBodyTooLarge, b.max)
+	return fmt.Errorf("%w: the limit is %d bytes, both compressed and uncompressed (--push.max-body-bytes); push less at once, or split it into several groups", ErrBodyTooLarge, b.max)
 }

@@ -9,12 +9,13 @@ import (
 	"pushgateway/internal/packing"
 )
 
-// codingsOf gives the codings of Content-Encoding that a body is to be unpacked
-// of, in this order. Unknown is the first one in the way of the others, "" if
-// there is none: the body is read as it is then, as in 1.11.
+// codingsOf returns the codings in Content-Encoding that a body is to be
+// decoded from, in this order. unknown is the first coding that prevents the
+// others from being decoded, or "" if there is none. With an unknown coding the
+// body is read as it is, as in 1.11.
 func codingsOf(h http.Header) (known []string, unknown string) {
 	listed := strings.Split(strings.Join(h.Values("Content-Encoding"), ","), ",")
-	for _, coding := range slices.Backward(listed) { // the last one was put on last
+	for _, coding := range slices.Backward(listed) { // the last coding was applied last
 		given := strings.TrimSpace(coding)
 		switch coding = strings.ToLower(given); coding {
 		case "", "identity":
@@ -30,10 +31,10 @@ func codingsOf(h http.Header) (known []string, unknown string) {
 	return known, ""
 }
 
-// checkCodings refuses to unpack a body again and again.
+// checkCodings refuses a body that is compressed many times.
 func (b *bodies) checkCodings(known []string) error {
 	if len(known) > b.codings {
-		return badBody(fmt.Errorf("Content-Encoding lists %d codings, and at most %d are unpacked; pack the body once", len(known), b.codings))
+		return badBody(fmt.Errorf("Content-Encoding lists %d codings, more than the %d allowed; compress the body once", len(known), b.codings))
 	}
 	return nil
 }

@@ -9,21 +9,22 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// format is one way to write pushes.
+// format is a format of pushes.
 type format struct {
-	// matches tells whether a Content-Type is that of the format.
+	// matches reports whether the Content-Type is that of the format.
 	matches func(contentType string) bool
-	// read makes families of a body. They are the parser's, and use the memory
-	// of the body.
+	// read parses a body. The result belongs to the parser and uses the memory of
+	// the body.
 	read func(p *exposition.Parser, body []byte) ([]*metric.Family, error)
-	// text says that a body has lines: their ends may be mended, one with the
-	// lines of the push before is read by its values alone, and what cannot be
-	// read is shown. Label values have been read only where they are UTF-8.
+	// text means that a body consists of lines. Then its line ends may be fixed, a
+	// body with the lines of the previous push takes the fast path that reads only
+	// its values, and errors show the bad line. The parser has
+	// accepted only label values in UTF-8.
 	text bool
 }
 
-// formats are all that pushes can have. The first that matches reads the body.
-// What no other one matches is text, as in 1.11.
+// formats lists all formats of pushes. The first one that matches reads the body.
+// A body that matches no other format is text, as in 1.11.
 var formats = []format{
 	{isProtobuf, (*exposition.Parser).ParseProto, false},
 	{isAny, (*exposition.Parser).ParseText, true},
@@ -36,11 +37,11 @@ func formatOf(contentType string) format {
 
 func isAny(string) bool { return true }
 
-// isProtobuf is exact, as 1.11 is.
+// isProtobuf is as strict as 1.11.
 func isProtobuf(contentType string) bool {
 	mediaType, _, _ := strings.Cut(contentType, ";")
 	if !strings.EqualFold(strings.TrimSpace(mediaType), "application/vnd.google.protobuf") {
-		return false // without taking it apart, as most pushes are text
+		return false // without parsing it, since most pushes are text
 	}
 	_, params, err := mime.ParseMediaType(contentType)
 	return err == nil && params["encoding"] == "delimited" && params["proto"] == "io.prometheus.client.MetricFamily"

@@ -9,8 +9,8 @@ import (
 	"pushgateway/internal/sniff"
 )
 
-// hintedError says first what a body most probably is, and then how reading it
-// failed, unless that tells nothing more.
+// hintedError says first what a body most probably is, and then how parsing it
+// failed, unless that adds nothing.
 type hintedError struct {
 	says   string
 	enough bool
@@ -26,8 +26,8 @@ func (e *hintedError) Error() string {
 	return fmt.Sprintf("%s (%v)", e.says, e.error)
 }
 
-// hinted adds, to the error of a body that could not be read, what the sender
-// most probably did.
+// hinted adds to the error of an unreadable body what the sender most probably
+// did.
 func hinted(r *Request, c content, err error) error {
 	var syntax *exposition.SyntaxError
 	if !errors.As(err, &syntax) && !isNoFamily(c, err) {
@@ -48,23 +48,24 @@ func hinted(r *Request, c content, err error) error {
 	return &hintedError{hint.Says, hint.Enough, err}
 }
 
-// withCoding says that the body has a coding that nobody unpacked, behind what
-// else it is known to be. Then a body that is no text needs no other explanation.
+// withCoding adds that the body has a coding that was not decoded. For a body
+// that is not text, that is explanation enough.
 func withCoding(h sniff.Hint, coding string, isText bool) sniff.Hint {
-	says := fmt.Sprintf("the gateway does not know the Content-Encoding %q: use gzip, zstd or snappy in frames, or none", excerpt.Of(coding))
+	says := fmt.Sprintf("the gateway does not know the Content-Encoding %q; use gzip, zstd or framed snappy, or none", excerpt.Of(coding))
 	if h.Says != "" && !h.Unreadable {
 		says = h.Says + "; " + says
 	}
 	return sniff.Hint{Says: says, Enough: h.Enough || !isText}
 }
 
-// isNoFamily tells whether text was read as protobuf that happens to make sense.
+// isNoFamily reports whether text was parsed as protobuf and happens to make
+// sense.
 func isNoFamily(c content, err error) bool {
 	var invalid *exposition.InvalidError
 	return !c.text && errors.As(err, &invalid) && invalid.Family == "" && sniff.IsText(c.bytes)
 }
 
-// notUnpacked explains why a body cannot be unpacked.
+// notUnpacked explains why a body cannot be decompressed.
 func notUnpacked(r *Request, packed []byte, err error) error {
 	hint := sniff.Sent{Header: r.Header, Body: packed}.Hint()
 	if err = badBody(err); hint.Enough {

@@ -1,7 +1,7 @@
-// Package intake takes pushes in: from a request, in any format and for one group
-// or many, to the gateway. It knows what requests may say beside the body, how
-// bodies are packed, and what to tell whose body cannot be read. It answers with
-// errors, and leaves it to others what these mean in HTTP.
+// Package intake passes pushes from requests to the gateway, in any format, for
+// one group or many. It knows the parameters and headers of a push, how bodies
+// are compressed, and which hint helps if a body cannot be read. It returns
+// errors, and its callers translate them to HTTP.
 package intake
 
 import (
@@ -19,39 +19,39 @@ import (
 	"pushgateway/internal/packing"
 )
 
-// Config says what is taken and how. The zero value of each field is useful.
+// Config configures an intake. The zero value of each field is useful.
 type Config struct {
-	// UTF8Names takes UTF-8 names: of metrics and labels in text, and of labels in
-	// keys. Protobuf has them always.
+	// UTF8Names accepts UTF-8 names of metrics and labels in text, and of labels
+	// in keys. Protobuf accepts them always.
 	UTF8Names bool
-	// Limits bound bodies and what is in them.
+	// Limits bound bodies and their content.
 	Limits guard.Limits
-	// Inflight counts what all pushes being worked on take.
+	// Inflight counts the bytes of all pushes in progress. It may be nil.
 	Inflight *atomic.Int64
-	// Grown is called each time that they take 16 MiB more.
+	// Grown is called for each further 16 MiB of these. It may be nil.
 	Grown func()
 
 	// TTL says how long groups live without a push.
 	TTL TTL
-	// StripTimestamps takes pushes with timestamps, without these. Otherwise
-	// they are refused.
+	// StripTimestamps accepts pushes with timestamps and removes these. Otherwise
+	// such pushes are refused.
 	StripTimestamps bool
-	// ReservedNames are those that pushes must not use; none if it is nil.
+	// ReservedNames matches the names that pushes must not use. Nil matches none.
 	ReservedNames *labels.FastRegexMatcher
-	// LenientNewlines takes text with CRLF, or without a newline at its end.
+	// LenientNewlines accepts text with CRLF, or without a newline at the end.
 	LenientNewlines bool
-	// OpenMetrics says that scrapes may ask for OpenMetrics, which has names of
-	// its own for counters.
+	// OpenMetrics means that scrapes may ask for OpenMetrics, in which counters
+	// have other names.
 	OpenMetrics bool
 
-	// Warn logs what a client has caused, not too often.
+	// Warn logs a message that a client has caused, but not too often.
 	Warn func(message string, args ...any)
-	// Duplicate is told of each series that a push had twice, where the check
-	// is off.
+	// Duplicate is called for each series that a push had twice, if the check is
+	// off.
 	Duplicate func()
 }
 
-// Intake takes pushes. It is safe for concurrent use.
+// Intake accepts pushes. It is safe for concurrent use.
 type Intake struct {
 	gateway *gateway.Gateway
 	config  Config
@@ -60,7 +60,7 @@ type Intake struct {
 	bodies  bodies
 }
 
-// New takes pushes for a gateway.
+// New returns an intake that passes pushes to a gateway.
 func New(g *gateway.Gateway, c Config) *Intake {
 	if c.Warn == nil {
 		c.Warn = func(string, ...any) {}
@@ -78,31 +78,32 @@ func New(g *gateway.Gateway, c Config) *Intake {
 
 // Request is a push as a client sends it.
 type Request struct {
-	// Key is the grouping key as paths have it, like job/a/instance/b. It is unused
-	// where the body says which groups there are.
+	// Key is the grouping key as in a path, like job/a/instance/b. It is unused if
+	// the body determines the groups.
 	Key string
-	// Replace is for PUT: groups have nothing afterwards but what the push brings.
+	// Replace is for PUT: it replaces the whole of each group.
 	Replace bool
-	// Query has the parameters, as a URL has them.
+	// Query holds the parameters, as in a URL.
 	Query  string
 	Header http.Header
-	// Client is the address that it comes from.
+	// Client is the address of the client.
 	Client string
 	Body   io.Reader
-	// Length is that of the body in bytes, -1 if that is not known.
+	// Length is the size of the body in bytes, or -1 if it is unknown.
 	Length int64
-	// Cut makes reads of the body fail soon. It is called, maybe more than once
-	// and by any goroutine, to end a body that arrives slowly while others wait;
-	// never if it is nil.
+	// Cut makes reads of the body fail soon. It is called to end a body that
+	// arrives slowly while others wait, possibly more than once and from any
+	// goroutine. It may be nil.
 	Cut func()
 }
 
 // notRead is the size of a body that was not read to its end.
 const notRead = -1
 
-// Push takes a push of one group. Received is the size of the body as it came, or
-// negative if it was not read to its end. Err is what Gateway.Push gives, a
-// KeyError, a ParameterError, or says what is wrong with the body.
+// Push passes a push of one group to the gateway. received is the size of the
+// body as it arrived, or negative if the body was not read to its end. err is an
+// error of Gateway.Push, a KeyError, a ParameterError, or an error about the
+// body.
 func (in *Intake) Push(ctx context.Context, r Request) (received int64, err error) {
 	key, err := in.Key(r.Key)
 	if err != nil {
@@ -127,7 +128,7 @@ func (in *Intake) Push(ctx context.Context, r Request) (received int64, err erro
 	return body.received, err
 }
 
-// readOne makes the blocks of a group of the body of its push.
+// readOne makes the blocks of a group from the body of its push.
 func (in *Intake) readOne(r *Request, b *body, key grouping.Key) ([]*exposition.Block, error) {
 	c, err := in.content(r, b)
 	if err != nil {
@@ -140,7 +141,7 @@ func (in *Intake) readOne(r *Request, b *body, key grouping.Key) ([]*exposition.
 	return blocks, nil
 }
 
-// Key reads a grouping key as paths have it. Its error is a KeyError.
+// Key decodes a grouping key from a path. Its error is a KeyError.
 func (in *Intake) Key(path string) (grouping.Key, error) {
 	key, err := in.keys.Decode(path)
 	if err != nil {

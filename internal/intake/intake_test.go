@@ -105,15 +105,15 @@ func TestLimits(t *testing.T) {
 		says   string
 	}{
 		"bytes":          {body(guard.BodyLimits{Bytes: 5}), "m 1\nn 2\n", "5 bytes"},
-		"codings":        {body(guard.BodyLimits{Codings: 1}), "m 1\n", "at most 1"},
+		"codings":        {body(guard.BodyLimits{Codings: 1}), "m 1\n", "more than the 1 allowed"},
 		"groups":         {body(guard.BodyLimits{Groups: 1}), "m{job=\"a\"} 1\nm{job=\"b\"} 1\n", "more than 1 groups"},
 		"families":       {push(guard.PushLimits{Families: 1}), "m 1\nn 2\n", "more than 1 families"},
 		"series":         {push(guard.PushLimits{Series: 1}), "m 1\nn 2\n", "more than 1 series"},
 		"parts":          {push(guard.PushLimits{Parts: 1}), "m{a=\"1\",b=\"2\"} 1\n", "more than 1 labels, buckets"},
 		"labels":         {push(guard.PushLimits{LabelCount: 1}), "m{a=\"1\",b=\"2\"} 1\n", "more than 1 labels in one series"},
-		"name":           {push(guard.PushLimits{Name: 5}), "longer 1\n", "the limit is 5"},
-		"value":          {push(guard.PushLimits{Value: 5}), "m{a=\"longer\"} 1\n", "the limit is 5"},
-		"bytes of a set": {push(guard.PushLimits{Labels: 5}), "m{a=\"1\"} 1\n", "the limit is 5"},
+		"name":           {push(guard.PushLimits{Name: 5}), "longer 1\n", "more than the limit of 5"},
+		"value":          {push(guard.PushLimits{Value: 5}), "m{a=\"longer\"} 1\n", "more than the limit of 5"},
+		"bytes of a set": {push(guard.PushLimits{Labels: 5}), "m{a=\"1\"} 1\n", "more than the limit of 5"},
 		"buckets":        {push(guard.PushLimits{Buckets: 2}), histogram, "more than 2 buckets"},
 		"labels of keys": {guard.Limits{Key: guard.KeyLimits{Labels: 1}}, "m 1\n", "more than the 1 allowed"},
 	} {

@@ -16,7 +16,7 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// newPush makes a push of what a request says beside its body.
+// newPush makes a push from everything in a request except its body.
 func (in *Intake) newPush(r *Request) (p gateway.Push, err error) {
 	p = gateway.Push{MaxBytes: in.maxBlocks(), Client: guard.Key(r.Client)}
 	query, err := pushQuery(r.Query)
@@ -30,7 +30,7 @@ func (in *Intake) newPush(r *Request) (p gateway.Push, err error) {
 	return p, err
 }
 
-// modeOf gives what the method and the parameter merge ask for.
+// modeOf returns the mode that the method and the parameter merge ask for.
 func modeOf(r *Request, merge string) (gateway.Mode, error) {
 	switch {
 	case merge == "" && r.Replace:
@@ -40,13 +40,13 @@ func modeOf(r *Request, merge string) (gateway.Mode, error) {
 	case merge == "series" && !r.Replace:
 		return gateway.MergeSeries, nil
 	case merge == "series":
-		return 0, &ParameterError{errors.New("merge=series is for POST: PUT replaces the whole group")}
+		return 0, &ParameterError{errors.New("merge=series needs POST; PUT replaces the whole group")}
 	}
-	return 0, &ParameterError{fmt.Errorf("merge=%q: only merge=series is known", excerpt.Of(merge))}
+	return 0, &ParameterError{fmt.Errorf("merge=%q must be merge=series", excerpt.Of(merge))}
 }
 
-// pushQuery gives the parameters of a push. Others than those that it knows may
-// be anything, as in 1.11.
+// pushQuery returns the parameters of a push. It ignores unknown parameters, as
+// 1.11 does.
 func pushQuery(raw string) (url.Values, error) {
 	query, err := url.ParseQuery(raw)
 	pairs := strings.FieldsFunc(raw, func(c rune) bool { return c == '&' || c == ';' })
@@ -56,16 +56,16 @@ func pushQuery(raw string) (url.Values, error) {
 			return nil, &ParameterError{fmt.Errorf("reading the query %q: %w", excerpt.Of(raw), err)}
 		}
 		if values := slices.Compact(query[name]); len(values) > 1 {
-			return nil, &ParameterError{fmt.Errorf("the query has several values of %s, %q and %q among them; give one", name, excerpt.Of(values[0]), excerpt.Of(values[1]))}
+			return nil, &ParameterError{fmt.Errorf("the query has several values of %s, among them %q and %q; give one", name, excerpt.Of(values[0]), excerpt.Of(values[1]))}
 		}
 	}
 	return query, nil
 }
 
-// maxBlocks bounds what a push takes in scrapes, in bytes.
+// maxBlocks bounds the size of a push in scrapes, in bytes.
 func (in *Intake) maxBlocks() int { return 4 * int(min(in.config.Limits.Body.Bytes, math.MaxInt/4)) }
 
-// content is the body of a push, unpacked.
+// content is the decompressed body of a push.
 type content struct {
 	format
 	bytes  []byte
@@ -85,7 +85,7 @@ func (in *Intake) content(r *Request, b *body) (content, error) {
 	return c, nil
 }
 
-// parse makes finished blocks of a body. They do not use its memory.
+// parse makes finished blocks from a body. They do not use its memory.
 func (in *Intake) parse(c content, key grouping.Key) ([]*exposition.Block, error) {
 	o := in.rendering(key, c, in.maxBlocks())
 	var old *gateway.Group
@@ -108,8 +108,8 @@ func (in *Intake) parse(c content, key grouping.Key) ([]*exposition.Block, error
 	return blocks, err
 }
 
-// families reads a body. They are the parser's, and use the memory of the
-// body.
+// families parses a body. The result belongs to the parser and uses the memory
+// of the body.
 func (in *Intake) families(p *exposition.Parser, c content) ([]*metric.Family, error) {
 	p.LegacyNames = !in.config.UTF8Names
 	families, err := c.read(p, c.bytes)
@@ -119,7 +119,7 @@ func (in *Intake) families(p *exposition.Parser, c content) ([]*metric.Family, e
 	return slices.DeleteFunc(families, isIgnored), err
 }
 
-// strip takes the timestamps off.
+// strip removes the timestamps.
 func strip(families []*metric.Family) {
 	for _, f := range families {
 		for i := range f.Series {
@@ -128,8 +128,8 @@ func strip(families []*metric.Family) {
 	}
 }
 
-// rendering says how the families of a push to a group are rendered. Text has
-// been read only where its label values are UTF-8.
+// rendering returns how to render the families of a push to a group. The parser
+// of text has already checked that label values are UTF-8.
 func (in *Intake) rendering(key grouping.Key, c content, maxBytes int) exposition.Options {
 	o := exposition.Options{Grouping: key.Labels(), MaxBytes: maxBytes, Valid: c.text, LegacyNames: !in.config.UTF8Names, Limits: in.limits, Budget: c.budget}
 	o.HelpCut = func(family string) { in.warnOfHelp(key, family) }
@@ -139,20 +139,20 @@ func (in *Intake) rendering(key grouping.Key, c content, maxBytes int) expositio
 	return o
 }
 
-// warnOfHelp logs that a help text was cut. Warnings are few, as those about
-// refused pushes.
+// warnOfHelp logs that a help text was shortened. It logs few warnings, like
+// those about refused pushes.
 func (in *Intake) warnOfHelp(key grouping.Key, family string) {
-	in.config.Warn("A help text is too long and was cut; shorten it in the job", "group", key.Excerpt(), "family", excerpt.Line(family, excerpt.Most))
+	in.config.Warn("Shortened a help text that is too long; shorten it in the job", "group", key.Excerpt(), "family", excerpt.Line(family, excerpt.Most))
 }
 
-// isIgnored finds pushed families that the gateway makes itself, whatever they
-// say, as in 1.11. Timestamps are refused even there.
+// isIgnored reports whether a pushed family is one that the gateway makes
+// itself. Its content is ignored, as in 1.11, but timestamps are still refused.
 func isIgnored(f *metric.Family) bool {
 	timed := slices.ContainsFunc(f.Series, func(s metric.Series) bool { return s.Timed })
 	return metric.IsTime(f.Name) && !timed
 }
 
-// isVerdict tells whether a well-formed body was refused for what it says,
+// isVerdict reports whether a well-formed body was refused for its content,
 // which the group's failure time shows.
 func isVerdict(err error) bool {
 	var invalid *exposition.InvalidError

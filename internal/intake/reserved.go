@@ -11,9 +11,9 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// render makes finished blocks of what was pushed, unless it uses names that
-// --push.reserved-names keeps from pushes. Refilling needs no such check: it
-// takes only the names of blocks that an earlier push was rendered to.
+// render makes finished blocks from what was pushed, unless it uses names that
+// --push.reserved-names reserves. Refilling needs no such check, since it only
+// uses the names of blocks that were rendered before.
 func (in *Intake) render(families []*metric.Family, o exposition.Options) ([]*exposition.Block, error) {
 	for _, f := range families {
 		if err := in.checkNames(f); err != nil {
@@ -23,7 +23,8 @@ func (in *Intake) render(families []*metric.Family, o exposition.Options) ([]*ex
 	return exposition.Render(families, o)
 }
 
-// checkNames refuses a family that some scrape would show under a reserved name.
+// checkNames refuses a family that some scrape would show under a reserved
+// name.
 func (in *Intake) checkNames(f *metric.Family) error {
 	if in.config.ReservedNames == nil {
 		return nil
@@ -36,8 +37,8 @@ func (in *Intake) checkNames(f *metric.Family) error {
 	return nil
 }
 
-// exposedNames are all names that scrapes show a family under: its own, which
-// native histograms have, and those of its lines, in each escaping.
+// exposedNames returns all names under which scrapes show a family: its own,
+// which native histograms have, and those of its lines, in each escaping.
 func (in *Intake) exposedNames(f *metric.Family) iter.Seq[string] {
 	suffixes := slices.Concat([]string{""}, f.Type.Suffixes())
 	if in.config.OpenMetrics && f.Type == metric.Counter {
@@ -45,7 +46,7 @@ func (in *Intake) exposedNames(f *metric.Family) iter.Seq[string] {
 	}
 	escapings := metric.Escapings[:]
 	if metric.IsLegacyName(f.Name) {
-		escapings = escapings[:1] // they all leave it as it is
+		escapings = escapings[:1] // all of them leave it unchanged
 	}
 	return func(yield func(string) bool) {
 		for _, e := range escapings {
@@ -59,11 +60,12 @@ func (in *Intake) exposedNames(f *metric.Family) iter.Seq[string] {
 	}
 }
 
-// reserved is the error about a family that would be exposed under a name.
+// reserved returns the error about a family that would be exposed under a
+// reserved name.
 func (in *Intake) reserved(family, name string) error {
 	which := "the name"
 	if name != family {
-		which = fmt.Sprintf("it is exposed as %q, which", excerpt.Of(name))
+		which = fmt.Sprintf("its exposed name %q", excerpt.Of(name))
 	}
 	return &exposition.InvalidError{
 		Family: strings.Clone(excerpt.Of(family)),

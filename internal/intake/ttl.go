@@ -9,22 +9,22 @@ import (
 	"pushgateway/internal/excerpt"
 )
 
-// TTL says how long groups live that nobody pushes to. Durations that depend
-// on the group belong here too, once there is a way to say them.
+// TTL says how long groups live without further pushes. Durations that depend
+// on the group belong here too, once there is a way to set them.
 type TTL struct {
-	Default time.Duration // 0 for ever
-	Max     time.Duration // 0 for no bound
+	Default time.Duration // 0 for no expiry
+	Max     time.Duration // 0 for no limit
 }
 
 const (
-	// TTLHeader is where a push may say how long its group lives.
+	// TTLHeader is the header that sets the time to live of a group.
 	TTLHeader = "X-Pushgateway-TTL"
-	// longestTTL keeps deadlines within what times can say.
+	// longestTTL keeps deadlines within the range of times.
 	longestTTL = 100 * 365 * 24 * time.Hour
 )
 
-// ParseTTL reads a duration as Prometheus has them, like 90m, 2h30m or 7d, or
-// as Go has them, like 1.5h. 0 stands for ever.
+// ParseTTL parses a duration as in Prometheus, like 90m, 2h30m or 7d, or as in
+// Go, like 1.5h. 0 means forever.
 func ParseTTL(s string) (time.Duration, error) {
 	d, err := model.ParseDuration(s)
 	ttl := time.Duration(d)
@@ -33,14 +33,14 @@ func ParseTTL(s string) (time.Duration, error) {
 	}
 	switch {
 	case err != nil || ttl < 0:
-		return 0, fmt.Errorf("%q is not a duration like 90m, 24h or 7d; 0 stands for ever", excerpt.Of(s))
+		return 0, fmt.Errorf("%q must be a duration like 90m, 24h or 7d; 0 means forever", excerpt.Of(s))
 	case ttl > longestTTL:
-		return 0, fmt.Errorf("%q is longer than 100 years; 0 stands for ever", excerpt.Of(s))
+		return 0, fmt.Errorf("%q is longer than 100 years; use 0 for forever", excerpt.Of(s))
 	}
 	return ttl, nil
 }
 
-// Check tells whether the two fit together.
+// Check returns an error if the two contradict each other.
 func (t TTL) Check() error {
 	if t.Max > 0 && t.Default > t.Max {
 		return fmt.Errorf("--push.ttl=%s is longer than --push.max-ttl=%s", model.Duration(t.Default), model.Duration(t.Max))
@@ -48,8 +48,8 @@ func (t TTL) Check() error {
 	return nil
 }
 
-// of gives the time to live of a push that asks for one in a header or a
-// parameter, or in neither.
+// of returns the time to live of a push, which may set one in a header or a
+// parameter.
 func (t TTL) of(header, parameter string) (time.Duration, error) {
 	if header == "" && parameter == "" {
 		if t.Default == 0 {
@@ -69,7 +69,7 @@ func (t TTL) of(header, parameter string) (time.Duration, error) {
 	case err != nil:
 		return 0, &ParameterError{fmt.Errorf("%s%w", name, err)}
 	case t.Max > 0 && (ttl > t.Max || ttl == 0):
-		return 0, &ParameterError{fmt.Errorf("%s%q: groups live %s at most (--push.max-ttl)", name, excerpt.Of(asked), model.Duration(t.Max))}
+		return 0, &ParameterError{fmt.Errorf("%s%q is longer than the maximum of %s (--push.max-ttl); ask for less", name, excerpt.Of(asked), model.Duration(t.Max))}
 	}
 	return ttl, nil
 }

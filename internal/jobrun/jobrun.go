@@ -1,5 +1,5 @@
-// Package jobrun runs a command and tells a gateway how that went: when it
-// began, when it ended and how, and what it took.
+// Package jobrun runs a command and pushes its outcome to a gateway: when it
+// started and ended, how, and what it used.
 package jobrun
 
 import (
@@ -16,48 +16,50 @@ import (
 	"pushgateway/internal/grouping"
 )
 
-// Exit codes of runs that do not have one of a command, as shells and
-// timeout(1) have them.
+// Exit codes of runs that have none from the command. They follow shells and
+// timeout(1).
 const (
 	ExitTimeout    = 124
-	ExitLocked     = 75 // EX_TEMPFAIL of sysexits.h: try again later
+	ExitLocked     = 75 // EX_TEMPFAIL of sysexits.h: retry later
 	ExitNotStarted = 126
 	ExitNotFound   = 127
 	exitSignal     = 128 // plus the number of the signal
 )
 
-// MetricsVariable tells the command where it may write metrics of its own.
+// MetricsVariable is the environment variable that names the file for the
+// command's own metrics.
 const MetricsVariable = "PUSHGATEWAY_METRICS"
 
-// Job is a command, and what is to be done about it.
+// Job is a command and how to run it.
 type Job struct {
 	Args []string // the command and its arguments
-	// Timeout ends the command if it takes longer, first gently, and Grace
-	// later for good; 0 is never.
+	// Timeout ends the command if it takes longer: with SIGTERM, and Grace later
+	// with SIGKILL. 0 means never.
 	Timeout, Grace time.Duration
-	// Lock is a file that is locked while the command runs; if somebody else
-	// has it, the command is not run. None if empty.
+	// Lock is a file that is locked while the command runs. If another process
+	// holds the lock, the command does not run. Empty for none.
 	Lock string
-	// MetricsFile is where the command writes metrics; a temporary one if
-	// empty.
+	// MetricsFile is where the command writes its own metrics. Empty for a
+	// temporary file.
 	MetricsFile string
 
-	// Client pushes; if it is nil nothing is pushed.
+	// Client pushes. If it is nil, nothing is pushed.
 	Client *client.Client
 	Key    grouping.Key
 	TTL    string
-	// PushTimeout bounds what all pushes together add to the time of the
+	// PushTimeout bounds how much all pushes together add to the duration of the
 	// command.
 	PushTimeout time.Duration
-	Prefix      string        // of the names of metrics, like "job_"
-	Expect      time.Duration // how often the job is expected to succeed; 0 if that is not known
+	Prefix      string        // prefix of metric names, like "job_"
+	Expect      time.Duration // how often the job should succeed; 0 if unknown
 
-	// Stderr gets a line about each thing that went wrong beside the command.
+	// Stderr receives a line about everything that goes wrong apart from the
+	// command.
 	Stderr io.Writer
 }
 
-// Run runs the command with the standard streams of this process, and gives
-// the code to exit with: that of the command, whatever becomes of the pushes.
+// Run runs the command with the standard streams of this process. It returns
+// the exit code of the command, even if pushes fail.
 func (j Job) Run() int {
 	unlock, err := lock(j.Lock)
 	switch {
@@ -71,7 +73,7 @@ func (j Job) Run() int {
 	defer unlock()
 	m, err := newMetricsFile(j.MetricsFile)
 	if err != nil {
-		j.tell(fmt.Errorf("the command gets no file for metrics: %w", err))
+		j.tell(fmt.Errorf("running the command without a file for metrics: %w", err))
 	}
 	defer m.close()
 
@@ -83,11 +85,11 @@ func (j Job) Run() int {
 	return r.code
 }
 
-// tell writes about what went wrong.
+// tell reports what went wrong.
 func (j *Job) tell(err error) { fmt.Fprintf(j.Stderr, "pushgateway run: %v\n", err) }
 
-// exec runs the command. It gives its exit code and what it has used, nil if
-// it could not be started.
+// exec runs the command. It returns the exit code and the resources used, which
+// are nil if the command could not be started.
 func (j *Job) exec(metrics string) (code int, state *os.ProcessState) {
 	cmd := exec.Command(j.Args[0], j.Args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
@@ -107,7 +109,7 @@ func (j *Job) exec(metrics string) (code int, state *os.ProcessState) {
 	late := j.supervise(process{cmd.Process, group}, signals, done)
 	code = exitCode(cmd.ProcessState)
 	if late {
-		j.tell(fmt.Errorf("the command was ended: it took longer than %s", j.Timeout))
+		j.tell(fmt.Errorf("ended the command, since it took longer than %s", j.Timeout))
 		code = ExitTimeout
 	}
 	return code, cmd.ProcessState
@@ -120,8 +122,8 @@ func notStarted(err error) int {
 	return ExitNotStarted
 }
 
-// supervise hands signals on until the command has ended, and tells whether
-// its time was over before.
+// supervise forwards signals until the command has ended. It reports whether
+// the timeout came first.
 func (j *Job) supervise(p process, signals <-chan os.Signal, done <-chan error) (late bool) {
 	deadline, kill := after(j.Timeout), (<-chan time.Time)(nil)
 	for {
@@ -144,7 +146,7 @@ func (j *Job) supervise(p process, signals <-chan os.Signal, done <-chan error) 
 	}
 }
 
-// after is time.After that never comes for 0.
+// after is time.After, except that 0 means never.
 func after(d time.Duration) <-chan time.Time {
 	if d <= 0 {
 		return nil
@@ -152,8 +154,8 @@ func after(d time.Duration) <-chan time.Time {
 	return time.After(d)
 }
 
-// pushBegin begins to push that the command runs, which does not wait for it.
-// The channel is closed when that has ended.
+// pushBegin starts a push that says that the command runs, without waiting for
+// it. The channel is closed when the push has ended.
 func (j *Job) pushBegin(r *report) (done <-chan struct{}) {
 	begun := make(chan struct{})
 	body := r.beginning(j.Prefix, j.Expect)
@@ -161,13 +163,13 @@ func (j *Job) pushBegin(r *report) (done <-chan struct{}) {
 		defer close(begun)
 		ctx, cancel := context.WithTimeout(context.Background(), j.PushTimeout)
 		defer cancel()
-		_ = j.push(ctx, client.Push{Body: body, Once: true}) // the end says it all again
+		_ = j.push(ctx, client.Push{Body: body, Once: true}) // the second push repeats it all
 	}()
 	return begun
 }
 
-// pushEnd pushes how it went. What the push of the beginning still takes counts
-// too, so that the two come in order and together take no longer than allowed.
+// pushEnd pushes the outcome. It waits for the first push, so that the two
+// arrive in order, and both together stay within PushTimeout.
 func (j *Job) pushEnd(r *report, m *metricsFile, begun <-chan struct{}) {
 	ctx, cancel := context.WithTimeout(context.Background(), j.PushTimeout)
 	defer cancel()
@@ -177,16 +179,16 @@ func (j *Job) pushEnd(r *report, m *metricsFile, begun <-chan struct{}) {
 	}
 	own, err := m.read(j.Prefix)
 	if err != nil {
-		j.tell(fmt.Errorf("metrics of the command are left out: %w", err))
+		j.tell(fmt.Errorf("leaving out the metrics of the command: %w", err))
 	}
 	body := r.ending(j.Prefix, j.Expect)
 	err = j.push(ctx, client.Push{Body: append(own, body...)})
 	if len(own) > 0 && client.Refused(err) {
-		j.tell(fmt.Errorf("metrics of the command are left out: %w", err))
+		j.tell(fmt.Errorf("leaving out the metrics of the command: %w", err))
 		err = j.push(ctx, client.Push{Body: body})
 	}
 	if err != nil {
-		j.tell(fmt.Errorf("how the command went could not be pushed: %w", err))
+		j.tell(fmt.Errorf("pushing the outcome of the command: %w", err))
 	}
 }
 

@@ -7,10 +7,10 @@ import (
 	"github.com/gofrs/flock"
 )
 
-var errLocked = errors.New("another one has the lock")
+var errLocked = errors.New("another run holds the lock")
 
-// lock takes the lock of a file, and gives the function that lets it go. The
-// file stays: to remove it would let two have it.
+// lock locks a file and returns the function that unlocks it. The file stays:
+// if it were removed, two processes could each hold a lock.
 func lock(path string) (unlock func(), err error) {
 	if path == "" {
 		return func() {}, nil
@@ -18,9 +18,9 @@ func lock(path string) (unlock func(), err error) {
 	l := flock.New(path)
 	switch got, err := l.TryLock(); {
 	case err != nil:
-		return nil, fmt.Errorf("the command is not run: locking %s: %w", path, err)
+		return nil, fmt.Errorf("not running the command: locking %s: %w", path, err)
 	case !got:
-		return nil, fmt.Errorf("the command is not run: %w %s", errLocked, path)
+		return nil, fmt.Errorf("not running the command: %w %s", errLocked, path)
 	}
-	return func() { _ = l.Close() }, nil // which the end of the process does too
+	return func() { _ = l.Close() }, nil // the end of the process unlocks it too
 }

@@ -11,14 +11,14 @@ import (
 	"pushgateway/internal/exposition"
 )
 
-// metricsFile is where the command may write metrics of its own.
+// metricsFile is the file for the command's own metrics.
 type metricsFile struct {
 	path   string
-	dir    string      // to be removed, "" if the file is not ours
-	before os.FileInfo // of the file as it was before the command, nil if there was none
+	dir    string      // to be removed; "" if the user named the file
+	before os.FileInfo // the file before the command ran, nil if there was none
 }
 
-// newMetricsFile gives the file of that path, or one of our own.
+// newMetricsFile returns the file at path, or a temporary one.
 func newMetricsFile(path string) (*metricsFile, error) {
 	if path != "" {
 		before, err := os.Stat(path)
@@ -36,12 +36,13 @@ func newMetricsFile(path string) (*metricsFile, error) {
 
 func (m *metricsFile) close() {
 	if m.dir != "" {
-		_ = os.RemoveAll(m.dir) // what is left is in the directory for such things
+		_ = os.RemoveAll(m.dir) // what is left lies in the directory for temporary files
 	}
 }
 
-// read gives what the command has written, checked. Line ends are mended. What
-// was there before the command, and has not been touched, is not its own.
+// read returns what the command has written, checked and with line endings
+// fixed. A file that was there before the command, and has not changed, does
+// not count.
 func (m *metricsFile) read(prefix string) ([]byte, error) {
 	if m.path == "" {
 		return nil, nil
@@ -53,7 +54,7 @@ func (m *metricsFile) read(prefix string) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case m.before != nil && os.SameFile(m.before, now) && m.before.ModTime().Equal(now.ModTime()) && m.before.Size() == now.Size():
-		return nil, fmt.Errorf("%s is from before this run", m.path)
+		return nil, fmt.Errorf("%s was not changed by this run", m.path)
 	}
 	b, err := os.ReadFile(m.path)
 	if err != nil {
@@ -76,13 +77,13 @@ func (m *metricsFile) check(b []byte, prefix string) error {
 	}
 	for _, f := range families {
 		if name, ok := strings.CutPrefix(f.Name, prefix); ok && taken[name] {
-			return fmt.Errorf("%s: the family %s is one that this command pushes; give it another name, or choose another --prefix", m.path, f.Name)
+			return fmt.Errorf("%s: the run itself pushes the family %s; rename it, or choose another --prefix", m.path, f.Name)
 		}
 	}
 	return nil
 }
 
-// taken are the names that a report has, without the prefix.
+// taken are the metric names of a report, without the prefix.
 var taken = map[string]bool{
 	"last_start_timestamp_seconds": true, "last_completion_timestamp_seconds": true, "last_success_timestamp_seconds": true,
 	"expected_interval_seconds": true, "running": true, "exit_code": true, "duration_seconds": true, "cpu_seconds": true, "max_resident_memory_bytes": true,

@@ -12,12 +12,12 @@ import (
 	"golang.org/x/term"
 )
 
-// forwarded are the signals that the command gets when we do.
+// forwarded are the signals that the process forwards to the command.
 var forwarded = []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2}
 
-// ownGroup makes the command the first of a group of processes, so that all of
-// them can be ended. Not at a terminal: there the command could not read from
-// it, and gets the signals of the keyboard as it is.
+// ownGroup gives the command its own process group, so that all its processes
+// can be ended. It does not at a terminal: there the command could not read
+// input, and gets the signals of the keyboard anyway.
 func ownGroup(cmd *exec.Cmd) bool {
 	if term.IsTerminal(int(os.Stdin.Fd())) {
 		return false
@@ -26,13 +26,14 @@ func ownGroup(cmd *exec.Cmd) bool {
 	return true
 }
 
-// process is the command, and whether it has a group of its own.
+// process is the command, and whether it has its own process group.
 type process struct {
 	*os.Process
 	group bool
 }
 
-// forward hands a signal on. The keyboard has sent its own to all.
+// forward passes a signal on. The keyboard sends its signals to all processes
+// itself.
 func (p process) forward(s os.Signal) {
 	keyboard := s == syscall.SIGINT || s == syscall.SIGQUIT
 	if p.group || !keyboard {
@@ -44,9 +45,9 @@ func (p process) end() { p.send(syscall.SIGTERM) }
 
 func (p process) kill() { p.send(syscall.SIGKILL) }
 
-// endRest waits until nobody is left of the group of a command that has ended,
-// and ends for good who is when the time is over. Where nobody looks after
-// orphans they count as left.
+// endRest waits until the process group of a command that has ended is empty,
+// and kills what is left when the time is over. Orphans that nobody reaps count
+// as left.
 func (p process) endRest(over <-chan time.Time) {
 	for p.group && syscall.Kill(-p.Pid, 0) == nil {
 		select {
@@ -58,8 +59,8 @@ func (p process) endRest(over <-chan time.Time) {
 	}
 }
 
-// send signals the group, or the process. One that has ended already needs no
-// signal.
+// send signals the group, or the process. A process that has already ended
+// needs no signal.
 func (p process) send(s syscall.Signal) {
 	if p.group {
 		_ = syscall.Kill(-p.Pid, s)
@@ -75,7 +76,7 @@ func exitCode(s *os.ProcessState) int {
 	return s.ExitCode()
 }
 
-// maxResident gives the most memory that a process had, in bytes.
+// maxResident returns the maximum memory of a process, in bytes.
 func maxResident(s *os.ProcessState) (bytes int64, ok bool) {
 	usage, ok := s.SysUsage().(*syscall.Rusage)
 	if !ok {

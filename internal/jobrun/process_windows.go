@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// forwarded are the signals that the command gets when we do.
+// forwarded are the signals that the process forwards to the command.
 var forwarded = []os.Signal{os.Interrupt}
 
 // ownGroup does nothing: all processes of a console get its signals.
@@ -18,13 +18,13 @@ type process struct {
 	group bool
 }
 
-func (p process) forward(os.Signal) {} // the console has sent its own to all
+func (p process) forward(os.Signal) {} // the console sends its signals to all processes
 
 func (p process) end() { p.kill() }
 
-func (p process) kill() { _ = p.Kill() } // one that has ended already needs none
+func (p process) kill() { _ = p.Kill() } // a process that has already ended needs no signal
 
-func (p process) endRest(<-chan time.Time) {} // there is no group
+func (p process) endRest(<-chan time.Time) {} // there is no process group
 
 func exitCode(s *os.ProcessState) int { return s.ExitCode() }
 

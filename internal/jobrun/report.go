@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// report is how a run went.
+// report is the outcome of a run.
 type report struct {
 	begin, end time.Time
 	code       int
 	state      *os.ProcessState // nil if the command was not started
 }
 
-// text collects gauges in the text format.
+// text builds gauges in the text format.
 type text struct {
 	strings.Builder
 	prefix string
@@ -40,7 +40,7 @@ func (t *text) gauges(name, help string, samples ...sample) {
 
 func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1e3 }
 
-// beginning is what there is to push when the command begins.
+// beginning returns what to push when the command starts.
 func (r *report) beginning(prefix string, expect time.Duration) []byte {
 	t := text{prefix: prefix}
 	r.common(&t, expect)
@@ -51,27 +51,27 @@ func (r *report) beginning(prefix string, expect time.Duration) []byte {
 func (r *report) common(t *text, expect time.Duration) {
 	t.gauge("last_start_timestamp_seconds", "Unix time when the job was last started.", seconds(r.begin))
 	if expect > 0 {
-		t.gauge("expected_interval_seconds", "How often the job is expected to succeed.", expect.Seconds())
+		t.gauge("expected_interval_seconds", "How often the job should succeed.", expect.Seconds())
 	}
 }
 
-// ending is what there is to push when it has ended. The last success stays
-// what it was if this was none.
+// ending returns what to push when the command has ended. The last success is
+// kept if this run failed.
 func (r *report) ending(prefix string, expect time.Duration) []byte {
 	t := text{prefix: prefix}
 	r.common(&t, expect)
 	t.gauge("running", "Whether the job is running.", 0)
-	t.gauge("last_completion_timestamp_seconds", "Unix time when the job last ended, in whatever way.", seconds(r.end))
+	t.gauge("last_completion_timestamp_seconds", "Unix time when the job last ended, successfully or not.", seconds(r.end))
 	if r.code == 0 {
 		t.gauge("last_success_timestamp_seconds", "Unix time when the job last ended with exit code 0.", seconds(r.end))
 	}
-	t.gauge("exit_code", "Exit code of the last run; 128 and more for a signal.", float64(r.code))
-	t.gauge("duration_seconds", "How long the last run took.", r.end.Sub(r.begin).Seconds())
+	t.gauge("exit_code", "Exit code of the last run; 128+n if signal n ended it.", float64(r.code))
+	t.gauge("duration_seconds", "Duration of the last run.", r.end.Sub(r.begin).Seconds())
 	if r.state != nil {
-		t.gauges("cpu_seconds", "CPU time that the last run took, with all its processes.",
+		t.gauges("cpu_seconds", "CPU time of the last run, including all its processes.",
 			sample{`{mode="user"}`, r.state.UserTime().Seconds()}, sample{`{mode="system"}`, r.state.SystemTime().Seconds()})
 		if rss, ok := maxResident(r.state); ok {
-			t.gauge("max_resident_memory_bytes", "Most memory that a process of the last run had.", float64(rss))
+			t.gauge("max_resident_memory_bytes", "Maximum memory of a process of the last run.", float64(rss))
 		}
 	}
 	return []byte(t.String())

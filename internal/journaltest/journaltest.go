@@ -1,5 +1,5 @@
-// Package journaltest is what every journal must pass: the contract of
-// gateway.Journal as tests.
+// Package journaltest holds the tests that every journal must pass: the
+// contract of gateway.Journal.
 package journaltest
 
 import (
@@ -21,10 +21,10 @@ import (
 
 // Store is where journals of one kind keep their groups.
 type Store struct {
-	// New gives a journal of the store, to be opened. The one before has been
+	// New returns a journal of the store, not yet open. The previous one is
 	// closed.
 	New func() gateway.Journal
-	// Durable says that a journal has what the one before it had.
+	// Durable means that a journal finds what the previous one stored.
 	Durable bool
 }
 
@@ -46,7 +46,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Store) {
 	}
 }
 
-// reader is what a gateway is to a journal: it takes what is applied.
+// reader stands for the gateway of a journal: it receives what is applied.
 type reader struct {
 	t    *testing.T
 	busy atomic.Bool
@@ -57,7 +57,7 @@ type reader struct {
 	void   map[grouping.Key]bool // changes that never happened
 }
 
-// open opens a journal of the store and gives what it has replayed.
+// open opens a journal of the store and returns what it has replayed.
 func open(t *testing.T, s Store) (gateway.Journal, *reader) {
 	t.Helper()
 	j, r := s.New(), &reader{t: t, groups: make(map[grouping.Key]*gateway.Group), void: make(map[grouping.Key]bool)}
@@ -177,7 +177,7 @@ func keyOf(t *testing.T, job string, labels ...metric.Label) grouping.Key {
 	return key
 }
 
-// groupOf makes a group of a text push, as it would come out of old.
+// groupOf makes a group from a text push, as it would result from old.
 func groupOf(t *testing.T, old *gateway.Group, key grouping.Key, text string) *gateway.Group {
 	t.Helper()
 	p := exposition.GetParser()
@@ -207,7 +207,7 @@ func groupOf(t *testing.T, old *gateway.Group, key grouping.Key, text string) *g
 	return made
 }
 
-// change is one of a group to the content of a push, or to its end if that is
+// change changes a group to the content of a push, or ends it if the content is
 // empty.
 func change(t *testing.T, r *reader, key grouping.Key, text string) gateway.Change {
 	t.Helper()
@@ -231,7 +231,7 @@ func must(t *testing.T, j gateway.Journal, changes ...gateway.Change) {
 	}
 }
 
-// again closes the journal, opens it anew, and wants it to be as it was.
+// again closes the journal, opens it again, and wants the same groups.
 func again(t *testing.T, s Store, j gateway.Journal, r *reader) (gateway.Journal, *reader) {
 	t.Helper()
 	if err := j.Close(); err != nil {
@@ -254,8 +254,8 @@ func again(t *testing.T, s Store, j gateway.Journal, r *reader) (gateway.Journal
 	return j, r
 }
 
-// testOrder commits one change after the other: each is applied when Commit
-// returns, with a higher revision than all before, also after a restart.
+// testOrder commits one change after the other. Each must be applied when
+// Commit returns, with a higher revision than all before, also after a restart.
 func testOrder(t *testing.T, s Store) {
 	j, r := open(t, s)
 	if len(r.state()) != 0 {
@@ -306,8 +306,8 @@ func testConcurrency(t *testing.T, s Store) {
 	again(t, s, j, r)
 }
 
-// testStamps stamps failure times: they are applied at once, written with the
-// next commit, and part of the changes that are made from them.
+// testStamps stamps failure times. They must be applied at once, written with
+// the next commit, and part of later changes to the group.
 func testStamps(t *testing.T, s Store) {
 	j, r := open(t, s)
 	a, b, c := keyOf(t, "a"), keyOf(t, "b"), keyOf(t, "c")
@@ -334,7 +334,7 @@ func testStamps(t *testing.T, s Store) {
 	must(t, j, change(t, r, keyOf(t, "d"), "m 3\n"))
 	j, r = again(t, s, j, r)
 	if s.Durable && (r.group(a).Failed.IsZero() || r.group(b) == nil || r.group(b).FailedBy != "10.0.0.1" || r.group(c).Failed.IsZero()) {
-		t.Error("a failure time is gone, or whose it was")
+		t.Error("a failure time or its client is gone")
 	}
 	stamp(b)
 	must(t, j, change(t, r, b, "")) // and an end takes it along
@@ -431,7 +431,7 @@ func testClose(t *testing.T, s Store) {
 	}
 }
 
-// testRandom does what comes, with restarts in between.
+// testRandom runs random operations, with restarts in between.
 func testRandom(t *testing.T, s Store) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -454,7 +454,7 @@ func testRandom(t *testing.T, s Store) {
 	again(t, s, j, r)
 }
 
-// testContents keeps what is odd, empty or large.
+// testContents stores odd, empty and large contents.
 func testContents(t *testing.T, s Store) {
 	j, r := open(t, s)
 	long := strings.Repeat("x", grouping.MaxKey-20)

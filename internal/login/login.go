@@ -1,6 +1,7 @@
-// Package login stands before the basic authentication of exporter-toolkit,
-// which checks one password at a time, and forgets good ones when wrong ones
-// come. Here wrong passwords make nobody else wait for long.
+// Package login stands in front of the basic authentication of
+// exporter-toolkit, which checks one password at a time, and forgets correct
+// ones when wrong ones arrive. With login, wrong passwords delay nobody else
+// for long.
 package login
 
 import (
@@ -26,34 +27,35 @@ import (
 )
 
 const (
-	// maxPassword is what bcrypt looks at, in bytes. Longer ones are wrong.
+	// maxPassword is how many bytes of a password bcrypt uses. Longer passwords
+	// are wrong.
 	maxPassword = 72
 	// maxProven bounds the logins that are remembered.
 	maxProven = 1000
-	// patience is how long a password waits to be checked.
+	// patience is how long a password waits for its check.
 	patience = 30 * time.Second
 )
 
-// Guard checks passwords. Those that were good are remembered until the file
-// changes; wrong ones are never remembered. It is safe for concurrent use.
+// Guard checks passwords. It remembers correct ones until the file changes, and
+// never remembers wrong ones. It is safe for concurrent use.
 type Guard struct {
 	file    string
 	proxies guard.Proxies
-	places  *guard.Shares // of passwords that are being checked
+	places  *guard.Shares // turns of password checks
 	secret  []byte
 
 	mu      sync.Mutex
-	content []byte            // of the file
-	users   map[string]string // with their hashes
+	content []byte            // modification time of the file
+	users   map[string]string // users with their hashes
 	proven  map[login]bool
 }
 
-// login is a user with a password and the hash that it fits, in a form that
-// tells nobody any of these.
+// login identifies a user, a password and its hash, in a form that reveals none
+// of them.
 type login [sha256.Size]byte
 
-// New makes a guard for the users of a file as --web.config.file takes it. One
-// core is left to others, and to the toolkit, which checks what was found good
+// New returns a guard for the users in a file for --web.config.file. It leaves
+// one core to other work, and to the toolkit, which checks correct passwords
 // once more.
 func New(file string, proxies guard.Proxies) *Guard {
 	secret := make([]byte, sha256.Size)
@@ -64,8 +66,8 @@ func New(file string, proxies guard.Proxies) *Guard {
 	}
 }
 
-// Before gives the toolkit only logins that are good. From others it takes the
-// password away, so that the toolkit answers them as ever, but hashes nothing.
+// Before passes only correct logins to the toolkit. It removes the password
+// from others, so that the toolkit refuses them as usual but hashes nothing.
 func (g *Guard) Before(toolkit http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") == "" {
@@ -82,11 +84,12 @@ func (g *Guard) Before(toolkit http.Handler) http.Handler {
 			r = r.Clone(r.Context())
 			r.Header.Del("Authorization")
 		}
-		toolkit.ServeHTTP(w, r) // which says what is wrong with the file, if anything is
+		toolkit.ServeHTTP(w, r) // it reports what is wrong with the file, if anything is
 	})
 }
 
-// check tells whether the password of a request is good, or does not matter.
+// check reports whether the password of a request is correct or does not
+// matter.
 func (g *Guard) check(r *http.Request) (bool, error) {
 	users, err := g.read()
 	if err != nil || len(users) == 0 {
@@ -97,7 +100,7 @@ func (g *Guard) check(r *http.Request) (bool, error) {
 		return false, nil
 	}
 	hash, known := users[user]
-	if !known { // takes as long
+	if !known { // takes as long as a real check
 		hash = users[slices.Min(slices.Collect(maps.Keys(users)))]
 	}
 	l := g.login(user, password, hash)
@@ -112,7 +115,7 @@ func (g *Guard) check(r *http.Request) (bool, error) {
 	return true, nil
 }
 
-// read gives the users as they are now.
+// read returns the present users.
 func (g *Guard) read() (map[string]string, error) {
 	content, err := os.ReadFile(g.file)
 	if err != nil {
@@ -150,8 +153,9 @@ func (g *Guard) isProven(l login) bool {
 	return g.proven[l]
 }
 
-// remember notes a good login. Only other good ones can take its place. The
-// hash is part of it, so that it is of no use once the user has another.
+// remember records a correct login. Only other correct ones can replace it. It
+// includes the hash, so that it becomes useless when the user gets another
+// password.
 func (g *Guard) remember(l login) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -164,7 +168,8 @@ func (g *Guard) remember(l login) {
 	g.proven[l] = true
 }
 
-// compare waits for its turn, one for each address, and hashes.
+// compare waits for its turn, of which each address has one at a time, and
+// hashes the password.
 func (g *Guard) compare(r *http.Request, hash, password string) (bool, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()

@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// Labels with a meaning of their own.
+// Labels with a special meaning.
 const (
 	NameLabel     = "__name__"
 	JobLabel      = "job"
@@ -14,34 +14,34 @@ const (
 	BucketLabel   = "le"
 	QuantileLabel = "quantile"
 
-	// ReservedLabelPrefix starts label names that belong to Prometheus itself.
+	// ReservedLabelPrefix begins label names that belong to Prometheus.
 	ReservedLabelPrefix = "__"
 )
 
-// The families that the gateway makes for every group, the last one only for
-// those that end by themselves.
+// The families that the gateway makes for every group. Only groups with a time
+// to live have the last one.
 const (
 	PushTime        = "push_time_seconds"
 	PushFailureTime = "push_failure_time_seconds"
 	PushExpiryTime  = "push_expiry_time_seconds"
 )
 
-// IsTime tells whether the gateway makes a family of this name, so that it
+// IsTime reports whether the gateway makes a family of this name, so that it
 // cannot be pushed.
 func IsTime(name string) bool {
 	return name == PushTime || name == PushFailureTime || name == PushExpiryTime
 }
 
-// Suffixes of the lines that a summary or a histogram exposes under other
-// names than its own.
+// Suffixes of the lines that a summary or a histogram exposes under names other
+// than its own.
 const (
 	CountSuffix  = "_count"
 	SumSuffix    = "_sum"
 	BucketSuffix = "_bucket"
 )
 
-// IsLegacyName tells whether name can stand in the text format without
-// quotes: [a-zA-Z_:][a-zA-Z0-9_:]*.
+// IsLegacyName reports whether the text format can hold name without quotes:
+// [a-zA-Z_:][a-zA-Z0-9_:]*.
 func IsLegacyName(name string) bool {
 	if name == "" || isDigit(name[0]) {
 		return false
@@ -54,7 +54,7 @@ func IsLegacyName(name string) bool {
 	return true
 }
 
-// IsLegacyLabel is IsLegacyName for labels, which may not have a colon.
+// IsLegacyLabel is IsLegacyName for labels, which must not have a colon.
 func IsLegacyLabel(name string) bool {
 	if name == "" || isDigit(name[0]) {
 		return false
@@ -67,8 +67,8 @@ func IsLegacyLabel(name string) bool {
 	return true
 }
 
-// IsName tells whether name can name a family or a label at all: any UTF-8
-// but a NUL, at which Prometheus' lexer stops.
+// IsName reports whether name is valid for a family or a label at all: any
+// UTF-8 except NUL, at which Prometheus' lexer stops.
 func IsName(name string) bool {
 	return name != "" && utf8.ValidString(name) && strings.IndexByte(name, 0) < 0
 }
@@ -79,12 +79,12 @@ func isLabelByte(b byte) bool {
 	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b == '_' || isDigit(b)
 }
 
-// Escaping is a way of writing names that are not legacy names for readers
-// that know only those.
+// Escaping is a way to write names that are not legacy names, for readers that
+// only know those.
 type Escaping uint8
 
-// The escapings that a scrape can ask for, by the names it uses for them.
-// UTF8 leaves names as they are.
+// The escapings that a scrape can ask for, under the names it uses for them.
+// UTF8 leaves names unchanged.
 const (
 	Underscores Escaping = iota
 	Dots
@@ -94,10 +94,10 @@ const (
 
 var escapingNames = [...]string{"underscores", "dots", "values", "allow-utf-8"}
 
-// Escapings are all there are.
+// Escapings lists all of them.
 var Escapings = [...]Escaping{Underscores, Dots, Values, UTF8}
 
-// String is the name of the escaping in Accept and Content-Type headers.
+// String returns the name of the escaping in Accept and Content-Type headers.
 func (e Escaping) String() string { return escapingNames[e] }
 
 // ParseEscaping is the reverse of String.
@@ -110,8 +110,8 @@ func ParseEscaping(s string) (Escaping, bool) {
 	return 0, false
 }
 
-// EscapeName gives the name of a family under e. A legacy name stays as it
-// is. The schemes are those of prometheus/common/model.
+// EscapeName returns the name of a family under e. Legacy names stay unchanged.
+// The schemes are those of prometheus/common/model.
 func EscapeName(name string, e Escaping) string {
 	if e == UTF8 || IsLegacyName(name) {
 		return name
@@ -120,8 +120,8 @@ func EscapeName(name string, e Escaping) string {
 }
 
 // EscapeLabel is EscapeName for the name of a label. prometheus/common takes a
-// label with a colon for a legacy name, and Prometheus then refuses the
-// scrape; here the colon is escaped.
+// label with a colon for a legacy name, and Prometheus then refuses the scrape.
+// EscapeLabel escapes the colon.
 func EscapeLabel(name string, e Escaping) string {
 	if e == UTF8 || IsLegacyLabel(name) {
 		return name
@@ -154,9 +154,9 @@ func escape(name string, e Escaping, colon bool) string {
 	return b.String()
 }
 
-// SuffixBase gives the name of the summary or histogram whose lines name
-// would collide with, and whether a summary can be that one (it has no
-// buckets). An empty base means that name has none of the suffixes.
+// SuffixBase returns the name of the summary or histogram whose lines name
+// would collide with, and whether that may be a summary, which has no buckets.
+// An empty base means that name has none of the suffixes.
 func SuffixBase(name string) (base string, summaryToo bool) {
 	if s, ok := strings.CutSuffix(name, CountSuffix); ok {
 		return s, true
@@ -171,7 +171,7 @@ func SuffixBase(name string) (base string, summaryToo bool) {
 	return s, false
 }
 
-// Suffixes are those of the lines that a family of type t exposes.
+// Suffixes returns the suffixes of the lines that a family of type t exposes.
 func (t Type) Suffixes() []string {
 	switch {
 	case t.IsHistogram():

@@ -6,16 +6,17 @@ import (
 )
 
 const (
-	// identity is the coding of what is not compressed.
+	// identity is the coding of uncompressed content.
 	identity = "identity"
-	// anyCoding stands, in a header, for each coding that it does not name.
+	// anyCoding stands for all codings that a header does not name.
 	anyCoding = "*"
 )
 
-// acceptedCoding picks zstd, gzip or identity by Accept-Encoding headers, as RFC
-// 9110, section 12.5.3, says: the coding of the highest weight. Of equal ones
-// those that the client names come first, zstd before gzip before identity. A
-// "*" is no reason to compress. Where nothing is acceptable it is identity.
+// acceptedCoding picks zstd, gzip or identity by Accept-Encoding headers, as in
+// RFC 9110, section 12.5.3: the coding with the highest weight. Among equal
+// weights, codings that the client names come first, in the order zstd, gzip,
+// identity. A "*" alone does not cause compression. If nothing is acceptable,
+// it picks identity.
 func acceptedCoding(headers []string) string {
 	weights := codingWeights(headers)
 	best, most := identity, 0.0
@@ -35,8 +36,8 @@ func acceptedCoding(headers []string) string {
 	return best
 }
 
-// codingWeights reads headers like "gzip;q=0.5, br". The first mention of a coding
-// counts. A weight that is no number is 0.
+// codingWeights parses headers like "gzip;q=0.5, br". The first mention of a
+// coding counts. A weight that is not a number is 0.
 func codingWeights(headers []string) map[string]float64 {
 	weights := make(map[string]float64)
 	for _, header := range headers {

@@ -1,5 +1,5 @@
-// Package packing compresses what is sent and unpacks what has come, by the
-// content codings of HTTP.
+// Package packing compresses answers and decompresses bodies, with the content
+// codings of HTTP.
 package packing
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// maxWindow bounds the memory that a zstd stream can ask for.
+// maxWindow bounds the memory that a zstd stream can request.
 const maxWindow = 8 << 20
 
 var (
@@ -23,47 +23,47 @@ var (
 	zstdReaders sync.Pool // of *zstd.Decoder
 )
 
-// Known tells whether bodies with this Content-Encoding can be unpacked: gzip,
-// snappy (framed) or zstd. Any other is taken for no encoding, as Pushgateway 1.11
-// does.
+// Known reports whether bodies with this Content-Encoding can be decompressed:
+// gzip, snappy (framed) or zstd. Any other encoding counts as none, as in
+// Pushgateway 1.11.
 func Known(encoding string) bool { return unpackers[encoding] != nil }
 
-// Unpacker unpacks bodies. It is safe for concurrent use.
+// Unpacker decompresses bodies. It is safe for concurrent use.
 type Unpacker struct {
-	// turns has a place for each body that is being unpacked: what that takes, most
-	// of it the windows of zstd, is not counted with the bodies. More at once would
-	// not be faster.
+	// turns has a place for each body that is being decompressed, since the memory
+	// for that, mostly zstd windows, is not counted with the bodies. More places
+	// would not be faster.
 	turns chan struct{}
 }
 
-// NewUnpacker makes one that unpacks as many bodies at once as there are
-// processors.
+// NewUnpacker returns an unpacker that decompresses as many bodies at once as
+// there are processors.
 func NewUnpacker() *Unpacker {
 	return &Unpacker{turns: make(chan struct{}, runtime.GOMAXPROCS(0))}
 }
 
-// Open gives the content of a whole body with a Content-Encoding that is Known. It
-// waits while others unpack: the reader is to be closed soon, whatever comes of
-// it.
+// Open returns a reader for the content of a whole body. The Content-Encoding
+// must be Known. Open waits while others decompress, so the caller must close the
+// reader soon, even if reading fails.
 func (u *Unpacker) Open(encoding string, packed []byte) (io.ReadCloser, error) {
 	if !begins(encoding, packed) {
 		what := "is not " + encoding
 		if len(packed) == 0 {
 			what = "is empty, and not " + encoding
 		}
-		return nil, fmt.Errorf("the body %s, as its Content-Encoding says; pack it, or leave the header out", what)
+		return nil, fmt.Errorf("the body %s, as its Content-Encoding says; compress it, or leave out the header", what)
 	}
 	u.turns <- struct{}{}
 	in, err := unpackers[encoding](bytes.NewReader(packed))
 	if err != nil {
 		<-u.turns
-		return nil, fmt.Errorf("unpacking %s: %w", encoding, err)
+		return nil, fmt.Errorf("decompressing %s: %w", encoding, err)
 	}
 	return turn{in, u}, nil
 }
 
-// begins tells whether a body starts as one of this encoding does. One without
-// any content may have no bytes at all, but with gzip.
+// begins reports whether a body starts like one of this encoding. Except with
+// gzip, an empty body may have no bytes at all.
 func begins(encoding string, packed []byte) bool {
 	has := func(magic string) bool { return bytes.HasPrefix(packed, []byte(magic)) }
 	switch encoding {
@@ -82,19 +82,19 @@ var unpackers = map[string]func(*bytes.Reader) (io.ReadCloser, error){
 	"zstd":   unpackZstd,
 }
 
-// turn is the content of a body that is being unpacked.
+// turn is a reader of a body that is being decompressed.
 type turn struct {
 	io.ReadCloser
 	from *Unpacker
 }
 
-// Close lets the next one begin.
+// Close gives the turn to the next body.
 func (t turn) Close() error {
 	defer func() { <-t.from.turns }()
 	return t.ReadCloser.Close()
 }
 
-// unpacked is a reader that Close makes ready for the next body.
+// unpacked is a reader that Close prepares for reuse.
 type unpacked struct {
 	io.Reader
 	put func()
@@ -111,7 +111,7 @@ func unpackGzip(r *bytes.Reader) (io.ReadCloser, error) {
 		z = new(gzip.Reader)
 	}
 	put := func() {
-		r.Reset(nil) // z would hold the body
+		r.Reset(nil) // otherwise z would hold the body
 		gzipReaders.Put(z)
 	}
 	if err := z.Reset(r); err != nil {
@@ -139,20 +139,21 @@ func unpackZstd(r *bytes.Reader) (io.ReadCloser, error) {
 	}}, nil
 }
 
-// windowed says of a stream with too large a window how to do without.
+// windowed adds to the error of a stream with too large a window how to avoid
+// it.
 type windowed struct{ *zstd.Decoder }
 
 func (w windowed) Read(p []byte) (int, error) {
 	n, err := w.Decoder.Read(p)
 	if errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
-		err = fmt.Errorf("it needs a window of more than %d MiB; pack it without --long and --ultra (%w)", maxWindow>>20, err)
+		err = fmt.Errorf("it needs a window of more than %d MiB; compress it without --long and --ultra (%w)", maxWindow>>20, err)
 	}
 	return n, err
 }
 
 var (
 	gzipWriters = sync.Pool{New: func() any {
-		z, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // fails only for a level that does not exist
+		z, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // it fails only for a level that does not exist
 		return z
 	}}
 	zstdWriters = sync.Pool{New: func() any {
@@ -161,15 +162,15 @@ var (
 	}}
 )
 
-// packer is what the compressing writers have in common.
+// packer is the common interface of the compressing writers.
 type packer interface {
 	io.WriteCloser
 	Reset(io.Writer)
 }
 
-// Pack picks the content coding that a client likes best, by its Accept-Encoding
-// headers, and gives a writer that compresses to w, to be closed in the end. It
-// gives "" and nil if that is none.
+// Pack picks the content coding that a client prefers, by its Accept-Encoding
+// headers, and returns a writer that compresses to w. The caller closes it in
+// the end. It returns "" and nil for no compression.
 func Pack(acceptEncoding []string, w io.Writer) (encoding string, z io.WriteCloser) {
 	switch encoding = acceptedCoding(acceptEncoding); encoding {
 	case "zstd":

@@ -10,15 +10,15 @@ import (
 	"pushgateway/internal/gateway"
 )
 
-// pieceSize is how much of a record is packed at once, in bytes. S2 looks back
-// no further for what comes again.
+// pieceSize is how much of a record is packed at a time, in bytes. S2 looks
+// back no further for repetitions.
 const pieceSize = 1 << 20
 
-// writer writes the content of a record, and packs what is large piece by
-// piece: there is never all of it in memory.
+// writer writes the content of a record and packs large parts piece by piece,
+// so that they are never in memory as a whole.
 type writer struct {
-	buf    *buffers // what is not packed yet
-	packed [][]byte // blocks of S2
+	buf    *buffers // not packed yet
+	packed [][]byte // S2 blocks
 	budget exposition.Budget
 	err    error
 }
@@ -44,15 +44,15 @@ func (w *writer) group(g *gateway.Group) {
 	}
 }
 
-// takeFor takes the memory for a copy of a family that is large all the same,
-// as it is not stored as text.
+// takeFor takes the memory for a copy of a family that is large because it is
+// not stored as text.
 func (w *writer) takeFor(h *gateway.Held) {
 	if n := h.StoredSize(); n > pieceSize {
 		w.take(n)
 	}
 }
 
-// large writes a family of which the text is not to be copied.
+// large writes a family whose text must not be copied.
 func (w *writer) large(g *gateway.Group, h *gateway.Held) {
 	text := h.StoredText()
 	b := protowire.AppendTag(nil, familyBlock, protowire.BytesType)
@@ -70,10 +70,10 @@ func (w *writer) large(g *gateway.Group, h *gateway.Held) {
 	w.buf.content = append(w.buf.content[:0], tail...)
 }
 
-// pack packs what comes next.
+// pack packs the next piece.
 func (w *writer) pack(content []byte) {
 	w.buf.packed = s2.Encode(w.buf.packed[:cap(w.buf.packed)], content)
-	const copies = 4 // here, in the record, in the page of the file, and in what that replaces
+	const copies = 4 // here, in the record, in the page of the file, and in the page that it replaces
 	w.take(copies * len(w.buf.packed))
 	w.packed = append(w.packed, bytes.Clone(w.buf.packed))
 }
@@ -84,7 +84,7 @@ func (w *writer) take(n int) {
 	}
 }
 
-// join makes a record of what was packed.
+// join makes a record from the packed pieces.
 func (w *writer) join() ([]byte, error) {
 	w.pack(w.buf.content)
 	if w.err != nil {

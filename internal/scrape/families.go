@@ -16,15 +16,16 @@ type claimed struct {
 	claim gateway.Revision
 }
 
-// families are all families, sorted by name: what was pushed, the times
-// of the groups, and the gateway's own. These take a while to gather: those
-// that come before all of them are on their way meanwhile.
+// families yields all families, sorted by name: pushed ones, the times of the
+// groups, and the gateway's own. Gathering the latter takes time, so the
+// families before them are sent meanwhile.
 func (s *Scraper) families(v *gateway.View) iter.Seq[claimed] {
 	own := sync.OnceValue(func() []exposition.Exposed { return withPushed(v, s.own()) })
 	return among(among(pushedFamilies(v), "", func() []exposition.Exposed { return times(v) }), s.firstOwn, own)
 }
 
-// pushedFamilies are what was pushed but for what the gateway makes of its own.
+// pushedFamilies yields the pushed families, except those that the gateway
+// makes itself.
 func pushedFamilies(v *gateway.View) iter.Seq[claimed] {
 	return func(yield func(claimed) bool) {
 		for f := range v.EachFamily() {
@@ -35,9 +36,9 @@ func pushedFamilies(v *gateway.View) iter.Seq[claimed] {
 	}
 }
 
-// among puts few families, which have no age, in their places among many; all
-// are sorted by name. Where both have one, that of the many is left out. The few
-// are asked for when the first name comes that is not before first.
+// among merges few families, which have no age, into many. Both are sorted by
+// name. If both have a name, the family of the many is left out. The few are
+// requested only when a name not before first comes.
 func among(many iter.Seq[claimed], first string, few func() []exposition.Exposed) iter.Seq[claimed] {
 	return func(yield func(claimed) bool) {
 		var rest []exposition.Exposed
@@ -68,7 +69,8 @@ func among(many iter.Seq[claimed], first string, few func() []exposition.Exposed
 	}
 }
 
-// withPushed gives the gateway's own families what was pushed to the same names.
+// withPushed adds to the gateway's own families what was pushed under the same
+// names.
 func withPushed(v *gateway.View, own []exposition.Exposed) []exposition.Exposed {
 	both := slices.Clone(own)
 	for i, f := range own {
@@ -95,7 +97,7 @@ func exposed(f *gateway.Family) exposition.Exposed {
 }
 
 // merged adds what was pushed to a family of the gateway itself. Their types
-// are the same: another one is not exposed.
+// are equal, since a pushed family of another type is not exposed.
 func merged(own exposition.Exposed, f *gateway.Family) exposition.Exposed {
 	pushed := exposed(f)
 	both := own
@@ -117,7 +119,7 @@ func merged(own exposition.Exposed, f *gateway.Family) exposition.Exposed {
 	return both
 }
 
-// times are the families that the gateway makes for each group.
+// times yields the families that the gateway makes for each group.
 func times(v *gateway.View) []exposition.Exposed {
 	t := v.Times()
 	if t.Series == 0 {
@@ -145,7 +147,7 @@ func times(v *gateway.View) []exposition.Exposed {
 	return families
 }
 
-// groupFamilies are those of a group that are exposed.
+// groupFamilies returns the exposed families of a group.
 func groupFamilies(v *gateway.View, g *gateway.Group) iter.Seq[exposition.Exposed] {
 	return func(yield func(exposition.Exposed) bool) {
 		for i := range g.Families {

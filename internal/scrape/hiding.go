@@ -12,18 +12,17 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// hiding finds the families that formats leave out for their names, and
-// remembers those of the latest view: many may ask for the same. One is worked
-// out at a time, since all families may have to be looked at. It is safe for
-// concurrent use, and its zero value is ready.
+// hiding finds the families that formats leave out because of their names, and
+// remembers those of the latest view, since many scrapes may ask for them. It
+// works on one format at a time, since it may have to check all families. It is
+// safe for concurrent use, and its zero value is ready.
 type hiding struct {
 	mu     sync.Mutex
-	view   weak.Pointer[gateway.View] // not kept in memory for this
+	view   weak.Pointer[gateway.View] // not kept in memory by the cache
 	hidden map[exposition.Format]map[string]bool
 }
 
-// of gives the names, as they were pushed, of what a format leaves out of a
-// view.
+// of returns the names, as pushed, of what a format leaves out of a view.
 func (h *hiding) of(format exposition.Format, reserved map[string]metric.Type, v *gateway.View) map[string]bool {
 	if format.Escaping == metric.UTF8 && !format.Moves("x", metric.Counter) {
 		return nil // every name stays as it is
@@ -41,15 +40,16 @@ func (h *hiding) of(format exposition.Format, reserved map[string]metric.Type, v
 	return names
 }
 
-// named is a family as far as its names go.
+// named is a family reduced to its names.
 type named struct {
 	name  string
 	typ   metric.Type
 	claim gateway.Revision // 0 for those of the gateway itself
 }
 
-// hiddenNames finds the families that have, in this format, the name of an
-// older one, or of its lines; of the same age, of one that keeps its name.
+// hiddenNames finds the families whose name, in this format, is that of an
+// older family or of its lines. Among families of the same age, one that keeps
+// its name wins.
 func hiddenNames(format exposition.Format, reserved map[string]metric.Type, v *gateway.View) map[string]bool {
 	families := contenders(format, reserved, v)
 	slices.SortStableFunc(families, func(x, y named) int {
@@ -69,9 +69,9 @@ func hiddenNames(format exposition.Format, reserved map[string]metric.Type, v *g
 	return hidden
 }
 
-// contenders gives, sorted by name, the families whose lines have other names in
-// the format than those the index has checked, and all that have such a name
-// already. Others stand in nobody's way: the index sees to that.
+// contenders returns, sorted by name, the families whose lines have other names
+// in the format than those that the index has checked, and all families that
+// already have such a name. Others cannot conflict, as the index ensures.
 func contenders(format exposition.Format, reserved map[string]metric.Type, v *gateway.View) []named {
 	found := make(map[string]named)
 	own := ownNames(reserved)
@@ -98,7 +98,7 @@ func contenders(format exposition.Format, reserved map[string]metric.Type, v *ga
 	return slices.SortedFunc(maps.Values(found), func(x, y named) int { return cmp.Compare(x.name, y.name) })
 }
 
-// standing gives the family of a name, if there is one.
+// standing returns the family of a name, if there is one.
 func standing(name string, own map[string]metric.Type, v *gateway.View) (named, bool) {
 	if t, ours := own[name]; ours {
 		return named{name, t, 0}, true
@@ -109,8 +109,8 @@ func standing(name string, own map[string]metric.Type, v *gateway.View) (named, 
 	return named{}, false
 }
 
-// ownNames are those that the gateway has for itself, whether or not it has
-// anything to say under them at present.
+// ownNames are the names that the gateway reserves for itself, whether or not
+// they have series at present.
 func ownNames(reserved map[string]metric.Type) map[string]metric.Type {
 	own := maps.Clone(reserved)
 	if own == nil {

@@ -7,9 +7,9 @@ import (
 	"sync/atomic"
 )
 
-// pipeline gathers small writes into few large ones, and makes those in
-// another goroutine: while one buffer is compressed or handed to the network,
-// the next is filled. It is not for concurrent use.
+// pipeline collects small writes into few large ones, which another goroutine
+// makes: while one buffer is compressed or sent, the next is filled. It is not
+// safe for concurrent use.
 type pipeline struct {
 	buf    []byte
 	n      int64 // bytes written so far
@@ -26,7 +26,7 @@ const (
 
 var pipelineMemory = sync.Pool{New: func() any { return new([pipelineBuffers][pipelineSize]byte) }}
 
-// newPipeline starts a pipeline to w, to be closed in the end.
+// newPipeline starts a pipeline to w. Close it in the end.
 func newPipeline(w io.Writer) *pipeline {
 	p := &pipeline{
 		full: make(chan []byte, pipelineBuffers),
@@ -46,8 +46,8 @@ func newPipeline(w io.Writer) *pipeline {
 	return p
 }
 
-// drain writes what is full, until there is no more. After a failure it only
-// hands buffers back.
+// drain writes full buffers until there are no more. After a failure it only
+// returns buffers.
 func (p *pipeline) drain(w io.Writer) {
 	for b := range p.full {
 		if p.failed.Load() == nil {
@@ -59,7 +59,7 @@ func (p *pipeline) drain(w io.Writer) {
 	}
 }
 
-// Write copies b. It fails if an earlier write has.
+// Write copies b. It fails if an earlier write has failed.
 func (p *pipeline) Write(b []byte) (int, error) {
 	for rest := b; len(rest) > 0; {
 		n := min(len(rest), cap(p.buf)-len(p.buf))
@@ -67,7 +67,7 @@ func (p *pipeline) Write(b []byte) (int, error) {
 		rest = rest[n:]
 		if len(p.buf) == cap(p.buf) {
 			p.full <- p.buf
-			runtime.Gosched() // or this goroutine would fill all buffers before the other begins
+			runtime.Gosched() // otherwise this goroutine would fill all buffers before the other one starts
 			p.buf = <-p.free
 		}
 	}
@@ -82,8 +82,8 @@ func (p *pipeline) err() error {
 	return nil
 }
 
-// Close writes what is left, waits, and tells whether everything arrived. It
-// may be called twice.
+// Close writes what is left, waits, and reports whether everything was written.
+// It may be called twice.
 func (p *pipeline) Close() error {
 	if p.buf != nil {
 		p.full <- p.buf

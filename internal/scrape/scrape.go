@@ -1,5 +1,5 @@
-// Package scrape composes what scrapes get: the families of a view and the
-// gateway's own, in the order of their names, in the format that was asked for.
+// Package scrape composes the answers to scrapes: the families of a view and
+// the gateway's own, in the order of their names, in the requested format.
 package scrape
 
 import (
@@ -15,27 +15,27 @@ import (
 
 const (
 	// maxCache bounds, in bytes, what is kept for formats and escapings that the
-	// stored blocks do not have ready.
+	// stored blocks do not contain.
 	maxCache = 64 << 20
-	// maxRuns bounds, in bytes, what is kept joined for text scrapes, and the
-	// same for protobuf.
+	// maxRuns bounds, in bytes, what is kept joined for text scrapes, and as much
+	// for protobuf.
 	maxRuns = 16 << 20
 )
 
-// Scraper writes views. It keeps what the next scrape can use again. It is safe
-// for concurrent use.
+// Scraper writes views. It keeps what the next scrape can reuse. It is safe for
+// concurrent use.
 type Scraper struct {
 	reserved map[string]metric.Type
 	own      func() []exposition.Exposed
-	firstOwn string // name that none of the gateway's own families comes before
+	firstOwn string // the lowest name of the gateway's own families
 	cache    *exposition.Cache
 	runs     *exposition.Runs
 	hiding   hiding
 }
 
-// New makes a scraper of views in which these names are reserved for the
-// gateway's own families. Own gives those for one scrape, sorted by name; all are
-// among the reserved. There are none if it is nil.
+// New returns a scraper of views in which the reserved names belong to the
+// gateway's own families. own returns those for one scrape, sorted by name; all
+// of them are reserved. If own is nil, there are none.
 func New(reserved map[string]metric.Type, own func() []exposition.Exposed) *Scraper {
 	s := &Scraper{reserved: reserved, own: own, cache: exposition.NewCache(maxCache), runs: exposition.NewRuns(maxRuns)}
 	if own == nil {
@@ -47,40 +47,40 @@ func New(reserved map[string]metric.Type, own func() []exposition.Exposed) *Scra
 	return s
 }
 
-// Written is what there is to know of an answer.
+// Written describes an answer.
 type Written struct {
 	Bytes int64
-	// LeftOut counts families, series and labels that are missing because in
-	// this format they have the name of another, or are histograms that
-	// contradict themselves.
+	// LeftOut counts families, series and labels that are missing because another
+	// one has the same name in this format, or because they are histograms with
+	// contradictory values.
 	LeftOut int
 }
 
-// unreadError says that an answer could not be written to its end.
+// unreadError means that an answer could not be written to its end.
 type unreadError struct{ error }
 
 func (e unreadError) Unwrap() error { return e.error }
 
-// IsUnread tells whether an answer was made, but could not be written to its end,
-// as when its reader has gone.
+// IsUnread reports whether an answer was complete but could not be written to
+// its end, as when the client is gone.
 func IsUnread(err error) bool {
 	var unread unreadError
 	return errors.As(err, &unread)
 }
 
-// All writes everything that a view exposes. Nothing is sorted, and nothing is
-// rendered but what no earlier scrape has asked for. It writes from another
-// goroutine, which has ended when it returns.
+// All writes everything that a view exposes. It sorts nothing, and renders only
+// what no earlier scrape has asked for. It writes from another goroutine, which
+// has ended when All returns.
 func (s *Scraper) All(w io.Writer, v *gateway.View, format exposition.Format) (Written, error) {
 	return written(w, func(p *pipeline) (int, error) { return s.writeAll(p, v, format) })
 }
 
-// Group writes what scrapes get of one group of the view, in a format.
+// Group writes one group of the view as scrapes get it, in a format.
 func (s *Scraper) Group(w io.Writer, v *gateway.View, g *gateway.Group, format exposition.Format) (Written, error) {
 	return written(w, func(p *pipeline) (int, error) { return s.writeGroup(p, v, g, format) })
 }
 
-// written has an answer written through a pipeline.
+// written writes an answer through a pipeline.
 func written(w io.Writer, write func(*pipeline) (leftOut int, err error)) (Written, error) {
 	p := newPipeline(w)
 	defer p.Close()
@@ -97,7 +97,7 @@ func (s *Scraper) writeAll(w io.Writer, v *gateway.View, format exposition.Forma
 	enc.Join(s.runs)
 	for f := range s.families(v) {
 		if hidden[f.Name] {
-			if f.claim > 0 { // of the gateway's own nobody misses one
+			if f.claim > 0 { // nobody misses one of the gateway's own
 				leftOut++
 			}
 			continue

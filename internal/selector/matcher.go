@@ -15,17 +15,17 @@ import (
 )
 
 const (
-	// classSize is how many ranges of a class of characters take as long as an
+	// classSize is how many ranges of a character class take as long as one
 	// instruction.
 	classSize = 32
-	// maxWhole is how long a text may be, in bytes, that is matched without
-	// looking whether anybody still waits for it.
+	// maxWhole is the longest text, in bytes, that is matched without checking
+	// whether the client still waits.
 	maxWhole = 1000
 )
 
-// matcher is one condition on a label. Its value is one text, one of a few, or
-// what a regexp matches. Go's own regexps take no longer than their size times
-// that of the text; Prometheus' have short cuts, some of which can take its
+// matcher is one condition on a label. The value is one text, one of a few, or
+// matched by a regexp. Go's own regexps take time linear in their size and in
+// the text. Those of Prometheus have shortcuts, some of which can take its
 // square.
 type matcher struct {
 	name  string
@@ -45,16 +45,17 @@ func (b *budget) matcher(name string, operator parser.ItemType, value string) (m
 	}
 	parsed, err := syntax.Parse(value, syntax.Perl|syntax.DotNL)
 	if err != nil {
-		return m, fmt.Errorf("has a regexp for %q that cannot be read: %w", excerpt.Of(name), err)
+		return m, fmt.Errorf("has a regexp for %q that is invalid: %w", excerpt.Of(name), err)
 	}
 	if b.program += size(parsed, b.limits.Program); b.program > b.limits.Program {
-		return m, fmt.Errorf("has a regexp for %q that takes, with those before it, more than the %d instructions allowed for a request: write fewer or smaller repeats like {1,100}, or name whole values, like {job=~\"a|b\"}", excerpt.Of(name), b.limits.Program)
+		return m, fmt.Errorf("has a regexp for %q that takes, with those before it, more than the %d instructions allowed in a request; write fewer or smaller repeats like {1,100}, or list whole values, like {job=~\"a|b\"}", excerpt.Of(name), b.limits.Program)
 	}
 	m.re, err = regexp.Compile("^(?s:" + parsed.String() + ")$")
 	return m, err
 }
 
-// literals gives the texts that a regexp like a|b matches, nil if it is another.
+// literals returns the texts that a regexp like a|b matches, or nil for any
+// other regexp.
 func literals(re string) map[string]bool {
 	texts := strings.Split(re, "|")
 	set := make(map[string]bool, len(texts))
@@ -67,8 +68,8 @@ func literals(re string) map[string]bool {
 	return set
 }
 
-// size is about how many instructions a regexp becomes, once its repeats are
-// written out, but hardly more than most.
+// size returns about how many instructions a regexp compiles to, including its
+// repeats, but hardly more than most.
 func size(re *syntax.Regexp, most int) int {
 	n := 1
 	switch re.Op {
@@ -98,7 +99,7 @@ func (m *matcher) matches(ctx context.Context, text string) bool {
 	return m.re.MatchReader(&reader{ctx: ctx, rest: text}) != m.not
 }
 
-// reader reads a text for as long as somebody waits for what comes of it.
+// reader reads a text until the context ends.
 type reader struct {
 	ctx  context.Context
 	rest string

@@ -1,6 +1,6 @@
 // Package selector selects groups by their grouping labels, as PromQL does with
-// series, and bounds what that takes: a selector is a client's, and a short one
-// can ask for more than a core does in a minute.
+// series, and bounds the cost: selectors come from clients, and a short one can
+// take more than a minute of a core.
 package selector
 
 import (
@@ -17,16 +17,16 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// Set is some selectors, of which any may hold. The zero value selects every
-// group.
+// Set is a set of selectors, of which any may match. The zero value selects
+// every group.
 type Set struct{ selectors [][]matcher }
 
-// Parse reads the selectors of one request, like {job="backup"}. What it takes is
+// Parse parses the selectors of one request, like {job="backup"}. Its cost is
 // bounded, however long the texts are.
 func Parse(texts []string, limits guard.SelectorLimits) (Set, error) {
 	limits = limits.WithDefaults()
 	if n := len(texts); n > limits.Selectors {
-		return Set{}, fmt.Errorf("match[] comes %d times, more than the %d allowed: put values into one selector, like {job=~\"a|b\"}", n, limits.Selectors)
+		return Set{}, fmt.Errorf("there are %d match[] parameters, more than the %d allowed; put values into one selector, like {job=~\"a|b\"}", n, limits.Selectors)
 	}
 	if err := checkLengths(texts, limits); err != nil {
 		return Set{}, err
@@ -47,23 +47,23 @@ func checkLengths(texts []string, limits guard.SelectorLimits) error {
 	all := 0
 	for _, text := range texts {
 		if len(text) > limits.Length {
-			return fmt.Errorf("match[]=%q has %d bytes, more than the %d allowed: name fewer values, or ask in several requests", excerpt.Of(text), len(text), limits.Length)
+			return fmt.Errorf("match[]=%q has %d bytes, more than the %d allowed; list fewer values, or use several requests", excerpt.Of(text), len(text), limits.Length)
 		}
 		all += len(text)
 	}
 	if all > limits.Lengths {
-		return fmt.Errorf("all match[] together have %d bytes, more than the %d allowed: ask in several requests", all, limits.Lengths)
+		return fmt.Errorf("all match[] together have %d bytes, more than the %d allowed; use several requests", all, limits.Lengths)
 	}
 	return nil
 }
 
-// budget counts what the selectors of one request have taken.
+// budget counts what the selectors of one request have used.
 type budget struct {
 	limits            guard.SelectorLimits
 	matchers, program int
 }
 
-var errName = errors.New("asks for the name of a metric, which groups do not have: select by grouping labels, like {job=\"backup\"}")
+var errName = errors.New("contains a metric name, which groups do not have; select by grouping labels, like {job=\"backup\"}")
 
 func (b *budget) parse(text string) ([]matcher, error) {
 	plain, operators := withoutRegexps(text)
@@ -72,7 +72,7 @@ func (b *budget) parse(text string) ([]matcher, error) {
 		return nil, fmt.Errorf("is not a selector like {job=\"backup\"}: %w", err)
 	}
 	if b.matchers += len(parsed); b.matchers > b.limits.Matchers {
-		return nil, fmt.Errorf("makes %d matchers, with those before it, and %d are allowed: put values into one, like {job=~\"a|b\"}", b.matchers, b.limits.Matchers)
+		return nil, fmt.Errorf("makes %d matchers, with those before it, but only %d are allowed; put values into one, like {job=~\"a|b\"}", b.matchers, b.limits.Matchers)
 	}
 	matchers := make([]matcher, len(parsed))
 	for i, m := range parsed {
@@ -90,9 +90,9 @@ func (b *budget) parse(text string) ([]matcher, error) {
 	return matchers, nil
 }
 
-// withoutRegexps gives a selector of the same length with = and != in the place
-// of =~ and !~, and the operators of its matchers: Prometheus' parser would
-// compile each regexp before anybody could look at it.
+// withoutRegexps returns a selector of the same length with = and != instead of
+// =~ and !~, and the operators of its matchers. Prometheus' parser would
+// compile each regexp before its size could be checked.
 func withoutRegexps(text string) (plain string, operators []parser.ItemType) {
 	b := []byte(text)
 	before := parser.ItemType(parser.EOF)
@@ -125,14 +125,15 @@ func withoutRegexps(text string) (plain string, operators []parser.ItemType) {
 	}
 }
 
-// wantsName tells whether no group can match, as with backup for {job="backup"}.
+// wantsName reports whether no group can match since the matcher is for a
+// metric name, as with backup for {job="backup"}.
 func wantsName(m matcher) bool {
 	return m.name == metric.NameLabel && !m.matches(context.Background(), "")
 }
 
-// Matches tells whether any of the selectors selects a key. A label that the key
-// does not have counts as empty, as in Prometheus. Once ctx has ended the answer
-// means nothing, and comes soon.
+// Matches reports whether any of the selectors selects a key. A label that the
+// key does not have counts as empty, as in Prometheus. Once ctx has ended,
+// Matches returns soon, and its result means nothing.
 func (s Set) Matches(ctx context.Context, key grouping.Key) bool {
 	return len(s.selectors) == 0 || slices.ContainsFunc(s.selectors, func(matchers []matcher) bool { return selects(ctx, matchers, key) })
 }

@@ -1,5 +1,5 @@
-// Package server puts a gateway together: where it keeps its groups, the engine,
-// its own metrics, and the HTTP surface before them.
+// Package server assembles a gateway: the storage of its groups, the engine,
+// its own metrics, and the HTTP surface.
 package server
 
 import (
@@ -17,22 +17,22 @@ import (
 	"pushgateway/internal/telemetry"
 )
 
-// Config is what a gateway is made of.
+// Config configures a server.
 type Config struct {
-	// Storage says where groups are kept. Its hook Written is the server's.
+	// Storage says where groups are kept. The server sets its hook Written.
 	Storage storage.Config
 	// Limits bound what clients can send and ask for.
 	Limits guard.Limits
-	// Unchecked takes pushes that contradict others.
+	// Unchecked accepts pushes that contradict others.
 	Unchecked bool
-	// Now is the clock; time.Now if it is nil.
+	// Now is the clock. If nil, it is time.Now.
 	Now func() time.Time
-	// Logger is needed.
+	// Logger is required.
 	Logger *slog.Logger
 }
 
-// Server is a gateway that can be used. It is safe for concurrent use, and to be
-// closed.
+// Server is a running gateway. It is safe for concurrent use. Close it when
+// done.
 type Server struct {
 	Gateway *gateway.Gateway
 	Metrics *telemetry.Metrics
@@ -41,7 +41,7 @@ type Server struct {
 	logger  *slog.Logger
 }
 
-// Open reads what is stored. The error says what can be done.
+// Open reads what is stored. The error says what to do.
 func Open(ctx context.Context, c Config) (*Server, error) {
 	start := time.Now()
 	metrics, err := telemetry.New(httpapi.Reasons)
@@ -76,12 +76,13 @@ func (s *Server) tellOfFile(took time.Duration) {
 	v := s.Gateway.View()
 	s.logger.Info("Read the persistence file", "groups", v.Groups(), "series", v.Series, "took", took)
 	if err := s.store.RemoveSnapshots(); err != nil {
-		s.logger.Warn("What a snapshot has left when it was interrupted cannot be removed", "err", err)
+		s.logger.Warn("Could not remove what an interrupted snapshot left behind", "err", err)
 	}
 }
 
-// Handler gives the HTTP surface, which takes pushes as in says. Of both it fills
-// in what the server is made of; Own only where it is nil.
+// Handler returns the HTTP surface, which accepts pushes as in configures. It
+// sets the fields of both that the server provides. It sets Own only if it is
+// nil.
 func (s *Server) Handler(c httpapi.Config, in intake.Config) http.Handler {
 	c.Gateway, c.Logger, c.Limits, c.Refusals = s.Gateway, s.logger, s.limits, guard.NewRefusals(s.logger)
 	in.Limits, in.OpenMetrics, in.Warn, in.Duplicate = s.limits, c.EnableOpenMetrics, c.Refusals.Warn, s.Metrics.Duplicate
@@ -100,13 +101,13 @@ func (s *Server) Handler(c httpapi.Config, in intake.Config) http.Handler {
 	return httpapi.New(c)
 }
 
-// Close ends the gateway. If somebody has taken its file away, the groups go
-// into another one, since they are nowhere else.
+// Close closes the gateway. If the journal's file was removed, it writes the
+// groups to a new one, since they exist nowhere else.
 func (s *Server) Close() error {
 	closing := s.Gateway.Close()
 	path, err := s.store.Rescue(closing, s.Gateway.View())
 	if path != "" {
-		s.logger.Warn("All groups were written to a new persistence file", "file", path, "err", closing)
+		s.logger.Warn("Wrote all groups to a new persistence file", "file", path, "err", closing)
 	}
 	return err
 }

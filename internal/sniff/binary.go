@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// packed finds compressed bodies by how they begin.
+// packed recognizes compressed bodies by their first bytes.
 func (s Sent) packed() Hint {
 	has := func(magic string) bool { return bytes.HasPrefix(s.Body, []byte(magic)) }
 	switch {
@@ -34,7 +34,8 @@ func (s Sent) packed() Hint {
 	return Hint{}
 }
 
-// packedPlainly finds those that hardly differ from other bytes.
+// packedPlainly recognizes compressed bodies whose beginning hardly differs
+// from other bytes.
 func (s Sent) packedPlainly() Hint {
 	switch {
 	case isZlib(s.Body):
@@ -45,26 +46,26 @@ func (s Sent) packedPlainly() Hint {
 	return Hint{}
 }
 
-// isPacked says what to do about it. Coding is its name in Content-Encoding, ""
-// if the gateway does not unpack it.
+// isPacked returns what to do about a compressed body. coding is its name in
+// Content-Encoding, or "" if the gateway cannot decompress it.
 func (s Sent) isPacked(with, coding string) Hint {
 	switch {
 	case coding == "":
-		says := fmt.Sprintf("the body is compressed with %s; this gateway does not unpack that: use gzip, zstd or snappy in frames, and say so in Content-Encoding", with)
+		says := fmt.Sprintf("the body is compressed with %s, which this gateway cannot decompress; use gzip, zstd or framed snappy, and name it in Content-Encoding", with)
 		return Hint{Says: says, Enough: true, Unreadable: true}
 	case s.Unpacked:
-		return enough(fmt.Sprintf("the body is compressed with %s once more when it has been unpacked: pack it once, or list each coding in Content-Encoding", with))
+		return enough(fmt.Sprintf("the body is still compressed with %s after decompression; compress it once, or list each coding in Content-Encoding", with))
 	}
-	return enough(fmt.Sprintf("the body is compressed with %s: send the header Content-Encoding: %s", with, coding))
+	return enough(fmt.Sprintf("the body is compressed with %s; send the header Content-Encoding: %s", with, coding))
 }
 
-// isZlib looks at the two bytes that RFC 1950 begins with.
+// isZlib checks the two bytes with which RFC 1950 begins.
 func isZlib(b []byte) bool {
 	return len(b) > 2 && b[0]&0x0f == 8 && b[0]>>4 <= 7 && b[1]&0x20 == 0 && binary.BigEndian.Uint16(b)%31 == 0
 }
 
-// isSnappyBlock goes through the elements of the block format, and tells whether
-// they come to the length at its beginning.
+// isSnappyBlock reads the elements of the block format and reports whether
+// their lengths add up to the length at the beginning.
 func isSnappyBlock(b []byte) bool {
 	want, n := binary.Uvarint(b)
 	if n <= 0 || want == 0 {
@@ -83,8 +84,8 @@ func isSnappyBlock(b []byte) bool {
 	return len(b) == 0 && got == want
 }
 
-// snappyElement gives how many bytes the first element of b makes, and how many
-// it takes.
+// snappyElement returns how many bytes the first element of b produces, and how
+// many it takes.
 func snappyElement(b []byte) (size, skip int) {
 	size = int(b[0] >> 2)
 	switch b[0] & 3 {
@@ -105,7 +106,7 @@ func snappyElement(b []byte) (size, skip int) {
 	return size + 1, size + 2 + more
 }
 
-// binary finds what is no text at all.
+// binary recognizes bodies that are not text.
 func (s Sent) binary() Hint {
 	odd, first := 0, s.Body[:min(len(s.Body), 32)]
 	for _, r := range string(first) {
@@ -116,10 +117,10 @@ func (s Sent) binary() Hint {
 	if s.Protobuf || odd < 2 || odd*4 < len(first) || isLatin(s.Body) {
 		return Hint{}
 	}
-	return Hint{Says: "the body is binary, and nothing that this gateway knows: " + pushText + ", or protobuf with Content-Type: " + mediaProtobuf, Enough: true, Unreadable: true}
+	return Hint{Says: "the body is binary, in a format that this gateway does not know; " + pushText + ", or protobuf with Content-Type: " + mediaProtobuf, Enough: true, Unreadable: true}
 }
 
-// protobuf finds families without their Content-Type, or without lengths.
+// protobuf recognizes families without their Content-Type, or without lengths.
 func (s Sent) protobuf() Hint {
 	size, n := binary.Uvarint(s.Body)
 	switch {
@@ -127,14 +128,14 @@ func (s Sent) protobuf() Hint {
 		if s.Protobuf {
 			return Hint{}
 		}
-		return enough("the body is protobuf, and its Content-Type does not say so: send Content-Type: " + mediaProtobuf)
+		return enough("the body is protobuf, but its Content-Type does not say so; send Content-Type: " + mediaProtobuf)
 	case isFamily(s.Body):
-		return enough("the body is protobuf without a length before each message: write delimited messages, and send Content-Type: " + mediaProtobuf)
+		return enough("the body is protobuf without a length before each message; write delimited messages, and send Content-Type: " + mediaProtobuf)
 	}
 	return Hint{}
 }
 
-// isFamily tells whether b begins as an io.prometheus.client.MetricFamily does:
+// isFamily reports whether b begins like an io.prometheus.client.MetricFamily:
 // with a name, then help, type or a series.
 func isFamily(b []byte) bool {
 	const name, help, typ, metric = 0x0a, 0x12, 0x18, 0x22

@@ -1,6 +1,6 @@
-// Package sniff guesses what the body of a push is that could not be read: by
-// its first bytes, its headers, and the line at which reading stopped. It only
-// explains a refusal, and decides about none.
+// Package sniff guesses what an unreadable body of a push is: by its first
+// bytes, its headers, and the line at which parsing stopped. It only explains a
+// refusal, and never causes one.
 package sniff
 
 import (
@@ -12,35 +12,35 @@ import (
 	"unicode/utf8"
 )
 
-// Sent is a body that could not be read, and what is known about it.
+// Sent is an unreadable body, and what is known about it.
 type Sent struct {
 	Header   http.Header
-	Body     []byte // unpacked as far as the gateway could
-	Unpacked bool   // something was unpacked
-	Protobuf bool   // it was read as protobuf, and not as text
-	Line     int    // of text, from 1, at which reading stopped; 0 if unknown
+	Body     []byte // decompressed as far as the gateway could
+	Unpacked bool   // the gateway decompressed something
+	Protobuf bool   // it was parsed as protobuf, not as text
+	Line     int    // line of the text, from 1, at which parsing stopped; 0 if unknown
 }
 
 // A Hint says what a body most probably is, and what to do.
 type Hint struct {
-	Says string // "" if nothing can be told
-	// Enough says that the error of reading it as something else tells nothing.
+	Says string // "" if unknown
+	// Enough means that the parse error adds nothing to the hint.
 	Enough bool
-	// Unreadable says that no header would make the gateway read the body.
+	// Unreadable means that no header would make the gateway read the body.
 	Unreadable bool
 }
 
-// enough is a hint that needs nothing else.
+// enough returns a hint that needs no parse error.
 func enough(says string) Hint { return Hint{Says: says, Enough: true} }
 
 const (
-	// mediaProtobuf is the only type under which protobuf is read.
+	// mediaProtobuf is the only content type that is parsed as protobuf.
 	mediaProtobuf = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
 	pushText      = "push the text format of Prometheus, as in my_metric 42"
-	head          = 4 << 10 // bytes of a body that are looked at where all would take long
+	head          = 4 << 10 // how many bytes of a body are checked where checking all would take long
 )
 
-// Hint guesses. The surest guesses come first.
+// Hint guesses. It tries the most certain guesses first.
 func (s Sent) Hint() Hint {
 	guesses := []func() Hint{s.protocol, s.form}
 	if IsText(s.Body) {
@@ -56,7 +56,7 @@ func (s Sent) Hint() Hint {
 	return Hint{}
 }
 
-// IsText tells whether the beginning of a body is text: UTF-8 without control
+// IsText reports whether the beginning of a body is text: UTF-8 without control
 // characters.
 func IsText(body []byte) bool {
 	body = body[:min(len(body), head)]
@@ -73,7 +73,7 @@ func IsText(body []byte) bool {
 	return true
 }
 
-// mediaType is what Content-Type says, without parameters and in lower case.
+// mediaType returns the Content-Type in lower case, without parameters.
 func (s Sent) mediaType() string {
 	media, _, _ := mime.ParseMediaType(s.Header.Get("Content-Type"))
 	if media == "" {
@@ -82,29 +82,29 @@ func (s Sent) mediaType() string {
 	return strings.ToLower(strings.TrimSpace(media))
 }
 
-// protocol finds requests that are meant for other servers.
+// protocol recognizes requests that are meant for other servers.
 func (s Sent) protocol() Hint {
 	contentType := strings.ToLower(s.Header.Get("Content-Type"))
 	switch {
 	case s.Header.Get("X-Prometheus-Remote-Write-Version") != "", strings.Contains(contentType, "io.prometheus.write"),
 		s.mediaType() == "application/x-protobuf" && isSnappyBlock(s.Body):
-		return enough("the request is Prometheus remote write, which this gateway does not take: send it to a Prometheus with --web.enable-remote-write-receiver, or " + pushText)
+		return enough("the request is Prometheus remote write, which this gateway does not accept; send it to a Prometheus with --web.enable-remote-write-receiver, or " + pushText)
 	case s.mediaType() == "application/x-protobuf" && !IsText(s.Body) && s.protobuf().Says == "":
-		return enough("the Content-Type application/x-protobuf is that of OTLP and remote write, which this gateway does not take here: " + pushText)
+		return enough("the Content-Type application/x-protobuf is that of OTLP and remote write, which this gateway does not accept here; " + pushText)
 	}
 	return Hint{}
 }
 
-// form finds what browsers and curl send as forms.
+// form recognizes forms sent by browsers and curl.
 func (s Sent) form() Hint {
 	first := s.Body[:min(len(s.Body), head)]
 	multipart := strings.HasPrefix(s.mediaType(), "multipart/") ||
 		bytes.HasPrefix(first, []byte("--")) && bytes.Contains(bytes.ToLower(first), []byte("\ncontent-disposition:"))
 	if multipart {
-		return enough("the body is a form (multipart): send the metrics alone as the body; with curl, use --data-binary instead of -F")
+		return enough("the body is a multipart form; send only the metrics as the body; with curl, use --data-binary instead of -F")
 	}
 	if s.mediaType() == "application/x-www-form-urlencoded" && fields.Match(bytes.TrimSpace(first)) {
-		return enough("the body is fields of a form: send the metrics alone as the body; with curl, use --data-binary")
+		return enough("the body is a URL-encoded form; send only the metrics as the body; with curl, use --data-binary")
 	}
 	return Hint{}
 }

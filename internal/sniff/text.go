@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// encoding finds text that is not UTF-8, or begins with a mark.
+// encoding recognizes text that is not UTF-8, or begins with a byte order mark.
 func (s Sent) encoding() Hint {
 	has := func(mark string) bool { return bytes.HasPrefix(s.Body, []byte(mark)) }
 	switch {
@@ -19,17 +19,17 @@ func (s Sent) encoding() Hint {
 		if h := rest.document(); h.Says != "" {
 			return h
 		}
-		return enough("the body begins with a byte order mark: write it as UTF-8 without one")
+		return enough("the body begins with a byte order mark; write it as UTF-8 without one")
 	case has("\xff\xfe\x00\x00"), has("\x00\x00\xfe\xff"), isUTF32(s.Body):
-		return enough("the body is UTF-32: write it as UTF-8, without a byte order mark")
+		return enough("the body is UTF-32; write it as UTF-8, without a byte order mark")
 	case has("\xff\xfe"), has("\xfe\xff"), isUTF16(s.Body, 0), isUTF16(s.Body, 1):
-		return enough("the body is UTF-16, as PowerShell writes it: write it as UTF-8, without a byte order mark")
+		return enough("the body is UTF-16, as PowerShell writes it; write it as UTF-8, without a byte order mark")
 	}
 	return Hint{}
 }
 
-// isLatin tells whether b begins as text in Latin-1 and the like: with bytes
-// above ASCII among more that are in it, and no control characters.
+// isLatin reports whether b begins like text in Latin-1 or a similar encoding:
+// mostly ASCII with some bytes above it, and no control characters.
 func isLatin(b []byte) bool {
 	b = b[:min(len(b), head)]
 	high := 0
@@ -44,7 +44,8 @@ func isLatin(b []byte) bool {
 	return high*2 < len(b)
 }
 
-// isUTF32 tells whether three of four bytes are NUL, always the same ones.
+// isUTF32 reports whether three of every four bytes are NUL, always the same
+// ones.
 func isUTF32(b []byte) bool {
 	b = b[:min(len(b), 64)&^3]
 	if len(b) < 8 {
@@ -58,7 +59,7 @@ func isUTF32(b []byte) bool {
 	return big || little
 }
 
-// isUTF16 tells whether every other byte is a NUL, from the given one on.
+// isUTF16 reports whether every other byte is NUL, counted from the given one.
 func isUTF16(b []byte, zero int) bool {
 	b = b[:min(len(b), 64)]
 	if len(b) < 4 {
@@ -72,31 +73,31 @@ func isUTF16(b []byte, zero int) bool {
 	return true
 }
 
-// document finds formats that are something else from their beginning on.
+// document recognizes other formats by their beginning.
 func (s Sent) document() Hint {
 	text := strings.TrimSpace(string(s.Body[:min(len(s.Body), head)]))
 	lower := strings.ToLower(text)
 	switch {
 	case isJSON(text) && strings.Contains(text, `"resourceMetrics"`):
-		return enough("the body is OTLP as JSON, which is not for this path: " + pushText)
+		return enough("the body is OTLP in JSON, which this path does not accept; " + pushText)
 	case isString(text):
-		return enough("the body is a string in quotes, as in JSON: send what stands between them, with newlines as they are")
+		return enough("the body is a quoted string, as in JSON; send its content without the quotes, and with real newlines")
 	case isJSON(text), strings.HasSuffix(s.mediaType(), "json") && (strings.ContainsAny(text[:min(len(text), 1)], "{[") || json.Valid([]byte(text))):
-		return enough("the body is JSON: " + pushText)
+		return enough("the body is JSON; " + pushText)
 	case bareKey.MatchString(text):
-		return enough("the body looks like JSON that a shell took the quotes from: " + pushText + ", within single quotes")
+		return enough("the body looks like JSON from which a shell has removed the quotes; " + pushText + ", in single quotes")
 	case strings.HasPrefix(text, "{'"), strings.HasPrefix(text, "[{'"):
-		return enough("the body is a dictionary as Python prints it: " + pushText)
+		return enough("the body is a dictionary as Python prints it; " + pushText)
 	case protoText.MatchString(text):
-		return enough("the body is protobuf in its form for people: write delimited messages with Content-Type: " + mediaProtobuf + ", or " + pushText)
+		return enough("the body is protobuf in its text form; write delimited messages with Content-Type: " + mediaProtobuf + ", or " + pushText)
 	case strings.HasPrefix(lower, "<!doctype html"), strings.HasPrefix(lower, "<html"), strings.HasPrefix(lower, "<head"), strings.HasPrefix(lower, "<body"):
-		return enough("the body is an HTML page, maybe one about an error where the metrics should have come from: " + pushText)
+		return enough("the body is an HTML page, maybe an error page instead of the metrics; " + pushText)
 	case httpHead.MatchString(text):
-		return enough("the body begins with headers of HTTP: send what follows the empty line behind them")
+		return enough("the body begins with HTTP headers; send only what follows the empty line after them")
 	case xml.MatchString(text):
-		return enough("the body is XML: " + pushText)
+		return enough("the body is XML; " + pushText)
 	case strings.HasPrefix(text, "---\n"), strings.HasPrefix(text, "%YAML"):
-		return enough("the body is YAML: " + pushText)
+		return enough("the body is YAML; " + pushText)
 	}
 	return Hint{}
 }
@@ -108,13 +109,13 @@ var (
 	xml       = regexp.MustCompile(`^<[?!/A-Za-z]`)
 )
 
-// isString tells whether all of a text is in one pair of quotes.
+// isString reports whether a text is entirely within one pair of quotes.
 func isString(text string) bool {
 	return strings.HasPrefix(text, `"`) && json.Valid([]byte(text))
 }
 
-// isJSON tells whether text begins as JSON does. An object needs a key, as the
-// text format has braces too.
+// isJSON reports whether text begins like JSON. An object needs a key, since
+// the text format has braces too.
 func isJSON(text string) bool {
 	d := json.NewDecoder(strings.NewReader(text))
 	first, err := d.Token()
@@ -134,20 +135,20 @@ func isJSON(text string) bool {
 	return isDelim || strings.HasPrefix(rest, ",") || strings.HasPrefix(rest, "]")
 }
 
-// mangled finds the text format after something has changed it as a whole.
+// mangled recognizes the text format after something has changed it as a whole.
 func (s Sent) mangled() Hint {
 	text := string(s.Body[:min(len(s.Body), head)])
 	switch {
 	case urlEncoded.MatchString(text) && !strings.ContainsAny(strings.TrimSpace(text), " \t"):
-		return enough("the body is URL-encoded: send it as it is; with curl, use --data-binary instead of --data-urlencode")
+		return enough("the body is URL-encoded; send it unencoded; with curl, use --data-binary instead of --data-urlencode")
 	case strings.Contains(text, "\r") && !strings.Contains(text, "\n"):
-		return enough("lines end with CR alone: end them with LF")
+		return enough("lines end with CR alone; end them with LF")
 	case literalNewline.MatchString(quoted.ReplaceAllString(s.line(), `""`)):
-		return enough(`there is a backslash and an n where a line should end: write a newline; in a shell, use printf '…\n' or $'…\n'`)
+		return enough(`there is a backslash and an n where a line should end; write a newline; in a shell, use printf '…\n' or $'…\n'`)
 	case fileName.MatchString(strings.TrimSpace(text)):
-		return enough("the body is the name of a file: curl reads it with --data-binary @FILE, and neither with --data-raw nor with a blank before it")
+		return enough("the body is the name of a file; curl reads the file with --data-binary @FILE, but not with --data-raw or with a space before the @")
 	case isBase64(text):
-		return enough("the body is base64: send what it stands for")
+		return enough("the body is base64; send the decoded content")
 	}
 	return Hint{}
 }
@@ -156,12 +157,12 @@ var (
 	fileName   = regexp.MustCompile(`^@\S+$`)
 	quoted     = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
 	urlEncoded = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
-	// literalNewline is one after a value, a type, or a help text that a comment
-	// or a sample follows.
+	// literalNewline matches a literal \n after a value, a type, or a help text,
+	// if a comment or a sample follows.
 	literalNewline = regexp.MustCompile(`(^|[\s}][-+0-9.eE]+|[+-]?Inf|NaN|(?i:gauge|counter|untyped|summary|histogram))(\\r)?\\n|\\n(# (HELP|TYPE) |[a-zA-Z_:][\w:]*(\{[^}]*\})? [-+0-9.eE]+(\\n|$))`)
 )
 
-// line is the one at which reading stopped, or the first.
+// line returns the line at which parsing stopped, or the first one.
 func (s Sent) line() string {
 	rest := s.Body
 	for range max(s.Line, 1) - 1 {
@@ -175,8 +176,7 @@ func (s Sent) line() string {
 	return string(line[:min(len(line), head)])
 }
 
-// isBase64 tells whether text is that, and stands for something like the text
-// format.
+// isBase64 reports whether text is base64 for something like the text format.
 func isBase64(text string) bool {
 	if strings.ContainsAny(text, " \t") {
 		return false
@@ -186,32 +186,33 @@ func isBase64(text string) bool {
 	return err == nil && len(b) >= 3 && IsText(b) && bytes.ContainsAny(b, " \n")
 }
 
-// textAsProtobuf finds text that was read as protobuf.
+// textAsProtobuf recognizes text that was parsed as protobuf.
 func (s Sent) textAsProtobuf() Hint {
 	if !s.Protobuf {
 		return Hint{}
 	}
-	return enough("the body is text, and its Content-Type says protobuf: send Content-Type: text/plain, or none")
+	return enough("the body is text, but its Content-Type says protobuf; send Content-Type: text/plain, or none")
 }
 
-// lines finds other formats of lines, by the one at which reading stopped.
+// lines recognizes other line-based formats by the line at which parsing
+// stopped.
 func (s Sent) lines() Hint {
-	const instead = ": write name{label=\"value\"} 42"
+	const instead = "; write name{label=\"value\"} 42"
 	switch line := strings.TrimSpace(s.line()); {
 	case strings.HasPrefix(line, "export "):
-		return Hint{Says: "the line sets a variable of a shell" + instead}
+		return Hint{Says: "the line sets a shell variable" + instead}
 	case influx.MatchString(line):
 		return Hint{Says: "the line is in the line protocol of InfluxDB" + instead}
 	case statsd.MatchString(line):
-		return Hint{Says: "the line is of StatsD" + instead}
+		return Hint{Says: "the line is in the format of StatsD" + instead}
 	case openTSDB.MatchString(line):
-		return Hint{Says: "the line is of OpenTSDB" + instead}
+		return Hint{Says: "the line is in the format of OpenTSDB" + instead}
 	case graphite.MatchString(line):
-		return Hint{Says: "the line is of Graphite" + instead}
+		return Hint{Says: "the line is in the format of Graphite" + instead}
 	case message.MatchString(line):
-		return Hint{Says: "the line looks like a message of a program, maybe one about an error: push the metrics alone"}
+		return Hint{Says: "the line looks like a message of a program, maybe an error message; push only the metrics"}
 	case yaml.MatchString(line):
-		return Hint{Says: "the line looks like YAML: write a blank alone between name and value"}
+		return Hint{Says: "the line looks like YAML; put only a space between name and value"}
 	case s.isCSV():
 		return Hint{Says: "the body looks like CSV" + instead}
 	}
@@ -221,16 +222,16 @@ func (s Sent) lines() Hint {
 var (
 	influx = regexp.MustCompile(`^(\\.|[^\s,={}#"\\])+(,(\\.|[^\s,={}"\\])+=(\\.|[^\s,={}"\\])+)*\s+(\\.|[^\s,={}"\\])+=("[^"]*"|[-+0-9.eEiu]+|[tTfF]|(?i:true|false))(,(\\.|[^\s,={}"\\])+=("[^"]*"|[^\s,={}"]+))*(\s+-?\d+)?$`)
 	statsd = regexp.MustCompile(`^[^\s:|{}]+(:[-+]?[0-9.]+)+\|(c|g|ms|h|s|d|m)(\||$)`)
-	// openTSDB is a metric, a time and a value, then tags.
+	// openTSDB matches a metric, a time and a value, then tags.
 	openTSDB = regexp.MustCompile(`^put \S+ \d+ [-+0-9.eE]+( [^\s=]+=\S+)*$`)
-	// graphite is a dotted name or one with tags, a value, and the time.
+	// graphite matches a name with dots or tags, a value, and the time.
 	graphite = regexp.MustCompile(`^([\w-]+(\.[\w-]+)+|[\w.-]+(;[^\s;=]+=[^\s;=]+)+)\s+[-+0-9.eE]+\s+(-1|N|\d{9,})$`)
 	message  = regexp.MustCompile(`^[\w./-]+: (\(\d+\) \w|line \d+: |([^\s:]+: )+[\w ]*(not |No such|denied|failed|refused))`)
 	yaml     = regexp.MustCompile(`^(- )?["']?[\w./-]+["']?:(\s+[^\s0-9.+-].*)?$`)
 )
 
-// isCSV tells whether the first lines have the same number of commas, and no
-// blanks.
+// isCSV reports whether the first lines have the same number of commas, and no
+// spaces.
 func (s Sent) isCSV() bool {
 	lines := strings.Split(strings.TrimSpace(string(s.Body[:min(len(s.Body), head)])), "\n")
 	lines = lines[:min(len(lines), 3)]
@@ -240,20 +241,20 @@ func (s Sent) isCSV() bool {
 	})
 }
 
-// openMetrics finds what that format has and the text format has not.
+// openMetrics recognizes what OpenMetrics has and the text format does not.
 func (s Sent) openMetrics() Hint {
 	if s.mediaType() == "application/openmetrics-text" || openMetrics.Match(s.Body[:min(len(s.Body), head)]) || bytes.HasSuffix(bytes.TrimSpace(s.Body), []byte("# EOF")) {
-		return Hint{Says: "the body is OpenMetrics, which is read as far as the text format has the same"}
+		return Hint{Says: "the body is OpenMetrics; this gateway reads only what OpenMetrics has in common with the text format"}
 	}
 	return Hint{}
 }
 
 var openMetrics = regexp.MustCompile(`(?m)^# (EOF$|UNIT |TYPE \S+ (info|stateset|unknown)\s*$)`)
 
-// curl finds what curl -d has done.
+// curl recognizes what curl -d has changed.
 func (s Sent) curl() Hint {
 	if s.mediaType() == "application/x-www-form-urlencoded" && !bytes.HasSuffix(s.Body, []byte("\n")) {
-		return Hint{Says: "curl -d takes newlines away, as $(…) does with the last one: use --data-binary, and end the body with a newline"}
+		return Hint{Says: "curl -d removes newlines, as $(…) does with the last one; use --data-binary, and end the body with a newline"}
 	}
 	return Hint{}
 }

@@ -14,19 +14,19 @@ import (
 	"pushgateway/internal/gateway"
 )
 
-// Report is what there is to say of a file.
+// Report is what is known about a file.
 type Report struct {
 	Legacy   bool // written by Pushgateway 1.11
 	Format   int  // of a journal
 	Revision gateway.Revision
 	Bytes    int64
-	Groups   int // that are whole
+	Groups   int // intact groups
 	Series   int
 	Faults   []string
 }
 
-// Verify reads a file to its last record and lists everything that is wrong
-// with it. It changes nothing. The error says that it is no file to be read.
+// Verify reads a whole file and lists everything that is wrong with it. It
+// changes nothing. The error means that the file cannot be read.
 func Verify(ctx context.Context, path string) (Report, error) {
 	legacy, err := isLegacy(path)
 	if err != nil {
@@ -54,10 +54,10 @@ func Verify(ctx context.Context, path string) (Report, error) {
 	return r, nil
 }
 
-// unreadable is the error of a file that was only to be read.
+// unreadable explains the error of a file that was only to be read.
 func unreadable(path string, err error) error {
 	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("%s: %w: do this as the user that runs the gateway, or as root", path, err)
+		return fmt.Errorf("%s: %w; run this as the user of the gateway, or as root", path, err)
 	}
 	return fmt.Errorf("%s: %w", path, err)
 }
@@ -79,23 +79,23 @@ func (r *Report) verifyLegacy(path string) error {
 		r.Faults = append(r.Faults, fmt.Sprintf("group %s, family %q: %v", p.Key.Excerpt(), excerpt.Of(p.Family), p.Err))
 	}
 	if content.Unlisted > 0 {
-		r.Faults = append(r.Faults, fmt.Sprintf("%d more families cannot be shown", content.Unlisted))
+		r.Faults = append(r.Faults, fmt.Sprintf("%d more families cannot be exposed", content.Unlisted))
 	}
 	return nil
 }
 
-// Decision is which of two files counts, where both have groups.
+// Decision says which of two files to use if both have groups.
 type Decision int
 
-// What an import does if there is a journal already.
+// What an import does if a journal exists.
 const (
-	Undecided   Decision = iota // refuse
-	TakeFile                    // keep the journal aside and make a new one
-	KeepJournal                 // go on with the journal
+	Undecided   Decision = iota // fail
+	TakeFile                    // keep the journal under another name and make a new one
+	KeepJournal                 // continue with the journal
 )
 
-// Import makes the journal beside a file that Pushgateway 1.11 has written, as
-// the start of a gateway would, and returns its path.
+// Import makes the journal beside a file written by Pushgateway 1.11, as the
+// start of a gateway would, and returns its path.
 func Import(ctx context.Context, c Config, d Decision) (journal string, err error) {
 	c.setDefaults()
 	journal = c.File + Suffix
@@ -104,9 +104,9 @@ func Import(ctx context.Context, c Config, d Decision) (journal string, err erro
 	case err != nil:
 		return "", unreadable(c.File, err)
 	case !legacy:
-		return "", fmt.Errorf("%s: it is not a persistence file of Pushgateway 1.11; there is nothing to import", c.File)
+		return "", fmt.Errorf("%s: it is not a persistence file of Pushgateway 1.11; name one, or serve with the file as it is", c.File)
 	case !exists(journal) && d == KeepJournal:
-		return "", fmt.Errorf("%s: there is no such journal to be kept; import without --keep", journal)
+		return "", fmt.Errorf("%s: there is no journal to keep; import without --keep", journal)
 	case !exists(journal):
 		return journal, Explain(c.load(ctx, journal, true))
 	case d == KeepJournal:
@@ -118,7 +118,7 @@ func Import(ctx context.Context, c Config, d Decision) (journal string, err erro
 	return journal, Explain(err)
 }
 
-// adopt lets the journal count as made of the file as it is now.
+// adopt records in the journal that it was made from the file as it is now.
 func (c Config) adopt(journal string) error {
 	sum, err := hash(c.File)
 	if err == nil {
@@ -131,11 +131,11 @@ func (c Config) adopt(journal string) error {
 }
 
 func (c Config) replace(ctx context.Context, journal string) error {
-	// A link stays one, and what it leads to is replaced.
+	// A link stays a link; its target is replaced.
 	if resolved, err := filepath.EvalSymlinks(journal); err == nil {
 		journal = resolved
 	}
-	// Nobody may use the journal meanwhile, or what it takes then is lost.
+	// Lock the journal: a process that used it meanwhile would lose its changes.
 	held, err := boltjournal.Hold(journal)
 	if err != nil {
 		return Explain(fmt.Errorf("the journal %s: %w", journal, err))
@@ -151,14 +151,14 @@ func (c Config) replace(ctx context.Context, journal string) error {
 	}
 	err = c.load(ctx, journal, false)
 	if now, gone := os.Stat(journal); err != nil && gone == nil && os.SameFile(before, now) {
-		_ = os.Remove(aside) // it has not been replaced, and each attempt would leave one
+		_ = os.Remove(aside) // it was not replaced; otherwise each attempt would leave one
 		return Explain(err)
 	}
-	c.Logger.Info("The journal that was there is kept aside", "file", aside)
+	c.Logger.Info("Kept the previous journal under another name", "file", aside)
 	return Explain(err)
 }
 
-var errReadOnly = errors.New("it is only read")
+var errReadOnly = errors.New("the journal is open for reading only")
 
 // source is a journal that is only read.
 type source func(ctx context.Context, apply func([]gateway.Applied)) error
@@ -179,8 +179,8 @@ func (source) EndsGroups() bool           { return false }
 func (source) Err() error                 { return errReadOnly }
 func (source) Close() error               { return nil }
 
-// Present gives the file that has what a gateway with this persistence file
-// would start with: the file itself, or the journal that was made of it.
+// Present returns the file that a gateway with this persistence file would
+// start from: the file itself, or the journal imported from it.
 func Present(file string) (string, error) {
 	beside := file + Suffix
 	if !exists(beside) {
@@ -200,8 +200,8 @@ func Present(file string) (string, error) {
 	return beside, Explain(err)
 }
 
-// Source gives a journal that replays a file of either kind and takes nothing.
-// It refuses one that is not whole.
+// Source returns a journal that replays a file of either kind and accepts no
+// changes. It refuses a file that is not intact.
 func Source(path string) gateway.Journal {
 	return source(func(ctx context.Context, apply func([]gateway.Applied)) error {
 		legacy, err := isLegacy(path)

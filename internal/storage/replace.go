@@ -11,19 +11,19 @@ import (
 	"pushgateway/internal/boltjournal"
 )
 
-// File is one that is written for others: a backup, or an export.
+// File is a file for others to use: a backup or an export.
 type File struct {
 	Path string
-	// From is what it is made of, which it must not replace. It gets the owner of
-	// that if it replaces nothing. None if empty.
+	// From is the file that it is made from, which it must not replace. A file
+	// that replaces nothing gets the owner of From. Empty for none.
 	From string
-	// Check looks at the file before it gets its name; nobody does if it is nil.
+	// Check is called with the file before it gets its name. It may be nil.
 	Check func(path string) error
 }
 
 // Write writes a file beside the path and renames it, with the mode and the
-// owner of the one that it replaces, if there is one. It replaces none that a
-// gateway is using. If it fails nothing has changed.
+// owner of the file that it replaces, if there is one. It never replaces a file
+// that a gateway is using. After a failure nothing has changed.
 func (f File) Write(write func(io.Writer) error) (err error) {
 	if err := f.replaceable(); err != nil {
 		return err
@@ -49,24 +49,24 @@ func (f File) Write(write func(io.Writer) error) (err error) {
 	return f.replace(out.Name())
 }
 
-// replaceable finds out early what would be in the way in the end.
+// replaceable finds early what would prevent the rename.
 func (f File) replaceable() error {
 	info, err := os.Stat(f.Path)
 	if err != nil {
-		return nil // there is nothing to be replaced
+		return nil // there is nothing to replace
 	}
 	if info.IsDir() {
 		return fmt.Errorf("%s: %w", f.Path, errDirectory)
 	}
 	if from, err := os.Stat(f.From); err == nil && os.SameFile(info, from) {
-		return fmt.Errorf("%s is what is being read: write to another file", f.Path)
+		return fmt.Errorf("%s is the file to read from; write to another file", f.Path)
 	}
 	held, err := f.hold()
 	return errors.Join(err, held.Close())
 }
 
-// replace gives a file its name. Nobody may use the one that it takes the place
-// of meanwhile, or what that takes then is lost.
+// replace gives a file its name. It locks the file that it replaces: a process
+// that used it meanwhile would lose its writes.
 func (f File) replace(made string) error {
 	held, err := f.hold()
 	if err != nil {
@@ -76,13 +76,13 @@ func (f File) replace(made string) error {
 	return boltjournal.Replace(made, f.Path, f.From)
 }
 
-// hold keeps gateways from using the file at the path. It need not be there,
-// nor be a journal.
+// hold keeps gateways from using the file at the path. The file may be missing,
+// or not be a journal.
 func (f File) hold() (io.Closer, error) {
 	held, err := boltjournal.Hold(f.Path)
 	switch {
 	case errors.Is(err, boltjournal.ErrLocked):
-		return nobody{}, Explain(fmt.Errorf("%s cannot be replaced: %w", f.Path, err))
+		return nobody{}, Explain(fmt.Errorf("replacing %s: %w", f.Path, err))
 	case err != nil:
 		return nobody{}, nil
 	}

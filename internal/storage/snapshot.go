@@ -14,21 +14,22 @@ import (
 	"pushgateway/internal/gateway"
 )
 
-// temporary is a file in a directory of its own that vanishes with it.
+// temporary is a file in a directory of its own. Closing the file removes both.
 type temporary struct {
 	*os.File
 	dir string
 }
 
-// Close closes the file and removes it where the system could not do that
+// Close closes the file. It removes the file if the system could not do so
 // while it was open.
 func (t temporary) Close() error { return errors.Join(t.File.Close(), os.RemoveAll(t.dir)) }
 
 // snapshot writes the state of a view into a journal, in the directory of the
-// persistence file if there is one. Where that is full or fails, and a copy of
-// what is in memory is needed most, it is made among temporary files. It counts
-// as imported from what has this SHA-256, as the journal does that it may take
-// the place of. It vanishes when it is closed. It fails when ctx ends.
+// persistence file if there is one. If that directory is full or fails, which
+// is when a copy of the memory matters most, it uses the directory for
+// temporary files. The journal says that it was imported from the file with
+// this SHA-256, like the journal that it may replace. Closing it removes it. It
+// fails when ctx ends.
 func snapshot(ctx context.Context, file string, imported []byte, v *gateway.View) (io.ReadSeekCloser, error) {
 	if file == "" {
 		return snapshotIn(ctx, os.TempDir(), file, imported, v)
@@ -39,7 +40,7 @@ func snapshot(ctx context.Context, file string, imported []byte, v *gateway.View
 	}
 	elsewhere, err2 := snapshotIn(ctx, os.TempDir(), file, imported, v)
 	if err2 != nil {
-		return nil, fmt.Errorf("%w; elsewhere ($TMPDIR): %w", err, err2)
+		return nil, fmt.Errorf("%w; then in the directory for temporary files ($TMPDIR): %w", err, err2)
 	}
 	return elsewhere, nil
 }
@@ -49,7 +50,7 @@ func snapshotIn(ctx context.Context, dir, file string, imported []byte, v *gatew
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = os.RemoveAll(made) }() // or else Close does it
+	defer func() { _ = os.RemoveAll(made) }() // otherwise Close removes it
 	path := filepath.Join(made, "snapshot.db")
 	if err := (boltjournal.File{Path: path, MustBeNew: true, Imported: imported}).Create(until(ctx, v.EachGroup(""))); err != nil {
 		return nil, err
@@ -64,7 +65,7 @@ func snapshotIn(ctx context.Context, dir, file string, imported []byte, v *gatew
 	return temporary{f, made}, nil
 }
 
-// until goes through groups until ctx ends.
+// until yields groups until ctx ends.
 func until(ctx context.Context, groups iter.Seq[*gateway.Group]) iter.Seq[*gateway.Group] {
 	return func(yield func(*gateway.Group) bool) {
 		for g := range groups {
@@ -75,14 +76,14 @@ func until(ctx context.Context, groups iter.Seq[*gateway.Group]) iter.Seq[*gatew
 	}
 }
 
-// snapshotPrefix is how the names of directories for snapshots begin.
+// snapshotPrefix is how the names of snapshot directories begin.
 func snapshotPrefix(file string) string { return "." + filepath.Base(file) + ".snapshot-" }
 
 func removeSnapshots(file string) error {
 	dir := filepath.Dir(file)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return fmt.Errorf("looking for what is left of snapshots: %w", err)
+		return fmt.Errorf("looking for unfinished snapshots: %w", err)
 	}
 	var errs []error
 	for _, e := range entries {

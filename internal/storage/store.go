@@ -10,22 +10,22 @@ import (
 	"pushgateway/internal/gateway"
 )
 
-// Store is the journal that a Config means, of whatever kind it is, with what
-// else there is to know and to do about that kind.
+// Store is the journal that a Config means, of either kind, with further
+// operations that depend on the kind.
 type Store struct {
 	gateway.Journal
 	file string               // as configured
-	bolt *boltjournal.Journal // nil if groups are kept in memory alone
+	bolt *boltjournal.Journal // nil if groups are only kept in memory
 }
 
-// Health is how a store is doing that outlives the process.
+// Health is the state of a store that outlives the process.
 type Health interface {
 	Size() int64    // in bytes
-	Trouble() error // why it could not be written the last time, nil if it could
+	Trouble() error // why the last write failed, or nil
 }
 
-// Open gives the journal that the configuration means, to be opened by a gateway.
-// What Pushgateway 1.11 has written is imported first.
+// Open returns the journal that the configuration means, for a gateway to open.
+// It imports a file of Pushgateway 1.11 first.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.File == "" {
 		return &Store{Journal: new(gateway.Memory)}, nil
@@ -36,7 +36,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, err
 	}
 	name := path
-	// A link stays one when the journal is written anew.
+	// A link stays a link when the journal is rewritten.
 	if resolved, err := filepath.EvalSymlinks(path); err == nil {
 		path = resolved
 	}
@@ -48,7 +48,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	return &Store{Journal: bolt, file: c.File, bolt: bolt}, nil
 }
 
-// Health gives nil if groups are kept in memory alone.
+// Health returns nil if groups are only kept in memory.
 func (s *Store) Health() Health {
 	if s.bolt == nil {
 		return nil
@@ -56,7 +56,7 @@ func (s *Store) Health() Health {
 	return s.bolt
 }
 
-// Snapshot writes the state of a view into a persistence file, which vanishes
+// Snapshot writes the state of a view into a persistence file, which is removed
 // when it is closed. It fails when ctx ends.
 func (s *Store) Snapshot(ctx context.Context, v *gateway.View) (io.ReadSeekCloser, error) {
 	var imported []byte
@@ -66,8 +66,8 @@ func (s *Store) Snapshot(ctx context.Context, v *gateway.View) (io.ReadSeekClose
 	return snapshot(ctx, s.file, imported, v)
 }
 
-// RemoveSnapshots removes what is left of snapshots that were being made when a
-// process was killed. It is for a store that is open: nobody else makes any.
+// RemoveSnapshots removes unfinished snapshots of a killed process. The store
+// must be open, since no other process makes snapshots.
 func (s *Store) RemoveSnapshots() error {
 	if s.bolt == nil {
 		return nil
@@ -76,8 +76,8 @@ func (s *Store) RemoveSnapshots() error {
 }
 
 // Rescue writes the groups of a view to a new file if closing the store failed
-// since somebody had taken its own away: they are nowhere else. It gives the path
-// if it did, and what is left of the error.
+// because its own file was removed: they exist nowhere else. It returns the
+// path if it did, and the rest of the error.
 func (s *Store) Rescue(closing error, v *gateway.View) (path string, err error) {
 	if s.bolt == nil || !errors.Is(closing, boltjournal.ErrTaken) {
 		return "", closing

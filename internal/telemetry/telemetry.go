@@ -1,5 +1,5 @@
-// Package telemetry has the gateway's metrics about itself, on a registry of
-// its own, and gives them to scrapes in the form of pushed ones.
+// Package telemetry holds the gateway's metrics about itself, on a registry of
+// its own, and converts them to the form of pushed metrics for scrapes.
 package telemetry
 
 import (
@@ -20,7 +20,7 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// Metrics are what the gateway tells about itself. It is safe for concurrent
+// Metrics are the gateway's metrics about itself. It is safe for concurrent
 // use.
 type Metrics struct {
 	registry *prometheus.Registry
@@ -37,7 +37,7 @@ type Metrics struct {
 	escapedOut    *prometheus.GaugeVec
 }
 
-// State gives the numbers that change without the metrics being told.
+// State holds functions for numbers that change without a call to Metrics.
 type State struct {
 	Groups, Series, LeftOut, TooLong, HelpDiffers, Expired, NextExpiry func() float64
 }
@@ -45,21 +45,21 @@ type State struct {
 // quantiles of summaries, with their allowed errors, as in Pushgateway 1.11.
 var quantiles = map[float64]float64{0.1: 0.01, 0.5: 0.05, 0.9: 0.01}
 
-// New makes all metrics. Reasons are those for which pushes can be refused.
+// New creates all metrics. reasons are those for which a push can be refused.
 func New(reasons []string) (*Metrics, error) {
 	m := &Metrics{registry: prometheus.NewRegistry(), reserved: make(map[string]metric.Type)}
 	m.requests = m.counters("pushgateway_http_requests_total", "Total HTTP requests processed by the Pushgateway, excluding scrapes.", "code", "handler", "method")
 	m.pushSize = m.summaries("pushgateway_http_push_size_bytes", "HTTP request size for pushes to the Pushgateway.", "method")
 	m.pushDuration = m.summaries("pushgateway_http_push_duration_seconds", "HTTP request duration for pushes to the Pushgateway.", "method")
-	m.refused = m.counters("pushgateway_pushes_refused_total", "Pushes and deletes that were not taken, by reason.", "reason")
+	m.refused = m.counters("pushgateway_pushes_refused_total", "Refused pushes and deletes, by reason.", "reason")
 	for _, reason := range reasons {
 		m.refused.WithLabelValues(reason)
 	}
-	m.duplicates = m.counters("pushgateway_duplicate_series_total", "Series left out because the same push had them before; with the consistency check such a push is refused.").WithLabelValues()
-	m.lastScrape = m.gauge("pushgateway_last_scrape_timestamp_seconds", "Unix time of the last scrape that was read to its end, 0 if there was none.")
-	m.scrapeSeconds = m.summaries("pushgateway_scrape_duration_seconds", "Time taken by scrapes, until the last byte was handed over.", "format")
+	m.duplicates = m.counters("pushgateway_duplicate_series_total", "Series left out because they occurred twice in a push; with the consistency check such a push is refused.").WithLabelValues()
+	m.lastScrape = m.gauge("pushgateway_last_scrape_timestamp_seconds", "Unix time of the last scrape that the client read to the end, 0 if there was none.")
+	m.scrapeSeconds = m.summaries("pushgateway_scrape_duration_seconds", "Duration of scrapes until the last byte was sent.", "format")
 	m.scrapeBytes = m.summaries("pushgateway_scrape_size_bytes", "Size of scrapes before compression.", "format")
-	m.escapedOut = m.gauges("pushgateway_escaping_left_out", "Pushed families, series and labels missing in the last scrape with this format and escaping, because there they have the name of another, or are histograms that contradict themselves.", "format", "escaping")
+	m.escapedOut = m.gauges("pushgateway_escaping_left_out", "Pushed families, series and labels missing from the last scrape with this format and escaping, because another one has the same name there, or because they are histograms with contradictory values.", "format", "escaping")
 	m.registry.MustRegister(
 		versioncollector.NewCollector("pushgateway"),
 		collectors.NewGoCollector(),
@@ -68,20 +68,20 @@ func New(reasons []string) (*Metrics, error) {
 	return m, m.reserveGathered()
 }
 
-// states are the families that Observe fills; they are reserved before there
-// is a state.
+// states are the families that Observe fills. They are reserved before there is
+// a state.
 var states = []struct {
 	name, help string
 	typ        metric.Type
 	value      func(State) func() float64
 }{
-	{"pushgateway_groups", "Groups that are stored.", metric.Gauge, func(s State) func() float64 { return s.Groups }},
-	{"pushgateway_series", "Series that are stored, in all groups; a histogram or summary counts as one.", metric.Gauge, func(s State) func() float64 { return s.Series }},
+	{"pushgateway_groups", "Stored groups.", metric.Gauge, func(s State) func() float64 { return s.Groups }},
+	{"pushgateway_series", "Stored series of all groups; a histogram or summary counts as one.", metric.Gauge, func(s State) func() float64 { return s.Series }},
 	{"pushgateway_families_left_out", "Families of groups that are stored but not exposed, because an older push of another group contradicts them.", metric.Gauge, func(s State) func() float64 { return s.LeftOut }},
-	{"pushgateway_series_left_out", "Series that are stored but not exposed, because a name or a label of theirs is so long that it would end a Prometheus.", metric.Gauge, func(s State) func() float64 { return s.TooLong }},
+	{"pushgateway_series_left_out", "Series that are stored but not exposed, because their names or labels are so long that they would crash Prometheus.", metric.Gauge, func(s State) func() float64 { return s.TooLong }},
 	{"pushgateway_families_differing_help_total", "Families for which groups have pushed different help texts.", metric.Counter, func(s State) func() float64 { return s.HelpDiffers }},
-	{"pushgateway_groups_expired_total", "Groups that have ended at their time.", metric.Counter, func(s State) func() float64 { return s.Expired }},
-	{"pushgateway_next_group_expiry_timestamp_seconds", "Unix time when the next group ends by itself, 0 if none does.", metric.Gauge, func(s State) func() float64 { return s.NextExpiry }},
+	{"pushgateway_groups_expired_total", "Groups that have expired.", metric.Counter, func(s State) func() float64 { return s.Expired }},
+	{"pushgateway_next_group_expiry_timestamp_seconds", "Unix time when the next group expires, 0 if none does.", metric.Gauge, func(s State) func() float64 { return s.NextExpiry }},
 }
 
 // Observe adds the numbers of a state.
@@ -96,8 +96,8 @@ func (m *Metrics) Observe(s State) {
 	}
 }
 
-// Reserved are the names and types of all families, those included that have
-// no series yet.
+// Reserved returns the names and types of all families, including those without
+// series.
 func (m *Metrics) Reserved() map[string]metric.Type {
 	all := maps.Clone(m.reserved)
 	maps.Copy(all, journalFamilies)
@@ -134,7 +134,7 @@ func (m *Metrics) add(name string, t metric.Type, c prometheus.Collector) {
 	m.registry.MustRegister(c)
 }
 
-// reserveGathered reserves what collectors of others have.
+// reserveGathered reserves the families of other collectors.
 func (m *Metrics) reserveGathered() error {
 	families, err := m.registry.Gather()
 	for _, f := range families {
@@ -146,8 +146,8 @@ func (m *Metrics) reserveGathered() error {
 	return nil
 }
 
-// Exposed gives the present families, sorted by name. With an error it gives
-// those that could be gathered.
+// Exposed returns the present families, sorted by name. If it returns an error,
+// it still returns the families that could be gathered.
 func (m *Metrics) Exposed() ([]exposition.Exposed, error) {
 	families, gathered := m.registry.Gather()
 	var buf bytes.Buffer
@@ -179,14 +179,14 @@ func (m *Metrics) Instrument(name string, h http.HandlerFunc) http.HandlerFunc {
 	return promhttp.InstrumentHandlerCounter(m.requests.MustCurryWith(prometheus.Labels{"handler": name}), h)
 }
 
-// Refused counts a push that was not taken.
+// Refused counts a refused push.
 func (m *Metrics) Refused(reason string) { m.refused.WithLabelValues(reason).Inc() }
 
 // Duplicate counts a series that was left out because its push had it twice.
 func (m *Metrics) Duplicate() { m.duplicates.Inc() }
 
-// Pushed notes the size on the wire and the duration of a push. One whose body
-// was not read to its end has no size, which is negative.
+// Pushed records the size on the wire and the duration of a push. A negative
+// size means that the body was not read to its end.
 func (m *Metrics) Pushed(method string, bytes int64, took time.Duration) {
 	if bytes >= 0 {
 		m.pushSize.WithLabelValues(method).Observe(float64(bytes))
@@ -194,7 +194,7 @@ func (m *Metrics) Pushed(method string, bytes int64, took time.Duration) {
 	m.pushDuration.WithLabelValues(method).Observe(took.Seconds())
 }
 
-// Scraped notes a scrape that was read to its end.
+// Scraped records a scrape that was read to its end.
 func (m *Metrics) Scraped(format string, escaping metric.Escaping, bytes int64, took time.Duration, leftOut int) {
 	m.lastScrape.SetToCurrentTime()
 	m.scrapeSeconds.WithLabelValues(format).Observe(took.Seconds())

@@ -1,6 +1,6 @@
-// Package webui serves the page for people: files that are embedded, and ask
-// the API for everything. They know no path but those relative to their own,
-// so that they work below any prefix and behind any proxy.
+// Package webui serves the web page: embedded files that get all data from the
+// API. They only use relative paths, so that they work below any prefix and
+// behind any proxy.
 package webui
 
 import (
@@ -29,16 +29,16 @@ var files embed.FS
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// asset is a file as it is sent.
+// asset is a file to be served.
 type asset struct {
 	contentType string
 	etag        string
 	plain       []byte
-	small       func() []byte // compressed with gzip, when somebody first asks for it
+	small       func() []byte // compressed with gzip on first use
 }
 
-// New gives the handler of the page, which is at / and /status, and of the
-// files below /static/. All of them stand below prefix, "" or like "/gw".
+// New returns the handler of the page at / and /status, and of the files below
+// /static/. All are below prefix, which is "" or like "/gw".
 func New(prefix string) (http.Handler, error) {
 	assets, err := load(files)
 	if err != nil {
@@ -85,12 +85,13 @@ func newAsset(name string, plain []byte) *asset {
 func compress(plain []byte) []byte {
 	var small bytes.Buffer
 	z := gzip.NewWriter(&small)
-	_, _ = z.Write(plain) // memory takes everything
+	_, _ = z.Write(plain) // writing to memory cannot fail
 	_ = z.Close()
 	return small.Bytes()
 }
 
-// contentTypeOf does not ask the machine, which may know of other types.
+// contentTypeOf does not use the types configured on the machine, which may
+// differ.
 func contentTypeOf(name string) string {
 	switch path.Ext(name) {
 	case ".html":
@@ -105,8 +106,8 @@ func contentTypeOf(name string) string {
 	return "text/plain; charset=utf-8"
 }
 
-// serve answers with the file, or says that the client has it already: it is
-// asked each time, so that a new version of the gateway shows its own page.
+// serve answers with the file, or says that the client already has it. Clients
+// ask each time, so that a new version of the gateway shows its own page.
 func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Security-Policy", policy)

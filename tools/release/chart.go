@@ -45,8 +45,8 @@ func (r *release) chart() error {
 	return errors.Join(r.tarball(f, entries), f.Close())
 }
 
-// addOrigin writes where the chart and its image are published into those files
-// that name it, beside the originals.
+// addOrigin adds the address of the chart and its image to the files that name
+// them, beside the originals.
 func (r *release) addOrigin(entries []entry) error {
 	for i, e := range entries {
 		var change func(string) (string, error)
@@ -88,13 +88,13 @@ func (r *release) addRegistry(values string) (string, error) {
 		return values, nil
 	}
 	if strings.Count(values, imageDefault) != 1 {
-		return "", errors.New("image.repository is not there once: change addRegistry with it")
+		return "", errors.New("values.yaml must set image.repository exactly once; adapt addRegistry to the new form")
 	}
 	return strings.Replace(values, imageDefault, imageDefault+r.from.registry+"/", 1), nil
 }
 
-// addRunbooks completes the links of alerts, which begin with a directory of
-// the repository.
+// addRunbooks completes the links of alerts, which begin with a directory of the
+// repository.
 func (r *release) addRunbooks(rules string) (string, error) {
 	if r.from.url == "" {
 		return rules, nil

@@ -174,7 +174,7 @@ func (r *release) runtime() v1.Config {
 	return config
 }
 
-// shellPrograms are the other names of the shell: the programs of busybox that
+// shellPrograms are the further names of the shell: the programs of busybox that
 // health checks, hooks and entrypoints run most.
 var shellPrograms = []string{"cat", "chmod", "cp", "grep", "ls", "mkdir", "mv", "nc", "rm", "sleep", "touch"}
 

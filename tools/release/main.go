@@ -26,8 +26,8 @@ type release struct {
 	images   []mutate.IndexAddendum
 }
 
-// origin is where a release is published, empty if nowhere. What is made says
-// so, and the chart has the image from there.
+// origin is where a release is published. It is empty if the release is not
+// published. The release refers to it, and the chart pulls the image from there.
 type origin struct {
 	url      string // of the repository
 	registry string // of the image
@@ -39,8 +39,8 @@ func main() {
 	version := flag.String("version", "", "the version; by default what cmd/pushgateway/VERSION says, and -dirty if there are changes that are not committed")
 	only := flag.String("platforms", "", "platforms to build, like linux/amd64,linux/arm64; by default all")
 	var from origin
-	flag.StringVar(&from.url, "url", "", "the address of the repository that publishes this, like https://github.com/someone/pushgateway")
-	flag.StringVar(&from.registry, "registry", "", "where the image will be, like ghcr.io/someone")
+	flag.StringVar(&from.url, "url", "", "the address of the repository that publishes the release, like https://github.com/someone/pushgateway")
+	flag.StringVar(&from.registry, "registry", "", "the registry of the image, like ghcr.io/someone")
 	flag.Parse()
 	if err := makeRelease(*root, *out, *version, *only, from); err != nil {
 		fmt.Fprintf(os.Stderr, "release: %v\n", err)

@@ -13,7 +13,7 @@ import (
 	"mvdan.cc/sh/v3/interp"
 )
 
-// search is what grep is asked for.
+// search holds the options of a grep.
 type search struct {
 	pattern         *regexp.Regexp
 	invert          bool
@@ -21,7 +21,8 @@ type search struct {
 	count           int
 }
 
-// grep writes the lines that match a pattern. It ends with 1 if there is none.
+// grep writes the lines that match a pattern. Its exit code is 1 if no line
+// matches.
 func grep(args []string, stdin io.Reader, stdout io.Writer) error {
 	s, files, err := parseGrep(args)
 	if err != nil {
@@ -48,22 +49,22 @@ func grep(args []string, stdin io.Reader, stdout io.Writer) error {
 func parseGrep(args []string) (*search, []string, error) {
 	flags := pflag.NewFlagSet("grep", pflag.ContinueOnError)
 	quiet := flags.BoolP("quiet", "q", false, "write nothing")
-	flags.BoolP("no-messages", "s", false, "taken, and ignored")
-	invert := flags.BoolP("invert-match", "v", false, "lines that do not match")
-	fold := flags.BoolP("ignore-case", "i", false, "case does not matter")
-	counting := flags.BoolP("count", "c", false, "write how many lines there are")
-	extended := flags.BoolP("extended-regexp", "E", false, "an extended regular expression")
-	fixed := flags.BoolP("fixed-strings", "F", false, "a text, and no regular expression")
-	word := flags.BoolP("word-regexp", "w", false, "match whole words")
-	line := flags.BoolP("line-regexp", "x", false, "match whole lines")
-	patterns := flags.StringArrayP("regexp", "e", nil, "a pattern; can be given more than once")
+	flags.BoolP("no-messages", "s", false, "accepted and ignored")
+	invert := flags.BoolP("invert-match", "v", false, "select lines that do not match")
+	fold := flags.BoolP("ignore-case", "i", false, "ignore case")
+	counting := flags.BoolP("count", "c", false, "write only the number of matching lines")
+	extended := flags.BoolP("extended-regexp", "E", false, "patterns are extended regular expressions")
+	fixed := flags.BoolP("fixed-strings", "F", false, "patterns are plain text")
+	word := flags.BoolP("word-regexp", "w", false, "match only whole words")
+	line := flags.BoolP("line-regexp", "x", false, "match only whole lines")
+	patterns := flags.StringArrayP("regexp", "e", nil, "a pattern; repeatable")
 	if err := flags.Parse(args); err != nil {
 		return nil, nil, help(err)
 	}
 	rest := flags.Args()
 	if len(*patterns) == 0 {
 		if len(rest) == 0 {
-			return nil, nil, errors.New("there is no pattern; write it as the first argument, like grep -q OK")
+			return nil, nil, errors.New("the pattern is missing; write it as the first argument, like grep -q OK")
 		}
 		*patterns, rest = rest[:1], rest[1:]
 	}
@@ -89,13 +90,13 @@ func parseGrep(args []string) (*search, []string, error) {
 	}
 	compiled, err := regexp.Compile(all)
 	if err != nil {
-		return nil, nil, fmt.Errorf("the pattern is none: %w", err)
+		return nil, nil, fmt.Errorf("the pattern is not a regular expression: %w", err)
 	}
 	return &search{pattern: compiled, invert: *invert, quiet: *quiet, counting: *counting}, rest, nil
 }
 
-// extend makes an extended regular expression of a basic one, in which the
-// backslash gives +?|(){} the meaning that it takes from them elsewhere.
+// extend converts a basic regular expression to an extended one. In a basic one,
+// +?|(){} are special only after a backslash.
 func extend(basic string) string {
 	var b strings.Builder
 	for i := 0; i < len(basic); i++ {

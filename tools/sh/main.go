@@ -3,8 +3,8 @@
 //
 //	sh -c 'wget -q --spider http://localhost:9091/-/healthy || exit 1'
 //
-// It knows the language of bash and what is built into shells. By other names it
-// is the few programs that such scripts run: programs lists them.
+// It implements the language and the builtins of bash. Under other names it is
+// one of the few programs that such scripts run; see programs.
 package main
 
 import (

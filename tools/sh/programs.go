@@ -20,7 +20,8 @@ import (
 	"mvdan.cc/sh/v3/interp"
 )
 
-// programs are what this binary is by another name than that of a shell.
+// programs are the programs that this binary is under names other than that of a
+// shell.
 var programs = map[string]func(args []string) error{
 	"cat":   utility(cat.New()),
 	"chmod": utility(chmod.New()),
@@ -35,7 +36,7 @@ var programs = map[string]func(args []string) error{
 	"touch": utility(touch.New()),
 }
 
-// utility is a program of the library.
+// utility returns a program of the library.
 func utility(c core.Command) func(args []string) error {
 	return func(args []string) error {
 		c.SetIO(os.Stdin, os.Stdout, os.Stderr)
@@ -43,7 +44,8 @@ func utility(c core.Command) func(args []string) error {
 	}
 }
 
-// failure is an error with which a program ends with 1, as those of busybox do.
+// failure is an error that makes a program exit with 1, as the programs of
+// busybox do.
 type failure struct{ error }
 
 func failed(err error) error {
@@ -53,19 +55,19 @@ func failed(err error) error {
 	return failure{err}
 }
 
-// nc connects to a port. With -z it looks whether it is open, otherwise it sends
-// what comes in, and writes what is answered.
+// nc connects to a port. With -z it checks whether the port is open. Otherwise it
+// sends its input and writes the answer.
 func nc(args []string) error {
 	flags := pflag.NewFlagSet("nc", pflag.ContinueOnError)
-	look := flags.BoolP("zero", "z", false, "look whether the port is open")
-	flags.BoolP("verbose", "v", false, "taken, and ignored")
-	flags.BoolP("numeric", "n", false, "taken, and ignored")
+	look := flags.BoolP("zero", "z", false, "check whether the port is open")
+	flags.BoolP("verbose", "v", false, "accepted and ignored")
+	flags.BoolP("numeric", "n", false, "accepted and ignored")
 	seconds := flags.IntP("wait", "w", 30, "seconds to wait for a connection")
 	if err := flags.Parse(args); err != nil {
 		return help(err)
 	}
 	if flags.NArg() != 2 {
-		return failed(errors.New("a host and a port are needed, like nc -z localhost 9091"))
+		return failed(errors.New("a host or a port is missing; write both, like nc -z localhost 9091"))
 	}
 	conn, err := net.DialTimeout("tcp", net.JoinHostPort(flags.Arg(0), flags.Arg(1)), time.Duration(*seconds)*time.Second)
 	if err != nil {
@@ -87,7 +89,7 @@ func converseWith(conn *net.TCPConn) error {
 	return err
 }
 
-// help takes a demand for help, which has been answered, for no error.
+// help returns exit code 0 for a request for help, which was answered already.
 func help(err error) error {
 	if errors.Is(err, pflag.ErrHelp) {
 		return interp.ExitStatus(0)

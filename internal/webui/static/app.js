@@ -126,7 +126,7 @@ onReach((problem) => {
     return;
   }
   since ??= new Date();
-  offline.textContent = `${problem} What is shown is from before ${since.toLocaleTimeString()}. Trying again every five seconds.`;
+  offline.textContent = `${problem} This page shows data from before ${since.toLocaleTimeString()}. Retrying every five seconds.`;
   offline.hidden = false;
 });
 
@@ -139,7 +139,7 @@ const themeButton = document.getElementById("theme");
 function showTheme() {
   const theme = document.documentElement.dataset.theme ?? "";
   themeButton.textContent = themeNames[theme];
-  themeButton.setAttribute("aria-label", `Colours: ${themeNames[theme]}`);
+  themeButton.setAttribute("aria-label", `Colour theme: ${themeNames[theme]}`);
   dispatchEvent(new Event("theme"));
 }
 

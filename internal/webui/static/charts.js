@@ -43,7 +43,7 @@ function chart(words, height, options, data) {
     const size = new ResizeObserver(() => element.clientWidth > 0 && plot.setSize({ width: element.clientWidth, height }));
     size.observe(element);
     element.plot = plot;
-  }, () => { element.textContent = "The library for charts could not be loaded."; });
+  }, () => { element.textContent = "The chart library could not be loaded. Reload the page to retry."; });
   return element;
 }
 

@@ -44,7 +44,7 @@ export function removeGroup(group, done) {
   }) }, "Delete group");
   const d = dialog("Delete this group?",
     h("p", {}, h("code", {}, brief(text(group.labels)))),
-    h("p", {}, `${plural(group.families, "family", "families")} with ${plural(group.series, "series", "series")} will be gone from the next scrape.`),
+    h("p", {}, `${plural(group.families, "family", "families")} with ${plural(group.series, "series", "series")} will disappear from the next scrape.`),
     problem, actions(() => d.close(), button));
 }
 
@@ -61,7 +61,7 @@ export async function cleanUp(query, done) {
     done();
   };
   const d = dialog("Clean up",
-    allowed ? null : h("p", { class: "note" }, "This gateway does not allow deleting many groups at once. Start it with ", h("code", {}, "--web.enable-admin-api"), " to allow it. Single groups can be deleted on their own pages."),
+    allowed ? null : h("p", { class: "note" }, "This gateway does not allow deleting many groups at once. Start it with ", h("code", {}, "--web.enable-admin-api"), " to allow it. You can still delete a single group on its own page."),
     matching(query, allowed, finish), wiping(allowed, finish));
 }
 
@@ -74,8 +74,8 @@ function matching(query, allowed, finish) {
     const { deleted } = await api.removeMatching(filter(query));
     finish(`Deleted ${plural(deleted, "group")}.`);
   }) }, "Delete");
-  const section = h("section", {}, h("h3", {}, "Delete what the search finds"),
-    h("p", {}, which ? `All groups ${which}.` : "Search first, or choose a state: then what is found can be deleted here."), found, problem,
+  const section = h("section", {}, h("h3", {}, "Delete matching groups"),
+    h("p", {}, which ? `All groups ${which}.` : "Search for groups or choose a state first. You can then delete them here."), found, problem,
     h("div", { class: "actions" }, button));
   if (which && allowed) preview(query, found, button, problem);
   return section;
@@ -88,7 +88,7 @@ async function preview(query, found, button, problem) {
     const parameters = filter(query);
     parameters.set("dry_run", "true");
     const { deleted, groups } = await api.removeMatching(parameters);
-    found.replaceChildren(h("p", {}, h("strong", {}, plural(deleted, "group")), " would go:"),
+    found.replaceChildren(h("p", {}, h("strong", {}, plural(deleted, "group")), " would be deleted:"),
       h("ul", { class: "preview" }, groups.slice(0, listed).map((g) => h("li", {}, h("code", {}, text(g)))),
         deleted > listed ? h("li", {}, `and ${count(deleted - listed)} more`) : null));
     button.textContent = `Delete ${plural(deleted, "group")}`;
@@ -100,10 +100,10 @@ function wiping(allowed, finish) {
   const problem = problemLine();
   const button = h("button", { type: "button", class: "danger", disabled: true, onclick: () => attempt(button, problem, async () => {
     await api.wipe();
-    finish("All groups are gone.");
+    finish("Deleted all groups.");
   }) }, "Wipe everything");
   const sure = h("input", { type: "text", id: "sure", size: "6", autocomplete: "off", disabled: !allowed,
     oninput: () => { button.disabled = sure.value !== "wipe"; } });
-  return h("section", {}, h("h3", {}, "Wipe"), h("p", {}, "Deletes every group of this gateway. It cannot be undone."),
+  return h("section", {}, h("h3", {}, "Wipe"), h("p", {}, "Deletes every group of this gateway. This cannot be undone."),
     problem, h("div", { class: "actions" }, h("label", {}, "Type “wipe” to confirm ", sure), button));
 }

@@ -21,7 +21,7 @@ export function family({ name, family: f, groupLabels, filter, leftOut, lines, o
       h("span", { class: "size" }, plural(f.metrics.length, "series", "series")),
       f.help ? h("span", { class: "help" }, brief(f.help)) : null),
     h("div", { class: "inside" },
-      leftOut ? h("p", { class: "note" }, "Stored, but not exposed: an older push of another group stands against it.") : null,
+      leftOut ? h("p", { class: "note" }, "Stored, but not exposed: it conflicts with an older push of another group.") : null,
       isDrawn(f) ? shown.map((s) => drawn(f, s, groupLabels)) : table(shown, groupLabels),
       h("div", { class: "actions start" },
         shown.length < series.length ? h("button", { type: "button", class: "small", onclick: () => showMore(name) }, `Show all ${count(series.length)} series`) : null,
@@ -73,7 +73,7 @@ function mean(s) {
 function summary(s) {
   const points = Object.entries(s.quantiles ?? {}).map(([q, v]) => ({ name: q, value: number(v), text: v }))
     .sort((a, b) => number(a.name) - number(b.name));
-  if (points.length === 0) return h("p", { class: "none" }, "It has no quantiles.");
+  if (points.length === 0) return h("p", { class: "none" }, "No quantiles.");
   const words = `Quantiles: ${points.map((p) => `${p.name} is ${p.text}`).join(", ")}`;
   return points.some((p) => Number.isFinite(p.value)) ? marks({ words, points }) : h("p", { class: "none" }, words);
 }
@@ -81,7 +81,7 @@ function summary(s) {
 // histogram draws the observations between one bound and the next.
 function histogram(s) {
   const buckets = Array.isArray(s.buckets) ? native(s.buckets) : classic(s.buckets ?? {});
-  if (buckets.length === 0) return h("p", { class: "none" }, "It has no observations.");
+  if (buckets.length === 0) return h("p", { class: "none" }, "No observations.");
   const kind = Array.isArray(s.buckets) ? "Native histogram" : "Histogram";
   const words = `${kind} of ${s.count ?? "0"} observations in ${plural(buckets.length, "bucket")}, most in ${range(most(buckets))}`;
   return [

@@ -94,7 +94,7 @@ export class GroupPage {
     const g = this.group;
     if (g.last_push_successful) return "";
     return h("div", { class: "banner bad", role: "note" },
-      h("strong", {}, "The last push was refused"), `, ${exact(g.push_failure_time)}. ${g.push_time ? "The group still has what was pushed before." : "No push to this group was ever good, so it has no metrics."}`,
+      h("strong", {}, "The last push was refused"), `, ${exact(g.push_failure_time)}. ${g.push_time ? "The group still has its earlier metrics." : "No push to this group has succeeded yet, so it has no metrics."}`,
       g.push_failure_message ? h("pre", { tabindex: "0" }, g.push_failure_message) : null);
   }
 
@@ -106,9 +106,9 @@ export class GroupPage {
     this.badge.title = titleOf(state);
     const fact = (name, value, title) => h("div", {}, h("dt", {}, name), h("dd", { title }, value));
     this.times.replaceChildren(
-      fact("Last good push", age(g.push_time), exact(g.push_time)),
+      fact("Last successful push", age(g.push_time), exact(g.push_time)),
       fact("Last refused push", age(g.push_failure_time), exact(g.push_failure_time)),
-      fact("Expires", g.expiry_time ? left(g.expiry_time) : "never", g.expiry_time ? exact(g.expiry_time) : "It was pushed without a time to live"),
+      fact("Expires", g.expiry_time ? left(g.expiry_time) : "never", g.expiry_time ? exact(g.expiry_time) : "This group has no time to live"),
       g.ttl_seconds ? fact("Time to live", duration(g.ttl_seconds)) : "",
       fact("Families", count(g.families)), fact("Series", count(g.series)));
   }
@@ -126,7 +126,7 @@ export class GroupPage {
     endCharts(this.families);
     this.families.replaceChildren(
       ...shown.map((name, i) => this.drawFamily(name, i)),
-      ...(names.length === 0 ? [h("p", { class: "none" }, this.filter ? "Nothing here matches." : "This group has no families.")] : []),
+      ...(names.length === 0 ? [h("p", { class: "none" }, this.filter ? "No families or series match." : "This group has no families.")] : []),
       ...(shown.length < names.length ? [h("button", { type: "button", onclick: () => { this.allFamilies = true; this.drawFamilies(); } }, `Show all ${plural(names.length, "family", "families")}`)] : []));
   }
 
@@ -167,7 +167,7 @@ function linesSection(lines) {
   const pre = h("pre", { tabindex: "0", class: "lines" }, all.slice(0, shownLines).join("\n"));
   const rest = all.length - 1 - shownLines;
   const more = rest > 0 ? h("button", { type: "button", class: "small", onclick: () => { pre.textContent = visible(lines); more.remove(); } }, `Show ${count(rest)} more lines`) : null;
-  return h("section", {}, h("div", { class: "section-head" }, h("h2", {}, "As it will be scraped"), copyButton("Copy", "all lines", () => lines)), pre, more);
+  return h("section", {}, h("div", { class: "section-head" }, h("h2", {}, "As scraped"), copyButton("Copy", "all lines", () => lines)), pre, more);
 }
 
 // sectionsOf gives, for each family, its lines of the exposition.

@@ -48,7 +48,7 @@ export class GroupsPage {
     this.empty = h("div", { class: "empty", hidden: true });
     this.stale = h("input", {
       type: "text", size: "4", id: "stale", list: "ages", autocomplete: "off",
-      title: "How old the last good push may be, like 90m, 24h or 7d", onchange: () => this.setStale(),
+      title: "Maximum age of the last successful push, like 90m, 24h or 7d", onchange: () => this.setStale(),
     });
     this.tabs = states.map(([state, name]) => h("button", { type: "button", "data-state": state, onclick: () => this.change({ state }) }, name));
     this.sorts = this.sortSelect();
@@ -186,7 +186,7 @@ function direction(sort, now) {
 }
 
 const sortNames = {
-  job: ["job", "job, backwards"], status: ["pushed first", "refused first"], push_time: ["oldest push", "latest push"],
+  job: ["job", "job, reversed"], status: ["pushed first", "refused first"], push_time: ["oldest push", "latest push"],
   families: ["fewest families", "most families"], series: ["fewest series", "most series"], expiry_time: ["next to expire", "last to expire"],
 };
 
@@ -201,7 +201,7 @@ export function rate(counts, step) {
 }
 
 // refusedLink leads to whose pushes were refused, once there were any.
-export const refusedLink = (o, words) => o.refusals.length > 0 ? h("a", { href: "./status", title: "Whose pushes were refused, and why" }, words) : words;
+export const refusedLink = (o, words) => o.refusals.length > 0 ? h("a", { href: "./status", title: "See whose pushes were refused, and why" }, words) : words;
 
 function numbers(o) {
   const item = (name, value, className, title) => h("div", { class: className, title }, h("dt", {}, name), h("dd", {}, value));
@@ -210,8 +210,8 @@ function numbers(o) {
     item("Groups", count(o.groups)),
     item("Series", count(o.series)),
     item("Refused groups", count(o.groups_failing), o.groups_failing > 0 ? "bad" : null, "Groups whose last push was refused"),
-    item("Pushes", rate(o.activity.pushes, o.activity.step_seconds), null, "Taken, over the last minute"),
-    item(refusedLink(o, "Refused pushes"), rate(o.activity.refused, o.activity.step_seconds), null, "Over the last minute"),
+    item("Pushes", rate(o.activity.pushes, o.activity.step_seconds), null, "Accepted pushes per second over the last minute"),
+    item(refusedLink(o, "Refused pushes"), rate(o.activity.refused, o.activity.step_seconds), null, "Refused pushes per second over the last minute"),
     item("Last scrape", last ? age(last.time) : "never", last ? null : "bad", last ? `${last.user_agent} at ${last.client}, ${exact(last.time)}` : "Nobody has scraped this gateway since it started"),
   ];
 }
@@ -219,7 +219,7 @@ function numbers(o) {
 function nothingFound(what, clear) {
   return [
     h("h2", {}, "No group matches"),
-    h("p", {}, `There is none ${what}.`),
+    h("p", {}, `There are no groups ${what}.`),
     h("button", { type: "button", onclick: clear }, "Show all groups"),
   ];
 }
@@ -230,6 +230,6 @@ function noGroups() {
     h("h2", {}, "No groups yet"),
     h("p", {}, "Nothing has been pushed to this gateway. This command pushes a first metric:"),
     h("pre", { tabindex: "0" }, `echo 'my_metric 3.14' | curl -m 5 --data-binary @- '${url}'`),
-    h("p", {}, "It appears here by itself."),
+    h("p", {}, "The group then appears here automatically."),
   ];
 }

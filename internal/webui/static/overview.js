@@ -20,8 +20,8 @@ export class OverviewPage {
     const card = (id, title, ...content) => h("section", { class: "card", "aria-labelledby": id }, h("h2", { id }, title), ...content);
     this.element = h("div", { class: "page overview" }, h("h1", {}, "Overview"), this.numbers,
       h("div", { class: "cards" },
-        card("activity", "Pushes a second, last ten minutes", this.activity),
-        card("ages-title", "Groups by the age of their last good push", this.ages),
+        card("activity", "Pushes per second, last ten minutes", this.activity),
+        card("ages-title", "Groups by age of the last successful push", this.ages),
         card("jobs", "Largest jobs by series", this.jobs),
         card("left-out", "Families left out of the exposition", this.hidden)));
   }
@@ -52,14 +52,14 @@ export class OverviewPage {
     const end = new Date(a.end) / 1000;
     const times = a.pushes.map((_, i) => end - (a.pushes.length - i) * a.step_seconds);
     const perSecond = (counts) => counts.map((n) => n / a.step_seconds);
-    const now = `${rate(a.pushes, a.step_seconds)} taken, ${rate(a.refused, a.step_seconds)} refused`;
-    const words = `Pushes over the last ten minutes; in the last one ${now}`;
+    const now = `${rate(a.pushes, a.step_seconds)} accepted, ${rate(a.refused, a.step_seconds)} refused`;
+    const words = `Pushes over the last ten minutes; in the last minute ${now}`;
     const data = [times, perSecond(a.pushes), perSecond(a.refused)];
     this.rates ??= rates({ words, times, series: [{ values: data[1], color: "accent", fill: "wash" }, { values: data[2], color: "bad" }] });
     this.rates.update?.(data, words);
     if (!this.rates.isConnected) this.activity.replaceChildren(this.rates, this.legend);
     updateEach(this.legend, [
-      h("span", { class: "key accent" }), h("span", {}, "taken"), h("strong", {}, rate(a.pushes, a.step_seconds)),
+      h("span", { class: "key accent" }), h("span", {}, "accepted"), h("strong", {}, rate(a.pushes, a.step_seconds)),
       h("span", { class: "key bad" }), h("span", {}, refusedLink(o, "refused")), h("strong", {}, rate(a.refused, a.step_seconds)),
       h("span", { class: "none" }, "mean of the last minute")]);
   }
@@ -90,7 +90,7 @@ function jobTable(o) {
 }
 
 function hiddenList(o) {
-  if (o.families_left_out === 0) return [h("p", { class: "good" }, "None: everything that is stored is in the scrape.")];
+  if (o.families_left_out === 0) return [h("p", { class: "good" }, "None: scrapes include everything that is stored.")];
   const rest = o.families_left_out - o.left_out.length;
   return [
     h("ul", { class: "hidden-list" }, o.left_out.map((x) => h("li", {},

@@ -61,7 +61,7 @@ export function words(q) {
   else if (q.text.trim()) parts.push(`with “${q.text.trim()}” in a label`);
   if (q.state === "failing") parts.push("whose last push was refused");
   if (q.state === "expiring") parts.push("whose time to live is almost over");
-  if (q.state === "stale") parts.push(`without a good push for ${q.stale}`);
+  if (q.state === "stale") parts.push(`without a successful push for ${q.stale}`);
   return parts.join(" and ");
 }
 

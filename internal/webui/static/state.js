@@ -4,10 +4,10 @@
 import { secondsSince } from "./format.js";
 
 const titles = {
-  fresh: "The last push was taken, and is recent; its metrics tell how the job went",
+  fresh: "The last push succeeded recently; its metrics say how the job went",
   failing: "The last push was refused",
   expiring: "Less than a fifth of its time to live is left",
-  stale: "There has been no good push for a long time",
+  stale: "The last successful push was long ago",
 };
 
 export function stateOf(group, staleSeconds) {

@@ -35,7 +35,7 @@ function cards(status, o) {
     card("Scrapes", scrapes(o.scrapers, status.flags)),
     card("Storage", storage(o.storage, status.flags)),
     card("Refused pushes", refusals(o.refusals), true),
-    card("Allowed here", allowed(status.flags)),
+    card("Enabled features", allowed(status.flags)),
     card("Build", facts([["Version", build.version], ["Revision", build.revision], ["Branch", build.branch], ["Go", build.goVersion],
       ["Started", exact(status.start_time)]])),
   ];
@@ -48,7 +48,7 @@ function facts(pairs) {
 function scrapes(list, flags) {
   if (list.length === 0) {
     const target = location.host;
-    return h("div", {}, h("p", { class: "banner bad" }, h("strong", {}, "Nobody has scraped this gateway since it started."), " What is pushed here reaches no Prometheus. Add to its configuration:"),
+    return h("div", {}, h("p", { class: "banner bad" }, h("strong", {}, "Nobody has scraped this gateway since it started."), " Prometheus does not see what is pushed here. Add this to its configuration:"),
       h("pre", { tabindex: "0" }, [
         "scrape_configs:", "  - job_name: pushgateway", "    honor_labels: true",
         ...(new URL(".", document.baseURI).pathname + flags["web.telemetry-path"].slice(1) === "/metrics" ? [] : [`    metrics_path: ${new URL(".", document.baseURI).pathname}${flags["web.telemetry-path"].slice(1)}`]),
@@ -58,13 +58,13 @@ function scrapes(list, flags) {
   // On a phone the heads are gone, and each cell has its own.
   const cell = (head, text, title) => h("td", { "data-head": head, title }, text);
   return h("table", { class: "scrapes" },
-    h("thead", {}, h("tr", {}, ["Who", "From", "Last", "Format", "Size"].map((n) => h("th", { scope: "col" }, n)))),
-    h("tbody", {}, list.map((s) => h("tr", {}, cell("Who", s.user_agent || "unknown"), cell("From", s.client), cell("Last", age(s.time), exact(s.time)),
+    h("thead", {}, h("tr", {}, ["Client", "Address", "Last scrape", "Format", "Size"].map((n) => h("th", { scope: "col" }, n)))),
+    h("tbody", {}, list.map((s) => h("tr", {}, cell("Client", s.user_agent || "unknown"), cell("Address", s.client), cell("Last scrape", age(s.time), exact(s.time)),
       cell("Format", s.format), cell("Size", bytes(s.bytes), `in ${s.duration_seconds} s`)))));
 }
 
 function refusals(list) {
-  if (list.length === 0) return h("p", { class: "good" }, "None since the start.");
+  if (list.length === 0) return h("p", { class: "good" }, "None since the gateway started.");
   return h("ul", { class: "refusals" }, list.map((r) => h("li", {},
     h("p", {}, h("span", { class: "badge failing" }, r.reason), " ", h("time", { title: exact(r.time) }, age(r.time)),
       r.times > 1 ? `, ${plural(r.times, "time")} so far,` : null, ` from ${r.client}, ${r.user_agent || "an unknown program"}`),
@@ -73,17 +73,17 @@ function refusals(list) {
 }
 
 function storage(s, flags) {
-  if (!s) return h("p", {}, "In memory only: a restart forgets all groups. ", h("code", {}, "--persistence.file"), " keeps them on disk.");
+  if (!s) return h("p", {}, "In memory only: a restart loses all groups. Use ", h("code", {}, "--persistence.file"), " to keep them on disk.");
   const interval = flags["persistence.interval"];
   return h("div", {},
-    s.error ? h("p", { class: "banner bad" }, h("strong", {}, interval === "0s" ? "Pushes are refused: " : "Pushes are taken, but not written: "), s.error) : null,
+    s.error ? h("p", { class: "banner bad" }, h("strong", {}, interval === "0s" ? "Pushes are refused: " : "Pushes are accepted, but not written to disk: "), s.error) : null,
     facts([["File", flags["persistence.file"]], ["Size", bytes(s.size_bytes)],
       ["Written", interval === "0s" ? "at once: an answered push is on disk" : `every ${interval}`]]));
 }
 
 const permissions = [
   ["web.enable-admin-api", "Delete by search, wipe, snapshot"],
-  ["web.enable-lifecycle", "End the process over HTTP"],
+  ["web.enable-lifecycle", "Shut down over HTTP"],
   ["web.enable-pprof", "Profiles"],
 ];
 
