@@ -7,7 +7,7 @@ import (
 	"sync"
 	"testing"
 
-	"pushgateway/internal/daemon"
+	"pushgateway/internal/testproc"
 )
 
 // TestGroupsThatShareASeries pushes one series to many groups, each with other
@@ -33,7 +33,7 @@ func TestGroupsThatShareASeries(t *testing.T) {
 		return p.String()
 	}
 	each := func(method, body string) {
-		client := clientFrom(attacker, daemon.Patience)
+		client := clientFrom(attacker, testproc.Patience)
 		var wg sync.WaitGroup
 		for n := range 8 {
 			wg.Go(func() {

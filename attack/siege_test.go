@@ -16,13 +16,13 @@ import (
 	"testing"
 	"time"
 
-	"pushgateway/internal/daemon"
+	"pushgateway/internal/testproc"
 )
 
 // binary is the gateway, built once for all tests.
 var binary string
 
-func TestMain(m *testing.M) { os.Exit(daemon.Main(m, &binary)) }
+func TestMain(m *testing.M) { os.Exit(testproc.Main(m, &binary)) }
 
 const (
 	// patience is how long the bystander waits for an answer. Attacks that
@@ -41,7 +41,7 @@ type gateway struct {
 	t    testing.TB
 	addr string
 	base string
-	proc *daemon.Process
+	proc *testproc.Process
 	// header is what the bystander sends along, names and values in turn.
 	header []string
 }
@@ -72,7 +72,7 @@ func besieged(t *testing.T, g *gateway) *gateway {
 // begin starts a gateway in a bounded address space.
 func begin(t *testing.T, cmd *exec.Cmd) *gateway {
 	t.Helper()
-	p := daemon.Run(t, cmd)
+	p := testproc.Run(t, cmd)
 	limitMemory(t, p.Cmd.Process.Pid, addressSpace)
 	return &gateway{t: t, addr: p.Addr, base: "http://" + p.Addr, proc: p}
 }
@@ -148,7 +148,7 @@ func ask(client *http.Client, method, url, body string, header ...string) (statu
 // do sends a request as the attacker, who waits for long.
 func (g *gateway) do(method, path, body string, header ...string) (status int, text string) {
 	g.t.Helper()
-	status, text, err := ask(clientFrom(attacker, daemon.Patience), method, g.base+path, body, header...)
+	status, text, err := ask(clientFrom(attacker, testproc.Patience), method, g.base+path, body, header...)
 	if err != nil {
 		g.t.Fatalf("%s %s: %v\n%s", method, clip(path), err, tail(g.proc.Log.String()))
 	}
@@ -192,7 +192,7 @@ func (g *gateway) get(path, accept string) (*http.Response, []byte) {
 		g.t.Fatal(err)
 	}
 	req.Header.Set("Accept", accept)
-	res, err := clientFrom(attacker, daemon.Patience).Do(req)
+	res, err := clientFrom(attacker, testproc.Patience).Do(req)
 	if err != nil {
 		g.t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
-	"pushgateway/internal/daemon"
+	"pushgateway/internal/testproc"
 )
 
 var (
@@ -31,7 +31,7 @@ var (
 
 func TestMain(m *testing.M) {
 	stop := startBrowser()
-	code := daemon.Main(m, &binary)
+	code := testproc.Main(m, &binary)
 	stop()
 	os.Exit(code)
 }
@@ -47,7 +47,7 @@ func startBrowser() (stop func()) {
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
 		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("hide-scrollbars", true),
-		chromedp.WSURLReadTimeout(daemon.Patience))
+		chromedp.WSURLReadTimeout(testproc.Patience))
 	// What the library calls errors are events that it does not know yet.
 	ctx, cancel := chromedp.NewContext(allocated, chromedp.WithErrorf(func(string, ...any) {}))
 	if err := chromedp.Run(ctx); err != nil {
@@ -62,7 +62,7 @@ func startBrowser() (stop func()) {
 type server struct {
 	t    testing.TB
 	base string // with a slash at the end
-	proc *daemon.Process
+	proc *testproc.Process
 }
 
 func start(t testing.TB, args ...string) *server {
@@ -73,14 +73,14 @@ func start(t testing.TB, args ...string) *server {
 // startOn serves at an address.
 func startOn(t testing.TB, address string, args ...string) *server {
 	t.Helper()
-	p := daemon.Run(t, exec.Command(binary, append([]string{"--web.listen-address=" + address}, args...)...))
+	p := testproc.Run(t, exec.Command(binary, append([]string{"--web.listen-address=" + address}, args...)...))
 	return &server{t: t, base: "http://" + p.Addr + "/", proc: p}
 }
 
 // ready waits until the persistence file has been read.
 func (s *server) ready() {
 	s.t.Helper()
-	for deadline := time.Now().Add(daemon.Patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(testproc.Patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		res, err := client.Get(s.base + "-/ready")
 		if err != nil {
 			s.t.Fatal(err)
@@ -93,7 +93,7 @@ func (s *server) ready() {
 	s.t.Fatal("the gateway does not become ready")
 }
 
-var client = &http.Client{Timeout: daemon.Patience}
+var client = &http.Client{Timeout: testproc.Patience}
 
 // push replaces a group, and wants a status for it.
 func (s *server) push(path, body string, want int, header ...string) {
@@ -171,7 +171,7 @@ func (s *server) open(screen screen, address string) *tab {
 		s.t.Skip("there is no chromium: scripts/test-deps installs it")
 	}
 	ctx, cancel := chromedp.NewContext(running)
-	ctx, timeout := context.WithTimeout(ctx, daemon.Patience)
+	ctx, timeout := context.WithTimeout(ctx, testproc.Patience)
 	tb := &tab{t: s.t, ctx: ctx, base: s.base}
 	s.t.Cleanup(func() { tb.judge(); timeout(); cancel() })
 	chromedp.ListenTarget(ctx, tb.hear)

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"pushgateway/internal/daemon"
+	"pushgateway/internal/testproc"
 )
 
 // smallDisk gives a directory on a file system of its own. Only the calling
@@ -141,7 +141,7 @@ func (s *server) pushWhile(m *model, happens func()) (refused int) {
 // take small ones in between, for which there is room in the file.
 func (s *server) wantUnready(m *model, reason string) {
 	s.t.Helper()
-	for deadline := time.Now().Add(daemon.Patience); ; {
+	for deadline := time.Now().Add(testproc.Patience); ; {
 		c := large(m, m.groups[m.number%len(m.groups)])
 		if a := s.send(c); !a.taken(c) {
 			s.checkRefusal(a, reason)

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"pushgateway/internal/daemon"
+	"pushgateway/internal/testproc"
 )
 
 // mortal is a group with a time to live, as far as a client knows it.
@@ -151,7 +151,7 @@ func (s *server) killPushing(r *rand.Rand, groups []*mortal) {
 	s.Kill()
 	select {
 	case <-done:
-	case <-time.After(daemon.Patience):
+	case <-time.After(testproc.Patience):
 		s.t.Fatal("a push to a gateway that was killed is not answered")
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"pushgateway/internal/daemon"
+	"pushgateway/internal/testproc"
 )
 
 // fault is a way for the disk to fail.
@@ -190,7 +190,7 @@ func (x occurrence) provoke(s *server, m *model, r *rand.Rand) {
 func (x occurrence) endure(s *server, m *model, r *rand.Rand, trace *tracer) {
 	s.t.Helper()
 	failures := len(trace.injected())
-	deadline := time.Now().Add(daemon.Patience)
+	deadline := time.Now().Add(testproc.Patience)
 	for n := 0; n < 3 || x.lasts && len(trace.injected()) <= failures; n++ {
 		c := x.pick(m, r)
 		if a := s.send(c); !a.taken(c) {
@@ -341,7 +341,7 @@ func startEvery(t *testing.T, interval string) *server {
 	t.Helper()
 	cmd := command(filepath.Join(t.TempDir(), "journal"))
 	cmd.Args = append(cmd.Args, "--persistence.interval="+interval)
-	s := &server{daemon.Launch(t, cmd), t}
+	s := &server{testproc.Launch(t, cmd), t}
 	if !s.awaitReady() {
 		t.Fatalf("it exited at startup\n%s", s.Log)
 	}
@@ -380,7 +380,7 @@ func TestFaultBetweenWrites(t *testing.T) {
 // awaitLine scrapes until a line is there.
 func (s *server) awaitLine(line string) {
 	s.t.Helper()
-	for deadline := time.Now().Add(daemon.Patience); !strings.Contains(s.get("/metrics").body, line+"\n"); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(testproc.Patience); !strings.Contains(s.get("/metrics").body, line+"\n"); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("there is no %q in what is scraped\n%s", line, s.Log)
 		}

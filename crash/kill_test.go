@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"pushgateway/internal/daemon"
+	"pushgateway/internal/testproc"
 )
 
 var (
@@ -72,7 +72,7 @@ func (s *server) storm(r *rand.Rand, m *model, clients int) int {
 		}
 		first := m.number + c + 1
 		wg.Go(func() {
-			via := &http.Client{Timeout: daemon.Patience, Transport: new(http.Transport)}
+			via := &http.Client{Timeout: testproc.Patience, Transport: new(http.Transport)}
 			defer via.CloseIdleConnections()
 			for number := first; ; number += clients {
 				x := randomChange(own, mine[own.IntN(len(mine))], number)

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"pushgateway/internal/daemon"
+	"pushgateway/internal/testproc"
 )
 
 // checkRefusal looks at the answer to a push that could not be stored.
@@ -37,7 +37,7 @@ func (s *server) checkReady(reason string) (unready bool) {
 // awaitWritable pushes until that works again.
 func (s *server) awaitWritable(m *model, reason string) {
 	s.t.Helper()
-	for deadline := time.Now().Add(daemon.Patience); ; time.Sleep(10 * time.Millisecond) { // it tries once a second
+	for deadline := time.Now().Add(testproc.Patience); ; time.Sleep(10 * time.Millisecond) { // it tries once a second
 		c := change{group: m.groups[m.number%len(m.groups)], method: http.MethodPut, number: m.next(), families: smallNames}
 		a := s.send(c)
 		if a.taken(c) {

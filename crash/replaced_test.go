@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"pushgateway/internal/boltjournal"
-	"pushgateway/internal/daemon"
 	"pushgateway/internal/gateway"
+	"pushgateway/internal/testproc"
 )
 
 // TestReplacedBeforeLock starts a gateway that is late with its lock on a
@@ -37,8 +37,8 @@ func TestReplacedBeforeLock(t *testing.T) {
 	trace := filepath.Join(t.TempDir(), "trace")
 	cmd := command(file, traced(trace, "-e", "trace=flock", "-e", "inject=flock:delay_enter=3000000:when=1")...)
 	cmd.Args = append(cmd.Args, "--persistence.salvage")
-	late := &server{daemon.Launch(t, cmd), t}
-	for deadline := time.Now().Add(daemon.Patience); !late.opened(file) && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	late := &server{testproc.Launch(t, cmd), t}
+	for deadline := time.Now().Add(testproc.Patience); !late.opened(file) && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 	}
 	if err := (boltjournal.File{Path: file}).Create(func(func(*gateway.Group) bool) {}); err != nil {
 		t.Fatal(err)

@@ -16,9 +16,9 @@ import (
 	"time"
 
 	"pushgateway/internal/boltjournal"
-	"pushgateway/internal/daemon"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
+	"pushgateway/internal/testproc"
 )
 
 // binary is the gateway, built once for all tests.
@@ -29,12 +29,12 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "8"); err != nil { // most of the time they wait
 		panic(err)
 	}
-	os.Exit(daemon.Main(m, &binary))
+	os.Exit(testproc.Main(m, &binary))
 }
 
 // server is a running gateway as a client knows it.
 type server struct {
-	*daemon.Process
+	*testproc.Process
 	t testing.TB
 }
 
@@ -48,7 +48,7 @@ func command(file string, under ...string) *exec.Cmd {
 // start runs a gateway until it is killed or the test ends.
 func start(t testing.TB, file string, under ...string) *server {
 	t.Helper()
-	s := &server{daemon.Launch(t, command(file, under...)), t}
+	s := &server{testproc.Launch(t, command(file, under...)), t}
 	if !s.awaitReady() {
 		t.Fatalf("it exited at startup\n%s", s.Log)
 	}
@@ -62,7 +62,7 @@ func (s *server) awaitReady() bool {
 	if !s.AwaitListening() {
 		return false
 	}
-	for deadline := time.Now().Add(daemon.Patience); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(testproc.Patience); ; time.Sleep(5 * time.Millisecond) {
 		a, err := ask(client, http.MethodGet, "http://"+s.Addr+"/-/ready", "")
 		if err != nil { // only the end of the process stops it from answering
 			<-s.Done
@@ -86,7 +86,7 @@ type answer struct {
 
 // client gives up on nothing before the tests do. Connections are not shared,
 // so that none of a dead server is used for the next.
-var client = &http.Client{Timeout: daemon.Patience, Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true}}
+var client = &http.Client{Timeout: testproc.Patience, Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true}}
 
 // ask sends a request. The header is a list of names and values in turn.
 func ask(c *http.Client, method, url, body string, header ...string) (answer, error) {

@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"pushgateway/internal/daemon"
 	"pushgateway/internal/storage"
+	"pushgateway/internal/testproc"
 )
 
 // beginning is something that a start does beyond reading a journal, and that
@@ -160,7 +160,7 @@ func (b *beginning) launch(t testing.TB, dir string, under ...string) *server {
 	t.Helper()
 	cmd := command(filepath.Join(dir, b.file), under...)
 	cmd.Args = append(cmd.Args, b.args...)
-	return &server{daemon.Launch(t, cmd), t}
+	return &server{testproc.Launch(t, cmd), t}
 }
 
 func (b *beginning) start(t testing.TB, dir string, under ...string) *server {
@@ -254,7 +254,7 @@ func (b *beginning) measure(t *testing.T) time.Duration {
 
 func (s *server) awaitFirstWords() {
 	s.t.Helper()
-	for deadline := time.Now().Add(daemon.Patience); !strings.Contains(s.Log.String(), "Starting pushgateway"); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(testproc.Patience); !strings.Contains(s.Log.String(), "Starting pushgateway"); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("it does not start\n%s", s.Log)
 		}

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"pushgateway/internal/daemon"
+	"pushgateway/internal/testproc"
 )
 
 // calls are all system calls by which the gateway changes files.
@@ -69,7 +69,7 @@ func (s *server) attach(args ...string) *tracer {
 		_ = x.proc.Wait() // what it has to say is in its files
 	}()
 	s.t.Cleanup(x.detach)
-	for deadline := time.Now().Add(daemon.Patience); !strings.Contains(string(readFile(s.t, said.Name())), " attached"); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(testproc.Patience); !strings.Contains(string(readFile(s.t, said.Name())), " attached"); time.Sleep(time.Millisecond) {
 		select {
 		case <-x.gone:
 			s.t.Skipf("strace may not follow a process that runs: %s", readFile(s.t, said.Name()))
@@ -88,7 +88,7 @@ func (x *tracer) detach() {
 	_ = x.proc.Process.Signal(syscall.SIGTERM) // it may have ended with the gateway
 	select {
 	case <-x.gone:
-	case <-time.After(daemon.Patience):
+	case <-time.After(testproc.Patience):
 		x.t.Error("strace does not end")
 		_ = x.proc.Process.Kill()
 		<-x.gone

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"pushgateway/internal/daemon"
+	"pushgateway/internal/testproc"
 )
 
 // place is where a gateway has its file: "data/journal" in a directory, and
@@ -158,7 +158,7 @@ func (x taking) startAt(p *place, interval, temp string) *server {
 	cmd := command(name)
 	cmd.Args = append(cmd.Args, "--persistence.interval="+interval)
 	cmd.Env = append(os.Environ(), "TMPDIR="+temp)
-	s := &server{daemon.Launch(p.t, cmd), p.t}
+	s := &server{testproc.Launch(p.t, cmd), p.t}
 	if !s.awaitReady() {
 		p.t.Fatalf("it exited at startup\n%s", s.Log)
 	}
@@ -169,7 +169,7 @@ func (x taking) startAt(p *place, interval, temp string) *server {
 // none may be taken before.
 func (s *server) awaitTaken(m *model, reason, interval string) {
 	s.t.Helper()
-	for deadline := time.Now().Add(daemon.Patience); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(testproc.Patience); ; time.Sleep(10 * time.Millisecond) {
 		c := change{group: m.groups[0], method: http.MethodPut, number: m.next(), families: smallNames}
 		a := s.send(c)
 		if !a.taken(c) {
@@ -368,7 +368,7 @@ func (s *server) takeWhilePushed(m *model, take func() error) {
 	var wg sync.WaitGroup
 	for _, g := range m.groups {
 		wg.Go(func() {
-			deadline := time.Now().Add(daemon.Patience)
+			deadline := time.Now().Add(testproc.Patience)
 			for n := 1; time.Now().Before(deadline); n++ {
 				c := change{group: g, method: http.MethodPut, number: n, families: smallNames}
 				a, err := sendVia(client, s.Addr, &c)

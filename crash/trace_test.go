@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"pushgateway/internal/daemon"
+	"pushgateway/internal/testproc"
 )
 
 // fileCalls are the system calls that a forgetful disk is made from.
@@ -132,7 +132,7 @@ func (c call) numbers() (all []int64) {
 // awaitEndOf waits until strace has written that the process was killed.
 func awaitEndOf(t *testing.T, trace string) {
 	t.Helper()
-	for deadline := time.Now().Add(daemon.Patience); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(testproc.Patience); ; time.Sleep(10 * time.Millisecond) {
 		content := readFile(t, trace)
 		lines := bytes.Split(bytes.TrimSpace(content), []byte("\n"))
 		if bytes.HasSuffix(lines[len(lines)-1], []byte("+++ killed by SIGKILL +++")) {

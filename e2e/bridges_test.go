@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"pushgateway/internal/daemon"
+	"pushgateway/internal/testproc"
 )
 
 const bridges = "../deploy/bridges/"
@@ -40,7 +40,7 @@ func TestBridgeVmagent(t *testing.T) {
 	s := start(t)
 	receiver := startVictoria(t)
 	cross(t, s, receiver, func() *process {
-		return daemon.Launch(t, exec.Command("vmagent", "-promscrape.config="+shipped(t, "vmagent/scrape.yml", s.addr, receiver),
+		return testproc.Launch(t, exec.Command("vmagent", "-promscrape.config="+shipped(t, "vmagent/scrape.yml", s.addr, receiver),
 			"-remoteWrite.url=http://"+receiver+"/api/v1/write", "-remoteWrite.tmpDataPath="+t.TempDir(), "-httpListenAddr="))
 	})
 }
@@ -74,8 +74,8 @@ func startVictoria(t *testing.T) string {
 	}
 	addr := l.Addr().String()
 	l.Close()
-	p := daemon.Launch(t, exec.Command("victoria-metrics", "-httpListenAddr="+addr, "-storageDataPath="+t.TempDir(), "-search.latencyOffset=0s"))
-	for deadline := time.Now().Add(daemon.Patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	p := testproc.Launch(t, exec.Command("victoria-metrics", "-httpListenAddr="+addr, "-storageDataPath="+t.TempDir(), "-search.latencyOffset=0s"))
+	for deadline := time.Now().Add(testproc.Patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if res, err := http.Get("http://" + addr + "/health"); err == nil {
 			res.Body.Close()
 			return addr

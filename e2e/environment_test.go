@@ -6,7 +6,7 @@ import (
 	"os/exec"
 	"testing"
 
-	"pushgateway/internal/daemon"
+	"pushgateway/internal/testproc"
 )
 
 // TestPersistenceFileFromEnvironment sets the default of a flag where flags
@@ -28,7 +28,7 @@ func TestPersistenceFileFromEnvironment(t *testing.T) {
 			cmd := exec.Command(binary, append(c.args, "--web.listen-address=127.0.0.1:0")...)
 			cmd.Dir = t.TempDir()
 			cmd.Env = append(os.Environ(), "PUSHGATEWAY_PERSISTENCE_FILE="+c.variable)
-			p := daemon.Run(t, cmd)
+			p := testproc.Run(t, cmd)
 			s := &server{t: t, addr: p.Addr, base: "http://" + p.Addr, log: p.Log}
 			var status struct {
 				Data struct{ Flags map[string]string }

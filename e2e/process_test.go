@@ -4,17 +4,17 @@ import (
 	"os/exec"
 	"testing"
 
-	"pushgateway/internal/daemon"
+	"pushgateway/internal/testproc"
 )
 
-const patience = daemon.Patience
+const patience = testproc.Patience
 
 // process is a server that runs until its test ends.
-type process = daemon.Process
+type process = testproc.Process
 
 // startProcess runs a server and waits for the line in its log that tells
 // where it listens, so that it may choose a free port by itself.
 func startProcess(t testing.TB, path string, args ...string) *process {
 	t.Helper()
-	return daemon.Run(t, exec.Command(path, args...))
+	return testproc.Run(t, exec.Command(path, args...))
 }

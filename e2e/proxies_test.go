@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
-	"pushgateway/internal/daemon"
+	"pushgateway/internal/testproc"
 )
 
 // TestTrustedProxies has a proxy say for whom it asks. It is believed if the
@@ -47,7 +47,7 @@ func TestSeveralListeners(t *testing.T) {
 	s := start(t, "--web.listen-address=127.0.0.1:0", "--web.config.file="+file)
 	var addresses [][]string
 	for range 1000 { // the first is known, the other comes soon
-		if addresses = daemon.Listening.FindAllStringSubmatch(s.log.String(), -1); len(addresses) == 2 {
+		if addresses = testproc.Listening.FindAllStringSubmatch(s.log.String(), -1); len(addresses) == 2 {
 			break
 		}
 		time.Sleep(10 * time.Millisecond)

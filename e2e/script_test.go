@@ -14,7 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/crypto/bcrypt"
 
-	"pushgateway/internal/daemon"
+	"pushgateway/internal/testproc"
 )
 
 // TestScripts runs the commands as somebody at a terminal does, each script in
@@ -52,7 +52,7 @@ func (s scripts) gateway(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	cmd := exec.Command(binary, args...)
 	cmd.Dir = ts.Getenv("WORK")
-	p := daemon.Launch(s.t, cmd)
+	p := testproc.Launch(s.t, cmd)
 	ts.Defer(p.Stop)
 	if !p.AwaitListening() {
 		ts.Fatalf("the gateway exited at startup\n%s", p.Log)

@@ -10,20 +10,20 @@ import (
 	"strings"
 	"testing"
 
-	"pushgateway/internal/daemon"
+	"pushgateway/internal/testproc"
 )
 
 // binary is the gateway, built once for all tests.
 var binary string
 
-func TestMain(m *testing.M) { os.Exit(daemon.Main(m, &binary)) }
+func TestMain(m *testing.M) { os.Exit(testproc.Main(m, &binary)) }
 
 // server is a running gateway as a client knows it.
 type server struct {
 	t    testing.TB
 	addr string
 	base string // URL with the prefix, without a slash at the end
-	log  *daemon.Log
+	log  *testproc.Log
 	proc *process
 }
 

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"pushgateway/internal/daemon"
+	"pushgateway/internal/testproc"
 )
 
 // slowGroups are so many that their journal is not read while tests look at
@@ -44,7 +44,7 @@ func slowly(file string, args ...string) *exec.Cmd {
 // journal is read.
 func startSlowly(t *testing.T, file string, args ...string) *server {
 	t.Helper()
-	p := daemon.Run(t, slowly(file, args...))
+	p := testproc.Run(t, slowly(file, args...))
 	return &server{t: t, addr: p.Addr, base: "http://" + p.Addr, log: p.Log, proc: p}
 }
 
@@ -157,7 +157,7 @@ func startingStops(t *testing.T, file string) {
 	s.proc.Stop() // nor does it wait for the scrape
 	before.wantUntouched(t, filepath.Dir(file))
 
-	p := daemon.Launch(t, slowly(file))
+	p := testproc.Launch(t, slowly(file))
 	for deadline := time.Now().Add(patience); !strings.Contains(p.Log.String(), "Starting pushgateway"); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("it does not start\n%s", p.Log)

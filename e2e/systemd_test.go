@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"pushgateway/internal/daemon"
+	"pushgateway/internal/testproc"
 )
 
 // notices are what a process tells systemd.
@@ -67,7 +67,7 @@ func (n *notices) want(all ...string) {
 
 func TestSystemdIsTold(t *testing.T) {
 	n := listenToNotices(t)
-	p := daemon.Run(t, n.under(exec.Command(binary, "--web.listen-address=127.0.0.1:0")))
+	p := testproc.Run(t, n.under(exec.Command(binary, "--web.listen-address=127.0.0.1:0")))
 	n.want("READY=1", "WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1")
 	s := &server{t: t, addr: p.Addr, base: "http://" + p.Addr, log: p.Log, proc: p}
 	s.get("/-/ready")
@@ -85,7 +85,7 @@ func TestSystemdIsTold(t *testing.T) {
 func TestSystemdIsNotToldTooEarly(t *testing.T) {
 	needsStrace(t)
 	n := listenToNotices(t)
-	p := daemon.Run(t, n.under(slowly(makeJournal(t, slowGroups))))
+	p := testproc.Run(t, n.under(slowly(makeJournal(t, slowGroups))))
 	s := &server{t: t, addr: p.Addr, base: "http://" + p.Addr, log: p.Log, proc: p}
 	s.wantStarting(http.MethodGet, "/-/ready", "")
 	n.mark()

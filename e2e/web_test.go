@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"pushgateway/internal/daemon"
+	"pushgateway/internal/testproc"
 )
 
 // TestPlaces serves everything where the flags say.
@@ -86,7 +86,7 @@ func (s *server) awaitListeners(n int) (addrs []string) {
 	s.t.Helper()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		addrs = nil
-		for _, m := range daemon.Listening.FindAllStringSubmatch(s.log.String(), -1) {
+		for _, m := range testproc.Listening.FindAllStringSubmatch(s.log.String(), -1) {
 			addrs = append(addrs, m[1])
 		}
 		if len(addrs) == n {
@@ -111,7 +111,7 @@ func TestSocketActivation(t *testing.T) {
 	defer file.Close()
 	cmd := exec.Command("/bin/sh", "-c", `LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" --web.systemd-socket`, binary)
 	cmd.ExtraFiles = []*os.File{file}
-	p := daemon.Run(t, cmd)
+	p := testproc.Run(t, cmd)
 	s := &server{t: t, proc: p, addr: p.Addr, base: "http://" + l.Addr().String(), log: p.Log}
 	s.push("/metrics/job/a", "m 1\n", http.StatusOK)
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 	"golang.org/x/sync/errgroup"
 
-	"pushgateway/internal/doors"
+	"pushgateway/internal/connections"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/login"
 )
@@ -53,8 +53,8 @@ func (s *service) listen(ctx context.Context) error {
 		accepting sync.Once
 		servers   []*http.Server
 		failed    = make(chan error, len(listeners))
-		limits    = doors.Fitting(s.limits().Connections)
-		d         = doors.New(limits)
+		limits    = connections.Fitting(s.limits().Connections)
+		d         = connections.New(limits)
 		passwords = login.New(*s.web.WebConfigFile, s.proxies)
 	)
 	for _, l := range listeners {
@@ -73,7 +73,7 @@ func (s *service) listen(ctx context.Context) error {
 }
 
 // listeners opens the listeners that the flags name, as the toolkit would. The
-// gateway opens them itself since its doors must stand in front of the toolkit.
+// gateway opens them itself since its pool of connections must stand in front of the toolkit.
 func (s *service) listeners() ([]net.Listener, error) {
 	if *s.web.WebSystemdSocket {
 		listeners, err := activation.Listeners()
@@ -117,7 +117,7 @@ func listenOn(address string) (net.Listener, error) {
 
 // newServer returns the server of one listener. The toolkit puts its own
 // handler into it. accepting is called before the first connection is accepted.
-func (s *service) newServer(d *doors.Doors, limits guard.ConnectionLimits, passwords *login.Guard, accepting func()) *http.Server {
+func (s *service) newServer(d *connections.Pool, limits guard.ConnectionLimits, passwords *login.Guard, accepting func()) *http.Server {
 	server := &http.Server{
 		Handler:           d.Answer(s.gate),
 		ReadTimeout:       s.readTimeout,

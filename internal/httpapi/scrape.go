@@ -6,8 +6,8 @@ import (
 	"net/http"
 	"time"
 
+	"pushgateway/internal/compression"
 	"pushgateway/internal/exposition"
-	"pushgateway/internal/packing"
 	"pushgateway/internal/scrape"
 )
 
@@ -46,7 +46,7 @@ func (a *api) scrape(w http.ResponseWriter, r *http.Request) {
 // accepts that. The caller closes it.
 func packed(w http.ResponseWriter, r *http.Request) io.WriteCloser {
 	wire := newSteady(w)
-	encoding, z := packing.Pack(r.Header.Values("Accept-Encoding"), wire)
+	encoding, z := compression.Pack(r.Header.Values("Accept-Encoding"), wire)
 	if z == nil {
 		return plain{wire}
 	}

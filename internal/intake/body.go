@@ -6,9 +6,9 @@ import (
 	"math"
 	"sync"
 
+	"pushgateway/internal/compression"
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/guard"
-	"pushgateway/internal/packing"
 )
 
 // bodies reads the bodies of pushes within bounds: for each body, and for all
@@ -17,7 +17,7 @@ type bodies struct {
 	max      int64 // bytes of one body, both compressed and uncompressed
 	codings  int   // how often one body is decompressed
 	memory   *guard.Memory
-	unpacker *packing.Unpacker
+	unpacker *compression.Unpacker
 	buffers  sync.Pool // of *[]byte
 }
 

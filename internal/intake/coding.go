@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"pushgateway/internal/packing"
+	"pushgateway/internal/compression"
 )
 
 // codingsOf returns the codings in Content-Encoding that a body is to be
@@ -23,7 +23,7 @@ func codingsOf(h http.Header) (known []string, unknown string) {
 		case "x-gzip":
 			coding = "gzip"
 		}
-		if !packing.Known(coding) {
+		if !compression.Known(coding) {
 			return known, given
 		}
 		known = append(known, coding)

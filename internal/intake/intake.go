@@ -12,11 +12,11 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 
+	"pushgateway/internal/compression"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/guard"
-	"pushgateway/internal/packing"
 )
 
 // Config configures an intake. The zero value of each field is useful.
@@ -72,7 +72,7 @@ func New(g *gateway.Gateway, c Config) *Intake {
 	body := c.Limits.Body
 	return &Intake{
 		gateway: g, config: c, keys: grouping.Decoder{UTF8Names: c.UTF8Names, Limits: c.Limits.Key}, limits: exposition.Limits(c.Limits.Push),
-		bodies: bodies{max: body.Bytes, codings: body.Codings, memory: guard.NewMemory(body.Inflight, c.Inflight, c.Grown), unpacker: packing.NewUnpacker()},
+		bodies: bodies{max: body.Bytes, codings: body.Codings, memory: guard.NewMemory(body.Inflight, c.Inflight, c.Grown), unpacker: compression.NewUnpacker()},
 	}
 }
 

@@ -16,17 +16,17 @@ var floors = [][]string{
 	{"cmd/pushgateway"},
 	{"internal/server", "internal/jobrun"},
 	{"internal/storage"},
-	{"internal/doors", "internal/login", "internal/httpapi", "internal/webui", "internal/telemetry", "internal/boltjournal", "internal/gobfile", "internal/client"},
+	{"internal/connections", "internal/login", "internal/httpapi", "internal/webui", "internal/telemetry", "internal/boltjournal", "internal/gobfile", "internal/client"},
 	{"internal/record", "internal/intake", "internal/scrape"}, // what all journals store; how pushes come in; what all scrapes get
 	{"internal/gateway"},
 	{"internal/exposition", "internal/selector"},
 	{"internal/grouping"}, // keys are made of labels
-	{"internal/metric", "internal/sniff", "internal/guard", "internal/packing"},
+	{"internal/metric", "internal/sniff", "internal/guard", "internal/compression"},
 	{"internal/excerpt"},
 }
 
 // outside are packages that are not part of the binary.
-var outside = []string{"attack", "bench", "browser", "crash", "e2e", "internal/daemon", "internal/journaltest", "internal/layout"}
+var outside = []string{"attack", "bench", "browser", "crash", "e2e", "internal/testproc", "internal/journaltest", "internal/layout"}
 
 type pkg struct {
 	ImportPath, Doc string

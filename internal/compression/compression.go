@@ -1,6 +1,6 @@
-// Package packing compresses answers and decompresses bodies, with the content
+// Package compression compresses answers and decompresses bodies, with the content
 // codings of HTTP.
-package packing
+package compression
 
 import (
 	"bytes"

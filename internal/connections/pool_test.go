@@ -1,4 +1,4 @@
-package doors_test
+package connections_test
 
 import (
 	"bufio"
@@ -14,14 +14,14 @@ import (
 	"testing/iotest"
 	"time"
 
-	"pushgateway/internal/doors"
+	"pushgateway/internal/connections"
 	"pushgateway/internal/guard"
 )
 
-// serve answers requests through doors for few connections.
+// serve answers requests through a pool of few connections.
 func serve(t *testing.T, most int, h http.Handler) (addr string) {
 	t.Helper()
-	d := doors.New(guard.ConnectionLimits{Connections: most})
+	d := connections.New(guard.ConnectionLimits{Connections: most})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +108,7 @@ func TestPieces(t *testing.T) {
 		}{{good, good, false}, {good + bad + "\r\n", good + bad, true}, {good + bad + "\r\nrest", good + bad, true}, {"\x16" + bad + "\r\n", "\x16" + bad + "\r\n", false}} {
 			l := make(once, 1)
 			l <- piece{nil, in(strings.NewReader(tt.sent))}
-			c, err := doors.New(guard.ConnectionLimits{Connections: 1}).Listen(l).Accept()
+			c, err := connections.New(guard.ConnectionLimits{Connections: 1}).Listen(l).Accept()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -165,7 +165,7 @@ func FuzzTarget(f *testing.F) {
 		request := line + "\r\nHost: a\r\n\r\n"
 		l := make(once, 1)
 		l <- piece{nil, strings.NewReader(request)}
-		c, err := doors.New(guard.ConnectionLimits{Connections: 1}).Listen(l).Accept()
+		c, err := connections.New(guard.ConnectionLimits{Connections: 1}).Listen(l).Accept()
 		if err != nil {
 			t.Fatal(err)
 		}

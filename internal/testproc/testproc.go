@@ -1,6 +1,6 @@
-// Package daemon builds the gateway for tests that drive the real binary, and
+// Package testproc builds the gateway for tests that drive the real binary, and
 // runs servers until their tests end.
-package daemon
+package testproc
 
 import (
 	"errors"

@@ -1,6 +1,6 @@
 //go:build unix
 
-package doors
+package connections
 
 import "syscall"
 

@@ -1,4 +1,4 @@
-package doors
+package connections
 
 import "pushgateway/internal/guard"
 

@@ -1,6 +1,6 @@
-// Package doors bounds connections before their requests are known: how many
+// Package connections bounds connections before their requests are known: how many
 // there are, and what a request may look like on the wire.
-package doors
+package connections
 
 import (
 	"cmp"
@@ -20,13 +20,13 @@ const (
 	patience = time.Second
 )
 
-// Doors knows all connections and bounds their number: a new one beyond it
+// Pool knows all connections and bounds their number: a new one beyond it
 // closes another one. Connections that have been idle for long go first. Then
 // the address with the most connections loses one, if it has at least as many
 // as that of the new connection: preferably an idle one, else one with a
-// request in progress, but never one with a push that is being answered. Doors
+// request in progress, but never one with a push that is being answered. Pool
 // is safe for concurrent use.
-type Doors struct {
+type Pool struct {
 	limits   guard.ConnectionLimits
 	requests *guard.Shares // of HTTP/2
 
@@ -36,19 +36,19 @@ type Doors struct {
 	changed chan struct{}  // closed when a connection is closed or becomes closable; nil while nobody waits for that
 }
 
-// New returns doors for connections within limits.
-func New(l guard.ConnectionLimits) *Doors {
+// New returns a pool for connections within limits.
+func New(l guard.ConnectionLimits) *Pool {
 	l = l.WithDefaults()
-	return &Doors{limits: l, requests: guard.NewShares(int64(l.Connections)), conns: make(map[*conn]struct{}), clients: make(map[string]int)}
+	return &Pool{limits: l, requests: guard.NewShares(int64(l.Connections)), conns: make(map[*conn]struct{}), clients: make(map[string]int)}
 }
 
-// Listen returns a listener whose connections pass the doors. Its server needs
-// the hooks of the doors.
-func (d *Doors) Listen(l net.Listener) net.Listener { return &listener{l, d} }
+// Listen returns a listener whose connections belong to the pool. Its server needs
+// the hooks of the pool.
+func (p *Pool) Listen(l net.Listener) net.Listener { return &listener{l, p} }
 
 type listener struct {
 	net.Listener
-	doors *Doors
+	pool *Pool
 }
 
 func (l *listener) Accept() (net.Conn, error) {
@@ -56,17 +56,17 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l.doors.admit(c), nil
+	return l.pool.admit(c), nil
 }
 
 // conn is one connection.
 type conn struct {
 	net.Conn
-	doors  *Doors
+	pool   *Pool
 	client string
 	framing
 
-	// The fields below belong to the doors.
+	// The fields below belong to the pool.
 	idle   bool      // has no request in progress
 	since  time.Time // when idle last changed
 	pushes int       // has a push that is being answered
@@ -74,7 +74,7 @@ type conn struct {
 
 // Close may be called several times.
 func (c *conn) Close() error {
-	c.doors.forget(c)
+	c.pool.forget(c)
 	return c.Conn.Close()
 }
 
@@ -89,14 +89,14 @@ func (c *conn) CloseWrite() error {
 
 // admit admits a connection, and closes another one if there are too many. If
 // none can be closed, it closes the new one.
-func (d *Doors) admit(inner net.Conn) *conn {
-	c := &conn{Conn: inner, doors: d, client: clientOf(inner), framing: framing{limits: &d.limits}, idle: true, since: time.Now()}
-	d.mu.Lock()
-	d.conns[c] = struct{}{}
-	d.clients[c.client]++
-	d.mu.Unlock()
+func (p *Pool) admit(inner net.Conn) *conn {
+	c := &conn{Conn: inner, pool: p, client: clientOf(inner), framing: framing{limits: &p.limits}, idle: true, since: time.Now()}
+	p.mu.Lock()
+	p.conns[c] = struct{}{}
+	p.clients[c.client]++
+	p.mu.Unlock()
 	for end := time.Now().Add(patience); ; {
-		victim, changed := d.tooMany(c, !time.Now().Before(end))
+		victim, changed := p.tooMany(c, !time.Now().Before(end))
 		if victim != nil {
 			_ = victim.Close()
 		}
@@ -112,33 +112,33 @@ func (d *Doors) admit(inner net.Conn) *conn {
 
 // tooMany returns the connection to close for c, if any. If only c itself could
 // be closed, it returns a channel to wait for, unless c has waited long enough.
-func (d *Doors) tooMany(c *conn, late bool) (victim *conn, changed chan struct{}) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.conns) <= d.limits.Connections {
+func (p *Pool) tooMany(c *conn, late bool) (victim *conn, changed chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.conns) <= p.limits.Connections {
 		return nil, nil
 	}
-	victim = d.worst(c)
+	victim = p.worst(c)
 	if victim != c || late {
 		return victim, nil
 	}
-	if d.changed == nil {
-		d.changed = make(chan struct{})
+	if p.changed == nil {
+		p.changed = make(chan struct{})
 	}
-	return nil, d.changed
+	return nil, p.changed
 }
 
 // worst is the connection to close for the new one, which may be the new one
 // itself.
-func (d *Doors) worst(latest *conn) *conn {
+func (p *Pool) worst(latest *conn) *conn {
 	worst := latest
 	now := time.Now()
-	for c := range d.conns {
+	for c := range p.conns {
 		isRested := c.idle && now.Sub(c.since) >= rested
-		if c.pushes > 0 || !isRested && d.clients[c.client] < d.clients[latest.client] {
+		if c.pushes > 0 || !isRested && p.clients[c.client] < p.clients[latest.client] {
 			continue
 		}
-		if worst == latest || c != latest && d.compare(c, worst, now) < 0 {
+		if worst == latest || c != latest && p.compare(c, worst, now) < 0 {
 			worst = c
 		}
 	}
@@ -146,12 +146,12 @@ func (d *Doors) worst(latest *conn) *conn {
 }
 
 // compare orders connections by which is closed first.
-func (d *Doors) compare(a, b *conn, now time.Time) int {
+func (p *Pool) compare(a, b *conn, now time.Time) int {
 	aRested, bRested := a.idle && now.Sub(a.since) >= rested, b.idle && now.Sub(b.since) >= rested
 	if aRested || bRested {
 		return cmp.Or(first(aRested, bRested), a.since.Compare(b.since))
 	}
-	return cmp.Or(cmp.Compare(d.clients[b.client], d.clients[a.client]), first(a.idle, b.idle), a.since.Compare(b.since))
+	return cmp.Or(cmp.Compare(p.clients[b.client], p.clients[a.client]), first(a.idle, b.idle), a.since.Compare(b.since))
 }
 
 // first orders true before false.
@@ -165,25 +165,25 @@ func first(a, b bool) int {
 	return 1
 }
 
-func (d *Doors) forget(c *conn) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if _, ok := d.conns[c]; !ok {
+func (p *Pool) forget(c *conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ok := p.conns[c]; !ok {
 		return
 	}
-	delete(d.conns, c)
-	if d.clients[c.client]--; d.clients[c.client] == 0 {
-		delete(d.clients, c.client)
+	delete(p.conns, c)
+	if p.clients[c.client]--; p.clients[c.client] == 0 {
+		delete(p.clients, c.client)
 	}
-	d.wake()
+	p.wake()
 }
 
 // wake makes waiting connections check again. It costs nothing if there are
 // none, since it runs at the end of each push.
-func (d *Doors) wake() {
-	if d.changed != nil {
-		close(d.changed)
-		d.changed = nil
+func (p *Pool) wake() {
+	if p.changed != nil {
+		close(p.changed)
+		p.changed = nil
 	}
 }
 

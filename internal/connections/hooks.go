@@ -1,4 +1,4 @@
-package doors
+package connections
 
 import (
 	"context"
@@ -22,32 +22,32 @@ func connOf(c net.Conn) *conn {
 }
 
 // State is for http.Server.ConnState.
-func (d *Doors) State(c net.Conn, state http.ConnState) {
+func (p *Pool) State(c net.Conn, state http.ConnState) {
 	mine := connOf(c)
 	if mine == nil || state == http.StateNew || state == http.StateClosed {
 		return
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	mine.idle, mine.since = state == http.StateIdle, time.Now()
 	if mine.idle {
-		d.settle(mine, -mine.pushes)
+		p.settle(mine, -mine.pushes)
 	}
 }
 
 // settle counts the pushes that are being answered.
-func (d *Doors) settle(c *conn, n int) {
+func (p *Pool) settle(c *conn, n int) {
 	before := c.pushes
 	c.pushes += n
 	if before > 0 && c.pushes == 0 {
-		d.wake()
+		p.wake()
 	}
 }
 
 type connKey struct{}
 
 // Context is for http.Server.ConnContext.
-func (d *Doors) Context(ctx context.Context, c net.Conn) context.Context {
+func (p *Pool) Context(ctx context.Context, c net.Conn) context.Context {
 	if mine := connOf(c); mine != nil {
 		return context.WithValue(ctx, connKey{}, mine)
 	}
@@ -56,7 +56,7 @@ func (d *Doors) Context(ctx context.Context, c net.Conn) context.Context {
 
 // Answer marks a push as being answered once its body is complete. Passwords
 // must be checked before.
-func (d *Doors) Answer(next http.Handler) http.Handler {
+func (p *Pool) Answer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, ok := r.Context().Value(connKey{}).(*conn)
 		if !ok || r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions {
@@ -103,17 +103,17 @@ func (p *push) count(changes bool, n int) {
 		return
 	}
 	p.there = !p.there
-	p.conn.doors.mu.Lock()
-	defer p.conn.doors.mu.Unlock()
-	p.conn.doors.settle(p.conn, n)
+	p.conn.pool.mu.Lock()
+	defer p.conn.pool.mu.Unlock()
+	p.conn.pool.settle(p.conn, n)
 }
 
 // Limit refuses HTTP/2 requests beyond the maximum number of connections, since
 // each connection may carry many. It believes X-Forwarded-For from trusted
-// proxies. With HTTP/1 over TLS, where the doors do not see what is sent, it
+// proxies. With HTTP/1 over TLS, where the pool does not see what is sent, it
 // closes the connection after a chunked body, so that nothing hidden behind the
 // body is read as a request.
-func (d *Doors) Limit(proxies guard.Proxies, next http.Handler) http.Handler {
+func (p *Pool) Limit(proxies guard.Proxies, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ProtoMajor < 2 {
 			if r.TLS != nil && slices.Contains(r.TransferEncoding, "chunked") {
@@ -122,7 +122,7 @@ func (d *Doors) Limit(proxies guard.Proxies, next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		lease := d.requests.Open(proxies.Client(r))
+		lease := p.requests.Open(proxies.Client(r))
 		defer lease.Close()
 		if lease.Take(1) != nil {
 			w.Header().Set("Retry-After", "1")

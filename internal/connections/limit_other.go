@@ -1,5 +1,5 @@
 //go:build !unix
 
-package doors
+package connections
 
 func fileLimit() int { return 0 }
