@@ -17,7 +17,8 @@ func (g *Gateway) apply(batch []Applied) {
 		for i := range batch[:n] {
 			g.discover(&batch[i])
 		}
-		g.locks.release(g.take(batch[:n])...)
+		n, freed := g.take(batch[:n])
+		g.locks.release(freed...)
 		batch = batch[n:]
 	}
 }
@@ -39,19 +40,36 @@ func differing(batch []Applied) int {
 	return len(batch)
 }
 
-// take gives the groups of which it is known now what has become of a change.
-func (g *Gateway) take(batch []Applied) (freed []grouping.Key) {
+// take takes over changes, as many as it says. The first that it does not take over
+// must be discovered anew. Freed are the groups of which it is known now what has
+// become of a change.
+func (g *Gateway) take(batch []Applied) (taken int, freed []grouping.Key) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	x := g.index
 	var changed []*indexed
 	for _, a := range batch {
+		if x.isOutlived(a) {
+			break
+		}
 		changed = x.take(a, changed)
 		x.view.Revision = max(x.view.Revision, a.Revision) // others come in any order
+		taken++
 	}
 	g.settle(changed)
 	freed, x.freed = x.freed, nil
-	return freed
+	return taken, freed
+}
+
+// isOutlived tells whether a change has outlived the group that it was made from,
+// which has ended by its time. The change brings that back, and what is known of it
+// is gone.
+func (x *index) isOutlived(a Applied) bool {
+	if a.Void || a.pending == nil || a.Group == nil || a.pending.since == 0 {
+		return false
+	}
+	stored, _ := x.groups.Get(a.Key)
+	return stored.since() != a.pending.since
 }
 
 // settle finishes a change of the names in changed. The next view must look at
@@ -71,9 +89,10 @@ func (g *Gateway) settle(changed []*indexed) {
 
 // discover does for a change that was not made here, or in an earlier life of
 // this process, what a push does before it goes to the journal: it finds the
-// groups that share series with it. The group becomes one of the engine's own.
+// groups that share series with it. The group becomes one of the engine's own. So
+// does one that has been discovered before, and is outlived.
 func (g *Gateway) discover(a *Applied) {
-	if a.isOwn() || a.Void || a.Stamp != nil {
+	if a.Void || a.Stamp != nil || a.pending != nil && !g.disown(a) {
 		return
 	}
 	g.foreign.Add(1)
@@ -86,6 +105,22 @@ func (g *Gateway) discover(a *Applied) {
 	if g.tellHelp(told); len(brings) > 0 {
 		a.suspects, _, _ = g.suspects(context.Background(), a.pending, old, false) // which only ctx could end
 	}
+}
+
+// disown forgets what is known of a change if it is outlived.
+func (g *Gateway) disown(a *Applied) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.index.isOutlived(*a) {
+		return false
+	}
+	g.index.finish(a.pending, happened)
+	a.Group = a.Group.clone()
+	for i := range a.Group.Families {
+		a.Group.Families[i].entry = nil
+	}
+	a.pending, a.suspects = nil, nil
+	return true
 }
 
 // placeForeign places claims for what a change of another member brings.
@@ -105,7 +140,7 @@ func (g *Gateway) placeForeign(a *Applied, old *Group) (brings []*exposition.Blo
 	if brings, _ = claiming(brings, brings); len(brings) == 0 {
 		return nil, nil // it says nothing new but when, or claims nothing
 	}
-	a.pending = &pending{key: a.Key, group: a.Group, brings: brings, fresh: brings}
+	a.pending = &pending{key: a.Key, group: a.Group, brings: brings, fresh: brings, since: old.since()}
 	g.index.place(a.pending)
 	return brings, g.index.helpNews(brings)
 }

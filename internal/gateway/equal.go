@@ -74,6 +74,7 @@ func (s *search) refuses(key grouping.Key) bool {
 	mine, theirs, out := s.stored(key)
 	switch {
 	case out:
+		s.spare(key)
 		return false
 	case mine == nil || mine.Type != s.block.Type || !mine.MayHave(s.hash):
 		return true
@@ -81,6 +82,14 @@ func (s *search) refuses(key grouping.Key) bool {
 		return false // it is only on its way
 	}
 	return (claim{theirs.Claim, key}).less(claim{mine.Claim, s.key})
+}
+
+// spare notes that a group refuses no series, as it is left out: thousands may be.
+func (s *search) spare(key grouping.Key) {
+	if s.harmless == nil {
+		s.harmless = make(map[grouping.Key]bool)
+	}
+	s.harmless[key] = true
 }
 
 // stored gives what is stored of the family, of the group of the push and of
@@ -106,6 +115,8 @@ type search struct {
 	claim   uint64
 	checks  bool     // the first that refuses is enough
 	refusal *suspect // that one
+	// harmless are groups that refuse nothing.
+	harmless map[grouping.Key]bool
 
 	looked  int    // label sets so far
 	hash    uint64 // of the one at hand, if hashed
@@ -182,6 +193,9 @@ func (s *search) lookUp(labels []metric.Label) {
 	for _, most := range []int{few, math.MaxInt} {
 		s.others = s.index.others(s.others[:0], s.hashOf(labels), s.key, most)
 		for _, key := range s.others {
+			if s.joined && s.harmless[key] {
+				continue
+			}
 			s.has = s.g.has(s.has[:0], key, s.block, s.claim)
 			if s.hold(key, s.has, labels); s.settled {
 				return

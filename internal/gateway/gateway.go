@@ -156,7 +156,7 @@ func (g *Gateway) HelpDiffers() uint64 { return g.helpDiffers.Load() }
 // ctx. Fresh is what of brings must be compared with other groups: the same blocks,
 // or those that were merged into what the group has.
 func (g *Gateway) claim(ctx context.Context, group, old *Group, brings, fresh []*exposition.Block) (*pending, []suspect, error) {
-	p := &pending{key: group.Key, group: group, brings: brings, fresh: fresh, own: true}
+	p := &pending{key: group.Key, group: group, brings: brings, fresh: fresh, since: old.since(), own: true}
 	if err := g.place(p, old); err != nil {
 		return nil, nil, err
 	}

@@ -66,6 +66,14 @@ func Restore(g Group) *Group {
 // claims neither its key nor a name.
 func (g *Group) failedOnly() bool { return g.Pushed.IsZero() && len(g.Families) == 0 }
 
+// since is Since, 0 for a group that is nil.
+func (g *Group) since() Revision {
+	if g == nil {
+		return 0
+	}
+	return g.Since
+}
+
 // LastPushSuccessful tells whether the last push was not refused.
 func (g *Group) LastPushSuccessful() bool { return !g.Failing }
 

@@ -86,6 +86,9 @@ type pending struct {
 	// fresh is what of each of brings is new: all of it, or what was merged into
 	// what the group had. Only the change itself uses it.
 	fresh []*exposition.Block
+	// since is that of the group that the change was made from, 0 if there was none,
+	// or one that only failed.
+	since Revision
 	own   bool // made here
 	fate  fate
 	next  *pending // another one of the same group that has claims

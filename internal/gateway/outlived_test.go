@@ -1,0 +1,106 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pushgateway/internal/exposition"
+	"pushgateway/internal/grouping"
+	"pushgateway/internal/metric"
+)
+
+// hooked is a journal that has something happen before the next commit.
+type hooked struct {
+	Memory
+	before func()
+}
+
+func (h *hooked) Commit(ctx context.Context, changes []Change) []Outcome {
+	before := h.before
+	if h.before = nil; before != nil {
+		before()
+	}
+	return h.Memory.Commit(ctx, changes)
+}
+
+// TestEndsMeanwhile has a group end while a push to it is on its way. Its series are
+// found afterwards, those of the push and those that it left as they were.
+func TestEndsMeanwhile(t *testing.T) {
+	for _, text := range []string{"m{l1=\"x\",l2=\"x\"} 1\n", "other 1\n"} {
+		for _, meanwhile := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s %t", strings.Fields(text)[0], meanwhile), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { endMeanwhile(t, text, meanwhile) }) // so that nobody reaps
+			})
+		}
+	}
+}
+
+// endMeanwhile pushes text. A rival comes behind that, or meanwhile.
+func endMeanwhile(t *testing.T, text string, meanwhile bool) {
+	j, now := new(hooked), time.Unix(1_700_000_000, 0)
+	g, err := Open(t.Context(), Config{Journal: j, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	for i := range maxWalked + 1 {
+		if err := g.Push(t.Context(), labelled(t, fmt.Sprint("k", i), "m 1\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const shared = "m{l1=\"x\",l2=\"x\"} 1\n"
+	first := labelled(t, "l1", shared)
+	first.TTL = time.Hour
+	if err := g.Push(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	rival := func() error { return g.Push(t.Context(), labelled(t, "l2", shared)) }
+	j.before = func() {
+		now = now.Add(2 * time.Hour)
+		if g.Expired() != 1 {
+			t.Error("the group has not ended")
+		}
+		g.sweep()
+		if meanwhile {
+			_ = rival() // which may be refused, for what is on its way
+		}
+	}
+	if err := g.Push(t.Context(), labelled(t, "l1", text)); err != nil {
+		t.Fatal(err)
+	}
+	if conflict := (*ConflictError)(nil); !meanwhile && !errors.As(rival(), &conflict) {
+		t.Error("a series that another group has is taken")
+	}
+	shown := 0
+	for _, b := range g.View().Family("m").Blocks() {
+		shown += strings.Count(string(b.Text()), "l1=\"x\",l2=\"x\"")
+	}
+	if shown != 1 {
+		t.Errorf("the series is exposed %d times", shown)
+	}
+}
+
+// labelled is a push to the group that has one label more than its job.
+func labelled(t *testing.T, label, text string) Push {
+	t.Helper()
+	key, err := grouping.NewKey("j", metric.Label{Name: label, Value: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := exposition.GetParser()
+	defer p.Release()
+	families, err := p.ParseText([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks, err := exposition.Render(families, exposition.Options{Grouping: key.Labels(), Valid: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Push{Key: key, Blocks: blocks}
+}
