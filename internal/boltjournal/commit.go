@@ -59,7 +59,7 @@ func (p put) record(old []byte) ([]byte, error) {
 // write is the goroutine that does all writing.
 func (j *Journal) write() {
 	defer close(j.done)
-	every := j.Interval
+	every := j.config.Interval
 	if every == 0 {
 		every = retryEvery
 	}
@@ -71,7 +71,7 @@ func (j *Journal) write() {
 		case r := <-j.queue:
 			j.commit(j.gather(r))
 		case <-ticker.C:
-			if j.Interval > 0 || j.debt != nil {
+			if j.config.Interval > 0 || j.debt != nil {
 				j.retry = time.Time{}
 				j.commit(nil)
 			}
@@ -118,7 +118,7 @@ func (j *Journal) lost() error {
 	switch {
 	case err == nil || errors.Is(err, ErrTaken):
 		return err
-	case j.Interval == 0:
+	case j.config.Interval == 0:
 		return fmt.Errorf("the last failure times are not on disk; pushes answered with an error may be: %w", err)
 	}
 	return fmt.Errorf("the last changes are not on disk: %w", err)
@@ -262,7 +262,7 @@ func (j *Journal) update(puts []put, next *state) error {
 		w.Err = j.leave()
 	}
 	w.Took = time.Since(start)
-	j.Observe(w)
+	j.config.Observe(w)
 	if w.Err != nil {
 		j.debt = debt(puts[:len(ends)], ends, bytes.Clone(j.old))
 	}
@@ -311,9 +311,9 @@ func (j *Journal) fail(err error) error {
 	before := j.trouble.Swap(&err)
 	switch {
 	case !errors.Is(err, ErrTaken) && before == nil:
-		j.Logger.Error("Cannot write the journal; retrying every "+retryEvery.String()+" or at the next interval", "err", err)
+		j.config.Logger.Error("Cannot write the journal; retrying every "+retryEvery.String()+" or at the next interval", "err", err)
 	case errors.Is(err, ErrTaken) && (before == nil || (*before).Error() != err.Error()):
-		j.Logger.Error("Refusing pushes: the next start would not find what is stored. Scrapes go on from memory", "err", err)
+		j.config.Logger.Error("Refusing pushes: the next start would not find what is stored. Scrapes go on from memory", "err", err)
 	}
 	return err
 }
@@ -321,7 +321,7 @@ func (j *Journal) fail(err error) error {
 // works records that the file can be written.
 func (j *Journal) works() {
 	if j.trouble.Swap(nil) != nil {
-		j.Logger.Info("The journal can be written again")
+		j.config.Logger.Info("The journal can be written again")
 	}
 }
 
@@ -376,7 +376,7 @@ func (j *Journal) reopen() (state, error) {
 		_ = j.db.Close() // its outcome is already known
 		j.db = nil
 	}
-	path, err := filepath.EvalSymlinks(j.Name)
+	path, err := filepath.EvalSymlinks(j.config.Name)
 	if err != nil {
 		return state{}, err
 	}

@@ -60,11 +60,11 @@ type Written struct {
 // Journal is a gateway.Journal in a file. It is safe for concurrent use once it
 // is open.
 type Journal struct {
-	Config
-	apply func([]gateway.Applied)
-	queue chan *request
-	stop  chan struct{} // closed to stop the writer
-	done  chan struct{} // closed when the writer has stopped
+	config Config
+	apply  func([]gateway.Applied)
+	queue  chan *request
+	stop   chan struct{} // closed to stop the writer
+	done   chan struct{} // closed when the writer has stopped
 
 	origin []byte // from the file; constant while it is open
 
@@ -143,7 +143,7 @@ func New(c Config) *Journal {
 		c.Progress = func(int, int) {}
 	}
 	return &Journal{
-		Config:  c,
+		config:  c,
 		queue:   make(chan *request, maxQueue),
 		stop:    make(chan struct{}),
 		done:    make(chan struct{}),
@@ -157,7 +157,7 @@ func (j *Journal) Open(ctx context.Context, apply func([]gateway.Applied)) error
 	j.apply = apply
 	if err := j.open(ctx); err != nil {
 		close(j.done)
-		return fmt.Errorf("the journal %s: %w", j.Path, err)
+		return fmt.Errorf("the journal %s: %w", j.config.Path, err)
 	}
 	go j.write()
 	return nil
@@ -168,7 +168,7 @@ func (j *Journal) Open(ctx context.Context, apply func([]gateway.Applied)) error
 // lose more than one interval.
 func (j *Journal) Err() error {
 	err := j.Trouble()
-	if j.Interval > 0 && !errors.Is(err, ErrTaken) {
+	if j.config.Interval > 0 && !errors.Is(err, ErrTaken) {
 		return nil
 	}
 	return err
@@ -184,7 +184,7 @@ func (j *Journal) Trouble() error {
 
 // Size returns the size of the file in bytes, or 0 if it is unknown.
 func (j *Journal) Size() int64 {
-	info, err := os.Stat(j.Path)
+	info, err := os.Stat(j.config.Path)
 	if err != nil {
 		return 0
 	}
@@ -196,7 +196,7 @@ func (j *Journal) Size() int64 {
 // at a time. If it fails the changes have not happened, but those of them that a
 // crash finds in the file before it can be put right will have.
 func (j *Journal) Commit(ctx context.Context, changes []gateway.Change) []gateway.Outcome {
-	if j.Interval > 0 {
+	if j.config.Interval > 0 {
 		return j.take(changes)
 	}
 	r := &request{changes: changes, records: make([][]byte, len(changes)), done: make(chan struct{})}

@@ -25,12 +25,12 @@ func (j *Journal) open(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = f.Close() }() // only read
-	if j.Salvage {
+	if j.config.Salvage {
 		if f, err = j.salvage(ctx, f); err != nil {
 			return err
 		}
 	}
-	s, err := replay(ctx, f, j.apply, j.Progress)
+	s, err := replay(ctx, f, j.apply, j.config.Progress)
 	if err != nil {
 		return err
 	}
@@ -59,14 +59,14 @@ func (j *Journal) open(ctx context.Context) error {
 // begin opens the file at the path for writing. looked holds the lock on the
 // file that was checked; bbolt takes it over.
 func (j *Journal) begin(looked *os.File) (err error) {
-	if j.pin, err = os.Open(j.Path); err != nil {
+	if j.pin, err = os.Open(j.config.Path); err != nil {
 		return err
 	}
 	if j.left, err = j.pin.Stat(); err != nil {
 		return err
 	}
 	_ = looked.Close() // only read
-	if j.db, err = openBolt(j.Path, j.left); err != nil {
+	if j.db, err = openBolt(j.config.Path, j.left); err != nil {
 		return err
 	}
 	j.state, err = j.stored()
@@ -100,12 +100,12 @@ func (j *Journal) Imported() []byte { return j.origin }
 
 // openOrMake opens the file, and creates it if there is none.
 func (j *Journal) openOrMake() (*os.File, error) {
-	f, err := openLocked(j.Path, exclusive)
+	f, err := openLocked(j.config.Path, exclusive)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := (File{Path: j.Path, MustBeNew: true}).Create(noGroups); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := (File{Path: j.config.Path, MustBeNew: true}).Create(noGroups); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, err
 		}
-		f, err = openLocked(j.Path, exclusive)
+		f, err = openLocked(j.config.Path, exclusive)
 	}
 	return f, err
 }
@@ -303,12 +303,12 @@ func (j *Journal) compact(f *os.File, s *scan) error {
 	}
 	before := j.Size()
 	next := s.state
-	err = File{Path: j.Path}.create(&next, slices.Values(all))
+	err = File{Path: j.config.Path}.create(&next, slices.Values(all))
 	switch {
 	case err == nil:
-		j.Logger.Info("Shrank the journal, which was mostly empty", "file", j.Path, "bytes_before", before, "bytes", j.Size())
-	case stillAt(j.Path, f) == nil:
-		j.Logger.Warn("Could not shrink the journal, which is mostly empty", "file", j.Path, "err", err)
+		j.config.Logger.Info("Shrank the journal, which was mostly empty", "file", j.config.Path, "bytes_before", before, "bytes", j.Size())
+	case stillAt(j.config.Path, f) == nil:
+		j.config.Logger.Warn("Could not shrink the journal, which is mostly empty", "file", j.config.Path, "err", err)
 	default: // the new file is in place, but a crash of the machine may bring back the old one
 		j.debt = make(map[grouping.Key][]byte)
 		_ = j.fail(err)

@@ -26,18 +26,18 @@ func (j *Journal) Rescue(groups iter.Seq[*gateway.Group]) (path string, err erro
 	if err := os.Link(aside, path); err == nil && j.leadsTo(aside) {
 		return path, errors.Join(os.Remove(aside), syncName(path))
 	}
-	return "", fmt.Errorf("all groups are in %s; to use them, move that file to %s, where no file may be", aside, j.Name)
+	return "", fmt.Errorf("all groups are in %s; to use them, move that file to %s, where no file may be", aside, j.config.Name)
 }
 
 // vacancy is where the next start looks for the file if there is none: the
 // target of a link, if the path is one.
 func (j *Journal) vacancy() string {
-	to, err := os.Readlink(j.Name)
+	to, err := os.Readlink(j.config.Name)
 	if err != nil {
-		return j.Name
+		return j.config.Name
 	}
 	if !filepath.IsAbs(to) {
-		to = filepath.Join(filepath.Dir(j.Name), to)
+		to = filepath.Join(filepath.Dir(j.config.Name), to)
 	}
 	return to
 }
@@ -62,7 +62,7 @@ func (j *Journal) writeAside(path string, groups iter.Seq[*gateway.Group]) (stri
 
 // leadsTo reports whether the next start finds this file.
 func (j *Journal) leadsTo(path string) bool {
-	found, err := os.Stat(j.Name)
+	found, err := os.Stat(j.config.Name)
 	if err != nil {
 		return false
 	}

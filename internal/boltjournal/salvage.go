@@ -27,7 +27,7 @@ func (j *Journal) salvage(ctx context.Context, f *os.File) (*os.File, error) {
 	if err != nil {
 		return f, err
 	}
-	aside, err := KeepAside(j.Path, "damaged", time.Now())
+	aside, err := KeepAside(j.config.Path, "damaged", time.Now())
 	if err != nil {
 		return f, fmt.Errorf("keeping the damaged file aside: %w", err)
 	}
@@ -44,18 +44,18 @@ func (j *Journal) salvage(ctx context.Context, f *os.File) (*os.File, error) {
 		s.state.revision = max(s.state.revision, e.revision())
 	}
 	if !s.hasState {
-		s.state.imported = j.Origin
+		s.state.imported = j.config.Origin
 	}
-	if err := (File{Path: j.Path}).create(&s.state, slices.Values(whole)); err != nil {
-		if stillAt(j.Path, f) == nil {
+	if err := (File{Path: j.config.Path}).create(&s.state, slices.Values(whole)); err != nil {
+		if stillAt(j.config.Path, f) == nil {
 			_ = os.Remove(aside) // a hard link or a copy; otherwise each attempt would leave one
 		}
 		return f, fmt.Errorf("writing the intact records: %w", err)
 	}
 	j.tellOf(s.faults, leftovers, aside)
-	j.Logger.Error("Salvage: continuing with the intact records", "groups", s.state.groups, "groups_before", before, "damaged_file", aside)
+	j.config.Logger.Error("Salvage: continuing with the intact records", "groups", s.state.groups, "groups_before", before, "damaged_file", aside)
 	_ = f.Close() // only read
-	return openLocked(j.Path, exclusive)
+	return openLocked(j.config.Path, exclusive)
 }
 
 // maxTold bounds the log lines about each kind of damage: half of a large file
@@ -65,17 +65,17 @@ const maxTold = 1000
 func (j *Journal) tellOf(faults []Fault, leftovers []entry, aside string) {
 	for i, x := range faults {
 		if i == maxTold {
-			j.Logger.Error("Salvage: further parts of the journal are lost; run pushgateway verify to list them", "faults", len(faults)-i, "file", aside)
+			j.config.Logger.Error("Salvage: further parts of the journal are lost; run pushgateway verify to list them", "faults", len(faults)-i, "file", aside)
 			break
 		}
-		j.Logger.Error("Salvage: a part of the journal is lost", "page", x.Page, "group", excerpt.Line(x.Key, excerpt.Most), "fault", x.Msg)
+		j.config.Logger.Error("Salvage: a part of the journal is lost", "page", x.Page, "group", excerpt.Line(x.Key, excerpt.Most), "fault", x.Msg)
 	}
 	for i, e := range leftovers {
 		if i == maxTold {
-			j.Logger.Error("Salvage: restored further groups from such pages", "groups", len(leftovers)-i)
+			j.config.Logger.Error("Salvage: restored further groups from such pages", "groups", len(leftovers)-i)
 			break
 		}
-		j.Logger.Error("Salvage: restored this group from a page that is no longer in use; it may be out of date, or may have been deleted", "group", e.key.Excerpt(), "revision", e.revision())
+		j.config.Logger.Error("Salvage: restored this group from a page that is no longer in use; it may be out of date, or may have been deleted", "group", e.key.Excerpt(), "revision", e.revision())
 	}
 }
 

@@ -38,7 +38,7 @@ const (
 
 // where finds the file at the place where the next start will look for it.
 func (j *Journal) where() (os.FileInfo, error) {
-	now, err := os.Stat(j.Name)
+	now, err := os.Stat(j.config.Name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return nil, errRemoved
@@ -63,7 +63,7 @@ func (j *Journal) look() error {
 		j.works()
 		return nil
 	}
-	j.Logger.Warn("Another process has changed the journal or its modification time; checking the whole file", "file", j.Name, "bytes", now.Size(), "bytes_before", j.left.Size(), "modified", now.ModTime())
+	j.config.Logger.Warn("Another process has changed the journal or its modification time; checking the whole file", "file", j.config.Name, "bytes", now.Size(), "bytes_before", j.left.Size(), "modified", now.ModTime())
 	j.debt, j.tried, j.retry = make(map[grouping.Key][]byte), j.state, time.Time{}
 	return nil
 }
@@ -98,11 +98,11 @@ func (j *Journal) watch() {
 func (j *Journal) explain(err error) error {
 	switch {
 	case errors.Is(err, ErrTaken):
-		return fmt.Errorf("the journal %s: %w", j.Name, err)
+		return fmt.Errorf("the journal %s: %w", j.config.Name, err)
 	case errors.Is(err, ErrDamaged), errors.Is(err, ErrForeign):
-		return fmt.Errorf("the journal %s: %w: %w. Move it away, %s", j.Name, ErrTaken, err, andRestart)
+		return fmt.Errorf("the journal %s: %w: %w. Move it away, %s", j.config.Name, ErrTaken, err, andRestart)
 	}
-	return fmt.Errorf("writing the journal %s: %w", j.Name, err)
+	return fmt.Errorf("writing the journal %s: %w", j.config.Name, err)
 }
 
 // transact writes in one transaction. It does not use bbolt's Update: after a

@@ -36,7 +36,7 @@ func (g *Gateway) End(ctx context.Context, key grouping.Key) (existed bool, err 
 			return false, g.certain()
 		}
 		c := endOf(key, against)
-		retry, err := g.conclude(c, g.Journal.Commit(sent, []Change{c})[0])
+		retry, err := g.conclude(c, g.config.Journal.Commit(sent, []Change{c})[0])
 		if !retry {
 			return old != nil, err
 		}
@@ -55,7 +55,7 @@ func endOf(key grouping.Key, against Revision) Change {
 // not while the journal may hold pushes that were refused: a delete that does
 // not see them would not delete them.
 func (g *Gateway) certain() error {
-	if err := g.Journal.Err(); err != nil {
+	if err := g.config.Journal.Err(); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return nil
@@ -112,7 +112,7 @@ func (d *deletion) begin() {
 	ghosts := slices.Collect(maps.Values(d.g.index.ghosts))
 	d.g.mu.Unlock()
 	for _, ghost := range ghosts {
-		if !d.g.Journal.EndsGroups() || d.matches(ghost) {
+		if !d.g.config.Journal.EndsGroups() || d.matches(ghost) {
 			d.todo = append(d.todo, ghost.Key)
 		}
 	}
@@ -169,7 +169,7 @@ func (d *deletion) tryEnd(ctx context.Context, keys []grouping.Key) (again []gro
 	if len(changes) == 0 {
 		return nil, d.g.certain()
 	}
-	for i, o := range d.g.Journal.Commit(ctx, changes) {
+	for i, o := range d.g.config.Journal.Commit(ctx, changes) {
 		retry, failed := d.g.conclude(changes[i], o)
 		switch {
 		case retry:

@@ -71,10 +71,10 @@ func (x *index) firstDeadline() int64 {
 
 // expire ends the groups whose time has come.
 func (g *Gateway) expire() {
-	if first := g.firstDeadline.Load(); first == never || g.Now().UnixNano() < first {
+	if first := g.firstDeadline.Load(); first == never || g.config.Now().UnixNano() < first {
 		return
 	}
-	for now := g.Now().UnixNano(); g.firstDeadline.Load() <= now; {
+	for now := g.config.Now().UnixNano(); g.firstDeadline.Load() <= now; {
 		g.expireSome(now)
 	}
 }
@@ -91,7 +91,7 @@ func (g *Gateway) expireSome(now int64) {
 		}
 		group, _ := x.groups.Get(d.key)
 		changed = x.apply(Applied{Change: Change{Key: d.key}}, changed)
-		if !g.Journal.EndsGroups() { // all are deleted alike: nothing else is asked of it
+		if !g.config.Journal.EndsGroups() { // all are deleted alike: nothing else is asked of it
 			group = &Group{Key: d.key, Revision: group.Revision}
 		}
 		x.ghosts[d.key] = group
@@ -136,7 +136,7 @@ func (g *Gateway) reap() {
 func (g *Gateway) reapAll() {
 	defer g.sweep()
 	g.expire()
-	for !g.Journal.EndsGroups() && g.Journal.Err() == nil && g.reapSome() {
+	for !g.config.Journal.EndsGroups() && g.config.Journal.Err() == nil && g.reapSome() {
 	}
 }
 
@@ -160,7 +160,7 @@ func (g *Gateway) reapSome() (more bool) {
 	sent, end := g.patience(context.Background()).sent()
 	defer end()
 	more = len(keys) == maxExpired
-	for i, o := range g.Journal.Commit(sent, changes) {
+	for i, o := range g.config.Journal.Commit(sent, changes) {
 		if retry, err := g.conclude(changes[i], o); retry || err != nil {
 			more = false // they are still known, and tried again
 		}

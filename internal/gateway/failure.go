@@ -35,7 +35,7 @@ func (g *Gateway) fail(key grouping.Key, client string, reason error) {
 	if twin := (*TwinError)(nil); errors.As(reason, &twin) {
 		return // the time would be the very series that the push was refused for
 	}
-	old, now := g.Group(key), g.Now()
+	old, now := g.Group(key), g.config.Now()
 	if old == nil && !g.admitsFailure(key) {
 		return
 	}
@@ -44,7 +44,7 @@ func (g *Gateway) fail(key grouping.Key, client string, reason error) {
 	}
 	s := Stamp{Key: key, At: now, Reason: excerpt.Line(reason.Error(), maxFailure), FailedBy: g.failedBy(key, networkOf(client)), Against: g.against(key, old)}
 	s.Over = old == nil && s.Against != 0
-	g.Journal.Stamp(s)
+	g.config.Journal.Stamp(s)
 }
 
 func (g *Gateway) failedBy(key grouping.Key, client string) string {
@@ -55,23 +55,23 @@ func (g *Gateway) failedBy(key grouping.Key, client string) string {
 
 // admitsFailure tells whether a refused push may make a group.
 func (g *Gateway) admitsFailure(key grouping.Key) bool {
-	if len(key) > g.Limits.FailedKey {
+	if len(key) > g.config.Limits.FailedKey {
 		return false
 	}
-	most := g.Limits.FailedBytes + g.Limits.FailedBytes/10 // while the oldest are on their way out
-	if g.Journal.Err() != nil {
-		most = g.Limits.FailedBytes - g.index.failures.least // none can go for it
+	most := g.config.Limits.FailedBytes + g.config.Limits.FailedBytes/10 // while the oldest are on their way out
+	if g.config.Journal.Err() != nil {
+		most = g.config.Limits.FailedBytes - g.index.failures.least // none can go for it
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.index.failures.bytes <= most && (g.Unchecked || !g.index.hasTwin(key))
+	return g.index.failures.bytes <= most && (g.config.Unchecked || !g.index.hasTwin(key))
 }
 
 // trimAfter makes those who have failed wait for the oldest failures to end. Who
 // has not does so only where far too many are there, as after an import.
 func (g *Gateway) trimAfter(errs []error) {
 	failed := func(err error) bool { return err != nil }
-	if slices.ContainsFunc(errs, failed) || g.excessFailures() > g.Limits.Failed/10 {
+	if slices.ContainsFunc(errs, failed) || g.excessFailures() > g.config.Limits.Failed/10 {
 		g.trimFailures()
 	}
 }
@@ -128,7 +128,7 @@ func (g *Gateway) endFailures(failures []failure) (err error) {
 	}
 	sent, end := g.patience(context.Background()).sent()
 	defer end()
-	for i, o := range g.Journal.Commit(sent, changes) {
+	for i, o := range g.config.Journal.Commit(sent, changes) {
 		if _, failed := g.conclude(changes[i], o); failed != nil {
 			err = failed
 		}

@@ -48,8 +48,8 @@ type Config struct {
 
 // Gateway is the engine. It is safe for concurrent use.
 type Gateway struct {
-	Config
-	locks keyLocks
+	config Config
+	locks  keyLocks
 	// merging has a turn for each large family that is being merged.
 	merging *guard.Shares
 	// view is the present one, nil while nobody has asked for it. It is stored
@@ -84,24 +84,31 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	c.Wait, c.Limits = cmp.Or(c.Wait, defaultWait), c.Limits.withDefaults()
-	g := &Gateway{Config: c, index: newIndex(c.Reserved, c.Limits), merging: guard.NewShares(int64(runtime.GOMAXPROCS(0))), stop: make(chan struct{}), reaped: make(chan struct{})}
+	g := &Gateway{config: c, index: newIndex(c.Reserved, c.Limits), merging: guard.NewShares(int64(runtime.GOMAXPROCS(0))), stop: make(chan struct{}), reaped: make(chan struct{})}
 	g.firstDeadline.Store(never)
 	if err := c.Journal.Open(ctx, g.apply); err != nil {
 		return nil, err
 	}
 	if n := g.View().TooLong; n > 0 {
-		g.Logger.Warn("Stored series are not exposed, because a name or a label of theirs is so long that it would end a Prometheus; push to their groups again with shorter ones", "series", n)
+		g.config.Logger.Warn("Stored series are not exposed, because a name or a label of theirs is so long that it would end a Prometheus; push to their groups again with shorter ones", "series", n)
 	}
 	go g.reap()
 	return g, nil
 }
 
+// Reserved are the names and types of the gateway's own families. The map must not
+// be changed.
+func (g *Gateway) Reserved() map[string]metric.Type { return g.config.Reserved }
+
+// Unchecked tells whether the gateway takes pushes that contradict others.
+func (g *Gateway) Unchecked() bool { return g.config.Unchecked }
+
 // Err tells why pushes would not be taken at present, nil if they would.
-func (g *Gateway) Err() error { return g.Journal.Err() }
+func (g *Gateway) Err() error { return g.config.Journal.Err() }
 
 // patience is how long a change for a client waits.
 func (g *Gateway) patience(client context.Context) patience {
-	return patience{client, time.Now().Add(g.Wait)}
+	return patience{client, time.Now().Add(g.config.Wait)}
 }
 
 // Sync returns nil when what is seen here is all that was acknowledged before,
@@ -109,7 +116,7 @@ func (g *Gateway) patience(client context.Context) patience {
 func (g *Gateway) Sync(ctx context.Context) error {
 	ctx, end := g.patience(ctx).sent()
 	defer end()
-	if err := g.Journal.Sync(ctx); err != nil {
+	if err := g.config.Journal.Sync(ctx); err != nil {
 		return fmt.Errorf("%w: it is not certain what others have stored: %w", ErrUnavailable, err)
 	}
 	return nil
@@ -119,7 +126,7 @@ func (g *Gateway) Sync(ctx context.Context) error {
 func (g *Gateway) Close() error {
 	g.closing.Do(func() { close(g.stop) })
 	<-g.reaped
-	return g.Journal.Close()
+	return g.config.Journal.Close()
 }
 
 // View gives the present state, with everything that has been answered.
@@ -160,7 +167,7 @@ func (g *Gateway) claim(ctx context.Context, group, old *Group, brings, fresh []
 	if err := g.place(p, old); err != nil {
 		return nil, nil, err
 	}
-	suspects, refusal, err := g.suspects(ctx, p, old, !g.Unchecked)
+	suspects, refusal, err := g.suspects(ctx, p, old, !g.config.Unchecked)
 	if refusal != nil {
 		err = conflict(refusal.name, "group %s has a series with the same labels: %s; make them differ, or delete that group", refusal.key.Excerpt(), exposition.FormatSeries(refusal.name, refusal.labels))
 	}
@@ -182,7 +189,7 @@ func (g *Gateway) place(p *pending, old *Group) error {
 func (g *Gateway) tryPlace(p *pending, old *Group) ([]helpNews, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.Unchecked {
+	if !g.config.Unchecked {
 		if err := g.index.check(p.group, old, p.brings); err != nil {
 			return nil, err
 		}
@@ -244,7 +251,7 @@ func (x *index) known(b *exposition.Block) (name, help string) {
 func (g *Gateway) tellHelp(news []helpNews) {
 	for _, n := range news {
 		g.helpDiffers.Add(1)
-		g.Logger.Warn("Two help texts for one family; the one of the lowest grouping key is exposed. This is logged once for each family",
+		g.config.Logger.Warn("Two help texts for one family; the one of the lowest grouping key is exposed. This is logged once for each family",
 			"family", excerpt.Line(n.family, excerpt.Most), "help", excerpt.Line(n.first, excerpt.Most), "group", n.group.Excerpt(), "other", excerpt.Line(n.second, excerpt.Most))
 	}
 }

@@ -18,7 +18,6 @@ func (l Limits) check(g, old *Group) error {
 	if old == nil {
 		old = new(Group)
 	}
-	l = l.withDefaults()
 	if g.Series > l.Series && g.Series > old.Series {
 		return tooLarge(g, fmt.Sprintf("%d series", g.Series), fmt.Sprint(l.Series))
 	}

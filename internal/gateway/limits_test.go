@@ -7,6 +7,7 @@ import (
 
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
+	"pushgateway/internal/journaltest"
 )
 
 // TestGroupLimits pushes to a group that is at its limit, or beyond it since an
@@ -32,11 +33,11 @@ func TestGroupLimits(t *testing.T) {
 		{"the defaults", gateway.Limits{}, "a 1\n", false, long, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			g, k := open(t, gateway.Config{}), key(t, "job")
-			if tt.has != "" {
-				mustPush(t, g, k, tt.has)
+			store, k := journaltest.NewShared(t), key(t, "job")
+			if before := open(t, gateway.Config{Journal: store.Member()}); tt.has != "" {
+				mustPush(t, before, k, tt.has)
 			}
-			g.Limits = tt.limits
+			g := open(t, gateway.Config{Journal: store.Member(), Limits: tt.limits})
 			mode := gateway.MergeFamilies
 			if tt.replace {
 				mode = gateway.Replace

@@ -121,7 +121,7 @@ func (g *Gateway) tryPushes(p patience, pushes []Push, todo []int, errs []error)
 	}
 	sent, end := p.sent()
 	defer end()
-	for n, o := range g.Journal.Commit(sent, changes) {
+	for n, o := range g.config.Journal.Commit(sent, changes) {
 		retry, err := g.conclude(changes[n], o)
 		if errs[of[n]] = err; retry {
 			again = append(again, of[n])
@@ -155,7 +155,7 @@ func isConflict(err error) bool {
 func (g *Gateway) catchUp(p patience, seen uint64) bool {
 	sent, end := p.sent()
 	defer end()
-	return g.Journal.Sync(sent) == nil && g.foreign.Load() != seen
+	return g.config.Journal.Sync(sent) == nil && g.foreign.Load() != seen
 }
 
 func (g *Gateway) changeOf(ctx context.Context, p Push, old *Group) (c Change, err error) {
@@ -165,8 +165,8 @@ func (g *Gateway) changeOf(ctx context.Context, p Push, old *Group) (c Change, e
 			return c, err
 		}
 	}
-	group := pushed(old, p, g.Now())
-	if err := g.Limits.check(group, old); err != nil {
+	group := pushed(old, p, g.config.Now())
+	if err := g.config.Limits.check(group, old); err != nil {
 		return c, err
 	}
 	brings, fresh := claiming(p.Blocks, fresh)

@@ -106,7 +106,7 @@ func New(c Config) http.Handler {
 		turns:  newTurns(c, writePlainError), listings: newTurns(c, writeError), tables: newTurns(c, writeError), details: newTurns(c, writeError),
 		copies: newCopies(c), surveys: newSurveys(), comparing: newComparing(),
 	}
-	a.scraper = scrape.New(c.Gateway.Reserved, a.own)
+	a.scraper = scrape.New(c.Gateway.Reserved(), a.own)
 	routes := a.routes()
 	for i, r := range routes {
 		routes[i] = a.guarded(r)

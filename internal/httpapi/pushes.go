@@ -24,7 +24,7 @@ func (a *api) push(replace bool) http.HandlerFunc {
 		switch {
 		case err != nil:
 			a.refuse(w, r, err)
-		case a.Gateway.Unchecked:
+		case a.Gateway.Unchecked():
 			w.WriteHeader(http.StatusAccepted)
 		}
 	}
@@ -32,7 +32,7 @@ func (a *api) push(replace bool) http.HandlerFunc {
 
 func (a *api) takePush(w http.ResponseWriter, r *http.Request, replace bool) (size int64, err error) {
 	size, err = a.Intake.Push(r.Context(), a.pushRequest(w, r, replace))
-	if a.Gateway.Unchecked && errors.Is(err, exposition.ErrTimestamps) {
+	if a.Gateway.Unchecked() && errors.Is(err, exposition.ErrTimestamps) {
 		a.noteRefused(r, err)
 		err = nil // 1.11 answers before it checks them
 	}
@@ -83,7 +83,7 @@ func (a *api) pushMany(replace bool) http.HandlerFunc {
 // for success.
 func (a *api) answerMany(w http.ResponseWriter, r *http.Request, keys []grouping.Key, errs []error) {
 	ok := http.StatusOK
-	if a.Gateway.Unchecked {
+	if a.Gateway.Unchecked() {
 		ok = http.StatusAccepted
 	}
 	status, refused := ok, 0

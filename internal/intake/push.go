@@ -133,7 +133,7 @@ func strip(families []*metric.Family) {
 func (in *Intake) rendering(key grouping.Key, c content, maxBytes int) exposition.Options {
 	o := exposition.Options{Grouping: key.Labels(), MaxBytes: maxBytes, Valid: c.text, LegacyNames: !in.config.UTF8Names, Limits: in.limits, Budget: c.budget}
 	o.HelpCut = func(family string) { in.warnOfHelp(key, family) }
-	if in.gateway.Unchecked {
+	if in.gateway.Unchecked() {
 		o.Duplicate = in.config.Duplicate
 	}
 	return o
