@@ -8,6 +8,7 @@ import (
 
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/grouping"
+	"pushgateway/internal/guard"
 )
 
 // Groups that exist only through failures show that a job has never worked.
@@ -42,7 +43,7 @@ func (g *Gateway) fail(key grouping.Key, client string, reason error) {
 	if old != nil && old.Failing && now.Sub(old.Failed).Abs() < stampEvery {
 		return
 	}
-	s := Stamp{Key: key, At: now, Reason: excerpt.Line(reason.Error(), maxFailure), FailedBy: g.failedBy(key, networkOf(client)), Against: g.against(key, old)}
+	s := Stamp{Key: key, At: now, Reason: excerpt.Line(reason.Error(), maxFailure), FailedBy: g.failedBy(key, guard.Key(client)), Against: g.against(key, old)}
 	s.Over = old == nil && s.Against != 0
 	g.config.Journal.Stamp(s)
 }

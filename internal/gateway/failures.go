@@ -1,8 +1,6 @@
 package gateway
 
 import (
-	"net/netip"
-
 	"github.com/tidwall/btree"
 
 	"pushgateway/internal/grouping"
@@ -131,14 +129,3 @@ func (f *failures) take(most int) (oldest []failure) {
 
 // minTime is before all times.
 const minTime = -1 << 63
-
-// networkOf returns what counts as one client: the owner of one IPv6 address
-// has 2⁶⁴ of them.
-func networkOf(client string) string {
-	addr, err := netip.ParseAddr(client)
-	if err != nil || !addr.Is6() || addr.Is4In6() {
-		return client
-	}
-	network, _ := addr.WithZone("").Prefix(64)
-	return network.String()
-}

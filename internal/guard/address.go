@@ -122,7 +122,10 @@ func Key(client string) string {
 	if err != nil {
 		return client
 	}
-	network, err := addr.Prefix(networkBits)
+	if addr = addr.Unmap(); addr.Is4() {
+		return addr.String()
+	}
+	network, err := addr.WithZone("").Prefix(networkBits)
 	if err != nil {
 		return client
 	}

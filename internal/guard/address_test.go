@@ -59,6 +59,7 @@ func TestParseProxies(t *testing.T) {
 func TestKey(t *testing.T) {
 	for client, want := range map[string]string{
 		"192.0.2.1": "192.0.2.1", "2001:db8::1": "2001:db8::/64", "2001:db8::2:0:0:1": "2001:db8::/64", "2001:db8:0:1::1": "2001:db8:0:1::/64", "@": "@",
+		"::ffff:192.0.2.1": "192.0.2.1", "fe80::1%eth0": "fe80::/64",
 	} {
 		if got := guard.Key(client); got != want {
 			t.Errorf("%s: got %s, want %s", client, got, want)
