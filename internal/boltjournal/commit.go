@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -26,10 +27,33 @@ const (
 	maxBatch = 10_000
 )
 
-// put is what to store for a group: its record, or nil to delete it.
+// put is what the file has to say of a group.
 type put struct {
-	key grouping.Key
-	rec []byte
+	key   grouping.Key
+	rec   []byte         // nothing if nil
+	keeps bool           // the record that is in the file, in place of rec
+	stamp *gateway.Stamp // to be put on that, or nil
+}
+
+// record gives the record, where the file has old, which may be nil.
+func (p put) record(old []byte) ([]byte, error) {
+	rec := p.rec
+	if p.keeps {
+		rec = old
+	}
+	s := p.stamp
+	switch {
+	case s == nil:
+		return rec, nil
+	case rec == nil && s.Against != 0 && !s.Over:
+		return nil, nil // the group has ended since
+	case rec == nil:
+		return record.OfStamp(*s, 0), nil
+	}
+	if r, err := record.Check(rec, p.key); err != nil || s.Over && r == s.Against {
+		return record.OfStamp(*s, r), err
+	}
+	return record.Stamped(rec, *s)
 }
 
 // write is the goroutine that does all writing.
@@ -111,19 +135,17 @@ func (j *Journal) commit(batch []*request) {
 		err = j.commitBatch(batch)
 	}
 	for _, r := range batch {
-		if r.outcomes = make([]gateway.Outcome, len(r.changes)); err != nil {
-			r.outcomes = failed(len(r.changes), err)
-		}
-		close(r.done)
+		j.answer(r, err)
 	}
 }
 
 func (j *Journal) commitBatch(batch []*request) error {
 	puts, changes := j.number(batch)
-	late, revision := j.late(changes)
-	for key, g := range late {
-		puts = append(puts, putOf(key, g))
+	waits, revision := j.late()
+	for i, c := range changes {
+		puts[i].stamp = waits[c.Key].beside(c)
 	}
+	puts = appendLate(puts, waits, changes)
 	if len(puts) == 0 {
 		return nil
 	}
@@ -137,16 +159,15 @@ func (j *Journal) commitBatch(batch []*request) error {
 
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for key, g := range late {
-		if j.waiting[key] == g {
+	for key, l := range waits {
+		if j.waiting[key] == l {
 			delete(j.waiting, key)
 		}
 	}
-	if j.Interval > 0 {
-		return nil // they were applied when they arrived
-	}
 	for _, c := range changes {
-		delete(j.waiting, c.Key) // the change starts from the last stamp
+		if c.Group == nil {
+			delete(j.waiting, c.Key) // with what was stamped meanwhile
+		}
 	}
 	if len(changes) > 0 {
 		j.applyLocked(changes)
@@ -154,7 +175,24 @@ func (j *Journal) commitBatch(batch []*request) error {
 	return nil
 }
 
-// number assigns revisions to the changes of a batch.
+// appendLate appends what waits, but for groups that the changes are about.
+func appendLate(puts []put, waits map[grouping.Key]*late, changes []gateway.Change) []put {
+	if len(waits) == 0 {
+		return puts
+	}
+	about := make(map[grouping.Key]bool, len(changes))
+	for _, c := range changes {
+		about[c.Key] = true
+	}
+	for key, l := range waits {
+		if !about[key] {
+			puts = append(puts, l.put(key))
+		}
+	}
+	return puts
+}
+
+// number gives the changes of a batch their places in the order.
 func (j *Journal) number(batch []*request) (puts []put, changes []gateway.Change) {
 	r := j.state.revision
 	for _, req := range batch {
@@ -163,38 +201,34 @@ func (j *Journal) number(batch []*request) (puts []put, changes []gateway.Change
 			if req.records[i] != nil {
 				record.Seal(req.records[i], c.Key, r)
 			}
-			puts = append(puts, put{c.Key, req.records[i]})
+			puts = append(puts, put{key: c.Key, rec: req.records[i]})
 			changes = append(changes, c)
 		}
 	}
 	return puts, changes
 }
 
-// late returns what waits to be written, except for groups that the changes are
-// about, and the revision applied so far.
-func (j *Journal) late(changes []gateway.Change) (map[grouping.Key]*gateway.Group, gateway.Revision) {
+// late gives what waits to be written, and the revision that has been applied so
+// far.
+func (j *Journal) late() (map[grouping.Key]*late, gateway.Revision) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if len(j.waiting) == 0 {
 		return nil, j.revision
 	}
-	late := make(map[grouping.Key]*gateway.Group, len(j.waiting))
-	for key, g := range j.waiting {
-		late[key] = g
-	}
-	for _, c := range changes {
-		delete(late, c.Key)
-	}
-	return late, j.revision
+	return maps.Clone(j.waiting), j.revision
 }
 
-func putOf(key grouping.Key, g *gateway.Group) put {
-	if g == nil {
-		return put{key, nil}
+func (l *late) put(key grouping.Key) put {
+	switch {
+	case !l.changed:
+		return put{key: key, keeps: true, stamp: l.stamp}
+	case l.group == nil:
+		return put{key: key, stamp: l.stamp}
 	}
-	rec := record.Encode(g)
-	record.Seal(rec, key, g.Revision)
-	return put{key, rec}
+	rec := record.Encode(l.group)
+	record.Seal(rec, key, l.revision)
+	return put{key: key, rec: rec, stamp: l.stamp}
 }
 
 // update writes to the file in one transaction. next becomes the state in the
@@ -208,15 +242,19 @@ func (j *Journal) update(puts []put, next *state) error {
 	w.Err = j.transact(func(tx *bbolt.Tx) error {
 		b := tx.Bucket(groupsBucket)
 		for _, p := range puts {
-			w.Bytes += len(p.key) + len(p.rec)
 			old := b.Get([]byte(p.key))
 			j.old = append(j.old, old...)
 			if ends = append(ends, len(j.old)); old == nil {
 				ends[len(ends)-1] = -1
 			}
-			if err := next.exchange(b, p, old); err != nil {
+			rec, err := p.record(old)
+			if err == nil {
+				err = next.exchange(b, p.key, rec, old)
+			}
+			if err != nil {
 				return fmt.Errorf("group %s: %w", p.key.Excerpt(), err)
 			}
+			w.Bytes += len(p.key) + len(rec)
 		}
 		return putState(tx, next)
 	})
@@ -251,18 +289,19 @@ func debt(puts []put, ends []int, old []byte) map[grouping.Key][]byte {
 	return before
 }
 
-// exchange replaces an old record and updates the numbers of the state.
-func (s *state) exchange(b *bbolt.Bucket, p put, old []byte) error {
+// exchange puts a record in the place of an old one and keeps the numbers of
+// the state.
+func (s *state) exchange(b *bbolt.Bucket, key grouping.Key, rec, old []byte) error {
 	if old != nil {
 		s.groups--
 		s.sum -= record.Checksum(old)
 	}
-	if p.rec == nil {
-		return b.Delete([]byte(p.key))
+	if rec == nil {
+		return b.Delete([]byte(key))
 	}
 	s.groups++
-	s.sum += record.Checksum(p.rec)
-	return b.Put([]byte(p.key), p.rec)
+	s.sum += record.Checksum(rec)
+	return b.Put([]byte(key), rec)
 }
 
 // fail records that the file could not be written.
@@ -322,7 +361,7 @@ func (j *Journal) settle() error {
 func (j *Journal) pay(now *state) error {
 	debt, puts := j.debt, make([]put, 0, len(j.debt))
 	for key, rec := range debt {
-		puts = append(puts, put{key, rec})
+		puts = append(puts, put{key: key, rec: rec})
 	}
 	now.revision = j.state.revision
 	err := j.update(puts, now)

@@ -77,10 +77,11 @@ type Journal struct {
 	// are applied in order.
 	mu       sync.Mutex
 	revision gateway.Revision // the last one applied
-	// waiting holds groups whose new state is not in the file yet: with an
-	// interval, all changed groups; without, those with a new failure time. Nil
-	// means that the group has ended.
-	waiting map[grouping.Key]*gateway.Group
+	// waiting are groups with a new state that the file does not have yet: with
+	// an interval all that have changed, otherwise those with a stamp.
+	waiting map[grouping.Key]*late
+
+	leftBehind atomic.Int64 // bytes of changes that nobody waits for
 
 	// trouble is why the last attempt to write failed, or nil.
 	trouble atomic.Pointer[error]
@@ -103,12 +104,24 @@ type Journal struct {
 	closeErr error     // for Close
 }
 
+// late is what the file does not have of a group, and has been applied. It does
+// not change.
+type late struct {
+	changed  bool             // and not only stamped
+	group    *gateway.Group   // nil if it has ended
+	revision gateway.Revision // of the change
+	stamp    *gateway.Stamp   // that came after it, or nil
+}
+
 // request is a call of Commit that waits for the writer.
 type request struct {
 	changes  []gateway.Change
 	records  [][]byte // nil for a group that ends
 	outcomes []gateway.Outcome
 	done     chan struct{}
+	// left is set by the first of two: the caller, who waits no longer and has
+	// answered Unknown, or the writer, who has the outcomes.
+	left atomic.Bool
 }
 
 // maxQueue is how many calls the queue to the writer holds. Further calls
@@ -134,7 +147,7 @@ func New(c Config) *Journal {
 		queue:   make(chan *request, maxQueue),
 		stop:    make(chan struct{}),
 		done:    make(chan struct{}),
-		waiting: make(map[grouping.Key]*gateway.Group),
+		waiting: make(map[grouping.Key]*late),
 	}
 }
 
@@ -178,11 +191,11 @@ func (j *Journal) Size() int64 {
 	return info.Size()
 }
 
-// Commit writes changes and waits until they are on disk. With an interval it
-// returns earlier. No change is ever stale, since a group has one change in
-// progress at a time. After a failure the changes have not happened, except for
-// those that a crash finds in the file before it can be repaired.
-func (j *Journal) Commit(_ context.Context, changes []gateway.Change) []gateway.Outcome {
+// Commit writes changes and waits until they are on disk, or ctx ends; with an
+// interval it only takes them. None is ever stale: a group has one change under way
+// at a time. If it fails the changes have not happened, but those of them that a
+// crash finds in the file before it can be put right will have.
+func (j *Journal) Commit(ctx context.Context, changes []gateway.Change) []gateway.Outcome {
 	if j.Interval > 0 {
 		return j.take(changes)
 	}
@@ -191,33 +204,92 @@ func (j *Journal) Commit(_ context.Context, changes []gateway.Change) []gateway.
 		if c.Group != nil {
 			rec, err := record.EncodeWithin(c.Group, c.Budget)
 			if err != nil {
-				return failed(len(changes), err)
+				return all(len(changes), gateway.Failed, err)
 			}
 			r.records[i] = rec
 		}
 	}
-	if !j.enqueue(r) {
-		return failed(len(changes), errClosed)
+	if err := j.enqueue(ctx, r); err != nil {
+		return all(len(changes), gateway.Failed, err)
 	}
-	<-r.done
+	select {
+	case <-r.done:
+	case <-ctx.Done():
+		if j.abandon(r) {
+			return all(len(changes), gateway.Unknown, fmt.Errorf("the disk has not answered in time: %w", ctx.Err()))
+		}
+		<-r.done
+	}
 	return r.outcomes
 }
 
-func (j *Journal) enqueue(r *request) bool {
-	j.closing.RLock()
-	defer j.closing.RUnlock()
-	if !j.closed {
-		j.queue <- r
+// maxLeft bounds the changes that nobody waits for, in bytes: what they take is in
+// nobody's budget any more. Beyond that callers wait on, whatever their context
+// says.
+const maxLeft = 64 << 20
+
+// abandon stops waiting for a call, unless its outcomes are just there.
+func (j *Journal) abandon(r *request) bool {
+	if j.leftBehind.Add(r.size()) <= maxLeft && r.left.CompareAndSwap(false, true) {
+		return true
 	}
-	return !j.closed
+	j.leftBehind.Add(-r.size())
+	return false
 }
 
-func failed(n int, err error) []gateway.Outcome {
+// size is about what the changes take, in bytes.
+func (r *request) size() (n int64) {
+	for i, c := range r.changes {
+		if n += int64(len(r.records[i])); c.Group != nil {
+			n += int64(c.Group.Text)
+		}
+	}
+	return n
+}
+
+func (j *Journal) enqueue(ctx context.Context, r *request) error {
+	j.closing.RLock()
+	defer j.closing.RUnlock()
+	if j.closed {
+		return errClosed
+	}
+	select {
+	case j.queue <- r:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("too many changes wait for the disk: %w", ctx.Err())
+	}
+}
+
+// all gives the same outcome to n changes.
+func all(n int, v gateway.Verdict, err error) []gateway.Outcome {
 	outcomes := make([]gateway.Outcome, n)
 	for i := range outcomes {
-		outcomes[i] = gateway.Outcome{Verdict: gateway.Failed, Err: err}
+		outcomes[i] = gateway.Outcome{Verdict: v, Err: err}
 	}
 	return outcomes
+}
+
+// answer gives the outcomes of a call. If the caller has left, changes that have
+// not happened are void; the others have been applied.
+func (j *Journal) answer(r *request, err error) {
+	if r.outcomes = make([]gateway.Outcome, len(r.changes)); err != nil {
+		r.outcomes = all(len(r.changes), gateway.Failed, err)
+	}
+	if r.left.CompareAndSwap(false, true) {
+		close(r.done)
+		return
+	}
+	if j.leftBehind.Add(-r.size()); err == nil {
+		return
+	}
+	batch := make([]gateway.Applied, len(r.changes))
+	for i, c := range r.changes {
+		batch[i] = gateway.Applied{Change: c, Void: true}
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.apply(batch)
 }
 
 // take applies changes before they are written.
@@ -225,15 +297,15 @@ func (j *Journal) take(changes []gateway.Change) []gateway.Outcome {
 	j.closing.RLock()
 	defer j.closing.RUnlock()
 	if j.closed {
-		return failed(len(changes), errClosed)
+		return all(len(changes), gateway.Failed, errClosed)
 	}
 	if err := j.Err(); err != nil {
-		return failed(len(changes), err)
+		return all(len(changes), gateway.Failed, err)
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for _, c := range changes {
-		j.waiting[c.Key] = c.Group
+	for i, c := range changes {
+		j.waiting[c.Key] = &late{changed: true, group: j.withStamp(c), revision: j.revision + gateway.Revision(i+1)}
 	}
 	j.applyLocked(changes)
 	return make([]gateway.Outcome, len(changes))
@@ -248,17 +320,47 @@ func (j *Journal) applyLocked(changes []gateway.Change) {
 	j.apply(batch)
 }
 
-// Stamp applies a change at once. It is written with the next other changes. It
-// carries the last revision rather than one of its own, since its place in the
-// order does not matter, and changes in progress already have theirs.
-func (j *Journal) Stamp(c gateway.Change) {
+// Stamp applies a stamp at once; it is written with the next changes.
+func (j *Journal) Stamp(s gateway.Stamp) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.waiting[c.Key] = c.Group
-	j.apply([]gateway.Applied{{Change: c, Revision: j.revision}})
+	next := late{stamp: &s}
+	if before := j.waiting[s.Key]; before != nil {
+		next.changed, next.group, next.revision = before.changed, before.group, before.revision
+	}
+	j.waiting[s.Key] = &next
+	j.apply([]gateway.Applied{{Change: gateway.Change{Key: s.Key}, Stamp: &s}})
 }
 
-// Close writes what waits and releases the file. The journal must be open.
+// withStamp gives the group of a change with a failure that was stamped while the
+// change was on its way, and waits to be written. The caller holds mu.
+func (j *Journal) withStamp(c gateway.Change) *gateway.Group {
+	s := j.waiting[c.Key].beside(c)
+	if s == nil {
+		return c.Group
+	}
+	g := *c.Group
+	g.Failed, g.Failure = s.At, s.Reason
+	return &g
+}
+
+// beside gives the stamp that came while a change was on its way, nil if there is
+// none or the change was made from it. L may be nil.
+func (l *late) beside(c gateway.Change) *gateway.Stamp {
+	if l == nil || l.stamp == nil || c.Group == nil || !l.stamp.At.After(c.Group.Failed) {
+		return nil
+	}
+	return l.stamp
+}
+
+// Sync has nobody to wait for: all that was acknowledged has been applied.
+func (j *Journal) Sync(context.Context) error { return nil }
+
+// EndsGroups is always false.
+func (j *Journal) EndsGroups() bool { return false }
+
+// Close writes what waits, and gives the file free. It is for journals that
+// have been opened.
 func (j *Journal) Close() error {
 	j.closing.Lock()
 	first := !j.closed

@@ -5,25 +5,53 @@ import (
 	"slices"
 
 	"pushgateway/internal/exposition"
+	"pushgateway/internal/grouping"
 	"pushgateway/internal/metric"
 )
 
-// apply applies changes to the index. Journals call it in the order of
-// revisions. Except for groups that expire, nothing else changes the index.
+// apply takes over what a journal tells. But for groups that end at their time
+// nothing else changes what the index has stored.
 func (g *Gateway) apply(batch []Applied) {
-	for i := range batch {
-		g.discover(&batch[i])
+	for len(batch) > 0 {
+		n := differing(batch)
+		for i := range batch[:n] {
+			g.discover(&batch[i])
+		}
+		g.locks.release(g.take(batch[:n])...)
+		batch = batch[n:]
 	}
+}
+
+// differing is how many changes at the beginning are of different groups. What
+// a change of another member brings is found out against the state before it.
+func differing(batch []Applied) int {
+	foreign := func(a Applied) bool { return !a.isOwn() }
+	if len(batch) == 1 || !slices.ContainsFunc(batch, foreign) {
+		return len(batch) // each group has one change of this process under way
+	}
+	seen := make(map[grouping.Key]bool, len(batch))
+	for i, a := range batch {
+		if seen[a.Key] {
+			return i
+		}
+		seen[a.Key] = true
+	}
+	return len(batch)
+}
+
+// take gives the groups of which it is known now what has become of a change.
+func (g *Gateway) take(batch []Applied) (freed []grouping.Key) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	x := g.index
 	var changed []*indexed
 	for _, a := range batch {
-		changed = x.apply(a, changed)
-		delete(x.ghosts, a.Key)
+		changed = x.take(a, changed)
+		x.view.Revision = max(x.view.Revision, a.Revision) // others come in any order
 	}
-	x.view.Revision = max(x.view.Revision, batch[len(batch)-1].Revision) // a replay has its own order
 	g.settle(changed)
+	freed, x.freed = x.freed, nil
+	return freed
 }
 
 // settle finishes a change of the names in changed. The next view must look at
@@ -41,35 +69,52 @@ func (g *Gateway) settle(changed []*indexed) {
 	g.view.Store(nil)
 }
 
-// discover prepares a change that was not made by this process, or that is
-// being replayed, as a push does before it goes to the journal: it finds the
-// groups that share series with it.
+// discover does for a change that was not made here, or in an earlier life of
+// this process, what a push does before it goes to the journal: it finds the
+// groups that share series with it. The group becomes one of the engine's own.
 func (g *Gateway) discover(a *Applied) {
-	if a.claimed || a.Group == nil {
+	if a.isOwn() || a.Void || a.Stamp != nil {
 		return
 	}
+	g.foreign.Add(1)
+	if a.Group == nil {
+		return
+	}
+	a.Group = a.Group.clone()
 	old := g.Group(a.Key)
-	brings := make([]*exposition.Block, 0, len(a.Group.Families))
-	for i := range a.Group.Families {
-		if h := &a.Group.Families[i]; old == nil || old.Find(h.Name) == nil || old.Find(h.Name).Block != h.Block {
-			brings = append(brings, h.Block)
-		}
+	brings, told := g.placeForeign(a, old)
+	if g.tellHelp(told); len(brings) > 0 {
+		a.suspects, _, _ = g.suspects(context.Background(), a.pending, old, false) // which only ctx could end
 	}
-	brings, _ = claiming(brings, brings)
-	if len(brings) == 0 {
-		return // a failure stamp
-	}
-	g.mu.Lock()
-	p := g.index.place(a.Group, brings)
-	told := g.index.helpNews(brings)
-	g.mu.Unlock()
-	g.tellHelp(told)
-	a.claimed = true
-	a.suspects, _ = g.suspects(context.Background(), p, old, false) // which only ctx could end
 }
 
-// makeView returns a view of everything applied so far. The cost depends on
-// what has changed since the last view. If nobody reads, pushes need no views.
+// placeForeign places claims for what a change of another member brings.
+func (g *Gateway) placeForeign(a *Applied, old *Group) (brings []*exposition.Block, told []helpNews) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i := range a.Group.Families {
+		h := &a.Group.Families[i]
+		if was := old.Find(h.Name); was != nil && was.Block == h.Block {
+			continue
+		}
+		if g.index.families[h.Name] != nil {
+			h.Block = h.Block.Sharing(g.index.known(h.Block))
+		}
+		brings = append(brings, h.Block)
+	}
+	if brings, _ = claiming(brings, brings); len(brings) == 0 {
+		return nil, nil // it says nothing new but when, or claims nothing
+	}
+	a.pending = &pending{key: a.Key, group: a.Group, brings: brings, fresh: brings}
+	g.index.place(a.pending)
+	return brings, g.index.helpNews(brings)
+}
+
+// isOwn tells whether a change was made here.
+func (c *Change) isOwn() bool { return c.pending != nil && c.pending.own }
+
+// makeView gives what has been applied so far. Making it costs what has changed
+// since the last one; where nobody reads, pushes need not make any.
 func (x *index) makeView() *View {
 	x.publishStale()
 	v := x.view
@@ -100,39 +145,79 @@ func (x *index) touch(f *indexed) {
 	}
 }
 
-// apply applies one change. It appends the names with claims that came or went
-// to changed.
+// take takes over what a journal tells of one group. It appends the names of
+// which somebody's claim has come or gone to changed.
+func (x *index) take(a Applied, changed []*indexed) []*indexed {
+	switch {
+	case a.Void:
+		x.finish(a.pending, void)
+		return changed
+	case a.Stamp != nil:
+		return x.takeStamp(a, changed)
+	}
+	if a.Group != nil {
+		if a.isOwn() {
+			a.Group = a.Group.clone() // the journal has the other one
+		}
+		old, _ := x.groups.Get(a.Key)
+		a.Group.settle(old, a.Revision)
+	}
+	delete(x.ghosts, a.Key)
+	changed = x.apply(a, changed)
+	x.finish(a.pending, happened)
+	x.finish(x.unknown[a.Key], void) // or what it did is over
+	return changed
+}
+
+// takeStamp takes over that a push was refused. Of a group that has ended since
+// it says nothing.
+func (x *index) takeStamp(a Applied, changed []*indexed) []*indexed {
+	old, exists := x.groups.Get(a.Key)
+	if !exists && a.Stamp.Against != 0 && !a.Stamp.Over {
+		return changed
+	}
+	a.Group = stamped(old, *a.Stamp)
+	if ghost := x.ghosts[a.Key]; ghost != nil && !exists {
+		a.Group.Revision = ghost.Revision // which the journal has
+		delete(x.ghosts, a.Key)
+	}
+	return x.apply(a, changed)
+}
+
+// apply puts the new state of a group, or its end, in the place of the old one.
+// It appends the names of which somebody's claim has come or gone to changed.
 func (x *index) apply(a Applied, changed []*indexed) []*indexed {
 	old, _ := x.groups.Get(a.Key)
 	twin := x.possibleTwin(a.Key)
 	x.count(old, -1)
 	x.countTimes(a.Key, twin, -1)
-	group := a.Group
-	if group != nil {
-		group.settle(old, a.Revision)
-		x.groups.Set(a.Key, group)
-		x.count(group, +1)
+	if a.Group != nil {
+		x.groups.Set(a.Key, a.Group)
+		x.count(a.Group, +1)
 	} else {
 		x.groups.Delete(a.Key)
 	}
-	x.failures.move(a.Key, group)
+	x.failures.move(a.Key, a.Group)
 	x.mute(a.Key, twin)
 	x.countTimes(a.Key, twin, +1)
-	x.moveShape(old, group)
-	x.moveDeadline(old, group)
-	changed = x.exchange(a, old, changed)
-	if a.claimed {
-		x.withdraw(a.Key)
-	}
-	return changed
+	x.moveShape(old, a.Group)
+	x.moveDeadline(old, a.Group)
+	return x.exchange(a, old, changed)
 }
 
-// settle assigns the revisions that are only known now. A replayed group
-// already has its own.
+// clone gives a copy of a group that can be given what the engine alone knows.
+func (g *Group) clone() *Group {
+	c := *g
+	c.Families = slices.Clone(g.Families)
+	return &c
+}
+
+// settle gives the group the revisions that it gets only now, and failures that
+// were stamped while it was on its way. A replayed group has kept the others.
 func (g *Group) settle(old *Group, r Revision) {
 	g.Revision = r
-	if old != nil {
-		g.Since = old.Since
+	if old != nil && (g.Since == 0 || g.Since == old.Since) && old.Failed.After(g.Failed) {
+		g.Failed, g.Failure, g.failTime = old.Failed, old.Failure, old.failTime
 	}
 	if g.Since == 0 {
 		g.Since = r
@@ -220,9 +305,6 @@ func (x *index) replace(a Applied, old *Group, was, is *Held) (f *indexed, claim
 	switch {
 	case was == nil:
 		f = x.family(is.Name)
-		if !a.claimed {
-			is.Block.Name = f.name // a single copy of each name is enough
-		}
 		f.shapes.add(a.Group.shape, +1)
 		f.hold(a.Key, is)
 	case is == nil:

@@ -12,3 +12,5 @@ func TestMemoryContract(t *testing.T) {
 		return journaltest.Store{New: func() gateway.Journal { return new(gateway.Memory) }}
 	})
 }
+
+func TestMembers(t *testing.T) { journaltest.RunMembers(t) }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"pushgateway/internal/grouping"
@@ -11,35 +12,43 @@ import (
 
 // Delete deletes a group. Deleting a group that does not exist is no error.
 func (g *Gateway) Delete(ctx context.Context, key grouping.Key) error {
+	_, err := g.End(ctx, key)
+	return err
+}
+
+// End is Delete, and tells whether there was such a group.
+func (g *Gateway) End(ctx context.Context, key grouping.Key) (existed bool, err error) {
 	defer g.sweep()
-	defer g.locks.lock(key)()
+	p := g.patience(ctx)
+	if err := g.locks.lock(p, key); err != nil {
+		return false, err
+	}
+	defer g.locks.release(key)
+	if err := g.Sync(ctx); err != nil {
+		return false, err
+	}
+	sent, end := p.sent()
+	defer end()
 	for {
 		old := g.Group(key)
-		if old == nil && g.against(key, nil) == 0 {
-			return g.absent(key)
+		against := g.against(key, old)
+		if old == nil && against == 0 {
+			return false, g.certain()
 		}
-		retry, err := g.commit(ctx, Change{Key: key}, old)
+		c := endOf(key, against)
+		retry, err := g.conclude(c, g.Journal.Commit(sent, []Change{c})[0])
 		if !retry {
-			return err
+			return old != nil, err
+		}
+		if err := p.over(); err != nil {
+			return false, err
 		}
 	}
 }
 
-// commit passes one change to the journal and concludes it.
-func (g *Gateway) commit(ctx context.Context, c Change, old *Group) (retry bool, err error) {
-	c.Against = g.against(c.Key, old)
-	return g.conclude(c.Key, g.Journal.Commit(ctx, []Change{c})[0])
-}
-
-// absent reports whether a group certainly does not exist.
-func (g *Gateway) absent(key grouping.Key) error {
-	g.mu.Lock()
-	unresolved := g.index.pending[key] != nil
-	g.mu.Unlock()
-	if unresolved {
-		return errUnresolved
-	}
-	return g.certain()
+// endOf makes the change that ends a group.
+func endOf(key grouping.Key, against Revision) Change {
+	return Change{Key: key, Against: against, pending: &pending{key: key, own: true}}
 }
 
 // certain reports whether the present state is what a crash would leave. It is
@@ -68,6 +77,9 @@ func (g *Gateway) Wipe(ctx context.Context) error {
 // were not returned may still exist.
 func (g *Gateway) DeleteMatching(ctx context.Context, matches func(*Group) bool) (ended []*Group, err error) {
 	defer g.sweep()
+	if err := g.Sync(ctx); err != nil {
+		return nil, err
+	}
 	d := deletion{g: g, matches: matches}
 	if d.begin(); len(d.todo) == 0 {
 		return nil, g.certain()
@@ -87,8 +99,9 @@ type deletion struct {
 	ended   []*Group
 }
 
-// begin finds the matching groups and all ghosts. Ghosts are included so that a
-// clock that is set back cannot bring back groups that the delete did not see.
+// begin finds what matches, and all ghosts: no clock that is set back may bring
+// back what a delete has not seen any more. Where the journal ends groups, a
+// ghost may only be one by the clock here, so it must match.
 func (d *deletion) begin() {
 	for group := range d.g.View().EachGroup("") {
 		if d.matches(group) {
@@ -96,9 +109,12 @@ func (d *deletion) begin() {
 		}
 	}
 	d.g.mu.Lock()
-	defer d.g.mu.Unlock()
-	for key := range d.g.index.ghosts {
-		d.todo = append(d.todo, key)
+	ghosts := slices.Collect(maps.Values(d.g.index.ghosts))
+	d.g.mu.Unlock()
+	for _, ghost := range ghosts {
+		if !d.g.Journal.EndsGroups() || d.matches(ghost) {
+			d.todo = append(d.todo, ghost.Key)
+		}
 	}
 	slices.Sort(d.todo)
 	d.todo = slices.Compact(d.todo)
@@ -113,10 +129,16 @@ func (d *deletion) stillMatches(group *Group) bool {
 
 // endSome deletes the groups that it need not wait for, at least one.
 func (d *deletion) endSome(ctx context.Context) (err error) {
-	taken, unlock := d.g.locks.lockSome(d.todo)
-	defer unlock()
+	p := d.g.patience(ctx)
+	taken, err := d.g.locks.lockSome(p, d.todo)
+	if err != nil {
+		return err
+	}
+	defer d.g.locks.release(taken...)
 	for keys := taken; len(keys) > 0 && err == nil; {
-		keys, err = d.tryEnd(ctx, keys)
+		if keys, err = d.tryEnd(ctx, keys); len(keys) > 0 && err == nil {
+			err = p.over()
+		}
 	}
 	d.todo = without(d.todo, taken)
 	return err
@@ -140,23 +162,22 @@ func (d *deletion) tryEnd(ctx context.Context, keys []grouping.Key) (again []gro
 		if group != nil && !d.stillMatches(group) {
 			continue
 		}
-		if against := d.g.against(key, group); against != 0 {
-			groups, changes = append(groups, group), append(changes, Change{Key: key, Against: against})
+		if against := d.g.against(key, group); group != nil || against != 0 {
+			groups, changes = append(groups, group), append(changes, endOf(key, against))
 		}
 	}
 	if len(changes) == 0 {
 		return nil, d.g.certain()
 	}
 	for i, o := range d.g.Journal.Commit(ctx, changes) {
-		switch o.Verdict {
-		case Committed:
-			if groups[i] != nil {
-				d.ended = append(d.ended, groups[i])
-			}
-		case Stale:
+		retry, failed := d.g.conclude(changes[i], o)
+		switch {
+		case retry:
 			again = append(again, changes[i].Key)
-		case Failed, Unknown:
-			err = fmt.Errorf("deleting %d groups: %w: %w", len(changes), ErrUnavailable, o.Err)
+		case failed != nil:
+			err = fmt.Errorf("deleting %d groups: %w", len(changes), failed)
+		case groups[i] != nil:
+			d.ended = append(d.ended, groups[i])
 		}
 	}
 	return again, err

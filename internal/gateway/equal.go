@@ -26,63 +26,95 @@ type suspect struct {
 }
 
 // suspects finds groups, stored or pending, that have series of the change.
-// Where there is a check the first is enough, as the change is refused for it.
+// Where there is a check the first that refuses it is enough: it is the refusal.
 // Otherwise one for each series is, see sharers. It holds no lock while it
-// compares. Of the pending ones only those with an older claim count; the younger
-// ones will find this change. The error is that ctx has ended; without a check
-// others count on an end.
-func (g *Gateway) suspects(ctx context.Context, p *pending, old *Group, first bool) (found []suspect, err error) {
+// compares. Of the pending ones only those count that came before; the later ones
+// will find this change. The error is that ctx has ended; without a check others
+// count on an end.
+func (g *Gateway) suspects(ctx context.Context, p *pending, old *Group, checks bool) (found []suspect, refusal *suspect, err error) {
 	if err := g.note(ctx, p, old); err != nil {
-		return nil, givenUp(err)
+		return nil, nil, givenUp(err)
 	}
 	g.mu.Lock()
 	all := g.index.enter(p)
 	g.mu.Unlock()
-	if !first && len(all) > 0 {
+	if !checks {
 		ctx = context.WithoutCancel(ctx)
+	}
+	for _, r := range all {
+		s := newSearch(r)
+		s.g, s.ctx, s.key, s.claim, s.checks = g, ctx, p.key, p.claim, checks
+		r.block.EachLabels(s.look)
+		if s.err != nil {
+			return nil, nil, givenUp(s.err)
+		}
+		if s.refusal != nil {
+			return nil, s.refusal, nil
+		}
+		found = append(found, s.found...)
+	}
+	if len(found) > 0 || !checks && len(all) > 0 {
 		for _, b := range p.brings {
 			b.Hashes() // which are asked for under the lock
 		}
 	}
-	for _, r := range all {
-		s := newSearch(r)
-		s.g, s.ctx, s.key, s.claim, s.first = g, ctx, p.group.Key, p.claim, first
-		r.block.EachLabels(s.look)
-		if s.err != nil {
-			return nil, givenUp(s.err)
-		}
-		if found = append(found, s.found...); first && len(found) > 0 {
-			break
-		}
-	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for i := 0; i < len(found) && !first; i++ {
-		g.index.meet(g.index.families[found[i].name], found[i])
+	for _, s := range found {
+		g.index.meet(g.index.families[s.name], s)
 	}
 	p.searched = true
-	return found, nil
+	return found, nil, nil
+}
+
+// refuses tells whether a push is refused because another group has a series of
+// it: if that is exposed, unless the group of the push has had the very series
+// longer.
+func (s *search) refuses(key grouping.Key) bool {
+	mine, theirs, out := s.stored(key)
+	switch {
+	case out:
+		return false
+	case mine == nil || mine.Type != s.block.Type || !mine.MayHave(s.hash):
+		return true
+	case theirs == nil || theirs.Type != s.block.Type:
+		return false // it is only on its way
+	}
+	return (claim{theirs.Claim, key}).less(claim{mine.Claim, s.key})
+}
+
+// stored gives what is stored of the family, of the group of the push and of
+// another one, and whether that is left out.
+func (s *search) stored(key grouping.Key) (mine, theirs *Held, out bool) {
+	x := s.g.index
+	s.g.mu.Lock()
+	defer s.g.mu.Unlock()
+	f := x.families[s.block.Name] // the change has a claim to it
+	return x.held(f, s.key), x.held(f, key), f.isLeftOut(key)
 }
 
 func givenUp(err error) error { return fmt.Errorf("%w: the client has gone: %w", ErrUnavailable, err) }
 
 // search compares one block with the groups of other shapes.
 type search struct {
-	block *exposition.Block
-	walks []walk
-	index *seriesIndex // nil if there is nothing to look up
-	g     *Gateway
-	ctx   context.Context
-	key   grouping.Key // of the block
-	claim uint64
-	first bool // the first is enough
+	block   *exposition.Block
+	walks   []walk
+	index   *seriesIndex // nil if there is nothing to look up
+	g       *Gateway
+	ctx     context.Context
+	key     grouping.Key // of the block
+	claim   uint64
+	checks  bool     // the first that refuses is enough
+	refusal *suspect // that one
 
 	looked  int    // label sets so far
 	hash    uint64 // of the one at hand, if hashed
 	hashed  bool
-	settled bool // no more groups need to be found for the one at hand
+	joined  bool // a group has been found for it that joins its sharers
+	settled bool // no more groups need to be found for it
 	scratch []byte
 	others  []grouping.Key
+	has     []having
 	found   []suspect
 	err     error
 }
@@ -102,7 +134,7 @@ type walk struct {
 	key   []byte // of the group that blocks belong to
 	next  []byte
 	known bool // key has been looked up
-	has   holding
+	has   []having
 }
 
 // lookedFor is how many label sets are looked for between two looks at whether
@@ -117,7 +149,7 @@ func (s *search) look(labels []metric.Label) bool {
 			return false
 		}
 	}
-	s.hashed, s.settled = false, false
+	s.hashed, s.joined, s.settled = false, false, false
 	names := mask(labels)
 	for i := range s.walks {
 		if w := &s.walks[i]; w.shape.mask&^names == 0 && !s.settled {
@@ -127,7 +159,7 @@ func (s *search) look(labels []metric.Label) bool {
 	if s.index != nil && !s.settled {
 		s.lookUp(labels)
 	}
-	return !s.first || len(s.found) == 0
+	return s.refusal == nil
 }
 
 // lookAt looks at the group of a shape that could have the series.
@@ -138,7 +170,7 @@ func (s *search) lookAt(w *walk, labels []metric.Label) {
 	}
 	if w.next = key; !w.known || !slices.Equal(key, w.key) {
 		w.key, w.known = append(w.key[:0], key...), true
-		w.has = s.g.has(grouping.Key(key), s.block, s.claim)
+		w.has = s.g.has(w.has[:0], grouping.Key(key), s.block, s.claim)
 	}
 	s.hold(grouping.Key(w.key), w.has, labels)
 }
@@ -150,7 +182,8 @@ func (s *search) lookUp(labels []metric.Label) {
 	for _, most := range []int{few, math.MaxInt} {
 		s.others = s.index.others(s.others[:0], s.hashOf(labels), s.key, most)
 		for _, key := range s.others {
-			if s.hold(key, s.g.has(key, s.block, s.claim), labels); s.settled {
+			s.has = s.g.has(s.has[:0], key, s.block, s.claim)
+			if s.hold(key, s.has, labels); s.settled {
 				return
 			}
 		}
@@ -160,22 +193,33 @@ func (s *search) lookUp(labels []metric.Label) {
 	}
 }
 
-// hold notes a group if it has the series. Where there is a check, to be certain
-// of that goes through a block, once.
-func (s *search) hold(key grouping.Key, has holding, labels []metric.Label) {
-	if s.first {
-		is := func(b *exposition.Block) bool { return b != nil && b.Has(s.hashOf(labels), labels) }
-		if s.settled = is(has.stored) || is(has.pending); s.settled {
-			s.note(key, slices.Clone(labels))
+// hold notes a group if it has the series. Where there is a check, a group that does
+// not refuse the change says nothing of the next one.
+func (s *search) hold(key grouping.Key, has []having, labels []metric.Label) {
+	found, joins := false, false
+	for _, h := range has {
+		if h.block.MayHave(s.hashOf(labels)) {
+			found, joins = true, joins || h.joins
 		}
+	}
+	if !found {
 		return
 	}
-	is := func(b *exposition.Block) bool { return b != nil && b.MayHave(s.hashOf(labels)) }
-	stored, pending := is(has.stored), is(has.pending)
-	if stored || pending {
-		s.note(key, nil)
+	here := suspect{s.block.Name, sharedSeries{s.block.Type, s.hash}, key, nil}
+	if s.checks && s.refuses(key) && s.certain(has, labels) {
+		here.labels = slices.Clone(labels)
+		s.refusal, s.settled = &here, true
+		return
 	}
-	s.settled = stored || pending && has.searched
+	if !s.joined {
+		s.found, s.joined = append(s.found, here), joins
+	}
+	s.settled = s.joined && !s.checks
+}
+
+// certain goes through blocks to see whether one of them has the series.
+func (s *search) certain(has []having, labels []metric.Label) bool {
+	return slices.ContainsFunc(has, func(h having) bool { return h.block.Has(s.hash, labels) })
 }
 
 func (s *search) hashOf(labels []metric.Label) uint64 {
@@ -186,34 +230,30 @@ func (s *search) hashOf(labels []metric.Label) uint64 {
 	return s.hash
 }
 
-func (s *search) note(key grouping.Key, labels []metric.Label) {
-	s.found = append(s.found, suspect{s.block.Name, sharedSeries{s.block.Type, s.hash}, key, labels})
+// having is a block that a group has of a family with a type.
+type having struct {
+	block *exposition.Block
+	// joins tells that the group is among the sharers of each of the series that has
+	// any: it has the block stored, or is a change that has found who has them too.
+	joins bool
 }
 
-// holding is what a group has of a family with a type, nil where it has nothing.
-type holding struct {
-	stored, pending *exposition.Block
-	searched        bool // the pending change has found who else has its series
-}
-
-// has gives what a group has of the family of block, with the same type:
-// first as pending, then as stored, so that a change which is applied in
-// between is seen at least once.
-func (g *Gateway) has(key grouping.Key, block *exposition.Block, before uint64) (has holding) {
-	of := func(group *Group) *exposition.Block {
+// has appends what a group has of the family of block, with the same type: first as
+// pending, then as stored, so that a change which is applied in between is seen at
+// least once.
+func (g *Gateway) has(found []having, key grouping.Key, block *exposition.Block, before uint64) []having {
+	add := func(group *Group, joins bool) {
 		if h := group.findSeries(block.Name); h != nil && h.Type == block.Type {
-			return h.Block
+			found = append(found, having{h.Block, joins})
 		}
-		return nil
 	}
 	g.mu.Lock()
-	p := g.index.pending[key]
-	counts := p != nil && p.claim > 0 && p.claim < before
-	has.searched = counts && p.searched
-	g.mu.Unlock()
-	if counts {
-		has.pending = of(p.group)
+	for p := g.index.pending[key]; p != nil; p = p.next {
+		if p.claim > 0 && p.claim < before {
+			add(p.group, p.searched)
+		}
 	}
-	has.stored = of(g.Group(key))
-	return has
+	g.mu.Unlock()
+	add(g.Group(key), true)
+	return found
 }

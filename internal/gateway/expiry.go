@@ -90,8 +90,11 @@ func (g *Gateway) expireSome(now int64) {
 			break
 		}
 		group, _ := x.groups.Get(d.key)
-		changed = x.apply(Applied{Change: Change{Key: d.key}, Revision: group.Revision}, changed)
-		x.ghosts[d.key] = group.Revision
+		changed = x.apply(Applied{Change: Change{Key: d.key}}, changed)
+		if !g.Journal.EndsGroups() { // all are deleted alike: nothing else is asked of it
+			group = &Group{Key: d.key, Revision: group.Revision}
+		}
+		x.ghosts[d.key] = group
 		g.expired.Add(1)
 	}
 	g.settle(changed)
@@ -112,8 +115,9 @@ func (g *Gateway) NextExpiry() time.Time {
 	return time.Time{}
 }
 
-// reap removes the records of expired groups until stop is closed. It then runs
-// a last time, so that a clock that is set back cannot bring the groups back.
+// reap removes the records of ended groups, unless the journal does, until stop is
+// closed; then for the last time, so that no clock that is set back brings them
+// back.
 func (g *Gateway) reap() {
 	defer close(g.reaped)
 	ticker := time.NewTicker(reapEvery)
@@ -132,7 +136,7 @@ func (g *Gateway) reap() {
 func (g *Gateway) reapAll() {
 	defer g.sweep()
 	g.expire()
-	for g.Journal.Err() == nil && g.reapSome() {
+	for !g.Journal.EndsGroups() && g.Journal.Err() == nil && g.reapSome() {
 	}
 }
 
@@ -142,23 +146,26 @@ func (g *Gateway) reapSome() (more bool) {
 	if len(keys) == 0 {
 		return false
 	}
-	taken, unlock := g.locks.tryLock(keys) // pushes to the others are in progress
-	defer unlock()
+	taken := g.locks.tryLock(keys) // the others are just being pushed to
+	defer g.locks.release(taken...)
 	var changes []Change
 	for _, key := range taken {
 		if against := g.against(key, nil); against != 0 { // nobody has pushed to it meanwhile
-			changes = append(changes, Change{Key: key, Against: against})
+			changes = append(changes, endOf(key, against))
 		}
 	}
 	if len(changes) == 0 {
 		return len(taken) > 0
 	}
-	for _, o := range g.Journal.Commit(context.Background(), changes) {
-		if o.Verdict != Committed {
-			return false // they stay known, and are tried again
+	sent, end := g.patience(context.Background()).sent()
+	defer end()
+	more = len(keys) == maxExpired
+	for i, o := range g.Journal.Commit(sent, changes) {
+		if retry, err := g.conclude(changes[i], o); retry || err != nil {
+			more = false // they are still known, and tried again
 		}
 	}
-	return len(keys) == maxExpired
+	return more
 }
 
 // someGhosts returns keys of expired groups that still have records.
@@ -183,5 +190,8 @@ func (g *Gateway) against(key grouping.Key, old *Group) Revision {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.index.ghosts[key]
+	if ghost := g.index.ghosts[key]; ghost != nil {
+		return ghost.Revision
+	}
+	return 0
 }

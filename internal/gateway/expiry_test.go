@@ -31,19 +31,25 @@ type strict struct {
 	mu        sync.Mutex
 	revisions map[grouping.Key]gateway.Revision
 	records   map[grouping.Key]*gateway.Group
+	stamps    map[grouping.Key]gateway.Stamp
 	down      bool
 	commits   int
 }
 
 func newStrict() *strict {
-	return &strict{revisions: make(map[grouping.Key]gateway.Revision), records: make(map[grouping.Key]*gateway.Group)}
+	return &strict{revisions: make(map[grouping.Key]gateway.Revision), records: make(map[grouping.Key]*gateway.Group), stamps: make(map[grouping.Key]gateway.Stamp)}
 }
 
 // Open replays what the journal had when it was closed.
 func (s *strict) Open(ctx context.Context, apply func([]gateway.Applied)) error {
 	err := s.Memory.Open(ctx, func(batch []gateway.Applied) {
 		for _, a := range batch {
+			if a.Stamp != nil {
+				s.stamps[a.Key] = *a.Stamp
+				continue
+			}
 			if s.records[a.Key] = a.Group; a.Group == nil {
+				delete(s.stamps, a.Key)
 				delete(s.records, a.Key)
 				delete(s.revisions, a.Key)
 				continue
@@ -53,8 +59,10 @@ func (s *strict) Open(ctx context.Context, apply func([]gateway.Applied)) error 
 		apply(batch)
 	})
 	for key, g := range s.records {
-		replayed := gateway.Restore(gateway.Group{Key: key, Families: g.Families, Pushed: g.Pushed, Failed: g.Failed, FailedBy: g.FailedBy, Expires: g.Expires, Since: g.Since})
-		apply([]gateway.Applied{{Change: gateway.Change{Key: key, Group: replayed}, Revision: s.revisions[key]}})
+		apply([]gateway.Applied{{Change: gateway.Change{Key: key, Group: g}, Revision: s.revisions[key]}})
+	}
+	for key, stamp := range s.stamps {
+		apply([]gateway.Applied{{Change: gateway.Change{Key: key}, Stamp: &stamp}})
 	}
 	return err
 }
@@ -77,10 +85,10 @@ func (s *strict) Commit(ctx context.Context, changes []gateway.Change) []gateway
 	return out
 }
 
-func (s *strict) Stamp(c gateway.Change) {
+func (s *strict) Stamp(stamp gateway.Stamp) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.Memory.Stamp(c)
+	s.Memory.Stamp(stamp)
 }
 
 // Err tells whether changes would be taken.

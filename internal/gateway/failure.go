@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/grouping"
 )
 
@@ -19,19 +20,17 @@ const (
 	stampEvery = time.Second
 )
 
+// maxFailure bounds what is kept of the reason for a refusal, in bytes.
+const maxFailure = 1000
+
 // Refuse notes that a push to a group was refused for its content. Client is
-// the address that it came from, "" if that is not known.
+// the address that it came from, "" if that is not known. It waits for no push.
 func (g *Gateway) Refuse(key grouping.Key, client string, reason error) {
-	g.refuse(key, client, reason)
+	g.fail(key, client, reason)
 	g.trimFailures()
 }
 
-func (g *Gateway) refuse(key grouping.Key, client string, reason error) {
-	defer g.locks.lock(key)()
-	g.fail(key, client, reason)
-}
-
-// fail stamps the failure time of a group whose lock is held.
+// fail stamps the failure time of a group.
 func (g *Gateway) fail(key grouping.Key, client string, reason error) {
 	if twin := (*TwinError)(nil); errors.As(reason, &twin) {
 		return // the time would be the very series that the push was refused for
@@ -40,11 +39,12 @@ func (g *Gateway) fail(key grouping.Key, client string, reason error) {
 	if old == nil && !g.admitsFailure(key) {
 		return
 	}
-	if old != nil && !old.Failed.IsZero() && !old.LastPushSuccessful() && now.Sub(old.Failed).Abs() < stampEvery {
+	if old != nil && old.Failing && now.Sub(old.Failed).Abs() < stampEvery {
 		return
 	}
-	by := g.failedBy(key, networkOf(client))
-	g.Journal.Stamp(Change{Key: key, Group: failed(old, key, now, reason, by), Against: g.against(key, old)})
+	s := Stamp{Key: key, At: now, Reason: excerpt.Line(reason.Error(), maxFailure), FailedBy: g.failedBy(key, networkOf(client)), Against: g.against(key, old)}
+	s.Over = old == nil && s.Against != 0
+	g.Journal.Stamp(s)
 }
 
 func (g *Gateway) failedBy(key grouping.Key, client string) string {
@@ -114,20 +114,22 @@ func (g *Gateway) endFailures(failures []failure) (err error) {
 	for i, f := range failures {
 		keys[i] = f.key
 	}
-	taken, unlock := g.locks.tryLock(keys)
-	defer unlock()
+	taken := g.locks.tryLock(keys)
+	defer g.locks.release(taken...)
 	defer g.keepFailures(failures)
 	var changes []Change
 	for _, key := range taken {
 		if old := g.Group(key); old != nil && old.failedOnly() {
-			changes = append(changes, Change{Key: key, Against: old.Revision})
+			changes = append(changes, endOf(key, old.Revision))
 		}
 	}
 	if len(changes) == 0 {
 		return nil
 	}
-	for i, o := range g.Journal.Commit(context.Background(), changes) {
-		if _, failed := g.conclude(changes[i].Key, o); failed != nil {
+	sent, end := g.patience(context.Background()).sent()
+	defer end()
+	for i, o := range g.Journal.Commit(sent, changes) {
+		if _, failed := g.conclude(changes[i], o); failed != nil {
 			err = failed
 		}
 	}

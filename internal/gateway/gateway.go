@@ -4,6 +4,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,10 +25,6 @@ import (
 // change; the same push may work later.
 var ErrUnavailable = errors.New("the change could not be stored")
 
-// errUnresolved is the answer to changes of a group while nobody knows what
-// has become of the one before.
-var errUnresolved = fmt.Errorf("%w: it is not known yet whether an earlier push to this group was", ErrUnavailable)
-
 // Config says how a gateway works. The zero value of each field but Journal
 // is useful.
 type Config struct {
@@ -40,6 +37,9 @@ type Config struct {
 	Unchecked bool
 	// Limits bound each group, and those that failures make.
 	Limits Limits
+	// Wait is how long a change waits for its turn, for the journal, and for
+	// others who change the same group again and again; 30 s if 0.
+	Wait time.Duration
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
 	// Logger gets what operators should know; nothing is logged if nil.
@@ -68,9 +68,12 @@ type Gateway struct {
 	stop, reaped  chan struct{} // closed to end reap, and when it has ended
 	closing       sync.Once
 
-	trimming    sync.Mutex // held by who ends groups of failures
+	trimming    sync.Mutex    // held by who ends groups of failures
+	foreign     atomic.Uint64 // changes of others that have been applied
 	helpDiffers atomic.Uint64
 }
+
+const defaultWait = 30 * time.Second
 
 // Open replays the journal and gives a gateway that is ready.
 func Open(ctx context.Context, c Config) (*Gateway, error) {
@@ -80,7 +83,7 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	c.Limits = c.Limits.withDefaults()
+	c.Wait, c.Limits = cmp.Or(c.Wait, defaultWait), c.Limits.withDefaults()
 	g := &Gateway{Config: c, index: newIndex(c.Reserved, c.Limits), merging: guard.NewShares(int64(runtime.GOMAXPROCS(0))), stop: make(chan struct{}), reaped: make(chan struct{})}
 	g.firstDeadline.Store(never)
 	if err := c.Journal.Open(ctx, g.apply); err != nil {
@@ -95,6 +98,22 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 
 // Err tells why pushes would not be taken at present, nil if they would.
 func (g *Gateway) Err() error { return g.Journal.Err() }
+
+// patience is how long a change for a client waits.
+func (g *Gateway) patience(client context.Context) patience {
+	return patience{client, time.Now().Add(g.Wait)}
+}
+
+// Sync returns nil when what is seen here is all that was acknowledged before,
+// by whichever member. Whoever says that something does not exist asks first.
+func (g *Gateway) Sync(ctx context.Context) error {
+	ctx, end := g.patience(ctx).sent()
+	defer end()
+	if err := g.Journal.Sync(ctx); err != nil {
+		return fmt.Errorf("%w: it is not certain what others have stored: %w", ErrUnavailable, err)
+	}
+	return nil
+}
 
 // Close closes the journal, after the changes under way.
 func (g *Gateway) Close() error {
@@ -136,53 +155,50 @@ func (g *Gateway) HelpDiffers() uint64 { return g.helpDiffers.Load() }
 // claim checks a change and places its provisional claims. The check ends with
 // ctx. Fresh is what of brings must be compared with other groups: the same blocks,
 // or those that were merged into what the group has.
-func (g *Gateway) claim(ctx context.Context, group, old *Group, brings, fresh []*exposition.Block) ([]suspect, error) {
-	p, err := g.place(group, old, brings)
-	if err != nil {
-		return nil, err
+func (g *Gateway) claim(ctx context.Context, group, old *Group, brings, fresh []*exposition.Block) (*pending, []suspect, error) {
+	p := &pending{key: group.Key, group: group, brings: brings, fresh: fresh, own: true}
+	if err := g.place(p, old); err != nil {
+		return nil, nil, err
 	}
-	p.fresh = fresh
-	suspects, err := g.suspects(ctx, p, old, !g.Unchecked)
-	if err == nil && len(suspects) > 0 && !g.Unchecked {
-		s := suspects[0]
-		err = conflict(s.name, "group %s has a series with the same labels: %s; make them differ, or delete that group", s.key.Excerpt(), exposition.FormatSeries(s.name, s.labels))
+	suspects, refusal, err := g.suspects(ctx, p, old, !g.Unchecked)
+	if refusal != nil {
+		err = conflict(refusal.name, "group %s has a series with the same labels: %s; make them differ, or delete that group", refusal.key.Excerpt(), exposition.FormatSeries(refusal.name, refusal.labels))
 	}
 	if err != nil {
-		g.withdraw(group.Key)
+		g.withdraw(p)
 		g.sweep() // others should not find it again and again
+		return nil, nil, err
 	}
-	return suspects, err
+	return p, suspects, nil
 }
 
 // place does the part of claim that looks at names.
-func (g *Gateway) place(group, old *Group, brings []*exposition.Block) (*pending, error) {
-	p, told, err := g.tryPlace(group, old, brings)
+func (g *Gateway) place(p *pending, old *Group) error {
+	told, err := g.tryPlace(p, old)
 	g.tellHelp(told)
-	return p, err
+	return err
 }
 
-func (g *Gateway) tryPlace(group, old *Group, brings []*exposition.Block) (*pending, []helpNews, error) {
+func (g *Gateway) tryPlace(p *pending, old *Group) ([]helpNews, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.index.pending[group.Key] != nil {
-		return nil, nil, errUnresolved
-	}
 	if !g.Unchecked {
-		if err := g.index.check(group, old, brings); err != nil {
-			return nil, nil, err
+		if err := g.index.check(p.group, old, p.brings); err != nil {
+			return nil, err
 		}
 	}
-	return g.index.place(group, brings), g.index.helpNews(brings), nil
+	g.index.place(p)
+	for _, b := range p.brings { // they are not the journal's yet
+		b.Name, b.Help = g.index.known(b)
+	}
+	return g.index.helpNews(p.brings), nil
 }
 
-func (g *Gateway) withdraw(key grouping.Key) {
+// withdraw takes the claims of a change back that will not happen.
+func (g *Gateway) withdraw(p *pending) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if p := g.index.withdraw(key); p != nil {
-		for _, b := range p.brings {
-			g.index.forget(g.index.families[b.Name])
-		}
-	}
+	g.index.finish(p, void)
 }
 
 // helpNews are differing help texts of one family, to be logged.
@@ -202,16 +218,27 @@ func (x *index) helpNews(brings []*exposition.Block) (news []helpNews) {
 			continue
 		}
 		key, first, _ := h.blocks.Min()
-		switch {
-		case first == nil:
-		case first.Help == b.Help:
-			b.Help = first.Help // one copy is enough
-		default:
+		if first != nil && first.Help != b.Help {
 			f.helpTold = true
 			news = append(news, helpNews{f.name, first.Help, b.Help, key})
 		}
 	}
 	return news
+}
+
+// known gives the name and the help text of a block, in the copies that others
+// have already: one of each is enough.
+func (x *index) known(b *exposition.Block) (name, help string) {
+	f := x.families[b.Name]
+	if f == nil {
+		return b.Name, b.Help
+	}
+	if h := f.byType[b.Type]; h != nil {
+		if _, first, _ := h.blocks.Min(); first != nil && first.Help == b.Help {
+			return f.name, first.Help
+		}
+	}
+	return f.name, b.Help
 }
 
 func (g *Gateway) tellHelp(news []helpNews) {

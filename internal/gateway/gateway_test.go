@@ -258,7 +258,7 @@ func TestOutcomes(t *testing.T) {
 		}
 	})
 	t.Run("unknown", func(t *testing.T) {
-		g := open(t, gateway.Config{Journal: &scripted{next: []gateway.Verdict{gateway.Unknown}}})
+		g := open(t, gateway.Config{Journal: &scripted{next: []gateway.Verdict{gateway.Unknown}}, Wait: time.Millisecond})
 		if err := push(t, g, a, gauge); !errors.Is(err, gateway.ErrUnavailable) {
 			t.Fatalf("got %v", err)
 		}
@@ -378,9 +378,8 @@ func (k *kept) Open(ctx context.Context, apply func([]gateway.Applied)) error {
 		return err
 	}
 	for _, g := range k.groups {
-		k.Stamp(gateway.Change{Key: g.Key, Group: g})
+		k.Memory.Commit(ctx, []gateway.Change{{Key: g.Key, Group: g}})
 	}
-	k.commits = 0
 	return nil
 }
 

@@ -6,26 +6,26 @@ import (
 	"strings"
 	"time"
 
-	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/metric"
 )
 
-// Group is everything pushed under one grouping key. It is immutable once it is
-// passed to a journal, except for the revisions, which are set when it is
-// applied.
+// Group is everything pushed under one grouping key. It is immutable once it
+// has been given to a journal or to the engine: the engine keeps a copy that has
+// its revisions.
 type Group struct {
 	Key      grouping.Key
 	Families []Held    // sorted by name
 	Pushed   time.Time // the last successful push; zero if there was none
 	Failed   time.Time // the last refused push; zero if there was none
-	Failure  string    // why it was refused; empty if unknown
-	FailedBy string    // the client that the failures count for if there was no successful push; empty if unknown
-	Expires  time.Time // when the group expires; zero if it does not
-	Since    Revision  // revision at which the group was created
-	Revision Revision  // revision of its last change
-	Series   int       // number of series in all families
+	Failure  string    // why that was refused; empty if it is not known
+	Failing  bool      // the last push was refused; see Stamp for which that is
+	FailedBy string    // whom the failures count for if there was no good push; empty if it is not known
+	Expires  time.Time // when the group ends by itself; zero if it does not
+	Since    Revision  // when the group came to be; 0 if it has nothing but failures
+	Revision Revision  // of its last change; stamps are none
+	Series   int       // of all families together
 	Text     int       // bytes of their lines
 	TooLong  int       // series too long for Prometheus; see exposition.Block
 
@@ -49,17 +49,25 @@ type Held struct {
 	entry *seriesEntry // of its series; nil if no index has them
 }
 
-// Restore makes a group from the fields in a record or a file: the exported
-// ones that are not counted. Families must be sorted by name and distinct.
-// Claims and Since are 0 if unknown.
-func Restore(g Group) *Group { return g.finish(nil) }
+// Restore makes a group of what a record or a file has of it: its exported
+// fields but those that are counted. The families must be sorted by name and
+// be different; claims and Since are 0 where they are not known. Whether it is
+// failing follows from the times, which have one clock. A group with more than
+// failures has no FailedBy.
+func Restore(g Group) *Group {
+	g.Failing = g.Failed.After(g.Pushed)
+	if !g.failedOnly() {
+		g.FailedBy = ""
+	}
+	return g.finish(nil)
+}
 
 // failedOnly reports whether the group has nothing but failures. Such a group
 // claims neither its key nor a name.
 func (g *Group) failedOnly() bool { return g.Pushed.IsZero() && len(g.Families) == 0 }
 
-// LastPushSuccessful reports whether the last push was accepted.
-func (g *Group) LastPushSuccessful() bool { return !g.Failed.After(g.Pushed) }
+// LastPushSuccessful tells whether the last push was not refused.
+func (g *Group) LastPushSuccessful() bool { return !g.Failing }
 
 // Find returns what the group has of a family, or nil. It is safe on a nil
 // group.
@@ -67,8 +75,7 @@ func (g *Group) Find(name string) *Held {
 	if g == nil {
 		return nil
 	}
-	// Only compare names: another goroutine may be applying the group, which sets
-	// its claims.
+	// Only names are looked at: a copy that is just applied gets its claims.
 	i := sort.Search(len(g.Families), func(i int) bool { return g.Families[i].Name >= name })
 	if i == len(g.Families) || g.Families[i].Name != name {
 		return nil
@@ -227,19 +234,15 @@ func merge(old, brought []Held) []Held {
 	return append(append(out, old...), brought...)
 }
 
-// maxFailure bounds the stored reason for a refusal, in bytes.
-const maxFailure = 1000
-
-// failed returns the result of a refused push to old, which may be nil. by is
-// the client that the group counts for as long as no push succeeds.
-func failed(old *Group, key grouping.Key, at time.Time, reason error, by string) *Group {
-	g := &Group{Key: key}
+// stamped gives the group that comes out of a stamp on old, which may be nil.
+func stamped(old *Group, s Stamp) *Group {
+	g := &Group{Key: s.Key}
 	if old != nil {
 		*g = *old
 	}
-	g.Failed, g.Failure = at, excerpt.Line(reason.Error(), maxFailure)
+	g.Failed, g.Failure, g.Failing = s.At, s.Reason, s.Against >= g.Revision
 	if g.failedOnly() {
-		g.FailedBy = by
+		g.FailedBy = s.FailedBy
 	}
 	return g.finish(old)
 }

@@ -14,7 +14,8 @@ const typeCount = int(metric.GaugeHistogram) + 1
 // needs. Gateway.mu guards all of it.
 type index struct {
 	families map[string]*indexed
-	pending  map[grouping.Key]*pending
+	pending  map[grouping.Key]*pending // with claims: a change of this process, and those of others that are just applied
+	unknown  map[grouping.Key]*pending // changes of this process of which the journal does not know yet whether they have happened
 	shapes   shapes
 	claims   uint64 // provisional claims placed so far
 	explicit int    // groups with instance="" in their key, without which there are no twins
@@ -25,8 +26,11 @@ type index struct {
 	muted     *btree.Map[grouping.Key, struct{}]
 	deadlines *btree.BTreeG[deadline] // of those groups that have one
 	// ghosts are groups that have expired, and of which the journal may still
-	// have a record of this revision.
-	ghosts map[grouping.Key]Revision
+	// have this record.
+	ghosts map[grouping.Key]*Group
+	// freed are groups that may be changed again, as it is known now what has
+	// become of the change before.
+	freed []grouping.Key
 	// discarded are entries of series indexes that nobody needs any more.
 	discarded []*seriesEntry
 
@@ -73,14 +77,19 @@ func (c claim) less(d claim) bool {
 	return c.key < d.key
 }
 
-// pending is a change on its way to the journal.
+// pending is a change on its way to the journal, or of another member on its way
+// from there. Each has its own claims, whoever else changes the same group.
 type pending struct {
-	group  *Group
-	brings []*exposition.Block // what claims were placed for
+	key    grouping.Key
+	group  *Group              // nil if the group ends
+	brings []*exposition.Block // what claims are placed for
 	// fresh is what of each of brings is new: all of it, or what was merged into
 	// what the group had. Only the change itself uses it.
 	fresh []*exposition.Block
-	shape *shape
+	own   bool // made here
+	fate  fate
+	next  *pending // another one of the same group that has claims
+	shape *shape   // nil if it has no claims
 	// indexes are those in which the series of each of brings must be found, nil
 	// where none is needed.
 	indexes []*seriesIndex
@@ -91,15 +100,26 @@ type pending struct {
 	searched bool
 }
 
+// fate is what has become of a change.
+type fate uint8
+
+const (
+	underWay fate = iota
+	unknown       // nobody else may change the group meanwhile
+	happened
+	void
+)
+
 func newIndex(reserved map[string]metric.Type, limits Limits) *index {
 	x := &index{
 		families:  make(map[string]*indexed),
 		pending:   make(map[grouping.Key]*pending),
+		unknown:   make(map[grouping.Key]*pending),
 		failures:  newFailures(limits),
 		groups:    btree.NewMap[grouping.Key, *Group](treeDegree),
 		muted:     btree.NewMap[grouping.Key, struct{}](treeDegree),
 		exposed:   btree.NewMap[string, *Family](treeDegree),
-		ghosts:    make(map[grouping.Key]Revision),
+		ghosts:    make(map[grouping.Key]*Group),
 		deadlines: btree.NewBTreeGOptions(deadline.less, btree.Options{NoLocks: true}),
 	}
 	for name, t := range reserved {
@@ -123,7 +143,7 @@ func (x *index) family(name string) *indexed {
 
 // forget drops a name that nobody has any more.
 func (x *index) forget(f *indexed) {
-	if f.reserved == nil && f.total() == 0 && f.pending == [typeCount]int32{} && f.shapes.len() == 0 {
+	if x.families[f.name] == f && f.reserved == nil && f.total() == 0 && f.pending == [typeCount]int32{} && f.shapes.len() == 0 {
 		x.publish(f)
 		delete(x.families, f.name)
 	}

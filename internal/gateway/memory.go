@@ -33,8 +33,18 @@ func (m *Memory) Commit(_ context.Context, changes []Change) []Outcome {
 	return make([]Outcome, len(changes))
 }
 
-// Stamp is Commit without outcomes.
-func (m *Memory) Stamp(c Change) { m.Commit(context.Background(), []Change{c}) }
+// Stamp applies a stamp.
+func (m *Memory) Stamp(s Stamp) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.apply([]Applied{{Change: Change{Key: s.Key}, Stamp: &s}})
+}
+
+// Sync has nobody to wait for.
+func (m *Memory) Sync(context.Context) error { return nil }
+
+// EndsGroups is always false.
+func (m *Memory) EndsGroups() bool { return false }
 
 // Err always returns nil.
 func (m *Memory) Err() error { return nil }

@@ -56,7 +56,8 @@ func (g *Gateway) Push(ctx context.Context, p Push) error {
 // PushAll stores what a client sends for several groups, all different, in one
 // commit; those that somebody else is just changing follow when he is through.
 // Each has an outcome of its own, as that of Push. Pushes are put in the order
-// of their keys. They are given up if ctx ends while they are checked.
+// of their keys. They are given up if ctx ends while they wait or are checked, and
+// not once they have gone to the journal.
 func (g *Gateway) PushAll(ctx context.Context, pushes []Push) []error {
 	slices.SortFunc(pushes, func(a, b Push) int { return cmp.Compare(a.Key, b.Key) })
 	todo := make([]grouping.Key, len(pushes))
@@ -64,9 +65,9 @@ func (g *Gateway) PushAll(ctx context.Context, pushes []Push) []error {
 		todo[i] = p.Key
 		slices.SortFunc(p.Blocks, func(a, b *exposition.Block) int { return strings.Compare(a.Name, b.Name) })
 	}
-	errs := make([]error, len(pushes))
+	errs, p := make([]error, len(pushes)), g.patience(ctx)
 	for len(todo) > 0 {
-		todo = g.pushSome(ctx, pushes, todo, errs)
+		todo = g.pushSome(p, pushes, todo, errs)
 	}
 	g.sweep()
 	g.trimAfter(errs)
@@ -74,33 +75,43 @@ func (g *Gateway) PushAll(ctx context.Context, pushes []Push) []error {
 }
 
 // pushSome stores those of the pushes to the groups in todo that need not wait
-// for others, at least one. It gives the rest.
-func (g *Gateway) pushSome(ctx context.Context, pushes []Push, todo []grouping.Key, errs []error) (rest []grouping.Key) {
-	taken, unlock := g.locks.lockSome(todo)
-	defer unlock()
+// for others, at least one, or gives that one up. It gives the rest.
+func (g *Gateway) pushSome(p patience, pushes []Push, todo []grouping.Key, errs []error) (rest []grouping.Key) {
+	taken, err := g.locks.lockSome(p, todo)
 	var now []int
 	next := taken
-	for i, p := range pushes {
-		if len(next) > 0 && next[0] == p.Key {
+	for i := range pushes {
+		if len(next) > 0 && next[0] == pushes[i].Key {
 			now, next = append(now, i), next[1:]
 		}
 	}
+	if err != nil {
+		errs[now[0]] = err
+		return todo[1:]
+	}
+	defer g.locks.release(taken...)
 	for len(now) > 0 {
-		now = g.tryPushes(ctx, pushes, now, errs)
+		now = g.tryPushes(p, pushes, now, errs)
+		if err := p.over(); err != nil {
+			for _, i := range now {
+				errs[i] = err
+			}
+			break
+		}
 	}
 	return without(todo, taken)
 }
 
 // tryPushes makes one attempt at the pushes in todo. It gives those that are
 // worth another: somebody else has changed their groups meanwhile.
-func (g *Gateway) tryPushes(ctx context.Context, pushes []Push, todo []int, errs []error) (again []int) {
+func (g *Gateway) tryPushes(p patience, pushes []Push, todo []int, errs []error) (again []int) {
 	changes, of := make([]Change, 0, len(todo)), make([]int, 0, len(todo))
 	for n, i := range todo {
-		if n > 0 && ctx.Err() != nil {
-			errs[i] = givenUp(ctx.Err())
+		if err := p.client.Err(); n > 0 && err != nil {
+			errs[i] = givenUp(err)
 			continue
 		}
-		c, err := g.prepare(ctx, pushes[i])
+		c, err := g.prepare(p, pushes[i])
 		if errs[i] = err; err == nil {
 			changes, of = append(changes, c), append(of, i)
 		}
@@ -108,8 +119,10 @@ func (g *Gateway) tryPushes(ctx context.Context, pushes []Push, todo []int, errs
 	if len(changes) == 0 {
 		return nil
 	}
-	for n, o := range g.Journal.Commit(ctx, changes) {
-		retry, err := g.conclude(changes[n].Key, o)
+	sent, end := p.sent()
+	defer end()
+	for n, o := range g.Journal.Commit(sent, changes) {
+		retry, err := g.conclude(changes[n], o)
 		if errs[of[n]] = err; retry {
 			again = append(again, of[n])
 		}
@@ -118,14 +131,31 @@ func (g *Gateway) tryPushes(ctx context.Context, pushes []Push, todo []int, errs
 }
 
 // prepare makes the change of a push, with its provisional claims. The caller
-// holds the lock of the group.
-func (g *Gateway) prepare(ctx context.Context, p Push) (Change, error) {
-	old := g.Group(p.Key)
-	c, err := g.changeOf(ctx, p, old)
+// holds the lock of the group. What others have given free must not refuse it,
+// though that is not seen here yet.
+func (g *Gateway) prepare(p patience, push Push) (Change, error) {
+	seen := g.foreign.Load()
+	c, err := g.changeOf(p.client, push, g.Group(push.Key))
+	if isConflict(err) && g.catchUp(p, seen) {
+		c, err = g.changeOf(p.client, push, g.Group(push.Key))
+	}
 	if err != nil && !errors.Is(err, ErrUnavailable) && !errors.Is(err, exposition.ErrBusy) {
-		g.fail(p.Key, p.Client, err)
+		g.fail(push.Key, push.Client, err)
 	}
 	return c, err
+}
+
+func isConflict(err error) bool {
+	conflict, twin := (*ConflictError)(nil), (*TwinError)(nil)
+	return errors.As(err, &conflict) || errors.As(err, &twin)
+}
+
+// catchUp asks for what others have stored, and tells whether something has come
+// since seen.
+func (g *Gateway) catchUp(p patience, seen uint64) bool {
+	sent, end := p.sent()
+	defer end()
+	return g.Journal.Sync(sent) == nil && g.foreign.Load() != seen
 }
 
 func (g *Gateway) changeOf(ctx context.Context, p Push, old *Group) (c Change, err error) {
@@ -140,8 +170,8 @@ func (g *Gateway) changeOf(ctx context.Context, p Push, old *Group) (c Change, e
 		return c, err
 	}
 	brings, fresh := claiming(p.Blocks, fresh)
-	suspects, err := g.claim(ctx, group, old, brings, fresh)
-	return Change{Key: p.Key, Group: group, Budget: p.Budget, Against: g.against(p.Key, old), suspects: suspects, claimed: true}, err
+	pending, suspects, err := g.claim(ctx, group, old, brings, fresh)
+	return Change{Key: p.Key, Group: group, Budget: p.Budget, Against: g.against(p.Key, old), suspects: suspects, pending: pending}, err
 }
 
 // claiming gives the blocks that have series, as the others claim nothing, and
@@ -195,18 +225,25 @@ func (g *Gateway) merge(ctx context.Context, stored, pushed *exposition.Block, p
 }
 
 // conclude turns the outcome of a change into an error. It is worth another
-// attempt if somebody else was first.
-func (g *Gateway) conclude(key grouping.Key, o Outcome) (retry bool, err error) {
-	switch o.Verdict {
-	case Committed:
+// attempt if somebody else was first. As long as nobody knows what has become of
+// it, its group is not changed again.
+func (g *Gateway) conclude(c Change, o Outcome) (retry bool, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	x, p := g.index, c.pending
+	switch {
+	case o.Verdict == Committed || p.fate == happened:
+		x.finish(p, happened)
 		return false, nil
-	case Stale:
-		g.withdraw(key)
+	case o.Verdict == Stale:
+		x.finish(p, void)
 		return true, nil
-	case Failed:
-		g.withdraw(key)
+	case o.Verdict == Failed || p.fate == void:
+		x.finish(p, void)
 		return false, fmt.Errorf("%w: %w", ErrUnavailable, o.Err)
-	default:
-		return false, fmt.Errorf("%w, or may have been: %w", ErrUnavailable, o.Err)
 	}
+	p.fate = unknown
+	x.unknown[c.Key] = p
+	g.locks.keep(c.Key)
+	return false, fmt.Errorf("%w, or may have been: %w", ErrUnavailable, o.Err)
 }

@@ -101,7 +101,7 @@ func (r *replaying) Open(ctx context.Context, apply func([]Applied)) error {
 		return err
 	}
 	for _, g := range r.groups {
-		r.Stamp(Change{Key: g.Key, Group: g})
+		r.Memory.Commit(ctx, []Change{{Key: g.Key, Group: g}})
 	}
 	return nil
 }

@@ -29,8 +29,8 @@ func (a *api) delete(w http.ResponseWriter, r *http.Request) {
 		a.refuse(w, r, err)
 		return
 	}
-	existed := a.Gateway.Group(key) != nil
-	if err := a.Gateway.Delete(r.Context(), key); err != nil {
+	existed, err := a.Gateway.End(r.Context(), key)
+	if err != nil {
 		a.refuse(w, r, err)
 		return
 	}
@@ -62,6 +62,10 @@ func (a *api) deleteGroups(w http.ResponseWriter, r *http.Request) {
 	f, dry, err := parseDelete(r, a.Limits)
 	if err != nil {
 		writeError(w, http.StatusBadRequest, err)
+		return
+	}
+	if err := a.Gateway.Sync(r.Context()); err != nil { // the answer says which groups there were
+		writeError(w, a.refused(w, r, err), err)
 		return
 	}
 	groups := slices.Collect(f.among(ctx, a.Gateway.View()))

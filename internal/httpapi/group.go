@@ -38,6 +38,14 @@ func (a *api) group(w http.ResponseWriter, r *http.Request) {
 	defer giveBack()
 	v := a.Gateway.View()
 	g := v.Group(key)
+	if g == nil { // as far as is seen here
+		if err := a.Gateway.Sync(r.Context()); err != nil {
+			writeError(w, a.refused(w, r, err), err)
+			return
+		}
+		v = a.Gateway.View()
+		g = v.Group(key)
+	}
 	if g == nil {
 		writeError(w, http.StatusNotFound, errors.New(a.noGroup(key)))
 		return

@@ -131,6 +131,7 @@ type position struct {
 	Pushed, Failed   time.Time
 	Expires          time.Time
 	Families, Series int
+	Failing          bool
 }
 
 // job is what people look for first. Keys alone would order by whichever label
@@ -142,14 +143,14 @@ func (p position) job() string {
 
 // failing is 1 if the last push was refused, or else 0.
 func (p position) failing() int {
-	if p.Failed.After(p.Pushed) {
+	if p.Failing {
 		return 1
 	}
 	return 0
 }
 
 func positionOf(g *gateway.Group) position {
-	return position{g.Key, g.Pushed, g.Failed, g.Expires, len(g.Families), g.Series}
+	return position{g.Key, g.Pushed, g.Failed, g.Expires, len(g.Families), g.Series, g.Failing}
 }
 
 // token is a position in JSON: that of the last group on a page at that time,

@@ -34,6 +34,9 @@ func Run(t *testing.T, fresh func(t *testing.T) Store) {
 		"order":        testOrder,
 		"concurrency":  testConcurrency,
 		"stamps":       testStamps,
+		"clock":        testClock,
+		"context":      testContext,
+		"ownership":    testOwnership,
 		"close":        testClose,
 		"random":       testRandom,
 		"contents":     testContents,
@@ -51,12 +54,13 @@ type reader struct {
 	mu     sync.Mutex
 	last   gateway.Revision
 	groups map[grouping.Key]*gateway.Group
+	void   map[grouping.Key]bool // changes that never happened
 }
 
 // open opens a journal of the store and returns what it has replayed.
 func open(t *testing.T, s Store) (gateway.Journal, *reader) {
 	t.Helper()
-	j, r := s.New(), &reader{t: t, groups: make(map[grouping.Key]*gateway.Group)}
+	j, r := s.New(), &reader{t: t, groups: make(map[grouping.Key]*gateway.Group), void: make(map[grouping.Key]bool)}
 	if err := j.Open(t.Context(), r.apply); err != nil {
 		t.Fatal(err)
 	}
@@ -78,33 +82,51 @@ func (r *reader) apply(batch []gateway.Applied) {
 		r.t.Error("apply is called for nothing")
 	}
 	for _, a := range batch {
-		if a.Group == nil {
-			delete(r.groups, a.Key)
+		switch {
+		case a.Void:
+			r.void[a.Key] = true
 			continue
-		}
-		if a.Group.Key != a.Key {
+		case a.Stamp != nil:
+			r.stamp(*a.Stamp)
+			continue
+		case a.Group == nil:
+			delete(r.groups, a.Key)
+		case a.Group.Key != a.Key:
 			r.t.Errorf("a change of %s has group %s", a.Key, a.Group.Key)
+		default:
+			r.groups[a.Key] = settled(a.Group, a.Revision)
 		}
-		settle(a.Group, r.groups[a.Key], a.Revision)
-		r.groups[a.Key] = a.Group
+		r.last = a.Revision
 	}
-	r.last = batch[len(batch)-1].Revision
 }
 
-// settle assigns revisions to a group, as the gateway does.
-func settle(g, old *gateway.Group, revision gateway.Revision) {
-	g.Revision = revision
-	if old != nil {
-		g.Since = old.Since
+// settled gives a copy of a group that has its revisions, as the gateway does.
+func settled(g *gateway.Group, revision gateway.Revision) *gateway.Group {
+	c := *g
+	c.Families, c.Revision = slices.Clone(g.Families), revision
+	if c.Since == 0 {
+		c.Since = revision
 	}
-	if g.Since == 0 {
-		g.Since = revision
-	}
-	for i := range g.Families {
-		if g.Families[i].Claim == 0 {
-			g.Families[i].Claim = revision
+	for i := range c.Families {
+		if c.Families[i].Claim == 0 {
+			c.Families[i].Claim = revision
 		}
 	}
+	return &c
+}
+
+// stamp notes a failure, as the gateway does.
+func (r *reader) stamp(s gateway.Stamp) {
+	g := gateway.Group{Key: s.Key}
+	if old := r.groups[s.Key]; old != nil {
+		g = *old
+	} else if s.Against != 0 {
+		return
+	}
+	g.Failed, g.Failure, g.FailedBy = s.At, s.Reason, s.FailedBy
+	made := gateway.Restore(g)
+	made.Failing = s.Against >= g.Revision
+	r.groups[s.Key] = made
 }
 
 // state shows all groups with everything that must survive.
@@ -132,7 +154,7 @@ func (r *reader) group(key grouping.Key) *gateway.Group {
 
 func show(g *gateway.Group) string {
 	var b strings.Builder
-	fmt.Fprintln(&b, g.Key, g.Revision, g.Since, nanos(g.Pushed), nanos(g.Failed), nanos(g.Expires), g.Failure, g.FailedBy, g.Series)
+	fmt.Fprintln(&b, g.Key, g.Revision, g.Since, nanos(g.Pushed), nanos(g.Failed), nanos(g.Expires), g.Failure, g.Failing, g.FailedBy, g.Series)
 	for _, h := range g.Families {
 		fmt.Fprintf(&b, "%q %q %s %d %d\n%s%x\n", h.Name, h.Help, h.Type, nanos(h.Pushed), h.Claim, h.Text(), h.AppendProto(nil))
 	}
@@ -170,7 +192,7 @@ func groupOf(t *testing.T, old *gateway.Group, key grouping.Key, text string) *g
 	}
 	g := gateway.Group{Key: key, Pushed: time.Now()}
 	if old != nil {
-		g.Failed, g.Since = old.Failed, old.Since
+		g.Failed, g.Failure, g.Since = old.Failed, old.Failure, old.Since
 	}
 	for _, b := range blocks {
 		h := gateway.Held{Block: b, Pushed: g.Pushed}
@@ -180,7 +202,9 @@ func groupOf(t *testing.T, old *gateway.Group, key grouping.Key, text string) *g
 		g.Families = append(g.Families, h)
 	}
 	slices.SortFunc(g.Families, func(a, b gateway.Held) int { return strings.Compare(a.Name, b.Name) })
-	return gateway.Restore(g)
+	made := gateway.Restore(g)
+	made.Failing = false
+	return made
 }
 
 // change changes a group to the content of a push, or ends it if the content is
@@ -249,7 +273,7 @@ func testOrder(t *testing.T, s Store) {
 				c = change(t, r, key, "")
 			}
 			must(t, j, c)
-			if r.group(key) != c.Group {
+			if got := r.group(key); (got == nil) != (c.Group == nil) || got != nil && got.Pushed != c.Group.Pushed {
 				t.Fatal("Commit returned before the change was applied")
 			}
 			if r.revision() <= last {
@@ -289,14 +313,18 @@ func testStamps(t *testing.T, s Store) {
 	a, b, c := keyOf(t, "a"), keyOf(t, "b"), keyOf(t, "c")
 	must(t, j, change(t, r, a, "m 1\n"))
 	stamp := func(key grouping.Key) {
-		g := gateway.Group{Key: key}
-		if old := r.group(key); old != nil {
-			g = *old
+		s := gateway.Stamp{Key: key, At: time.Now(), Reason: "it says nothing", FailedBy: "10.0.0.1"}
+		old := r.group(key)
+		if old != nil {
+			s.Against = old.Revision
 		}
-		g.Failed, g.FailedBy = time.Now(), "10.0.0.1"
-		j.Stamp(gateway.Change{Key: key, Group: gateway.Restore(g)})
-		if got := r.group(key); got == nil || !got.Failed.Equal(g.Failed) {
-			t.Fatal("Stamp returned before the change was applied")
+		j.Stamp(s)
+		got := r.group(key)
+		if got == nil || !got.Failed.Equal(s.At) {
+			t.Fatal("Stamp returned before it was applied")
+		}
+		if old != nil && got.Revision != old.Revision {
+			t.Error("the group has another revision by a stamp")
 		}
 	}
 	stamp(a)
@@ -311,6 +339,74 @@ func testStamps(t *testing.T, s Store) {
 	stamp(b)
 	must(t, j, change(t, r, b, "")) // and an end takes it along
 	again(t, s, j, r)
+}
+
+// testClock sets the clock back between a push and a refusal, and between a
+// refusal and a push: the order of the two says whether the group fails.
+func testClock(t *testing.T, s Store) {
+	j, r := open(t, s)
+	failing, taken := keyOf(t, "failing"), keyOf(t, "taken")
+	must(t, j, change(t, r, failing, "m 1\n"))
+	j.Stamp(gateway.Stamp{Key: failing, At: time.Now().Add(-time.Hour), Against: r.group(failing).Revision})
+	j.Stamp(gateway.Stamp{Key: taken, At: time.Now().Add(time.Hour)})
+	must(t, j, change(t, r, taken, "m 1\n"))
+	for range 3 {
+		if g := r.group(failing); g != nil && g.LastPushSuccessful() {
+			t.Error("a group counts as good, though its last push was refused")
+		}
+		if g := r.group(taken); g != nil && !g.LastPushSuccessful() {
+			t.Error("a group counts as failing, though its last push was taken")
+		}
+		j, r = again(t, s, j, r)
+	}
+}
+
+// testContext commits for callers that wait no longer. What was sent happens, or
+// the journal says that it does not.
+func testContext(t *testing.T, s Store) {
+	j, r := open(t, s)
+	gone, end := context.WithCancel(t.Context())
+	end()
+	verdicts := make(map[gateway.Verdict]int)
+	for i := range 50 {
+		key := keyOf(t, fmt.Sprint("job", i))
+		o := j.Commit(gone, []gateway.Change{change(t, r, key, "m 1\n")})[0]
+		must(t, j, change(t, r, keyOf(t, "behind"), "m 1\n"))
+		verdicts[o.Verdict]++
+		r.mu.Lock()
+		applied, void := r.groups[key] != nil, r.void[key]
+		r.mu.Unlock()
+		switch {
+		case o.Verdict == gateway.Unknown && applied != void:
+		case o.Verdict == gateway.Committed && applied:
+		case o.Verdict == gateway.Failed && !applied:
+		default:
+			t.Fatalf("verdict %d, %v; applied %v, void %v", o.Verdict, o.Err, applied, void)
+		}
+	}
+	t.Logf("verdicts: %v", verdicts)
+	if err := j.Sync(t.Context()); err != nil {
+		t.Error(err)
+	}
+	again(t, s, j, r)
+}
+
+// testOwnership wants groups to stay as they were when they were handed over.
+func testOwnership(t *testing.T, s Store) {
+	j, r := open(t, s)
+	given := make(map[*gateway.Group]string)
+	for i := range 20 {
+		c := change(t, r, keyOf(t, fmt.Sprint("job", i%3)), fmt.Sprintf("m %d\n", i))
+		given[c.Group] = show(c.Group)
+		must(t, j, c)
+		j.Stamp(gateway.Stamp{Key: c.Key, At: time.Now(), Against: r.group(c.Key).Revision})
+	}
+	again(t, s, j, r)
+	for g, was := range given {
+		if is := show(g); is != was {
+			t.Errorf("a group was changed after it was handed over:\n%s\nwas\n%s", is, was)
+		}
+	}
 }
 
 // testClose closes a journal twice and commits to it afterwards.

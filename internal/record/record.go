@@ -13,6 +13,7 @@
 //	  repeated Family families = 5; // sorted by name
 //	  string failure = 6;          // why the last refused push was refused
 //	  string failed_by = 7;        // the network whose failures made a group without a good push
+//	  uint64 last    = 10;         // 1: the last push was refused, 2: it was taken; absent: the later of the two times
 //	}
 //	message Family {
 //	  bytes  family = 1;  // a delimited io.prometheus.client.MetricFamily
@@ -29,6 +30,17 @@
 // what somebody relies on. Revisions that a group gets only by being stored
 // are absent, so that a record can be made before its place in the order is
 // known.
+//
+// If the highest bit of the version is set, the size of this message as a varint
+// and the message itself come before the block. It says that a push to the group
+// was refused since, and can be put there without the block being unpacked:
+//
+//	message Stamp {
+//	  sint64 failed  = 2; // as in Group
+//	  string failure = 6;
+//	  string failed_by = 7;
+//	  uint64 against = 3; // the revision that the push was checked against: the group fails unless its own is later
+//	}
 package record
 
 import (
@@ -50,6 +62,9 @@ import (
 
 // Version is the format that Encode writes, and the newest that Decode reads.
 const Version = 1
+
+// stampedBit is set in the version of a record that begins with a stamp.
+const stampedBit = 0x80
 
 // Where the parts of a record begin.
 const (
@@ -75,6 +90,9 @@ const (
 	groupFamilies = 5
 	groupFailure  = 6
 	groupFailedBy = 7
+	groupLast     = 10
+
+	stampAgainst = 3
 
 	familyBlock  = 1
 	familyPushed = 2
@@ -154,8 +172,8 @@ func Check(rec []byte, key grouping.Key) (gateway.Revision, error) {
 	if compute(rec, key) != Checksum(rec) {
 		return 0, fmt.Errorf("%w: its checksum does not fit its content", ErrDamaged)
 	}
-	if rec[0] != Version {
-		return 0, fmt.Errorf("%w: its format is %d, and this one reads %d", ErrVersion, rec[0], Version)
+	if version := rec[0] &^ stampedBit; version != Version {
+		return 0, fmt.Errorf("%w: its format is %d, and this one reads %d", ErrVersion, version, Version)
 	}
 	return gateway.Revision(binary.LittleEndian.Uint64(rec[revisionAt:])), nil
 }
@@ -167,9 +185,13 @@ func Decode(rec []byte, key grouping.Key) (*gateway.Group, gateway.Revision, err
 	if err != nil {
 		return nil, 0, err
 	}
+	stamp, packed, err := cutStamp(rec)
+	if err != nil {
+		return nil, 0, fmt.Errorf("%w: its stamp: %w", ErrDamaged, err)
+	}
 	buf := scratch.Get().(*buffers)
 	defer buf.release()
-	content, err := s2.Decode(buf.content[:cap(buf.content)], rec[contentAt:])
+	content, err := s2.Decode(buf.content[:cap(buf.content)], packed)
 	if err != nil {
 		return nil, 0, fmt.Errorf("%w: unpacking it: %w", ErrDamaged, err)
 	}
@@ -180,7 +202,14 @@ func Decode(rec []byte, key grouping.Key) (*gateway.Group, gateway.Revision, err
 	if err := eachField(content, g.take); err != nil {
 		return nil, 0, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	return gateway.Restore(g.Group), r, nil
+	if err := g.takeStamp(stamp); err != nil {
+		return nil, 0, fmt.Errorf("%w: its stamp: %w", ErrDamaged, err)
+	}
+	group := gateway.Restore(g.Group)
+	if g.last != 0 {
+		group.Failing = g.last == lastRefused
+	}
+	return group, r, nil
 }
 
 // appendHead appends what a group has beside its families.
@@ -190,7 +219,12 @@ func appendHead(b []byte, g *gateway.Group) []byte {
 	b = appendRevision(b, groupSince, g.Since)
 	b = appendTime(b, groupExpires, g.Expires)
 	b = appendString(b, groupFailure, g.Failure)
-	return appendString(b, groupFailedBy, g.FailedBy)
+	b = appendString(b, groupFailedBy, g.FailedBy)
+	if g.Failing != g.Failed.After(g.Pushed) { // clocks have been set, or are those of two machines
+		b = protowire.AppendTag(b, groupLast, protowire.VarintType)
+		b = protowire.AppendVarint(b, lastOf(g.Failing))
+	}
+	return b
 }
 
 func appendString(b []byte, num protowire.Number, s string) []byte {
@@ -199,6 +233,19 @@ func appendString(b []byte, num protowire.Number, s string) []byte {
 	}
 	b = protowire.AppendTag(b, num, protowire.BytesType)
 	return protowire.AppendString(b, s)
+}
+
+// What field 10 says of the last push.
+const (
+	lastRefused = 1
+	lastTaken   = 2
+)
+
+func lastOf(failing bool) uint64 {
+	if failing {
+		return lastRefused
+	}
+	return lastTaken
 }
 
 func appendHeld(b []byte, g *gateway.Group, h *gateway.Held) []byte {
@@ -301,6 +348,7 @@ func unknown(num protowire.Number) error { return fmt.Errorf("field %d is not kn
 // reading is a group that is being read.
 type reading struct {
 	gateway.Group
+	last   uint64 // field 10
 	stored *exposition.StoredReader
 }
 
@@ -330,6 +378,8 @@ func (g *reading) take(f field) error {
 		g.Failure = string(f.bytes)
 	case groupFailedBy:
 		g.FailedBy = string(f.bytes)
+	case groupLast:
+		g.last = f.value
 	case groupFamilies:
 		return g.takeFamily(f.bytes)
 	default:

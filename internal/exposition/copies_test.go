@@ -1,0 +1,35 @@
+package exposition
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"pushgateway/internal/metric"
+)
+
+// TestSharing wants all fields in the copy, also those that Block gets later.
+func TestSharing(t *testing.T) {
+	b := &Block{
+		Name: "m", Help: "h", text: []byte("m 1\n"), more: new(more), proto: 1, series: 2, tooLong: 3,
+		pattern: new(pattern), part: 4, order: 5, Type: metric.Gauge, EmptyHelp: true, Legacy: true, open: true,
+	}
+	b.made.Store(&[]byte{1})
+	b.hashes.Store(&[]uint64{1})
+	v := reflect.ValueOf(b).Elem()
+	for i := range v.NumField() {
+		if v.Field(i).IsZero() {
+			t.Errorf("the test sets no %s", v.Type().Field(i).Name)
+		}
+	}
+	if c := b.Sharing(strings.Clone("m"), "h"); c == b || !reflect.DeepEqual(c, b) {
+		t.Errorf("got %+v, want a copy of %+v", c, b)
+	}
+	if c := b.Sharing(b.Name, b.Help); c != b {
+		t.Error("a block that has these copies is copied")
+	}
+	c := b.Sharing("n", "i")
+	if c.Name != "n" || c.Help != "i" || b.Name != "m" || b.Help != "h" {
+		t.Errorf("the copy has %q and %q, the block %q and %q", c.Name, c.Help, b.Name, b.Help)
+	}
+}

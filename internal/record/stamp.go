@@ -1,0 +1,79 @@
+package record
+
+import (
+	"errors"
+
+	"github.com/klauspost/compress/s2"
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"pushgateway/internal/gateway"
+)
+
+// Stamped gives a record, which is whole, with a stamp in the place of the one
+// before. It keeps its revision, and its families are not looked at.
+func Stamped(rec []byte, s gateway.Stamp) ([]byte, error) {
+	revision, err := Check(rec, s.Key)
+	if err != nil {
+		return nil, err
+	}
+	_, packed, err := cutStamp(rec)
+	if err != nil {
+		return nil, err
+	}
+	return withStamp(rec[0], packed, s, revision), nil
+}
+
+// OfStamp gives the record of a group that has nothing but the failure.
+func OfStamp(s gateway.Stamp, revision gateway.Revision) []byte {
+	return withStamp(Version, s2.Encode(nil, nil), s, revision)
+}
+
+func withStamp(version byte, packed []byte, s gateway.Stamp, revision gateway.Revision) []byte {
+	msg := appendTime(nil, groupFailed, s.At)
+	msg = appendRevision(msg, stampAgainst, s.Against)
+	msg = appendString(msg, groupFailure, s.Reason)
+	msg = appendString(msg, groupFailedBy, s.FailedBy)
+	rec := make([]byte, contentAt, contentAt+protowire.SizeBytes(len(msg))+len(packed))
+	rec[0] = version | stampedBit
+	rec = append(protowire.AppendBytes(rec, msg), packed...)
+	Seal(rec, s.Key, revision)
+	return rec
+}
+
+// cutStamp takes the message of the stamp off a record, which is whole; nil if it
+// has none.
+func cutStamp(rec []byte) (msg, packed []byte, err error) {
+	if rec[0]&stampedBit == 0 {
+		return nil, rec[contentAt:], nil
+	}
+	msg, n := protowire.ConsumeBytes(rec[contentAt:])
+	if n < 0 {
+		return nil, nil, errors.New("it is cut off")
+	}
+	return msg, rec[contentAt+n:], nil
+}
+
+// takeStamp takes over the message of a stamp, nil if there is none.
+func (g *reading) takeStamp(msg []byte) error {
+	if msg == nil {
+		return nil
+	}
+	var against gateway.Revision
+	err := eachField(msg, func(f field) error {
+		switch f.num {
+		case groupFailed:
+			g.Failed = f.time()
+		case groupFailure:
+			g.Failure = string(f.bytes)
+		case groupFailedBy:
+			g.FailedBy = string(f.bytes)
+		case stampAgainst:
+			against = gateway.Revision(f.value)
+		default:
+			return unknown(f.num)
+		}
+		return nil
+	})
+	g.last = lastOf(against >= g.Revision)
+	return err
+}
