@@ -69,8 +69,8 @@ func (g *Gateway) settle(changed []*indexed) {
 	g.view.Store(nil)
 }
 
-// discover does for a change that was not made here, or in an earlier life of
-// this process, what a push does before it goes to the journal: it finds the
+// discover prepares a change that was not made by this process, or that is
+// being replayed, as a push does before it goes to the journal: it finds the
 // groups that share series with it. The group becomes one of the engine's own.
 func (g *Gateway) discover(a *Applied) {
 	if a.isOwn() || a.Void || a.Stamp != nil {
@@ -113,8 +113,8 @@ func (g *Gateway) placeForeign(a *Applied, old *Group) (brings []*exposition.Blo
 // isOwn tells whether a change was made here.
 func (c *Change) isOwn() bool { return c.pending != nil && c.pending.own }
 
-// makeView gives what has been applied so far. Making it costs what has changed
-// since the last one; where nobody reads, pushes need not make any.
+// makeView returns a view of everything applied so far. The cost depends on
+// what has changed since the last view. If nobody reads, pushes need no views.
 func (x *index) makeView() *View {
 	x.publishStale()
 	v := x.view
@@ -145,8 +145,8 @@ func (x *index) touch(f *indexed) {
 	}
 }
 
-// take takes over what a journal tells of one group. It appends the names of
-// which somebody's claim has come or gone to changed.
+// take takes over what a journal tells of one group. It appends the names with
+// claims that came or went to changed.
 func (x *index) take(a Applied, changed []*indexed) []*indexed {
 	switch {
 	case a.Void:
@@ -185,7 +185,7 @@ func (x *index) takeStamp(a Applied, changed []*indexed) []*indexed {
 }
 
 // apply puts the new state of a group, or its end, in the place of the old one.
-// It appends the names of which somebody's claim has come or gone to changed.
+// It appends the names with claims that came or went to changed.
 func (x *index) apply(a Applied, changed []*indexed) []*indexed {
 	old, _ := x.groups.Get(a.Key)
 	twin := x.possibleTwin(a.Key)
@@ -213,7 +213,7 @@ func (g *Group) clone() *Group {
 }
 
 // settle gives the group the revisions that it gets only now, and failures that
-// were stamped while it was on its way. A replayed group has kept the others.
+// were stamped while it was on its way. A replayed group already has its own.
 func (g *Group) settle(old *Group, r Revision) {
 	g.Revision = r
 	if old != nil && (g.Since == 0 || g.Since == old.Since) && old.Failed.After(g.Failed) {

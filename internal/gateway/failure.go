@@ -11,20 +11,20 @@ import (
 )
 
 // Groups that exist only through failures show that a job has never worked.
-// Anybody can make them, with one refused push each. So they are bounded, claim
+// Anybody can create one with a single refused push. So they are bounded, claim
 // nothing, and those of one client never push out those of others.
 
 const (
-	// stampEvery is how often at most a group's failure time changes, so that
-	// a client that fails in a loop costs nothing.
+	// stampEvery is the minimum time between changes of a group's failure time,
+	// so that a client that fails in a loop costs nothing.
 	stampEvery = time.Second
 )
 
-// maxFailure bounds what is kept of the reason for a refusal, in bytes.
+// maxFailure bounds the stored reason for a refusal, in bytes.
 const maxFailure = 1000
 
 // Refuse notes that a push to a group was refused for its content. Client is
-// the address that it came from, "" if that is not known. It waits for no push.
+// the address of the client, or "" if unknown. It waits for no push.
 func (g *Gateway) Refuse(key grouping.Key, client string, reason error) {
 	g.fail(key, client, reason)
 	g.trimFailures()
@@ -33,7 +33,7 @@ func (g *Gateway) Refuse(key grouping.Key, client string, reason error) {
 // fail stamps the failure time of a group.
 func (g *Gateway) fail(key grouping.Key, client string, reason error) {
 	if twin := (*TwinError)(nil); errors.As(reason, &twin) {
-		return // the time would be the very series that the push was refused for
+		return // the time would be exactly the series that the push was refused for
 	}
 	old, now := g.Group(key), g.Now()
 	if old == nil && !g.admitsFailure(key) {
@@ -53,22 +53,23 @@ func (g *Gateway) failedBy(key grouping.Key, client string) string {
 	return g.index.failures.owner(key, client)
 }
 
-// admitsFailure tells whether a refused push may make a group.
+// admitsFailure reports whether a refused push may create a group.
 func (g *Gateway) admitsFailure(key grouping.Key) bool {
 	if len(key) > g.Limits.FailedKey {
 		return false
 	}
-	most := g.Limits.FailedBytes + g.Limits.FailedBytes/10 // while the oldest are on their way out
+	most := g.Limits.FailedBytes + g.Limits.FailedBytes/10 // while the oldest are being removed
 	if g.Journal.Err() != nil {
-		most = g.Limits.FailedBytes - g.index.failures.least // none can go for it
+		most = g.Limits.FailedBytes - g.index.failures.least // none can be removed for it
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.index.failures.bytes <= most && (g.Unchecked || !g.index.hasTwin(key))
 }
 
-// trimAfter makes those who have failed wait for the oldest failures to end. Who
-// has not does so only where far too many are there, as after an import.
+// trimAfter makes clients that have failed wait until the oldest failures are
+// removed. Other clients wait only if there are far too many, as after an
+// import.
 func (g *Gateway) trimAfter(errs []error) {
 	failed := func(err error) bool { return err != nil }
 	if slices.ContainsFunc(errs, failed) || g.excessFailures() > g.Limits.Failed/10 {
@@ -76,9 +77,9 @@ func (g *Gateway) trimAfter(errs []error) {
 	}
 }
 
-// trimFailures ends the oldest of the groups without a good push if there are
-// too many. The caller holds no lock of a group. Who comes while another does
-// it need not wait.
+// trimFailures removes the oldest groups without a successful push if there are
+// too many. The caller holds no lock of a group. It returns at once if another
+// goroutine is trimming.
 func (g *Gateway) trimFailures() {
 	if !g.trimming.TryLock() {
 		return
@@ -87,13 +88,13 @@ func (g *Gateway) trimFailures() {
 	for rest := g.excessFailures(); rest > 0; rest -= maxExpired {
 		oldest := g.takeFailures(min(rest, maxExpired))
 		if len(oldest) == 0 || g.endFailures(oldest) != nil {
-			return // the journal takes nothing; there is no hurry
+			return // the journal accepts nothing; there is no hurry
 		}
 	}
 }
 
-// excessFailures is how many groups without a good push there are too many, at
-// most.
+// excessFailures returns an upper bound of how many groups without a successful
+// push are too many.
 func (g *Gateway) excessFailures() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -107,8 +108,8 @@ func (g *Gateway) takeFailures(most int) []failure {
 	return g.index.failures.take(most)
 }
 
-// endFailures removes groups, in one commit, unless pushes to them have been
-// good since, or are under way. What stays is taken back.
+// endFailures removes groups in one commit, except those with a successful push
+// since, or with a push in progress. It takes back what stays.
 func (g *Gateway) endFailures(failures []failure) (err error) {
 	keys := make([]grouping.Key, len(failures))
 	for i, f := range failures {
@@ -136,7 +137,7 @@ func (g *Gateway) endFailures(failures []failure) (err error) {
 	return err
 }
 
-// keepFailures notes again those of the groups that are still there.
+// keepFailures records the groups that still exist again.
 func (g *Gateway) keepFailures(failures []failure) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

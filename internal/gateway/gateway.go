@@ -1,5 +1,5 @@
-// Package gateway is the engine: it keeps the last push of every group,
-// checks that all of them can be exposed together, and shows their state as
+// Package gateway is the engine: it keeps the last push of every group, checks
+// that all groups can be exposed together, and provides their state as
 // immutable views.
 package gateway
 
@@ -21,18 +21,18 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// ErrUnavailable is wrapped by errors about a journal that could not take a
-// change; the same push may work later.
-var ErrUnavailable = errors.New("the change could not be stored")
+// ErrUnavailable is wrapped by errors about a journal that could not store a
+// change. The same push may work later.
+var ErrUnavailable = errors.New("the gateway could not store the change")
 
-// Config says how a gateway works. The zero value of each field but Journal
-// is useful.
+// Config configures a gateway. The zero value is useful for each field except
+// Journal.
 type Config struct {
-	// Journal makes changes durable. The gateway opens it, and closes it.
+	// Journal makes changes durable. The gateway opens and closes it.
 	Journal Journal
 	// Reserved are the names and types of the gateway's own families.
 	Reserved map[string]metric.Type
-	// Unchecked takes pushes that cannot be exposed beside others; the oldest
+	// Unchecked accepts pushes that cannot be exposed beside others. The oldest
 	// claim is exposed.
 	Unchecked bool
 	// Limits bound each group, and those that failures make.
@@ -40,9 +40,9 @@ type Config struct {
 	// Wait is how long a change waits for its turn, for the journal, and for
 	// others who change the same group again and again; 30 s if 0.
 	Wait time.Duration
-	// Now is the clock; time.Now if nil.
+	// Now is the clock. If nil, it is time.Now.
 	Now func() time.Time
-	// Logger gets what operators should know; nothing is logged if nil.
+	// Logger receives what operators should know. Nil means no logging.
 	Logger *slog.Logger
 }
 
@@ -52,30 +52,30 @@ type Gateway struct {
 	locks keyLocks
 	// merging has a turn for each large family that is being merged.
 	merging *guard.Shares
-	// view is the present one, nil while nobody has asked for it. It is stored
-	// under mu.
+	// view is the present view, or nil if nobody has asked for it yet. It is
+	// stored with mu held.
 	view atomic.Pointer[View]
 
-	// mu guards index. Nothing under it takes longer than looking up what a
-	// change names: parsing, rendering and comparing happen outside.
+	// mu guards index. Nothing slow runs with mu held: parsing, rendering and
+	// comparing happen outside.
 	mu    sync.Mutex
 	index *index
 
-	// firstDeadline is when the next group ends, in Unix ns. It is stored under
-	// mu.
+	// firstDeadline is when the next group expires, in Unix ns. It is stored with
+	// mu held.
 	firstDeadline atomic.Int64
 	expired       atomic.Uint64
-	stop, reaped  chan struct{} // closed to end reap, and when it has ended
+	stop, reaped  chan struct{} // closed to stop reap, and when reap has stopped
 	closing       sync.Once
 
-	trimming    sync.Mutex    // held by who ends groups of failures
+	trimming    sync.Mutex    // held while groups of failures are removed
 	foreign     atomic.Uint64 // changes of others that have been applied
 	helpDiffers atomic.Uint64
 }
 
 const defaultWait = 30 * time.Second
 
-// Open replays the journal and gives a gateway that is ready.
+// Open replays the journal and returns a gateway that is ready.
 func Open(ctx context.Context, c Config) (*Gateway, error) {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -90,13 +90,13 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 		return nil, err
 	}
 	if n := g.View().TooLong; n > 0 {
-		g.Logger.Warn("Stored series are not exposed, because a name or a label of theirs is so long that it would end a Prometheus; push to their groups again with shorter ones", "series", n)
+		g.Logger.Warn("Some stored series are not exposed, because their names or labels are so long that they would crash Prometheus; push to their groups again with shorter ones", "series", n)
 	}
 	go g.reap()
 	return g, nil
 }
 
-// Err tells why pushes would not be taken at present, nil if they would.
+// Err returns why pushes would be refused at present, or nil.
 func (g *Gateway) Err() error { return g.Journal.Err() }
 
 // patience is how long a change for a client waits.
@@ -115,14 +115,14 @@ func (g *Gateway) Sync(ctx context.Context) error {
 	return nil
 }
 
-// Close closes the journal, after the changes under way.
+// Close waits for changes in progress and closes the journal.
 func (g *Gateway) Close() error {
 	g.closing.Do(func() { close(g.stop) })
 	<-g.reaped
 	return g.Journal.Close()
 }
 
-// View gives the present state, with everything that has been answered.
+// View returns the present state, including all pushes that were answered.
 func (g *Gateway) View() *View {
 	g.expire()
 	if v := g.view.Load(); v != nil {
@@ -138,8 +138,7 @@ func (g *Gateway) View() *View {
 	return v
 }
 
-// Group gives a group of the present state, or nil, without a view to be made
-// for it.
+// Group returns a group of the present state, or nil, without making a view.
 func (g *Gateway) Group(key grouping.Key) *Group {
 	g.expire()
 	g.mu.Lock()
@@ -148,13 +147,13 @@ func (g *Gateway) Group(key grouping.Key) *Group {
 	return group
 }
 
-// HelpDiffers counts the families for which groups have pushed different help
+// HelpDiffers returns for how many families groups have pushed different help
 // texts.
 func (g *Gateway) HelpDiffers() uint64 { return g.helpDiffers.Load() }
 
-// claim checks a change and places its provisional claims. The check ends with
-// ctx. Fresh is what of brings must be compared with other groups: the same blocks,
-// or those that were merged into what the group has.
+// claim checks a change and places its provisional claims. The check stops when
+// ctx ends. Fresh is what of brings must be compared with other groups: the
+// same blocks, or those that were merged into what the group has.
 func (g *Gateway) claim(ctx context.Context, group, old *Group, brings, fresh []*exposition.Block) (*pending, []suspect, error) {
 	p := &pending{key: group.Key, group: group, brings: brings, fresh: fresh, own: true}
 	if err := g.place(p, old); err != nil {
@@ -166,13 +165,13 @@ func (g *Gateway) claim(ctx context.Context, group, old *Group, brings, fresh []
 	}
 	if err != nil {
 		g.withdraw(p)
-		g.sweep() // others should not find it again and again
+		g.sweep() // otherwise others would find it again and again
 		return nil, nil, err
 	}
 	return p, suspects, nil
 }
 
-// place does the part of claim that looks at names.
+// place does the part of claim that is about names.
 func (g *Gateway) place(p *pending, old *Group) error {
 	told, err := g.tryPlace(p, old)
 	g.tellHelp(told)
@@ -208,8 +207,8 @@ type helpNews struct {
 	group         grouping.Key
 }
 
-// helpNews finds, once for each family, blocks with another help text than
-// the one that is exposed.
+// helpNews finds blocks whose help text differs from the exposed one, once for
+// each family.
 func (x *index) helpNews(brings []*exposition.Block) (news []helpNews) {
 	for _, b := range brings {
 		f := x.families[b.Name]
@@ -244,7 +243,7 @@ func (x *index) known(b *exposition.Block) (name, help string) {
 func (g *Gateway) tellHelp(news []helpNews) {
 	for _, n := range news {
 		g.helpDiffers.Add(1)
-		g.Logger.Warn("Two help texts for one family; the one of the lowest grouping key is exposed. This is logged once for each family",
+		g.Logger.Warn("A family has two different help texts; the one of the lowest grouping key is exposed. This is logged once for each family",
 			"family", excerpt.Line(n.family, excerpt.Most), "help", excerpt.Line(n.first, excerpt.Most), "group", n.group.Excerpt(), "other", excerpt.Line(n.second, excerpt.Most))
 	}
 }

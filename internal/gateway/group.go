@@ -19,13 +19,13 @@ type Group struct {
 	Families []Held    // sorted by name
 	Pushed   time.Time // the last successful push; zero if there was none
 	Failed   time.Time // the last refused push; zero if there was none
-	Failure  string    // why that was refused; empty if it is not known
+	Failure  string    // why it was refused; empty if unknown
 	Failing  bool      // the last push was refused; see Stamp for which that is
-	FailedBy string    // whom the failures count for if there was no good push; empty if it is not known
-	Expires  time.Time // when the group ends by itself; zero if it does not
+	FailedBy string    // the client that the failures count for if there was no successful push; empty if unknown
+	Expires  time.Time // when the group expires; zero if it does not
 	Since    Revision  // when the group came to be; 0 if it has nothing but failures
 	Revision Revision  // of its last change; stamps are none
-	Series   int       // of all families together
+	Series   int       // number of series in all families
 	Text     int       // bytes of their lines
 	TooLong  int       // series too long for Prometheus; see exposition.Block
 
@@ -66,7 +66,7 @@ func Restore(g Group) *Group {
 // claims neither its key nor a name.
 func (g *Group) failedOnly() bool { return g.Pushed.IsZero() && len(g.Families) == 0 }
 
-// LastPushSuccessful tells whether the last push was not refused.
+// LastPushSuccessful reports whether the last push was accepted.
 func (g *Group) LastPushSuccessful() bool { return !g.Failing }
 
 // Find returns what the group has of a family, or nil. It is safe on a nil
