@@ -11,7 +11,7 @@ import (
 // checkRefusal looks at the answer to a push that could not be stored.
 func (s *server) checkRefusal(a answer, reason string) {
 	s.t.Helper()
-	if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" || !strings.Contains(a.body, "could not be stored") || !strings.Contains(a.body, reason) {
+	if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" || !strings.Contains(a.body, "could not store the change") || !strings.Contains(a.body, reason) {
 		s.t.Errorf("a push that could not be stored was answered %d, Retry-After %q, %q; want 503 with the reason %q", a.status, a.header.Get("Retry-After"), a.body, reason)
 	}
 }

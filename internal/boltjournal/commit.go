@@ -192,7 +192,7 @@ func appendLate(puts []put, waits map[grouping.Key]*late, changes []gateway.Chan
 	return puts
 }
 
-// number gives the changes of a batch their places in the order.
+// number assigns revisions to the changes of a batch.
 func (j *Journal) number(batch []*request) (puts []put, changes []gateway.Change) {
 	r := j.state.revision
 	for _, req := range batch {
@@ -289,8 +289,7 @@ func debt(puts []put, ends []int, old []byte) map[grouping.Key][]byte {
 	return before
 }
 
-// exchange puts a record in the place of an old one and keeps the numbers of
-// the state.
+// exchange replaces an old record and updates the numbers of the state.
 func (s *state) exchange(b *bbolt.Bucket, key grouping.Key, rec, old []byte) error {
 	if old != nil {
 		s.groups--

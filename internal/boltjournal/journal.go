@@ -359,8 +359,7 @@ func (j *Journal) Sync(context.Context) error { return nil }
 // EndsGroups is always false.
 func (j *Journal) EndsGroups() bool { return false }
 
-// Close writes what waits, and gives the file free. It is for journals that
-// have been opened.
+// Close writes what waits and releases the file. The journal must be open.
 func (j *Journal) Close() error {
 	j.closing.Lock()
 	first := !j.closed

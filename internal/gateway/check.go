@@ -137,13 +137,13 @@ func (x *index) checkType(b *exposition.Block, key grouping.Key) error {
 		if *f.reserved == b.Type {
 			return nil
 		}
-		return conflict(b.Name, "the gateway has a family of that name itself, of type %s, and in this push it is of type %s; push it under another name", *f.reserved, b.Type)
+		return conflict(b.Name, "the gateway itself has a family of that name with type %s, but its type in this push is %s; push it under another name", *f.reserved, b.Type)
 	}
 	mine := x.mine(b)
 	for t := range f.byType {
 		t := metric.Type(t)
 		if theirs := x.oldestOf(f, t, key); t != b.Type && theirs.ok && theirs.less(mine) {
-			return conflict(b.Name, "its type is %s in %s, and %s in this push; give it one type everywhere, or another name", t, x.holderOf(f, t, key), b.Type)
+			return conflict(b.Name, "its type is %s in %s, but %s in this push; use one type everywhere, or another name", t, x.holderOf(f, t, key), b.Type)
 		}
 	}
 	return nil
@@ -175,7 +175,7 @@ func (x *index) taken(f *indexed, name string, mine claim, key grouping.Key, col
 func anyType(metric.Type) bool { return true }
 
 // checkSuffixes refuses names that collide with the lines of a summary or
-// histogram, from both sides.
+// histogram, in both directions.
 func (x *index) checkSuffixes(b *exposition.Block, group *Group) error {
 	mine := x.mine(b)
 	for _, suffix := range b.Type.Suffixes() {
@@ -184,7 +184,7 @@ func (x *index) checkSuffixes(b *exposition.Block, group *Group) error {
 			return conflict(b.Name, "as a %s it exposes lines named %q, which is another family of the same group; rename one of them", b.Type, name)
 		}
 		if t, taken := x.taken(x.families[name], b.Name, mine, group.Key, anyType); taken {
-			return conflict(b.Name, "as a %s it has lines named %q, which is a family in %s; rename one of them", b.Type, excerpt.Of(name), x.holderOf(x.families[name], t, group.Key))
+			return conflict(b.Name, "as a %s it exposes lines named %q, which is a family of %s; rename one of them", b.Type, excerpt.Of(name), x.holderOf(x.families[name], t, group.Key))
 		}
 	}
 	base, summaryToo := metric.SuffixBase(b.Name)
@@ -196,7 +196,7 @@ func (x *index) checkSuffixes(b *exposition.Block, group *Group) error {
 	}
 	exposes := func(t metric.Type) bool { return hasSuffixes(t, summaryToo) }
 	if t, taken := x.taken(x.families[base], b.Name, mine, group.Key, exposes); taken {
-		return conflict(b.Name, "the %s %q in %s has lines of that name; rename one of them", t, excerpt.Of(base), x.holderOf(x.families[base], t, group.Key))
+		return conflict(b.Name, "the %s %q of %s exposes lines of that name; rename one of them", t, excerpt.Of(base), x.holderOf(x.families[base], t, group.Key))
 	}
 	return nil
 }
@@ -229,8 +229,8 @@ func (x *index) holderOf(f *indexed, t metric.Type, key grouping.Key) string {
 	return found
 }
 
-// pendingHolder looks through some of the changes on their way: there may be
-// thousands, and as many that ask.
+// pendingHolder searches some of the pending changes. There may be thousands,
+// and as many searches.
 func (x *index) pendingHolder(name string, t metric.Type, but grouping.Key) string {
 	const some = 100
 	seen := 0

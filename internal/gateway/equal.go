@@ -11,13 +11,13 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// Equal series of different groups can only come about where the grouping
-// keys differ in their label names: then a series has the labels of both
-// keys. So only names that groups of several shapes have are looked at. For a
-// few shapes the labels of each series say which group of another shape could
-// have it; the groups of further ones are found by the hash of its label set.
+// Different groups can only have equal series if their grouping keys differ in
+// their label names: such a series has the labels of both keys. So only names
+// in groups of several shapes are checked. For a few shapes, the labels of each
+// series determine which group of another shape could have it. Groups of
+// further shapes are found by the hash of the label set.
 
-// suspect is a group that has a series of the change too.
+// suspect is a group that also has a series of the change.
 type suspect struct {
 	name   string
 	series sharedSeries
@@ -102,7 +102,7 @@ func (s *search) stored(key grouping.Key) (mine, theirs *Held, out bool) {
 	return x.held(f, s.key), x.held(f, key), f.isLeftOut(key)
 }
 
-func givenUp(err error) error { return fmt.Errorf("%w: the client has gone: %w", ErrUnavailable, err) }
+func givenUp(err error) error { return fmt.Errorf("%w: the client is gone: %w", ErrUnavailable, err) }
 
 // search compares one block with the groups of other shapes.
 type search struct {
@@ -111,7 +111,7 @@ type search struct {
 	index   *seriesIndex // nil if there is nothing to look up
 	g       *Gateway
 	ctx     context.Context
-	key     grouping.Key // of the block
+	key     grouping.Key // key of the block's group
 	claim   uint64
 	checks  bool     // the first that refuses is enough
 	refusal *suspect // that one
@@ -119,7 +119,7 @@ type search struct {
 	harmless map[grouping.Key]bool
 
 	looked  int    // label sets so far
-	hash    uint64 // of the one at hand, if hashed
+	hash    uint64 // hash of the present label set, if computed
 	hashed  bool
 	joined  bool // a group has been found for it that joins its sharers
 	settled bool // no more groups need to be found for it
@@ -138,8 +138,8 @@ func newSearch(r rivals) *search {
 	return s
 }
 
-// walk is where the search stands with one shape. Series of a block
-// mostly lead to the same group again and again.
+// walk is the state of the search in one shape. Successive series of a block
+// usually lead to the same group.
 type walk struct {
 	shape *shape
 	key   []byte // of the group that blocks belong to
@@ -148,12 +148,12 @@ type walk struct {
 	has   []having
 }
 
-// lookedFor is how many label sets are looked for between two looks at whether
-// the client is still there. What takes less is finished for a client that only
-// ends its half of the connection.
+// lookedFor is how many label sets are checked between two checks of the
+// context. A shorter search is completed even for a client that has closed its
+// half of the connection.
 const lookedFor = 5000
 
-// look takes one label set of the block; it is a callback of EachLabels.
+// look checks one label set of the block. It is a callback of EachLabels.
 func (s *search) look(labels []metric.Label) bool {
 	if s.looked++; s.looked%lookedFor == 0 {
 		if s.err = s.ctx.Err(); s.err != nil {
@@ -173,7 +173,7 @@ func (s *search) look(labels []metric.Label) bool {
 	return s.refusal == nil
 }
 
-// lookAt looks at the group of a shape that could have the series.
+// lookAt checks the group of a shape that could have the series.
 func (s *search) lookAt(w *walk, labels []metric.Label) {
 	key := w.shape.project(w.next, labels)
 	if key == nil {
@@ -186,8 +186,8 @@ func (s *search) lookAt(w *walk, labels []metric.Label) {
 	s.hold(grouping.Key(w.key), w.has, labels)
 }
 
-// lookUp looks at the groups that the index has for the series. Thousands may have
-// it, where there is no check, and one of the first few is mostly enough.
+// lookUp checks the groups that the index returns for the series. Thousands may
+// have it, where there is no check, and one of the first few is mostly enough.
 func (s *search) lookUp(labels []metric.Label) {
 	const few = 8
 	for _, most := range []int{few, math.MaxInt} {

@@ -146,7 +146,7 @@ func (g *Gateway) reapSome() (more bool) {
 	if len(keys) == 0 {
 		return false
 	}
-	taken := g.locks.tryLock(keys) // the others are just being pushed to
+	taken := g.locks.tryLock(keys) // pushes to the others are in progress
 	defer g.locks.release(taken...)
 	var changes []Change
 	for _, key := range taken {
@@ -162,7 +162,7 @@ func (g *Gateway) reapSome() (more bool) {
 	more = len(keys) == maxExpired
 	for i, o := range g.config.Journal.Commit(sent, changes) {
 		if retry, err := g.conclude(changes[i], o); retry || err != nil {
-			more = false // they are still known, and tried again
+			more = false // they stay known, and are tried again
 		}
 	}
 	return more

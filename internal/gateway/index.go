@@ -10,61 +10,61 @@ import (
 
 const typeCount = int(metric.GaugeHistogram) + 1
 
-// index is the working state behind the view, and knows per name what a check
-// needs. Gateway.mu guards all of it.
+// index is the working state behind the view, with what the checks need for
+// each name. Gateway.mu guards all of it.
 type index struct {
 	families map[string]*indexed
 	pending  map[grouping.Key]*pending // with claims: a change of this process, and those of others that are just applied
 	unknown  map[grouping.Key]*pending // changes of this process of which the journal does not know yet whether they have happened
 	shapes   shapes
-	claims   uint64 // provisional claims placed so far
-	explicit int    // groups with instance="" in their key, without which there are no twins
+	claims   uint64 // number of provisional claims placed so far
+	explicit int    // groups with instance="" in their key; without them there are no twins
 
 	groups   *btree.Map[grouping.Key, *Group]
-	failures failures // of those groups that have nothing else
-	// muted are groups that leave their times to their twins.
+	failures failures // groups that have nothing but failures
+	// muted are groups whose times are hidden by those of their twins.
 	muted     *btree.Map[grouping.Key, struct{}]
-	deadlines *btree.BTreeG[deadline] // of those groups that have one
+	deadlines *btree.BTreeG[deadline] // deadlines of the groups that have one
 	// ghosts are groups that have expired, and of which the journal may still
 	// have this record.
 	ghosts map[grouping.Key]*Group
 	// freed are groups that may be changed again, as it is known now what has
 	// become of the change before.
 	freed []grouping.Key
-	// discarded are entries of series indexes that nobody needs any more.
+	// discarded are entries of series indexes that are no longer needed.
 	discarded []*seriesEntry
 
 	exposed *btree.Map[string, *Family]
-	stale   []*indexed // those of which exposed does not have the present state
-	view    View       // the numbers of the next one
+	stale   []*indexed // names whose state in exposed is out of date
+	view    View       // the numbers of the next view
 }
 
-// indexed is what the index knows of one name.
+// indexed is what the index knows about one name.
 type indexed struct {
 	name     string
-	reserved *metric.Type // of the gateway's own family of this name
+	reserved *metric.Type // type of the gateway's own family of this name
 	pending  [typeCount]int32
 	byType   [typeCount]*holders
 	shapes   shapeSet
 	hidden   bool // an older name collides by suffix
 	equal    map[sharedSeries]*sharers
 	lonely   []sharedSeries                     // those of equal that may have no group
-	leftOut  map[grouping.Key]*exposition.Block // because of equal
+	leftOut  map[grouping.Key]*exposition.Block // hidden because of equal
 	helpTold bool
-	stale    bool // in index.stale
-	counted  int  // how many of its holders view.LeftOut has
+	stale    bool // is in index.stale
+	counted  int  // how many of its holders count in view.LeftOut
 }
 
 // holders are the groups that have a name with one type.
 type holders struct {
-	blocks    *btree.Map[grouping.Key, *exposition.Block] // but for those in leftOut
+	blocks    *btree.Map[grouping.Key, *exposition.Block] // without those in leftOut
 	claims    *btree.BTreeG[claim]
 	series    int
 	notLegacy int
 	protoSize int
 }
 
-// claim is a place in the order in which names have been taken.
+// claim is a place in the order in which names were claimed.
 type claim struct {
 	revision Revision
 	key      grouping.Key
@@ -93,10 +93,10 @@ type pending struct {
 	fate  fate
 	next  *pending // another one of the same group that has claims
 	shape *shape   // nil if it has no claims
-	// indexes are those in which the series of each of brings must be found, nil
-	// where none is needed.
+	// indexes are the indexes that must contain the series of each block in
+	// brings, or nil where none is needed.
 	indexes []*seriesIndex
-	// claim is the place of the change among those on their way, 0 until it can
+	// claim is the place of the change among the pending ones, or 0 until it can
 	// be found.
 	claim uint64
 	// searched is set when the groups have been found that have its series too.
@@ -131,10 +131,10 @@ func newIndex(reserved map[string]metric.Type, limits Limits) *index {
 	return x
 }
 
-// treeDegree makes nodes small enough to be copied for a push after each scrape.
+// treeDegree keeps nodes small, since a push after a scrape copies them.
 const treeDegree = 8
 
-// family gives what is known of a name, making room for it if need be.
+// family returns what is known about a name, creating it if necessary.
 func (x *index) family(name string) *indexed {
 	f := x.families[name]
 	if f == nil {
@@ -152,7 +152,7 @@ func (x *index) forget(f *indexed) {
 	}
 }
 
-// len is how many groups hold the name with this type.
+// len returns how many groups hold the name with this type.
 func (h *holders) len() int {
 	if h == nil {
 		return 0
@@ -160,7 +160,7 @@ func (h *holders) len() int {
 	return h.claims.Len()
 }
 
-// total is how many groups hold the name.
+// total returns how many groups hold the name.
 func (f *indexed) total() int {
 	n := 0
 	for _, h := range f.byType {
@@ -169,14 +169,14 @@ func (f *indexed) total() int {
 	return n
 }
 
-// oldest is the oldest claim of the holders.
+// oldest returns the oldest claim of the holders.
 func (h *holders) oldest() claim {
 	c, _ := h.claims.Min()
 	return c
 }
 
-// winner is the type that is exposed: that of the oldest claim, which for a
-// family of the gateway itself is its own.
+// winner returns the type that is exposed: that of the oldest claim. A family
+// of the gateway itself has the gateway's type.
 func (f *indexed) winner() (t metric.Type, oldest claim, ok bool) {
 	if f.reserved != nil {
 		return *f.reserved, claim{}, true
@@ -196,7 +196,7 @@ func newHolders() *holders {
 	}
 }
 
-// hold notes that a group has a block now.
+// hold records that a group has a block now.
 func (f *indexed) hold(key grouping.Key, h *Held) {
 	t := f.byType[h.Type]
 	if t == nil {
@@ -207,7 +207,7 @@ func (f *indexed) hold(key grouping.Key, h *Held) {
 	t.expose(key, h.Block)
 }
 
-// drop notes that a group no longer has a block.
+// drop records that a group no longer has a block.
 func (f *indexed) drop(key grouping.Key, h *Held) {
 	t := f.byType[h.Type]
 	t.claims.Delete(claim{h.Claim, key})

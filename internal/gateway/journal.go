@@ -22,8 +22,8 @@ type Change struct {
 	// group, the change is stale.
 	Against Revision
 
-	// Budget is where the memory comes from that storing Group takes. It may be
-	// nil. A change that it stops has Failed. It ends with Commit.
+	// Budget provides the memory for storing Group. It may be nil. A change that it
+	// refuses has Failed. It ends with Commit.
 	Budget exposition.Budget
 
 	// pending is the change on its way: of one that was made here until its fate
@@ -135,7 +135,7 @@ type Journal interface {
 	// Err tells why changes would not be taken at present, nil if they would
 	// and none that failed can come back. It does not wait.
 	Err() error
-	// Close waits for calls under way. It may be called twice. Nothing is applied
+	// Close waits for calls in progress. It may be called twice. Nothing is applied
 	// after it.
 	Close() error
 }

@@ -12,8 +12,8 @@ type Limits guard.GroupLimits
 
 func (l Limits) withDefaults() Limits { return Limits(guard.GroupLimits(l).WithDefaults()) }
 
-// check refuses a group that has grown from old, which may be nil, over a
-// limit. One that was over it already may stay, and shrink.
+// check refuses a group that has grown beyond a limit from old, which may be
+// nil. A group that exceeded the limit before may stay or shrink.
 func (l Limits) check(g, old *Group) error {
 	if old == nil {
 		old = new(Group)
@@ -28,5 +28,5 @@ func (l Limits) check(g, old *Group) error {
 }
 
 func tooLarge(g *Group, has, limit string) error {
-	return fmt.Errorf("%w: the group %s would have %s, and the limit is %s; push to several groups, or replace this one with PUT", exposition.ErrTooLarge, g.Key.Excerpt(), has, limit)
+	return fmt.Errorf("%w: the group %s would have %s, more than the limit of %s; push to several groups, or replace this one with PUT", exposition.ErrTooLarge, g.Key.Excerpt(), has, limit)
 }

@@ -11,9 +11,9 @@ import (
 )
 
 // keyLocks lets one writer at a time change a group, so that merging and
-// checking work on what is really there, while other groups go on. Nobody waits
-// for a group while he holds another: a slow push makes nobody wait but those
-// who push to the same group, and these no longer than they said.
+// checking see the stored state, while other groups proceed. Nobody waits for a
+// group while he holds another: a slow push makes nobody wait but those who
+// push to the same group, and these no longer than they said.
 type keyLocks struct {
 	mu   sync.Mutex
 	held map[grouping.Key]*keyLock

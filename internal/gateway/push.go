@@ -16,20 +16,21 @@ import (
 // Push is what a client sends for one group.
 type Push struct {
 	Key grouping.Key
-	// Client is the address that it came from, "" if that is not known.
+	// Client is the address of the client, or "" if unknown.
 	Client string
-	// Blocks are the gateway's own from here on. The families that the gateway
-	// makes of times are not among them: pushed ones are ignored. One without
-	// series takes away what the group has of its name.
+	// Blocks belong to the gateway from here on. They do not include the families
+	// that the gateway makes of times, which are ignored in pushes. A block
+	// without series removes the group's family of that name.
 	Blocks []*exposition.Block
 	// Mode says what stays of the group.
 	Mode Mode
-	// MaxBytes bounds what each family takes that merging makes; 0 is no bound.
+	// MaxBytes bounds each family that results from merging, in bytes. 0 means no
+	// bound.
 	MaxBytes int
-	// Budget is where the memory comes from that storing it takes. No budget is
-	// no bound.
+	// Budget provides the memory for storing the push. Nil means no bound.
 	Budget exposition.Budget
-	// TTL is how long the group lives unless it is pushed to again; 0 for ever.
+	// TTL is how long the group lives unless it is pushed to again. 0 means
+	// forever.
 	TTL time.Duration
 }
 
@@ -39,16 +40,16 @@ type Mode int
 const (
 	// MergeFamilies lets families stay that the push does not name.
 	MergeFamilies Mode = iota
-	// MergeSeries lets series that the push does not name stay too, within the
+	// MergeSeries keeps the series that the push does not name, also in the
 	// families that it names.
 	MergeSeries
 	// Replace lets nothing stay.
 	Replace
 )
 
-// Push stores what a client sends. When it returns nil the push is durable as
-// configured, and in the view. A ConflictError has changed nothing but the
-// failure time of the group.
+// Push stores what a client sends. When it returns nil, the push is durable as
+// configured, and in the view. A push with a ConflictError has changed nothing
+// but the failure time of the group.
 func (g *Gateway) Push(ctx context.Context, p Push) error {
 	return g.PushAll(ctx, []Push{p})[0]
 }
@@ -102,8 +103,8 @@ func (g *Gateway) pushSome(p patience, pushes []Push, todo []grouping.Key, errs 
 	return without(todo, taken)
 }
 
-// tryPushes makes one attempt at the pushes in todo. It gives those that are
-// worth another: somebody else has changed their groups meanwhile.
+// tryPushes tries the pushes in todo once. It returns those to try again,
+// because another change of their groups came first.
 func (g *Gateway) tryPushes(p patience, pushes []Push, todo []int, errs []error) (again []int) {
 	changes, of := make([]Change, 0, len(todo)), make([]int, 0, len(todo))
 	for n, i := range todo {
@@ -189,8 +190,8 @@ func claiming(blocks, fresh []*exposition.Block) (brings, freshOfThem []*exposit
 	return brings, freshOfThem
 }
 
-// mergeSeries gives the blocks of a push with the series that the group has
-// besides.
+// mergeSeries merges the blocks of a push with the series that the group has
+// already.
 func (g *Gateway) mergeSeries(ctx context.Context, old *Group, p Push) ([]*exposition.Block, error) {
 	merged := make([]*exposition.Block, len(p.Blocks))
 	var refused exposition.Refused
@@ -210,9 +211,9 @@ func (g *Gateway) mergeSeries(ctx context.Context, old *Group, p Push) ([]*expos
 // a turn.
 const freelyMerged = 10_000
 
-// merge waits for its turn where a family is large: a small push copies all that
-// is stored. Those who have fewest turns come first, so nobody waits for all
-// pushes of another client.
+// merge waits for its turn where a family is large: a small push copies all
+// that is stored. Clients with the fewest turns come first, so nobody waits for
+// all pushes of another client.
 func (g *Gateway) merge(ctx context.Context, stored, pushed *exposition.Block, p Push) (*exposition.Block, error) {
 	if stored.Series() > freelyMerged {
 		turn := g.merging.Open(p.Client)
@@ -224,9 +225,9 @@ func (g *Gateway) merge(ctx context.Context, stored, pushed *exposition.Block, p
 	return exposition.Merge(stored, pushed, p.MaxBytes, p.Budget)
 }
 
-// conclude turns the outcome of a change into an error. It is worth another
-// attempt if somebody else was first. As long as nobody knows what has become of
-// it, its group is not changed again.
+// conclude turns the outcome of a change into an error. It reports whether to
+// try again, because another change came first. As long as nobody knows what
+// has become of it, its group is not changed again.
 func (g *Gateway) conclude(c Change, o Outcome) (retry bool, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -245,5 +246,5 @@ func (g *Gateway) conclude(c Change, o Outcome) (retry bool, err error) {
 	p.fate = unknown
 	x.unknown[c.Key] = p
 	g.locks.keep(c.Key)
-	return false, fmt.Errorf("%w, or may have been: %w", ErrUnavailable, o.Err)
+	return false, fmt.Errorf("%w, but it may turn out stored later: %w", ErrUnavailable, o.Err)
 }

@@ -9,18 +9,18 @@ import (
 )
 
 // seriesIndex finds the groups that may have a series of one name, by a hash of
-// its whole label set. It has the groups of those shapes that are not walked;
-// see shapeSet. What it says is only a hint: whoever asks looks at the group. So
-// a group that goes may stay in it for a moment. It is safe for concurrent use.
+// the label set. It contains the groups of those shapes that are not walked;
+// see shapeSet. Its answers are hints, which the caller verifies, so a group
+// that is gone may stay in it for a moment. It is safe for concurrent use.
 type seriesIndex struct {
 	mu   sync.Mutex
 	one  map[uint64]*seriesEntry
-	more map[uint64][]*seriesEntry // of hashes that several have, all but one
-	most int                       // entries that one has had since it was made
+	more map[uint64][]*seriesEntry // further entries of hashes that several have
+	most int                       // the most entries that one has had since it was made
 }
 
-// seriesEntry is a group with the label sets that it has of a name, but for those
-// that base has. It never changes.
+// seriesEntry is a group with the label sets that it has of a name, but for
+// those that base has. It is immutable.
 type seriesEntry struct {
 	index  *seriesIndex
 	key    grouping.Key
@@ -41,15 +41,15 @@ func (e *seriesEntry) isIn(other *seriesEntry) bool {
 	return other != nil
 }
 
-// seriesChunk is how many hashes are put in or taken out in one go, so that
-// others get their turn.
+// seriesChunk is how many hashes are added or removed in one go, so that others
+// get their turn.
 const seriesChunk = 1000
 
 func newSeriesIndex() *seriesIndex {
 	return &seriesIndex{one: make(map[uint64]*seriesEntry), more: make(map[uint64][]*seriesEntry)}
 }
 
-// add puts an entry in, until ctx ends.
+// add adds an entry, until ctx ends.
 func (s *seriesIndex) add(ctx context.Context, e *seriesEntry) error {
 	for chunk := range slices.Chunk(e.hashes, seriesChunk) {
 		if err := ctx.Err(); err != nil {
@@ -69,7 +69,7 @@ func (s *seriesIndex) add(ctx context.Context, e *seriesEntry) error {
 	return nil
 }
 
-// remove takes out what is there of an entry.
+// remove removes what is there of an entry.
 func (s *seriesIndex) remove(e *seriesEntry) {
 	for chunk := range slices.Chunk(e.hashes, seriesChunk) {
 		s.mu.Lock()
@@ -107,7 +107,7 @@ func (s *seriesIndex) setMore(hash uint64, more []*seriesEntry) {
 	s.more[hash] = more
 }
 
-// shrink gives memory back when most entries have gone: maps do not.
+// shrink releases memory once most entries are gone, since maps do not.
 func (s *seriesIndex) shrink() {
 	const little = 10_000
 	s.mu.Lock()
@@ -145,9 +145,8 @@ func (s *seriesIndex) others(found []grouping.Key, hash uint64, key grouping.Key
 	return found
 }
 
-// note puts what a change brings into the indexes that it must be found in,
-// before it looks at others. What the group has stored with the same label sets
-// is there already.
+// note adds a change to the indexes that must contain it, before the change is
+// compared with others. Stored label sets that stay the same are already there.
 func (g *Gateway) note(ctx context.Context, p *pending, old *Group) error {
 	for i, b := range p.brings {
 		index := p.indexes[i]
@@ -199,8 +198,8 @@ func (e *seriesEntry) addsNothingTo(was *seriesEntry) bool {
 	return was.base == nil && slices.Equal(was.hashes, e.hashes)
 }
 
-// discard notes that nobody needs an entry any more, but for what kept has of it.
-// Gateway.mu is held: taking it out is for sweep.
+// discard notes that nobody needs an entry any more, but for what kept has of
+// it. Gateway.mu is held, so sweep removes the entry later.
 func (x *index) discard(e, kept *seriesEntry) {
 	for e != nil && !e.isIn(kept) {
 		x.discarded = append(x.discarded, e)
@@ -208,7 +207,7 @@ func (x *index) discard(e, kept *seriesEntry) {
 	}
 }
 
-// sweep takes out what has been discarded. The caller does not hold mu.
+// sweep removes discarded entries. The caller does not hold mu.
 func (g *Gateway) sweep() {
 	g.mu.Lock()
 	discarded := g.index.discarded

@@ -96,7 +96,7 @@ func TestFamiliesLeftOut(t *testing.T) {
 		{"no name", gauge("", 1), "no name"},
 		{"a NUL", gauge("a\x00b", 1), "NUL"},
 		{"a type that does not exist", family("x", 77, gaugeSeries(1)), "type number 77"},
-		{"a value of another type", family("x", dto.MetricType_COUNTER, gaugeSeries(1)), "no counter as value"},
+		{"a value of another type", family("x", dto.MetricType_COUNTER, gaugeSeries(1)), "no value of type counter"},
 		{"a broken native histogram", family("x", dto.MetricType_HISTOGRAM, native), "native histogram is inconsistent"},
 		{"a label le", family("x", dto.MetricType_HISTOGRAM, &dto.Metric{Label: gaugeSeries(1, "le", "1").Label, Histogram: &dto.Histogram{}}), `label "le"`},
 		{"a label quantile", family("x", dto.MetricType_SUMMARY, &dto.Metric{Label: gaugeSeries(1, "quantile", "1").Label, Summary: &dto.Summary{}}), `label "quantile"`},

@@ -66,7 +66,7 @@ const Version = 1
 // stampedBit is set in the version of a record that begins with a stamp.
 const stampedBit = 0x80
 
-// Where the parts of a record begin.
+// Offsets of the parts of a record.
 const (
 	checksumAt = 1
 	revisionAt = checksumAt + 8
@@ -74,11 +74,10 @@ const (
 )
 
 var (
-	// ErrDamaged says that a record is not what was written.
+	// ErrDamaged means that a record is not what was written.
 	ErrDamaged = errors.New("the record is damaged")
-	// ErrVersion says that a record was written by a newer version of this
-	// program.
-	ErrVersion = errors.New("the record was written by a newer version of this program")
+	// ErrVersion means that a newer version of this program wrote the record.
+	ErrVersion = errors.New("a newer version of this program wrote the record")
 )
 
 // The fields of the messages.
@@ -100,7 +99,7 @@ const (
 	familyText   = 4
 )
 
-// buffers are what a record goes through on its way.
+// buffers are the buffers that encoding a record needs.
 type buffers struct{ content, packed []byte }
 
 var scratch = sync.Pool{New: func() any { return new(buffers) }}
@@ -114,14 +113,15 @@ func (b *buffers) release() {
 	}
 }
 
-// Encode makes the record of a group. It is not valid before it is sealed.
+// Encode makes the record of a group. The record is not valid until it is
+// sealed.
 func Encode(g *gateway.Group) []byte {
-	rec, _ := EncodeWithin(g, nil) // only a budget makes it fail
+	rec, _ := EncodeWithin(g, nil) // it fails only because of a budget
 	return rec
 }
 
-// EncodeWithin is Encode with what a large record takes, and writing it will,
-// taken from a budget. A nil budget is no bound.
+// EncodeWithin is Encode with a budget, from which it takes the memory that a
+// large record needs for encoding and writing. A nil budget has no bound.
 func EncodeWithin(g *gateway.Group, budget exposition.Budget) ([]byte, error) {
 	buf := scratch.Get().(*buffers)
 	defer buf.release()
@@ -141,13 +141,13 @@ func EncodeWithin(g *gateway.Group, budget exposition.Budget) ([]byte, error) {
 	return rec, nil
 }
 
-// Seal sets the revision of a record that Encode has made, and its checksum.
+// Seal sets the revision and the checksum of a record made by Encode.
 func Seal(rec []byte, key grouping.Key, r gateway.Revision) {
 	binary.LittleEndian.PutUint64(rec[revisionAt:], uint64(r))
 	binary.LittleEndian.PutUint64(rec[checksumAt:], compute(rec, key))
 }
 
-// Checksum is what a record says of itself, 0 if it is too short.
+// Checksum returns the checksum in a record, or 0 if the record is too short.
 func Checksum(rec []byte) uint64 {
 	if len(rec) < contentAt {
 		return 0
@@ -158,28 +158,28 @@ func Checksum(rec []byte) uint64 {
 func compute(rec []byte, key grouping.Key) uint64 {
 	var d xxhash.Digest
 	d.Reset()
-	_, _ = d.WriteString(string(key)) // a hash takes everything
+	_, _ = d.WriteString(string(key)) // writing to a hash cannot fail
 	_, _ = d.Write(rec[:checksumAt])
 	_, _ = d.Write(rec[revisionAt:])
 	return d.Sum64()
 }
 
-// Check tells whether a record is whole, and gives its revision.
+// Check returns the revision of a record, or an error if the record is damaged.
 func Check(rec []byte, key grouping.Key) (gateway.Revision, error) {
 	if len(rec) < contentAt {
 		return 0, fmt.Errorf("%w: it has only %d bytes", ErrDamaged, len(rec))
 	}
 	if compute(rec, key) != Checksum(rec) {
-		return 0, fmt.Errorf("%w: its checksum does not fit its content", ErrDamaged)
+		return 0, fmt.Errorf("%w: its checksum does not match its content", ErrDamaged)
 	}
 	if version := rec[0] &^ stampedBit; version != Version {
-		return 0, fmt.Errorf("%w: its format is %d, and this one reads %d", ErrVersion, version, Version)
+		return 0, fmt.Errorf("%w: its format is %d, but this version reads %d", ErrVersion, version, Version)
 	}
 	return gateway.Revision(binary.LittleEndian.Uint64(rec[revisionAt:])), nil
 }
 
-// Decode gives the group of a record that was sealed for key. It keeps nothing
-// of rec.
+// Decode returns the group of a record that was sealed for key. It keeps no
+// reference to rec.
 func Decode(rec []byte, key grouping.Key) (*gateway.Group, gateway.Revision, error) {
 	r, err := Check(rec, key)
 	if err != nil {
@@ -212,7 +212,7 @@ func Decode(rec []byte, key grouping.Key) (*gateway.Group, gateway.Revision, err
 	return group, r, nil
 }
 
-// appendHead appends what a group has beside its families.
+// appendHead appends the fields of a group except its families.
 func appendHead(b []byte, g *gateway.Group) []byte {
 	b = appendTime(b, groupPushed, g.Pushed)
 	b = appendTime(b, groupFailed, g.Failed)
@@ -258,9 +258,9 @@ func appendHeld(b []byte, g *gateway.Group, h *gateway.Held) []byte {
 	return appendTail(b, g, h)
 }
 
-// appendTail appends what a family has beside its series.
+// appendTail appends the fields of a family except its series.
 func appendTail(b []byte, g *gateway.Group, h *gateway.Held) []byte {
-	// As the clock on the wall shows them: that may have been set in between.
+	// As the wall clock shows them, since it may have been set in between.
 	if after := h.Pushed.UnixNano() - base(g.Pushed); after != 0 && !h.Pushed.IsZero() {
 		b = protowire.AppendTag(b, familyPushed, protowire.VarintType)
 		b = protowire.AppendVarint(b, protowire.EncodeZigZag(after))
@@ -268,8 +268,8 @@ func appendTail(b []byte, g *gateway.Group, h *gateway.Held) []byte {
 	return appendRevision(b, familyClaim, h.Claim)
 }
 
-// base is from when on the times of families are counted: the time of the
-// group, in Unix ns, or 1970 if it has none.
+// base is the time from which the times of families count: that of the group,
+// in Unix ns, or 1970 if it has none.
 func base(pushed time.Time) int64 {
 	if pushed.IsZero() {
 		return 0
@@ -277,8 +277,8 @@ func base(pushed time.Time) int64 {
 	return pushed.UnixNano()
 }
 
-// appendSized appends what f does behind its size, as five bytes: the size is
-// not known before.
+// appendSized appends what f appends, preceded by its size in five bytes, since
+// the size is not known before.
 func appendSized(b []byte, f func([]byte) []byte) []byte {
 	at := len(b)
 	b = f(append(b, 0x80, 0x80, 0x80, 0x80, 0))
@@ -315,7 +315,7 @@ type field struct {
 
 func (f field) time() time.Time { return time.Unix(0, protowire.DecodeZigZag(f.value)) }
 
-// eachField goes through a message.
+// eachField iterates over a message.
 func eachField(msg []byte, take func(field) error) error {
 	for len(msg) > 0 {
 		num, typ, n := protowire.ConsumeTag(msg)
@@ -343,7 +343,7 @@ func eachField(msg []byte, take func(field) error) error {
 	return nil
 }
 
-func unknown(num protowire.Number) error { return fmt.Errorf("field %d is not known", num) }
+func unknown(num protowire.Number) error { return fmt.Errorf("field %d is unknown", num) }
 
 // reading is a group that is being read.
 type reading struct {
