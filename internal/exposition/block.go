@@ -3,6 +3,7 @@ package exposition
 import (
 	"hash/maphash"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"unsafe"
 
@@ -38,7 +39,7 @@ type Block struct {
 	open bool
 	// made is the protobuf if it is made of the text, and hashes are those of
 	// the label sets. Both are made when first asked for.
-	made   atomic.Pointer[[]byte]
+	made   atomic.Pointer[madeProto]
 	hashes atomic.Pointer[[]uint64]
 }
 
@@ -54,17 +55,25 @@ func (b *Block) Text() []byte { return b.text[:len(b.text):len(b.text)] }
 
 // Proto has the series as the repeated field "metric" of a
 // io.prometheus.client.MetricFamily. The caller must not change it. Where it is
-// made of the text it is kept for the next time.
+// made of the text it is made once, whoever asks for it meanwhile, and kept for
+// the next time.
 func (b *Block) Proto() []byte {
 	if b.more != nil {
 		return b.more.proto
 	}
-	if made := b.made.Load(); made != nil {
-		return *made
+	m := b.made.Load()
+	for m == nil {
+		b.made.CompareAndSwap(nil, new(madeProto))
+		m = b.made.Load()
 	}
-	made := b.appendPlain(make([]byte, 0, b.proto))
-	b.made.Store(&made)
-	return made
+	m.once.Do(func() { m.proto = b.appendPlain(make([]byte, 0, b.proto)) })
+	return m.proto
+}
+
+// madeProto is protobuf that is made of the text of a block.
+type madeProto struct {
+	once  sync.Once
+	proto []byte
 }
 
 // AppendProto appends what Proto gives, and keeps nothing.
