@@ -81,6 +81,13 @@ func (l *keyLocks) useLocked(key grouping.Key) *keyLock {
 	return k
 }
 
+// isAwaited tells whether others wait for a group that the caller holds.
+func (l *keyLocks) isAwaited(key grouping.Key) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held[key].users > 1
+}
+
 func (l *keyLocks) release(key grouping.Key) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

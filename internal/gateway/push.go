@@ -182,9 +182,12 @@ const freelyMerged = 10_000
 
 // merge waits for its turn where a family is large: a small push copies all that
 // is stored. Those who have fewest turns come first, so nobody waits for all
-// pushes of another client.
+// pushes of another client. One whose client has gone meanwhile makes nobody wait.
 func (g *Gateway) merge(ctx context.Context, stored, pushed *exposition.Block, p Push) (*exposition.Block, error) {
 	if stored.Series() > freelyMerged {
+		if ctx.Err() != nil && g.locks.isAwaited(p.Key) {
+			return nil, givenUp(ctx.Err())
+		}
 		turn := g.merging.Open(p.Client)
 		defer turn.Close()
 		if turn.Wait(ctx, 1) != nil {
