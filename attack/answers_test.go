@@ -74,3 +74,26 @@ func TestAnswersEndWithTheirClients(t *testing.T) {
 		g.want(http.StatusOK, http.MethodGet, path, "")
 	}
 }
+
+// TestProtobufIsMadeOnce scrapes a large group as protobuf, as often at once as
+// there are turns. The first scrape makes the protobuf of the text; each of them
+// did, in as much memory.
+func TestProtobufIsMadeOnce(t *testing.T) {
+	const series, atOnce, most = 100_000, 30, 90 << 20
+	g := besiege(t)
+	g.want(http.StatusOK, http.MethodPut, "/metrics/job/large", "# TYPE h histogram\n"+many("h_count{a=\"%d\"} 1\n", series))
+	g.forgetPeak()
+	idle := g.peak()
+	client := clientFrom(attacker, 200*time.Millisecond)
+	var asking sync.WaitGroup
+	for range atOnce {
+		asking.Go(func() {
+			_, _, _ = ask(client, http.MethodGet, g.base+"/metrics", "", "Accept", "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited")
+		})
+	}
+	asking.Wait()
+	g.get("/metrics", "text/plain")
+	if over := g.peak() - idle; over > most {
+		t.Errorf("%d scrapes at once took %d MB more", atOnce, over>>20)
+	}
+}

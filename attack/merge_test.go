@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -35,6 +36,32 @@ func TestMergeIntoLargeGroup(t *testing.T) {
 				t.Errorf("a merge takes %v of the gateway's time, and all that is stored took %v", taken.Round(time.Millisecond), put.Round(time.Millisecond))
 			}
 		})
+	}
+}
+
+// TestMergesEndWithTheirClients merges into a large group for many clients that
+// leave while they wait for it. Each copied what is stored, one after the other.
+func TestMergesEndWithTheirClients(t *testing.T) {
+	const series, merges, counted = 60_000, 100, 3
+	g := besiege(t)
+	const head, path = "# TYPE h histogram\n", "/metrics/job/large?merge=series"
+	body := head + fmt.Sprintf("h_count{a=\"%d\"} 1\n", 5)
+	g.want(http.StatusOK, http.MethodPut, "/metrics/job/large", head+many("h_count{a=\"%d\"} 1\n", series))
+	before := g.cpu()
+	for range counted {
+		g.want(http.StatusOK, http.MethodPost, path, body)
+	}
+	each := (g.cpu() - before) / counted
+	before = g.cpu()
+	client := clientFrom(attacker, 100*time.Millisecond)
+	var leaving sync.WaitGroup
+	for range merges {
+		leaving.Go(func() { _, _, _ = ask(client, http.MethodPost, g.base+path, body) })
+	}
+	leaving.Wait()
+	g.want(http.StatusOK, http.MethodPost, path, body)
+	if taken := g.cpu() - before; taken > merges/2*each {
+		t.Errorf("%d merges of which the clients left took %v of the gateway's time, and one takes %v", merges, taken, each)
 	}
 }
 

@@ -3,6 +3,7 @@ package exposition
 import (
 	"hash/maphash"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"unsafe"
 
@@ -37,7 +38,7 @@ type Block struct {
 	open bool
 	// made is the protobuf if it is made from the text. hashes are those of the
 	// label sets. Both are made on first use.
-	made   atomic.Pointer[[]byte]
+	made   atomic.Pointer[madeProto]
 	hashes atomic.Pointer[[]uint64]
 }
 
@@ -53,17 +54,25 @@ func (b *Block) Text() []byte { return b.text[:len(b.text):len(b.text)] }
 
 // Proto returns the series as the repeated field "metric" of an
 // io.prometheus.client.MetricFamily. The caller must not change it. If it is
-// made from the text, the block keeps it.
+// made from the text, the block makes it once, for all who ask meanwhile, and
+// keeps it.
 func (b *Block) Proto() []byte {
 	if b.more != nil {
 		return b.more.proto
 	}
-	if made := b.made.Load(); made != nil {
-		return *made
+	m := b.made.Load()
+	for m == nil {
+		b.made.CompareAndSwap(nil, new(madeProto))
+		m = b.made.Load()
 	}
-	made := b.appendPlain(make([]byte, 0, b.proto))
-	b.made.Store(&made)
-	return made
+	m.once.Do(func() { m.proto = b.appendPlain(make([]byte, 0, b.proto)) })
+	return m.proto
+}
+
+// madeProto is the protobuf that is made from the text of a block.
+type madeProto struct {
+	once  sync.Once
+	proto []byte
 }
 
 // AppendProto appends what Proto returns, and keeps nothing.

@@ -131,6 +131,13 @@ func (l *keyLocks) takeLocked(key grouping.Key) {
 	l.held[key] = &keyLock{holds: 1}
 }
 
+// isAwaited reports whether others wait for a group that the caller holds.
+func (l *keyLocks) isAwaited(key grouping.Key) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.held[key].waiters) > 0
+}
+
 // keep makes a group that the caller has one that must be released once more:
 // his change is under way beyond him.
 func (l *keyLocks) keep(key grouping.Key) {

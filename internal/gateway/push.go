@@ -213,9 +213,13 @@ const freelyMerged = 10_000
 
 // merge waits for its turn where a family is large: a small push copies all
 // that is stored. Clients with the fewest turns come first, so nobody waits for
-// all pushes of another client.
+// all pushes of another client. A merge whose client has gone is given up if
+// others wait for the group.
 func (g *Gateway) merge(ctx context.Context, stored, pushed *exposition.Block, p Push) (*exposition.Block, error) {
 	if stored.Series() > freelyMerged {
+		if ctx.Err() != nil && g.locks.isAwaited(p.Key) {
+			return nil, givenUp(ctx.Err())
+		}
 		turn := g.merging.Open(p.Client)
 		defer turn.Close()
 		if turn.Wait(ctx, 1) != nil {
