@@ -14,7 +14,7 @@ func TestSharing(t *testing.T) {
 		Name: "m", Help: "h", text: []byte("m 1\n"), more: new(more), proto: 1, series: 2, tooLong: 3,
 		pattern: new(pattern), part: 4, order: 5, Type: metric.Gauge, EmptyHelp: true, Legacy: true, open: true,
 	}
-	b.made.Store(&[]byte{1})
+	b.made.Store(&madeProto{proto: []byte{1}})
 	b.hashes.Store(&[]uint64{1})
 	v := reflect.ValueOf(b).Elem()
 	for i := range v.NumField() {
