@@ -75,6 +75,28 @@ func TestAnswersEndWithTheirClients(t *testing.T) {
 	}
 }
 
+// TestEscapedScrapes asks many times at once for names that have to be escaped:
+// each answer remembers the label sets that it has written.
+func TestEscapedScrapes(t *testing.T) {
+	const series, atOnce, most = 100_000, 30, 100 << 20
+	g := besiege(t, "--push.enable-utf8-names")
+	g.want(http.StatusOK, http.MethodPut, "/metrics/job/large", many("{\"m\",\"a.b\"=\"%d\"} 1\n", series))
+	g.forgetPeak()
+	idle := g.peak()
+	client := clientFrom(attacker, 200*time.Millisecond)
+	var asking sync.WaitGroup
+	for range atOnce {
+		asking.Go(func() {
+			_, _, _ = ask(client, http.MethodGet, g.base+"/metrics", "", "Accept", "text/plain;version=0.0.4;escaping=underscores")
+		})
+	}
+	asking.Wait()
+	g.get("/metrics", "text/plain;version=0.0.4;escaping=allow-utf-8")
+	if over := g.peak() - idle; over > most {
+		t.Errorf("%d scrapes at once took %d MB more", atOnce, over>>20)
+	}
+}
+
 // TestProtobufIsMadeOnce scrapes a large group as protobuf, as often at once as
 // there are turns. The first scrape makes the protobuf of the text; each of them
 // did, in as much memory.

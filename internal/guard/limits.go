@@ -196,6 +196,9 @@ type TurnLimits struct {
 	Answers int
 	// Copies bounds the snapshots made at once. Each is a file.
 	Copies int
+	// Escaped bounds the scrapes of many series whose names have to be escaped. Each
+	// remembers the label sets that it has written, in about 100 bytes a series.
+	Escaped int
 }
 
 // WithDefaults returns the limits with the default in each zero field.
@@ -203,6 +206,7 @@ func (l TurnLimits) WithDefaults() TurnLimits {
 	return TurnLimits{
 		Answers: cmp.Or(l.Answers, 32),
 		Copies:  cmp.Or(l.Copies, 2),
+		Escaped: cmp.Or(l.Escaped, 3),
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"pushgateway/internal/excerpt"
-	"pushgateway/internal/guard"
 )
 
 func (a *api) healthy(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "OK") }
@@ -26,12 +25,6 @@ func (a *api) ready(w http.ResponseWriter, r *http.Request) {
 func (a *api) quit(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, "Requesting termination... Goodbye!")
 	a.Quit()
-}
-
-func newCopies(c Config) *turns {
-	t := newTurns(c, writePlainError)
-	t.Turns = guard.NewTurns(c.Limits.Turns.Copies)
-	return t
 }
 
 // snapshot answers with a copy of everything as a persistence file. It is made

@@ -84,6 +84,7 @@ type api struct {
 	Config
 	scraper  *scrape.Scraper
 	turns    *turns // of scrapes
+	escaped  *turns // of scrapes that escape the names of many series
 	listings *turns // of all groups
 	tables   *turns // of groups without metrics, of their labels, and of numbers
 	details  *turns // of one group with its metrics
@@ -101,10 +102,12 @@ func New(c Config) http.Handler {
 		c.Refusals = guard.NewRefusals(c.Logger)
 	}
 	c.Limits = c.Limits.WithDefaults()
+	most := c.Limits.Turns
 	a := &api{
 		Config: c,
-		turns:  newTurns(c, writePlainError), listings: newTurns(c, writeError), tables: newTurns(c, writeError), details: newTurns(c, writeError),
-		copies: newCopies(c), surveys: newSurveys(), comparing: newComparing(),
+		turns:  newTurns(c, most.Answers, writePlainError), escaped: newTurns(c, most.Escaped, writePlainError),
+		listings: newTurns(c, most.Answers, writeError), tables: newTurns(c, most.Answers, writeError), details: newTurns(c, most.Answers, writeError),
+		copies: newTurns(c, most.Copies, writePlainError), surveys: newSurveys(), comparing: newComparing(),
 	}
 	a.scraper = scrape.New(c.Gateway.Reserved(), a.own)
 	routes := a.routes()

@@ -11,6 +11,9 @@ import (
 	"pushgateway/internal/scrape"
 )
 
+// freelyEscaped is how many series a scrape can escape without a turn for that.
+const freelyEscaped = 50_000
+
 // scrape streams the present view.
 func (a *api) scrape(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
@@ -19,11 +22,17 @@ func (a *api) scrape(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer giveBack()
-	format := exposition.Negotiate(r.Header, a.EnableOpenMetrics)
+	format, view := exposition.Negotiate(r.Header, a.EnableOpenMetrics), a.Gateway.View()
+	if scrape.Escaped(view, format) > freelyEscaped {
+		if giveBack = a.escaped.await(w, r); giveBack == nil {
+			return
+		}
+		defer giveBack()
+	}
 	w.Header().Set("Content-Type", format.ContentType())
 	w.Header().Set("Vary", "Accept, Accept-Encoding")
 	out := packed(w, r)
-	written, err := a.scraper.All(out, a.Gateway.View(), format)
+	written, err := a.scraper.All(out, view, format)
 	unread := out.Close()
 	switch {
 	case scrape.IsUnread(err) || unread != nil:

@@ -27,9 +27,9 @@ type turns struct {
 	guard.Turns
 }
 
-// newTurns returns turns for the concurrent answers of one kind.
-func newTurns(c Config, refuse func(w http.ResponseWriter, status int, err error)) *turns {
-	return &turns{refuse: refuse, proxies: c.Proxies, Turns: guard.NewTurns(c.Limits.Turns.Answers)}
+// newTurns returns turns for this many concurrent answers of one kind.
+func newTurns(c Config, most int, refuse func(w http.ResponseWriter, status int, err error)) *turns {
+	return &turns{refuse: refuse, proxies: c.Proxies, Turns: guard.NewTurns(most)}
 }
 
 // await waits for a turn as long as the client does. The caller must return the

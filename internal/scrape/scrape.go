@@ -91,6 +91,21 @@ func written(w io.Writer, write func(*pipeline) (leftOut int, err error)) (Writt
 	return Written{p.n, leftOut}, err
 }
 
+// Escaped returns how many series of a view are in families with names that a
+// format escapes. A scrape remembers their label sets, to leave out those that
+// become equal.
+func Escaped(v *gateway.View, format exposition.Format) (series int) {
+	if format.Escaping == metric.UTF8 {
+		return 0
+	}
+	for f := range v.EachFamily() {
+		if f.NotLegacy > 0 {
+			series += f.Series
+		}
+	}
+	return series
+}
+
 func (s *Scraper) writeAll(w io.Writer, v *gateway.View, format exposition.Format) (leftOut int, err error) {
 	hidden := s.hiding.of(format, s.reserved, v)
 	enc := exposition.NewEncoder(w, format, s.cache)
