@@ -88,8 +88,8 @@ func TestTTLFlags(t *testing.T) {
 		{flags: []string{"--push.ttl=1d"}, asked: "2d", want: 172800, otherwise: 86400},
 		{flags: []string{"--push.ttl=1d"}, asked: "0", want: 0, otherwise: 86400},
 		{flags: []string{"--push.max-ttl=1h"}, asked: "30m", want: 1800, otherwise: 3600},
-		{flags: []string{"--push.max-ttl=1h"}, asked: "61m", refused: "is longer than the maximum of 1h (--push.max-ttl); ask for less", otherwise: 3600},
-		{flags: []string{"--push.max-ttl=1h"}, asked: "0", refused: "is longer than the maximum of 1h", otherwise: 3600},
+		{flags: []string{"--push.max-ttl=1h"}, asked: "61m", refused: `X-Pushgateway-TTL: "61m": groups live at most 1h (--push.max-ttl); ask for that or less`, otherwise: 3600},
+		{flags: []string{"--push.max-ttl=1h"}, asked: "0", refused: `X-Pushgateway-TTL: "0": groups live at most 1h (--push.max-ttl); ask for that or less`, otherwise: 3600},
 		{flags: []string{"--push.max-ttl=1h", "--push.ttl=90s"}, asked: "1h", want: 3600, otherwise: 90},
 	} {
 		t.Run(strings.Join(append(c.flags, c.asked), " "), func(t *testing.T) {

@@ -27,15 +27,16 @@ const (
 	maxBatch = 10_000
 )
 
-// put is what the file has to say of a group.
+// put is what to write about a group.
 type put struct {
 	key   grouping.Key
-	rec   []byte         // nothing if nil
-	keeps bool           // the record that is in the file, in place of rec
-	stamp *gateway.Stamp // to be put on that, or nil
+	rec   []byte         // nil to remove the record
+	keeps bool           // keep the record in the file, instead of rec
+	stamp *gateway.Stamp // a stamp to add to the record, or nil
 }
 
-// record gives the record, where the file has old, which may be nil.
+// record returns the record to write, or nil for none. old is the record in the
+// file, or nil.
 func (p put) record(old []byte) ([]byte, error) {
 	rec := p.rec
 	if p.keeps {
@@ -46,7 +47,7 @@ func (p put) record(old []byte) ([]byte, error) {
 	case s == nil:
 		return rec, nil
 	case rec == nil && s.Against != 0 && !s.Over:
-		return nil, nil // the group has ended since
+		return nil, nil // the group has ended since the stamp
 	case rec == nil:
 		return record.OfStamp(*s, 0), nil
 	}
@@ -166,7 +167,7 @@ func (j *Journal) commitBatch(batch []*request) error {
 	}
 	for _, c := range changes {
 		if c.Group == nil {
-			delete(j.waiting, c.Key) // with what was stamped meanwhile
+			delete(j.waiting, c.Key) // including stamps made meanwhile
 		}
 	}
 	if len(changes) > 0 {
@@ -175,7 +176,7 @@ func (j *Journal) commitBatch(batch []*request) error {
 	return nil
 }
 
-// appendLate appends what waits, but for groups that the changes are about.
+// appendLate appends the waiting groups that the changes do not include.
 func appendLate(puts []put, waits map[grouping.Key]*late, changes []gateway.Change) []put {
 	if len(waits) == 0 {
 		return puts
@@ -208,8 +209,8 @@ func (j *Journal) number(batch []*request) (puts []put, changes []gateway.Change
 	return puts, changes
 }
 
-// late gives what waits to be written, and the revision that has been applied so
-// far.
+// late returns the groups that wait to be written, and the last revision
+// applied.
 func (j *Journal) late() (map[grouping.Key]*late, gateway.Revision) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

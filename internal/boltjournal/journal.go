@@ -77,11 +77,11 @@ type Journal struct {
 	// are applied in order.
 	mu       sync.Mutex
 	revision gateway.Revision // the last one applied
-	// waiting are groups with a new state that the file does not have yet: with
-	// an interval all that have changed, otherwise those with a stamp.
+	// waiting are the groups whose newest state is not in the file yet: with an
+	// interval all changed groups, otherwise those with a stamp.
 	waiting map[grouping.Key]*late
 
-	leftBehind atomic.Int64 // bytes of changes that nobody waits for
+	leftBehind atomic.Int64 // bytes of changes whose callers have left
 
 	// trouble is why the last attempt to write failed, or nil.
 	trouble atomic.Pointer[error]
@@ -104,13 +104,13 @@ type Journal struct {
 	closeErr error     // for Close
 }
 
-// late is what the file does not have of a group, and has been applied. It does
-// not change.
+// late is the applied state of a group that is not in the file yet. It is
+// immutable.
 type late struct {
-	changed  bool             // and not only stamped
-	group    *gateway.Group   // nil if it has ended
+	changed  bool             // false if there is only a stamp
+	group    *gateway.Group   // nil if the group has ended
 	revision gateway.Revision // of the change
-	stamp    *gateway.Stamp   // that came after it, or nil
+	stamp    *gateway.Stamp   // a stamp after the change, or nil
 }
 
 // request is a call of Commit that waits for the writer.
@@ -119,8 +119,8 @@ type request struct {
 	records  [][]byte // nil for a group that ends
 	outcomes []gateway.Outcome
 	done     chan struct{}
-	// left is set by the first of two: the caller, who waits no longer and has
-	// answered Unknown, or the writer, who has the outcomes.
+	// left is set by whoever is first: the caller that stops waiting and returns
+	// Unknown, or the writer that has the outcomes.
 	left atomic.Bool
 }
 
@@ -191,10 +191,11 @@ func (j *Journal) Size() int64 {
 	return info.Size()
 }
 
-// Commit writes changes and waits until they are on disk, or ctx ends; with an
-// interval it only takes them. None is ever stale: a group has one change under way
-// at a time. If it fails the changes have not happened, but those of them that a
-// crash finds in the file before it can be put right will have.
+// Commit writes changes and waits until they are on disk or ctx ends. With an
+// interval it does not wait for the disk. No change is ever stale, since each
+// group has one change in progress at a time. After an error the changes have
+// not happened, unless a crash comes before the journal has restored the file
+// and finds them there.
 func (j *Journal) Commit(ctx context.Context, changes []gateway.Change) []gateway.Outcome {
 	if j.config.Interval > 0 {
 		return j.take(changes)
@@ -216,19 +217,20 @@ func (j *Journal) Commit(ctx context.Context, changes []gateway.Change) []gatewa
 	case <-r.done:
 	case <-ctx.Done():
 		if j.abandon(r) {
-			return all(len(changes), gateway.Unknown, fmt.Errorf("the disk has not answered in time: %w", ctx.Err()))
+			return all(len(changes), gateway.Unknown, fmt.Errorf("the disk did not answer in time: %w", ctx.Err()))
 		}
 		<-r.done
 	}
 	return r.outcomes
 }
 
-// maxLeft bounds the changes that nobody waits for, in bytes: what they take is in
-// nobody's budget any more. Beyond that callers wait on, whatever their context
-// says.
+// maxLeft bounds the changes whose callers have left, in bytes, since no budget
+// counts them any more. Beyond it, callers wait even after their context has
+// ended.
 const maxLeft = 64 << 20
 
-// abandon stops waiting for a call, unless its outcomes are just there.
+// abandon makes the caller stop waiting. It returns false if the caller must
+// wait: the outcomes are ready, or maxLeft is reached.
 func (j *Journal) abandon(r *request) bool {
 	if j.leftBehind.Add(r.size()) <= maxLeft && r.left.CompareAndSwap(false, true) {
 		return true
@@ -237,7 +239,7 @@ func (j *Journal) abandon(r *request) bool {
 	return false
 }
 
-// size is about what the changes take, in bytes.
+// size returns about how much memory the changes take, in bytes.
 func (r *request) size() (n int64) {
 	for i, c := range r.changes {
 		if n += int64(len(r.records[i])); c.Group != nil {
@@ -257,11 +259,11 @@ func (j *Journal) enqueue(ctx context.Context, r *request) error {
 	case j.queue <- r:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("too many changes wait for the disk: %w", ctx.Err())
+		return fmt.Errorf("too many changes are waiting for the disk: %w", ctx.Err())
 	}
 }
 
-// all gives the same outcome to n changes.
+// all returns n outcomes with the same verdict.
 func all(n int, v gateway.Verdict, err error) []gateway.Outcome {
 	outcomes := make([]gateway.Outcome, n)
 	for i := range outcomes {
@@ -270,8 +272,8 @@ func all(n int, v gateway.Verdict, err error) []gateway.Outcome {
 	return outcomes
 }
 
-// answer gives the outcomes of a call. If the caller has left, changes that have
-// not happened are void; the others have been applied.
+// answer sets the outcomes of a call and wakes its caller. If the caller has
+// left and the changes have not happened, it reports them as void.
 func (j *Journal) answer(r *request, err error) {
 	if r.outcomes = make([]gateway.Outcome, len(r.changes)); err != nil {
 		r.outcomes = all(len(r.changes), gateway.Failed, err)
@@ -320,7 +322,7 @@ func (j *Journal) applyLocked(changes []gateway.Change) {
 	j.apply(batch)
 }
 
-// Stamp applies a stamp at once; it is written with the next changes.
+// Stamp applies a stamp at once and writes it with the next changes.
 func (j *Journal) Stamp(s gateway.Stamp) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -332,8 +334,8 @@ func (j *Journal) Stamp(s gateway.Stamp) {
 	j.apply([]gateway.Applied{{Change: gateway.Change{Key: s.Key}, Stamp: &s}})
 }
 
-// withStamp gives the group of a change with a failure that was stamped while the
-// change was on its way, and waits to be written. The caller holds mu.
+// withStamp returns the group of a change, with the failure that was stamped
+// while the change was in progress, if there is one. The caller holds mu.
 func (j *Journal) withStamp(c gateway.Change) *gateway.Group {
 	s := j.waiting[c.Key].beside(c)
 	if s == nil {
@@ -344,8 +346,8 @@ func (j *Journal) withStamp(c gateway.Change) *gateway.Group {
 	return &g
 }
 
-// beside gives the stamp that came while a change was on its way, nil if there is
-// none or the change was made from it. L may be nil.
+// beside returns the stamp that was applied while a change was in progress. It
+// returns nil if there is none or the change was made after it. l may be nil.
 func (l *late) beside(c gateway.Change) *gateway.Stamp {
 	if l == nil || l.stamp == nil || c.Group == nil || !l.stamp.At.After(c.Group.Failed) {
 		return nil
@@ -353,10 +355,10 @@ func (l *late) beside(c gateway.Change) *gateway.Stamp {
 	return l.stamp
 }
 
-// Sync has nobody to wait for: all that was acknowledged has been applied.
+// Sync returns nil at once: everything acknowledged has been applied.
 func (j *Journal) Sync(context.Context) error { return nil }
 
-// EndsGroups is always false.
+// EndsGroups returns false.
 func (j *Journal) EndsGroups() bool { return false }
 
 // Close writes what waits and releases the file. The journal must be open.

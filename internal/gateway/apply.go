@@ -9,8 +9,9 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// apply takes over what a journal tells. But for groups that end at their time
-// nothing else changes what the index has stored.
+// apply applies what a journal reports. Apart from the expiry of groups,
+// nothing else changes the stored state in the index. It is never called by two
+// goroutines at once.
 func (g *Gateway) apply(batch []Applied) {
 	for len(batch) > 0 {
 		n := differing(batch)
@@ -23,12 +24,13 @@ func (g *Gateway) apply(batch []Applied) {
 	}
 }
 
-// differing is how many changes at the beginning are of different groups. What
-// a change of another member brings is found out against the state before it.
+// differing returns how many entries at the start of batch can be applied
+// together. If some are not changes of this process, these must be entries of
+// different groups, since discover compares a change with the state before it.
 func differing(batch []Applied) int {
 	foreign := func(a Applied) bool { return !a.isOwn() }
 	if len(batch) == 1 || !slices.ContainsFunc(batch, foreign) {
-		return len(batch) // each group has one change of this process under way
+		return len(batch) // this process has one change of each group in progress
 	}
 	seen := make(map[grouping.Key]bool, len(batch))
 	for i, a := range batch {
@@ -40,9 +42,9 @@ func differing(batch []Applied) int {
 	return len(batch)
 }
 
-// take takes over changes, as many as it says. The first that it does not take over
-// must be discovered anew. Freed are the groups of which it is known now what has
-// become of a change.
+// take applies the entries of batch up to the first outlived one, which must be
+// discovered again. It returns how many it applied, and the groups that may
+// change again because the outcome of their change is now known.
 func (g *Gateway) take(batch []Applied) (taken int, freed []grouping.Key) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -53,7 +55,7 @@ func (g *Gateway) take(batch []Applied) (taken int, freed []grouping.Key) {
 			break
 		}
 		changed = x.take(a, changed)
-		x.view.Revision = max(x.view.Revision, a.Revision) // others come in any order
+		x.view.Revision = max(x.view.Revision, a.Revision) // revisions of other members come in any order
 		taken++
 	}
 	g.settle(changed)
@@ -61,9 +63,9 @@ func (g *Gateway) take(batch []Applied) (taken int, freed []grouping.Key) {
 	return taken, freed
 }
 
-// isOutlived tells whether a change has outlived the group that it was made from,
-// which has ended by its time. The change brings that back, and what is known of it
-// is gone.
+// isOutlived reports whether the group that a change was made from has expired
+// while the change was in progress. Such a change brings the group back, so
+// what was found out about it no longer holds.
 func (x *index) isOutlived(a Applied) bool {
 	if a.Void || a.pending == nil || a.Group == nil || a.pending.since == 0 {
 		return false
@@ -72,8 +74,8 @@ func (x *index) isOutlived(a Applied) bool {
 	return stored.since() != a.pending.since
 }
 
-// settle finishes a change of the names in changed. The next view must look at
-// the state again. The caller holds mu.
+// settle finishes changing the names in changed, and invalidates the view. The
+// caller holds mu.
 func (g *Gateway) settle(changed []*indexed) {
 	x := g.index
 	x.settle(changed)
@@ -87,10 +89,10 @@ func (g *Gateway) settle(changed []*indexed) {
 	g.view.Store(nil)
 }
 
-// discover does for a change that was not made here, or in an earlier life of
-// this process, what a push does before it goes to the journal: it finds the
-// groups that share series with it. The group becomes one of the engine's own. So
-// does one that has been discovered before, and is outlived.
+// discover finds the groups that share series with a change that is not this
+// process's own, or is replayed. A push does the same before it goes to the
+// journal. discover makes a copy of the group for the engine. It treats an
+// outlived change like one of another member.
 func (g *Gateway) discover(a *Applied) {
 	if a.Void || a.Stamp != nil || a.pending != nil && !g.disown(a) {
 		return
@@ -103,11 +105,12 @@ func (g *Gateway) discover(a *Applied) {
 	old := g.Group(a.Key)
 	brings, told := g.placeForeign(a, old)
 	if g.tellHelp(told); len(brings) > 0 {
-		a.suspects, _, _ = g.suspects(context.Background(), a.pending, old, false) // which only ctx could end
+		a.suspects, _, _ = g.suspects(context.Background(), a.pending, old, false) // it fails only if its context ends
 	}
 }
 
-// disown forgets what is known of a change if it is outlived.
+// disown reports whether a change is outlived. If so, it drops what was found
+// out about the change.
 func (g *Gateway) disown(a *Applied) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -123,7 +126,8 @@ func (g *Gateway) disown(a *Applied) bool {
 	return true
 }
 
-// placeForeign places claims for what a change of another member brings.
+// placeForeign places the provisional claims of a change that discover looks
+// at. It returns the blocks that need a search.
 func (g *Gateway) placeForeign(a *Applied, old *Group) (brings []*exposition.Block, told []helpNews) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -138,18 +142,18 @@ func (g *Gateway) placeForeign(a *Applied, old *Group) (brings []*exposition.Blo
 		brings = append(brings, h.Block)
 	}
 	if brings, _ = claiming(brings, brings); len(brings) == 0 {
-		return nil, nil // it says nothing new but when, or claims nothing
+		return nil, nil // only times are new, or nothing is claimed
 	}
 	a.pending = &pending{key: a.Key, group: a.Group, brings: brings, fresh: brings, since: old.since()}
 	g.index.place(a.pending)
 	return brings, g.index.helpNews(brings)
 }
 
-// isOwn tells whether a change was made here.
+// isOwn reports whether this process made the change.
 func (c *Change) isOwn() bool { return c.pending != nil && c.pending.own }
 
-// makeView gives what has been applied so far. Making it costs what has changed
-// since the last one; where nobody reads, pushes need not make any.
+// makeView returns a view of what has been applied. Its cost depends on what
+// has changed since the last view. If nobody asks for views, pushes make none.
 func (x *index) makeView() *View {
 	x.publishStale()
 	v := x.view
@@ -164,7 +168,7 @@ const maxStale = 1000
 
 func (x *index) publishStale() {
 	for _, f := range x.stale {
-		if f.stale { // it has not been forgotten
+		if f.stale { // false if forget has published it
 			x.publish(f)
 		}
 	}
@@ -180,8 +184,8 @@ func (x *index) touch(f *indexed) {
 	}
 }
 
-// take takes over what a journal tells of one group. It appends the names of
-// which somebody's claim has come or gone to changed.
+// take applies what a journal reports about one group. It appends the names
+// whose claims have changed to changed.
 func (x *index) take(a Applied, changed []*indexed) []*indexed {
 	switch {
 	case a.Void:
@@ -192,7 +196,7 @@ func (x *index) take(a Applied, changed []*indexed) []*indexed {
 	}
 	if a.Group != nil {
 		if a.isOwn() {
-			a.Group = a.Group.clone() // the journal has the other one
+			a.Group = a.Group.clone() // the journal shares the original
 		}
 		old, _ := x.groups.Get(a.Key)
 		a.Group.settle(old, a.Revision)
@@ -200,12 +204,12 @@ func (x *index) take(a Applied, changed []*indexed) []*indexed {
 	delete(x.ghosts, a.Key)
 	changed = x.apply(a, changed)
 	x.finish(a.pending, happened)
-	x.finish(x.unknown[a.Key], void) // or what it did is over
+	x.finish(x.unknown[a.Key], void) // this change has replaced it
 	return changed
 }
 
-// takeStamp takes over that a push was refused. Of a group that has ended since
-// it says nothing.
+// takeStamp applies a stamp. It ignores a stamp that was made against a group
+// that has ended since.
 func (x *index) takeStamp(a Applied, changed []*indexed) []*indexed {
 	old, exists := x.groups.Get(a.Key)
 	if !exists && a.Stamp.Against != 0 && !a.Stamp.Over {
@@ -213,14 +217,14 @@ func (x *index) takeStamp(a Applied, changed []*indexed) []*indexed {
 	}
 	a.Group = stamped(old, *a.Stamp)
 	if ghost := x.ghosts[a.Key]; ghost != nil && !exists {
-		a.Group.Revision = ghost.Revision // which the journal has
+		a.Group.Revision = ghost.Revision // the journal still has that record
 		delete(x.ghosts, a.Key)
 	}
 	return x.apply(a, changed)
 }
 
-// apply puts the new state of a group, or its end, in the place of the old one.
-// It appends the names of which somebody's claim has come or gone to changed.
+// apply replaces the state of a group with the new one, or removes the group.
+// It appends the names whose claims have changed to changed.
 func (x *index) apply(a Applied, changed []*indexed) []*indexed {
 	old, _ := x.groups.Get(a.Key)
 	twin := x.possibleTwin(a.Key)
@@ -240,15 +244,17 @@ func (x *index) apply(a Applied, changed []*indexed) []*indexed {
 	return x.exchange(a, old, changed)
 }
 
-// clone gives a copy of a group that can be given what the engine alone knows.
+// clone returns a copy of a group in which the engine can set its own fields.
+// The copy shares the blocks.
 func (g *Group) clone() *Group {
 	c := *g
 	c.Families = slices.Clone(g.Families)
 	return &c
 }
 
-// settle gives the group the revisions that it gets only now, and failures that
-// were stamped while it was on its way. A replayed group has kept the others.
+// settle sets the revisions that were open until the change was stored. It also
+// keeps a failure that was stamped while the change was in progress. A replayed
+// group already has its older revisions.
 func (g *Group) settle(old *Group, r Revision) {
 	g.Revision = r
 	if old != nil && (g.Since == 0 || g.Since == old.Since) && old.Failed.After(g.Failed) {

@@ -19,22 +19,22 @@ type ConflictError struct {
 
 func (e *ConflictError) Error() string { return fmt.Sprintf("family %q: %s", e.Family, e.Msg) }
 
-// About makes it an exposition.FamilyError.
+// About makes ConflictError an exposition.FamilyError.
 func (e *ConflictError) About() (family, reason string) { return e.Family, e.Msg }
 
 func conflict(family, format string, args ...any) error {
 	return &ConflictError{Family: excerpt.Of(family), Msg: fmt.Sprintf(format, args...)}
 }
 
-// TwinError means that a group would expose the same times as another one.
+// TwinError means that a group would expose the same push times as another one.
 type TwinError struct{ Twin grouping.Key }
 
 func (e *TwinError) Error() string {
 	return fmt.Sprintf("the group %s exists and would expose the same series, since the gateway adds instance=\"\" to groups without an instance; push to that group, or delete it first", e.Twin.Excerpt())
 }
 
-// check tells why group, with the blocks that a push brings, cannot be exposed
-// beside the others, as older claims stand against it. It changes nothing.
+// check returns an error if older claims of others keep group from being
+// exposed with the blocks that a push brings. It changes nothing.
 func (x *index) check(group, old *Group, brings []*exposition.Block) error {
 	if twin, ok := x.twin(group, old); ok {
 		return &TwinError{twin}
@@ -52,8 +52,9 @@ func (x *index) check(group, old *Group, brings []*exposition.Block) error {
 	return refused.Err()
 }
 
-// twin gives the group, stored or pending, that group cannot stand beside. One
-// without a good push claims nothing, and a younger one refuses nobody.
+// twin returns the group, stored or pending, whose push times conflict with
+// those of group. A twin without a good push does not conflict, and neither
+// does a younger one.
 func (x *index) twin(group, old *Group) (twin grouping.Key, exists bool) {
 	twin, ok := twinOf(group.Key)
 	if !ok {
@@ -67,28 +68,27 @@ func (x *index) twin(group, old *Group) (twin grouping.Key, exists bool) {
 	return twin, ok && !stands
 }
 
-// Where two groups cannot both be exposed, the one with the younger claim is
-// left out. A push is refused for the same reason, and for no other: what it
-// brings would be left out because of an older claim. So of two groups that got
-// stored past the check, the one that is exposed goes on as if there were no
-// other. Claims on their way are younger than all that are stored, and older
-// than one that is only asked for.
+// If two groups cannot both be exposed, the group with the younger claim is
+// left out. A push is refused only if an older claim would leave out what it
+// brings. So if two such groups are stored despite the check, pushes to the
+// exposed one still succeed. A pending claim is younger than every stored
+// claim, and older than the claim that a check asks for.
 
-// standing is how old the claim to a name is, for who asks.
+// standing is the oldest claim of others to a name.
 type standing struct {
 	claim
-	ok bool // somebody has it
+	ok bool // there is such a claim
 }
 
-// asked is the claim of who only asks for one, and provisional one on its way.
-// These stand behind all that are stored.
+// asked is the claim that a check asks for. provisional is the claim of a
+// pending change. Both are younger than every stored claim.
 var (
 	asked       = claim{math.MaxUint64, "\xff"}
 	provisional = claim{math.MaxUint64, ""}
 )
 
-// oldestOf is the claim of the oldest holder of f with type t who is not the
-// group key, stored or pending.
+// oldestOf returns the oldest claim to f with type t, stored or pending, of a
+// group other than key.
 func (x *index) oldestOf(f *indexed, t metric.Type, key grouping.Key) (s standing) {
 	if h := f.byType[t]; h != nil {
 		h.claims.Scan(func(c claim) bool {
@@ -104,8 +104,8 @@ func (x *index) oldestOf(f *indexed, t metric.Type, key grouping.Key) (s standin
 	return s
 }
 
-// pendingOf is how many changes of one group are on their way with a claim to a
-// name.
+// pendingOf returns how many pending changes of group key claim a name with
+// type t.
 func (x *index) pendingOf(name string, t metric.Type, key grouping.Key) (n int) {
 	for p := x.pending[key]; p != nil; p = p.next {
 		for _, b := range p.brings {
@@ -117,8 +117,9 @@ func (x *index) pendingOf(name string, t metric.Type, key grouping.Key) (n int) 
 	return n
 }
 
-// mine is the claim with which a push has the name of b: that of the oldest
-// holder with the same type, as the type is exposed or left out as one.
+// mine returns the claim that a push of b has. This is the oldest claim to the
+// name with the same type, because all groups of one type are exposed or left
+// out together.
 func (x *index) mine(b *exposition.Block) claim {
 	f := x.families[b.Name]
 	if f == nil || f.byType[b.Type].len() == 0 {
@@ -127,7 +128,7 @@ func (x *index) mine(b *exposition.Block) claim {
 	return f.byType[b.Type].oldest()
 }
 
-// checkType refuses a type other than the one that older claims have.
+// checkType returns an error if an older claim has the name with another type.
 func (x *index) checkType(b *exposition.Block, key grouping.Key) error {
 	f := x.families[b.Name]
 	if f == nil {
@@ -149,9 +150,9 @@ func (x *index) checkType(b *exposition.Block, key grouping.Key) error {
 	return nil
 }
 
-// taken tells whether the gateway itself, or a group other than key, has the
-// name f with an older claim than mine to the name, with a type that collides
-// and as it is exposed.
+// taken reports whether the gateway itself, or a group other than key, exposes
+// f with a type for which collides is true, and with an older claim than mine.
+// It returns that type.
 func (x *index) taken(f *indexed, name string, mine claim, key grouping.Key, collides func(metric.Type) bool) (t metric.Type, taken bool) {
 	if f == nil {
 		return 0, false
@@ -168,7 +169,7 @@ func (x *index) taken(f *indexed, name string, mine claim, key grouping.Key, col
 		}
 	}
 	older := oldest.revision < mine.revision || oldest.revision == mine.revision && (mine == asked || f.name < name)
-	leftOut := f.hidden && oldest.claim != provisional // then it is in nobody's way
+	leftOut := f.hidden && oldest.claim != provisional // then it collides with nothing
 	return t, oldest.ok && collides(t) && older && !leftOut
 }
 
@@ -207,7 +208,7 @@ func hasSuffixes(t metric.Type, summaryToo bool) bool {
 	return t.IsHistogram() || t == metric.Summary && summaryToo
 }
 
-// holderOf names somebody other than the group key who has f with type t, for
+// holderOf describes a group other than key that has f with type t, for error
 // messages.
 func (x *index) holderOf(f *indexed, t metric.Type, key grouping.Key) string {
 	if f.reserved != nil && *f.reserved == t {
@@ -229,8 +230,8 @@ func (x *index) holderOf(f *indexed, t metric.Type, key grouping.Key) string {
 	return found
 }
 
-// pendingHolder searches some of the pending changes. There may be thousands,
-// and as many searches.
+// pendingHolder searches a limited number of pending changes, since there may
+// be thousands of changes and of searches.
 func (x *index) pendingHolder(name string, t metric.Type, but grouping.Key) string {
 	const some = 100
 	seen := 0
@@ -247,8 +248,8 @@ func (x *index) pendingHolder(name string, t metric.Type, but grouping.Key) stri
 	return "a group whose push is in progress"
 }
 
-// place puts provisional claims for a change on its way, so that checks of others
-// count them. Its series count from enter on.
+// place adds the provisional claims of a change, so that checks of other
+// changes see them. Its series are compared with others from enter on.
 func (x *index) place(p *pending) {
 	p.shape, p.indexes = x.shapes.use(p.key), make([]*seriesIndex, len(p.brings))
 	for i, b := range p.brings {
@@ -277,9 +278,10 @@ func (x *index) enter(p *pending) (found []rivals) {
 	return found
 }
 
-// finish notes what has become of a change, which may be nil. The first word
-// counts. Its provisional claims go, and with them names that nobody has. If it
-// was unknown until now, its group may be changed again.
+// finish records the outcome of a change, which may be nil. Only the first
+// outcome counts. It removes the provisional claims of the change and the names
+// that are no longer used. If the outcome was unknown until now, the group may
+// change again.
 func (x *index) finish(p *pending, f fate) {
 	if p == nil || p.fate > unknown {
 		return
@@ -293,7 +295,7 @@ func (x *index) finish(p *pending, f fate) {
 	}
 }
 
-// displace takes provisional claims back.
+// displace removes the provisional claims of a change.
 func (x *index) displace(p *pending) {
 	x.unlist(p)
 	stored, _ := x.groups.Get(p.key)

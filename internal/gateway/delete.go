@@ -16,7 +16,7 @@ func (g *Gateway) Delete(ctx context.Context, key grouping.Key) error {
 	return err
 }
 
-// End is Delete, and tells whether there was such a group.
+// End deletes a group and reports whether it existed.
 func (g *Gateway) End(ctx context.Context, key grouping.Key) (existed bool, err error) {
 	defer g.sweep()
 	p := g.patience(ctx)
@@ -46,14 +46,14 @@ func (g *Gateway) End(ctx context.Context, key grouping.Key) (existed bool, err 
 	}
 }
 
-// endOf makes the change that ends a group.
+// endOf returns the change that ends a group.
 func endOf(key grouping.Key, against Revision) Change {
 	return Change{Key: key, Against: against, pending: &pending{key: key, own: true}}
 }
 
-// certain reports whether the present state is what a crash would leave. It is
-// not while the journal may hold pushes that were refused: a delete that does
-// not see them would not delete them.
+// certain returns an error if a crash could leave another state than the
+// present one. The journal may then hold refused pushes, which a delete would
+// not see.
 func (g *Gateway) certain() error {
 	if err := g.config.Journal.Err(); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -99,9 +99,9 @@ type deletion struct {
 	ended   []*Group
 }
 
-// begin finds what matches, and all ghosts: no clock that is set back may bring
-// back what a delete has not seen any more. Where the journal ends groups, a
-// ghost may only be one by the clock here, so it must match.
+// begin finds the groups that match, and all ghosts, so that a clock that is
+// set back cannot bring back a deleted group. If the journal ends groups, a
+// group may be a ghost only by this member's clock, so a ghost must match too.
 func (d *deletion) begin() {
 	for group := range d.g.View().EachGroup("") {
 		if d.matches(group) {

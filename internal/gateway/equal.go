@@ -25,12 +25,14 @@ type suspect struct {
 	labels []metric.Label // of the series, where there is a check
 }
 
-// suspects finds groups, stored or pending, that have series of the change.
-// Where there is a check the first that refuses it is enough: it is the refusal.
-// Otherwise one for each series is, see sharers. It holds no lock while it
-// compares. Of the pending ones only those count that came before; the later ones
-// will find this change. The error is that ctx has ended; without a check others
-// count on an end.
+// suspects returns groups, stored or pending, that also have series of the
+// change. With checks, it stops at the first group that refuses the change and
+// returns it as refusal. Without checks, it finds one group for each shared
+// series, which is enough; see sharers.
+//
+// It holds no lock while it compares. It considers only pending changes that
+// entered earlier; later ones find this change. It fails only if ctx ends.
+// Without checks it ignores the end of ctx, because others rely on its result.
 func (g *Gateway) suspects(ctx context.Context, p *pending, old *Group, checks bool) (found []suspect, refusal *suspect, err error) {
 	if err := g.note(ctx, p, old); err != nil {
 		return nil, nil, givenUp(err)
@@ -55,7 +57,7 @@ func (g *Gateway) suspects(ctx context.Context, p *pending, old *Group, checks b
 	}
 	if len(found) > 0 || !checks && len(all) > 0 {
 		for _, b := range p.brings {
-			b.Hashes() // which are asked for under the lock
+			b.Hashes() // computed here, because meet needs them under the lock
 		}
 	}
 	g.mu.Lock()
@@ -67,9 +69,9 @@ func (g *Gateway) suspects(ctx context.Context, p *pending, old *Group, checks b
 	return found, nil, nil
 }
 
-// refuses tells whether a push is refused because another group has a series of
-// it: if that is exposed, unless the group of the push has had the very series
-// longer.
+// refuses reports whether another group that has the series refuses the push.
+// It does if it is exposed, unless the group of the push has an older claim and
+// already has the series.
 func (s *search) refuses(key grouping.Key) bool {
 	mine, theirs, out := s.stored(key)
 	switch {
@@ -79,12 +81,13 @@ func (s *search) refuses(key grouping.Key) bool {
 	case mine == nil || mine.Type != s.block.Type || !mine.MayHave(s.hash):
 		return true
 	case theirs == nil || theirs.Type != s.block.Type:
-		return false // it is only on its way
+		return false // it is only pending
 	}
 	return (claim{theirs.Claim, key}).less(claim{mine.Claim, s.key})
 }
 
-// spare notes that a group refuses no series, as it is left out: thousands may be.
+// spare records that a group refuses no series because it is left out. There
+// may be thousands of such groups.
 func (s *search) spare(key grouping.Key) {
 	if s.harmless == nil {
 		s.harmless = make(map[grouping.Key]bool)
@@ -92,13 +95,13 @@ func (s *search) spare(key grouping.Key) {
 	s.harmless[key] = true
 }
 
-// stored gives what is stored of the family, of the group of the push and of
-// another one, and whether that is left out.
+// stored returns what the group of the push and the group key have stored of
+// the family. out reports whether the group key is left out.
 func (s *search) stored(key grouping.Key) (mine, theirs *Held, out bool) {
 	x := s.g.index
 	s.g.mu.Lock()
 	defer s.g.mu.Unlock()
-	f := x.families[s.block.Name] // the change has a claim to it
+	f := x.families[s.block.Name] // not nil, since the change claims the name
 	return x.held(f, s.key), x.held(f, key), f.isLeftOut(key)
 }
 
@@ -113,16 +116,16 @@ type search struct {
 	ctx     context.Context
 	key     grouping.Key // key of the block's group
 	claim   uint64
-	checks  bool     // the first that refuses is enough
-	refusal *suspect // that one
-	// harmless are groups that refuse nothing.
+	checks  bool     // stop at the first group that refuses
+	refusal *suspect // the group that refuses
+	// harmless are the groups that refuse nothing.
 	harmless map[grouping.Key]bool
 
 	looked  int    // label sets so far
 	hash    uint64 // hash of the present label set, if computed
 	hashed  bool
-	joined  bool // a group has been found for it that joins its sharers
-	settled bool // no more groups need to be found for it
+	joined  bool // found a group that joins the sharers of the series
+	settled bool // no more groups are needed for this label set
 	scratch []byte
 	others  []grouping.Key
 	has     []having
@@ -186,8 +189,9 @@ func (s *search) lookAt(w *walk, labels []metric.Label) {
 	s.hold(grouping.Key(w.key), w.has, labels)
 }
 
-// lookUp checks the groups that the index returns for the series. Thousands may
-// have it, where there is no check, and one of the first few is mostly enough.
+// lookUp checks the groups that the index returns for the series. Without
+// checks, thousands of groups may have it, and one of the first few is usually
+// enough.
 func (s *search) lookUp(labels []metric.Label) {
 	const few = 8
 	for _, most := range []int{few, math.MaxInt} {
@@ -207,8 +211,8 @@ func (s *search) lookUp(labels []metric.Label) {
 	}
 }
 
-// hold notes a group if it has the series. Where there is a check, a group that does
-// not refuse the change says nothing of the next one.
+// hold records a group if it has the series. With checks, the search goes on
+// after a group that does not refuse, because another group may.
 func (s *search) hold(key grouping.Key, has []having, labels []metric.Label) {
 	found, joins := false, false
 	for _, h := range has {
@@ -231,7 +235,8 @@ func (s *search) hold(key grouping.Key, has []having, labels []metric.Label) {
 	s.settled = s.joined && !s.checks
 }
 
-// certain goes through blocks to see whether one of them has the series.
+// certain reports whether one of the blocks has the series. It compares labels,
+// not only hashes.
 func (s *search) certain(has []having, labels []metric.Label) bool {
 	return slices.ContainsFunc(has, func(h having) bool { return h.block.Has(s.hash, labels) })
 }
@@ -244,17 +249,18 @@ func (s *search) hashOf(labels []metric.Label) uint64 {
 	return s.hash
 }
 
-// having is a block that a group has of a family with a type.
+// having is a block that a group has of a family.
 type having struct {
 	block *exposition.Block
-	// joins tells that the group is among the sharers of each of the series that has
-	// any: it has the block stored, or is a change that has found who has them too.
+	// joins reports whether the group is among the sharers of each of its shared
+	// series. It is if the block is stored, or if the pending change has finished
+	// its search.
 	joins bool
 }
 
-// has appends what a group has of the family of block, with the same type: first as
-// pending, then as stored, so that a change which is applied in between is seen at
-// least once.
+// has appends the blocks that a group has of the family of block with the same
+// type. It looks at pending changes before the stored group, so it sees a
+// change that is applied in between at least once.
 func (g *Gateway) has(found []having, key grouping.Key, block *exposition.Block, before uint64) []having {
 	add := func(group *Group, joins bool) {
 		if h := group.findSeries(block.Name); h != nil && h.Type == block.Type {

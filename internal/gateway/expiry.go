@@ -8,11 +8,11 @@ import (
 	"pushgateway/internal/grouping"
 )
 
-// A group with a time to live ends at a deadline that is stored with it, by the
-// wall clock. From then on nobody sees it: whoever asks for the state first
-// removes what has expired. Its record is removed later, once the journal
-// accepts that. If it never does, the next replay finds the deadline in the
-// record.
+// A group with a time to live expires at a deadline, by the wall clock. The
+// deadline is stored with the group. From then on the group is not visible: the
+// next read of the state removes expired groups first. The record is removed
+// later, once the journal accepts that. If it never does, the next replay finds
+// the deadline in the record.
 
 const (
 	// reapEvery is how often records of expired groups are removed.
@@ -91,7 +91,7 @@ func (g *Gateway) expireSome(now int64) {
 		}
 		group, _ := x.groups.Get(d.key)
 		changed = x.apply(Applied{Change: Change{Key: d.key}}, changed)
-		if !g.config.Journal.EndsGroups() { // all are deleted alike: nothing else is asked of it
+		if !g.config.Journal.EndsGroups() { // a delete needs only the key and the revision
 			group = &Group{Key: d.key, Revision: group.Revision}
 		}
 		x.ghosts[d.key] = group
@@ -115,9 +115,9 @@ func (g *Gateway) NextExpiry() time.Time {
 	return time.Time{}
 }
 
-// reap removes the records of ended groups, unless the journal does, until stop is
-// closed; then for the last time, so that no clock that is set back brings them
-// back.
+// reap removes the records of expired groups until stop is closed, unless the
+// journal does. It ends with a last removal, so that a clock that is set back
+// does not bring groups back.
 func (g *Gateway) reap() {
 	defer close(g.reaped)
 	ticker := time.NewTicker(reapEvery)
@@ -162,7 +162,7 @@ func (g *Gateway) reapSome() (more bool) {
 	more = len(keys) == maxExpired
 	for i, o := range g.config.Journal.Commit(sent, changes) {
 		if retry, err := g.conclude(changes[i], o); retry || err != nil {
-			more = false // they stay known, and are tried again
+			more = false // they stay ghosts and are tried again
 		}
 	}
 	return more

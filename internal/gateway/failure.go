@@ -12,8 +12,9 @@ import (
 )
 
 // Groups that exist only through failures show that a job has never worked.
-// Anybody can make them, with one refused push each. So they are bounded, claim
-// nothing, and those of one client never push out those of others.
+// Anybody can create one with a single refused push. So their size is bounded,
+// they claim nothing, and the groups of one client never push out those of
+// others.
 
 const (
 	// stampEvery is how often at most a group's failure time changes, so that
@@ -21,20 +22,22 @@ const (
 	stampEvery = time.Second
 )
 
-// maxFailure bounds what is kept of the reason for a refusal, in bytes.
+// maxFailure bounds the stored reason for a refusal, in bytes.
 const maxFailure = 1000
 
-// Refuse notes that a push to a group was refused for its content. Client is
-// the address that it came from, "" if that is not known. It waits for no push.
+// Refuse records that a push to a group was refused for its content. client is
+// the address of the client, or "" if unknown. It does not wait for pushes in
+// progress.
 func (g *Gateway) Refuse(key grouping.Key, client string, reason error) {
 	g.fail(key, client, reason)
 	g.trimFailures()
 }
 
-// fail stamps the failure time of a group.
+// fail stamps the failure time of a group. It limits how often the time
+// changes, and does not stamp twins.
 func (g *Gateway) fail(key grouping.Key, client string, reason error) {
 	if twin := (*TwinError)(nil); errors.As(reason, &twin) {
-		return // the time would be the very series that the push was refused for
+		return // the failure time itself would be the conflicting series
 	}
 	old, now := g.Group(key), g.config.Now()
 	if old == nil && !g.admitsFailure(key) {
@@ -54,22 +57,22 @@ func (g *Gateway) failedBy(key grouping.Key, client string) string {
 	return g.index.failures.owner(key, client)
 }
 
-// admitsFailure tells whether a refused push may make a group.
+// admitsFailure reports whether a refused push may create a group.
 func (g *Gateway) admitsFailure(key grouping.Key) bool {
 	if len(key) > g.config.Limits.FailedKey {
 		return false
 	}
-	most := g.config.Limits.FailedBytes + g.config.Limits.FailedBytes/10 // while the oldest are on their way out
+	most := g.config.Limits.FailedBytes + g.config.Limits.FailedBytes/10 // until the oldest have been removed
 	if g.config.Journal.Err() != nil {
-		most = g.config.Limits.FailedBytes - g.index.failures.least // none can go for it
+		most = g.config.Limits.FailedBytes - g.index.failures.least // none can be removed in exchange
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.index.failures.bytes <= most && (g.config.Unchecked || !g.index.hasTwin(key))
 }
 
-// trimAfter makes those who have failed wait for the oldest failures to end. Who
-// has not does so only where far too many are there, as after an import.
+// trimAfter makes failed pushes wait until the oldest failures are removed.
+// Successful pushes wait only if there are far too many, as after an import.
 func (g *Gateway) trimAfter(errs []error) {
 	failed := func(err error) bool { return err != nil }
 	if slices.ContainsFunc(errs, failed) || g.excessFailures() > g.config.Limits.Failed/10 {
@@ -77,9 +80,9 @@ func (g *Gateway) trimAfter(errs []error) {
 	}
 }
 
-// trimFailures ends the oldest of the groups without a good push if there are
-// too many. The caller holds no lock of a group. Who comes while another does
-// it need not wait.
+// trimFailures removes the oldest groups without a good push if there are too
+// many. The caller holds no lock of a group. If another goroutine is already
+// trimming, it returns at once.
 func (g *Gateway) trimFailures() {
 	if !g.trimming.TryLock() {
 		return
@@ -88,13 +91,13 @@ func (g *Gateway) trimFailures() {
 	for rest := g.excessFailures(); rest > 0; rest -= maxExpired {
 		oldest := g.takeFailures(min(rest, maxExpired))
 		if len(oldest) == 0 || g.endFailures(oldest) != nil {
-			return // the journal takes nothing; there is no hurry
+			return // the journal refuses changes; try again later
 		}
 	}
 }
 
-// excessFailures is how many groups without a good push there are too many, at
-// most.
+// excessFailures returns an upper bound for how many groups without a good push
+// must be removed.
 func (g *Gateway) excessFailures() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -108,8 +111,9 @@ func (g *Gateway) takeFailures(most int) []failure {
 	return g.index.failures.take(most)
 }
 
-// endFailures removes groups, in one commit, unless pushes to them have been
-// good since, or are under way. What stays is taken back.
+// endFailures removes groups in one commit. It skips groups that have had a
+// good push since, or whose push is in progress, and records those that still
+// exist again.
 func (g *Gateway) endFailures(failures []failure) (err error) {
 	keys := make([]grouping.Key, len(failures))
 	for i, f := range failures {
@@ -137,7 +141,7 @@ func (g *Gateway) endFailures(failures []failure) (err error) {
 	return err
 }
 
-// keepFailures notes again those of the groups that are still there.
+// keepFailures records those of the groups again that still exist.
 func (g *Gateway) keepFailures(failures []failure) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

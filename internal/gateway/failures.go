@@ -15,7 +15,7 @@ type failures struct {
 	clients *btree.BTreeG[usage]
 	bytes   int
 	most    int // bytes
-	least   int // that each counts for
+	least   int // that each group counts for
 }
 
 // failure is a group that exists only through failures.

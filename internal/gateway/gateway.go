@@ -28,21 +28,21 @@ var ErrUnavailable = errors.New("the change could not be stored")
 // Config says how a gateway works. The zero value of each field but Journal
 // is useful.
 type Config struct {
-	// Journal makes changes durable. The gateway opens it, and closes it.
+	// Journal makes changes durable. The gateway opens and closes it.
 	Journal Journal
 	// Reserved are the names and types of the gateway's own families.
 	Reserved map[string]metric.Type
-	// Unchecked takes pushes that cannot be exposed beside others; the oldest
-	// claim is exposed.
+	// Unchecked accepts pushes that cannot be exposed beside others. Only the
+	// oldest claim is then exposed.
 	Unchecked bool
-	// Limits bound each group, and those that failures make.
+	// Limits bound each group, and the groups that exist only through failures.
 	Limits Limits
-	// Wait is how long a change waits for its turn, for the journal, and for
-	// others who change the same group again and again; 30 s if 0.
+	// Wait is how long a change waits at most for its turn, for the journal, and
+	// for other changes of the same group. 0 means 30 s.
 	Wait time.Duration
-	// Now is the clock; time.Now if nil.
+	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
-	// Logger gets what operators should know; nothing is logged if nil.
+	// Logger receives what operators should know. Nil means no logging.
 	Logger *slog.Logger
 }
 
@@ -50,32 +50,32 @@ type Config struct {
 type Gateway struct {
 	config Config
 	locks  keyLocks
-	// merging has a turn for each large family that is being merged.
+	// merging gives turns to merges with large families.
 	merging *guard.Shares
-	// view is the present one, nil while nobody has asked for it. It is stored
-	// under mu.
+	// view is the present view, or nil if nobody has asked for it since the last
+	// change. It is stored under mu.
 	view atomic.Pointer[View]
 
-	// mu guards index. Nothing under it takes longer than looking up what a
-	// change names: parsing, rendering and comparing happen outside.
+	// mu guards index. Holding it takes no longer than looking up what a change
+	// names: parsing, rendering and comparing happen outside.
 	mu    sync.Mutex
 	index *index
 
-	// firstDeadline is when the next group ends, in Unix ns. It is stored under
+	// firstDeadline is when the next group expires, in Unix ns. It is stored under
 	// mu.
 	firstDeadline atomic.Int64
 	expired       atomic.Uint64
-	stop, reaped  chan struct{} // closed to end reap, and when it has ended
+	stop, reaped  chan struct{} // stop is closed to end reap, reaped when it has ended
 	closing       sync.Once
 
-	trimming    sync.Mutex    // held by who ends groups of failures
-	foreign     atomic.Uint64 // changes of others that have been applied
+	trimming    sync.Mutex    // held while trimFailures runs
+	foreign     atomic.Uint64 // number of applied changes of other members
 	helpDiffers atomic.Uint64
 }
 
 const defaultWait = 30 * time.Second
 
-// Open replays the journal and gives a gateway that is ready.
+// Open replays the journal and returns a gateway that is ready for use.
 func Open(ctx context.Context, c Config) (*Gateway, error) {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -96,40 +96,43 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	return g, nil
 }
 
-// Reserved are the names and types of the gateway's own families. The map must not
-// be changed.
+// Reserved returns the names and types of the gateway's own families. The
+// caller must not change the map.
 func (g *Gateway) Reserved() map[string]metric.Type { return g.config.Reserved }
 
-// Unchecked tells whether the gateway takes pushes that contradict others.
+// Unchecked reports whether the gateway accepts pushes that conflict with
+// others.
 func (g *Gateway) Unchecked() bool { return g.config.Unchecked }
 
-// Err tells why pushes would not be taken at present, nil if they would.
+// Err returns why the gateway refuses pushes at present, or nil.
 func (g *Gateway) Err() error { return g.config.Journal.Err() }
 
-// patience is how long a change for a client waits.
+// patience returns how long a change for a client waits.
 func (g *Gateway) patience(client context.Context) patience {
 	return patience{client, time.Now().Add(g.config.Wait)}
 }
 
-// Sync returns nil when what is seen here is all that was acknowledged before,
-// by whichever member. Whoever says that something does not exist asks first.
+// Sync returns nil once everything is visible here that any member had
+// acknowledged before. Call it before you report that something does not exist.
+// Its errors wrap ErrUnavailable.
 func (g *Gateway) Sync(ctx context.Context) error {
 	ctx, end := g.patience(ctx).sent()
 	defer end()
 	if err := g.config.Journal.Sync(ctx); err != nil {
-		return fmt.Errorf("%w: it is not certain what others have stored: %w", ErrUnavailable, err)
+		return fmt.Errorf("%w: other members may have stored changes that are not visible here; try again: %w", ErrUnavailable, err)
 	}
 	return nil
 }
 
-// Close closes the journal, after the changes under way.
+// Close waits for changes in progress and closes the journal. It may be called
+// twice.
 func (g *Gateway) Close() error {
 	g.closing.Do(func() { close(g.stop) })
 	<-g.reaped
 	return g.config.Journal.Close()
 }
 
-// View gives the present state, with everything that has been answered.
+// View returns the present state. It includes every push that was answered.
 func (g *Gateway) View() *View {
 	g.expire()
 	if v := g.view.Load(); v != nil {
@@ -145,8 +148,7 @@ func (g *Gateway) View() *View {
 	return v
 }
 
-// Group gives a group of the present state, or nil, without a view to be made
-// for it.
+// Group returns a group of the present state, or nil. It needs no view.
 func (g *Gateway) Group(key grouping.Key) *Group {
 	g.expire()
 	g.mu.Lock()
@@ -155,13 +157,13 @@ func (g *Gateway) Group(key grouping.Key) *Group {
 	return group
 }
 
-// HelpDiffers counts the families for which groups have pushed different help
-// texts.
+// HelpDiffers returns the number of families for which groups have pushed
+// different help texts.
 func (g *Gateway) HelpDiffers() uint64 { return g.helpDiffers.Load() }
 
-// claim checks a change and places its provisional claims. The check ends with
-// ctx. Fresh is what of brings must be compared with other groups: the same blocks,
-// or those that were merged into what the group has.
+// claim checks a change and places its provisional claims. It fails if ctx ends
+// during the check. fresh are the blocks to compare with other groups: those of
+// brings, or, if they were merged, what the push added to them.
 func (g *Gateway) claim(ctx context.Context, group, old *Group, brings, fresh []*exposition.Block) (*pending, []suspect, error) {
 	p := &pending{key: group.Key, group: group, brings: brings, fresh: fresh, since: old.since(), own: true}
 	if err := g.place(p, old); err != nil {
@@ -173,13 +175,13 @@ func (g *Gateway) claim(ctx context.Context, group, old *Group, brings, fresh []
 	}
 	if err != nil {
 		g.withdraw(p)
-		g.sweep() // others should not find it again and again
+		g.sweep() // so that others do not find it again
 		return nil, nil, err
 	}
 	return p, suspects, nil
 }
 
-// place does the part of claim that looks at names.
+// place checks the names of a change and places its provisional claims.
 func (g *Gateway) place(p *pending, old *Group) error {
 	told, err := g.tryPlace(p, old)
 	g.tellHelp(told)
@@ -195,28 +197,28 @@ func (g *Gateway) tryPlace(p *pending, old *Group) ([]helpNews, error) {
 		}
 	}
 	g.index.place(p)
-	for _, b := range p.brings { // they are not the journal's yet
+	for _, b := range p.brings { // the journal does not have the blocks yet
 		b.Name, b.Help = g.index.known(b)
 	}
 	return g.index.helpNews(p.brings), nil
 }
 
-// withdraw takes the claims of a change back that will not happen.
+// withdraw removes the claims of a change that will not happen.
 func (g *Gateway) withdraw(p *pending) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.index.finish(p, void)
 }
 
-// helpNews are differing help texts of one family, to be logged.
+// helpNews are two help texts of one family, to be logged.
 type helpNews struct {
 	family        string
 	first, second string
 	group         grouping.Key
 }
 
-// helpNews finds, once for each family, blocks with another help text than
-// the one that is exposed.
+// helpNews returns, once for each family, blocks whose help text differs from
+// the exposed one.
 func (x *index) helpNews(brings []*exposition.Block) (news []helpNews) {
 	for _, b := range brings {
 		f := x.families[b.Name]
@@ -233,8 +235,8 @@ func (x *index) helpNews(brings []*exposition.Block) (news []helpNews) {
 	return news
 }
 
-// known gives the name and the help text of a block, in the copies that others
-// have already: one of each is enough.
+// known returns the name and the help text of a block. It reuses the strings
+// that other groups already hold, to save memory.
 func (x *index) known(b *exposition.Block) (name, help string) {
 	f := x.families[b.Name]
 	if f == nil {

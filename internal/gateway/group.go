@@ -12,48 +12,48 @@ import (
 )
 
 // Group is everything pushed under one grouping key. It is immutable once it
-// has been given to a journal or to the engine: the engine keeps a copy that has
+// was passed to a journal or to the engine. The engine keeps a copy that has
 // its revisions.
 type Group struct {
 	Key      grouping.Key
 	Families []Held    // sorted by name
 	Pushed   time.Time // the last successful push; zero if there was none
 	Failed   time.Time // the last refused push; zero if there was none
-	Failure  string    // why that was refused; empty if it is not known
-	Failing  bool      // the last push was refused; see Stamp for which that is
-	FailedBy string    // whom the failures count for if there was no good push; empty if it is not known
-	Expires  time.Time // when the group ends by itself; zero if it does not
-	Since    Revision  // when the group came to be; 0 if it has nothing but failures
-	Revision Revision  // of its last change; stamps are none
-	Series   int       // of all families together
-	Text     int       // bytes of their lines
+	Failure  string    // why that push was refused; empty if unknown
+	Failing  bool      // whether the last push was refused; Stamp defines which push is the last
+	FailedBy string    // the client that the failures count for if there was no good push; empty if unknown
+	Expires  time.Time // when the group expires; zero if never
+	Since    Revision  // the revision that created the group; 0 if it has only failures
+	Revision Revision  // of its last change; a stamp is not a change
+	Series   int       // number of series in all families
+	Text     int       // size of their lines in bytes
 	TooLong  int       // series too long for Prometheus; see exposition.Block
 
-	// The families that the gateway makes for each group. The last is nil if
-	// Expires is zero.
+	// pushTime, failTime and expiryTime are the families that the gateway adds to
+	// each group. expiryTime is nil if Expires is zero.
 	pushTime, failTime, expiryTime *exposition.Block
 
 	shape *shape // set when applied
 }
 
-// Held is what a group has of one family. Without series it is only kept for
-// the JSON API of 1.11, and claims nothing.
+// Held is what a group has of one family. A family without series claims
+// nothing. It is only kept for the JSON API of 1.11.
 type Held struct {
 	*exposition.Block
 	Pushed time.Time // time of the push that brought it
 	// Claim is the revision since which the group has held this name with this
-	// type. If two groups cannot both be exposed, the one with the older claim
-	// is.
+	// type. If two groups cannot both be exposed, the one with the older claim is
+	// exposed.
 	Claim Revision
 
 	entry *seriesEntry // of its series; nil if no index has them
 }
 
-// Restore makes a group of what a record or a file has of it: its exported
-// fields but those that are counted. The families must be sorted by name and
-// be different; claims and Since are 0 where they are not known. Whether it is
-// failing follows from the times, which have one clock. A group with more than
-// failures has no FailedBy.
+// Restore returns a group with the exported fields that a record or a file has;
+// it computes Failing, Series, Text and TooLong. The families must be sorted by
+// name, without duplicates. Claims and Since are 0 if unknown. Failing is set
+// by comparing Failed with Pushed, which must come from one clock. FailedBy is
+// cleared unless the group has only failures.
 func Restore(g Group) *Group {
 	g.Failing = g.Failed.After(g.Pushed)
 	if !g.failedOnly() {
@@ -62,11 +62,11 @@ func Restore(g Group) *Group {
 	return g.finish(nil)
 }
 
-// failedOnly reports whether the group has nothing but failures. Such a group
-// claims neither its key nor a name.
+// failedOnly reports whether the group has only failures. Such a group claims
+// neither its key nor a name.
 func (g *Group) failedOnly() bool { return g.Pushed.IsZero() && len(g.Families) == 0 }
 
-// since is Since, 0 for a group that is nil.
+// since returns Since, or 0 for a nil group.
 func (g *Group) since() Revision {
 	if g == nil {
 		return 0
@@ -74,7 +74,7 @@ func (g *Group) since() Revision {
 	return g.Since
 }
 
-// LastPushSuccessful tells whether the last push was not refused.
+// LastPushSuccessful reports whether the last push was stored.
 func (g *Group) LastPushSuccessful() bool { return !g.Failing }
 
 // Find returns what the group has of a family, or nil. It is safe on a nil
@@ -83,7 +83,7 @@ func (g *Group) Find(name string) *Held {
 	if g == nil {
 		return nil
 	}
-	// Only names are looked at: a copy that is just applied gets its claims.
+	// It reads only names, because apply may be setting the claims of a copy.
 	i := sort.Search(len(g.Families), func(i int) bool { return g.Families[i].Name >= name })
 	if i == len(g.Families) || g.Families[i].Name != name {
 		return nil
@@ -242,7 +242,7 @@ func merge(old, brought []Held) []Held {
 	return append(append(out, old...), brought...)
 }
 
-// stamped gives the group that comes out of a stamp on old, which may be nil.
+// stamped returns the result of a stamp on old, which may be nil.
 func stamped(old *Group, s Stamp) *Group {
 	g := &Group{Key: s.Key}
 	if old != nil {

@@ -14,22 +14,21 @@ const typeCount = int(metric.GaugeHistogram) + 1
 // each name. Gateway.mu guards all of it.
 type index struct {
 	families map[string]*indexed
-	pending  map[grouping.Key]*pending // with claims: a change of this process, and those of others that are just applied
-	unknown  map[grouping.Key]*pending // changes of this process of which the journal does not know yet whether they have happened
+	pending  map[grouping.Key]*pending // changes with claims: of this process, and of other members while they are applied
+	unknown  map[grouping.Key]*pending // changes of this process whose outcome is not known yet
 	shapes   shapes
 	claims   uint64 // number of provisional claims placed so far
 	explicit int    // groups with instance="" in their key; without them there are no twins
 
 	groups   *btree.Map[grouping.Key, *Group]
-	failures failures // groups that have nothing but failures
+	failures failures // groups that have only failures
 	// muted are groups whose times are hidden by those of their twins.
 	muted     *btree.Map[grouping.Key, struct{}]
 	deadlines *btree.BTreeG[deadline] // deadlines of the groups that have one
-	// ghosts are groups that have expired, and of which the journal may still
-	// have this record.
+	// ghosts are expired groups whose record the journal may still have.
 	ghosts map[grouping.Key]*Group
-	// freed are groups that may be changed again, as it is known now what has
-	// become of the change before.
+	// freed are groups that may change again, because the outcome of their change
+	// is now known.
 	freed []grouping.Key
 	// discarded are entries of series indexes that are no longer needed.
 	discarded []*seriesEntry
@@ -46,10 +45,10 @@ type indexed struct {
 	pending  [typeCount]int32
 	byType   [typeCount]*holders
 	shapes   shapeSet
-	hidden   bool // an older name collides by suffix
+	hidden   bool // whether an older name collides by suffix
 	equal    map[sharedSeries]*sharers
-	lonely   []sharedSeries                     // those of equal that may have no group
-	leftOut  map[grouping.Key]*exposition.Block // hidden because of equal
+	lonely   []sharedSeries                     // keys of equal that may have no group
+	leftOut  map[grouping.Key]*exposition.Block // blocks left out because of equal
 	helpTold bool
 	stale    bool // is in index.stale
 	counted  int  // how many of its holders count in view.LeftOut
@@ -64,7 +63,7 @@ type holders struct {
 	protoSize int
 }
 
-// claim is a place in the order in which names were claimed.
+// claim is a place in the order of claims. The lower revision is older.
 type claim struct {
 	revision Revision
 	key      grouping.Key
@@ -77,38 +76,39 @@ func (c claim) less(d claim) bool {
 	return c.key < d.key
 }
 
-// pending is a change on its way to the journal, or of another member on its way
-// from there. Each has its own claims, whoever else changes the same group.
+// pending is a change in progress: one on its way to the journal, or one of
+// another member while it is applied. Each change has its own claims, even if
+// several change the same group.
 type pending struct {
 	key    grouping.Key
 	group  *Group              // nil if the group ends
-	brings []*exposition.Block // what claims are placed for
-	// fresh is what of each of brings is new: all of it, or what was merged into
-	// what the group had. Only the change itself uses it.
+	brings []*exposition.Block // the blocks whose claims are placed
+	// fresh is what is new in each block of brings: all of it, or what was merged
+	// into the group's block. Only the goroutine of the change uses it.
 	fresh []*exposition.Block
-	// since is that of the group that the change was made from, 0 if there was none,
-	// or one that only failed.
+	// since is the Since of the group that the change was made from. It is 0 if
+	// there was no group, or one with only failures.
 	since Revision
-	own   bool // made here
+	own   bool // made by this process
 	fate  fate
-	next  *pending // another one of the same group that has claims
+	next  *pending // another change of the same group that has claims
 	shape *shape   // nil if it has no claims
 	// indexes are the indexes that must contain the series of each block in
 	// brings, or nil where none is needed.
 	indexes []*seriesIndex
-	// claim is the place of the change among the pending ones, or 0 until it can
-	// be found.
+	// claim is the place of the change among the pending ones, or 0 until others
+	// can find the change.
 	claim uint64
-	// searched is set when the groups have been found that have its series too.
+	// searched is set once the groups that share its series have been found.
 	searched bool
 }
 
-// fate is what has become of a change.
+// fate is the outcome of a change.
 type fate uint8
 
 const (
 	underWay fate = iota
-	unknown       // nobody else may change the group meanwhile
+	unknown       // the group stays locked
 	happened
 	void
 )
@@ -144,7 +144,7 @@ func (x *index) family(name string) *indexed {
 	return f
 }
 
-// forget drops a name that nobody has any more.
+// forget drops a name that no group has any more.
 func (x *index) forget(f *indexed) {
 	if x.families[f.name] == f && f.reserved == nil && f.total() == 0 && f.pending == [typeCount]int32{} && f.shapes.len() == 0 {
 		x.publish(f)

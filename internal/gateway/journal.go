@@ -8,61 +8,61 @@ import (
 	"pushgateway/internal/grouping"
 )
 
-// Revision numbers changes: no two have the same one. The later of two changes
-// of one group has the higher one. All members see the same revisions, so that
-// they agree on which of two groups has the older claim. The first is 1.
+// Revision numbers changes, from 1. Each change has its own revision, and a
+// later change of a group has a higher one. All members see the same revisions,
+// so they agree on which of two claims is older.
 type Revision uint64
 
 // Change is what a journal makes durable: the new state of a group, or its end.
 type Change struct {
 	Key   grouping.Key
-	Group *Group // nil if the group ends; nobody changes it any more
-	// Against is the revision of the group that the change was made from, 0 if
-	// there was none or only a stamp. If the journal has another revision of the
-	// group, the change is stale.
+	Group *Group // nil if the group ends; immutable
+	// Against is the revision of the group that the change was made from. It is 0
+	// if there was no group, or only a stamp. If the journal has another revision
+	// of the group, the change is stale.
 	Against Revision
 
-	// Budget provides the memory for storing Group. It may be nil. A change that it
-	// refuses has Failed. It ends with Commit.
+	// Budget provides the memory for storing Group, until Commit returns. It may
+	// be nil. If it refuses, the change is Failed.
 	Budget exposition.Budget
 
-	// pending is the change on its way: of one that was made here until its fate
-	// is known, of another while it is applied.
+	// pending is the change in progress. It is set for a change of this engine
+	// until its outcome is known, and for any other change while it is applied.
 	pending *pending
 	// suspects are groups that share a series with Group; see equal.go.
 	suspects []suspect
 }
 
-// Stamp says that a push to a group was refused. It is small, whatever the group
-// has, and is no change: the group keeps its revision.
+// Stamp records that a push to a group was refused. Its size does not depend on
+// the group. A stamp is not a change: the group keeps its revision.
 type Stamp struct {
 	Key    grouping.Key
-	At     time.Time // by the clock of who refused it
+	At     time.Time // by the clock of the member that refused the push
 	Reason string
-	// FailedBy is whom the failure counts for if the group has nothing else. Who
-	// refused it decides, as the numbers that decide differ from member to member.
+	// FailedBy is the client that the failure counts for if the group has no good
+	// push. The member that refused the push decides, because the members may
+	// count different failures.
 	FailedBy string
-	// Against is the revision of the group that the push was checked against, 0 if
-	// there was none. The group is failing unless it has a later revision: order
-	// decides, and no clock.
+	// Against is the revision of the group that the push was checked against, or 0
+	// if there was none. The group is failing unless it has a later revision: the
+	// order decides, not the clocks.
 	Against Revision
-	// Over says that the time of that group was over. Then nothing of it is left but
-	// the failure.
+	// Over means that the group had expired. Then the failure replaces the group.
 	Over bool
 }
 
-// Applied is what a journal tells the engine: a change that has happened, a
-// stamp, or a change that will never happen.
+// Applied is what a journal reports to the engine: a change that has happened,
+// a stamp, or a change that will never happen.
 type Applied struct {
-	// Change is the one that was given to Commit, if that was the Commit of this
-	// journal; otherwise its Key and Group are enough. Of a stamp it has only the
-	// Key.
+	// Change is what Commit received if this journal's Commit made it. For a
+	// replayed group, or a change of another member, the journal need only set Key
+	// and Group. For a stamp it sets only Key.
 	Change
-	Revision Revision // of the change; 0 for a stamp, or what is void
-	// Stamp is set for a stamp.
+	Revision Revision // of the change; 0 for a stamp or a void change
+	// Stamp is the stamp, or nil for a change.
 	Stamp *Stamp
-	// Void says that a change of this journal, of which the outcome was Unknown,
-	// has not happened and never will.
+	// Void means that a change of this journal whose outcome was Unknown has not
+	// happened and never will.
 	Void bool
 }
 
@@ -71,19 +71,19 @@ type Verdict uint8
 
 // The outcomes of a change.
 const (
-	// Committed: durable as configured, and applied.
+	// Committed: the change is durable as configured, and applied.
 	Committed Verdict = iota
-	// Stale: the group has another revision than Against, and that newer state
-	// is applied already, be it the end of the group. Nothing happened and nothing
+	// Stale: the group has another revision than Against. That newer state, or the
+	// end of the group, is already applied. The change has not happened and never
 	// will; check and merge again.
 	Stale
-	// Failed: nothing happened and nothing will, unless a crash comes before Err
-	// is nil again.
+	// Failed: the change has not happened and never will, unless a crash comes
+	// before Err returns nil again.
 	Failed
-	// Unknown: the change was sent, and nobody knows yet what became of it. The
-	// journal says so later through apply: either it has happened or it is void.
-	// A later revision of the group, applied, says so as well: then it has not
-	// happened, or is not the latest any more.
+	// Unknown: the change was sent, and its outcome is not known yet. The journal
+	// reports the outcome later through apply: the change has happened, or it is
+	// void. If a later revision of the group is applied first, the change has not
+	// happened or is no longer the latest.
 	Unknown
 )
 
@@ -93,49 +93,48 @@ type Outcome struct {
 	Err     error
 }
 
-// Journal makes changes durable. Several members, each a process with an engine
-// and a journal of its own, may share what is stored; then changes and stamps of
-// others are applied as well.
+// Journal makes changes durable. Several members may share what is stored. Each
+// member is a process with its own engine and journal. The journal then also
+// applies the changes and stamps of other members.
 //
-// Concurrency: all methods but Open may be called at the same time.
+// Concurrency: all methods except Open may be called concurrently.
 //
-// Order: changes and stamps of one group are applied in their order, each once.
-// Those of different groups may come in any order, and each member may see
-// another one. A revision that another one follows may be left out.
+// Order: the journal applies the changes and stamps of one group in order, each
+// once. It may apply those of different groups in any order, which may differ
+// between members. It may skip a revision that a later one replaces.
 //
-// Ownership: a group that was given to Commit, or to apply, is never changed
-// again by anybody. So it can be shared, kept, and written later.
+// Ownership: nobody changes a group after it was passed to Commit or to apply.
+// So both sides may share it, keep it, and write it later.
 type Journal interface {
-	// Open replays the present state through apply, each group once and with
-	// its revision, and a stamp behind the group that it is about. It keeps apply
-	// for later: from then on it is called for every change and stamp, also those
-	// of others. It is never called by two goroutines at once, calls no method of
-	// the journal, and keeps nothing of the slice. Ctx ends the replay.
+	// Open replays the present state through apply. It passes each group once,
+	// with its revision, and a stamp after its group. The journal keeps apply and
+	// calls it for every later change and stamp, including those of other members.
+	// It never calls apply from two goroutines at once. apply calls no method of
+	// the journal and does not keep the slice. The end of ctx stops the replay.
 	Open(ctx context.Context, apply func([]Applied)) error
-	// Commit makes changes durable, of different groups, and gives an outcome for
-	// each, in their order. Calls that wait at the same time share one wait for the
-	// disk or the network. A caller has at most one change of a group under way,
-	// also one of which the outcome is Unknown. Ctx ends the wait, and never a
-	// change that was sent: that is Unknown then.
+	// Commit makes changes of different groups durable. It returns one outcome for
+	// each change, in the same order. Concurrent calls share one wait for the disk
+	// or the network. A caller has at most one change of a group in progress,
+	// including one whose outcome is Unknown. The end of ctx stops the wait but
+	// never a change that was sent: its outcome is then Unknown.
 	Commit(ctx context.Context, changes []Change) []Outcome
-	// Stamp applies a stamp at once and makes it durable when it can, which may
-	// be never. It does not wait for the disk or the network. A stamp that was
-	// made against a group is dropped if the group has ended; the end of a group
-	// ends what was stamped before.
+	// Stamp applies a stamp at once and makes it durable when it can. A stamp may
+	// be lost. Stamp does not wait for the disk or the network. If a stamp was
+	// made against a group that has ended, the journal drops it. The end of a
+	// group removes its earlier stamps.
 	Stamp(Stamp)
-	// Sync returns nil when everything has been applied that any member had
-	// acknowledged at the time of the call. Where there is one member it returns
-	// at once. An error says why nobody can tell at present, be it that ctx has
-	// ended: what is not seen here may be stored all the same.
+	// Sync returns nil once everything is applied that any member had acknowledged
+	// when Sync was called. With one member, it returns at once. An error, such as
+	// the end of ctx, means that something may be stored that is not visible here.
 	Sync(ctx context.Context) error
-	// EndsGroups tells whether the journal ends groups at their time by itself.
-	// Then members only hide a group whose time is over by their clock, until its
-	// end or a newer state of it is applied.
+	// EndsGroups reports whether the journal ends expired groups itself. If so, a
+	// member whose clock says that a group has expired only hides it, until the
+	// journal applies its end or a newer state.
 	EndsGroups() bool
-	// Err tells why changes would not be taken at present, nil if they would
-	// and none that failed can come back. It does not wait.
+	// Err returns why the journal refuses changes at present. It returns nil if it
+	// accepts them and no failed change can come back. It does not wait.
 	Err() error
-	// Close waits for calls in progress. It may be called twice. Nothing is applied
-	// after it.
+	// Close waits for calls in progress. It may be called twice. After it returns,
+	// the journal calls apply no more.
 	Close() error
 }

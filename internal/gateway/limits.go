@@ -7,7 +7,8 @@ import (
 	"pushgateway/internal/guard"
 )
 
-// Limits bound what a group may grow to, and the groups that failures alone make.
+// Limits bound the size of each group, and the groups that exist only through
+// failures.
 type Limits guard.GroupLimits
 
 func (l Limits) withDefaults() Limits { return Limits(guard.GroupLimits(l).WithDefaults()) }

@@ -10,31 +10,31 @@ import (
 	"pushgateway/internal/grouping"
 )
 
-// keyLocks lets one writer at a time change a group, so that merging and
-// checking see the stored state, while other groups proceed. Nobody waits for a
-// group while he holds another: a slow push makes nobody wait but those who
-// push to the same group, and these no longer than they said.
+// keyLocks gives each group one writer at a time, so that a push is merged with
+// and checked against the stored state. Writers of other groups proceed. A
+// writer never waits for one group while it holds another. So a slow push
+// delays only pushes to the same group, and these no longer than their
+// patience. It is safe for concurrent use.
 type keyLocks struct {
 	mu   sync.Mutex
 	held map[grouping.Key]*keyLock
 }
 
-// keyLock is a group that somebody has. Guarded by keyLocks.mu.
+// keyLock is a group that is locked. keyLocks.mu guards it.
 type keyLock struct {
-	// holds is how often it must be released: twice if it is kept.
+	// holds is how often the lock must be released: twice after keep.
 	holds int
-	// waiters get it in their order: it is theirs once their channel is closed.
+	// waiters receive the lock in order. Closing a channel hands the lock over.
 	waiters []chan struct{}
 }
 
-// patience is how long somebody waits: until his client has gone, and not
-// beyond a time.
+// patience bounds a wait. The wait ends when the client leaves, or at a time.
 type patience struct {
 	client context.Context
 	until  time.Time
 }
 
-// over tells why waiting has no sense any more, nil if it has.
+// over returns an error if the wait must end, or nil.
 func (p patience) over() error {
 	if err := p.client.Err(); err != nil {
 		return givenUp(err)
@@ -45,16 +45,17 @@ func (p patience) over() error {
 	return nil
 }
 
-// sent gives the context of a change: it is not over when the client goes, as
-// others may just be waiting for what becomes of it.
+// sent returns the context for a change that goes to the journal. It does not
+// end when the client leaves, because others may be waiting for the outcome.
 func (p patience) sent() (context.Context, context.CancelFunc) {
 	return context.WithDeadline(context.WithoutCancel(p.client), p.until)
 }
 
-// errTookLong is the answer to who waits too long.
+// errTookLong is the error of a change that has waited until its time limit.
 var errTookLong = fmt.Errorf("%w: earlier changes of this group took too long, or their outcome is not known yet; try again", ErrUnavailable)
 
-// lock waits for a group. The error is that patience is over.
+// lock waits until it has locked a group. It returns an error if patience ends
+// first.
 func (l *keyLocks) lock(p patience, key grouping.Key) error {
 	l.mu.Lock()
 	k := l.held[key]
@@ -81,11 +82,12 @@ func (l *keyLocks) lock(p patience, key grouping.Key) error {
 	return err
 }
 
-// giveUp leaves the queue for a group, or lets the group go if it came just now.
+// giveUp leaves the queue for a group. If the caller has just received the
+// lock, giveUp releases it.
 func (l *keyLocks) giveUp(key grouping.Key, turn chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	k := l.held[key] // somebody has it, perhaps the caller
+	k := l.held[key] // never nil: somebody, perhaps the caller, has the lock
 	if i := slices.Index(k.waiters, turn); i >= 0 {
 		k.waiters = slices.Delete(k.waiters, i, i+1)
 		return
@@ -93,7 +95,8 @@ func (l *keyLocks) giveUp(key grouping.Key, turn chan struct{}) {
 	l.releaseLocked(key)
 }
 
-// tryLock takes those of different groups that are free.
+// tryLock locks those of the groups that are free and returns them. It does not
+// wait.
 func (l *keyLocks) tryLock(keys []grouping.Key) (taken []grouping.Key) {
 	for _, key := range keys {
 		if l.tryTake(key) {
@@ -103,8 +106,9 @@ func (l *keyLocks) tryLock(keys []grouping.Key) (taken []grouping.Key) {
 	return taken
 }
 
-// lockSome takes those of different groups that are free. If none is it waits
-// for the first. It takes at least one, or patience is over.
+// lockSome locks those of the groups that are free and returns them. If none is
+// free, it waits for the first one. It returns at least one group. With an
+// error, the returned group is not locked.
 func (l *keyLocks) lockSome(p patience, keys []grouping.Key) (taken []grouping.Key, err error) {
 	if len(keys) > 1 {
 		if taken = l.tryLock(keys); len(taken) > 0 {
@@ -138,15 +142,17 @@ func (l *keyLocks) isAwaited(key grouping.Key) bool {
 	return len(l.held[key].waiters) > 0
 }
 
-// keep makes a group that the caller has one that must be released once more:
-// his change is under way beyond him.
+// keep makes the lock of a group need one more release, because the caller's
+// change is still in progress when the caller returns. The caller holds the
+// lock.
 func (l *keyLocks) keep(key grouping.Key) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.held[key].holds++
 }
 
-// release lets groups go.
+// release releases the locks of groups. The next waiter of each group receives
+// its lock.
 func (l *keyLocks) release(keys ...grouping.Key) {
 	for _, key := range keys {
 		l.mu.Lock()

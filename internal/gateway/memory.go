@@ -33,17 +33,17 @@ func (m *Memory) Commit(_ context.Context, changes []Change) []Outcome {
 	return make([]Outcome, len(changes))
 }
 
-// Stamp applies a stamp.
+// Stamp applies a stamp at once.
 func (m *Memory) Stamp(s Stamp) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.apply([]Applied{{Change: Change{Key: s.Key}, Stamp: &s}})
 }
 
-// Sync has nobody to wait for.
+// Sync returns nil at once: everything acknowledged has been applied.
 func (m *Memory) Sync(context.Context) error { return nil }
 
-// EndsGroups is always false.
+// EndsGroups returns false.
 func (m *Memory) EndsGroups() bool { return false }
 
 // Err always returns nil.

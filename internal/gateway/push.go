@@ -19,10 +19,10 @@ type Push struct {
 	// Client is the address of the client, or "" if unknown.
 	Client string
 	// Blocks belong to the gateway from here on. They do not include the families
-	// that the gateway makes of times, which are ignored in pushes. A block
+	// that the gateway adds to each group, which pushes cannot set. A block
 	// without series removes the group's family of that name.
 	Blocks []*exposition.Block
-	// Mode says what stays of the group.
+	// Mode selects what the group keeps.
 	Mode Mode
 	// MaxBytes bounds each family that results from merging, in bytes. 0 means no
 	// bound.
@@ -34,31 +34,31 @@ type Push struct {
 	TTL time.Duration
 }
 
-// Mode is what a push does with what its group has already.
+// Mode selects what a group keeps of its families when it is pushed to.
 type Mode int
 
 const (
-	// MergeFamilies lets families stay that the push does not name.
+	// MergeFamilies keeps the families that the push does not name.
 	MergeFamilies Mode = iota
 	// MergeSeries keeps the series that the push does not name, also in the
 	// families that it names.
 	MergeSeries
-	// Replace lets nothing stay.
+	// Replace keeps nothing.
 	Replace
 )
 
 // Push stores what a client sends. When it returns nil, the push is durable as
-// configured, and in the view. A push with a ConflictError has changed nothing
-// but the failure time of the group.
+// configured, and visible. After a ConflictError, only the failure time of the
+// group has changed.
 func (g *Gateway) Push(ctx context.Context, p Push) error {
 	return g.PushAll(ctx, []Push{p})[0]
 }
 
-// PushAll stores what a client sends for several groups, all different, in one
-// commit; those that somebody else is just changing follow when he is through.
-// Each has an outcome of its own, as that of Push. Pushes are put in the order
-// of their keys. They are given up if ctx ends while they wait or are checked, and
-// not once they have gone to the journal.
+// PushAll stores pushes to different groups in one commit. If other changes of
+// some groups are in progress, the pushes to these groups follow later. PushAll
+// sorts pushes by key in place and returns one error for each, in that order,
+// as Push does. The end of ctx gives up pushes that wait or are being checked,
+// but not those that have gone to the journal.
 func (g *Gateway) PushAll(ctx context.Context, pushes []Push) []error {
 	slices.SortFunc(pushes, func(a, b Push) int { return cmp.Compare(a.Key, b.Key) })
 	todo := make([]grouping.Key, len(pushes))
@@ -75,8 +75,9 @@ func (g *Gateway) PushAll(ctx context.Context, pushes []Push) []error {
 	return errs
 }
 
-// pushSome stores those of the pushes to the groups in todo that need not wait
-// for others, at least one, or gives that one up. It gives the rest.
+// pushSome stores those pushes to the groups in todo that need not wait for
+// others, at least one. If it cannot lock any, it gives up the first. It
+// returns the remaining groups.
 func (g *Gateway) pushSome(p patience, pushes []Push, todo []grouping.Key, errs []error) (rest []grouping.Key) {
 	taken, err := g.locks.lockSome(p, todo)
 	var now []int
@@ -131,9 +132,9 @@ func (g *Gateway) tryPushes(p patience, pushes []Push, todo []int, errs []error)
 	return again
 }
 
-// prepare makes the change of a push, with its provisional claims. The caller
-// holds the lock of the group. What others have given free must not refuse it,
-// though that is not seen here yet.
+// prepare returns the change of a push and places its provisional claims. The
+// caller holds the lock of the group. Before it reports a conflict, it applies
+// the latest changes of other members, which may have removed the conflict.
 func (g *Gateway) prepare(p patience, push Push) (Change, error) {
 	seen := g.foreign.Load()
 	c, err := g.changeOf(p.client, push, g.Group(push.Key))
@@ -151,8 +152,8 @@ func isConflict(err error) bool {
 	return errors.As(err, &conflict) || errors.As(err, &twin)
 }
 
-// catchUp asks for what others have stored, and tells whether something has come
-// since seen.
+// catchUp applies the latest changes of other members. It reports whether any
+// was applied since foreign was seen.
 func (g *Gateway) catchUp(p patience, seen uint64) bool {
 	sent, end := p.sent()
 	defer end()
@@ -175,8 +176,8 @@ func (g *Gateway) changeOf(ctx context.Context, p Push, old *Group) (c Change, e
 	return Change{Key: p.Key, Group: group, Budget: p.Budget, Against: g.against(p.Key, old), suspects: suspects, pending: pending}, err
 }
 
-// claiming gives the blocks that have series, as the others claim nothing, and
-// those of fresh that belong to them.
+// claiming returns the blocks that have series, and the elements of fresh that
+// belong to them. Blocks without series claim nothing.
 func claiming(blocks, fresh []*exposition.Block) (brings, freshOfThem []*exposition.Block) {
 	empty := func(b *exposition.Block) bool { return b.Series() == 0 }
 	if !slices.ContainsFunc(blocks, empty) {
@@ -211,10 +212,10 @@ func (g *Gateway) mergeSeries(ctx context.Context, old *Group, p Push) ([]*expos
 // a turn.
 const freelyMerged = 10_000
 
-// merge waits for its turn where a family is large: a small push copies all
-// that is stored. Clients with the fewest turns come first, so nobody waits for
-// all pushes of another client. A merge whose client has gone is given up if
-// others wait for the group.
+// merge waits for its turn if the family is large, since even a small push
+// copies all that is stored. Clients with the fewest turns come first, so
+// nobody waits for all pushes of another client. If the client has left and
+// others wait for the group, merge gives up.
 func (g *Gateway) merge(ctx context.Context, stored, pushed *exposition.Block, p Push) (*exposition.Block, error) {
 	if stored.Series() > freelyMerged {
 		if ctx.Err() != nil && g.locks.isAwaited(p.Key) {
@@ -230,8 +231,8 @@ func (g *Gateway) merge(ctx context.Context, stored, pushed *exposition.Block, p
 }
 
 // conclude turns the outcome of a change into an error. It reports whether to
-// try again, because another change came first. As long as nobody knows what
-// has become of it, its group is not changed again.
+// try again, because another change came first. If the outcome is unknown, it
+// keeps the group locked until the journal reports the outcome.
 func (g *Gateway) conclude(c Change, o Outcome) (retry bool, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -250,5 +251,5 @@ func (g *Gateway) conclude(c Change, o Outcome) (retry bool, err error) {
 	p.fate = unknown
 	x.unknown[c.Key] = p
 	g.locks.keep(c.Key)
-	return false, fmt.Errorf("%w, but it may turn out stored later: %w", ErrUnavailable, o.Err)
+	return false, fmt.Errorf("%w, but it may still be stored later: %w", ErrUnavailable, o.Err)
 }

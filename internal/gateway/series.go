@@ -15,25 +15,25 @@ import (
 type seriesIndex struct {
 	mu   sync.Mutex
 	one  map[uint64]*seriesEntry
-	more map[uint64][]*seriesEntry // further entries of hashes that several have
-	most int                       // the most entries that one has had since it was made
+	more map[uint64][]*seriesEntry // further entries of hashes that several groups have
+	most int                       // the largest size of the map one since it was made
 }
 
-// seriesEntry is a group with the label sets that it has of a name, but for
-// those that base has. It is immutable.
+// seriesEntry is the label sets that a group has of a name, except those in
+// base. It is immutable.
 type seriesEntry struct {
 	index  *seriesIndex
 	key    grouping.Key
 	hashes []uint64 // sorted
 	base   *seriesEntry
-	depth  int // how many are below it
+	depth  int // length of the chain of bases
 }
 
-// maxDepth is how many merges may put their series on those that were there before
-// all are put in anew.
+// maxDepth bounds the chain of bases. A merge beyond it adds all label sets
+// again.
 const maxDepth = 100
 
-// isIn tells whether e is other, or below it.
+// isIn reports whether e is other or one of its bases.
 func (e *seriesEntry) isIn(other *seriesEntry) bool {
 	for other != nil && other != e {
 		other = other.base
@@ -41,15 +41,15 @@ func (e *seriesEntry) isIn(other *seriesEntry) bool {
 	return other != nil
 }
 
-// seriesChunk is how many hashes are added or removed in one go, so that others
-// get their turn.
+// seriesChunk is how many hashes are added or removed under one lock, so that
+// others get their turn.
 const seriesChunk = 1000
 
 func newSeriesIndex() *seriesIndex {
 	return &seriesIndex{one: make(map[uint64]*seriesEntry), more: make(map[uint64][]*seriesEntry)}
 }
 
-// add adds an entry, until ctx ends.
+// add adds an entry. It stops with an error if ctx ends.
 func (s *seriesIndex) add(ctx context.Context, e *seriesEntry) error {
 	for chunk := range slices.Chunk(e.hashes, seriesChunk) {
 		if err := ctx.Err(); err != nil {
@@ -69,7 +69,7 @@ func (s *seriesIndex) add(ctx context.Context, e *seriesEntry) error {
 	return nil
 }
 
-// remove removes what is there of an entry.
+// remove removes an entry, which may be there only in part.
 func (s *seriesIndex) remove(e *seriesEntry) {
 	for chunk := range slices.Chunk(e.hashes, seriesChunk) {
 		s.mu.Lock()
@@ -107,7 +107,8 @@ func (s *seriesIndex) setMore(hash uint64, more []*seriesEntry) {
 	s.more[hash] = more
 }
 
-// shrink releases memory once most entries are gone, since maps do not.
+// shrink makes new maps once most entries are gone, since maps do not release
+// memory.
 func (s *seriesIndex) shrink() {
 	const little = 10_000
 	s.mu.Lock()
@@ -122,8 +123,8 @@ func (s *seriesIndex) shrink() {
 	s.one, s.most = one, len(one)
 }
 
-// others appends the groups other than key that may have a series, or about so many
-// of them.
+// others appends the groups other than key that may have a series. It stops
+// after about most groups.
 func (s *seriesIndex) others(found []grouping.Key, hash uint64, key grouping.Key, most int) []grouping.Key {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -176,7 +177,7 @@ func (g *Gateway) note(ctx context.Context, p *pending, old *Group) error {
 	return nil
 }
 
-// missing gives those of some hashes that are not among others, which are sorted.
+// missing returns the hashes that are not in others, which is sorted.
 func missing(hashes, others []uint64) (missing []uint64) {
 	for _, hash := range hashes {
 		if _, found := slices.BinarySearch(others, hash); !found {
@@ -186,8 +187,8 @@ func missing(hashes, others []uint64) (missing []uint64) {
 	return missing
 }
 
-// addsNothingTo tells whether the entry of what the group had before, nil if there
-// is none, has the same.
+// addsNothingTo reports whether e has no label sets beyond those of was, the
+// group's entry before, which may be nil.
 func (e *seriesEntry) addsNothingTo(was *seriesEntry) bool {
 	switch {
 	case was == nil:
@@ -198,8 +199,8 @@ func (e *seriesEntry) addsNothingTo(was *seriesEntry) bool {
 	return was.base == nil && slices.Equal(was.hashes, e.hashes)
 }
 
-// discard notes that nobody needs an entry any more, but for what kept has of
-// it. Gateway.mu is held, so sweep removes the entry later.
+// discard records that an entry is not needed any more, except for what kept
+// has of it. The caller holds Gateway.mu; sweep removes the entry later.
 func (x *index) discard(e, kept *seriesEntry) {
 	for e != nil && !e.isIn(kept) {
 		x.discarded = append(x.discarded, e)

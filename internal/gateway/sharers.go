@@ -10,21 +10,21 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// sharedSeries is a series of a family that several groups have: a hash of its
-// label set.
+// sharedSeries identifies a series of a family that several groups have, by the
+// hash of its label set.
 type sharedSeries struct {
 	typ  metric.Type
 	hash uint64
 }
 
-// sharers are the groups that have one series stored. It begins when a change is
-// found to have a series of another group. From then on a group joins when a
-// change of it is applied, so a change has to find only one of them: what it takes
-// grows with the groups, not with their pairs. As long as a series has no sharers
-// one group at most has it stored.
+// sharers are the groups that have stored one series. They exist from the
+// moment a change is found to share a series with another group. Later groups
+// join when their changes are applied, so a change has to find only one of
+// them: the cost grows with the number of groups, not of pairs. A series
+// without sharers is stored in at most one group.
 type sharers struct {
 	all   []claim // sorted
-	shown []claim // those that are not left out; more than one only while that is decided
+	shown []claim // those not left out; more than one only during a decision
 }
 
 func compareClaims(a, b claim) int {
@@ -50,7 +50,7 @@ func (s *sharers) remove(c claim) {
 	s.show(c, false)
 }
 
-// show notes whether a group is left out.
+// show records whether a group is exposed or left out.
 func (s *sharers) show(c claim, shown bool) {
 	i := slices.Index(s.shown, c)
 	switch {
@@ -61,7 +61,7 @@ func (s *sharers) show(c claim, shown bool) {
 	}
 }
 
-// after gives the next claim, if none is shown: it could be.
+// after returns the next younger claim, unless a group is shown already.
 func (s *sharers) after(c claim) (next claim, ok bool) {
 	i, found := slices.BinarySearchFunc(s.all, c, compareClaims)
 	if found {
@@ -73,7 +73,8 @@ func (s *sharers) after(c claim) (next claim, ok bool) {
 	return s.all[i], true
 }
 
-// meet makes sharers of a series that a change and another group have.
+// meet records that a change and another group have the same series. It creates
+// the sharers if there are none.
 func (x *index) meet(f *indexed, s suspect) {
 	if f.equal == nil {
 		f.equal = make(map[sharedSeries]*sharers)
@@ -101,7 +102,7 @@ func (f *indexed) isLeftOut(key grouping.Key) bool {
 	return out
 }
 
-// eachShared calls do with what is shared of the series of a block.
+// eachShared calls do for each shared series of a block.
 func (f *indexed) eachShared(h *Held, do func(sharedSeries, *sharers)) {
 	if len(f.equal) == 0 {
 		return
@@ -121,7 +122,7 @@ func (f *indexed) eachShared(h *Held, do func(sharedSeries, *sharers)) {
 	}
 }
 
-// exchangeShared takes over that a group has is in the place of was, either of which
+// exchangeShared updates the sharers when a group replaces was with is. Either
 // may be nil.
 func (x *index) exchangeShared(f *indexed, key grouping.Key, was, is *Held, suspects []suspect) {
 	for _, s := range suspects {
@@ -152,8 +153,8 @@ func (x *index) exchangeShared(f *indexed, key grouping.Key, was, is *Held, susp
 	f.endLonely()
 }
 
-// endLonely ends sharers of which none is left. A change on its way may count on
-// them.
+// endLonely removes sharers without groups. It keeps them while a change of the
+// family is pending, since the change may rely on them.
 func (f *indexed) endLonely() {
 	if f.pending != [typeCount]int32{} {
 		return
@@ -166,16 +167,16 @@ func (f *indexed) endLonely() {
 	f.lonely = nil
 }
 
-// decision leaves groups out, or takes them in again, until each is left out
-// exactly if a group with an older claim that shares a series is not. It looks at
-// each group once at most, as only older ones decide about it.
+// decision decides which groups are left out. A group is left out if and only
+// if a group with an older claim that shares a series with it is not. Only
+// older groups affect a group, so a decision looks at each group at most once.
 type decision struct {
 	x    *index
 	f    *indexed
 	todo *btree.BTreeG[claim]
 }
 
-// lookBehind has the next group looked at that could be shown, where none is.
+// lookBehind queues the next group after c if no group is shown.
 func (d *decision) lookBehind(s *sharers, c claim) {
 	if next, ok := s.after(c); ok {
 		d.todo.Set(next)
@@ -194,7 +195,7 @@ func (d *decision) decide() {
 	}
 }
 
-// look decides about one group, and has those looked at about which that decides.
+// look decides about one group and queues the groups that this affects.
 func (d *decision) look(c claim, mine *Held) {
 	shadowed := false
 	d.f.eachShared(mine, func(_ sharedSeries, s *sharers) {

@@ -27,7 +27,7 @@ type View struct {
 
 	groups   *btree.Map[grouping.Key, *Group]
 	families *btree.Map[string, *Family]
-	times    Times // as exposed
+	times    Times // numbers of the exposed time families
 	// muted are the groups whose times are hidden.
 	muted *btree.Map[grouping.Key, struct{}]
 }

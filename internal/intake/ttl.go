@@ -69,7 +69,7 @@ func (t TTL) of(header, parameter string) (time.Duration, error) {
 	case err != nil:
 		return 0, &ParameterError{fmt.Errorf("%s%w", name, err)}
 	case t.Max > 0 && (ttl > t.Max || ttl == 0):
-		return 0, &ParameterError{fmt.Errorf("%s%q is longer than the maximum of %s (--push.max-ttl); ask for less", name, excerpt.Of(asked), model.Duration(t.Max))}
+		return 0, &ParameterError{fmt.Errorf("%s%q: groups live at most %s (--push.max-ttl); ask for that or less", name, excerpt.Of(asked), model.Duration(t.Max))}
 	}
 	return ttl, nil
 }

@@ -54,7 +54,7 @@ type reader struct {
 	mu     sync.Mutex
 	last   gateway.Revision
 	groups map[grouping.Key]*gateway.Group
-	void   map[grouping.Key]bool // changes that never happened
+	void   map[grouping.Key]bool // keys of changes that are void
 }
 
 // open opens a journal of the store and returns what it has replayed.
@@ -100,7 +100,8 @@ func (r *reader) apply(batch []gateway.Applied) {
 	}
 }
 
-// settled gives a copy of a group that has its revisions, as the gateway does.
+// settled returns a copy of a group with the revisions that the gateway would
+// set.
 func settled(g *gateway.Group, revision gateway.Revision) *gateway.Group {
 	c := *g
 	c.Families, c.Revision = slices.Clone(g.Families), revision
@@ -115,7 +116,7 @@ func settled(g *gateway.Group, revision gateway.Revision) *gateway.Group {
 	return &c
 }
 
-// stamp notes a failure, as the gateway does.
+// stamp applies a stamp as the gateway does.
 func (r *reader) stamp(s gateway.Stamp) {
 	g := gateway.Group{Key: s.Key}
 	if old := r.groups[s.Key]; old != nil {
@@ -244,11 +245,11 @@ func again(t *testing.T, s Store, j gateway.Journal, r *reader) (gateway.Journal
 	}
 	got := r.state()
 	if len(got) != len(want) {
-		t.Errorf("%d groups are there again, want %d", len(got), len(want))
+		t.Errorf("%d groups exist after reopening, want %d", len(got), len(want))
 	}
 	for key, w := range want {
 		if got[key] != w {
-			t.Errorf("a group is another one:\n%s\nwant\n%s", got[key], w)
+			t.Errorf("a group differs after reopening:\n%s\nwant\n%s", got[key], w)
 		}
 	}
 	return j, r
@@ -262,7 +263,7 @@ func testOrder(t *testing.T, s Store) {
 		t.Error("a new journal is not empty")
 	}
 	if err := j.Err(); err != nil {
-		t.Errorf("it takes no changes: %v", err)
+		t.Errorf("a new journal refuses changes: %v", err)
 	}
 	last := gateway.Revision(0)
 	for range 3 {
@@ -301,7 +302,7 @@ func testConcurrency(t *testing.T, s Store) {
 	}
 	wg.Wait()
 	if n := len(r.state()); n != 16 {
-		t.Errorf("%d groups are there, want 16", n)
+		t.Errorf("%d groups exist, want 16", n)
 	}
 	again(t, s, j, r)
 }
@@ -313,7 +314,7 @@ func testStamps(t *testing.T, s Store) {
 	a, b, c := keyOf(t, "a"), keyOf(t, "b"), keyOf(t, "c")
 	must(t, j, change(t, r, a, "m 1\n"))
 	stamp := func(key grouping.Key) {
-		s := gateway.Stamp{Key: key, At: time.Now(), Reason: "it says nothing", FailedBy: "10.0.0.1"}
+		s := gateway.Stamp{Key: key, At: time.Now(), Reason: "it has no samples", FailedBy: "10.0.0.1"}
 		old := r.group(key)
 		if old != nil {
 			s.Against = old.Revision
@@ -321,28 +322,29 @@ func testStamps(t *testing.T, s Store) {
 		j.Stamp(s)
 		got := r.group(key)
 		if got == nil || !got.Failed.Equal(s.At) {
-			t.Fatal("Stamp returned before it was applied")
+			t.Fatal("Stamp returned before the stamp was applied")
 		}
 		if old != nil && got.Revision != old.Revision {
-			t.Error("the group has another revision by a stamp")
+			t.Error("the stamp changed the revision of the group")
 		}
 	}
 	stamp(a)
-	stamp(b) // a group that has nothing else
+	stamp(b) // a group without a push
 	stamp(c)
-	must(t, j, change(t, r, c, "m 2\n")) // made from the stamp
+	must(t, j, change(t, r, c, "m 2\n")) // made against the group with the stamp
 	must(t, j, change(t, r, keyOf(t, "d"), "m 3\n"))
 	j, r = again(t, s, j, r)
 	if s.Durable && (r.group(a).Failed.IsZero() || r.group(b) == nil || r.group(b).FailedBy != "10.0.0.1" || r.group(c).Failed.IsZero()) {
 		t.Error("a failure time or its client is gone")
 	}
 	stamp(b)
-	must(t, j, change(t, r, b, "")) // and an end takes it along
+	must(t, j, change(t, r, b, "")) // the end of the group removes the stamp too
 	again(t, s, j, r)
 }
 
 // testClock sets the clock back between a push and a refusal, and between a
-// refusal and a push: the order of the two says whether the group fails.
+// refusal and a push. The order of the two, not their times, must decide
+// whether the group is failing.
 func testClock(t *testing.T, s Store) {
 	j, r := open(t, s)
 	failing, taken := keyOf(t, "failing"), keyOf(t, "taken")
@@ -352,17 +354,17 @@ func testClock(t *testing.T, s Store) {
 	must(t, j, change(t, r, taken, "m 1\n"))
 	for range 3 {
 		if g := r.group(failing); g != nil && g.LastPushSuccessful() {
-			t.Error("a group counts as good, though its last push was refused")
+			t.Error("the group is not failing, but its last push was refused")
 		}
 		if g := r.group(taken); g != nil && !g.LastPushSuccessful() {
-			t.Error("a group counts as failing, though its last push was taken")
+			t.Error("the group is failing, but its last push was stored")
 		}
 		j, r = again(t, s, j, r)
 	}
 }
 
-// testContext commits for callers that wait no longer. What was sent happens, or
-// the journal says that it does not.
+// testContext commits with a context that has ended. Each change must happen,
+// or the journal must report that it does not.
 func testContext(t *testing.T, s Store) {
 	j, r := open(t, s)
 	gone, end := context.WithCancel(t.Context())
@@ -381,7 +383,7 @@ func testContext(t *testing.T, s Store) {
 		case o.Verdict == gateway.Committed && applied:
 		case o.Verdict == gateway.Failed && !applied:
 		default:
-			t.Fatalf("verdict %d, %v; applied %v, void %v", o.Verdict, o.Err, applied, void)
+			t.Fatalf("a change has verdict %d (%v), applied %v and void %v, which contradict each other", o.Verdict, o.Err, applied, void)
 		}
 	}
 	t.Logf("verdicts: %v", verdicts)
@@ -391,7 +393,7 @@ func testContext(t *testing.T, s Store) {
 	again(t, s, j, r)
 }
 
-// testOwnership wants groups to stay as they were when they were handed over.
+// testOwnership checks that the journal changes no group that it has received.
 func testOwnership(t *testing.T, s Store) {
 	j, r := open(t, s)
 	given := make(map[*gateway.Group]string)
@@ -404,7 +406,7 @@ func testOwnership(t *testing.T, s Store) {
 	again(t, s, j, r)
 	for g, was := range given {
 		if is := show(g); is != was {
-			t.Errorf("a group was changed after it was handed over:\n%s\nwas\n%s", is, was)
+			t.Errorf("a group changed after Commit received it:\n%s\nwas\n%s", is, was)
 		}
 	}
 }
@@ -424,10 +426,10 @@ func testClose(t *testing.T, s Store) {
 	before := r.state()
 	o := j.Commit(context.Background(), []gateway.Change{change(t, r, keyOf(t, "b"), "m 1\n")})
 	if len(o) != 1 || o[0].Verdict != gateway.Failed || o[0].Err == nil {
-		t.Errorf("a change after the end: %v", o)
+		t.Errorf("a change after Close: got %v, want Failed", o)
 	}
 	if len(r.state()) != len(before) {
-		t.Error("a change after the end was applied")
+		t.Error("a change after Close was applied")
 	}
 }
 
@@ -492,7 +494,7 @@ func testMany(t *testing.T, s Store) {
 		ends = append(ends, change(t, r, key, ""))
 	}
 	if s.Durable && len(ends) != n {
-		t.Fatalf("%d groups are there, want %d", len(ends), n)
+		t.Fatalf("%d groups exist, want %d", len(ends), n)
 	}
 	if len(ends) > 0 {
 		must(t, j, ends...)

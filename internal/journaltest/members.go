@@ -15,8 +15,8 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// RunMembers has two engines share a store in memory, and holds them to what
-// clients of either are promised.
+// RunMembers tests engines that share a store in memory. It checks what each
+// engine promises its clients.
 func RunMembers(t *testing.T) {
 	for name, part := range map[string]func(*testing.T, *Shared){
 		"pushes of two to one group":         testForeignChange,
@@ -40,15 +40,16 @@ func RunMembers(t *testing.T) {
 	}
 }
 
-// member is an engine with its journal.
+// member is an engine and its journal.
 type member struct {
 	*gateway.Gateway
 	journal *Member
 	t       *testing.T
-	ahead   time.Duration // of its clock
+	ahead   time.Duration // how far its clock is ahead
 }
 
-// join opens one more member.
+// join opens another member of the store. A change of the member waits at most
+// wait.
 func join(t *testing.T, s *Shared, wait time.Duration) *member {
 	t.Helper()
 	m := &member{journal: s.Member(), t: t}
@@ -67,7 +68,7 @@ func join(t *testing.T, s *Shared, wait time.Duration) *member {
 	return m
 }
 
-// two opens two members that wait for anything as long as it takes.
+// two opens two members whose changes wait for up to a minute.
 func two(t *testing.T, s *Shared) (a, b *member) {
 	t.Helper()
 	return join(t, s, time.Minute), join(t, s, time.Minute)
@@ -88,7 +89,7 @@ func pushOf(t *testing.T, key grouping.Key, text string) gateway.Push {
 	return gateway.Push{Key: key, Blocks: blocks}
 }
 
-// put pushes text as POST does.
+// put pushes a text body, as POST does.
 func (m *member) put(key grouping.Key, text string) error {
 	m.t.Helper()
 	return m.Push(context.Background(), pushOf(m.t, key, text))
@@ -101,7 +102,7 @@ func (m *member) must(err error) {
 	}
 }
 
-// lines are those that a scrape has of a family.
+// lines returns the exposed lines of a family, or "" if there are none.
 func (m *member) lines(name string) string {
 	f := m.View().Family(name)
 	if f == nil {
@@ -114,7 +115,7 @@ func (m *member) lines(name string) string {
 	return b.String()
 }
 
-// refused wants a conflict.
+// refused reports a test error unless err is a conflict.
 func refused(t *testing.T, err error, what string) {
 	t.Helper()
 	conflict, twin := (*gateway.ConflictError)(nil), (*gateway.TwinError)(nil)
@@ -123,11 +124,11 @@ func refused(t *testing.T, err error, what string) {
 	}
 }
 
-// unavailable wants an error that says to try again.
+// unavailable reports a test error unless err wraps gateway.ErrUnavailable.
 func unavailable(t *testing.T, err error, what string) {
 	t.Helper()
 	if !errors.Is(err, gateway.ErrUnavailable) {
-		t.Errorf("%s: got %v, want that it may work later", what, err)
+		t.Errorf("%s: got %v, want an error that wraps ErrUnavailable", what, err)
 	}
 }
 
@@ -136,8 +137,8 @@ const (
 	counter = "# TYPE m counter\nm 1\n"
 )
 
-// testForeignChange changes a group elsewhere while a push to it is under way,
-// several times. In the end nobody has a claim that is left over.
+// testForeignChange changes a group on one member while another member pushes
+// to it. Afterwards no claim may be left over.
 func testForeignChange(t *testing.T, s *Shared) {
 	a, b := two(t, s)
 	k := keyOf(t, "k")
@@ -155,24 +156,25 @@ func testForeignChange(t *testing.T, s *Shared) {
 	}
 }
 
-// testForeignBesideUnknown changes a group elsewhere while nobody knows what has
-// become of a push to it: whatever that was, it is over.
+// testForeignBesideUnknown changes a group on one member while the outcome of
+// another member's push to it is unknown. The newer change settles that push.
 func testForeignBesideUnknown(t *testing.T, s *Shared) {
 	a, b := two(t, s)
 	k := keyOf(t, "k")
 	a.journal.Lose(false)
-	unavailable(t, a.put(k, gauge), "a push that got lost")
+	unavailable(t, a.put(k, gauge), "a push without an answer")
 	b.must(b.put(k, "n 1\n"))
 	a.must(a.put(k, "n 2\n"))
 	a.must(a.put(keyOf(t, "other"), counter))
-	a.journal.Settle(true) // too late
+	a.journal.Settle(true) // the newer change has won
 	if lines := a.lines("m"); strings.Contains(lines, `job="k"`) {
-		t.Errorf("a change that came too late is exposed: %s", lines)
+		t.Errorf("a change that arrived too late is exposed: %s", lines)
 	}
 }
 
-// testOlderClaims has two members take what cannot be exposed together. The one
-// with the older claim is exposed, and can go on. The other is told.
+// testOlderClaims stores two groups that cannot be exposed together, one on
+// each member. Both members must expose the group with the older claim, take
+// further pushes to it, and refuse pushes to the other group.
 func testOlderClaims(t *testing.T, s *Shared) {
 	for name, c := range map[string]struct {
 		first, second       grouping.Key
@@ -205,35 +207,36 @@ func testOlderClaims(t *testing.T, s *Shared) {
 					t.Errorf("%d families are left out, want %d", n, c.left)
 				}
 				m.must(m.put(c.first, c.newer))
-				refused(t, m.put(c.second, c.younger), "the younger claim")
+				refused(t, m.put(c.second, c.younger), "a push with the younger claim")
 				if lines := m.lines(c.family); !strings.Contains(lines, c.line) || strings.Count(lines, "\n") > 2 {
 					t.Errorf("exposed %q", lines)
 				}
 			}
 			a.must(a.Delete(t.Context(), c.first))
 			b.must(b.put(c.second, c.younger))
-			refused(t, a.put(c.first, c.older), "a claim that was given up")
+			refused(t, a.put(c.first, c.older), "a push whose older claim was deleted")
 		})
 	}
 }
 
 func label(name string) metric.Label { return metric.Label{Name: name, Value: "1"} }
 
-// testClaimsEnd goes on without a check of series that only one has: an older
-// claim to a name is none to the series of others.
+// testClaimsEnd pushes a series that another group has. The push must be
+// refused although its group has the older claim to the name: that claim does
+// not cover series of other groups.
 func testClaimsEnd(t *testing.T, s *Shared) {
 	a, b := two(t, s)
 	older, younger := keyOf(t, "a"), keyOf(t, "a", label("x"))
 	a.must(a.put(older, "m{x=\"2\"} 1\n"))
 	b.must(b.put(younger, "m 1\n"))
-	refused(t, a.put(older, "m{x=\"1\"} 1\n"), "a series that another group has had before")
+	refused(t, a.put(older, "m{x=\"1\"} 1\n"), "a push of a series that another group has")
 	if n := b.View().LeftOut; n != 0 {
 		t.Errorf("%d families are left out", n)
 	}
 }
 
-// testUnknown loses a push. Its claims stay, and its group waits, until the
-// journal says what has become of it.
+// testUnknown loses the outcome of a push. The push keeps its claims, and
+// further pushes to its group wait, until the journal reports the outcome.
 func testUnknown(t *testing.T, s *Shared) {
 	for _, arrives := range []bool{true, false} {
 		t.Run(fmt.Sprint("arrives ", arrives), func(t *testing.T) {
@@ -241,20 +244,20 @@ func testUnknown(t *testing.T, s *Shared) {
 			a, b := two(t, s)
 			k, other := keyOf(t, "k"), keyOf(t, "other")
 			a.journal.Lose(false)
-			unavailable(t, a.put(k, gauge), "a push that got lost")
-			refused(t, a.put(other, counter), "a push against what may be stored")
+			unavailable(t, a.put(k, gauge), "a push without an answer")
+			refused(t, a.put(other, counter), "a push that conflicts with the unknown one")
 			again := make(chan error, 1)
 			go func() { again <- a.put(k, "n 1\n") }()
 			select {
 			case err := <-again:
-				t.Fatalf("a push did not wait for the one before: %v", err)
+				t.Fatalf("a push did not wait for the unknown one: %v", err)
 			case <-time.After(10 * time.Millisecond):
 			}
 			a.journal.Settle(arrives)
 			a.must(<-again)
 			for _, m := range []*member{a, b} {
 				if got := m.lines("m") != ""; got != arrives {
-					t.Errorf("the push that got lost is exposed: %v, want %v", got, arrives)
+					t.Errorf("the push without an answer is exposed: %v, want %v", got, arrives)
 				}
 			}
 			if err := b.put(other, counter); (err != nil) != arrives {
@@ -269,13 +272,13 @@ func testUnknownStored(t *testing.T, s *Shared) {
 	a, b := two(t, s)
 	k := keyOf(t, "k")
 	a.journal.Lose(true)
-	unavailable(t, a.put(k, gauge), "a push of which the answer got lost")
+	unavailable(t, a.put(k, gauge), "a push whose answer was lost")
 	if b.lines("m") == "" {
-		t.Fatal("the other member does not have it")
+		t.Fatal("the other member does not expose the push")
 	}
 	a.journal.Lag(false)
 	if a.lines("m") == "" {
-		t.Error("it is not exposed, though it was applied")
+		t.Error("the push is applied but not exposed")
 	}
 	a.must(a.put(k, gauge))
 	refused(t, a.put(keyOf(t, "other"), counter), "another type")
@@ -283,23 +286,25 @@ func testUnknownStored(t *testing.T, s *Shared) {
 	a.must(a.put(keyOf(t, "other"), counter))
 }
 
-// testUnknownEnd loses a delete: nobody changes the group before that is settled.
+// testUnknownEnd loses the outcome of a delete. No other change of the group
+// may start until the outcome is known.
 func testUnknownEnd(t *testing.T, s *Shared) {
 	a := join(t, s, time.Millisecond)
 	k := keyOf(t, "k")
 	a.must(a.put(k, gauge))
 	a.journal.Lose(false)
-	unavailable(t, a.Delete(t.Context(), k), "a delete that got lost")
-	unavailable(t, a.put(k, "n 1\n"), "a push behind it")
+	unavailable(t, a.Delete(t.Context(), k), "a delete without an answer")
+	unavailable(t, a.put(k, "n 1\n"), "a push after the delete")
 	a.journal.Settle(true)
 	if a.View().Group(k) != nil {
-		t.Error("the group is still there")
+		t.Error("the group still exists after the delete")
 	}
 	a.must(a.put(k, "n 1\n"))
 }
 
-// testPatience lets others wait for a group that never gets free, and for a
-// change that is always stale.
+// testPatience makes changes wait for a group that stays locked, and for a
+// journal that always reports Stale. Each change must fail after its maximum
+// wait.
 func testPatience(t *testing.T, s *Shared) {
 	a := join(t, s, 10*time.Millisecond)
 	k, free := keyOf(t, "k"), keyOf(t, "free")
@@ -310,32 +315,33 @@ func testPatience(t *testing.T, s *Shared) {
 	<-arrived
 	gone, end := context.WithCancel(t.Context())
 	end()
-	unavailable(t, a.put(k, gauge), "a push to a group that is busy")
-	unavailable(t, a.Delete(t.Context(), k), "a delete of it")
+	unavailable(t, a.put(k, gauge), "a push to a locked group")
+	unavailable(t, a.Delete(t.Context(), k), "a delete of a locked group")
 	_, err := a.DeleteMatching(t.Context(), func(*gateway.Group) bool { return true })
-	unavailable(t, err, "a delete of all")
+	unavailable(t, err, "a delete of all groups, one of them locked")
 	if err := a.Push(gone, pushOf(t, k, gauge)); !errors.Is(err, context.Canceled) {
-		t.Errorf("a push of a client that has gone: %v", err)
+		t.Errorf("a push whose client is gone: got %v, want context.Canceled", err)
 	}
 	errs := a.PushAll(t.Context(), []gateway.Push{pushOf(t, k, gauge), pushOf(t, free, gauge)})
 	if !slices.ContainsFunc(errs, func(err error) bool { return err != nil }) || a.View().Group(free) == nil {
-		t.Errorf("of two groups the free one was not taken: %v", errs)
+		t.Errorf("the push to the unlocked group was not stored: %v", errs)
 	}
 	a.Refuse(k, "", errAway)
 	if a.View().Group(k).LastPushSuccessful() {
-		t.Error("a refusal waited for the push")
+		t.Error("the refusal waited for the push in progress")
 	}
 	close(letGo)
 	a.must(<-done)
 
 	a.journal.AlwaysStale()
 	unavailable(t, a.put(k, gauge), "a push that is always stale")
-	unavailable(t, a.Delete(t.Context(), k), "a delete that is")
+	unavailable(t, a.Delete(t.Context(), k), "a delete that is always stale")
 	_, err = a.DeleteMatching(t.Context(), func(*gateway.Group) bool { return true })
-	unavailable(t, err, "a delete of all that is")
+	unavailable(t, err, "a delete of all groups that is always stale")
 }
 
-// testStale merges with what another member has stored, and this one has not seen.
+// testStale pushes to a group that another member has changed, before the
+// change is seen. The push must merge with that change.
 func testStale(t *testing.T, s *Shared) {
 	a, b := two(t, s)
 	k := keyOf(t, "k")
@@ -349,20 +355,20 @@ func testStale(t *testing.T, s *Shared) {
 	a.journal.Lag(false)
 	for _, m := range []*member{a, b} {
 		if g := m.View().Group(k); len(g.Families) != 3 {
-			t.Errorf("%d families are there, want 3", len(g.Families))
+			t.Errorf("the group has %d families, want 3", len(g.Families))
 		}
 	}
 }
 
-// testSync deletes what another member has acknowledged, and this one has not
-// seen.
+// testSync deletes a group that another member has acknowledged, before this
+// member sees it.
 func testSync(t *testing.T, s *Shared) {
 	all := func(*gateway.Group) bool { return true }
 	for name, end := range map[string]func(*member, grouping.Key) error{
 		"delete": func(m *member, k grouping.Key) error {
 			existed, err := m.End(context.Background(), k)
 			if !existed {
-				t.Error("the delete did not find it")
+				t.Error("the delete did not find the group")
 			}
 			return err
 		},
@@ -380,19 +386,20 @@ func testSync(t *testing.T, s *Shared) {
 			b.must(b.put(k, gauge))
 			a.must(end(a, k))
 			if a.View().Group(k) != nil || b.View().Group(k) != nil {
-				t.Error("the group is there after its delete was acknowledged")
+				t.Error("the group still exists after its delete was acknowledged")
 			}
 			a.journal.Leave(true)
 			_, err := a.DeleteMatching(t.Context(), all)
 			unavailable(t, err, "a delete by selector while the store is out of reach")
-			unavailable(t, a.Delete(t.Context(), k), "a delete while it is")
-			unavailable(t, a.Sync(t.Context()), "that there is no such group")
+			unavailable(t, a.Delete(t.Context(), k), "a delete while the store is out of reach")
+			unavailable(t, a.Sync(t.Context()), "a sync while the store is out of reach")
 		})
 	}
 }
 
-// testDeleteNotSeen pushes against a group that another member has deleted: it
-// refuses nobody, and lends nothing to who comes after it.
+// testDeleteNotSeen pushes before a member sees that another member has deleted
+// a group. The deleted group must not refuse a push, and a new group with its
+// key must not inherit its families or its claims.
 func testDeleteNotSeen(t *testing.T, s *Shared) {
 	a, b := two(t, s)
 	k, other := keyOf(t, "k"), keyOf(t, "other")
@@ -401,7 +408,7 @@ func testDeleteNotSeen(t *testing.T, s *Shared) {
 	b.must(b.Delete(t.Context(), k))
 	a.must(a.put(other, counter))
 	if a.View().Group(other).Failed != (time.Time{}) {
-		t.Error("the group counts as refused")
+		t.Error("a failure is recorded for a push that was stored")
 	}
 	a.must(a.Delete(t.Context(), other))
 
@@ -416,7 +423,8 @@ func testDeleteNotSeen(t *testing.T, s *Shared) {
 	}
 }
 
-// testSharedStamps refuses a push while another one is under way elsewhere.
+// testSharedStamps refuses a push on one member while another member pushes to
+// the same group.
 func testSharedStamps(t *testing.T, s *Shared) {
 	a, b := two(t, s)
 	k, none := keyOf(t, "k"), keyOf(t, "none")
@@ -429,12 +437,12 @@ func testSharedStamps(t *testing.T, s *Shared) {
 			t.Errorf("after a refusal: revision %d, was %d; failing %v, %q", g.Revision, revision, g.Failing, g.Failure)
 		}
 		if g := m.View().Group(none); g == nil || g.LastPushSuccessful() {
-			t.Error("a group that only failed is not there")
+			t.Error("the group without a good push does not exist")
 		}
 	}
 	pushed := keyOf(t, "pushed")
 	a.must(a.put(pushed, gauge))
-	for _, key := range []grouping.Key{pushed, keyOf(t, "new")} { // refused for the first time while a push is under way
+	for _, key := range []grouping.Key{pushed, keyOf(t, "new")} { // the push to new is the first one, and a stamp precedes it
 		b.journal.Before(func() { a.Refuse(key, "10.0.0.1", errAway) })
 		b.must(b.put(key, gauge))
 		if g := a.View().Group(key); !g.LastPushSuccessful() || g.Failed.IsZero() {
@@ -448,12 +456,12 @@ func testSharedStamps(t *testing.T, s *Shared) {
 	a.Refuse(none, "", errAway)
 	b.must(b.Delete(t.Context(), none))
 	if a.View().Group(none) != nil || b.View().Group(none) != nil {
-		t.Error("a group that only failed does not go")
+		t.Error("the group without a good push was not deleted")
 	}
 }
 
-// testFailedBy has several clients fail for one group, while a member does not see
-// what else they have failed for. All take over what that decides.
+// testFailedBy makes several clients fail for one group while one member lags
+// behind. All members must attribute the failures to the same client.
 func testFailedBy(t *testing.T, s *Shared) {
 	a, b := two(t, s)
 	mine := keyOf(t, "mine")
@@ -467,13 +475,14 @@ func testFailedBy(t *testing.T, s *Shared) {
 	b.journal.Lag(false)
 	for i, m := range []*member{a, b, join(t, s, time.Minute)} {
 		if by := m.View().Group(mine).FailedBy; by != "10.0.0.2" {
-			t.Errorf("for member %d the failures count for %q", i, by)
+			t.Errorf("member %d attributes the failures to %q", i, by)
 		}
 	}
 }
 
-// testTwoClocks lets members disagree about the time. The later of two pushes
-// decides whether a group fails, also after a restart.
+// testTwoClocks gives the members different clocks. The order of two pushes,
+// not their times, must decide whether the group is failing, also after a
+// replay.
 func testTwoClocks(t *testing.T, s *Shared) {
 	a, b := two(t, s)
 	b.ahead = time.Hour
@@ -484,15 +493,16 @@ func testTwoClocks(t *testing.T, s *Shared) {
 	a.Refuse(failed, "", errAway)
 	for _, m := range []*member{a, b, join(t, s, time.Minute)} {
 		if !m.View().Group(taken).LastPushSuccessful() {
-			t.Error("a push that was taken last counts as refused")
+			t.Error("the group is failing, but its last push was stored")
 		}
 		if m.View().Group(failed).LastPushSuccessful() {
-			t.Error("a push that was refused last counts as taken")
+			t.Error("the group is not failing, but its last push was refused")
 		}
 	}
 }
 
-// testEndsGroups has a member with a fast clock hide a group that lives on.
+// testEndsGroups gives a member a fast clock. That member must hide an expired
+// group but leave its end to the store.
 func testEndsGroups(t *testing.T, s *Shared) {
 	s.Ends = true
 	a, b := two(t, s)
@@ -505,7 +515,7 @@ func testEndsGroups(t *testing.T, s *Shared) {
 	}
 	a.must(a.put(other, "n 1\n"))
 	if a.View().Group(k) == nil || b.View().Group(k) != nil {
-		t.Error("each clock must tell whether it is seen")
+		t.Error("a member does not hide groups by its own clock")
 	}
 	_, err := b.DeleteMatching(t.Context(), func(g *gateway.Group) bool { return g.Key == other })
 	b.must(err)
@@ -515,20 +525,20 @@ func testEndsGroups(t *testing.T, s *Shared) {
 		t.Error(err)
 	}
 	if n := b.journal.Commits() - before; n != 0 {
-		t.Errorf("a member ended what is the store's to end, with %d commits", n)
+		t.Errorf("a member made %d commits to end groups that the store ends, want 0", n)
 	}
 	if n := strings.Count(a.lines("m"), "\n"); n != 2 || a.View().Group(failing).LastPushSuccessful() {
-		t.Fatalf("%d of two groups live on by the slow clock", n)
+		t.Fatalf("the member with the slow clock exposes %d of two groups, or lost a failure", n)
 	}
 	a.must(a.put(k, gauge))
 	s.End(k)
 	if a.View().Group(k) != nil {
-		t.Error("it has not ended when the store said so")
+		t.Error("the group still exists after the store ended it")
 	}
 }
 
-// testReplay opens one more member behind all kinds of changes: it exposes the
-// same.
+// testReplay opens a member after many kinds of changes. It must have the same
+// groups as the others.
 func testReplay(t *testing.T, s *Shared) {
 	a, b := two(t, s)
 	for i := range 40 {
@@ -547,7 +557,7 @@ func testReplay(t *testing.T, s *Shared) {
 	want := a.groups()
 	for _, m := range []*member{b, c} {
 		if got := m.groups(); got != want {
-			t.Errorf("a member has\n%s\nanother one\n%s", got, want)
+			t.Errorf("a member has\n%s\nwant\n%s", got, want)
 		}
 	}
 }

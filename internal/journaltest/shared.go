@@ -11,11 +11,13 @@ import (
 	"pushgateway/internal/grouping"
 )
 
-// Shared is a store in memory that several members share, each through a journal
-// of its own. It hands the very groups that it was given to all of them, and
-// tells whether anybody has changed one.
+// Shared is a store in memory that several members share. Each member has its
+// own journal. Shared passes the groups that it receives to all members without
+// copying them, and reports a test error if a group has changed. It is safe for
+// concurrent use.
 type Shared struct {
-	// Ends says that the store ends groups at their time, which End does.
+	// Ends means that the store ends expired groups itself; see End. Set it before
+	// a member opens.
 	Ends bool
 
 	mu       sync.Mutex
@@ -23,18 +25,18 @@ type Shared struct {
 	groups   map[grouping.Key]gateway.Applied
 	stamps   map[grouping.Key]gateway.Stamp
 	log      []event
-	given    map[*gateway.Group]string // how they looked
+	given    map[*gateway.Group]string // groups as they were when given to Commit
 	members  []*Member
 }
 
-// event is something that every member is to be told once.
+// event is something that each member must apply once.
 type event struct {
 	gateway.Applied
-	by *Member // of a change that was made by one
+	by *Member // the member that made the change, or nil
 }
 
-// NewShared makes an empty store. At the end of the test it wants all groups as
-// they were given.
+// NewShared returns an empty store. When the test ends, it checks that no group
+// has changed since it was given to Commit.
 func NewShared(t *testing.T) *Shared {
 	s := &Shared{groups: make(map[grouping.Key]gateway.Applied), stamps: make(map[grouping.Key]gateway.Stamp), given: make(map[*gateway.Group]string)}
 	t.Cleanup(func() {
@@ -42,14 +44,14 @@ func NewShared(t *testing.T) *Shared {
 		defer s.mu.Unlock()
 		for g, was := range s.given {
 			if is := show(g); is != was {
-				t.Errorf("a group was changed after it was handed over:\n%s\nwas\n%s", is, was)
+				t.Errorf("a group changed after Commit received it:\n%s\nwas\n%s", is, was)
 			}
 		}
 	})
 	return s
 }
 
-// Member gives a journal of the store, to be opened.
+// Member returns a journal of the store that is not yet open.
 func (s *Shared) Member() *Member {
 	m := &Member{store: s, told: make(map[int]bool)}
 	s.mu.Lock()
@@ -58,7 +60,8 @@ func (s *Shared) Member() *Member {
 	return m
 }
 
-// End ends a group, as its time is over by the clock of the store.
+// End ends a group, as a store does whose clock has reached the group's
+// deadline.
 func (s *Shared) End(key grouping.Key) {
 	s.mu.Lock()
 	s.add(gateway.Change{Key: key}, nil)
@@ -66,7 +69,7 @@ func (s *Shared) End(key grouping.Key) {
 	s.spread()
 }
 
-// add puts a change at the end of the order. The caller holds mu.
+// add appends a change to the log. The caller holds mu.
 func (s *Shared) add(c gateway.Change, by *Member) {
 	s.revision++
 	a := gateway.Applied{Change: c, Revision: s.revision}
@@ -78,7 +81,7 @@ func (s *Shared) add(c gateway.Change, by *Member) {
 	}
 }
 
-// spread tells all members what is new that do not lag behind.
+// spread applies new events to all members that do not lag.
 func (s *Shared) spread() {
 	s.mu.Lock()
 	members := s.members
@@ -90,29 +93,30 @@ func (s *Shared) spread() {
 	}
 }
 
-// Member is a journal of a shared store. What goes wrong with it is set by its
-// methods.
+// Member is the journal of one member of a shared store. Its methods inject
+// faults. It is safe for concurrent use.
 type Member struct {
 	store *Shared
 
 	applying sync.Mutex // held while apply is called
 	apply    func([]gateway.Applied)
-	told     map[int]bool // which of the store's log
+	told     map[int]bool // indexes in the store's log that were applied
 
-	mu      sync.Mutex // guards the rest
+	mu      sync.Mutex // guards the fields below
 	lagging bool
 	away    error
-	before  func()      // called once, in the next Commit before anything happens
-	fate    func() bool // of the next change, which is Unknown: whether it is stored at once
+	before  func()      // called once, at the start of the next Commit
+	fate    func() bool // if set, the next change is Unknown; reports whether it is stored at once
 	unknown []gateway.Change
 	stale   int
 	commits int
-	always  bool // everything is stale
+	always  bool // every change is stale
 }
 
 var errAway = errors.New("the store is out of reach")
 
-// Lag keeps from the member what others do, or tells it all of that.
+// Lag stops or resumes applying changes of other members. When it resumes,
+// everything missed is applied.
 func (m *Member) Lag(lag bool) {
 	m.mu.Lock()
 	m.lagging = lag
@@ -120,7 +124,7 @@ func (m *Member) Lag(lag bool) {
 	m.store.spread()
 }
 
-// Leave puts the store out of reach, or back.
+// Leave disconnects the member from the store, or reconnects it.
 func (m *Member) Leave(away bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -129,29 +133,30 @@ func (m *Member) Leave(away bool) {
 	}
 }
 
-// Before has f called once, in the next Commit before anything happens.
+// Before makes the next Commit call f once before it does anything else.
 func (m *Member) Before(f func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.before = f
 }
 
-// Lose makes the outcome of the next change Unknown. It is stored all the same,
-// or on its way until Settle.
+// Lose makes the outcome of the next change Unknown. If stored is true, the
+// change is stored at once; otherwise Settle decides.
 func (m *Member) Lose(stored bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.fate = func() bool { return stored }
 }
 
-// AlwaysStale makes all changes stale, as if others were always faster.
+// AlwaysStale makes every change stale, as if other members were always faster.
 func (m *Member) AlwaysStale() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.always = true
 }
 
-// Settle ends what is unknown: it arrives, or it is void.
+// Settle settles the changes whose outcome is unknown. If arrives is true, they
+// are stored unless they are stale by now. Otherwise they are void.
 func (m *Member) Settle(arrives bool) {
 	m.mu.Lock()
 	lost := m.unknown
@@ -173,7 +178,8 @@ func (m *Member) Settle(arrives bool) {
 	m.store.spread()
 }
 
-// Stale is how many changes were stale, and Commits how many there were.
+// Stale returns the number of stale changes. Commits returns the number of
+// calls of Commit.
 func (m *Member) Stale() int   { return m.count(&m.stale) }
 func (m *Member) Commits() int { return m.count(&m.commits) }
 
@@ -189,7 +195,8 @@ func (m *Member) lags() bool {
 	return m.lagging || m.apply == nil
 }
 
-// tell applies what the member has not been told yet of some groups.
+// tell applies the events of the groups for which of is true, except those
+// already applied.
 func (m *Member) tell(of func(grouping.Key) bool) {
 	m.applying.Lock()
 	defer m.applying.Unlock()
@@ -212,7 +219,7 @@ func (m *Member) tell(of func(grouping.Key) bool) {
 	}
 }
 
-// Open replays what is stored.
+// Open replays the stored groups and stamps.
 func (m *Member) Open(_ context.Context, apply func([]gateway.Applied)) error {
 	m.applying.Lock()
 	defer m.applying.Unlock()
@@ -237,7 +244,7 @@ func (m *Member) Open(_ context.Context, apply func([]gateway.Applied)) error {
 	return nil
 }
 
-// Commit compares and swaps.
+// Commit stores each change whose Against is the revision of the stored group.
 func (m *Member) Commit(_ context.Context, changes []gateway.Change) []gateway.Outcome {
 	m.mu.Lock()
 	before := m.before
@@ -281,13 +288,13 @@ func (m *Member) commit(c gateway.Change) gateway.Outcome {
 	}
 	m.store.add(c, m)
 	if fate != nil {
-		m.lagging = true // until it is told
+		m.lagging = true // until Lag(false)
 		return gateway.Outcome{Verdict: gateway.Unknown, Err: errAway}
 	}
 	return gateway.Outcome{}
 }
 
-// Stamp tells everybody.
+// Stamp applies a stamp to all members that do not lag.
 func (m *Member) Stamp(stamp gateway.Stamp) {
 	s := m.store
 	s.mu.Lock()
@@ -300,7 +307,7 @@ func (m *Member) Stamp(stamp gateway.Stamp) {
 	s.spread()
 }
 
-// Sync tells the member everything.
+// Sync applies everything that the member has missed.
 func (m *Member) Sync(context.Context) error {
 	if err := m.Err(); err != nil {
 		return err
@@ -309,17 +316,17 @@ func (m *Member) Sync(context.Context) error {
 	return nil
 }
 
-// EndsGroups is as the store says.
+// EndsGroups returns the store's Ends.
 func (m *Member) EndsGroups() bool { return m.store.Ends }
 
-// Err tells whether the store is out of reach.
+// Err returns an error while the member is disconnected from the store.
 func (m *Member) Err() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.away
 }
 
-// Close leaves the store.
+// Close stops applying changes.
 func (m *Member) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -1,9 +1,9 @@
 // Package record turns a group into the bytes that a journal stores, and back.
 //
 // A record is a byte with the version of the format, a checksum (xxHash64 of
-// the grouping key, the version and everything behind the checksum, little
-// endian), the revision (little endian), and a block of S2 compression with
-// this message of protocol buffers:
+// the grouping key, the version and everything after the checksum, little
+// endian), the revision (little endian), and an S2 block that contains this
+// protocol buffers message:
 //
 //	message Group {
 //	  sint64 pushed  = 1;          // Unix time in ns; absent: never
@@ -12,34 +12,34 @@
 //	  sint64 expires = 4;          // Unix time in ns; absent: never
 //	  repeated Family families = 5; // sorted by name
 //	  string failure = 6;          // why the last refused push was refused
-//	  string failed_by = 7;        // the network whose failures made a group without a good push
-//	  uint64 last    = 10;         // 1: the last push was refused, 2: it was taken; absent: the later of the two times
+//	  string failed_by = 7;        // the client whose failures created a group without a good push
+//	  uint64 last    = 10;         // 1: the last push was refused, 2: it was stored; absent: compare the two times
 //	}
 //	message Family {
 //	  bytes  family = 1;  // a delimited io.prometheus.client.MetricFamily
-//	  bytes  text   = 4;  // its lines, in the place of its metrics; see exposition.StoredReader
+//	  bytes  text   = 4;  // its lines, instead of its metrics; see exposition.StoredReader
 //	  sint64 pushed = 2;  // ns after that of the group, or after 1970 if it has none; absent: at the same time
 //	  uint64 claim  = 3;  // revision; absent: that of the record
 //	}
 //
-// Beside text, the MetricFamily says in field 1000 which version of the renderer
-// has written the lines. Lines of this version are adopted as they are, others
-// are rendered anew. Programs that do not know the field pass over it.
+// If there is text, field 1000 of the MetricFamily is the version of the
+// renderer that wrote the lines. Decode keeps lines of the present version and
+// renders others again. Programs that do not know the field skip it.
 //
-// Any other field that is not known is refused: to leave it out could mean to forget
-// what somebody relies on. Revisions that a group gets only by being stored
-// are absent, so that a record can be made before its place in the order is
-// known.
+// Decode returns an error for any other unknown field, since ignoring the field
+// could lose data. Revisions that a group receives only when it is stored are
+// absent. So a record can be made before its place in the order is known.
 //
-// If the highest bit of the version is set, the size of this message as a varint
-// and the message itself come before the block. It says that a push to the group
-// was refused since, and can be put there without the block being unpacked:
+// If the highest bit of the version is set, the size of the following message,
+// as a varint, and the message itself come before the block. The message means
+// that a push to the group was refused later. It is added without unpacking the
+// block:
 //
 //	message Stamp {
 //	  sint64 failed  = 2; // as in Group
 //	  string failure = 6;
 //	  string failed_by = 7;
-//	  uint64 against = 3; // the revision that the push was checked against: the group fails unless its own is later
+//	  uint64 against = 3; // the revision that the push was checked against; the group is failing unless its own is later
 //	}
 package record
 
@@ -63,7 +63,7 @@ import (
 // Version is the format that Encode writes, and the newest that Decode reads.
 const Version = 1
 
-// stampedBit is set in the version of a record that begins with a stamp.
+// stampedBit is set in the first byte of a record that has a stamp.
 const stampedBit = 0x80
 
 // Offsets of the parts of a record.
@@ -113,7 +113,7 @@ func (b *buffers) release() {
 	}
 }
 
-// Encode makes the record of a group. The record is not valid until it is
+// Encode returns the record of a group. The record is not valid until it is
 // sealed.
 func Encode(g *gateway.Group) []byte {
 	rec, _ := EncodeWithin(g, nil) // it fails only because of a budget
@@ -187,7 +187,7 @@ func Decode(rec []byte, key grouping.Key) (*gateway.Group, gateway.Revision, err
 	}
 	stamp, packed, err := cutStamp(rec)
 	if err != nil {
-		return nil, 0, fmt.Errorf("%w: its stamp: %w", ErrDamaged, err)
+		return nil, 0, fmt.Errorf("%w: reading its stamp: %w", ErrDamaged, err)
 	}
 	buf := scratch.Get().(*buffers)
 	defer buf.release()
@@ -203,7 +203,7 @@ func Decode(rec []byte, key grouping.Key) (*gateway.Group, gateway.Revision, err
 		return nil, 0, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	if err := g.takeStamp(stamp); err != nil {
-		return nil, 0, fmt.Errorf("%w: its stamp: %w", ErrDamaged, err)
+		return nil, 0, fmt.Errorf("%w: reading its stamp: %w", ErrDamaged, err)
 	}
 	group := gateway.Restore(g.Group)
 	if g.last != 0 {
@@ -220,7 +220,7 @@ func appendHead(b []byte, g *gateway.Group) []byte {
 	b = appendTime(b, groupExpires, g.Expires)
 	b = appendString(b, groupFailure, g.Failure)
 	b = appendString(b, groupFailedBy, g.FailedBy)
-	if g.Failing != g.Failed.After(g.Pushed) { // clocks have been set, or are those of two machines
+	if g.Failing != g.Failed.After(g.Pushed) { // the clock was set, or the times come from two machines
 		b = protowire.AppendTag(b, groupLast, protowire.VarintType)
 		b = protowire.AppendVarint(b, lastOf(g.Failing))
 	}
@@ -235,7 +235,7 @@ func appendString(b []byte, num protowire.Number, s string) []byte {
 	return protowire.AppendString(b, s)
 }
 
-// What field 10 says of the last push.
+// The values of field 10, which tells whether the last push was refused.
 const (
 	lastRefused = 1
 	lastTaken   = 2
@@ -352,9 +352,9 @@ type reading struct {
 	stored *exposition.StoredReader
 }
 
-// countFamilies is for how many families there should be room.
+// countFamilies returns how many families to make room for.
 func countFamilies(content []byte) (n int) {
-	const most = 1000 // whatever the record says
+	const most = 1000 // bound for damaged records
 	_ = eachField(content, func(f field) error {
 		if f.num == groupFamilies && n < most {
 			n++

@@ -9,8 +9,8 @@ import (
 	"pushgateway/internal/gateway"
 )
 
-// Stamped gives a record, which is whole, with a stamp in the place of the one
-// before. It keeps its revision, and its families are not looked at.
+// Stamped returns a copy of an intact record with its stamp replaced by s. The
+// record keeps its revision. Stamped does not unpack its families.
 func Stamped(rec []byte, s gateway.Stamp) ([]byte, error) {
 	revision, err := Check(rec, s.Key)
 	if err != nil {
@@ -23,7 +23,7 @@ func Stamped(rec []byte, s gateway.Stamp) ([]byte, error) {
 	return withStamp(rec[0], packed, s, revision), nil
 }
 
-// OfStamp gives the record of a group that has nothing but the failure.
+// OfStamp returns the record of a group that has only a failure.
 func OfStamp(s gateway.Stamp, revision gateway.Revision) []byte {
 	return withStamp(Version, s2.Encode(nil, nil), s, revision)
 }
@@ -40,8 +40,8 @@ func withStamp(version byte, packed []byte, s gateway.Stamp, revision gateway.Re
 	return rec
 }
 
-// cutStamp takes the message of the stamp off a record, which is whole; nil if it
-// has none.
+// cutStamp splits an intact record into the message of its stamp and the rest.
+// The message is nil if there is no stamp.
 func cutStamp(rec []byte) (msg, packed []byte, err error) {
 	if rec[0]&stampedBit == 0 {
 		return nil, rec[contentAt:], nil
@@ -53,7 +53,7 @@ func cutStamp(rec []byte) (msg, packed []byte, err error) {
 	return msg, rec[contentAt+n:], nil
 }
 
-// takeStamp takes over the message of a stamp, nil if there is none.
+// takeStamp reads the message of a stamp into g. A nil message means no stamp.
 func (g *reading) takeStamp(msg []byte) error {
 	if msg == nil {
 		return nil
