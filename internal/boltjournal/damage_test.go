@@ -18,7 +18,7 @@ import (
 	"pushgateway/internal/gateway"
 )
 
-// journalOf makes a file with n groups and gives its path and what is in it.
+// journalOf creates a file with n groups. It returns its path and its groups.
 func journalOf(t testing.TB, n int) (path string, groups []string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "journal")
@@ -26,7 +26,7 @@ func journalOf(t testing.TB, n int) (path string, groups []string) {
 	for i := range n {
 		push(t, g, fmt.Sprintf("job%03d", i), fmt.Sprintf("# HELP m Help.\n# TYPE m gauge\nm{a=\"b\"} %d\n# TYPE h histogram\nh_bucket{le=\"1\"} %d\nh_count %d\n", i, i, i))
 	}
-	push(t, g, "job000", "# TYPE m gauge\nm 7\n") // so that old pages lie about
+	push(t, g, "job000", "# TYPE m gauge\nm 7\n") // so that the file contains old pages
 	if err := g.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func journalOf(t testing.TB, n int) (path string, groups []string) {
 	return path, groups
 }
 
-// compact gives the content of a file with the same groups and nothing else.
+// compact returns the content of a new file with the same groups.
 func compact(t testing.TB, path string) []byte {
 	t.Helper()
 	var groups []*gateway.Group
@@ -61,7 +61,8 @@ func compact(t testing.TB, path string) []byte {
 	return content
 }
 
-// readAll reads a file and shows each group with all that must survive.
+// readAll reads a file and formats each group with everything that must
+// survive.
 func readAll(path string) (groups []string, s boltjournal.Summary, err error) {
 	s, err = boltjournal.Read(context.Background(), path, func(batch []gateway.Applied) {
 		for _, a := range batch {
@@ -82,7 +83,8 @@ func show(a gateway.Applied) string {
 	return b.String()
 }
 
-// damaged tells whether damage was found; if it was not, it must do no harm.
+// damaged reports whether reading finds the damage. If it does not, the groups
+// must be intact.
 func damaged(t *testing.T, what, path string, want []string) bool {
 	t.Helper()
 	got, s, err := readAll(path)
@@ -90,13 +92,14 @@ func damaged(t *testing.T, what, path string, want []string) bool {
 		return true
 	}
 	if !slices.Equal(got, want) {
-		t.Errorf("%s: the groups are others, and nobody says so", what)
+		t.Errorf("%s: the groups differ, but no damage was reported", what)
 	}
 	return false
 }
 
 // wantWritable pushes to every group of a copy of a file and deletes half of
-// them, and so writes every page anew: what is found whole must bear that.
+// them, which rewrites every page. A file that reading considers intact must
+// survive that.
 func wantWritable(t *testing.T, what, path string, groups int) {
 	t.Helper()
 	content, err := os.ReadFile(path)
@@ -124,9 +127,9 @@ func wantWritable(t *testing.T, what, path string, groups int) {
 	}
 }
 
-// TestEveryBit flips each bit of a small file, one at a time: reading it must
-// find the fault, or give what was written. In the empty parts of pages one
-// byte of many is enough.
+// TestEveryBit flips each bit of a small file, one at a time. Reading must
+// report the damage or return what was written. In the empty parts of pages, it
+// flips bits of only some bytes.
 func TestEveryBit(t *testing.T) {
 	path, want := journalOf(t, 3)
 	content := compact(t, path)
@@ -139,16 +142,15 @@ func TestEveryBit(t *testing.T) {
 	}, func(string, string) {})
 }
 
-// TestSomeBitsOfTrees does it for a file with branches, and with old pages that
-// lie about.
+// TestSomeBitsOfTrees flips bits of a file with branches and old pages.
 func TestSomeBitsOfTrees(t *testing.T) {
 	path, want := journalOf(t, 100)
 	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	used := len(bytes.TrimRight(content, "\x00")) // the file grows ahead of what it holds
-	const step = 53                               // a prime, so that all fields of all elements have their turn
+	used := len(bytes.TrimRight(content, "\x00")) // the file is larger than its content
+	const step = 53                               // a prime, so that every field of an element is covered
 	flipAll(t, content, want, func(at int) []int {
 		if at%step != 0 || at >= used {
 			return nil
@@ -157,8 +159,8 @@ func TestSomeBitsOfTrees(t *testing.T) {
 	}, func(string, string) {})
 }
 
-// TestEveryBitOfBranches looks closely at what has no checksums: a fault there
-// that is not found must not do harm to what is written later.
+// TestEveryBitOfBranches flips the bits of branch pages, which have no
+// checksums. Damage that reading does not find must not harm later writes.
 func TestEveryBitOfBranches(t *testing.T) {
 	path, want := journalOf(t, 100)
 	content := compact(t, path)
@@ -171,7 +173,7 @@ func TestEveryBitOfBranches(t *testing.T) {
 		branches.Add(1)
 		return []int{0, 1, 2, 3, 4, 5, 6, 7}
 	}, func(what, path string) {
-		one.Lock() // with 32 bits there is no room for several at once
+		one.Lock() // a 32-bit address space has no room for several at once
 		defer one.Unlock()
 		wantWritable(t, what, path, len(want))
 	})
@@ -180,8 +182,8 @@ func TestEveryBitOfBranches(t *testing.T) {
 	}
 }
 
-// inBranch tells whether a byte belongs to the header or to an element of a
-// branch page, or lies near.
+// inBranch reports whether a byte belongs to the header or an element of a
+// branch page, or is close to one.
 func inBranch(content []byte, at int) bool {
 	const pageSize, near = 4096, 16
 	page := content[at/pageSize*pageSize:][:pageSize]
@@ -190,9 +192,9 @@ func inBranch(content []byte, at int) bool {
 	return isBranch && len(bytes.Trim(page[max(0, at-near):min(pageSize, at+near)], "\x00")) > 0
 }
 
-// flipAll flips the bits of each byte that bits says, on copies of the file.
-// At first there is nothing wrong with it. Unnoticed is told of those that reading
-// does not find.
+// flipAll flips the given bits of each byte, on copies of the file. The file
+// must be intact at first. It calls unnoticed for each damage that reading does
+// not find.
 func flipAll(t *testing.T, content []byte, want []string, bits func(at int) []int, unnoticed func(what, path string)) {
 	wantWhole(t, content, want)
 	const workers = 4
@@ -234,7 +236,7 @@ func wantWhole(t testing.TB, content []byte, want []string) {
 	}
 	got, s, err := readAll(path)
 	if err != nil || len(s.Faults) > 0 || !slices.Equal(got, want) {
-		t.Fatalf("before anything is done to it: %d groups, %v, %v", len(got), s.Faults, err)
+		t.Fatalf("before any damage: %d groups, %v, %v", len(got), s.Faults, err)
 	}
 }
 
@@ -244,7 +246,7 @@ func flip(t *testing.T, f *os.File, at int, b byte) {
 	}
 }
 
-// TestEveryTruncation cuts a small file at each byte.
+// TestEveryTruncation truncates a small file at each byte.
 func TestEveryTruncation(t *testing.T) {
 	path, want := journalOf(t, 3)
 	content := compact(t, path)
@@ -259,9 +261,9 @@ func TestEveryTruncation(t *testing.T) {
 	}
 }
 
-// TestDamageBeforeCompaction opens a journal that is mostly empty, and loses
-// what it holds once that has been read: it must not be replaced by what is
-// left of it.
+// TestDamageBeforeCompaction damages a mostly empty file after it was read, but
+// before it is compacted. The file must not be replaced with what is left of
+// it.
 func TestDamageBeforeCompaction(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal")
 	g := open(t, boltjournal.Config{Path: path})
@@ -293,15 +295,15 @@ func TestDamageBeforeCompaction(t *testing.T) {
 	j := boltjournal.New(boltjournal.Config{Path: path, Progress: lose})
 	if err := j.Open(t.Context(), func([]gateway.Applied) {}); !errors.Is(err, boltjournal.ErrDamaged) {
 		t.Errorf("opened with the error %v", err)
-		_ = j.Close() // it should not be open
+		_ = j.Close() // it should have failed to open
 	}
 	if after, err := os.Stat(path); err != nil || !os.SameFile(before, after) || after.Size() != before.Size() {
-		t.Errorf("the file is another one now: %v %v", after, err)
+		t.Errorf("the file was replaced: %v %v", after, err)
 	}
 }
 
-// FuzzDamage writes several bytes over a small file: reading it must find the
-// fault, or give what was written.
+// FuzzDamage overwrites several bytes of a small file. Reading must report the
+// damage or return what was written.
 func FuzzDamage(f *testing.F) {
 	path, want := journalOf(f, 3)
 	content := compact(f, path)

@@ -59,8 +59,8 @@ func push(t testing.TB, g *gateway.Gateway, job, text string) {
 	}
 }
 
-// TestAgeOfGroups opens a journal again after groups have been pushed twice:
-// they are as old as they were, and have their names as long.
+// TestAgeOfGroups reopens a journal after groups were pushed twice. The groups
+// and their claims must be as old as before.
 func TestAgeOfGroups(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal")
 	g := open(t, boltjournal.Config{Path: path})
@@ -83,12 +83,12 @@ func TestAgeOfGroups(t *testing.T) {
 	}
 	g = open(t, boltjournal.Config{Path: path})
 	if after := ages(); !slices.Equal(after, before) {
-		t.Errorf("revisions are %v, and were %v", after, before)
+		t.Errorf("got revisions %v, want %v", after, before)
 	}
 }
 
-// TestProgressOfLargeGroups opens a journal of few large groups: it tells how
-// far it is in between, which is also when it hears that it is to end.
+// TestProgressOfLargeGroups opens a journal with few large groups. It must
+// report progress in between, and it notices the end of its context there.
 func TestProgressOfLargeGroups(t *testing.T) {
 	const groups = 8
 	path := filepath.Join(t.TempDir(), "journal")
@@ -104,7 +104,7 @@ func TestProgressOfLargeGroups(t *testing.T) {
 	told := 0
 	open(t, boltjournal.Config{Path: path, Progress: func(int, int) { told++ }})
 	if told < groups {
-		t.Errorf("of %d large groups it told %d times how far it was", groups, told)
+		t.Errorf("the replay of %d large groups reported progress %d times", groups, told)
 	}
 }
 

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// TestFileOfEarlierVersion reads a journal that was written before records said
-// which version of the renderer their lines are from. It has every kind of
-// family, and groups that have failed or will end.
+// TestFileOfEarlierVersion reads a journal from before records had the version
+// of the renderer. The journal has every kind of family, and groups that have
+// failed or will expire.
 func TestFileOfEarlierVersion(t *testing.T) {
 	want, err := os.ReadFile("testdata/format-1.txt")
 	if err != nil {

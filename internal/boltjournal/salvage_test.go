@@ -16,7 +16,7 @@ import (
 	"pushgateway/internal/gateway"
 )
 
-// TestSalvage damages a journal in different places and goes on with it.
+// TestSalvage damages a journal in different places and salvages it.
 func TestSalvage(t *testing.T) {
 	const page = 4096
 	for name, damage := range map[string]func(content []byte) []byte{
@@ -41,7 +41,7 @@ func TestSalvage(t *testing.T) {
 			if err := g.Close(); err != nil {
 				t.Fatal(err)
 			}
-			if kept < 100/3 || // the rest lies where the file was cut, at worst
+			if kept < 100/3 || // at worst, the others are in the part that was cut off
 				!strings.Contains(said.String(), "Salvage") {
 				t.Errorf("%d groups were kept\n%s", kept, &said)
 			}
@@ -57,13 +57,13 @@ func TestSalvage(t *testing.T) {
 				t.Fatalf("kept aside: %v %v", asides, err)
 			}
 			if aside, err := os.ReadFile(asides[0]); err != nil || !bytes.Equal(aside, broken) {
-				t.Errorf("the damaged file is not what it was: %v", err)
+				t.Errorf("the damaged file has changed: %v", err)
 			}
 		})
 	}
 }
 
-// TestSalvageOfNothing cuts off the page that says how many groups there were.
+// TestSalvageOfNothing cuts off the page with the number of groups.
 func TestSalvageOfNothing(t *testing.T) {
 	path, _ := journalOf(t, 100)
 	if err := os.Truncate(path, 2*4096+100); err != nil {
@@ -79,8 +79,8 @@ func TestSalvageOfNothing(t *testing.T) {
 	}
 }
 
-// TestSalvageOfLittle loses most of a large file: it says so, but not on a line
-// for each page or group.
+// TestSalvageOfLittle damages most of a large file. The log must report that
+// without a line for each page or group.
 func TestSalvageOfLittle(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal")
 	g := open(t, boltjournal.Config{Path: path, Interval: time.Hour})
@@ -116,8 +116,8 @@ func TestSalvageOfLittle(t *testing.T) {
 	}
 }
 
-// TestSalvageInVain cannot write what is whole: the damaged file stays, without
-// another name for each attempt.
+// TestSalvageInVain cannot write the intact groups. The damaged file must stay,
+// without one more name for each attempt.
 func TestSalvageInVain(t *testing.T) {
 	short, _ := journalOf(t, 10)
 	content, err := os.ReadFile(short)
@@ -125,8 +125,8 @@ func TestSalvageInVain(t *testing.T) {
 		t.Fatal(err)
 	}
 	content[20] ^= 1
-	// The name leaves room for the damaged file's behind it, and not for that of
-	// a new one.
+	// The name is short enough for that of the damaged file, but too long for that
+	// of a new file.
 	path := filepath.Join(t.TempDir(), strings.Repeat("x", 226))
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
@@ -134,19 +134,19 @@ func TestSalvageInVain(t *testing.T) {
 	for range 3 {
 		c := gateway.Config{Journal: boltjournal.New(boltjournal.Config{Path: path, Salvage: true})}
 		if _, err := gateway.Open(t.Context(), c); err == nil {
-			t.Fatal("it has been salvaged")
+			t.Fatal("the journal was salvaged")
 		}
 	}
 	if asides, err := filepath.Glob(path + ".damaged-*"); err != nil || len(asides) != 0 {
 		t.Errorf("kept aside: %v %v", asides, err)
 	}
 	if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, content) {
-		t.Errorf("the damaged file is not what it was: %v", err)
+		t.Errorf("the damaged file has changed: %v", err)
 	}
 }
 
-// TestKeepAsideThatFails keeps something aside that can have no second name and
-// cannot be copied: no part of it is left.
+// TestKeepAsideThatFails keeps a path aside that can have no second name and
+// cannot be copied. No part of it may be left.
 func TestKeepAsideThatFails(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal")
 	if err := os.Mkdir(path, 0o700); err != nil {

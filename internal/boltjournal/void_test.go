@@ -11,8 +11,8 @@ import (
 	"pushgateway/internal/gateway"
 )
 
-// TestVoid commits for callers that wait no longer, while the file cannot be
-// written: each change that was left behind is void in the end.
+// TestVoid commits with a context that has ended while the file cannot be
+// written. Each change whose caller has left must become void.
 func TestVoid(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal")
 	j := boltjournal.New(boltjournal.Config{Path: path})
@@ -40,10 +40,10 @@ func TestVoid(t *testing.T) {
 		if o := j.Commit(gone, []gateway.Change{{Key: k}})[0]; o.Verdict == gateway.Unknown {
 			unknown++
 		} else if o.Verdict != gateway.Failed {
-			t.Fatalf("verdict %d though there is no file", o.Verdict)
+			t.Fatalf("verdict %d although there is no file", o.Verdict)
 		}
 	}
-	_ = j.Close() // which tells that the file was taken away
+	_ = j.Close() // reports that the file was taken away
 	if void.Load() != unknown || applied.Load() != 0 {
 		t.Errorf("%d outcomes were unknown; %d changes are void, %d were applied", unknown, void.Load(), applied.Load())
 	}

@@ -9,8 +9,8 @@ import (
 	"pushgateway/internal/gateway"
 )
 
-// equalTo gives a gateway with a group, and a push of series to another group
-// which are all equal to those of the first.
+// equalTo returns a gateway with one group, and a push to another group whose
+// series all equal those of the first.
 func equalTo(t testing.TB, unchecked bool, series int) (*gateway.Gateway, gateway.Push) {
 	var theirs, mine strings.Builder
 	for i := range series {
@@ -23,8 +23,8 @@ func equalTo(t testing.TB, unchecked bool, series int) (*gateway.Gateway, gatewa
 	return g, gateway.Push{Key: k, Blocks: blocks(t, k, mine.String())}
 }
 
-// BenchmarkEqualSeries pushes what is refused: the other group is looked at
-// once, not once for each series.
+// BenchmarkEqualSeries pushes equal series, which are refused. The check looks
+// up the other group once, not once for each series.
 func BenchmarkEqualSeries(b *testing.B) {
 	for _, series := range []int{1_000, 10_000} {
 		b.Run(fmt.Sprint(series), func(b *testing.B) {
@@ -38,7 +38,7 @@ func BenchmarkEqualSeries(b *testing.B) {
 	}
 }
 
-// TestManyEqualSeries pushes many series that one other group has all of.
+// TestManyEqualSeries pushes many series that another group already has.
 func TestManyEqualSeries(t *testing.T) {
 	const series = 20_000
 	for _, unchecked := range []bool{false, true} {
@@ -47,7 +47,7 @@ func TestManyEqualSeries(t *testing.T) {
 			t.Errorf("unchecked %t: got %v", unchecked, err)
 		}
 		if got := g.View().Series; unchecked && got != 2*series || !unchecked && got != series {
-			t.Errorf("unchecked %t: %d series are stored", unchecked, got)
+			t.Errorf("unchecked %t: got %d stored series", unchecked, got)
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"pushgateway/internal/grouping"
 )
 
-// clock is a time that tests turn.
+// clock is a clock that tests set.
 type clock struct{ at atomic.Int64 }
 
 func newClock() *clock {
@@ -24,8 +24,8 @@ func newClock() *clock {
 func (c *clock) now() time.Time       { return time.Unix(0, c.at.Load()) }
 func (c *clock) turn(d time.Duration) { c.at.Add(int64(d)) }
 
-// strict is a journal that looks at what changes are made against, as one that
-// others write to does, and that can be out of reach.
+// strict is a journal that checks what changes were made against, as a journal
+// with several members does. It can be out of reach.
 type strict struct {
 	gateway.Memory
 	mu        sync.Mutex
@@ -91,7 +91,7 @@ func (s *strict) Stamp(stamp gateway.Stamp) {
 	s.Memory.Stamp(stamp)
 }
 
-// Err tells whether changes would be taken.
+// Err returns an error while the journal is out of reach.
 func (s *strict) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,12 +113,13 @@ func (s *strict) has(key grouping.Key) bool {
 	return s.records[key] != nil
 }
 
-// await waits until the journal has, or has not, a record of the group.
+// await waits until the journal has a record of the group, or, if want is
+// false, has none.
 func (s *strict) await(t *testing.T, key grouping.Key, want bool) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); s.has(key) != want; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("the journal has a record of %s: %v", key, !want)
+			t.Fatalf("the journal has a record of %s: got %v", key, !want)
 		}
 	}
 }
@@ -130,7 +131,7 @@ func mustPushTTL(t *testing.T, g *gateway.Gateway, k grouping.Key, text string, 
 	}
 }
 
-// wantGroups compares the jobs that there are.
+// wantGroups compares the jobs of the visible groups.
 func wantGroups(t *testing.T, g *gateway.Gateway, when string, want ...grouping.Key) {
 	t.Helper()
 	v := g.View()
@@ -158,29 +159,30 @@ func TestExpiry(t *testing.T) {
 	mustPushTTL(t, g, never, "m 1\n", 0)
 	wantGroups(t, g, "at first", a, b, never)
 	if want := c.now().Add(time.Hour); !g.NextExpiry().Equal(want) {
-		t.Errorf("the next to end does so at %v, want %v", g.NextExpiry(), want)
+		t.Errorf("the next expiry is at %v, want %v", g.NextExpiry(), want)
 	}
 
 	c.turn(time.Hour - 1)
 	wantGroups(t, g, "just before its time", a, b, never)
 	if err := push(t, g, a, "# TYPE m gauge\nm 1\n"); err == nil {
-		t.Fatal("another type was taken")
+		t.Fatal("a push with another type was stored")
 	}
 	c.turn(1)
 	wantGroups(t, g, "at its time, whatever was refused meanwhile,", b, never)
 
-	mustPushTTL(t, g, b, "n 1\n", time.Hour) // ends when it would have, too
+	mustPushTTL(t, g, b, "n 1\n", time.Hour) // expires when the group before would have
 	c.turn(time.Hour - 1)
 	wantGroups(t, g, "before the end of its second life", b, never)
 	mustPushTTL(t, g, b, "n 2\n", 0)
 	c.turn(1000 * time.Hour)
 	wantGroups(t, g, "after a push without a time to live", b, never)
 	if n := g.Expired(); n != 1 || !g.NextExpiry().IsZero() {
-		t.Errorf("%d groups have ended, and the next does at %v", n, g.NextExpiry())
+		t.Errorf("%d groups have expired, and the next expiry is at %v", n, g.NextExpiry())
 	}
 }
 
-// TestExpiryMakesRoom lets go of names and series with the group, at its time.
+// TestExpiryMakesRoom checks that the names and series of a group are free once
+// it has expired.
 func TestExpiryMakesRoom(t *testing.T) {
 	c := newClock()
 	g := open(t, gateway.Config{Now: c.now})
@@ -189,7 +191,7 @@ func TestExpiryMakesRoom(t *testing.T) {
 	pushes := map[grouping.Key]string{b: "# TYPE m counter\nm 1\n", shares: "m 1\n", twin: "n 1\n"}
 	for k, text := range pushes {
 		if push(t, g, k, text) == nil {
-			t.Errorf("the push to %s was taken", k)
+			t.Errorf("the push to %s was stored", k)
 		}
 	}
 	c.turn(time.Hour)
@@ -201,8 +203,8 @@ func TestExpiryMakesRoom(t *testing.T) {
 	mustPush(t, g, b, pushes[b])
 }
 
-// TestExpiryByWallClock goes by the clock as it is set: back it lets groups
-// live longer, and what has ended stays away.
+// TestExpiryByWallClock sets the clock. A clock that is set back makes groups
+// live longer, but does not bring back expired ones.
 func TestExpiryByWallClock(t *testing.T) {
 	c := newClock()
 	g := open(t, gateway.Config{Now: c.now})
@@ -218,8 +220,8 @@ func TestExpiryByWallClock(t *testing.T) {
 	wantGroups(t, g, "back before everything")
 }
 
-// TestExpiryWithoutJournal ends a group though the journal takes nothing, and
-// lets the record go when it does again.
+// TestExpiryWithoutJournal expires a group while the journal refuses changes.
+// The record is removed once it accepts them again.
 func TestExpiryWithoutJournal(t *testing.T) {
 	c, j := newClock(), newStrict()
 	g := open(t, gateway.Config{Now: c.now, Journal: j})
@@ -231,26 +233,26 @@ func TestExpiryWithoutJournal(t *testing.T) {
 	c.turn(time.Hour)
 	wantGroups(t, g, "while the journal is away", other)
 	if !j.has(a) {
-		t.Error("the record of a went while the journal was away")
+		t.Error("the record of a was removed while the journal was out of reach")
 	}
 	if err := push(t, g, a, "m 2\n"); err == nil {
-		t.Error("a push was taken while the journal was away")
+		t.Error("a push was stored while the journal was out of reach")
 	}
 	wantGroups(t, g, "after a push that failed", other)
 
 	j.setDown(false)
-	mustPush(t, g, a, "m 3\n") // made against the record that is still there
+	mustPush(t, g, a, "m 3\n") // made against the record of the expired group
 	wantGroups(t, g, "after a push", a, other)
 	j.await(t, b, false)
 	wantGroups(t, g, "in the end", a, other)
 	if !j.has(a) {
-		t.Error("the new a went with the record of the old one")
+		t.Error("the new group a was removed with the record of the old one")
 	}
 }
 
-// TestDeleteOfEnded deletes groups that have ended, and of which the journal
-// still has the records: then it must not, or a clock that is set back and a
-// crash would bring back what a delete was acknowledged of.
+// TestDeleteOfEnded deletes expired groups whose records the journal still has.
+// The delete must remove the records: otherwise a clock that is set back and a
+// crash would bring back deleted groups.
 func TestDeleteOfEnded(t *testing.T) {
 	ctx := context.Background()
 	for name, end := range map[string]func(*gateway.Gateway, grouping.Key) error{
@@ -259,7 +261,7 @@ func TestDeleteOfEnded(t *testing.T) {
 		"by selector": func(g *gateway.Gateway, _ grouping.Key) error {
 			ended, err := g.DeleteMatching(ctx, func(*gateway.Group) bool { return true })
 			if len(ended) != 1 {
-				t.Errorf("%d groups were told to have ended, want the one that was there", len(ended))
+				t.Errorf("the delete returned %d groups, want 1", len(ended))
 			}
 			return err
 		},
@@ -277,16 +279,17 @@ func TestDeleteOfEnded(t *testing.T) {
 				t.Error(err)
 			}
 			if j.has(a) {
-				t.Error("the journal has a record of what was deleted")
+				t.Error("the journal has a record of a deleted group")
 			}
 			if err := g.Delete(ctx, a); err != nil {
-				t.Errorf("once more: %v", err)
+				t.Errorf("deleting again: %v", err)
 			}
 		})
 	}
 }
 
-// TestExpiryAfterRestart neither revives groups nor forgets when they end.
+// TestExpiryAfterRestart checks that a restart neither revives groups nor loses
+// their deadlines.
 func TestExpiryAfterRestart(t *testing.T) {
 	c, j := newClock(), newStrict()
 	keys := map[time.Duration]grouping.Key{0: key(t, "never"), time.Hour: key(t, "hour"), 2 * time.Hour: key(t, "two")}
@@ -297,7 +300,7 @@ func TestExpiryAfterRestart(t *testing.T) {
 	for ttl, k := range keys {
 		mustPushTTL(t, g, k, "m 1\n", ttl)
 	}
-	j.setDown(true) // nothing goes from it any more
+	j.setDown(true) // so that it keeps its records
 	c.turn(30 * time.Minute)
 	for _, turn := range []struct {
 		by   time.Duration
@@ -311,7 +314,7 @@ func TestExpiryAfterRestart(t *testing.T) {
 		if err := g.Close(); err != nil {
 			t.Fatal(err)
 		}
-		c.turn(turn.by) // while nobody runs
+		c.turn(turn.by) // while no gateway runs
 		if g, err = gateway.Open(t.Context(), gateway.Config{Now: c.now, Journal: j}); err != nil {
 			t.Fatal(err)
 		}
@@ -325,8 +328,8 @@ func TestExpiryAfterRestart(t *testing.T) {
 	}
 }
 
-// TestExpiryOfManyAtOnce ends more groups than one go takes, and with few
-// commits.
+// TestExpiryOfManyAtOnce expires more groups than one round removes. It must
+// take few commits.
 func TestExpiryOfManyAtOnce(t *testing.T) {
 	c, j := newClock(), newStrict()
 	g := open(t, gateway.Config{Now: c.now, Journal: j})
@@ -340,7 +343,7 @@ func TestExpiryOfManyAtOnce(t *testing.T) {
 	c.turn(2 * time.Hour)
 	wantGroups(t, g, "at their time")
 	if n := g.Expired(); n != groups {
-		t.Errorf("%d groups have ended, want %d", n, groups)
+		t.Errorf("%d groups have expired, want %d", n, groups)
 	}
 	j.await(t, key(t, "many", "i", "0"), false)
 	for i := range groups {
@@ -353,8 +356,8 @@ func TestExpiryOfManyAtOnce(t *testing.T) {
 	}
 }
 
-// TestExpiryDuringPushes lets groups end while they are pushed to. A push that
-// was answered well must be there, unless its own time is over.
+// TestExpiryDuringPushes expires groups while they are pushed to. A push that
+// succeeded must be visible unless it has expired itself.
 func TestExpiryDuringPushes(t *testing.T) {
 	c, j := newClock(), newStrict()
 	g := open(t, gateway.Config{Now: c.now, Journal: j})
@@ -385,7 +388,7 @@ func TestExpiryDuringPushes(t *testing.T) {
 					t.Errorf("push %d to %s: %v", i, k, err)
 				}
 				if group := g.View().Group(k); group == nil && ttl == 0 {
-					t.Errorf("push %d to %s is gone, though it lives for ever", i, k)
+					t.Errorf("push %d to %s is gone, although it never expires", i, k)
 				}
 			}
 		})

@@ -11,8 +11,8 @@ import (
 	"pushgateway/internal/grouping"
 )
 
-// TestFloodOfFailures has one client fail for far more groups than are kept:
-// those of others stay, also where they are older.
+// TestFloodOfFailures makes one client fail for far more groups than are kept.
+// The groups of other clients must stay, even if they are older.
 func TestFloodOfFailures(t *testing.T) {
 	for name, c := range map[string]struct{ floods, neighbour string }{
 		"IPv4": {"10.0.0.1", "10.0.0.2"},
@@ -42,8 +42,8 @@ func TestFloodOfFailures(t *testing.T) {
 	}
 }
 
-// TestSharedFailures has two clients fail for the same groups: the one that
-// takes more cannot draw them to himself, and then push them out.
+// TestSharedFailures makes two clients fail for the same groups. The client
+// that takes more must not be able to take the groups over and push them out.
 func TestSharedFailures(t *testing.T) {
 	c := newClock()
 	g := open(t, gateway.Config{Now: c.now})
@@ -62,12 +62,12 @@ func TestSharedFailures(t *testing.T) {
 		flood("second")
 	}
 	if g.View().Group(mine) == nil {
-		t.Error("the group went with those of the other client")
+		t.Error("the group was removed with those of the other client")
 	}
 }
 
-// TestFloodAfterARestart restarts between the failures of a neighbour, which are
-// older than those of the client that floods, and the rest of the flood.
+// TestFloodAfterARestart restarts during a flood. The older failures of another
+// client must stay.
 func TestFloodAfterARestart(t *testing.T) {
 	journal := newStrict()
 	g := open(t, gateway.Config{Journal: journal})
@@ -80,11 +80,11 @@ func TestFloodAfterARestart(t *testing.T) {
 		g = open(t, gateway.Config{Journal: journal})
 	}
 	if v := g.View(); v.Group(mine) == nil || v.Groups() != 10_000 {
-		t.Errorf("of %d groups, %v is that of the neighbour", v.Groups(), v.Group(mine))
+		t.Errorf("%d groups, and that of the other client is %v", v.Groups(), v.Group(mine))
 	}
 }
 
-// TestFailuresAreBoundedInBytes fails with long keys.
+// TestFailuresAreBoundedInBytes checks the bound with long keys.
 func TestFailuresAreBoundedInBytes(t *testing.T) {
 	g := open(t, gateway.Config{})
 	for i := range 4000 {
@@ -101,12 +101,12 @@ func TestFailuresAreBoundedInBytes(t *testing.T) {
 		}
 	}
 	if bytes < 1<<20 || bytes > 5<<20 {
-		t.Errorf("what only failed takes %d bytes in a scrape", bytes)
+		t.Errorf("the groups without a good push take %d bytes in a scrape", bytes)
 	}
 }
 
-// TestFailuresNeverEndGoodGroups floods while groups that failed first get a good
-// push.
+// TestFailuresNeverEndGoodGroups runs a flood while groups that failed first
+// receive a good push.
 func TestFailuresNeverEndGoodGroups(t *testing.T) {
 	g := open(t, gateway.Config{})
 	k := key(t, "late")
@@ -116,13 +116,13 @@ func TestFailuresNeverEndGoodGroups(t *testing.T) {
 		g.Refuse(key(t, fmt.Sprint("flood", i)), "10.0.0.1", errDisk)
 	}
 	if group := g.View().Group(k); group == nil || group.Pushed.IsZero() {
-		t.Error("a group with a good push has gone")
+		t.Error("a group with a good push was removed")
 	}
 }
 
-// TestTwins fails and pushes, in every order, for two groups of which the times
-// are the same series: a scrape has them once, and a good push goes before a
-// failure, after a restart too.
+// TestTwins fails and pushes, in every order, for two groups whose times are
+// the same series. A scrape must have them once, and prefer those of a good
+// push, also after a restart.
 func TestTwins(t *testing.T) {
 	a, b := key(t, "j"), key(t, "j", "instance", "")
 	for _, unchecked := range []bool{false, true} {
@@ -157,7 +157,7 @@ func TestTwins(t *testing.T) {
 	}
 }
 
-// wantOnePair wants the times of one of the groups exposed, of a good one if
+// wantOnePair checks that exactly one group exposes its times: a good one if
 // there is one.
 func wantOnePair(t *testing.T, g *gateway.Gateway, good map[grouping.Key]bool, when string) {
 	t.Helper()
@@ -171,9 +171,9 @@ func wantOnePair(t *testing.T, g *gateway.Gateway, good map[grouping.Key]bool, w
 		}
 	}
 	if len(shown) != 1 || len(good) > 0 && !good[shown[0]] {
-		t.Errorf("%s: the times of %q are exposed, and %v are good", when, shown, good)
+		t.Errorf("%s: the times of %q are exposed; good groups: %v", when, shown, good)
 	}
 	if times := v.Times(); times.Series != 1 || times.PushProto != size {
-		t.Errorf("%s: a scrape is told of %d times in %d bytes, and has 1 in %d", when, times.Series, times.PushProto, size)
+		t.Errorf("%s: the view counts %d times in %d bytes, want 1 in %d", when, times.Series, times.PushProto, size)
 	}
 }

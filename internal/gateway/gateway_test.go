@@ -46,7 +46,7 @@ func key(t testing.TB, job string, labels ...string) grouping.Key {
 	return k
 }
 
-// blocks are those of a push of text.
+// blocks returns the blocks of a text push.
 func blocks(t testing.TB, k grouping.Key, text string) []*exposition.Block {
 	t.Helper()
 	p := exposition.GetParser()
@@ -74,7 +74,7 @@ func mustPush(t testing.TB, g *gateway.Gateway, k grouping.Key, text string) {
 	}
 }
 
-// exposedLines are the lines of a family as scrapes get them.
+// exposedLines returns the lines of a family as in a scrape.
 func exposedLines(v *gateway.View, name string) (lines []string) {
 	f := v.Family(name)
 	if f == nil {
@@ -86,7 +86,7 @@ func exposedLines(v *gateway.View, name string) (lines []string) {
 	return lines
 }
 
-// document is a push of the reference load: 100 lines in 9 families.
+// document returns a push of the reference load: 100 lines in 9 families.
 func document(i int) string {
 	var b strings.Builder
 	for f := range 8 {
@@ -111,9 +111,9 @@ func fill(t testing.TB, g *gateway.Gateway, n int) {
 	}
 }
 
-// allocated is how many bytes a push to one of n groups allocates, from text
-// to index, and to the view that somebody asks for after it if viewed. With
-// merge, what the push names is merged with what the group has.
+// allocated returns how many bytes a push to one of n groups allocates, from
+// text to index. If viewed is true, that includes the next view. If merge is
+// true, the push is merged with the group.
 func allocated(t *testing.T, n int, viewed, merge bool) uint64 {
 	t.Helper()
 	g := open(t, gateway.Config{})
@@ -144,13 +144,13 @@ func allocated(t *testing.T, n int, viewed, merge bool) uint64 {
 	return (after.TotalAlloc - before.TotalAlloc) / runs
 }
 
-// TestPushCostsTheSame holds what a push allocates flat from 1,000 series to
-// 1,000,000: nothing in it may grow with what is stored but, where there are
-// views, the height of trees.
+// TestPushCostsTheSame checks that a push allocates the same with 1,000 and
+// with 1,000,000 stored series. Only the height of trees may add to it, if
+// there are views.
 func TestPushCostsTheSame(t *testing.T) {
 	for _, c := range []struct {
 		viewed, merge bool
-		percent       uint64 // of what it takes where little is stored
+		percent       uint64 // of what a push allocates beside 10 groups
 	}{{false, false, 125}, {true, false, 200}, {false, true, 125}} {
 		const groups = 10_000
 		few, many := allocated(t, 10, c.viewed, c.merge), allocated(t, groups, c.viewed, c.merge)
@@ -175,7 +175,7 @@ func TestConcurrentEqualSeries(t *testing.T) {
 		}
 		wg.Wait()
 		if (results[0] == nil) == (results[1] == nil) {
-			t.Fatalf("exactly one of two equal series must be taken: %v, %v", results[0], results[1])
+			t.Fatalf("got %v and %v, want exactly one of two equal series to be stored", results[0], results[1])
 		}
 		if lines := exposedLines(g.View(), "m"); len(lines) != 1 {
 			t.Fatalf("exposed %q", lines)
@@ -205,14 +205,14 @@ func TestConcurrentTypes(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		// m_count stands beside a gauge or a counter, not beside a summary.
+		// m_count is compatible with a gauge or a counter, but not with a summary.
 		if taken < 1 || taken > 2 || g.View().LeftOut != 0 {
-			t.Fatalf("taken %d, refused %d, left out %d", taken, refused, g.View().LeftOut)
+			t.Fatalf("stored %d, refused %d, left out %d", taken, refused, g.View().LeftOut)
 		}
 	}
 }
 
-// scripted is a journal that gives the outcomes it is told.
+// scripted is a journal that returns given outcomes.
 type scripted struct {
 	gateway.Memory
 	next []gateway.Verdict
@@ -248,7 +248,7 @@ func TestOutcomes(t *testing.T) {
 		if g.View().Groups() != 0 {
 			t.Error("a failed push is stored")
 		}
-		mustPush(t, g, b, counter) // its claims have been taken back
+		mustPush(t, g, b, counter) // the claims of the failed push are gone
 	})
 	t.Run("stale", func(t *testing.T) {
 		g := open(t, gateway.Config{Journal: &scripted{next: []gateway.Verdict{gateway.Stale, gateway.Stale, gateway.Committed}}})
@@ -275,8 +275,9 @@ func TestOutcomes(t *testing.T) {
 	})
 }
 
-// TestDeleteOfNothing deletes what does not exist. While the journal is in
-// trouble a push that it refused may be in it, and would survive the delete.
+// TestDeleteOfNothing deletes groups that do not exist. While the journal is in
+// trouble, the delete must fail: a push that the journal refused may be in it
+// and would survive the delete.
 func TestDeleteOfNothing(t *testing.T) {
 	journal := newStrict()
 	g := open(t, gateway.Config{Journal: journal})
@@ -323,7 +324,7 @@ func TestFailureTimes(t *testing.T) {
 		t.Errorf("a failure after a good push must show at once: %v", got)
 	}
 	if g.View().Group(k).LastPushSuccessful() && c.now().After(g.View().Group(k).Pushed) {
-		t.Error("the last push counts as good")
+		t.Error("the last push counts as successful")
 	}
 }
 
@@ -338,12 +339,12 @@ func TestFailedOnlyGroupsAreBounded(t *testing.T) {
 		t.Errorf("%d groups are left, want %d", got, most+1)
 	}
 	if g.View().Group(key(t, "good")) == nil || g.View().Group(key(t, "bad0")) != nil {
-		t.Error("the wrong groups have gone")
+		t.Error("the wrong groups were removed")
 	}
 }
 
-// TestFailedOnlyWithoutJournal refuses more groups than are kept while the
-// journal takes nothing, and a few when it does again.
+// TestFailedOnlyWithoutJournal fails for more groups than are kept while the
+// journal refuses changes, and for a few once it accepts them again.
 func TestFailedOnlyWithoutJournal(t *testing.T) {
 	journal := newStrict()
 	g := open(t, gateway.Config{Journal: journal})
@@ -357,16 +358,16 @@ func TestFailedOnlyWithoutJournal(t *testing.T) {
 	journal.setDown(true)
 	refuse("down", 100)
 	if got := g.View().Groups(); got != most {
-		t.Errorf("%d groups while the journal takes nothing, want %d", got, most)
+		t.Errorf("%d groups while the journal refuses changes, want %d", got, most)
 	}
 	journal.setDown(false)
 	refuse("after", 10)
 	if got := g.View().Groups(); got != most || g.View().Group(key(t, "after0")) == nil || g.View().Group(key(t, "before0")) != nil {
-		t.Errorf("%d groups in the end, want the latest %d", got, most)
+		t.Errorf("%d groups at the end, want the latest %d", got, most)
 	}
 }
 
-// kept is a journal that already has groups, and counts the commits.
+// kept is a journal that already has groups. It counts commits.
 type kept struct {
 	gateway.Memory
 	groups  []*gateway.Group
@@ -388,8 +389,9 @@ func (k *kept) Commit(ctx context.Context, changes []gateway.Change) []gateway.O
 	return k.Memory.Commit(ctx, changes)
 }
 
-// TestFailedOnlyFromAnImport begins with far more groups than are kept, as
-// Pushgateway 1.11 may have left: the first push waits for few commits.
+// TestFailedOnlyFromAnImport starts with far more groups without a good push
+// than are kept, as Pushgateway 1.11 may have left. The first push must wait
+// for few commits.
 func TestFailedOnlyFromAnImport(t *testing.T) {
 	const most, groups = 10_000, 40_000
 	journal := new(kept)
@@ -407,8 +409,8 @@ func TestFailedOnlyFromAnImport(t *testing.T) {
 	}
 }
 
-// TestFailedOnlyAreTheOldest refuses and deletes one group again and again: it
-// must not push out one that has just failed.
+// TestFailedOnlyAreTheOldest fails for and deletes one group repeatedly. That
+// must not push out another group that has just failed.
 func TestFailedOnlyAreTheOldest(t *testing.T) {
 	g := open(t, gateway.Config{})
 	flaky := key(t, "flaky")
@@ -420,11 +422,11 @@ func TestFailedOnlyAreTheOldest(t *testing.T) {
 	}
 	g.Refuse(flaky, "", errDisk)
 	if g.View().Group(flaky) == nil {
-		t.Error("the failure of a moment ago is forgotten")
+		t.Error("the latest failure was removed")
 	}
 }
 
-// held is a journal of which the commits of one group wait to be let go.
+// held is a journal whose commits of one group wait until they are released.
 type held struct {
 	gateway.Memory
 	key            grouping.Key
@@ -439,8 +441,8 @@ func (h *held) Commit(ctx context.Context, changes []gateway.Change) []gateway.O
 	return h.Memory.Commit(ctx, changes)
 }
 
-// TestWipeWaitsForPushesUnderWay wipes while a group that does not exist yet
-// is being pushed: it must not come back afterwards, past the check.
+// TestWipeWaitsForPushesUnderWay wipes while the first push to a group is in
+// progress. The group must not appear after the wipe without a check.
 func TestWipeWaitsForPushesUnderWay(t *testing.T) {
 	b := key(t, "b")
 	j := &held{key: b, arrived: make(chan struct{}), letGo: make(chan struct{})}
@@ -461,16 +463,16 @@ func TestWipeWaitsForPushesUnderWay(t *testing.T) {
 	}
 	wg.Wait()
 	if n := g.View().Groups(); n > 1 {
-		t.Errorf("%d groups are there after a wipe and one push", n)
+		t.Errorf("%d groups exist after a wipe and one push", n)
 	}
 	mustPush(t, g, key(t, "c"), "o 1\n")
 	if g.View().LeftOut != 0 {
-		t.Error("groups contradict each other past the check")
+		t.Error("conflicting groups were stored despite the check")
 	}
 }
 
-// TestFamilyWithoutSeries pushes a family without series: it takes away what the
-// group had of that name, and stands in nobody's way.
+// TestFamilyWithoutSeries pushes a family without series. It must remove the
+// group's family of that name and conflict with nothing.
 func TestFamilyWithoutSeries(t *testing.T) {
 	for _, unchecked := range []bool{false, true} {
 		for _, c := range []struct {
@@ -499,8 +501,7 @@ func TestFamilyWithoutSeries(t *testing.T) {
 	}
 }
 
-// TestStoredFamilyWithoutSeries replays a group as older versions have stored
-// it.
+// TestStoredFamilyWithoutSeries replays a group as older versions stored it.
 func TestStoredFamilyWithoutSeries(t *testing.T) {
 	journal := new(kept)
 	var families []gateway.Held
@@ -513,9 +514,9 @@ func TestStoredFamilyWithoutSeries(t *testing.T) {
 	if v := g.View(); v.Groups() != 2 || v.LeftOut != 0 {
 		t.Errorf("%d groups, %d families left out; want 2, 0", v.Groups(), v.LeftOut)
 	}
-	// It does not lend an older claim to series that come later.
+	// Series that come later must not inherit an older claim.
 	if err := push(t, g, key(t, "old"), "m 1\n"); err == nil {
-		t.Error("a gauge was taken beside a histogram of the same name")
+		t.Error("a gauge was stored beside a histogram of the same name")
 	}
 }
 
@@ -540,7 +541,7 @@ func TestUncheckedOldestClaimIsExposed(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantLines(t, g, "m", `m{instance="",job="b"} 2`)
-	mustPush(t, g, a, "# TYPE m gauge\nm 4\n") // a claim made anew is the younger one
+	mustPush(t, g, a, "# TYPE m gauge\nm 4\n") // a new claim is the younger one
 	wantLines(t, g, "m", `m{instance="",job="b"} 2`)
 	if got := g.View().LeftOut; got != 1 {
 		t.Errorf("left out: %d", got)
@@ -576,11 +577,11 @@ func TestUncheckedSuffixes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if g.View().Family("h") == nil {
-		t.Error("nothing stands against the name any more")
+		t.Error("the name is left out although nothing collides with it any more")
 	}
 }
 
-// TestUncheckedSuffixChain has a name that only a hidden one stands against.
+// TestUncheckedSuffixChain stores a name that collides only with a hidden one.
 func TestUncheckedSuffixChain(t *testing.T) {
 	g := open(t, gateway.Config{Unchecked: true})
 	mustPush(t, g, key(t, "a"), "# TYPE h_count gauge\nh_count 1\n")
@@ -645,8 +646,8 @@ func TestViewsAreImmutable(t *testing.T) {
 	}
 }
 
-// TestViewsOfManyNames takes views between changes of more names than wait for
-// a view, and of names that come and go without one.
+// TestViewsOfManyNames takes views between changes of more than maxStale names,
+// and of names that come and go between views.
 func TestViewsOfManyNames(t *testing.T) {
 	g := open(t, gateway.Config{})
 	const names = 2500
@@ -673,7 +674,7 @@ func TestViewsOfManyNames(t *testing.T) {
 		}
 	}
 	if again := g.View(); again != v {
-		t.Error("another view was made though nothing has changed")
+		t.Error("a new view was made although nothing had changed")
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 	"pushgateway/internal/journaltest"
 )
 
-// TestGroupLimits pushes to a group that is at its limit, or beyond it since an
-// earlier version.
+// TestGroupLimits pushes to groups at their limit, and to groups that an
+// earlier version let grow beyond it.
 func TestGroupLimits(t *testing.T) {
 	long := "m{a=\"" + strings.Repeat("x", 300) + "\"} 1\n"
 	for _, tt := range []struct {

@@ -11,7 +11,7 @@ import (
 	"pushgateway/internal/grouping"
 )
 
-// gated is a journal of which the next commit of one group waits to be let go,
+// gated is a journal whose next commit of one group waits until it is released,
 // once it is armed.
 type gated struct {
 	gateway.Memory
@@ -28,8 +28,8 @@ func (j *gated) Commit(ctx context.Context, changes []gateway.Change) []gateway.
 	return j.Memory.Commit(ctx, changes)
 }
 
-// slowPush gives a gateway in which a push to one group is under way until it is
-// let go, beside groups a and c.
+// slowPush returns a gateway in which a push to one group is in progress until
+// letGo is called. It also has the groups a and c.
 func slowPush(t *testing.T, slow grouping.Key, exists bool) (g *gateway.Gateway, letGo func()) {
 	j := &gated{key: slow, arrived: make(chan struct{}), letGo: make(chan struct{})}
 	g = open(t, gateway.Config{Journal: j})
@@ -50,8 +50,9 @@ func slowPush(t *testing.T, slow grouping.Key, exists bool) (g *gateway.Gateway,
 	}
 }
 
-// TestDeletesDoNotWait deletes all groups while a push to one of them is under
-// way: the others end, and can be pushed to, before it is through.
+// TestDeletesDoNotWait deletes all groups while a push to one of them is in
+// progress. The other groups must end, and accept pushes, before that push is
+// finished.
 func TestDeletesDoNotWait(t *testing.T) {
 	b := key(t, "b")
 	g, letGo := slowPush(t, b, true)
@@ -73,12 +74,12 @@ func TestDeletesDoNotWait(t *testing.T) {
 		t.Errorf("%d groups have ended, want 3", n)
 	}
 	if v := g.View(); v.Group(b) != nil || v.Group(key(t, "a")) == nil {
-		t.Error("the group that was waited for is there, or the one that came after it has gone")
+		t.Error("the group with the slow push exists, or the group pushed after the delete does not")
 	}
 }
 
-// TestDeleteLooksAgain deletes what matches while a push makes one of them match
-// no more.
+// TestDeleteLooksAgain deletes matching groups while a push makes one of them
+// stop matching.
 func TestDeleteLooksAgain(t *testing.T) {
 	b := key(t, "b")
 	g, letGo := slowPush(t, b, true)
@@ -99,12 +100,12 @@ func TestDeleteLooksAgain(t *testing.T) {
 	<-matched
 	letGo()
 	if groups := <-ended; len(groups) != 0 || g.View().Group(b) == nil {
-		t.Errorf("%d groups have ended, though none matches any more", len(groups))
+		t.Errorf("%d groups have ended, although none matches any more", len(groups))
 	}
 }
 
-// TestPushOfManyDoesNotWait pushes to several groups at once while a push to one
-// of them is under way: the others are stored, and can be pushed to.
+// TestPushOfManyDoesNotWait pushes to several groups at once while a push to
+// one of them is in progress. The others must be stored and accept pushes.
 func TestPushOfManyDoesNotWait(t *testing.T) {
 	for _, exists := range []bool{false, true} {
 		b := key(t, "b")
@@ -126,7 +127,7 @@ func TestPushOfManyDoesNotWait(t *testing.T) {
 				t.Errorf("push %d: %v", i, err)
 			}
 		}
-		if lines := exposedLines(g.View(), "many"); len(lines) != 2 { // those to a and d have been replaced
+		if lines := exposedLines(g.View(), "many"); len(lines) != 2 { // the pushes to a and d were replaced
 			t.Errorf("exposed %q", lines)
 		}
 	}

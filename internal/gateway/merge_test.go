@@ -12,8 +12,8 @@ import (
 	"pushgateway/internal/guard"
 )
 
-// TestMergesTakeTurns has as many large families being merged as may be: one
-// more waits, and small ones do not.
+// TestMergesTakeTurns merges as many large families as may be merged at once.
+// One more must wait, but small ones must not.
 func TestMergesTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, err := Open(t.Context(), Config{Journal: new(Memory)})
@@ -69,7 +69,7 @@ func TestMergesTakeTurns(t *testing.T) {
 		turns[0].Close()
 		synctest.Wait()
 		if !merged {
-			t.Error("a large family was not merged when it was its turn")
+			t.Error("the waiting family was not merged when its turn came")
 		}
 	})
 }

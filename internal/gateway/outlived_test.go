@@ -14,7 +14,7 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// hooked is a journal that has something happen before the next commit.
+// hooked is a journal that calls a function before the next commit.
 type hooked struct {
 	Memory
 	before func()
@@ -28,19 +28,20 @@ func (h *hooked) Commit(ctx context.Context, changes []Change) []Outcome {
 	return h.Memory.Commit(ctx, changes)
 }
 
-// TestEndsMeanwhile has a group end while a push to it is on its way. Its series are
-// found afterwards, those of the push and those that it left as they were.
+// TestEndsMeanwhile expires a group while a push to it is in progress.
+// Afterwards a rival must find the group's series, both those of the push and
+// those that it kept.
 func TestEndsMeanwhile(t *testing.T) {
 	for _, text := range []string{"m{l1=\"x\",l2=\"x\"} 1\n", "other 1\n"} {
 		for _, meanwhile := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s %t", strings.Fields(text)[0], meanwhile), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { endMeanwhile(t, text, meanwhile) }) // so that nobody reaps
+				synctest.Test(t, func(t *testing.T) { endMeanwhile(t, text, meanwhile) }) // so that no record is removed
 			})
 		}
 	}
 }
 
-// endMeanwhile pushes text. A rival comes behind that, or meanwhile.
+// endMeanwhile pushes text. A rival pushes after it, or meanwhile.
 func endMeanwhile(t *testing.T, text string, meanwhile bool) {
 	j, now := new(hooked), time.Unix(1_700_000_000, 0)
 	g, err := Open(t.Context(), Config{Journal: j, Now: func() time.Time { return now }})
@@ -63,18 +64,18 @@ func endMeanwhile(t *testing.T, text string, meanwhile bool) {
 	j.before = func() {
 		now = now.Add(2 * time.Hour)
 		if g.Expired() != 1 {
-			t.Error("the group has not ended")
+			t.Error("the group has not expired")
 		}
 		g.sweep()
 		if meanwhile {
-			_ = rival() // which may be refused, for what is on its way
+			_ = rival() // may be refused because of the pending push
 		}
 	}
 	if err := g.Push(t.Context(), labelled(t, "l1", text)); err != nil {
 		t.Fatal(err)
 	}
 	if conflict := (*ConflictError)(nil); !meanwhile && !errors.As(rival(), &conflict) {
-		t.Error("a series that another group has is taken")
+		t.Error("a series that another group has was stored")
 	}
 	shown := 0
 	for _, b := range g.View().Family("m").Blocks() {
@@ -85,7 +86,7 @@ func endMeanwhile(t *testing.T, text string, meanwhile bool) {
 	}
 }
 
-// labelled is a push to the group that has one label more than its job.
+// labelled returns a push to the group that has one label besides job.
 func labelled(t *testing.T, label, text string) Push {
 	t.Helper()
 	key, err := grouping.NewKey("j", metric.Label{Name: label, Value: "x"})

@@ -19,8 +19,7 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// moody is a journal that fails now and then, or says that somebody else was
-// first.
+// moody is a journal that sometimes fails or returns Stale.
 type moody struct {
 	Memory
 	random *rand.Rand
@@ -38,8 +37,8 @@ func (m *moody) Commit(ctx context.Context, changes []Change) []Outcome {
 	return outcomes
 }
 
-// shapesModel is a gateway beside the plainest idea of what it has: the label
-// sets of one name, by group.
+// shapesModel compares a gateway with a simple model: the label sets of one
+// name, by group.
 type shapesModel struct {
 	t         *testing.T
 	unchecked bool
@@ -49,14 +48,15 @@ type shapesModel struct {
 	clock     time.Time
 }
 
-// TestShapesModel does what comes to groups of more shapes than are walked. What
-// is refused must be what has equal series, or without a check what is left out;
-// and the index must have what is stored and nothing else.
+// TestShapesModel runs random operations on groups of more shapes than are
+// walked. With the check, exactly the pushes with equal series must be refused;
+// without it, exactly those groups must be left out. The index must contain
+// what is stored and nothing else.
 func TestShapesModel(t *testing.T) {
 	for _, unchecked := range []bool{false, true} {
 		seed := rand.Uint64()
 		t.Logf("seed %d, unchecked %t", seed, unchecked)
-		synctest.Test(t, func(t *testing.T) { runShapesModel(t, seed, unchecked) }) // so that nobody reaps meanwhile
+		synctest.Test(t, func(t *testing.T) { runShapesModel(t, seed, unchecked) }) // so that no record is removed meanwhile
 	}
 }
 
@@ -118,7 +118,7 @@ func (m *shapesModel) restart() {
 	m.open(groups)
 }
 
-// key gives a key of one of 64 shapes.
+// key returns a key of one of 64 shapes.
 func (m *shapesModel) key() grouping.Key {
 	var labels []metric.Label
 	for bit := range 6 {
@@ -175,7 +175,7 @@ func (m *shapesModel) push() {
 	}
 }
 
-// rival gives a group that has one of the series too.
+// rival returns another group that has one of the series, if there is one.
 func (m *shapesModel) rival(key grouping.Key, brings map[string]bool) grouping.Key {
 	if m.unchecked {
 		return ""
@@ -206,7 +206,7 @@ func (m *shapesModel) wipe() {
 	}
 }
 
-// turn lets groups end at their time.
+// turn advances the clock and expires groups.
 func (m *shapesModel) turn() {
 	m.clock = m.clock.Add(2 * time.Hour)
 	v := m.g.View()
@@ -217,7 +217,7 @@ func (m *shapesModel) turn() {
 	}
 }
 
-// check looks whether the index has the series of the groups that need it, and
+// check checks that the index has the series of the groups that need it, and
 // nothing else.
 func (m *shapesModel) check() {
 	m.g.sweep()
@@ -233,7 +233,7 @@ func (m *shapesModel) check() {
 		}
 		want += h.Series()
 		if h.entry.index != index {
-			m.t.Fatalf("an entry of %s is in an index that nobody asks", g.Key)
+			m.t.Fatalf("an index that is no longer used has an entry of %s", g.Key)
 		}
 		for _, hash := range h.Hashes() {
 			if found := index.others(nil, hash, "", math.MaxInt); len(found) != 1 && !m.unchecked || !slices.Contains(found, g.Key) {
@@ -253,8 +253,8 @@ func (m *shapesModel) check() {
 	m.checkShown()
 }
 
-// checkShown looks whether each group is left out exactly if one with an older
-// claim, not left out itself, has one of its series.
+// checkShown checks that a group is left out if and only if a group with an
+// older claim, not left out itself, has one of its series.
 func (m *shapesModel) checkShown() {
 	var stored []*Group
 	v := m.g.View()
@@ -289,12 +289,12 @@ func (m *shapesModel) checkShown() {
 		m.t.Fatalf("%d groups are left out, want %d; exposed is\n%q, want\n%q", v.LeftOut, out, got, want)
 	}
 	if f := m.g.index.families["m"]; f != nil && len(f.lonely) > 0 {
-		m.t.Fatalf("%d series may have no group, and nothing is under way", len(f.lonely))
+		m.t.Fatalf("%d series without groups are left although no change is in progress", len(f.lonely))
 	}
 }
 
-// TestConcurrentUnchecked has groups pushed and deleted at the same time, where
-// nothing is refused.
+// TestConcurrentUnchecked pushes and deletes groups concurrently without the
+// check.
 func TestConcurrentUnchecked(t *testing.T) {
 	g, err := Open(t.Context(), Config{Journal: new(Memory), Unchecked: true})
 	if err != nil {

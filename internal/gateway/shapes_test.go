@@ -12,8 +12,8 @@ import (
 	"pushgateway/internal/grouping"
 )
 
-// subsets gives n keys, each with other names of 14 labels. A series that has
-// all of these has those of each key.
+// subsets returns n keys, each with a different subset of 14 label names. A
+// series with all of these labels has the labels of each key.
 func subsets(t testing.TB, n int) (keys []grouping.Key) {
 	for i := 1; len(keys) < n; i++ {
 		var labels []string
@@ -27,8 +27,8 @@ func subsets(t testing.TB, n int) (keys []grouping.Key) {
 	return keys
 }
 
-// besideSubsets gives a gateway with groups of so many shapes, and a push of
-// series that all of these groups could have, and none has.
+// besideSubsets returns a gateway with groups of that many shapes, and a push
+// of series that each of these groups could have, but none has.
 func besideSubsets(t testing.TB, shapes, series int) (*gateway.Gateway, func() error) {
 	g := open(t, gateway.Config{})
 	var all strings.Builder
@@ -54,8 +54,8 @@ func besideSubsets(t testing.TB, shapes, series int) (*gateway.Gateway, func() e
 	}
 }
 
-// BenchmarkPushBesideShapes pushes 100 series of a name that many groups have,
-// each with a label name of its own in its key.
+// BenchmarkPushBesideShapes pushes 100 series of a name that many groups have.
+// Each group has a label name of its own in its key.
 func BenchmarkPushBesideShapes(b *testing.B) {
 	for _, shapes := range []int{1, 2, 8, 100, 1000, 10_000} {
 		b.Run(fmt.Sprintf("shapes=%d", shapes), func(b *testing.B) {
@@ -75,7 +75,7 @@ func BenchmarkPushBesideShapes(b *testing.B) {
 }
 
 // BenchmarkPushBesideMatchingShapes pushes 100 series that have the labels of
-// all the other groups.
+// all other groups.
 func BenchmarkPushBesideMatchingShapes(b *testing.B) {
 	for _, shapes := range []int{1, 2, 8, 100, 1000, 10_000} {
 		b.Run(fmt.Sprintf("shapes=%d", shapes), func(b *testing.B) {
@@ -89,8 +89,9 @@ func BenchmarkPushBesideMatchingShapes(b *testing.B) {
 	}
 }
 
-// TestConcurrentEqualSeriesOfShapes pushes equal series at once, from groups of
-// shapes that are walked and of such that are indexed, as earlier ones are there.
+// TestConcurrentEqualSeriesOfShapes pushes equal series concurrently from
+// groups of different shapes. Depending on the number of earlier shapes, these
+// are walked or indexed.
 func TestConcurrentEqualSeriesOfShapes(t *testing.T) {
 	for _, others := range []int{0, 7, 20} {
 		for range 100 {
@@ -107,7 +108,7 @@ func TestConcurrentEqualSeriesOfShapes(t *testing.T) {
 			}
 			wg.Wait()
 			if (results[0] == nil) == (results[1] == nil) {
-				t.Fatalf("%d other shapes: exactly one of two equal series must be taken: %v, %v", others, results[0], results[1])
+				t.Fatalf("%d other shapes: got %v and %v, want exactly one of two equal series to be stored", others, results[0], results[1])
 			}
 			if lines := exposedLines(g.View(), "m"); len(lines) != 1+others {
 				t.Fatalf("exposed %q", lines)
@@ -116,8 +117,8 @@ func TestConcurrentEqualSeriesOfShapes(t *testing.T) {
 	}
 }
 
-// TestEqualSeriesOfSubsets pushes one series to groups of 200 shapes that all
-// could have it.
+// TestEqualSeriesOfSubsets pushes one series to groups of 200 shapes that could
+// all have it.
 func TestEqualSeriesOfSubsets(t *testing.T) {
 	g, push := besideSubsets(t, 200, 1)
 	if err := push(); err != nil {
@@ -136,7 +137,7 @@ func TestEqualSeriesOfSubsets(t *testing.T) {
 	}
 }
 
-// TestCheckEndsWithItsClient begins a long check for a client that has gone.
+// TestCheckEndsWithItsClient starts a long check for a client that has left.
 func TestCheckEndsWithItsClient(t *testing.T) {
 	g := open(t, gateway.Config{})
 	mustPush(t, g, key(t, "j"), "m 1\n")
@@ -152,7 +153,7 @@ func TestCheckEndsWithItsClient(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	if g.View().Group(k) != nil {
-		t.Error("the push left something")
+		t.Error("the push left claims or series behind")
 	}
 	mustPush(t, g, k, text.String())
 }

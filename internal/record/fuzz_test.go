@@ -17,11 +17,13 @@ import (
 	"pushgateway/internal/record"
 )
 
-// head is what comes before the content: version, checksum and revision.
+// head is the size of what precedes the content: version, checksum and
+// revision.
 const head = 1 + 8 + 8
 
-// FuzzDecode reads content that its checksum fits, whoever wrote it: it is
-// refused, or is the same again once it is stored and read.
+// FuzzDecode decodes arbitrary content with a valid checksum. Decode must
+// return an error, or a group that stays the same when it is encoded and
+// decoded again.
 func FuzzDecode(f *testing.F) {
 	key, err := grouping.NewKey("a")
 	if err != nil {
@@ -42,7 +44,7 @@ func FuzzDecode(f *testing.F) {
 		g, revision, err := record.Decode(rec, key)
 		if err != nil {
 			if !errors.Is(err, record.ErrDamaged) {
-				t.Fatalf("a record that is whole, and wrong, gives %v", err)
+				t.Fatalf("decoding a record with a valid checksum: got %v, want ErrDamaged", err)
 			}
 			return
 		}
@@ -52,7 +54,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		once := stored(t, g)
 		if twice := stored(t, reread(t, once, key)); !bytes.Equal(stored(t, reread(t, twice, key)), twice) {
-			t.Fatalf("stored again %q is another record", twice)
+			t.Fatalf("encoding %q again changes the record", twice)
 		}
 	})
 }
@@ -67,12 +69,12 @@ func reread(t *testing.T, rec []byte, key grouping.Key) *gateway.Group {
 	t.Helper()
 	g, _, err := record.Decode(rec, key)
 	if err != nil {
-		t.Fatalf("what was read cannot be stored: %v", err)
+		t.Fatalf("a decoded group cannot be encoded: %v", err)
 	}
 	return g
 }
 
-// groups are such as pushes leave.
+// groups returns groups as pushes produce them.
 func groups(t testing.TB, key grouping.Key) (all []*gateway.Group) {
 	now := time.Unix(1_800_000_000, 5)
 	for _, text := range []string{

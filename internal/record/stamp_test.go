@@ -11,8 +11,8 @@ import (
 	"pushgateway/internal/record"
 )
 
-// TestStamps puts stamps on a record: it stays the same group of the same
-// revision, and takes no more room by another stamp.
+// TestStamps adds stamps to a record. The group and its revision must stay the
+// same, and a second stamp must not make the record grow.
 func TestStamps(t *testing.T) {
 	g := groupOf(t, "m{l=\"x\"} 1\n")
 	for name, c := range map[string]struct {
@@ -34,19 +34,19 @@ func TestStamps(t *testing.T) {
 				t.Fatal(err)
 			}
 			if revision != 7 || got.Revision != 7 || got.Series != g.Series || !got.Pushed.Equal(g.Pushed) {
-				t.Errorf("%s: another group, of revision %d", name, revision)
+				t.Errorf("%s: the group differs, or its revision %d", name, revision)
 			}
 			if got.Failing != c.failing || !got.Failed.Equal(s.At) || got.Failure != s.Reason || got.FailedBy != "" {
 				t.Errorf("%s: failing %v, at %v for %q, by %q", name, got.Failing, got.Failed, got.Failure, got.FailedBy)
 			}
 			if size = max(size, len(rec)); i > 0 && len(rec) != size {
-				t.Errorf("%s: it has grown to %d bytes", name, len(rec))
+				t.Errorf("%s: the record has grown to %d bytes", name, len(rec))
 			}
 		}
 	}
 }
 
-// TestOfStamp makes the record of a group that only failed.
+// TestOfStamp encodes the record of a group that has only a failure.
 func TestOfStamp(t *testing.T) {
 	g := groupOf(t, "m 1\n")
 	s := gateway.Stamp{Key: g.Key, At: time.Unix(1_700_000_000, 0), Reason: "it says nothing", FailedBy: "10.0.0.1"}

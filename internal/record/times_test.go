@@ -11,14 +11,15 @@ import (
 	"pushgateway/internal/record"
 )
 
-// TestTimesOfFamilies keeps what is on the wall, to the nanosecond.
+// TestTimesOfFamilies checks that records keep wall clock times to the
+// nanosecond.
 func TestTimesOfFamilies(t *testing.T) {
 	key, err := grouping.NewKey("a")
 	if err != nil {
 		t.Fatal(err)
 	}
 	block := exposition.RenderGauge("m", "", []metric.Label{{Name: "job", Value: "a"}}, 1)
-	now := time.Now() // with a reading of the monotonic clock, which must not count
+	now := time.Now() // with a monotonic clock reading, which must be ignored
 	for name, pushed := range map[string][2]time.Time{
 		"before":         {now, now.Add(-time.Hour - 1)},
 		"at once":        {now, now},
