@@ -324,6 +324,11 @@ func (j *Journal) applyLocked(changes []gateway.Change) {
 
 // Stamp applies a stamp at once and writes it with the next changes.
 func (j *Journal) Stamp(s gateway.Stamp) {
+	j.closing.RLock()
+	defer j.closing.RUnlock()
+	if j.closed {
+		return
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	next := late{stamp: &s}

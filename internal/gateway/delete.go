@@ -24,7 +24,7 @@ func (g *Gateway) End(ctx context.Context, key grouping.Key) (existed bool, err 
 		return false, err
 	}
 	defer g.locks.release(key)
-	if err := g.Sync(ctx); err != nil {
+	if err := g.sync(p); err != nil {
 		return false, err
 	}
 	sent, end := p.sent()
@@ -112,7 +112,7 @@ func (d *deletion) begin() {
 	ghosts := slices.Collect(maps.Values(d.g.index.ghosts))
 	d.g.mu.Unlock()
 	for _, ghost := range ghosts {
-		if !d.g.config.Journal.EndsGroups() || d.matches(ghost) {
+		if !d.g.journalEnds || d.matches(ghost) {
 			d.todo = append(d.todo, ghost.Key)
 		}
 	}
@@ -136,7 +136,7 @@ func (d *deletion) endSome(ctx context.Context) (err error) {
 	}
 	defer d.g.locks.release(taken...)
 	for keys := taken; len(keys) > 0 && err == nil; {
-		if keys, err = d.tryEnd(ctx, keys); len(keys) > 0 && err == nil {
+		if keys, err = d.tryEnd(p, keys); len(keys) > 0 && err == nil {
 			err = p.over()
 		}
 	}
@@ -155,7 +155,7 @@ func without(keys, taken []grouping.Key) []grouping.Key {
 // tryEnd tries once to delete groups in one commit, with the records of ghosts.
 // The caller holds their locks. It returns those to try again, because another
 // change came first.
-func (d *deletion) tryEnd(ctx context.Context, keys []grouping.Key) (again []grouping.Key, err error) {
+func (d *deletion) tryEnd(p patience, keys []grouping.Key) (again []grouping.Key, err error) {
 	groups, changes := make([]*Group, 0, len(keys)), make([]Change, 0, len(keys))
 	for _, key := range keys {
 		group := d.g.Group(key)
@@ -169,7 +169,9 @@ func (d *deletion) tryEnd(ctx context.Context, keys []grouping.Key) (again []gro
 	if len(changes) == 0 {
 		return nil, d.g.certain()
 	}
-	for i, o := range d.g.config.Journal.Commit(ctx, changes) {
+	sent, end := p.sent()
+	defer end()
+	for i, o := range d.g.config.Journal.Commit(sent, changes) {
 		retry, failed := d.g.conclude(changes[i], o)
 		switch {
 		case retry:

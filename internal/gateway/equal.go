@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -105,7 +106,13 @@ func (s *search) stored(key grouping.Key) (mine, theirs *Held, out bool) {
 	return x.held(f, s.key), x.held(f, key), f.isLeftOut(key)
 }
 
-func givenUp(err error) error { return fmt.Errorf("%w: the client is gone: %w", ErrUnavailable, err) }
+// givenUp returns the error of a change whose context has ended.
+func givenUp(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return errTookLong
+	}
+	return fmt.Errorf("%w: the client is gone: %w", ErrUnavailable, err)
+}
 
 // search compares one block with the groups of other shapes.
 type search struct {

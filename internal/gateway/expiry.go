@@ -91,7 +91,7 @@ func (g *Gateway) expireSome(now int64) {
 		}
 		group, _ := x.groups.Get(d.key)
 		changed = x.apply(Applied{Change: Change{Key: d.key}}, changed)
-		if !g.config.Journal.EndsGroups() { // a delete needs only the key and the revision
+		if !g.journalEnds { // a delete needs only the key and the revision
 			group = &Group{Key: d.key, Revision: group.Revision}
 		}
 		x.ghosts[d.key] = group
@@ -136,7 +136,7 @@ func (g *Gateway) reap() {
 func (g *Gateway) reapAll() {
 	defer g.sweep()
 	g.expire()
-	for !g.config.Journal.EndsGroups() && g.config.Journal.Err() == nil && g.reapSome() {
+	for !g.journalEnds && g.config.Journal.Err() == nil && g.reapSome() {
 	}
 }
 

@@ -16,11 +16,9 @@ import (
 // they claim nothing, and the groups of one client never push out those of
 // others.
 
-const (
-	// stampEvery is how often at most a group's failure time changes, so that
-	// a client that fails in a loop costs nothing.
-	stampEvery = time.Second
-)
+// stampEvery is how often at most a group's failure time changes, so that a
+// client that fails in a loop costs nothing.
+const stampEvery = time.Second
 
 // maxFailure bounds the stored reason for a refusal, in bytes.
 const maxFailure = 1000

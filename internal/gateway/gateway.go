@@ -23,7 +23,7 @@ import (
 
 // ErrUnavailable is wrapped by errors about a journal that could not take a
 // change; the same push may work later.
-var ErrUnavailable = errors.New("the change could not be stored")
+var ErrUnavailable = errors.New("the gateway could not store the change")
 
 // Config says how a gateway works. The zero value of each field but Journal
 // is useful.
@@ -49,7 +49,11 @@ type Config struct {
 // Gateway is the engine. It is safe for concurrent use.
 type Gateway struct {
 	config Config
-	locks  keyLocks
+	// journalEnds is what the journal says of itself with EndsGroups. While it
+	// applies changes it cannot be asked.
+	journalEnds bool
+
+	locks keyLocks
 	// merging gives turns to merges with large families.
 	merging *guard.Shares
 	// view is the present view, or nil if nobody has asked for it since the last
@@ -86,6 +90,7 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	c.Wait, c.Limits = cmp.Or(c.Wait, defaultWait), c.Limits.withDefaults()
 	g := &Gateway{config: c, index: newIndex(c.Reserved, c.Limits), merging: guard.NewShares(int64(runtime.GOMAXPROCS(0))), stop: make(chan struct{}), reaped: make(chan struct{})}
 	g.firstDeadline.Store(never)
+	g.journalEnds = c.Journal.EndsGroups()
 	if err := c.Journal.Open(ctx, g.apply); err != nil {
 		return nil, err
 	}
@@ -115,8 +120,10 @@ func (g *Gateway) patience(client context.Context) patience {
 // Sync returns nil once everything is visible here that any member had
 // acknowledged before. Call it before you report that something does not exist.
 // Its errors wrap ErrUnavailable.
-func (g *Gateway) Sync(ctx context.Context) error {
-	ctx, end := g.patience(ctx).sent()
+func (g *Gateway) Sync(ctx context.Context) error { return g.sync(g.patience(ctx)) }
+
+func (g *Gateway) sync(p patience) error {
+	ctx, end := p.sent()
 	defer end()
 	if err := g.config.Journal.Sync(ctx); err != nil {
 		return fmt.Errorf("%w: other members may have stored changes that are not visible here; try again: %w", ErrUnavailable, err)
@@ -197,9 +204,6 @@ func (g *Gateway) tryPlace(p *pending, old *Group) ([]helpNews, error) {
 		}
 	}
 	g.index.place(p)
-	for _, b := range p.brings { // the journal does not have the blocks yet
-		b.Name, b.Help = g.index.known(b)
-	}
 	return g.index.helpNews(p.brings), nil
 }
 

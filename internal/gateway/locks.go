@@ -45,6 +45,12 @@ func (p patience) over() error {
 	return nil
 }
 
+// context returns the context for what a change does before it goes to the
+// journal.
+func (p patience) context() (context.Context, context.CancelFunc) {
+	return context.WithDeadline(p.client, p.until)
+}
+
 // sent returns the context for a change that goes to the journal. It does not
 // end when the client leaves, because others may be waiting for the outcome.
 func (p patience) sent() (context.Context, context.CancelFunc) {

@@ -66,6 +66,7 @@ func (g *Gateway) PushAll(ctx context.Context, pushes []Push) []error {
 		todo[i] = p.Key
 		slices.SortFunc(p.Blocks, func(a, b *exposition.Block) int { return strings.Compare(a.Name, b.Name) })
 	}
+	g.shareNames(pushes)
 	errs, p := make([]error, len(pushes)), g.patience(ctx)
 	for len(todo) > 0 {
 		todo = g.pushSome(p, pushes, todo, errs)
@@ -73,6 +74,18 @@ func (g *Gateway) PushAll(ctx context.Context, pushes []Push) []error {
 	g.sweep()
 	g.trimAfter(errs)
 	return errs
+}
+
+// shareNames lets pushes use the names and help texts that other groups hold
+// already. Nobody else has their blocks yet.
+func (g *Gateway) shareNames(pushes []Push) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, p := range pushes {
+		for _, b := range p.Blocks {
+			b.Name, b.Help = g.index.known(b)
+		}
+	}
 }
 
 // pushSome stores those pushes to the groups in todo that need not wait for
@@ -136,10 +149,17 @@ func (g *Gateway) tryPushes(p patience, pushes []Push, todo []int, errs []error)
 // caller holds the lock of the group. Before it reports a conflict, it applies
 // the latest changes of other members, which may have removed the conflict.
 func (g *Gateway) prepare(p patience, push Push) (Change, error) {
+	ctx, end := p.context()
+	defer end()
 	seen := g.foreign.Load()
-	c, err := g.changeOf(p.client, push, g.Group(push.Key))
-	if isConflict(err) && g.catchUp(p, seen) {
-		c, err = g.changeOf(p.client, push, g.Group(push.Key))
+	c, err := g.changeOf(ctx, push, g.Group(push.Key))
+	if isConflict(err) {
+		if behind := g.sync(p); behind != nil {
+			return c, behind
+		}
+		if g.foreign.Load() != seen {
+			c, err = g.changeOf(ctx, push, g.Group(push.Key))
+		}
 	}
 	if err != nil && !errors.Is(err, ErrUnavailable) && !errors.Is(err, exposition.ErrBusy) {
 		g.fail(push.Key, push.Client, err)
@@ -150,14 +170,6 @@ func (g *Gateway) prepare(p patience, push Push) (Change, error) {
 func isConflict(err error) bool {
 	conflict, twin := (*ConflictError)(nil), (*TwinError)(nil)
 	return errors.As(err, &conflict) || errors.As(err, &twin)
-}
-
-// catchUp applies the latest changes of other members. It reports whether any
-// was applied since foreign was seen.
-func (g *Gateway) catchUp(p patience, seen uint64) bool {
-	sent, end := p.sent()
-	defer end()
-	return g.config.Journal.Sync(sent) == nil && g.foreign.Load() != seen
 }
 
 func (g *Gateway) changeOf(ctx context.Context, p Push, old *Group) (c Change, err error) {

@@ -22,8 +22,8 @@ func (a *api) scrape(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer giveBack()
-	format, view := exposition.Negotiate(r.Header, a.EnableOpenMetrics), a.Gateway.View()
-	if scrape.Escaped(view, format) > freelyEscaped {
+	format := exposition.Negotiate(r.Header, a.EnableOpenMetrics)
+	if scrape.Escaped(a.Gateway.View(), format) > freelyEscaped {
 		if giveBack = a.escaped.await(w, r); giveBack == nil {
 			return
 		}
@@ -32,7 +32,7 @@ func (a *api) scrape(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", format.ContentType())
 	w.Header().Set("Vary", "Accept, Accept-Encoding")
 	out := packed(w, r)
-	written, err := a.scraper.All(out, view, format)
+	written, err := a.scraper.All(out, a.Gateway.View(), format)
 	unread := out.Close()
 	switch {
 	case scrape.IsUnread(err) || unread != nil:

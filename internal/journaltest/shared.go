@@ -27,6 +27,7 @@ type Shared struct {
 	log      []event
 	given    map[*gateway.Group]string // groups as they were when given to Commit
 	members  []*Member
+	t        *testing.T
 }
 
 // event is something that each member must apply once.
@@ -38,7 +39,7 @@ type event struct {
 // NewShared returns an empty store. When the test ends, it checks that no group
 // has changed since it was given to Commit.
 func NewShared(t *testing.T) *Shared {
-	s := &Shared{groups: make(map[grouping.Key]gateway.Applied), stamps: make(map[grouping.Key]gateway.Stamp), given: make(map[*gateway.Group]string)}
+	s := &Shared{t: t, groups: make(map[grouping.Key]gateway.Applied), stamps: make(map[grouping.Key]gateway.Stamp), given: make(map[*gateway.Group]string)}
 	t.Cleanup(func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -245,7 +246,10 @@ func (m *Member) Open(_ context.Context, apply func([]gateway.Applied)) error {
 }
 
 // Commit stores each change whose Against is the revision of the stored group.
-func (m *Member) Commit(_ context.Context, changes []gateway.Change) []gateway.Outcome {
+func (m *Member) Commit(ctx context.Context, changes []gateway.Change) []gateway.Outcome {
+	if _, bounded := ctx.Deadline(); !bounded {
+		m.store.t.Errorf("a commit of %d changes, %s first, may wait for ever", len(changes), changes[0].Key.Excerpt())
+	}
 	m.mu.Lock()
 	before := m.before
 	m.before = nil

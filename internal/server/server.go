@@ -4,7 +4,6 @@ package server
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -93,7 +92,7 @@ func (s *Server) Handler(c httpapi.Config, in intake.Config) http.Handler {
 	if h := s.store.Health(); h != nil {
 		c.Storage = h
 	}
-	c.Snapshot = func(ctx context.Context, v *gateway.View) (io.ReadSeekCloser, error) { return s.store.Snapshot(ctx, v) }
+	c.Snapshot = s.store.Snapshot
 	c.Instrument, c.Refused, c.Pushed = s.Metrics.Instrument, s.Metrics.Refused, s.Metrics.Pushed
 	c.Scraped = func(x httpapi.Scrape) {
 		s.Metrics.Scraped(x.Format.Syntax.String(), x.Format.Escaping, x.Bytes, x.Took, x.LeftOut)
