@@ -80,7 +80,7 @@ func TestSchemes(t *testing.T) {
 	defer secure.Close()
 	addrOf := func(s *httptest.Server) string { return s.Listener.Addr().String() }
 	holdCommands(t, "https://"+addrOf(plain), `cannot be reached: .* \(it speaks HTTP without TLS; write http:// in --url\)`)
-	holdCommands(t, "http://"+addrOf(secure), `http://`+addrOf(secure)+`.* wants TLS[:,] write https:// in --url\)`)
+	holdCommands(t, "http://"+addrOf(secure), `http://`+addrOf(secure)+`.* expects TLS[;,] write https:// in --url\)`)
 
 	// A server that is not Go's answers with an alert of TLS.
 	l := must(net.Listen("tcp", "127.0.0.1:0"))
