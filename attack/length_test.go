@@ -77,7 +77,7 @@ func (g *gateway) send(p push) (status int, answer string) {
 func TestPushesThatEndPrometheus(t *testing.T) {
 	g := besiege(t, "--web.enable-openmetrics", "--push.enable-utf8-names")
 	long := strings.Repeat("x", cliff)
-	const values, names, sums = "the limit is 1048576", "the limit is 65536", "the label set of one series"
+	const values, names, sums = "the limit of 1048576", "the limit of 65536", "the label set of one series"
 	tests := []struct {
 		name  string
 		push  push
