@@ -34,6 +34,16 @@ func TestOfflineHelp(t *testing.T) {
 	}
 }
 
+// TestBackupWithoutDirectory wants the directory in the error, not the file that
+// a backup is written to first.
+func TestBackupWithoutDirectory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "none")
+	code, _, errs := command(t, "backup", filepath.Join(dir, "x"))
+	if want := "the directory " + dir + " does not exist; create it first\n"; code != 1 || !strings.HasSuffix(errs, want) {
+		t.Errorf("exit code %d, %q", code, errs)
+	}
+}
+
 func TestOfflineUsage(t *testing.T) {
 	for line, part := range map[string]string{
 		"import":                       "'file'",
@@ -46,7 +56,15 @@ func TestOfflineUsage(t *testing.T) {
 		"verify --nonsense a":          "--nonsense",
 		"backup":                       "'file'",
 		"backup --url=: a":             "URL",
-		"nonsense":                     "nonsense",
+		"nonsense":                     `unknown command "nonsense"; see pushgateway --help`,
+		"--push.lenient-newlines pusj": `unknown command "pusj"; see pushgateway --help`,
+		"version":                      `unknown command "version"; use --version`,
+		"check metric":                 `unknown command "metric"; use check metrics`,
+		"--push.ttl=5h groups":         "unexpected groups; see pushgateway --help",
+		"serve pusj":                   "unexpected pusj; see pushgateway --help",
+		"backup --retry=5 a":           `--retry="5": it must be a duration like 10s or 2m; see pushgateway backup --help`,
+		"--web.read-timeout=soon":      `--web.read-timeout="soon": it must be a duration like 10s or 2m`,
+		"--push.lenient-newlines=true": "true",
 		"serve --persistence.file":     "--persistence.file",
 		"--persistence.interval=x":     "x",
 		"--persistence.salvage":        "--persistence.salvage",

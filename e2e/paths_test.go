@@ -130,7 +130,11 @@ func lostPaths() []lostPath {
 		{"GET", "/api/v1/group/job/a//b", 400, "an empty part after"},
 		{"POST", "/metrics", 405, push},
 		{"PUT", "/metrics/", 404, push},
-		{"DELETE", "/metrics", 405, push},
+		{"DELETE", "/metrics", 405, "delete a group at /metrics/job/<JOB>{/<LABEL>/<VALUE>}"},
+		{"DELETE", "/", 405, "delete a group at /metrics/job/<JOB>"},
+		{"DELETE", "/api/v1/group/job/x/instance/y", 405, "delete the group at /metrics/job/x/instance/y"},
+		{"PUT", "/api/v1/group/job/x", 405, "push to /metrics/job/x, with PUT"},
+		{"DELETE", "/api/v1/groups", 405, "see docs/http-api.md"},
 		{"PUT", "/metrics/jobs/x", 404, "push to /metrics/job/x, with PUT"},
 		{"PUT", "/metrics/Job/x", 404, "push to /metrics/job/x, with PUT"},
 		{"DELETE", "/metrics/jobs/x", 404, "delete the group at /metrics/job/x"},
@@ -236,7 +240,7 @@ func TestDeleteOfNothing(t *testing.T) {
 	for path, says := range map[string]string{
 		"/metrics/job/a":            `there is no group {job="a"}; the closest are {instance="i",job="a"}`,
 		"/metrics/job/A/instance/i": `the closest are {instance="i",job="a"}`,
-		"/metrics/job/c":            "nor any other group of its job",
+		"/metrics/job/c":            "nor any other group of its job; GET /api/v1/groups, or pushgateway groups, lists all groups",
 	} {
 		a := s.want(http.StatusAccepted, http.MethodDelete, path, "")
 		if !strings.HasPrefix(a.body, "Nothing was deleted: ") || !strings.Contains(a.body, says) {

@@ -226,7 +226,7 @@ func TestStartOnFileInUse(t *testing.T) {
 	file := makeJournal(t, 3)
 	s := start(t, "--persistence.file="+file)
 	before := lookAt(t, filepath.Dir(file))
-	parts := []string{file, "another process uses", "stop that process first", "/api/v1/admin/snapshot"}
+	parts := []string{file, "another process uses", "stop that process first", "`pushgateway backup`"}
 	wantSentence(t, refusedStart(t, "--persistence.file="+file), parts...)
 	wantSentence(t, refusedStart(t, "--persistence.file="+file, "--persistence.salvage"), parts...)
 	for _, args := range [][]string{{"verify", file}, {"export", "--format=gob", file}} {

@@ -110,7 +110,7 @@ type table struct {
 
 func (t table) write(w io.Writer, groups []json.RawMessage) error {
 	tabs := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	heads := []string{"GROUP", "PUSHED", "STATE", "FAMILIES", "SERIES", "ENDS"}
+	heads := []string{"GROUP", "PUSHED", "STATE", "FAMILIES", "SERIES", "EXPIRES"}
 	if t.why {
 		heads = append(heads, "FAILED", "WHY", "LEFT OUT")
 	}

@@ -10,7 +10,9 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/version"
@@ -83,7 +85,7 @@ func parseArgs(args []string, stdin io.Reader, stdout, stderr io.Writer) (comman
 	app := kingpin.New("pushgateway", description)
 	app.UsageTemplate(usage).UsageFuncs(usageFuncs)
 	app.Version(version.Print("pushgateway"))
-	app.HelpFlag.Short('h')
+	app.HelpFlag.Help("Show this help. `pushgateway man` prints the manual page.").Short('h')
 	check := func() *kingpin.CmdClause { return app.Command("check", "Check files.") }
 	commands := []command{
 		newServe(app),
@@ -132,28 +134,66 @@ func parse(app *kingpin.Application, args []string, stdout, stderr io.Writer) (c
 		return "", exit(ended)
 	}
 	if err != nil {
-		return "", fmt.Errorf("%s%w; see %s --help", unusable(app, args), err, selected(app, args))
+		if unknown := unknownCommand(app, args); unknown != nil {
+			return "", unknown
+		}
+		return "", fmt.Errorf("%w; see %s --help", named(app, args, err), selected(app, args))
 	}
 	return command, nil
 }
 
-// unusable returns the flag whose value kingpin refused, as the beginning of an
-// error message. The error of kingpin names only the value.
-func unusable(app *kingpin.Application, args []string) string {
+// unknownCommand returns an error if the command line names a command that does
+// not exist. kingpin takes the name for an argument of the default command.
+func unknownCommand(app *kingpin.Application, args []string) error {
+	read, err := app.ParseContext(args)
+	if err == nil || read == nil || read.SelectedCommand == nil || read.Peek().Type != kingpin.TokenArg {
+		return nil
+	}
+	name, within := read.Peek().Value, read.SelectedCommand.Model()
+	switch {
+	case !slices.Contains(args, name), app.GetCommand(name) != nil: // the value of a flag, or a command behind one of serve
+		return nil
+	case len(within.Commands) > 0:
+		return fmt.Errorf("unknown command %q; use %s", name, within.Commands[0].FullCommand)
+	case !within.Default || slices.Contains(args, within.Name):
+		return nil
+	case name == "version":
+		return fmt.Errorf("unknown command %q; use --version", name)
+	}
+	return fmt.Errorf("unknown command %q; see %s --help", name, app.Name)
+}
+
+// named adds the flag whose value kingpin refused to its error, which names
+// only the value.
+func named(app *kingpin.Application, args []string, refused error) error {
 	read, err := app.ParseContext(args)
 	if err != nil {
-		return "" // from the command line itself
+		return refused // from the command line itself
 	}
 	for _, e := range read.Elements {
 		flag, ok := e.Clause.(*kingpin.FlagClause)
 		if !ok || e.Value == nil {
 			continue
 		}
-		if m := flag.Model(); m.Value.Set(*e.Value) != nil {
-			return fmt.Sprintf("--%s=%q: ", m.Name, *e.Value)
+		m := flag.Model()
+		if m.Value.Set(*e.Value) == nil {
+			continue
 		}
+		if isDuration(m.Value) {
+			refused = errors.New("it must be a duration like 10s or 2m")
+		}
+		return fmt.Errorf("--%s=%q: %w", m.Name, *e.Value, refused)
 	}
-	return ""
+	return refused
+}
+
+func isDuration(v kingpin.Value) bool {
+	g, ok := v.(kingpin.Getter)
+	if !ok {
+		return false
+	}
+	_, ok = g.Get().(time.Duration)
+	return ok
 }
 
 // selected returns the program to ask for help, with the command if the command

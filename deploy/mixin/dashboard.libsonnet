@@ -76,10 +76,10 @@ local variable(name, label, description, values) = {
         panel('timeseries', 'Duration of the last run', 'How long the last run that ended took.', 's', [
           query(pushed('job_duration_seconds'), '{{job}}'),
         ]),
-        panel('table', 'Failing jobs, exit code', 'Jobs whose last run that ended was no success. Above 128 it was ended by the signal of that number less 128.', 'none', [
+        panel('table', 'Failing jobs, exit code', 'Jobs whose last completed run failed. An exit code above 128 is 128 plus the number of the signal that ended the run.', 'none', [
           query('%s != 0' % pushed('job_exit_code'), '{{job}}'),
         ]),
-        panel('table', 'Stale jobs, time since the last success that was due', 'Jobs that have not succeeded for longer than --expect and a tenth of it. JobMissing fires for these.', 's', [
+        panel('table', 'Stale jobs, time since the last success that was due', 'Jobs that have not succeeded for longer than 1.1 times --expect. JobMissing fires for these.', 's', [
           query('(time() - %(success)s > 1.1 * %(expected)s) or ((time() - %(start)s > 1.1 * %(expected)s) unless %(success)s)' % {
             success: pushed('job_last_success_timestamp_seconds'),
             start: pushed('job_last_start_timestamp_seconds'),
@@ -95,7 +95,7 @@ local variable(name, label, description, values) = {
       ]),
 
       local jobs = section('All jobs', [
-        panel('bargauge', 'Time since the last good push, oldest group of each job', 'How old the oldest group of each job is. Groups that were never pushed to with success do not count.', 's', [
+        panel('bargauge', 'Time since the last successful push, oldest group of each job', 'How old the oldest group of each job is. Groups that were never pushed to with success do not count.', 's', [
           query('sort_desc(time() - min by (job) (%s > 0))' % pushed('push_time_seconds'), '{{job}}'),
         ]),
         panel('table', 'Jobs of which the last push was refused', 'How many groups of each job still show what they pushed before, since their last push was refused. PushRefused fires for these.', 'short', [

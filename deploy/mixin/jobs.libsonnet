@@ -23,7 +23,7 @@ local lib = import 'lib.libsonnet';
           'warning',
           '%s != 0' % pushed('job_exit_code'),
           '{{ $labels.job }} failed with exit code {{ $value }}.',
-          'The last run of {{ $labels.job }} that ended was no success. The next one that succeeds ends this alert.',
+          'The last completed run of {{ $labels.job }} failed. The next one that succeeds ends this alert.',
         ),
         alert(
           'JobMissing',

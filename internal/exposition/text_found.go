@@ -323,11 +323,11 @@ func (p *Parser) noTimestamp(rest string) error {
 	case text[0] == '#':
 		return p.syntaxError("found a comment after the value, %q; put it on its own line", excerpt.Of(text))
 	case text != rest && isWhole(text):
-		return p.syntaxError("found spaces after the timestamp; pushed metrics must not have timestamps: leave it out")
+		return p.syntaxError("found spaces after the timestamp; pushed metrics must not have timestamps: leave the timestamp out")
 	case isDecimal(untilBlank(text)) && strings.Contains(text, "# {"):
 		return p.syntaxError("found a timestamp and an exemplar after the value, %q, as in OpenMetrics; the text format does not have them, so leave them out", excerpt.Of(text))
 	case isDecimal(text):
-		return p.syntaxError("expected the end of the line after the value, found %q; pushed metrics must not have timestamps: leave it out", excerpt.Of(text))
+		return p.syntaxError("expected the end of the line after the value, found %q; pushed metrics must not have timestamps: leave the timestamp out", excerpt.Of(text))
 	}
 	return p.syntaxError("expected the end of the line after the value, found %q%s", excerpt.Of(text), p.restAdvice(text))
 }
@@ -342,7 +342,7 @@ func (p *Parser) restAdvice(text string) string {
 	case strings.HasPrefix(text, "//"), text[0] == ';':
 		return "; put the comment on its own line, starting with #"
 	case text[0] >= '0' && text[0] <= '9':
-		return "; pushed metrics must not have timestamps: leave it out"
+		return "; pushed metrics must not have timestamps: leave the timestamp out"
 	case metric.IsLegacyName(text):
 		return "; values must not have units"
 	case name != "" && len(name) < len(text):

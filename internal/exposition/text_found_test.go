@@ -9,7 +9,7 @@ import (
 // TestSyntaxErrors wants what was found, where, and what to write instead.
 func TestSyntaxErrors(t *testing.T) {
 	const names, label = "; names consist of letters, digits, _ and :", "; label names consist of letters, digits and _"
-	const timed = "; pushed metrics must not have timestamps: leave it out"
+	const timed = "; pushed metrics must not have timestamps: leave the timestamp out"
 	for body, want := range map[string]string{
 		// A name ends where it has to.
 		"my.metric 1\n":             `the metric name ends after "my", found '.'` + names + `; write my_metric, or {"my.metric"} with --push.enable-utf8-names`,
@@ -93,7 +93,7 @@ func TestSyntaxErrors(t *testing.T) {
 		"m = 1\n":                    `expected a number as value, got "="; put only a space between name and value`,
 		"m 1; n 2\n":                 `expected a number as value, got "1;"; nothing may follow the value`,
 		"m 1 \n":                     `found spaces at the end of the line; remove them`,
-		"m 1 5 \n":                   `found spaces after the timestamp; pushed metrics must not have timestamps: leave it out`,
+		"m 1 5 \n":                   `found spaces after the timestamp; pushed metrics must not have timestamps: leave the timestamp out`,
 		"m 1 1.5\n":                  `expected the end of the line after the value, found "1.5"` + timed,
 		"m 1 2 3\n":                  `expected the end of the line after the value, found "2 3"` + timed,
 		"m 1 2026-01-01T00:00Z\n":    `expected the end of the line after the value, found "2026-01-01T00:00Z"` + timed,

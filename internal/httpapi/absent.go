@@ -39,7 +39,7 @@ func (a *api) noGroup(key grouping.Key) string {
 		names = append(names, k.Excerpt())
 	}
 	if len(names) == 0 {
-		return text + ", nor any other group of its job; GET /api/v1/groups lists all groups"
+		return text + ", nor any other group of its job; GET /api/v1/groups, or pushgateway groups, lists all groups"
 	}
 	return fmt.Sprintf("%s; the closest are %s; the path must name all labels of the group, with the same values", text, strings.Join(names, ", "))
 }

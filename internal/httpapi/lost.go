@@ -76,7 +76,7 @@ var elsewhere = map[string]string{
 func (a *api) insteadOf(method, path string) string {
 	push := "push to " + a.Prefix + keySyntax
 	below, hasPrefix := strings.CutPrefix(path, a.Prefix)
-	key := strings.TrimPrefix(cmp.Or(guessKey(below), guessKey(path)), "/metrics/")
+	key := strings.TrimPrefix(cmp.Or(guessKey(strings.TrimPrefix(below, "/api/v1/group")), guessKey(path)), "/metrics/")
 	if _, err := a.Intake.Key(key); key == "" || err != nil {
 		key = ""
 	}
@@ -91,12 +91,14 @@ func (a *api) insteadOf(method, path string) string {
 		return fmt.Sprintf("delete the group at %s/metrics/%s", a.Prefix, excerpt.Of(key))
 	case key != "":
 		return fmt.Sprintf("push to %s/metrics/%s, with PUT to replace the group, or with POST to replace only the families in the body", a.Prefix, excerpt.Of(key))
-	case !reads(method) && !strings.HasPrefix(below, "/api/") && !strings.HasPrefix(below, "/-/"):
+	case !reads(method) && (strings.HasPrefix(below, "/api/") || strings.HasPrefix(below, "/-/")):
+		return "see docs/http-api.md for the existing paths"
+	case method == http.MethodDelete:
+		return "delete a group at " + a.Prefix + keySyntax
+	case !reads(method):
 		return push
 	case !hasPrefix:
 		return fmt.Sprintf("the gateway serves everything below %s (--web.route-prefix)", a.Prefix)
-	case !reads(method):
-		return "see docs/http-api.md for the existing paths"
 	}
 	return fmt.Sprintf("scrapes are at %s, the page is at %s/, and the API is below %s/api/v1/", a.Prefix+a.TelemetryPath, a.Prefix, a.Prefix)
 }

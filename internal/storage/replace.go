@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -29,6 +30,9 @@ func (f File) Write(write func(io.Writer) error) (err error) {
 		return err
 	}
 	out, err := os.CreateTemp(filepath.Dir(f.Path), filepath.Base(f.Path)+".partial-")
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the directory %s does not exist; create it first", filepath.Dir(f.Path))
+	}
 	if err != nil {
 		return err
 	}

@@ -244,7 +244,7 @@ func Explain(err error) error {
 	case errors.Is(err, boltjournal.ErrDamaged):
 		return fmt.Errorf("%w. Run pushgateway verify to list all faults. Restore a backup, or start with --persistence.salvage to continue with the intact groups; the damaged file is kept under another name", err)
 	case errors.Is(err, boltjournal.ErrLocked):
-		return fmt.Errorf("%w; stop that process first, or name another file. To copy the groups of a running gateway, use GET /api/v1/admin/snapshot", err)
+		return fmt.Errorf("%w; stop that process first, or name another file. To copy the groups of a running gateway, use `pushgateway backup`", err)
 	case errors.Is(err, boltjournal.ErrForeign):
 		return fmt.Errorf("%w. The file was not changed. Name another file, move this one away, or restore a backup if it was a journal", err)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):

@@ -130,7 +130,7 @@ onReach((problem) => {
   offline.hidden = false;
 });
 
-// Colours.
+// Colors.
 
 const themes = ["", "light", "dark"];
 const themeNames = { "": "Auto", light: "Light", dark: "Dark" };
@@ -139,7 +139,7 @@ const themeButton = document.getElementById("theme");
 function showTheme() {
   const theme = document.documentElement.dataset.theme ?? "";
   themeButton.textContent = themeNames[theme];
-  themeButton.setAttribute("aria-label", `Colour theme: ${themeNames[theme]}`);
+  themeButton.setAttribute("aria-label", `Color theme: ${themeNames[theme]}`);
   dispatchEvent(new Event("theme"));
 }
 
