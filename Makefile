@@ -29,7 +29,7 @@ check:
 test:
 	scripts/test-deps
 	$(MAKE) --no-print-directory check
-	scripts/fuzz 5000x
+	scripts/fuzz 2000x
 	scripts/test-32bit
 	scripts/test
 
