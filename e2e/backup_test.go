@@ -244,7 +244,7 @@ func TestBackupErrors(t *testing.T) {
 	}{
 		"nobody there":      {gone.base, filepath.Join(dir, "copy"), []string{"connection refused"}},
 		"no gateway":        {s.base + "/nothing", filepath.Join(dir, "copy"), []string{"404 Not Found"}},
-		"missing directory": {s.base, filepath.Join(dir, "nowhere", "copy"), []string{"no such file or directory"}},
+		"missing directory": {s.base, filepath.Join(dir, "nowhere", "copy"), []string{"the directory", "does not exist; create it first"}},
 		"directory":         {s.base, dir, []string{"is a directory", "name a file in it"}},
 		"file in use":       {s.base, file, []string{"replacing", "another process uses"}},
 	} {

@@ -252,9 +252,10 @@ func TestExportErrors(t *testing.T) {
 	file := makeJournal(t, 20)
 	dir := filepath.Dir(file)
 	before := lookAt(t, dir)
-	for _, output := range []string{filepath.Join(dir, "nowhere", "file"), dir} {
+	missing := filepath.Join(dir, "nowhere")
+	for output, says := range map[string]string{filepath.Join(missing, "file"): missing, dir: dir} {
 		code, _, errs := command(t, "export", "--format=gob", "--output="+output, file)
-		if wantSentence(t, errs, file, output); code != 1 {
+		if wantSentence(t, errs, file, says); code != 1 {
 			t.Errorf("to %s: exit code %d", output, code)
 		}
 	}
