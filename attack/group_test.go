@@ -14,7 +14,7 @@ func TestGroupThatGrows(t *testing.T) {
 		t.Fatalf("got %d %q", status, answer)
 	}
 	more := g.want(http.StatusRequestEntityTooLarge, http.MethodPost, "/metrics/job/a", "n 1\n")
-	if !containsAll(more, []string{`{job="a"}`, "1000001 series", "the limit is 1000000", "PUT"}) {
+	if !containsAll(more, []string{`{job="a"}`, "1000001 series", "the limit of 1000000", "PUT"}) {
 		t.Errorf("the answer is %q", more)
 	}
 	g.want(http.StatusOK, http.MethodPut, "/metrics/job/a", "m 1\nn 1\n")
