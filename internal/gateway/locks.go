@@ -45,8 +45,8 @@ func (p patience) over() error {
 	return nil
 }
 
-// context returns the context for what a change does before it goes to the
-// journal.
+// context returns the context for a wait of a change that has not gone to the
+// journal yet. It takes a timer, so make one only where there may be such a wait.
 func (p patience) context() (context.Context, context.CancelFunc) {
 	return context.WithDeadline(p.client, p.until)
 }

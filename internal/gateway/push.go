@@ -149,16 +149,14 @@ func (g *Gateway) tryPushes(p patience, pushes []Push, todo []int, errs []error)
 // caller holds the lock of the group. Before it reports a conflict, it applies
 // the latest changes of other members, which may have removed the conflict.
 func (g *Gateway) prepare(p patience, push Push) (Change, error) {
-	ctx, end := p.context()
-	defer end()
 	seen := g.foreign.Load()
-	c, err := g.changeOf(ctx, push, g.Group(push.Key))
+	c, err := g.changeOf(p, push, g.Group(push.Key))
 	if isConflict(err) {
 		if behind := g.sync(p); behind != nil {
 			return c, behind
 		}
 		if g.foreign.Load() != seen {
-			c, err = g.changeOf(ctx, push, g.Group(push.Key))
+			c, err = g.changeOf(p, push, g.Group(push.Key))
 		}
 	}
 	if err != nil && !errors.Is(err, ErrUnavailable) && !errors.Is(err, exposition.ErrBusy) {
@@ -172,20 +170,20 @@ func isConflict(err error) bool {
 	return errors.As(err, &conflict) || errors.As(err, &twin)
 }
 
-func (g *Gateway) changeOf(ctx context.Context, p Push, old *Group) (c Change, err error) {
-	fresh := p.Blocks
-	if p.Mode == MergeSeries && old != nil {
-		if p.Blocks, err = g.mergeSeries(ctx, old, p); err != nil {
+func (g *Gateway) changeOf(p patience, push Push, old *Group) (c Change, err error) {
+	fresh := push.Blocks
+	if push.Mode == MergeSeries && old != nil {
+		if push.Blocks, err = g.mergeSeries(p, old, push); err != nil {
 			return c, err
 		}
 	}
-	group := pushed(old, p, g.config.Now())
+	group := pushed(old, push, g.config.Now())
 	if err := g.config.Limits.check(group, old); err != nil {
 		return c, err
 	}
-	brings, fresh := claiming(p.Blocks, fresh)
-	pending, suspects, err := g.claim(ctx, group, old, brings, fresh)
-	return Change{Key: p.Key, Group: group, Budget: p.Budget, Against: g.against(p.Key, old), suspects: suspects, pending: pending}, err
+	brings, fresh := claiming(push.Blocks, fresh)
+	pending, suspects, err := g.claim(p.client, group, old, brings, fresh)
+	return Change{Key: push.Key, Group: group, Budget: push.Budget, Against: g.against(push.Key, old), suspects: suspects, pending: pending}, err
 }
 
 // claiming returns the blocks that have series, and the elements of fresh that
@@ -205,14 +203,14 @@ func claiming(blocks, fresh []*exposition.Block) (brings, freshOfThem []*exposit
 
 // mergeSeries merges the blocks of a push with the series that the group has
 // already.
-func (g *Gateway) mergeSeries(ctx context.Context, old *Group, p Push) ([]*exposition.Block, error) {
-	merged := make([]*exposition.Block, len(p.Blocks))
+func (g *Gateway) mergeSeries(p patience, old *Group, push Push) ([]*exposition.Block, error) {
+	merged := make([]*exposition.Block, len(push.Blocks))
 	var refused exposition.Refused
-	for i, b := range p.Blocks {
+	for i, b := range push.Blocks {
 		merged[i] = b
 		if h := old.Find(b.Name); h != nil {
 			var err error
-			if merged[i], err = g.merge(ctx, h.Block, b, p); err != nil && !refused.Add(err) {
+			if merged[i], err = g.merge(p, h.Block, b, push); err != nil && !refused.Add(err) {
 				return nil, err
 			}
 		}
@@ -228,18 +226,20 @@ const freelyMerged = 10_000
 // copies all that is stored. Clients with the fewest turns come first, so
 // nobody waits for all pushes of another client. If the client has left and
 // others wait for the group, merge gives up.
-func (g *Gateway) merge(ctx context.Context, stored, pushed *exposition.Block, p Push) (*exposition.Block, error) {
+func (g *Gateway) merge(p patience, stored, pushed *exposition.Block, push Push) (*exposition.Block, error) {
 	if stored.Series() > freelyMerged {
-		if ctx.Err() != nil && g.locks.isAwaited(p.Key) {
+		ctx, end := p.context()
+		defer end()
+		if ctx.Err() != nil && g.locks.isAwaited(push.Key) {
 			return nil, givenUp(ctx.Err())
 		}
-		turn := g.merging.Open(p.Client)
+		turn := g.merging.Open(push.Client)
 		defer turn.Close()
 		if turn.Wait(ctx, 1) != nil {
 			return nil, givenUp(ctx.Err())
 		}
 	}
-	return exposition.Merge(stored, pushed, p.MaxBytes, p.Budget)
+	return exposition.Merge(stored, pushed, push.MaxBytes, push.Budget)
 }
 
 // conclude turns the outcome of a change into an error. It reports whether to
