@@ -33,7 +33,7 @@ type Group struct {
 	// each group. expiryTime is nil if Expires is zero.
 	pushTime, failTime, expiryTime *exposition.Block
 
-	shape *shape // set when applied
+	shape *shape // set when applied; before that, the shape of the old state or nil
 }
 
 // Held is what a group has of one family. A family without series claims
@@ -197,7 +197,7 @@ func pushed(old *Group, p Push, at time.Time) *Group {
 		g.Expires = at.Add(p.TTL).Round(0) // by the wall clock
 	}
 	if old != nil {
-		g.Failed, g.Failure, g.Since = old.Failed, old.Failure, old.Since
+		g.Failed, g.Failure, g.Since, g.shape = old.Failed, old.Failure, old.Since, old.shape
 	}
 	brought := make([]Held, len(p.Blocks))
 	var before []Held

@@ -26,7 +26,7 @@ func (in *Intake) newPush(r *Request) (p gateway.Push, err error) {
 	if p.Mode, err = modeOf(r, query.Get("merge")); err != nil {
 		return p, err
 	}
-	p.TTL, err = in.config.TTL.of(r.Header.Get(TTLHeader), query.Get("ttl"))
+	p.TTL, err = in.config.TTL.of(r.Header.Get(ttlField), query.Get("ttl"))
 	return p, err
 }
 
