@@ -103,7 +103,7 @@ func (in *Intake) parse(c content, key grouping.Key) ([]*exposition.Block, error
 	}
 	blocks, err := in.render(families, o)
 	if err == nil && old != nil { // it may go on like this
-		p.Imprint(c.bytes, blocks)
+		p.Imprint(c.bytes, blocks, in.patterns)
 	}
 	return blocks, err
 }
