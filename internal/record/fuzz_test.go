@@ -9,10 +9,9 @@ import (
 
 	"github.com/klauspost/compress/s2"
 
-	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
-	"pushgateway/internal/metric"
+	"pushgateway/internal/journaltest"
 	"pushgateway/internal/record"
 )
 
@@ -82,18 +81,8 @@ func groups(t testing.TB, key grouping.Key) (all []*gateway.Group) {
 		"", "# HELP a b\n# TYPE a counter\na{x=\"1\"} 1\nb -0\n",
 		"# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 1\nh_count 2\n# TYPE s summary\ns{quantile=\"0.5\"} 1\ns_sum 1\ns_count 1\n",
 	} {
-		p := exposition.GetParser()
-		families, err := p.ParseText([]byte(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		blocks, err := exposition.Render(families, exposition.Options{Grouping: []metric.Label{{Name: "job", Value: "a"}}, Valid: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.Release()
 		g := gateway.Group{Key: key, Pushed: now, Failed: now.Add(time.Second), Failure: "why", FailedBy: "10.0.0.1", Expires: now.Add(time.Hour), Since: 3}
-		for _, b := range blocks {
+		for _, b := range journaltest.Blocks(t, key, text) {
 			g.Families = append(g.Families, gateway.Held{Block: b, Pushed: now.Add(-time.Minute), Claim: 5})
 		}
 		all = append(all, gateway.Restore(g))
