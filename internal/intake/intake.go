@@ -58,7 +58,12 @@ type Intake struct {
 	keys    grouping.Decoder
 	limits  exposition.Limits // of what is read
 	bodies  bodies
+	// patterns are those of the groups of this gateway.
+	patterns *exposition.Patterns
 }
+
+// maxPatterns bounds the patterns of all groups, in bytes.
+const maxPatterns = 32 << 20
 
 // New returns an intake that passes pushes to a gateway.
 func New(g *gateway.Gateway, c Config) *Intake {
@@ -71,7 +76,7 @@ func New(g *gateway.Gateway, c Config) *Intake {
 	c.Limits = c.Limits.WithDefaults()
 	body := c.Limits.Body
 	return &Intake{
-		gateway: g, config: c, keys: grouping.Decoder{UTF8Names: c.UTF8Names, Limits: c.Limits.Key}, limits: exposition.Limits(c.Limits.Push),
+		gateway: g, config: c, patterns: exposition.NewPatterns(maxPatterns), keys: grouping.Decoder{UTF8Names: c.UTF8Names, Limits: c.Limits.Key}, limits: exposition.Limits(c.Limits.Push),
 		bodies: bodies{max: body.Bytes, codings: body.Codings, memory: guard.NewMemory(body.Inflight, c.Inflight, c.Grown), unpacker: compression.NewUnpacker()},
 	}
 }

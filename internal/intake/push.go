@@ -73,8 +73,8 @@ type content struct {
 }
 
 func (in *Intake) content(r *Request, b *body) (content, error) {
-	c := content{formatOf(r.Header.Get("Content-Type")), b.bytes, b}
-	if !c.text || !in.config.LenientNewlines || exposition.HasRightNewlines(b.bytes) {
+	c := content{formatOf(r.Header.Get("Content-Type"), b.bytes), b.bytes, b}
+	if c.Binary || !in.config.LenientNewlines || exposition.HasRightNewlines(b.bytes) {
 		return c, nil
 	}
 	const copies = 2
@@ -89,7 +89,7 @@ func (in *Intake) content(r *Request, b *body) (content, error) {
 func (in *Intake) parse(c content, key grouping.Key) ([]*exposition.Block, error) {
 	o := in.rendering(key, c, in.maxBlocks())
 	var old *gateway.Group
-	if c.text {
+	if c.refills {
 		old = in.gateway.Group(key)
 	}
 	if blocks, ok := exposition.Refill(c.bytes, old.Blocks(), o); ok {
@@ -103,7 +103,7 @@ func (in *Intake) parse(c content, key grouping.Key) ([]*exposition.Block, error
 	}
 	blocks, err := in.render(families, o)
 	if err == nil && old != nil { // it may go on like this
-		p.Imprint(c.bytes, blocks)
+		p.Imprint(c.bytes, blocks, in.patterns)
 	}
 	return blocks, err
 }
@@ -128,10 +128,9 @@ func strip(families []*metric.Family) {
 	}
 }
 
-// rendering returns how to render the families of a push to a group. The parser
-// of text has already checked that label values are UTF-8.
+// rendering returns how to render the families of a push to a group.
 func (in *Intake) rendering(key grouping.Key, c content, maxBytes int) exposition.Options {
-	o := exposition.Options{Grouping: key.Labels(), MaxBytes: maxBytes, Valid: c.text, LegacyNames: !in.config.UTF8Names, Limits: in.limits, Budget: c.budget}
+	o := exposition.Options{Grouping: key.Labels(), MaxBytes: maxBytes, Valid: c.valid, LegacyNames: !in.config.UTF8Names, Limits: in.limits, Budget: c.budget}
 	o.HelpCut = func(family string) { in.warnOfHelp(key, family) }
 	if in.gateway.Unchecked() {
 		o.Duplicate = in.config.Duplicate
