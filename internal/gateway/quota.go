@@ -9,20 +9,9 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// Quotas bound what is stored of groups that have had a good push: groups that
-// have only failures have bounds of their own, so that nobody can use up a quota
-// with refused pushes. A push that adds nothing to a number is never refused for
-// it. The zero value bounds nothing.
-type Quotas struct {
-	// Groups, Series and LabelSets are about all groups together. A label set is
-	// the set of label names of a grouping key.
-	Groups, Series, LabelSets guard.Quota
-	// JobGroups and JobSeries are about all groups with the job of the push.
-	JobGroups, JobSeries guard.Quota
-}
-
 // stock counts what is stored of groups that have had a good push, with what
-// changes in progress will add to it at most. Gateway.mu guards it.
+// changes in progress will add to it at most. A push that adds nothing to a number
+// is never refused for it. Gateway.mu guards it.
 type stock struct {
 	tally
 	labelSets int // shapes with such groups
@@ -86,7 +75,7 @@ func (s *stock) count(n tally, sh *shape, j *job, sign int) {
 }
 
 // over returns an error if a group must not add n to what is stored.
-func (x *index) over(q *Quotas, key grouping.Key, n tally) error {
+func (x *index) over(q *guard.Quotas, key grouping.Key, n tally) error {
 	all, sets := x.stock.tally, n.groups
 	name, _ := key.Value(metric.JobLabel)
 	var of tally
@@ -121,8 +110,8 @@ func (x *index) over(q *Quotas, key grouping.Key, n tally) error {
 
 // Admits returns an error if a quota refuses any push to a group, which must be
 // new then. The same push may be refused later although Admits returned nil.
-func (g *Gateway) Admits(key grouping.Key, q *Quotas) error {
-	if *q == (Quotas{}) {
+func (g *Gateway) Admits(key grouping.Key, q *guard.Quotas) error {
+	if *q == (guard.Quotas{}) {
 		return nil
 	}
 	g.expire()
@@ -142,9 +131,9 @@ func isOverQuota(err error) bool {
 
 // reserve lets a change in progress count for what it will add at most, unless
 // that is too much.
-func (x *index) reserve(p *pending, q *Quotas) error {
+func (x *index) reserve(p *pending, q *guard.Quotas) error {
 	p.adds = x.growth(p)
-	if q != nil && *q != (Quotas{}) {
+	if q != nil && *q != (guard.Quotas{}) {
 		if err := x.over(q, p.key, p.adds); err != nil {
 			return err
 		}
@@ -183,7 +172,7 @@ func (x *index) unreserve(p *pending) {
 	}
 }
 
-// Stored says how much is stored of what Quotas bound.
+// Stored says how much is stored of what guard.Quotas bound.
 type Stored struct{ Groups, Series, LabelSets int }
 
 // Stored returns how much is stored, with what changes in progress will add to

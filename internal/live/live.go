@@ -22,12 +22,18 @@ type Settings struct {
 	Limits guard.Limits
 	// Rules are the rules for groups; see Rules.For.
 	Rules config.Rules
+
+	bounds bounds
 }
 
 // New returns settings from a configuration. base are the limits that hold where
 // it says nothing.
 func New(c *config.Config, base guard.Limits) *Settings {
-	return &Settings{File: c.File(), Limits: c.Limits.Over(base).WithDefaults(), Rules: c.Rules}
+	limits := c.Limits.Over(base)
+	limits.Sources = c.Sources()
+	s := &Settings{File: c.File(), Limits: limits.WithDefaults(), Rules: c.Rules}
+	s.bounds = boundsOf(c, s.Limits.Stored)
+	return s
 }
 
 // ErrFixed is the error of a reload if there is no configuration file.
