@@ -34,6 +34,7 @@ type Group struct {
 	pushTime, failTime, expiryTime *exposition.Block
 
 	shape *shape // set when applied; before that, the shape of the old state or nil
+	job   *job   // set when applied
 }
 
 // Held is what a group has of one family. A family without series claims
