@@ -32,6 +32,9 @@ type Push struct {
 	// TTL is how long the group lives unless it is pushed to again. 0 means
 	// forever.
 	TTL time.Duration
+	// LongAgo lets the push take names from groups whose last good push is at
+	// least this long ago. 0 means that it takes none.
+	LongAgo time.Duration
 }
 
 // Mode selects what a group keeps of its families when it is pushed to.
@@ -140,6 +143,8 @@ func (g *Gateway) tryPushes(p patience, pushes []Push, todo []int, errs []error)
 		retry, err := g.conclude(changes[n], o)
 		if errs[of[n]] = err; retry {
 			again = append(again, of[n])
+		} else if err == nil {
+			g.tellTaken(changes[n].pending)
 		}
 	}
 	return again
@@ -177,12 +182,17 @@ func (g *Gateway) changeOf(p patience, push Push, old *Group) (c Change, err err
 			return c, err
 		}
 	}
-	group := pushed(old, push, g.config.Now())
+	now := g.config.Now()
+	group := pushed(old, push, now)
 	if err := g.config.Limits.check(group, old); err != nil {
 		return c, err
 	}
 	brings, fresh := claiming(push.Blocks, fresh)
-	pending, suspects, err := g.claim(p.client, group, old, brings, fresh)
+	pending, suspects, err := g.claim(p.client, g.check(push, now), group, old, brings, fresh)
+	if g.config.Unchecked && isConflict(err) { // it takes no names, but is stored all the same
+		group = pushed(old, push, now)
+		pending, suspects, err = g.claim(p.client, nil, group, old, brings, fresh)
+	}
 	return Change{Key: push.Key, Group: group, Budget: push.Budget, Against: g.against(push.Key, old), suspects: suspects, pending: pending}, err
 }
 
