@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pushgateway/internal/config"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/metric"
@@ -174,7 +175,7 @@ func (m *shapesModel) push() {
 		mode = MergeSeries
 	}
 	rival := m.rival(key, brings, longAgo, merge)
-	err = m.g.Push(context.Background(), Push{Key: key, Blocks: blocks, TTL: ttl, Mode: mode, LongAgo: longAgo})
+	err = m.g.Push(context.Background(), Push{Key: key, Blocks: blocks, TTL: ttl, Mode: mode, Rule: &config.Rule{LongAgo: config.Duration(longAgo)}})
 	var conflict *ConflictError
 	switch {
 	case errors.As(err, &conflict) != (rival != ""):

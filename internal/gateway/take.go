@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/common/model"
 
+	"pushgateway/internal/config"
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/grouping"
@@ -25,7 +26,8 @@ import (
 type check struct {
 	*index
 	now     time.Time
-	longAgo time.Duration // 0: the push takes no names
+	rule    *config.Rule  // of the group; may be nil
+	longAgo time.Duration // of the rule; 0: the push takes no names
 	looked  int           // how often a group was asked for its age
 }
 
@@ -35,10 +37,14 @@ const mostOld = 20_000
 
 // check returns the check of a push, or nil if it needs none.
 func (g *Gateway) check(p Push, now time.Time) *check {
-	if g.config.Unchecked && p.LongAgo == 0 {
+	c := &check{index: g.index, now: now, rule: p.Rule}
+	if p.Rule != nil {
+		c.longAgo = time.Duration(p.Rule.LongAgo)
+	}
+	if g.config.Unchecked && c.longAgo == 0 {
 		return nil
 	}
-	return &check{index: g.index, now: now, longAgo: p.LongAgo}
+	return c
 }
 
 // yields reports whether a group gives its names up to the push: nobody has
@@ -216,7 +222,7 @@ func (c *check) remark(key grouping.Key) string {
 		next = "; delete it if its job is gone"
 	case c.longAgo == 0:
 	case age < c.longAgo:
-		next = "; on_conflict: replace takes names only after long_ago: " + model.Duration(c.longAgo).String()
+		next = fmt.Sprintf("; %s=%s is longer", c.rule.Where("long_ago"), model.Duration(c.longAgo))
 	case c.pending[key] != nil:
 		next = "; a push to it is in progress"
 	case c.looked > mostOld:

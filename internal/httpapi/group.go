@@ -20,7 +20,7 @@ type groupDetail struct {
 
 // key reads the grouping key of a request.
 func (a *api) key(r *http.Request) (grouping.Key, error) {
-	return a.Intake.Key(r.PathValue("key"))
+	return a.Intake.Key(r.PathValue("key"), a.settings(r))
 }
 
 // group serves one group: as JSON, or with ?format=text as its lines in a
