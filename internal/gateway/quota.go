@@ -31,6 +31,9 @@ type job struct {
 	name string
 	tally
 	users int // groups and changes in progress
+	// bounds are the quotas that the last push was checked against, if they bound
+	// what is stored of a job.
+	bounds *guard.Quotas
 }
 
 // tallyOf returns what a group, which may be nil, counts for.
@@ -140,6 +143,9 @@ func (x *index) reserve(p *pending, q *guard.Quotas) error {
 	}
 	p.job = x.stock.use(p.key)
 	x.stock.count(p.adds, p.shape, p.job, +1)
+	if q != nil && q.BoundJobs() {
+		p.job.bounds = q
+	}
 	return nil
 }
 
@@ -185,13 +191,39 @@ func (g *Gateway) Stored() Stored {
 	return Stored{s.groups, s.series, s.labelSets}
 }
 
-// OfJob returns how many groups and series the groups of a job have.
-func (g *Gateway) OfJob(name string) (groups, series int) {
+// Use is the most groups, and the most series, that a job has.
+type Use struct{ Groups, Series int }
+
+// JobUse returns the most that a job has of those that quotas bound. If the groups
+// of a job have different ones, those of its last push count.
+func (g *Gateway) JobUse() map[*guard.Quotas]Use {
 	g.expire()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if j := g.index.stock.jobs[name]; j != nil {
-		return j.groups, j.series
+	most := make(map[*guard.Quotas]Use)
+	for _, j := range g.index.stock.jobs {
+		if j.bounds != nil {
+			u := most[j.bounds]
+			most[j.bounds] = Use{max(u.Groups, j.groups), max(u.Series, j.series)}
+		}
 	}
-	return 0, 0
+	return most
+}
+
+// Bound says which quotas bound the job of each group until the next push to it,
+// after they have changed. Pushes are in progress meanwhile.
+func (g *Gateway) Bound(of func(grouping.Key) *guard.Quotas) {
+	for group := range g.View().EachGroup("") {
+		if q := of(group.Key); q.BoundJobs() {
+			g.bound(group.Key, q)
+		}
+	}
+}
+
+func (g *Gateway) bound(key grouping.Key, q *guard.Quotas) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if group, _ := g.index.groups.Get(key); group != nil {
+		group.job.bounds = q
+	}
 }

@@ -97,6 +97,9 @@ type Quotas struct {
 	JobGroups, JobSeries Quota
 }
 
+// BoundJobs reports whether they bound what is stored of a job.
+func (q *Quotas) BoundJobs() bool { return q.JobGroups.At != "" || q.JobSeries.At != "" }
+
 // Allows reports whether the quota lets used grow by more, which is no growth if
 // it is not positive.
 func (q Quota) Allows(used, more int) bool {

@@ -2,6 +2,7 @@ package live
 
 import (
 	"math"
+	"slices"
 
 	"pushgateway/internal/config"
 	"pushgateway/internal/grouping"
@@ -47,6 +48,11 @@ func (s *Settings) Quotas(r *config.Rule) *guard.Quotas {
 		return &s.bounds.general
 	}
 	return &s.bounds.rules[r.Index].quotas
+}
+
+// BoundsJobs reports whether any rule bounds what is stored of a job.
+func (s *Settings) BoundsJobs() bool {
+	return slices.ContainsFunc(s.bounds.rules, func(r ruleBounds) bool { return r.quotas.BoundJobs() })
 }
 
 // Rate returns the rate that a rule, which may be nil, sets for the job of a group

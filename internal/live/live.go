@@ -59,8 +59,9 @@ type Current struct {
 	settings atomic.Pointer[Settings]
 	read     func() (*Settings, error) // nil if they are fixed
 
-	turn  sync.Mutex // of reloads, so that the last one to begin counts
-	state atomic.Pointer[State]
+	turn    sync.Mutex // of reloads, so that the last one to begin counts
+	changed []func(*Settings)
+	state   atomic.Pointer[State]
 }
 
 // State is how the last reload ended.
@@ -89,6 +90,14 @@ func Open(read func() (*Settings, error)) (*Current, error) {
 // result on.
 func (c *Current) Get() *Settings { return c.settings.Load() }
 
+// OnChange lets f know all later settings, once they are in force. f may take its
+// time, but must not reload.
+func (c *Current) OnChange(f func(*Settings)) {
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	c.changed = append(c.changed, f)
+}
+
 // Changes reports whether the settings can change.
 func (c *Current) Changes() bool { return c.read != nil }
 
@@ -114,5 +123,8 @@ func (c *Current) Reload() (*Settings, error) {
 	}
 	c.settings.Store(s)
 	c.state.Store(&State{Successful: true, Success: time.Now()})
+	for _, f := range c.changed {
+		f(s)
+	}
 	return s, nil
 }
