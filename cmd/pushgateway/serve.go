@@ -35,7 +35,8 @@ type service struct {
 	server *server.Server
 	pace   *pace
 
-	listening chan struct{} // closed once connections are accepted
+	listening chan struct{}     // closed once connections are accepted
+	addresses httpapi.Addresses // set before that
 }
 
 // serve runs the gateway until ctx ends, a client asks it to quit over HTTP, or
@@ -123,7 +124,7 @@ func (s *service) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.gate.Open(s.server.Handler(s.surface(ui), s.pushes()))
+	s.gate.Open(s.server.Surface(s.surface(ui), s.pushes()))
 	return nil
 }
 
@@ -152,6 +153,7 @@ func (s *service) surface(ui http.Handler) httpapi.Config {
 		Origins:           s.origins,
 		Proxies:           s.proxies,
 		TelemetryPath:     s.telemetryPath,
+		Addresses:         func() httpapi.Addresses { return s.addresses },
 		EnableAdmin:       s.enableAdmin,
 		EnablePprof:       s.enablePprof,
 		EnableOpenMetrics: s.enableOpenMetrics,

@@ -34,6 +34,8 @@ type Config struct {
 	Proxies guard.Proxies
 	// TelemetryPath is where Prometheus scrapes, like "/metrics".
 	TelemetryPath string
+	// Addresses returns those of the doors, for messages. It may be nil.
+	Addresses func() Addresses
 	// Intake accepts pushes.
 	Intake *intake.Intake
 	// Limits bound what requests may ask for.
@@ -72,6 +74,10 @@ type Config struct {
 	Scraped func(Scrape)
 }
 
+// Addresses are the addresses of the doors Main and Telemetry, as users write
+// them.
+type Addresses struct{ Main, Telemetry []string }
+
 // Scrape describes one answered scrape.
 type Scrape struct {
 	Format         exposition.Format
@@ -96,10 +102,13 @@ type api struct {
 	comparing *rate.Limiter
 }
 
-// New returns the handler of everything.
-func New(c Config) http.Handler {
+// New returns the handlers of everything.
+func New(c Config) *Surface {
 	if c.Refusals == nil {
 		c.Refusals = guard.NewRefusals(c.Logger)
+	}
+	if c.Addresses == nil {
+		c.Addresses = func() Addresses { return Addresses{} }
 	}
 	c.Limits = c.Limits.WithDefaults()
 	most := c.Limits.Turns
@@ -114,5 +123,5 @@ func New(c Config) http.Handler {
 	for i, r := range routes {
 		routes[i] = a.guarded(r)
 	}
-	return a.Origins.guard(newRouter(c.Prefix, routes, a.lost))
+	return a.surface(routes)
 }
