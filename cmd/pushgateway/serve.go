@@ -124,7 +124,7 @@ func (s *service) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.gate.Open(s.server.Surface(s.surface(ui), s.pushes()))
+	s.gate.Open(s.server.Handler(s.surface(ui), s.pushes()))
 	return nil
 }
 

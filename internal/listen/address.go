@@ -136,11 +136,23 @@ func (a Address) anyHost() bool {
 	return a.Host == "" || ip.IsUnspecified()
 }
 
-// Reachable returns the host by which a process on this machine reaches a TCP
-// address.
-func (a Address) Reachable() string {
-	if a.anyHost() {
-		return "localhost"
+// URL returns the URL by which a process on this machine reaches a TCP address
+// or a unix socket, with a path for everything that is served.
+func (a Address) URL(tls bool, path string) string {
+	scheme, prefix := "http", ""
+	if tls {
+		scheme, prefix = "https", "https+"
 	}
-	return a.Host
+	if a.Network == "unix" {
+		to := (&url.URL{Path: a.Path}).EscapedPath()
+		if path != "" {
+			to += ":" + path
+		}
+		return prefix + unixScheme + to
+	}
+	host := a.Host
+	if a.anyHost() {
+		host = "localhost"
+	}
+	return scheme + "://" + net.JoinHostPort(host, a.Port) + path
 }

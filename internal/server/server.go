@@ -78,10 +78,10 @@ func (s *Server) tellOfFile(took time.Duration) {
 	}
 }
 
-// Surface returns the HTTP surface, which accepts pushes as in configures. It
+// Handler returns the HTTP surface, which accepts pushes as in configures. It
 // sets the fields of both that the server provides. It sets Own only if it is
 // nil.
-func (s *Server) Surface(c httpapi.Config, in intake.Config) *httpapi.Surface {
+func (s *Server) Handler(c httpapi.Config, in intake.Config) *httpapi.Surface {
 	c.Gateway, c.Logger, c.Limits, c.Refusals = s.Gateway, s.logger, s.limits, guard.NewRefusals(s.logger)
 	in.Limits, in.OpenMetrics, in.Warn, in.Duplicate = s.limits, c.EnableOpenMetrics, c.Refusals.Warn, s.Metrics.Duplicate
 	c.Intake = intake.New(s.Gateway, in)
