@@ -55,6 +55,7 @@ func (s *service) listen(ctx context.Context) error {
 		d         = connections.New(limits)
 		passwords = login.New(*s.web.WebConfigFile, s.proxies)
 	)
+	defer s.requests.Close()
 	for _, l := range doors {
 		server := s.newServer(l.kind, d, limits, passwords, func() { accepting.Do(func() { close(s.listening) }) })
 		servers = append(servers, server)
@@ -98,7 +99,7 @@ func (s *service) newServer(kind httpapi.Door, d *connections.Pool, limits guard
 		if *s.web.WebConfigFile != "" {
 			server.Handler = passwords.Before(server.Handler)
 		}
-		server.Handler = d.Limit(s.proxies, server.Handler)
+		server.Handler = s.requests.Handler(d.Limit(s.proxies, server.Handler))
 		accepting()
 		return context.Background()
 	}

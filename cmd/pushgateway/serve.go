@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/common/promslog"
 	"github.com/prometheus/common/version"
 
+	"pushgateway/internal/accesslog"
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/httpapi"
@@ -29,11 +30,12 @@ const (
 // service holds what serving needs in addition to the settings.
 type service struct {
 	*settings
-	logger *slog.Logger
-	gate   *httpapi.Gate
-	quit   func() // ends serving
-	server *server.Server
-	pace   *pace
+	logger   *slog.Logger
+	gate     *httpapi.Gate
+	quit     func() // ends serving
+	server   *server.Server
+	pace     *pace
+	requests *accesslog.Log // nil if no requests are logged
 
 	listening chan struct{}     // closed once connections are accepted
 	addresses httpapi.Addresses // set before that
@@ -50,6 +52,7 @@ func serve(ctx context.Context, c *settings) error {
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
 	s := &service{settings: c, pace: pace, logger: logger, gate: httpapi.NewGate(c.routePrefix, c.telemetryPath), quit: quit, listening: make(chan struct{})}
+	s.requests = accesslog.New(accesslog.Config{Logger: logger, All: c.logAccess, Slow: c.logSlow, Client: c.proxies.Client})
 	if err := s.run(ctx); err != nil {
 		return err
 	}

@@ -37,6 +37,9 @@ type settings struct {
 	web *web.FlagConfig
 	log *promslog.Config
 
+	logAccess bool
+	logSlow   time.Duration
+
 	telemetryAddresses []string // of scrapes and health, if they are apart
 	telemetryPath      string
 	externalURL        *url.URL
@@ -122,6 +125,8 @@ func (c *settings) addFlags(serve *kingpin.CmdClause) {
 	c.log = &promslog.Config{Level: promslog.NewLevel(), Format: promslog.NewFormat()}
 	serve.Flag(promslogflag.LevelFlagName, promslogflag.LevelFlagHelp).Default("info").SetValue(c.log.Level)
 	serve.Flag(promslogflag.FormatFlagName, promslogflag.FormatFlagHelp).Default("logfmt").SetValue(c.log.Format)
+	serve.Flag("log.access", "Log a line for each request, at level info: method, path, status, bytes, duration, client.").Default("false").BoolVar(&c.logAccess)
+	serve.Flag("log.slow", "Log requests that take longer than this, at level warn and at a limited rate, with what they waited for. 0 logs none.").Default("0s").DurationVar(&c.logSlow)
 }
 
 // ttlFlag adds a flag for a time to live.
@@ -217,7 +222,7 @@ const minBodyBytes = units.KiB
 
 // validate returns an error for settings that cannot work. It changes nothing.
 func (c *settings) validate() error {
-	return checkAll(c.checkPersistence, c.checkAddresses, c.checkWebConfig, c.checkOrigins, c.checkPaths, c.checkPushes)
+	return checkAll(c.checkPersistence, c.checkAddresses, c.checkWebConfig, c.checkOrigins, c.checkPaths, c.checkPushes, c.checkLog)
 }
 
 // resolve derives settings from others: paths in their final form, and whom to
@@ -253,6 +258,20 @@ func (c *settings) checkPushes() error {
 	}
 	if c.readTimeout < 0 {
 		return fmt.Errorf("--web.read-timeout=%s: it must not be negative; 0 means no limit", c.readTimeout)
+	}
+	return nil
+}
+
+// checkLog returns an error for lines that the level of the log would hide.
+func (c *settings) checkLog() error {
+	level := c.log.Level.String()
+	switch {
+	case c.logSlow < 0:
+		return fmt.Errorf("--log.slow=%s: it must not be negative; 0 logs no slow requests", c.logSlow)
+	case c.logAccess && level != "info" && level != "debug":
+		return fmt.Errorf("--log.access: --log.level=%s hides its lines; set --log.level=info", level)
+	case c.logSlow > 0 && level == "error":
+		return fmt.Errorf("--log.slow: --log.level=%s hides its lines; set --log.level=warn", level)
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ var floors = [][]string{
 	{"internal/gateway"},
 	{"internal/exposition", "internal/selector"},
 	{"internal/grouping"}, // keys are made of labels
-	{"internal/metric", "internal/sniff", "internal/guard", "internal/compression", "internal/listen"},
+	{"internal/metric", "internal/sniff", "internal/guard", "internal/compression", "internal/listen", "internal/accesslog"},
 	{"internal/excerpt"},
 }
 
