@@ -148,7 +148,9 @@ func waits(n *Note, a *answer, b *body) (attrs []slog.Attr) {
 		took time.Duration
 	}{
 		{"waited_for_body", time.Duration(b.took.Load())},
-		{"waited_for_turn", n.turn},
+		{"waited_for_turn", n.waited[ForTurn]},
+		{"waited_for_group", n.waited[ForGroup]},
+		{"waited_for_journal", n.waited[ForJournal]},
 		{"waited_for_reader", a.took},
 	} {
 		if w.took >= time.Millisecond {

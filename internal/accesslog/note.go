@@ -9,8 +9,19 @@ import (
 // nothing. It belongs to the goroutine that serves the request.
 type Note struct {
 	route, principal string
-	turn             time.Duration
+	waited           [numWaits]time.Duration
 }
+
+// Wait is what a request can wait for.
+type Wait int
+
+// What handlers and the engine wait for.
+const (
+	ForTurn    Wait = iota // an answer of a kind of which few are made at once
+	ForGroup               // another change of the same group
+	ForJournal             // the disk, or other members
+	numWaits
+)
 
 type noteKey struct{}
 
@@ -34,11 +45,11 @@ func (n *Note) Principal(name string) {
 	}
 }
 
-// Turn starts a wait for a turn, and returns the function that ends it.
-func (n *Note) Turn() (end func()) {
+// Waiting starts a wait, and returns the function that ends it.
+func (n *Note) Waiting(what Wait) (end func()) {
 	if n == nil {
 		return func() {}
 	}
 	start := time.Now()
-	return func() { n.turn += time.Since(start) }
+	return func() { n.waited[what] += time.Since(start) }
 }

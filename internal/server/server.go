@@ -57,7 +57,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	if h := store.Health(); h != nil {
 		journal = metrics.ObserveJournal(h.Size, h.Trouble)
 	}
-	gw, err := gateway.Open(ctx, gateway.Config{Journal: store, Reserved: metrics.Reserved(), Unchecked: c.Unchecked, Limits: gateway.Limits(c.Limits.Group), Now: c.Now, Logger: c.Logger})
+	gw, err := gateway.Open(ctx, gateway.Config{Journal: watched{store}, Reserved: metrics.Reserved(), Unchecked: c.Unchecked, Limits: gateway.Limits(c.Limits.Group), Now: c.Now, Logger: c.Logger})
 	if err != nil {
 		return nil, storage.Explain(err)
 	}
