@@ -36,7 +36,7 @@ func newHealthcheck(app *kingpin.Application) command {
 		here := &running{main: gw.URL, telemetry: gw.URL}
 		if !given && os.Getenv(urlVariable) == "" {
 			var err error
-			if here, err = gw.findHere(); err != nil {
+			if here, err = gw.findHere(*what == "push"); err != nil {
 				return err
 			}
 		}
@@ -68,8 +68,8 @@ func (r *running) print(to io.Writer, main, telemetry bool) error {
 }
 
 // findHere takes the address for health of the gateway that runs here, if there
-// is one.
-func (w *where) findHere() (*running, error) {
+// is one. needsToken says whether to send it the token.
+func (w *where) findHere(needsToken bool) (*running, error) {
 	here, err := findRunning()
 	if err != nil {
 		return nil, err
@@ -78,5 +78,8 @@ func (w *where) findHere() (*running, error) {
 		return &running{main: w.URL, telemetry: w.URL}, nil
 	}
 	w.URL, w.Here = here.telemetry, true
+	if !needsToken {
+		w.TokenFile = "" // nobody has verified that it is a gateway
+	}
 	return here, nil
 }

@@ -31,6 +31,11 @@ type Config struct {
 	// File names an HTTP client configuration in the format of Prometheus: TLS,
 	// basic auth, bearer token, proxy. Empty for none.
 	File string
+	// TokenFile names a file with a bearer token, which is read for each request.
+	// Credentials in URL and File come before it. Empty for none.
+	TokenFile string
+	// TokenFrom says where TokenFile comes from, for messages.
+	TokenFrom string
 	// Here means that the URL was found on this machine: the certificate is not
 	// verified, and no proxy is used.
 	Here bool
@@ -44,6 +49,7 @@ type Client struct {
 	base        *url.URL
 	socket      string // overrides the host of base, unless empty
 	credentials string // source of the credentials, "" if there are none
+	tokenFile   string // which must not be empty, "" if there is none
 	http        *http.Client
 	retry       time.Duration
 }
@@ -73,6 +79,12 @@ func New(c Config) (*Client, error) {
 		base.User, credentials = nil, "--url"
 	case hc.BasicAuth != nil || hc.Authorization != nil || hc.OAuth2 != nil:
 		credentials = c.File
+	case c.TokenFile != "":
+		hc.Authorization, credentials = &config.Authorization{Type: "Bearer", CredentialsFile: c.TokenFile}, c.TokenFrom
+	}
+	tokenFile := ""
+	if hc.Authorization != nil {
+		tokenFile = hc.Authorization.CredentialsFile
 	}
 	options := []config.HTTPClientOption{config.WithUserAgent("pushgateway/" + version.Version)}
 	if socket != "" {
@@ -85,7 +97,7 @@ func New(c Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("using the HTTP configuration %s: %w", c.File, err)
 	}
-	return &Client{base: base, socket: socket, credentials: credentials, http: h, retry: c.Retry}, nil
+	return &Client{base: base, socket: socket, credentials: credentials, tokenFile: tokenFile, http: h, retry: c.Retry}, nil
 }
 
 func parseURL(s string) (base *url.URL, socket string, err error) {
@@ -175,6 +187,8 @@ func (c *Client) do(ctx context.Context, r request) (*http.Response, error) {
 func again(err error) error {
 	var status *StatusError
 	switch {
+	case errors.As(err, new(*tokenError)):
+		return backoff.Permanent(err)
 	case !errors.As(err, &status):
 		return err
 	case !status.passing():
@@ -186,6 +200,9 @@ func again(err error) error {
 }
 
 func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
+	if err := c.checkToken(); err != nil {
+		return nil, err
+	}
 	u := c.base.String() + r.path
 	if len(r.query) > 0 {
 		u += "?" + r.query.Encode()

@@ -111,7 +111,7 @@ func (c *Client) afterStatus(e *StatusError, res *http.Response, path string) st
 	case e.Code/100 == 3:
 		return c.afterRedirect(res, path)
 	case e.Code == http.StatusUnauthorized && c.credentials == "":
-		return fmt.Sprintf("no user and password were sent to %s; set them in --http.config.file, or give a URL with user:password@", c)
+		return fmt.Sprintf("no user and password were sent to %s; set them in --http.config.file, give a URL with user:password@, or name the file of a token in $PUSHGATEWAY_TOKEN_FILE", c)
 	case e.Code == http.StatusUnauthorized:
 		return fmt.Sprintf("%s does not accept the user and password, or the token, of %s; correct them there", c, c.credentials)
 	case e.Code == http.StatusProxyAuthRequired:
