@@ -15,6 +15,7 @@ import (
 	"pushgateway/internal/guard"
 	"pushgateway/internal/httpapi"
 	"pushgateway/internal/intake"
+	"pushgateway/internal/login"
 	"pushgateway/internal/server"
 	"pushgateway/internal/storage"
 	"pushgateway/internal/webui"
@@ -34,6 +35,7 @@ type service struct {
 	quit   func() // ends serving
 	server *server.Server
 	pace   *pace
+	hashes *login.Hashes
 
 	listening chan struct{} // closed once connections are accepted
 }
@@ -48,7 +50,7 @@ func serve(ctx context.Context, c *settings) error {
 	logger.Info("Starting pushgateway", "version", version.Info(), "build_context", version.BuildContext())
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
-	s := &service{settings: c, pace: pace, logger: logger, gate: httpapi.NewGate(c.routePrefix, c.telemetryPath), quit: quit, listening: make(chan struct{})}
+	s := &service{settings: c, pace: pace, hashes: login.NewHashes(), logger: logger, gate: httpapi.NewGate(c.routePrefix, c.telemetryPath), quit: quit, listening: make(chan struct{})}
 	if err := s.run(ctx); err != nil {
 		return err
 	}

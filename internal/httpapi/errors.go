@@ -4,16 +4,22 @@ import (
 	"errors"
 	"net/http"
 
+	"pushgateway/internal/access"
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
+	"pushgateway/internal/guard"
 	"pushgateway/internal/intake"
+	"pushgateway/internal/login"
 )
 
 // Reasons why a push is refused. They are values of a metric's label.
 const (
 	reasonPath         = "path"
 	reasonOrigin       = "origin"
+	reasonNobody       = "unauthenticated"
+	reasonCredentials  = "credentials"
+	reasonForbidden    = "forbidden"
 	reasonKey          = "grouping_key"
 	reasonParameter    = "parameter"
 	reasonSyntax       = "syntax"
@@ -27,7 +33,7 @@ const (
 )
 
 // Reasons lists all reasons.
-var Reasons = []string{reasonPath, reasonOrigin, reasonKey, reasonParameter, reasonSyntax, reasonInvalid, reasonTimestamps, reasonInconsistent, reasonTooLarge, reasonOverload, reasonTimeout, reasonUnavailable}
+var Reasons = []string{reasonPath, reasonOrigin, reasonNobody, reasonCredentials, reasonForbidden, reasonKey, reasonParameter, reasonSyntax, reasonInvalid, reasonTimestamps, reasonInconsistent, reasonTooLarge, reasonOverload, reasonTimeout, reasonUnavailable}
 
 // originError marks an error about the page for which a browser sends the
 // request.
@@ -41,6 +47,7 @@ func classify(err error) (status int, reason string) {
 	var (
 		path     *pathError
 		origin   *originError
+		denied   *access.Denied
 		key      *intake.KeyError
 		param    *intake.ParameterError
 		invalid  *exposition.InvalidError
@@ -52,6 +59,12 @@ func classify(err error) (status int, reason string) {
 		return path.status, reasonPath
 	case errors.As(err, &origin):
 		return http.StatusForbidden, reasonOrigin
+	case errors.Is(err, login.ErrWrong):
+		return http.StatusUnauthorized, reasonCredentials
+	case errors.As(err, &denied) && !denied.Who.Known():
+		return http.StatusUnauthorized, reasonNobody
+	case denied != nil:
+		return http.StatusForbidden, reasonForbidden
 	case errors.As(err, &key):
 		return http.StatusBadRequest, reasonKey
 	case errors.As(err, &param):
@@ -62,6 +75,8 @@ func classify(err error) (status int, reason string) {
 		return http.StatusRequestEntityTooLarge, reasonTooLarge
 	case errors.Is(err, exposition.ErrBusy):
 		return http.StatusTooManyRequests, reasonOverload
+	case errors.Is(err, guard.ErrNoRoom): // for passwords
+		return http.StatusServiceUnavailable, reasonOverload
 	case errors.Is(err, gateway.ErrUnavailable):
 		return http.StatusServiceUnavailable, reasonUnavailable
 	case errors.Is(err, exposition.ErrTimestamps):
@@ -96,6 +111,6 @@ func (a *api) refused(w http.ResponseWriter, r *http.Request, err error) (status
 func (a *api) noteRefused(r *http.Request, err error) (status int) {
 	status, reason := classify(err)
 	a.Refused(reason)
-	a.Refusals.Note(a.Proxies.Client(r), r, reason, err)
+	a.note(r, status, reason, err)
 	return status
 }

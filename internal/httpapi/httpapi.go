@@ -16,6 +16,7 @@ import (
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/intake"
+	"pushgateway/internal/login"
 	"pushgateway/internal/scrape"
 )
 
@@ -32,6 +33,9 @@ type Config struct {
 	// Proxies are the proxies whose X-Forwarded-For header is believed. Nil means
 	// none.
 	Proxies guard.Proxies
+	// Users returns who may do what at present, or nil if everybody may do
+	// everything. Nil always means that.
+	Users func() *login.Users
 	// TelemetryPath is where Prometheus scrapes, like "/metrics".
 	TelemetryPath string
 	// Intake accepts pushes.
@@ -65,6 +69,9 @@ type Config struct {
 	Instrument func(name string, h http.HandlerFunc) http.HandlerFunc
 	// Refused is called for each refused push with one of few reasons.
 	Refused func(reason string)
+	// RefusedUser is called for each refused request of a user, or of anonymous, if
+	// there are users.
+	RefusedUser func(user, reason string)
 	// Pushed is called for each push with its method, size on the wire and
 	// duration. The size is negative if the body was not read to its end.
 	Pushed func(method string, bytes int64, took time.Duration)

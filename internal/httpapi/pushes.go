@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"pushgateway/internal/access"
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/grouping"
@@ -45,7 +46,7 @@ func (a *api) pushRequest(w http.ResponseWriter, r *http.Request, replace bool) 
 	control := http.NewResponseController(w)
 	return intake.Request{
 		Key: r.PathValue("key"), Replace: replace, Query: r.URL.RawQuery, Header: r.Header,
-		Client: a.Proxies.Client(r), Body: r.Body, Length: r.ContentLength,
+		Client: a.Proxies.Client(r), Body: r.Body, Length: r.ContentLength, May: mayTouch(r, access.Push),
 		Cut: func() { _ = control.SetReadDeadline(time.Unix(1, 0)) },
 	}
 }

@@ -16,9 +16,9 @@ var floors = [][]string{
 	{"cmd/pushgateway"},
 	{"internal/server", "internal/jobrun"},
 	{"internal/storage"},
-	{"internal/connections", "internal/login", "internal/httpapi", "internal/webui", "internal/telemetry", "internal/boltjournal", "internal/gobfile", "internal/client"},
-	{"internal/record", "internal/intake", "internal/scrape"}, // what all journals store; how pushes come in; what all scrapes get
-	{"internal/gateway"},
+	{"internal/connections", "internal/httpapi", "internal/webui", "internal/telemetry", "internal/boltjournal", "internal/gobfile", "internal/client"},
+	{"internal/record", "internal/intake", "internal/scrape", "internal/login"}, // what all journals store; how pushes come in; what all scrapes get; who sends requests
+	{"internal/gateway", "internal/access"},
 	{"internal/exposition", "internal/selector"},
 	{"internal/grouping"}, // keys are made of labels
 	{"internal/metric", "internal/sniff", "internal/guard", "internal/compression"},
