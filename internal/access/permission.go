@@ -1,102 +1,62 @@
 package access
 
 import (
-	"fmt"
 	"slices"
 	"strings"
+
+	"pushgateway/internal/config"
 )
 
-// Permission is something that a principal may do.
-type Permission uint8
-
-// The permissions. The zero value is none of them.
-const (
-	_         Permission = iota
-	Push                 // push to groups
-	Delete               // delete groups
-	Scrape               // read all metrics, as Prometheus does
-	Query                // read the JSON API
-	UI                   // open the page
-	Admin                // delete, wipe and copy many groups
-	Lifecycle            // end the process, and reload its configuration
-	Debug                // profile the process
-	Health               // check whether the process serves
-)
-
-// permissions are the names of all permissions in the configuration, and what
-// one who has them may do, in words.
-var permissions = []struct{ name, may string }{
-	Push:      {"push", "push"},
-	Delete:    {"delete", "delete groups"},
-	Scrape:    {"scrape", "scrape"},
-	Query:     {"query", "query the API"},
-	UI:        {"ui", "open the page"},
-	Admin:     {"admin", "use the admin API"},
-	Lifecycle: {"lifecycle", "end or reload the process"},
-	Debug:     {"debug", "profile the process"},
-	Health:    {"health", "check whether the gateway serves"},
-}
-
-// Permissions returns all permissions.
-func Permissions() []Permission {
-	all := make([]Permission, 0, len(permissions)-1)
-	for p := Push; int(p) < len(permissions); p++ {
-		all = append(all, p)
-	}
-	return all
-}
-
-// String returns the name of the permission in the configuration.
-func (p Permission) String() string {
-	if p == 0 || int(p) >= len(permissions) {
-		return fmt.Sprintf("permission %d", uint8(p))
-	}
-	return permissions[p].name
-}
-
-// ParsePermission returns the permission with a name.
-func ParsePermission(name string) (Permission, error) {
-	for _, p := range Permissions() {
-		if p.String() == name {
-			return p, nil
-		}
-	}
-	return 0, fmt.Errorf("there is no permission %q; use %s", name, list(AllRights.Names(), "and"))
+// phrases say in words what one who has a permission may do.
+var phrases = map[config.Permission]string{
+	config.Push:      "push",
+	config.Delete:    "delete groups",
+	config.Scrape:    "scrape",
+	config.Query:     "query the API",
+	config.UI:        "open the page",
+	config.Admin:     "use the admin API",
+	config.Lifecycle: "end or reload the process",
+	config.Debug:     "profile the process",
+	config.Health:    "check whether the gateway serves",
 }
 
 // Rights is a set of permissions. The zero value is empty.
 type Rights uint16
 
-// AllRights has all permissions.
-var AllRights = RightsTo(Permissions()...)
-
 // RightsTo returns a set of permissions.
-func RightsTo(all ...Permission) (r Rights) {
+func RightsTo(all ...config.Permission) (r Rights) {
 	for _, p := range all {
-		r |= 1 << p
+		r |= bit(p)
 	}
 	return r
 }
 
-// Has reports whether the set has a permission.
-func (r Rights) Has(p Permission) bool { return r&(1<<p) != 0 }
-
-// Names returns the names of the permissions in the set.
-func (r Rights) Names() []string {
-	names := []string{}
-	for _, p := range Permissions() {
-		if r.Has(p) {
-			names = append(names, p.String())
-		}
+// bit returns the set of one permission. An unknown one is in no set.
+func bit(p config.Permission) Rights {
+	i := slices.Index(config.Permissions, p)
+	if i < 0 {
+		return 0
 	}
-	return names
+	return 1 << i
 }
 
-// list joins words: a, b and c.
-func list(words []string, joint string) string {
-	if len(words) < 2 {
-		return strings.Join(words, "")
+// Has reports whether the set has a permission.
+func (r Rights) Has(p config.Permission) bool { return r&bit(p) != 0 }
+
+// List returns the permissions in the set.
+func (r Rights) List() []config.Permission {
+	return slices.DeleteFunc(slices.Clone(config.Permissions), func(p config.Permission) bool { return !r.Has(p) })
+}
+
+// String lists the permissions: push, delete and query.
+func (r Rights) String() string {
+	var names []string
+	for _, p := range r.List() {
+		names = append(names, string(p))
 	}
-	last := len(words) - 1
-	return strings.Join(slices.Clone(words[:last]), ", ") + " " + joint + " " + words[last]
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " and " + names[last]
 }

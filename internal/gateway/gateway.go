@@ -35,7 +35,8 @@ type Config struct {
 	// Unchecked accepts pushes that cannot be exposed beside others. Only the
 	// oldest claim is then exposed.
 	Unchecked bool
-	// Limits bound each group, and the groups that exist only through failures.
+	// Limits bound each group, unless a push has its own, and the groups that exist
+	// only through failures.
 	Limits Limits
 	// Wait is how long a change waits at most for its turn, for the journal, and
 	// for other changes of the same group. 0 means 30 s.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"pushgateway/internal/config"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/grouping"
 )
@@ -24,6 +25,11 @@ type Push struct {
 	Blocks []*exposition.Block
 	// Mode selects what the group keeps.
 	Mode Mode
+	// Limits bound the group. They have a value in each field. Nil means those of
+	// the Config.
+	Limits *Limits
+	// Rule is the rule of a configuration file that matches the key, or nil.
+	Rule *config.Rule
 	// MaxBytes bounds each family that results from merging, in bytes. 0 means no
 	// bound.
 	MaxBytes int
@@ -178,7 +184,7 @@ func (g *Gateway) changeOf(p patience, push Push, old *Group) (c Change, err err
 		}
 	}
 	group := pushed(old, push, g.config.Now())
-	if err := g.config.Limits.check(group, old); err != nil {
+	if err := cmp.Or(push.Limits, &g.config.Limits).check(group, old); err != nil {
 		return c, err
 	}
 	brings, fresh := claiming(push.Blocks, fresh)

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"pushgateway/internal/access"
+	"pushgateway/internal/config"
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/metric"
 )
@@ -33,7 +34,7 @@ func newComparing() *rate.Limiter { return rate.NewLimiter(comparedEvery, 2*comp
 // reader may not know which groups there are.
 func (a *api) noGroup(who *access.Principal, key grouping.Key) string {
 	text := "there is no group " + key.Excerpt()
-	if access.Check(who, access.Query, "") != nil || !a.comparing.AllowN(time.Now(), min(max(a.Gateway.View().Groups(), minCompared), maxCompared)) {
+	if access.Check(who, config.Query, "") != nil || !a.comparing.AllowN(time.Now(), min(max(a.Gateway.View().Groups(), minCompared), maxCompared)) {
 		return text + "; the path must name all labels of the group, with the same values"
 	}
 	names := make([]string, 0, maxClosest)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pushgateway/internal/access"
+	"pushgateway/internal/config"
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/guard"
@@ -33,7 +34,7 @@ func withSender(r *http.Request, who *access.Principal) *http.Request {
 // selectors of users are held against keys later: see mayTouch.
 func (a *api) admitted(p permission, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		users := a.users()
+		users := a.settings(r).Users
 		if users == nil {
 			next(w, r)
 			return
@@ -51,14 +52,6 @@ func (a *api) admitted(p permission, next http.HandlerFunc) http.HandlerFunc {
 		}
 		a.turnAway(w, withSender(r, who), users, p, err)
 	}
-}
-
-// users returns who may do what, or nil if everybody may do everything.
-func (a *api) users() *login.Users {
-	if a.Users == nil {
-		return nil
-	}
-	return a.Users()
 }
 
 // turnAway answers a request whose sender may not do what the route needs. Only
@@ -95,7 +88,7 @@ func (a *api) note(r *http.Request, status int, reason string, err error) {
 
 // mayTouch returns which groups the sender of a request may push to or delete.
 // It is nil if there are no others.
-func mayTouch(r *http.Request, what access.Permission) func(grouping.Key) error {
+func mayTouch(r *http.Request, what config.Permission) func(grouping.Key) error {
 	who := senderOf(r)
 	if who == nil {
 		return nil
@@ -107,7 +100,7 @@ func mayTouch(r *http.Request, what access.Permission) func(grouping.Key) error 
 // Browsers ask only if an answer challenges them, and a page that everybody may
 // open does not.
 func (a *api) login(w http.ResponseWriter, r *http.Request) {
-	if users := a.users(); users != nil {
+	if users := a.settings(r).Users; users != nil {
 		who, err := users.Identify(r)
 		if err == nil && !who.Known() {
 			err = fmt.Errorf("%w: there are none; send the password of a user", login.ErrWrong)
@@ -123,27 +116,31 @@ func (a *api) login(w http.ResponseWriter, r *http.Request) {
 
 // identity is what the status says of its reader, if there are users.
 type identity struct {
-	User  string   `json:"user,omitempty"`
-	May   []string `json:"may,omitempty"`
-	Match string   `json:"match,omitempty"` // of pushes and deletes
+	User  string              `json:"user,omitempty"`
+	May   []config.Permission `json:"may,omitempty"`
+	Match string              `json:"match,omitempty"` // of pushes and deletes
 	// Denied says why the reader may not do the rest.
-	Denied map[string]string `json:"denied,omitempty"`
+	Denied map[config.Permission]string `json:"denied,omitempty"`
 }
 
 func identityOf(who *access.Principal) identity {
 	if who == nil {
 		return identity{}
 	}
-	return identity{who.Name, (who.May | who.Anybody).Names(), who.Selector, deniedOf(who, "", access.Permissions()...)}
+	i := identity{User: who.Name, May: (who.May | who.Anybody).List(), Denied: deniedOf(who, "", config.Permissions...)}
+	if who.Match != nil {
+		i.Match = who.Match.String()
+	}
+	return i
 }
 
 // deniedOf returns why a principal may not do some things to a group, by
 // permission.
-func deniedOf(who *access.Principal, key grouping.Key, what ...access.Permission) map[string]string {
-	denied := make(map[string]string)
+func deniedOf(who *access.Principal, key grouping.Key, what ...config.Permission) map[config.Permission]string {
+	denied := make(map[config.Permission]string)
 	for _, p := range what {
 		if err := access.Check(who, p, key); err != nil {
-			denied[p.String()] = excerpt.Message(err)
+			denied[p] = excerpt.Message(err)
 		}
 	}
 	return denied

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"pushgateway/internal/access"
+	"pushgateway/internal/config"
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
@@ -32,7 +33,7 @@ func (a *api) delete(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	who := senderOf(r)
-	if err := access.Check(who, access.Delete, key); err != nil {
+	if err := access.Check(who, config.Delete, key); err != nil {
 		a.refuse(w, r, err)
 		return
 	}
@@ -95,7 +96,7 @@ func (a *api) deleteGroups(w http.ResponseWriter, r *http.Request) {
 // there are.
 func deletable(who *access.Principal, groups iter.Seq[*gateway.Group]) (may []*gateway.Group, left int) {
 	for g := range groups {
-		if access.Check(who, access.Delete, g.Key) == nil {
+		if access.Check(who, config.Delete, g.Key) == nil {
 			may = append(may, g)
 		} else {
 			left++

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"pushgateway/internal/access"
+	"pushgateway/internal/config"
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
@@ -18,13 +19,13 @@ type groupDetail struct {
 	groupInfo
 	// Denied says why the reader may not push to the group or delete it, if there
 	// are users.
-	Denied  map[string]string `json:"denied,omitempty"`
-	Metrics object            `json:"metrics"` // families by name
+	Denied  map[config.Permission]string `json:"denied,omitempty"`
+	Metrics object                       `json:"metrics"` // families by name
 }
 
 // key reads the grouping key of a request.
 func (a *api) key(r *http.Request) (grouping.Key, error) {
-	return a.Intake.Key(r.PathValue("key"))
+	return a.Intake.Key(r.PathValue("key"), a.settings(r))
 }
 
 // group serves one group: as JSON, or with ?format=text as its lines in a
@@ -66,7 +67,7 @@ func (a *api) group(w http.ResponseWriter, r *http.Request) {
 
 // detail is a group with its metrics, for a reader.
 func detail(v *gateway.View, g *gateway.Group, who *access.Principal) groupDetail {
-	return groupDetail{info(v, g), deniedOf(who, g.Key, access.Push, access.Delete), func(yield func(string, any) bool) {
+	return groupDetail{info(v, g), deniedOf(who, g.Key, config.Push, config.Delete), func(yield func(string, any) bool) {
 		for i := range g.Families {
 			h := &g.Families[i]
 			as := h.Type

@@ -16,7 +16,7 @@ import (
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/intake"
-	"pushgateway/internal/login"
+	"pushgateway/internal/live"
 	"pushgateway/internal/scrape"
 )
 
@@ -33,15 +33,15 @@ type Config struct {
 	// Proxies are the proxies whose X-Forwarded-For header is believed. Nil means
 	// none.
 	Proxies guard.Proxies
-	// Users returns who may do what at present, or nil if everybody may do
-	// everything. Nil always means that.
-	Users func() *login.Users
 	// TelemetryPath is where Prometheus scrapes, like "/metrics".
 	TelemetryPath string
 	// Intake accepts pushes.
 	Intake *intake.Intake
-	// Limits bound what requests may ask for.
+	// Limits bound what requests may ask for, and what is answered at once. They
+	// do not change.
 	Limits guard.Limits
+	// Settings are those that requests go by. Nil means fixed ones, with Limits.
+	Settings *live.Current
 	// Refusals remembers refused requests. It may be nil.
 	Refusals *guard.Refusals
 
@@ -109,6 +109,9 @@ func New(c Config) http.Handler {
 		c.Refusals = guard.NewRefusals(c.Logger)
 	}
 	c.Limits = c.Limits.WithDefaults()
+	if c.Settings == nil {
+		c.Settings = live.Fixed(&live.Settings{Limits: c.Limits})
+	}
 	most := c.Limits.Turns
 	a := &api{
 		Config: c,
@@ -121,5 +124,5 @@ func New(c Config) http.Handler {
 	for i, r := range routes {
 		routes[i] = a.guarded(r)
 	}
-	return a.Origins.guard(newRouter(c.Prefix, routes, a.lost))
+	return a.settled(a.Origins.guard(newRouter(c.Prefix, routes, a.lost)))
 }

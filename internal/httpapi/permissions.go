@@ -3,7 +3,7 @@ package httpapi
 import (
 	"net/http"
 
-	"pushgateway/internal/access"
+	"pushgateway/internal/config"
 )
 
 // permission is what a client needs for a route, and how the route is treated.
@@ -28,8 +28,8 @@ const (
 
 // rule is the treatment of all routes with one permission.
 type rule struct {
-	// needs is what the client must be allowed to do. Zero lets everybody in.
-	needs access.Permission
+	// needs is what the client must be allowed to do. "" lets everybody in.
+	needs config.Permission
 	// own refuses requests that a browser makes for a page of another origin. It
 	// is for routes that change something.
 	own bool
@@ -47,18 +47,18 @@ type rule struct {
 
 // rules holds the rule of each permission.
 var rules = map[permission]rule{
-	permHealth:    {needs: access.Health},
-	permPage:      {needs: access.UI},
-	permScrape:    {needs: access.Scrape},
-	permQuery:     {needs: access.Query, fresh: true},
-	permOpenQuery: {needs: access.Query, fresh: true, open: true},
+	permHealth:    {needs: config.Health},
+	permPage:      {needs: config.UI},
+	permScrape:    {needs: config.Scrape},
+	permQuery:     {needs: config.Query, fresh: true},
+	permOpenQuery: {needs: config.Query, fresh: true, open: true},
 	permPreflight: {fresh: true, open: true}, // browsers send it without credentials
 	permLogin:     {fresh: true},
-	permPush:      {needs: access.Push, own: true},
-	permDelete:    {needs: access.Delete, own: true},
-	permAdmin:     {needs: access.Admin, own: true, off: adminOff},
-	permLifecycle: {needs: access.Lifecycle, own: true, anywhere: true, off: lifecycleOff},
-	permProfile:   {needs: access.Debug}, // these routes exist only with --web.enable-pprof
+	permPush:      {needs: config.Push, own: true},
+	permDelete:    {needs: config.Delete, own: true},
+	permAdmin:     {needs: config.Admin, own: true, off: adminOff},
+	permLifecycle: {needs: config.Lifecycle, own: true, anywhere: true, off: lifecycleOff},
+	permProfile:   {needs: config.Debug}, // these routes exist only with --web.enable-pprof
 }
 
 func adminOff(c *Config) string {
@@ -82,7 +82,7 @@ func (a *api) guarded(r route) route {
 	if rule.off != nil {
 		r.handler = a.unless(rule.off, r.handler)
 	}
-	if rule.needs != 0 {
+	if rule.needs != "" {
 		r.handler = a.admitted(r.permission, r.handler)
 	}
 	if rule.own {

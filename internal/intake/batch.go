@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 	"unsafe"
 
+	"pushgateway/internal/config"
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
@@ -24,6 +25,7 @@ import (
 // was pushed: one that the client may not push to refuses all. received and err
 // are as for Push.
 func (in *Intake) PushMany(ctx context.Context, r Request) (keys []grouping.Key, outcomes []error, received int64, err error) {
+	r.Settings = cmp.Or(r.Settings, in.usual)
 	by, err := in.groupBy(&r)
 	if err != nil {
 		return nil, nil, notRead, err
@@ -52,13 +54,13 @@ func (in *Intake) PushMany(ctx context.Context, r Request) (keys []grouping.Key,
 		}
 		keys = append(keys, part.key)
 	}
-	return keys, in.pushParts(ctx, p, parts), body.received, nil
+	return keys, in.pushParts(ctx, p, parts, r.Settings.Rules), body.received, nil
 }
 
 // groupBy returns the labels that group_by names, sorted.
 func (in *Intake) groupBy(r *Request) ([]string, error) {
 	query, _ := url.ParseQuery(r.Query) // the rest may be anything, as in 1.11
-	given := query["group_by"]
+	given, keys := query["group_by"], in.keys(r.Settings)
 	switch {
 	case len(given) > 1: // using the first would merge several groups into one
 		return nil, &ParameterError{fmt.Errorf("the query has several values of group_by, among them %q and %q; give one, like group_by=job,instance", excerpt.Of(given[0]), excerpt.Of(given[1]))}
@@ -69,7 +71,7 @@ func (in *Intake) groupBy(r *Request) ([]string, error) {
 	by := strings.Split(s, ",")
 	for i, name := range by {
 		by[i] = strings.TrimSpace(name)
-		if err := in.keys.CheckName(by[i]); err != nil {
+		if err := keys.CheckName(by[i]); err != nil {
 			return nil, &ParameterError{fmt.Errorf("group_by=%q: %w", excerpt.Of(s), err)}
 		}
 	}
@@ -90,13 +92,13 @@ type part struct {
 // split parses a body and renders what it holds for each group. Parts are in
 // the order of their keys.
 func (in *Intake) split(c content, by []string) ([]part, error) {
-	p := exposition.GetParser().Within(in.limits, c.budget)
+	p := exposition.GetParser().Within(exposition.Limits(c.limits.Push), c.budget)
 	defer p.Release()
 	families, err := in.families(p, c)
 	if err != nil {
 		return nil, err
 	}
-	s := splitter{by: by, budget: c.budget, most: in.config.Limits.Body.Groups, groups: make(map[string]*splitGroup)}
+	s := splitter{by: by, budget: c.budget, most: c.limits.Body.Groups, groups: make(map[string]*splitGroup)}
 	var refused exposition.Refused
 	for _, f := range families {
 		if err := s.add(f); err != nil && !refused.Add(err) {
@@ -106,7 +108,7 @@ func (in *Intake) split(c content, by []string) ([]part, error) {
 	if err := refused.Err(); err != nil {
 		return nil, err
 	}
-	parts, left := make([]part, 0, len(s.groups)), in.maxBlocks()
+	parts, left := make([]part, 0, len(s.groups)), maxBlocks(c.limits.Body)
 	for _, g := range s.groups {
 		part := part{key: g.key}
 		if part.blocks, part.err = in.render(g.families, in.rendering(g.key, c, max(left, 1))); errors.Is(part.err, exposition.ErrTooLarge) || errors.Is(part.err, exposition.ErrBusy) {
@@ -123,7 +125,7 @@ func (in *Intake) split(c content, by []string) ([]part, error) {
 
 // pushParts pushes the rendered parts in one commit, and returns the outcome of
 // each.
-func (in *Intake) pushParts(ctx context.Context, p gateway.Push, parts []part) []error {
+func (in *Intake) pushParts(ctx context.Context, p gateway.Push, parts []part, rules config.Rules) []error {
 	errs := make([]error, len(parts))
 	var pushes []gateway.Push
 	var of []int
@@ -134,7 +136,7 @@ func (in *Intake) pushParts(ctx context.Context, p gateway.Push, parts []part) [
 			}
 			continue
 		}
-		p.Key, p.Blocks = part.key, part.blocks
+		p.Key, p.Rule, p.Blocks = part.key, rules.For(part.key), part.blocks
 		pushes, of = append(pushes, p), append(of, i)
 	}
 	for n, err := range in.gateway.PushAll(ctx, pushes) {

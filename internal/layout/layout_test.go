@@ -17,8 +17,11 @@ var floors = [][]string{
 	{"internal/server", "internal/jobrun"},
 	{"internal/storage"},
 	{"internal/connections", "internal/httpapi", "internal/webui", "internal/telemetry", "internal/boltjournal", "internal/gobfile", "internal/client"},
-	{"internal/record", "internal/intake", "internal/scrape", "internal/login"}, // what all journals store; how pushes come in; what all scrapes get; who sends requests
-	{"internal/gateway", "internal/access"},
+	{"internal/record", "internal/intake", "internal/scrape"}, // what all journals store; how pushes come in; what all scrapes get
+	{"internal/gateway", "internal/live"},
+	{"internal/login"}, // who sends requests
+	{"internal/access"},
+	{"internal/config"}, // what the file says; who makes something of it stands above
 	{"internal/exposition", "internal/selector"},
 	{"internal/grouping"}, // keys are made of labels
 	{"internal/metric", "internal/sniff", "internal/guard", "internal/compression"},

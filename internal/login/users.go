@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"pushgateway/internal/access"
+	"pushgateway/internal/config"
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/guard"
 )
@@ -19,96 +20,72 @@ import (
 // ErrWrong is wrapped by the errors for credentials that nobody has.
 var ErrWrong = errors.New("wrong credentials")
 
-// User is a user of the configuration, with the ways to know a request as theirs.
-// Each of a password, a token and a certificate is enough.
-type User struct {
-	access.Principal
-	// Password is the password, or "" if there is none.
-	Password string
-	// Hash is the bcrypt hash of the password, or "".
-	Hash string
-	// Token is the bearer token, or "".
-	Token string
-	// Certificate is a DNS name or the common name of a verified client certificate,
-	// or "".
-	Certificate string
-	// Addresses are the networks that requests of the user come from. If empty, they
-	// come from anywhere. They identify a user who has nothing else.
-	Addresses guard.Proxies
-}
-
-// Users knows who sends a request. It is immutable, and safe for concurrent use.
+// Users knows who sends a request. It does not change, and is safe for concurrent
+// use.
 type Users struct {
 	anonymous  *access.Principal
-	all        []known // in the order of the configuration
-	names      map[string]*known
-	tokens     map[digest]*known
+	all        []user // in the order of the configuration
+	names      map[string]*user
+	tokens     map[digest]*user
 	challenges []string
 	spare      string // a hash to compare with the passwords of users that there are not
 	hashes     *Hashes
 	proxies    guard.Proxies
 }
 
-// known is a user without the secrets themselves.
-type known struct {
+// user is a user without the secrets themselves.
+type user struct {
 	who         *access.Principal
 	password    digest
 	hash        string // instead of the password
 	certificate string
-	addresses   guard.Proxies
-	silent      bool // identified by the address alone
+	addresses   []config.Network
+	silent      bool // known by the address alone
 }
 
-// NewUsers returns the users of a configuration, in its order. What anonymous may
-// do, everybody may. The error says which user is wrong.
-func NewUsers(users []User, anonymous access.Rights, hashes *Hashes, proxies guard.Proxies) (*Users, error) {
-	u := &Users{
-		anonymous: &access.Principal{Name: access.Anonymous, May: anonymous, Anybody: anonymous},
-		all:       make([]known, len(users)),
-		names:     make(map[string]*known), tokens: make(map[digest]*known),
-		hashes: hashes, proxies: proxies,
-	}
-	seen := make(map[string]bool)
-	for i := range users {
-		user := &users[i]
-		if seen[user.Name] {
-			return nil, fmt.Errorf("there are two users %q; give each user another name", user.Name)
-		}
-		seen[user.Name] = true
-		if err := u.add(&u.all[i], user); err != nil {
-			return nil, fmt.Errorf("the user %q: %w", user.Name, err)
-		}
-	}
-	u.challenges = u.challengesOf()
-	return u, nil
-}
-
-// add fills in what is kept of a user.
-func (u *Users) add(k *known, user *User) error {
-	if err := user.check(); err != nil {
-		return err
-	}
-	who := user.Principal
-	who.Anybody = u.anonymous.May
-	*k = known{who: &who, hash: user.Hash, certificate: user.Certificate, addresses: user.Addresses, silent: user.isSilent()}
-	if user.Password != "" {
-		k.password = u.hashes.digest(user.Password)
-	}
-	if user.Password != "" || user.Hash != "" {
-		u.names[user.Name] = k
-	}
-	if u.spare == "" {
-		u.spare = user.Hash
-	}
-	if user.Token == "" {
+// NewUsers returns the users of a configuration, in its order, or nil if it has
+// no section for them. What anonymous may do, everybody may. proxies are those
+// that are believed.
+func NewUsers(c *config.Access, hashes *Hashes, proxies guard.Proxies) *Users {
+	if c == nil {
 		return nil
 	}
-	token := u.hashes.digest(user.Token)
-	if other := u.tokens[token]; other != nil {
-		return fmt.Errorf("it has the token of %q; give each user a token of their own", other.who.Name)
+	anonymous := access.RightsTo(config.Health) // probes have no secrets
+	if c.Anonymous != nil {
+		anonymous = access.RightsTo(c.Anonymous...)
 	}
-	u.tokens[token] = k
-	return nil
+	u := &Users{
+		anonymous: &access.Principal{Name: config.Anonymous, May: anonymous, Anybody: anonymous},
+		all:       make([]user, len(c.Users)),
+		names:     make(map[string]*user), tokens: make(map[digest]*user),
+		hashes: hashes, proxies: proxies,
+	}
+	for i := range c.Users {
+		u.all[i] = u.user(&c.Users[i])
+		u.list(&u.all[i], &c.Users[i])
+	}
+	u.challenges = u.challengesOf()
+	return u
+}
+
+// user returns what is kept of a user.
+func (u *Users) user(c *config.User) user {
+	who := &access.Principal{Name: c.Name, May: access.RightsTo(c.May...), Anybody: u.anonymous.May, Match: c.Match}
+	return user{
+		who: who, password: u.hashes.digest(string(c.Password)), hash: string(c.PasswordHash), certificate: c.Certificate, addresses: c.Addresses,
+		silent: c.Password == "" && c.PasswordHash == "" && c.Token == "" && c.Certificate == "",
+	}
+}
+
+// list enters a user where it is looked up.
+func (u *Users) list(as *user, c *config.User) {
+	if c.Password != "" || c.PasswordHash != "" {
+		u.names[c.Name] = as
+	}
+	if c.Token != "" {
+		u.tokens[u.hashes.digest(string(c.Token))] = as
+	}
+	u.spare = cmp.Or(u.spare, as.hash)
 }
 
 // challengesOf returns the values of WWW-Authenticate. There is always one, as
@@ -155,7 +132,7 @@ func (u *Users) Identify(r *http.Request) (*access.Principal, error) {
 }
 
 // stranger is the sender of wrong credentials.
-var stranger = &access.Principal{Name: access.Anonymous}
+var stranger = &access.Principal{Name: config.Anonymous}
 
 // caller is what a request says of its sender.
 type caller struct {
@@ -217,7 +194,7 @@ func (u *Users) byPassword(ctx context.Context, c caller, name, password string)
 
 // holds reports whether a password is that of k. It takes as long if k is nil, if
 // any user has a hash.
-func (u *Users) holds(ctx context.Context, c caller, k *known, name, password string) (bool, error) {
+func (u *Users) holds(ctx context.Context, c caller, k *user, name, password string) (bool, error) {
 	switch {
 	case k != nil && !k.comesFrom(c.address), k == nil && u.spare == "":
 		return false, nil
@@ -231,8 +208,8 @@ func (u *Users) holds(ctx context.Context, c caller, k *known, name, password st
 }
 
 // comesFrom reports whether requests of the user may come from an address.
-func (k *known) comesFrom(address netip.Addr) bool {
-	return len(k.addresses) == 0 || address.IsValid() && k.addresses.Contains(address)
+func (k *user) comesFrom(address netip.Addr) bool {
+	return len(k.addresses) == 0 || slices.ContainsFunc(k.addresses, func(n config.Network) bool { return n.Contains(address) })
 }
 
 // certificateNames returns the names in the client certificate of a request, if

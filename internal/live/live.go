@@ -1,0 +1,97 @@
+// Package live holds the settings that a running gateway goes by and that can
+// change while it runs. A request takes all of them at once, so it never sees a
+// part of an old configuration beside a part of a new one.
+package live
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"pushgateway/internal/config"
+	"pushgateway/internal/guard"
+	"pushgateway/internal/login"
+)
+
+// Settings are one configuration, ready for use. They never change: a reload
+// makes new ones.
+type Settings struct {
+	// File is the path of the configuration file, or "" without one.
+	File string
+	// Limits have a value in each field.
+	Limits guard.Limits
+	// Rules are the rules for groups; see Rules.For.
+	Rules config.Rules
+	// Users are who may do what. Nil means that everybody may do everything.
+	Users *login.Users
+}
+
+// New returns settings from a configuration, without its users. base are the limits that hold where
+// it says nothing.
+func New(c *config.Config, base guard.Limits) *Settings {
+	return &Settings{File: c.File(), Limits: c.Limits.Over(base).WithDefaults(), Rules: c.Rules}
+}
+
+// ErrFixed is the error of a reload if there is no configuration file.
+var ErrFixed = errors.New("there is no configuration file to read; start the gateway with --config.file")
+
+// Current is the settings in force. It is safe for concurrent use.
+type Current struct {
+	settings atomic.Pointer[Settings]
+	read     func() (*Settings, error) // nil if they are fixed
+
+	turn  sync.Mutex // of reloads, so that the last one to begin counts
+	state atomic.Pointer[State]
+}
+
+// State is how the last reload ended.
+type State struct {
+	Successful bool
+	// Success is when settings were last read successfully.
+	Success time.Time
+}
+
+// Fixed returns settings that never change.
+func Fixed(s *Settings) *Current {
+	c := new(Current)
+	c.settings.Store(s)
+	return c
+}
+
+// Open reads settings that Reload reads again.
+func Open(read func() (*Settings, error)) (*Current, error) {
+	c := &Current{read: read}
+	c.state.Store(new(State))
+	_, err := c.Reload()
+	return c, err
+}
+
+// Get returns the settings in force. A request calls it once, and passes the
+// result on.
+func (c *Current) Get() *Settings { return c.settings.Load() }
+
+// Changes reports whether the settings can change.
+func (c *Current) Changes() bool { return c.read != nil }
+
+// State returns how the last reload ended. The settings must not be fixed.
+func (c *Current) State() State { return *c.state.Load() }
+
+// Reload reads the settings again, and returns those before. After an error,
+// those before stay in force.
+func (c *Current) Reload() (before *Settings, err error) {
+	if c.read == nil {
+		return nil, ErrFixed
+	}
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	before = c.settings.Load()
+	s, err := c.read()
+	if err != nil {
+		c.state.Store(&State{Success: c.State().Success})
+		return before, err
+	}
+	c.settings.Store(s)
+	c.state.Store(&State{Successful: true, Success: time.Now()})
+	return before, nil
+}
