@@ -12,10 +12,8 @@ import (
 	"github.com/prometheus/common/version"
 
 	"pushgateway/internal/excerpt"
-	"pushgateway/internal/guard"
 	"pushgateway/internal/httpapi"
 	"pushgateway/internal/intake"
-	"pushgateway/internal/login"
 	"pushgateway/internal/server"
 	"pushgateway/internal/storage"
 	"pushgateway/internal/webui"
@@ -30,13 +28,11 @@ const (
 // service holds what serving needs in addition to the settings.
 type service struct {
 	*settings
-	logger *slog.Logger
-	gate   *httpapi.Gate
-	quit   func() // ends serving
-	server *server.Server
-	pace   *pace
-	hashes *login.Hashes
-
+	logger    *slog.Logger
+	gate      *httpapi.Gate
+	quit      func() // ends serving
+	server    *server.Server
+	pace      *pace
 	listening chan struct{} // closed once connections are accepted
 }
 
@@ -45,12 +41,16 @@ type service struct {
 func serve(ctx context.Context, c *settings) error {
 	profileMemory(c.enablePprof)
 	logger := slog.New(excerpt.Handler(promslog.New(c.log).Handler()))
-	pace := newPace(int64(c.maxInflightBytes))
+	pace := newPace(c.current.Get().Limits.Body.Inflight)
 	limitMemory(logger)
 	logger.Info("Starting pushgateway", "version", version.Info(), "build_context", version.BuildContext())
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
-	s := &service{settings: c, pace: pace, hashes: login.NewHashes(), logger: logger, gate: httpapi.NewGate(c.routePrefix, c.telemetryPath), quit: quit, listening: make(chan struct{})}
+	s := &service{settings: c, pace: pace, logger: logger, gate: httpapi.NewGate(c.routePrefix, c.telemetryPath), quit: quit, listening: make(chan struct{})}
+	defer s.reloadOnHangup()()
+	if c.configFile != "" {
+		logger.Info("Loaded the configuration", "file", c.configFile)
+	}
 	if err := s.run(ctx); err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func (s *service) open(ctx context.Context) (err error) {
 			Progress: s.gate.Progress,
 		},
 		Unchecked: s.unchecked,
-		Limits:    s.limits(),
+		Settings:  s.current,
 		Logger:    s.logger,
 	})
 	if err != nil {
@@ -127,11 +127,6 @@ func (s *service) open(ctx context.Context) (err error) {
 	}
 	s.gate.Open(s.server.Handler(s.surface(ui), s.pushes()))
 	return nil
-}
-
-// limits returns the limits of the server.
-func (s *settings) limits() guard.Limits {
-	return guard.Limits{Body: guard.BodyLimits{Bytes: int64(s.maxBodyBytes), Inflight: int64(s.maxInflightBytes)}}
 }
 
 // pushes returns the configuration of the intake of pushes.
@@ -161,7 +156,7 @@ func (s *service) surface(ui http.Handler) httpapi.Config {
 		UI:                ui,
 	}
 	if s.enableLifecycle {
-		c.Quit = s.quit
+		c.Quit, c.Reload = s.quit, s.reload
 	}
 	return c
 }

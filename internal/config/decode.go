@@ -36,7 +36,7 @@ func (d *decoder) value(n *yaml.Node, to reflect.Value, key string) {
 	text, isText := to.Addr().Interface().(encoding.TextUnmarshaler)
 	switch {
 	case n.Style&yaml.TaggedStyle != 0:
-		d.wrong(n, key, "it has the tag %s, which means nothing here; remove it", excerpt.Of(n.Tag))
+		d.wrong(n, key, "it has the tag %q, which means nothing here; remove it", excerpt.Of(n.Tag))
 	case n.ShortTag() == "!!null":
 		if section := !strings.ContainsAny(key, ".["); !section || to.Kind() == reflect.Pointer {
 			d.wrong(n, key, "it has no value; set one, or remove the key")
@@ -118,7 +118,7 @@ func (d *decoder) section(n *yaml.Node, to reflect.Value, key string) {
 	seen := make(map[string]int)
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		name, value := n.Content[i], n.Content[i+1]
-		at := strings.TrimPrefix(key+"."+excerpt.Of(name.Value), ".")
+		at := strings.TrimPrefix(key+"."+excerpt.Line(name.Value, excerpt.Most), ".")
 		if line := seen[name.Value]; line > 0 {
 			d.wrong(name, at, "the key is there twice, first in line %d; remove one of them", line)
 			continue

@@ -77,6 +77,20 @@ func (c *Config) Says(key string) bool {
 // that of rules[1].match.
 func parent(key string) string { return key[:max(0, strings.LastIndexAny(key, ".["))] }
 
+// Summary says how much the file sets.
+func (c *Config) Summary() string {
+	limits, users := 0, 0
+	for key := range c.at {
+		if strings.HasPrefix(key, "limits.") {
+			limits++
+		}
+	}
+	if c.Access != nil {
+		users = len(c.Access.Users)
+	}
+	return fmt.Sprintf("%d limits, %d rules, %d users", limits, len(c.Rules), users)
+}
+
 // sorted returns the mistakes in the order of the file, or nil if there are
 // none.
 func sorted(mistakes Errors) error {

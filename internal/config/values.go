@@ -94,6 +94,9 @@ func (s *Selector) UnmarshalText(text []byte) (err error) {
 // String returns it as in the file.
 func (s Selector) String() string { return s.text }
 
+// All reports whether the selector is {}, which selects every group.
+func (s Selector) All() bool { return strings.Join(strings.Fields(s.text), "") == "{}" }
+
 // Network is a network, or a single address.
 type Network struct{ netip.Prefix }
 

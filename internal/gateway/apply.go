@@ -230,6 +230,7 @@ func (x *index) apply(a Applied, changed []*indexed) []*indexed {
 	twin := x.possibleTwin(a.Key)
 	x.count(old, -1)
 	x.countTimes(a.Key, twin, -1)
+	x.moveUses(old, a.Group)
 	if a.Group != nil {
 		x.groups.Set(a.Key, a.Group)
 		x.count(a.Group, +1)
@@ -239,7 +240,6 @@ func (x *index) apply(a Applied, changed []*indexed) []*indexed {
 	x.failures.move(a.Key, a.Group)
 	x.mute(a.Key, twin)
 	x.countTimes(a.Key, twin, +1)
-	x.moveShape(old, a.Group)
 	x.moveDeadline(old, a.Group)
 	return x.exchange(a, old, changed)
 }
@@ -278,21 +278,23 @@ func (x *index) count(g *Group, sign int) {
 	x.view.Series += sign * g.Series
 	x.view.Held += sign * len(g.Families)
 	x.view.TooLong += sign * g.TooLong
+	x.stock.count(tallyOf(g), g.shape, g.job, sign)
 	if isExplicit(g.Key) {
 		x.explicit += sign
 	}
 }
 
-// moveShape updates the shapes for the change from the old state of a group to
-// the new one.
-func (x *index) moveShape(old, group *Group) {
+// moveUses updates the shapes and the jobs in use for the change from the old
+// state of a group to the new one.
+func (x *index) moveUses(old, group *Group) {
 	switch {
 	case old == nil && group != nil:
-		group.shape = x.shapes.use(group.Key)
+		group.shape, group.job = x.shapes.use(group.Key), x.stock.use(group.Key)
 	case old != nil && group != nil:
-		group.shape = old.shape
+		group.shape, group.job = old.shape, old.job
 	case old != nil:
 		x.shapes.release(old.shape)
+		x.stock.release(old.job)
 	}
 }
 

@@ -307,6 +307,7 @@ func (x *index) displace(p *pending) {
 		x.discard(p.group.Find(b.Name).entry, stored.entryOf(b.Name))
 		x.forget(f)
 	}
+	x.unreserve(p)
 	x.shapes.release(p.shape)
 }
 

@@ -111,7 +111,7 @@ func givenUp(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return errTookLong
 	}
-	return fmt.Errorf("%w: the client is gone: %w", ErrUnavailable, err)
+	return fmt.Errorf("%w: %w: %w", ErrUnavailable, ErrGone, err)
 }
 
 // search compares one block with the groups of other shapes.

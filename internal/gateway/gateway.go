@@ -25,6 +25,10 @@ import (
 // change; the same push may work later.
 var ErrUnavailable = errors.New("the gateway could not store the change")
 
+// ErrGone is wrapped by the errors of changes that were dropped because their
+// client had left. They have changed nothing.
+var ErrGone = errors.New("the client is gone")
+
 // Config says how a gateway works. The zero value of each field but Journal
 // is useful.
 type Config struct {
@@ -172,9 +176,9 @@ func (g *Gateway) HelpDiffers() uint64 { return g.helpDiffers.Load() }
 // claim checks a change and places its provisional claims. It fails if ctx ends
 // during the check. fresh are the blocks to compare with other groups: those of
 // brings, or, if they were merged, what the push added to them.
-func (g *Gateway) claim(ctx context.Context, group, old *Group, brings, fresh []*exposition.Block) (*pending, []suspect, error) {
+func (g *Gateway) claim(ctx context.Context, group, old *Group, brings, fresh []*exposition.Block, q *Quotas) (*pending, []suspect, error) {
 	p := &pending{key: group.Key, group: group, brings: brings, fresh: fresh, since: old.since(), own: true}
-	if err := g.place(p, old); err != nil {
+	if err := g.place(p, old, q); err != nil {
 		return nil, nil, err
 	}
 	suspects, refusal, err := g.suspects(ctx, p, old, !g.config.Unchecked)
@@ -189,14 +193,15 @@ func (g *Gateway) claim(ctx context.Context, group, old *Group, brings, fresh []
 	return p, suspects, nil
 }
 
-// place checks the names of a change and places its provisional claims.
-func (g *Gateway) place(p *pending, old *Group) error {
-	told, err := g.tryPlace(p, old)
+// place checks the names of a change and the quotas, and places its provisional
+// claims.
+func (g *Gateway) place(p *pending, old *Group, q *Quotas) error {
+	told, err := g.tryPlace(p, old, q)
 	g.tellHelp(told)
 	return err
 }
 
-func (g *Gateway) tryPlace(p *pending, old *Group) ([]helpNews, error) {
+func (g *Gateway) tryPlace(p *pending, old *Group, q *Quotas) ([]helpNews, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !g.config.Unchecked {
@@ -205,6 +210,10 @@ func (g *Gateway) tryPlace(p *pending, old *Group) ([]helpNews, error) {
 		}
 	}
 	g.index.place(p)
+	if err := g.index.reserve(p, q); err != nil {
+		g.index.finish(p, void)
+		return nil, err
+	}
 	return g.index.helpNews(p.brings), nil
 }
 

@@ -34,6 +34,7 @@ type Group struct {
 	pushTime, failTime, expiryTime *exposition.Block
 
 	shape *shape // set when applied
+	job   *job   // likewise
 }
 
 // Held is what a group has of one family. A family without series claims

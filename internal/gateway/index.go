@@ -17,6 +17,7 @@ type index struct {
 	pending  map[grouping.Key]*pending // changes with claims: of this process, and of other members while they are applied
 	unknown  map[grouping.Key]*pending // changes of this process whose outcome is not known yet
 	shapes   shapes
+	stock    stock
 	claims   uint64 // number of provisional claims placed so far
 	explicit int    // groups with instance="" in their key; without them there are no twins
 
@@ -93,6 +94,8 @@ type pending struct {
 	fate  fate
 	next  *pending // another change of the same group that has claims
 	shape *shape   // nil if it has no claims
+	job   *job     // nil if nothing is reserved
+	adds  tally    // what is reserved
 	// indexes are the indexes that must contain the series of each block in
 	// brings, or nil where none is needed.
 	indexes []*seriesIndex

@@ -38,6 +38,8 @@ type Push struct {
 	// TTL is how long the group lives unless it is pushed to again. 0 means
 	// forever.
 	TTL time.Duration
+	// Quotas bound what is stored. Nil means no bounds.
+	Quotas *Quotas
 }
 
 // Mode selects what a group keeps of its families when it is pushed to.
@@ -152,12 +154,13 @@ func (g *Gateway) tryPushes(p patience, pushes []Push, todo []int, errs []error)
 }
 
 // prepare returns the change of a push and places its provisional claims. The
-// caller holds the lock of the group. Before it reports a conflict, it applies
-// the latest changes of other members, which may have removed the conflict.
+// caller holds the lock of the group. Before it reports a conflict, or a quota
+// that is used up, it applies the latest changes of other members, which may have
+// removed the conflict or made room.
 func (g *Gateway) prepare(p patience, push Push) (Change, error) {
 	seen := g.foreign.Load()
 	c, err := g.changeOf(p, push, g.Group(push.Key))
-	if isConflict(err) {
+	if isConflict(err) || isOverQuota(err) {
 		if behind := g.sync(p); behind != nil {
 			return c, behind
 		}
@@ -188,7 +191,7 @@ func (g *Gateway) changeOf(p patience, push Push, old *Group) (c Change, err err
 		return c, err
 	}
 	brings, fresh := claiming(push.Blocks, fresh)
-	pending, suspects, err := g.claim(p.client, group, old, brings, fresh)
+	pending, suspects, err := g.claim(p.client, group, old, brings, fresh, push.Quotas)
 	return Change{Key: push.Key, Group: group, Budget: push.Budget, Against: g.against(push.Key, old), suspects: suspects, pending: pending}, err
 }
 

@@ -50,6 +50,9 @@ type Config struct {
 	EnableOpenMetrics bool
 	// Quit makes the process quit. If it is nil, requests to quit are forbidden.
 	Quit func()
+	// Reload reads the settings again. Unless they could all change, note says what
+	// waits for a restart. It must be set if Quit is.
+	Reload func() (note string, err error)
 
 	// Info is what /api/v1/status shows.
 	Info Status

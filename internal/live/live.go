@@ -25,16 +25,31 @@ type Settings struct {
 	Rules config.Rules
 	// Users are who may do what. Nil means that everybody may do everything.
 	Users *login.Users
+	// Waiting names the keys, like limits.max_connections, whose new value waits
+	// for a restart. The settings have the value that holds.
+	Waiting []string
 }
 
-// New returns settings from a configuration, without its users. base are the limits that hold where
-// it says nothing.
+// New returns settings from a configuration, but no users. base are the limits
+// that hold where it says nothing.
 func New(c *config.Config, base guard.Limits) *Settings {
 	return &Settings{File: c.File(), Limits: c.Limits.Over(base).WithDefaults(), Rules: c.Rules}
 }
 
+// keep gives s the limits of old that cannot change while the gateway runs.
+func (s *Settings) keep(old *Settings) {
+	if old.Limits.Body.Inflight != s.Limits.Body.Inflight {
+		s.Limits.Body.Inflight = old.Limits.Body.Inflight
+		s.Waiting = append(s.Waiting, "limits.max_inflight_bytes")
+	}
+	if old.Limits.Connections.Connections != s.Limits.Connections.Connections {
+		s.Limits.Connections.Connections = old.Limits.Connections.Connections
+		s.Waiting = append(s.Waiting, "limits.max_connections")
+	}
+}
+
 // ErrFixed is the error of a reload if there is no configuration file.
-var ErrFixed = errors.New("there is no configuration file to read; start the gateway with --config.file")
+var ErrFixed = errors.New("there is no configuration file to read again; start the gateway with --config.file")
 
 // Current is the settings in force. It is safe for concurrent use.
 type Current struct {
@@ -77,21 +92,24 @@ func (c *Current) Changes() bool { return c.read != nil }
 // State returns how the last reload ended. The settings must not be fixed.
 func (c *Current) State() State { return *c.state.Load() }
 
-// Reload reads the settings again, and returns those before. After an error,
-// those before stay in force.
-func (c *Current) Reload() (before *Settings, err error) {
+// Reload reads the settings again, and returns those in force from now on. After
+// an error these are those from before.
+func (c *Current) Reload() (*Settings, error) {
 	if c.read == nil {
-		return nil, ErrFixed
+		return c.settings.Load(), ErrFixed
 	}
 	c.turn.Lock()
 	defer c.turn.Unlock()
-	before = c.settings.Load()
+	old := c.settings.Load()
 	s, err := c.read()
 	if err != nil {
 		c.state.Store(&State{Success: c.State().Success})
-		return before, err
+		return old, err
+	}
+	if old != nil {
+		s.keep(old)
 	}
 	c.settings.Store(s)
 	c.state.Store(&State{Successful: true, Success: time.Now()})
-	return before, nil
+	return s, nil
 }

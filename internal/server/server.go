@@ -21,10 +21,8 @@ import (
 type Config struct {
 	// Storage says where groups are kept. The server sets its hook Written.
 	Storage storage.Config
-	// Limits bound what clients can send and ask for. Zero fields have their
-	// defaults. They hold where no settings say anything else.
-	Limits guard.Limits
-	// Settings are those that requests go by. Nil means fixed ones, with Limits.
+	// Settings are those that requests go by. Nil means fixed ones, which are the
+	// defaults.
 	Settings *live.Current
 	// Unchecked accepts pushes that contradict others.
 	Unchecked bool
@@ -48,7 +46,7 @@ type Server struct {
 func Open(ctx context.Context, c Config) (*Server, error) {
 	start := time.Now()
 	if c.Settings == nil {
-		c.Settings = live.Fixed(&live.Settings{Limits: c.Limits.WithDefaults()})
+		c.Settings = live.Fixed(&live.Settings{Limits: guard.Limits{}.WithDefaults()})
 	}
 	metrics, err := telemetry.New(httpapi.Reasons)
 	if err != nil {
@@ -70,6 +68,9 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 		return nil, storage.Explain(err)
 	}
 	metrics.Observe(stateOf(gw))
+	if c.Settings.Changes() {
+		metrics.ObserveConfig(func() (bool, time.Time) { state := c.Settings.State(); return state.Successful, state.Success })
+	}
 	s := &Server{Gateway: gw, Metrics: metrics, store: store, current: c.Settings, logger: c.Logger}
 	if store.Health() != nil {
 		s.tellOfFile(time.Since(start))

@@ -103,6 +103,7 @@ func (m *Metrics) Observe(s State) {
 func (m *Metrics) Reserved() map[string]metric.Type {
 	all := maps.Clone(m.reserved)
 	maps.Copy(all, journalFamilies)
+	maps.Copy(all, configFamilies)
 	for _, f := range states {
 		all[f.name] = f.typ
 	}
