@@ -35,7 +35,7 @@ func (p *Principal) Restricted() bool {
 // Denied is the error for something that a principal may not do.
 type Denied struct {
 	Who        *Principal
-	Permission config.Permission
+	Permission config.Permission // "" if only users may
 	Key        grouping.Key // "" if it is not about one group
 }
 
@@ -61,6 +61,8 @@ func Check(who *Principal, what config.Permission, key grouping.Key) error {
 func (d *Denied) Error() string {
 	may := phrases[d.Permission]
 	switch {
+	case !d.Who.Known() && d.Permission == "":
+		return "nobody is logged in; send the password or the token of a user"
 	case !d.Who.Known():
 		return fmt.Sprintf("nobody is logged in, and only users with the permission %s may %s; send the password or the token of one", d.Permission, may)
 	case d.Key != "":

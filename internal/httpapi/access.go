@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -103,7 +102,7 @@ func (a *api) login(w http.ResponseWriter, r *http.Request) {
 	if users := a.settings(r).Users; users != nil {
 		who, err := users.Identify(r)
 		if err == nil && !who.Known() {
-			err = fmt.Errorf("%w: there are none; send the password of a user", login.ErrWrong)
+			err = &access.Denied{Who: who}
 		}
 		if err != nil {
 			a.turnAway(w, withSender(r, who), users, permLogin, err)
