@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/intake"
@@ -15,7 +17,7 @@ import (
 )
 
 // configured serves a gateway that has nothing, with all that can be switched on.
-func configured(t *testing.T) Config {
+func configured(t testing.TB) Config {
 	t.Helper()
 	g, err := gateway.Open(t.Context(), gateway.Config{Journal: new(gateway.Memory)})
 	if err != nil {
@@ -25,7 +27,7 @@ func configured(t *testing.T) Config {
 	return Config{
 		Gateway: g, Intake: intake.New(g, intake.Config{}), Logger: slog.New(slog.DiscardHandler), TelemetryPath: "/metrics",
 		EnableAdmin: true, EnablePprof: true, Quit: func() {}, UI: http.NotFoundHandler(),
-		Instrument: func(_ string, h http.HandlerFunc) http.HandlerFunc { return h }, Refused: func(string) {}, RefusedUser: func(_, _ string) {}, Settings: live.Fixed(&live.Settings{Limits: guard.Limits{}.WithDefaults()}), Refusals: guard.NewRefusals(slog.New(slog.DiscardHandler)),
+		Instrument: func(_ string, h http.HandlerFunc) http.HandlerFunc { return h }, Refused: func(string) {}, RefusedUser: func(_, _ string) {}, Pushed: func(string, int64, time.Duration) {}, Scraped: func(Scrape) {}, Own: func() ([]exposition.Exposed, error) { return nil, nil }, Settings: live.Fixed(&live.Settings{Limits: guard.Limits{}.WithDefaults()}), Refusals: guard.NewRefusals(slog.New(slog.DiscardHandler)),
 	}
 }
 
