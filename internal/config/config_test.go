@@ -58,7 +58,7 @@ access:
 func write(t *testing.T, content string) string {
 	t.Helper()
 	dir := t.TempDir()
-	for name, text := range map[string]string{"config.yml": content, "prometheus.password": "scrape me\n", "secrets/ci.token": "t0ken\n", "empty": "\n"} {
+	for name, text := range map[string]string{"config.yml": content, "prometheus.password": "scrape me\n", "secrets/ci.token": "t0ken\n", "empty": "\n", "words": "two words\n"} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			t.Fatal(err)
@@ -156,6 +156,10 @@ var mistakes = map[string]string{
 	"access:\n  users:\n    - {name: a, may: [push], addresses: [10.0.0.0/33]}\n":                                                                 "access.users[0].addresses[0]: \"10.0.0.0/33\" is not a network",
 	"access:\n  users:\n    - {name: a, may: [push], token_file: secrets/ci.token}\n    - {name: a, may: [push], certificate: x}\n":               "config.yml:4:8: access.users[1].name: access.users[0] has the same name",
 	"access:\n  users:\n    - {name: a, may: [push], token_file: secrets/ci.token}\n    - {name: b, may: [push], token_file: secrets/ci.token}\n": "access.users[0] has the same token",
+	"access:\n  users:\n    - {name: anonymous, may: [push], token_file: secrets/ci.token}\n":                                                     "config.yml:3:8: access.users[0].name: this is the name of clients that are not known",
+	"access:\n  users:\n    - {name: 'a:b', may: [push], password_file: prometheus.password}\n":                                                   "a name with a colon cannot be sent with a password",
+	"access:\n  users:\n    - {name: a, may: [push], token_file: words}\n":                                                                        "holds more than one word",
+	"access:\n  users:\n    - {name: a, may: [push], password_hash: " + strings.Replace(hash, "$04$", "$20$", 1) + "}\n":                          "its cost is 20",
 	"limits: {}\n---\nlimits: {}\n":                                "a second document begins here",
 	"limits:\n\tmax_series: 1\n":                                   "indent with spaces, not with tabs",
 	"limits: {max_series: 1\n":                                     "it is not YAML",
