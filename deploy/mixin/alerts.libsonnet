@@ -118,7 +118,7 @@ local lib = import 'lib.libsonnet';
         alert(
           'PushgatewayNearLimit',
           'warning',
-          '%s / %s > %s' % [own('pushgateway_limit_used'), own('pushgateway_limit'), config.nearLimit],
+          '%s / %s > %.2f' % [own('pushgateway_limit_used'), own('pushgateway_limit'), config.nearLimit],
           '5m',
           '{{ $labels.instance }} uses {{ $value | humanizePercentage }} of its limit max_{{ $labels.limit }}.',
           'Beyond the limit, {{ $labels.instance }} refuses pushes that add to what is stored{{ with $labels.rule }}, here those of the largest job of the rule for {{ . }}{{ end }}. Delete what nobody needs, or raise the limit in the configuration file.',
