@@ -245,6 +245,50 @@ func TestSockets(t *testing.T) {
 	}
 }
 
+// TestUsersAtDoors has users of the configuration ask at a port and at a socket,
+// which has no address for a user to be known by.
+func TestUsersAtDoors(t *testing.T) {
+	t.Parallel()
+	dir := socketDir(t)
+	path, token, file := filepath.Join(dir, "s"), filepath.Join(dir, "token"), filepath.Join(dir, "config.yml")
+	for name, content := range map[string]string{token: "s3cret\n", file: "access:\n  anonymous: [health]\n  users:\n" +
+		"    - {name: local, addresses: [127.0.0.1], may: [scrape]}\n    - {name: ci, token_file: token, may: [push]}\n"} {
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := startProcess(t, binary, "--config.file="+file, "--web.listen-address=unix:"+path, "--web.telemetry-listen-address=127.0.0.1:0", "--log.access")
+	apart := isElsewhere.FindStringSubmatch(p.Log.String())
+	if apart == nil {
+		t.Fatalf("nothing is elsewhere\n%s", p.Log)
+	}
+	out := &server{t: t, addr: apart[1], base: "http://" + apart[1], log: p.Log, proc: p}
+	in := through(out, t, path)
+	out.want(200, "GET", "/metrics", "")
+	out.want(200, "GET", "/-/healthy", "")
+	for _, c := range []struct {
+		from, header string
+		want         int
+	}{{"", "", 401}, {"@127.0.0.1:80", "", 401}, {"", "Bearer wrong", 401}, {"", "Bearer s3cret", 200}} {
+		var header []string
+		if c.header != "" {
+			header = []string{"Authorization", c.header}
+		}
+		if a := in.ask(c.from, "PUT", "/metrics/job/a", "a 1\n", header...); a.status != c.want {
+			t.Errorf("from %q with %q: got %d %s, want %d", c.from, c.header, a.status, a.body, c.want)
+		}
+	}
+	p.Stop()
+	for _, want := range []string{`path=/metrics route=/metrics status=200 .* principal=local`, `route=push status=401 .* principal=anonymous`, `route=push status=200 .* client=unix .* principal=ci`} {
+		if !regexp.MustCompile(want).MatchString(p.Log.String()) {
+			t.Errorf("the log does not have %s:\n%s", want, grep(p.Log.String(), "msg=Request"))
+		}
+	}
+	if strings.Contains(p.Log.String(), "s3cret") {
+		t.Error("the log has the token")
+	}
+}
+
 // TestSocketOfAnother starts gateways at a path that is taken, and one where the
 // gateway was killed.
 func TestSocketOfAnother(t *testing.T) {

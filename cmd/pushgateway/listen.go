@@ -51,9 +51,9 @@ func (s *service) listen(ctx context.Context) error {
 		accepting sync.Once
 		servers   []*http.Server
 		failed    = make(chan error, len(doors))
-		limits    = connections.Fitting(s.limits().Connections)
+		limits    = connections.Fitting(s.current.Get().Limits.Connections)
 		d         = connections.New(limits)
-		passwords = login.New(*s.web.WebConfigFile, s.proxies)
+		passwords = login.New(*s.web.WebConfigFile, s.proxies, s.hashes)
 	)
 	defer s.requests.Close()
 	for _, l := range doors {

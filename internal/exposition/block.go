@@ -22,6 +22,9 @@ type Block struct {
 	series int
 	// tooLong counts the series that were left out because they are too long.
 	tooLong int32
+	// era is that of the limits that the labels were checked against, if there is a
+	// pattern.
+	era uint32
 	// pattern is the pattern of the push that brought the block, and part its
 	// place there.
 	pattern *pattern

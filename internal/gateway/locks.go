@@ -81,7 +81,10 @@ func (l *keyLocks) lock(p patience, key grouping.Key) error {
 	err := errTookLong
 	select {
 	case <-turn:
-		return nil
+		if p.client.Err() == nil {
+			return nil
+		}
+		err = givenUp(p.client.Err())
 	case <-p.client.Done():
 		err = givenUp(p.client.Err())
 	case <-late.C:

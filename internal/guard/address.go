@@ -70,7 +70,8 @@ func parseNetwork(s string) (netip.Prefix, error) {
 	return addr.Prefix(addr.BitLen())
 }
 
-func (p Proxies) trusts(addr netip.Addr) bool {
+// Contains reports whether an address is in one of the networks.
+func (p Proxies) Contains(addr netip.Addr) bool {
 	return slices.ContainsFunc(p, func(p proxy) bool { return p.network.Contains(addr) })
 }
 
@@ -99,7 +100,7 @@ func (p Proxies) Client(r *http.Request) string {
 	if !ok {
 		return host
 	}
-	if !p.trusts(peer) {
+	if !p.Contains(peer) {
 		return peer.String()
 	}
 	return p.forwarded(peer.String(), r.Header["X-Forwarded-For"])
@@ -119,7 +120,7 @@ func (p Proxies) forwarded(peer string, headers []string) string {
 			if !ok {
 				return peer
 			}
-			if peer = addr.String(); !p.trusts(addr) {
+			if peer = addr.String(); !p.Contains(addr) {
 				return peer
 			}
 		}
@@ -139,6 +140,10 @@ func parseHop(s string) (netip.Addr, bool) {
 	}
 	return addr.Unmap().WithZone(""), true
 }
+
+// ParseAddress parses what Client returns. It is false for a client without an
+// address, like that of a unix socket.
+func ParseAddress(client string) (netip.Addr, bool) { return parseHop(client) }
 
 // networkBits is how many bits of an IPv6 address identify a client, which
 // usually has the whole network.

@@ -50,7 +50,7 @@ func (a *api) surface(routes []route) *Surface {
 	})
 	s := new(Surface)
 	for d, rt := range doors {
-		s.doors[d] = a.Origins.guard(rt)
+		s.doors[d] = a.settled(a.Origins.guard(rt))
 	}
 	return s
 }

@@ -2,18 +2,26 @@ package httpapi
 
 import (
 	"errors"
+	"math"
 	"net/http"
+	"strconv"
 
+	"pushgateway/internal/access"
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
+	"pushgateway/internal/guard"
 	"pushgateway/internal/intake"
+	"pushgateway/internal/login"
 )
 
 // Reasons why a push is refused. They are values of a metric's label.
 const (
 	reasonPath         = "path"
 	reasonOrigin       = "origin"
+	reasonNobody       = "unauthenticated"
+	reasonCredentials  = "credentials"
+	reasonForbidden    = "forbidden"
 	reasonKey          = "grouping_key"
 	reasonParameter    = "parameter"
 	reasonSyntax       = "syntax"
@@ -24,10 +32,20 @@ const (
 	reasonOverload     = "overload"
 	reasonTimeout      = "timeout"
 	reasonUnavailable  = "unavailable"
+	reasonGone         = "client_gone"
 )
 
 // Reasons lists all reasons.
-var Reasons = []string{reasonPath, reasonOrigin, reasonKey, reasonParameter, reasonSyntax, reasonInvalid, reasonTimestamps, reasonInconsistent, reasonTooLarge, reasonOverload, reasonTimeout, reasonUnavailable}
+var Reasons = append([]string{reasonPath, reasonOrigin, reasonNobody, reasonCredentials, reasonForbidden, reasonKey, reasonParameter, reasonSyntax, reasonInvalid, reasonTimestamps, reasonInconsistent, reasonTooLarge, reasonOverload, reasonTimeout, reasonUnavailable, reasonGone}, limitReasons()...)
+
+// limitReasons lists the reasons of pushes over a limit that the configuration
+// sets.
+func limitReasons() (all []string) {
+	for _, l := range guard.AllLimits {
+		all = append(all, l.Reason())
+	}
+	return all
+}
 
 // originError marks an error about the page for which a browser sends the
 // request.
@@ -41,17 +59,27 @@ func classify(err error) (status int, reason string) {
 	var (
 		path     *pathError
 		origin   *originError
+		denied   *access.Denied
 		key      *intake.KeyError
 		param    *intake.ParameterError
 		invalid  *exposition.InvalidError
 		conflict *gateway.ConflictError
 		twin     *gateway.TwinError
+		limit    *guard.LimitError
 	)
 	switch {
+	case errors.As(err, &limit) && limit.At != "":
+		return limitStatus(limit), limit.Limit.Reason()
 	case errors.As(err, &path):
 		return path.status, reasonPath
 	case errors.As(err, &origin):
 		return http.StatusForbidden, reasonOrigin
+	case errors.Is(err, login.ErrWrong):
+		return http.StatusUnauthorized, reasonCredentials
+	case errors.As(err, &denied) && !denied.Who.Known():
+		return http.StatusUnauthorized, reasonNobody
+	case denied != nil:
+		return http.StatusForbidden, reasonForbidden
 	case errors.As(err, &key):
 		return http.StatusBadRequest, reasonKey
 	case errors.As(err, &param):
@@ -62,6 +90,10 @@ func classify(err error) (status int, reason string) {
 		return http.StatusRequestEntityTooLarge, reasonTooLarge
 	case errors.Is(err, exposition.ErrBusy):
 		return http.StatusTooManyRequests, reasonOverload
+	case errors.Is(err, guard.ErrNoRoom): // for passwords
+		return http.StatusServiceUnavailable, reasonOverload
+	case errors.Is(err, gateway.ErrGone):
+		return http.StatusServiceUnavailable, reasonGone
 	case errors.Is(err, gateway.ErrUnavailable):
 		return http.StatusServiceUnavailable, reasonUnavailable
 	case errors.Is(err, exposition.ErrTimestamps):
@@ -72,6 +104,16 @@ func classify(err error) (status int, reason string) {
 		return http.StatusBadRequest, reasonInconsistent
 	}
 	return http.StatusBadRequest, reasonSyntax
+}
+
+// limitStatus returns the status of a push over a limit that the configuration
+// sets. The same push may succeed later only if the limit is about what others
+// have sent, too.
+func limitStatus(e *guard.LimitError) int {
+	if e.Stored || e.Wait > 0 {
+		return http.StatusTooManyRequests
+	}
+	return http.StatusRequestEntityTooLarge
 }
 
 // retryAfter is how many seconds a client should wait if the gateway has no
@@ -87,15 +129,27 @@ func (a *api) refuse(w http.ResponseWriter, r *http.Request, err error) {
 func (a *api) refused(w http.ResponseWriter, r *http.Request, err error) (status int) {
 	status = a.noteRefused(r, err)
 	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", retryAfter)
+		setRetryAfter(w.Header(), err)
 	}
 	return status
+}
+
+// setRetryAfter says when to try again, in whole seconds. If too much is stored,
+// nobody knows.
+func setRetryAfter(h http.Header, err error) {
+	var limit *guard.LimitError
+	switch {
+	case !errors.As(err, &limit):
+		h.Set("Retry-After", retryAfter)
+	case limit.Wait > 0:
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(limit.Wait.Seconds()))))
+	}
 }
 
 // noteRefused counts, remembers and logs a refused request.
 func (a *api) noteRefused(r *http.Request, err error) (status int) {
 	status, reason := classify(err)
 	a.Refused(reason)
-	a.Refusals.Note(a.Proxies.Client(r), r, reason, err)
+	a.note(r, status, reason, err)
 	return status
 }

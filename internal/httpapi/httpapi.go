@@ -16,6 +16,7 @@ import (
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/intake"
+	"pushgateway/internal/live"
 	"pushgateway/internal/scrape"
 )
 
@@ -38,8 +39,11 @@ type Config struct {
 	Addresses func() Addresses
 	// Intake accepts pushes.
 	Intake *intake.Intake
-	// Limits bound what requests may ask for.
+	// Limits bound what requests may ask for, and what is answered at once. They
+	// do not change.
 	Limits guard.Limits
+	// Settings are those that requests go by. Nil means fixed ones, with Limits.
+	Settings *live.Current
 	// Refusals remembers refused requests. It may be nil.
 	Refusals *guard.Refusals
 
@@ -48,6 +52,9 @@ type Config struct {
 	EnableOpenMetrics bool
 	// Quit makes the process quit. If it is nil, requests to quit are forbidden.
 	Quit func()
+	// Reload reads the settings again. Unless they could all change, note says what
+	// waits for a restart. It must be set if Quit is.
+	Reload func() (note string, err error)
 
 	// Info is what /api/v1/status shows.
 	Info Status
@@ -67,6 +74,9 @@ type Config struct {
 	Instrument func(name string, h http.HandlerFunc) http.HandlerFunc
 	// Refused is called for each refused push with one of few reasons.
 	Refused func(reason string)
+	// RefusedUser is called for each refused request of a user, or of anonymous, if
+	// there are users.
+	RefusedUser func(user, reason string)
 	// Pushed is called for each push with its method, size on the wire and
 	// duration. The size is negative if the body was not read to its end.
 	Pushed func(method string, bytes int64, took time.Duration)
@@ -111,6 +121,9 @@ func New(c Config) *Surface {
 		c.Addresses = func() Addresses { return Addresses{} }
 	}
 	c.Limits = c.Limits.WithDefaults()
+	if c.Settings == nil {
+		c.Settings = live.Fixed(&live.Settings{Limits: c.Limits})
+	}
 	most := c.Limits.Turns
 	a := &api{
 		Config: c,

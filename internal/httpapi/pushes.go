@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"pushgateway/internal/config"
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/grouping"
@@ -44,8 +45,9 @@ func (a *api) takePush(w http.ResponseWriter, r *http.Request, replace bool) (si
 func (a *api) pushRequest(w http.ResponseWriter, r *http.Request, replace bool) intake.Request {
 	control := http.NewResponseController(w)
 	return intake.Request{
-		Key: r.PathValue("key"), Replace: replace, Query: r.URL.RawQuery, Header: r.Header,
-		Client: a.Proxies.Client(r), Body: r.Body, Length: r.ContentLength,
+		Settings: a.settings(r),
+		Key:      r.PathValue("key"), Replace: replace, Query: r.URL.RawQuery, Header: r.Header,
+		Client: a.Proxies.Client(r), Body: r.Body, Length: r.ContentLength, May: mayTouch(r, config.Push),
 		Cut: func() { _ = control.SetReadDeadline(time.Unix(1, 0)) },
 	}
 }

@@ -36,6 +36,8 @@ func (a *api) routes() []route {
 		{get, "/-/ready", "ready", permHealth, a.ready},
 		{put, "/-/quit", "quit", permLifecycle, a.quit},
 		{post, "/-/quit", "quit", permLifecycle, a.quit},
+		{put, "/-/reload", "reload", permLifecycle, a.reload},
+		{post, "/-/reload", "reload", permLifecycle, a.reload},
 
 		{get, "/", "status", permPage, a.UI.ServeHTTP},
 		{get, "/status", "status", permPage, a.UI.ServeHTTP},
@@ -49,7 +51,8 @@ func (a *api) routes() []route {
 		{del, "/metrics/job/*key", "delete", permDelete, a.delete},
 		{del, "/metrics/job@base64/*key", "delete", permDelete, a.delete},
 
-		{options, "/api/v1/*path", "api/v1/options", permOpenQuery, ok},
+		{options, "/api/v1/*path", "api/v1/options", permPreflight, ok},
+		{get, "/api/v1/login", "api/v1/login", permLogin, a.login},
 		{get, "/api/v1/status", "api/v1/status", permOpenQuery, a.status},
 		{get, "/api/v1/metrics", "api/v1/metrics", permOpenQuery, a.metrics},
 		{put, "/api/v1/push", "api/v1/push", permPush, a.pushMany(true)},

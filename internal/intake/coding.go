@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"pushgateway/internal/compression"
+	"pushgateway/internal/guard"
 )
 
 // codingsOf returns the codings in Content-Encoding that a body is to be
@@ -32,9 +33,9 @@ func codingsOf(h http.Header) (known []string, unknown string) {
 }
 
 // checkCodings refuses a body that is compressed many times.
-func (b *bodies) checkCodings(known []string) error {
-	if len(known) > b.codings {
-		return badBody(fmt.Errorf("Content-Encoding lists %d codings, more than the %d allowed; compress the body once", len(known), b.codings))
+func checkCodings(known []string, l guard.BodyLimits) error {
+	if len(known) > l.Codings {
+		return badBody(fmt.Errorf("Content-Encoding lists %d codings, more than the %d allowed; compress the body once", len(known), l.Codings))
 	}
 	return nil
 }

@@ -5,10 +5,12 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 
@@ -17,6 +19,7 @@ import (
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/guard"
+	"pushgateway/internal/live"
 )
 
 // Config configures an intake. The zero value of each field is useful.
@@ -24,7 +27,8 @@ type Config struct {
 	// UTF8Names accepts UTF-8 names of metrics and labels in text, and of labels
 	// in keys. Protobuf accepts them always.
 	UTF8Names bool
-	// Limits bound bodies and their content.
+	// Limits bound bodies and their content where a request has no Settings, and
+	// the memory of all.
 	Limits guard.Limits
 	// Inflight counts the bytes of all pushes in progress. It may be nil.
 	Inflight *atomic.Int64
@@ -55,9 +59,9 @@ type Config struct {
 type Intake struct {
 	gateway *gateway.Gateway
 	config  Config
-	keys    grouping.Decoder
-	limits  exposition.Limits // of what is read
+	usual   *live.Settings // of requests without any
 	bodies  bodies
+	rates   guard.Rates // of jobs
 }
 
 // New returns an intake that passes pushes to a gateway.
@@ -69,15 +73,16 @@ func New(g *gateway.Gateway, c Config) *Intake {
 		c.Duplicate = func() {}
 	}
 	c.Limits = c.Limits.WithDefaults()
-	body := c.Limits.Body
 	return &Intake{
-		gateway: g, config: c, keys: grouping.Decoder{UTF8Names: c.UTF8Names, Limits: c.Limits.Key}, limits: exposition.Limits(c.Limits.Push),
-		bodies: bodies{max: body.Bytes, codings: body.Codings, memory: guard.NewMemory(body.Inflight, c.Inflight, c.Grown), unpacker: compression.NewUnpacker()},
+		gateway: g, config: c, usual: &live.Settings{Limits: c.Limits},
+		bodies: bodies{memory: guard.NewMemory(c.Limits.Body.Inflight, c.Inflight, c.Grown), unpacker: compression.NewUnpacker()},
 	}
 }
 
 // Request is a push as a client sends it.
 type Request struct {
+	// Settings are those that the request goes by. Nil means those of the Config.
+	Settings *live.Settings
 	// Key is the grouping key as in a path, like job/a/instance/b. It is unused if
 	// the body determines the groups.
 	Key string
@@ -91,10 +96,22 @@ type Request struct {
 	Body   io.Reader
 	// Length is the size of the body in bytes, or -1 if it is unknown.
 	Length int64
+	// May returns why the client may not push to a group. Nil means that it may push
+	// to all groups.
+	May func(grouping.Key) error
 	// Cut makes reads of the body fail soon. It is called to end a body that
 	// arrives slowly while others wait, possibly more than once and from any
 	// goroutine. It may be nil.
 	Cut func()
+}
+
+// may returns why the client may not push to a group, or nil. Nothing happens to
+// a group before.
+func (r *Request) may(key grouping.Key) error {
+	if r.May == nil {
+		return nil
+	}
+	return r.May(key)
 }
 
 // notRead is the size of a body that was not read to its end.
@@ -102,23 +119,34 @@ const notRead = -1
 
 // Push passes a push of one group to the gateway. received is the size of the
 // body as it arrived, or negative if the body was not read to its end. err is an
-// error of Gateway.Push, a KeyError, a ParameterError, or an error about the
-// body.
+// error of Gateway.Push or of Request.May, a KeyError, a ParameterError, or an
+// error about the body.
 func (in *Intake) Push(ctx context.Context, r Request) (received int64, err error) {
-	key, err := in.Key(r.Key)
+	r.Settings = cmp.Or(r.Settings, in.usual)
+	key, err := in.Key(r.Key, r.Settings)
 	if err != nil {
 		return notRead, err
 	}
-	p, err := in.newPush(&r)
+	if err := r.may(key); err != nil {
+		return notRead, err
+	}
+	p, life, err := in.newPush(&r)
 	if err != nil {
 		return notRead, err
 	}
+	if err := in.admit(&r, &p, life, key); err != nil {
+		return notRead, err
+	}
+	arrived := time.Now()
 	body, err := in.bodies.read(&r)
 	if err != nil {
 		return notRead, err
 	}
 	defer body.Close()
-	p.Key, p.Budget = key, body
+	if err := gone(ctx, arrived); err != nil {
+		return body.received, err
+	}
+	p.Budget = body
 	if p.Blocks, err = in.readOne(&r, body, key); err == nil {
 		return body.received, in.gateway.Push(ctx, p)
 	}
@@ -142,10 +170,15 @@ func (in *Intake) readOne(r *Request, b *body, key grouping.Key) ([]*exposition.
 }
 
 // Key decodes a grouping key from a path. Its error is a KeyError.
-func (in *Intake) Key(path string) (grouping.Key, error) {
-	key, err := in.keys.Decode(path)
+func (in *Intake) Key(path string, s *live.Settings) (grouping.Key, error) {
+	key, err := in.keys(s).Decode(path)
 	if err != nil {
 		return "", &KeyError{err}
 	}
 	return key, nil
+}
+
+// keys returns the decoder of grouping keys.
+func (in *Intake) keys(s *live.Settings) grouping.Decoder {
+	return grouping.Decoder{UTF8Names: in.config.UTF8Names, Limits: s.Limits.Key}
 }

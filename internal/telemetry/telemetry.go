@@ -30,6 +30,7 @@ type Metrics struct {
 	pushSize      *prometheus.SummaryVec
 	pushDuration  *prometheus.SummaryVec
 	refused       *prometheus.CounterVec
+	refusedUsers  *prometheus.CounterVec
 	duplicates    prometheus.Counter
 	lastScrape    prometheus.Gauge
 	scrapeSeconds *prometheus.SummaryVec
@@ -39,7 +40,7 @@ type Metrics struct {
 
 // State holds functions for numbers that change without a call to Metrics.
 type State struct {
-	Groups, Series, LeftOut, TooLong, HelpDiffers, Expired, NextExpiry func() float64
+	Groups, Series, LeftOut, TooLong, Taken, HelpDiffers, Expired, NextExpiry func() float64
 }
 
 // quantiles of summaries, with their allowed errors, as in Pushgateway 1.11.
@@ -55,6 +56,7 @@ func New(reasons []string) (*Metrics, error) {
 	for _, reason := range reasons {
 		m.refused.WithLabelValues(reason)
 	}
+	m.refusedUsers = m.counters("pushgateway_requests_refused_total", "Refused requests, by user of the configuration and reason; the user is anonymous for clients that are not known.", "user", "reason")
 	m.duplicates = m.counters("pushgateway_duplicate_series_total", "Series left out because they occurred twice in a push; with the consistency check such a push is refused.").WithLabelValues()
 	m.lastScrape = m.gauge("pushgateway_last_scrape_timestamp_seconds", "Unix time of the last scrape that the client read to the end, 0 if there was none.")
 	m.scrapeSeconds = m.summaries("pushgateway_scrape_duration_seconds", "Duration of scrapes until the last byte was sent.", "format")
@@ -77,8 +79,9 @@ var states = []struct {
 }{
 	{"pushgateway_groups", "Stored groups.", metric.Gauge, func(s State) func() float64 { return s.Groups }},
 	{"pushgateway_series", "Stored series of all groups; a histogram or summary counts as one.", metric.Gauge, func(s State) func() float64 { return s.Series }},
-	{"pushgateway_families_left_out", "Families of groups that are stored but not exposed, because an older push of another group contradicts them.", metric.Gauge, func(s State) func() float64 { return s.LeftOut }},
+	{"pushgateway_families_left_out", "Families of groups that are stored but not exposed, because an older push of another group, or one that took the name, contradicts them.", metric.Gauge, func(s State) func() float64 { return s.LeftOut }},
 	{"pushgateway_series_left_out", "Series that are stored but not exposed, because their names or labels are so long that they would crash Prometheus.", metric.Gauge, func(s State) func() float64 { return s.TooLong }},
+	{"pushgateway_names_taken_total", "Names that pushes have taken from groups that nobody had pushed to for long, counted for each family of a push.", metric.Counter, func(s State) func() float64 { return s.Taken }},
 	{"pushgateway_families_differing_help_total", "Families for which groups have pushed different help texts.", metric.Counter, func(s State) func() float64 { return s.HelpDiffers }},
 	{"pushgateway_groups_expired_total", "Groups that have expired.", metric.Counter, func(s State) func() float64 { return s.Expired }},
 	{"pushgateway_next_group_expiry_timestamp_seconds", "Unix time when the next group expires, 0 if none does.", metric.Gauge, func(s State) func() float64 { return s.NextExpiry }},
@@ -101,6 +104,8 @@ func (m *Metrics) Observe(s State) {
 func (m *Metrics) Reserved() map[string]metric.Type {
 	all := maps.Clone(m.reserved)
 	maps.Copy(all, journalFamilies)
+	maps.Copy(all, configFamilies)
+	maps.Copy(all, limitFamilies)
 	for _, f := range states {
 		all[f.name] = f.typ
 	}
@@ -181,6 +186,11 @@ func (m *Metrics) Instrument(name string, h http.HandlerFunc) http.HandlerFunc {
 
 // Refused counts a refused push.
 func (m *Metrics) Refused(reason string) { m.refused.WithLabelValues(reason).Inc() }
+
+// RefusedUser counts a refused request of a user.
+func (m *Metrics) RefusedUser(user, reason string) {
+	m.refusedUsers.WithLabelValues(user, reason).Inc()
+}
 
 // Duplicate counts a series that was left out because its push had it twice.
 func (m *Metrics) Duplicate() { m.duplicates.Inc() }
