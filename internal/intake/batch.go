@@ -24,7 +24,8 @@ import (
 // PushMany takes a push of several groups in one body. The parameter group_by
 // names the labels that divide the series into groups. Each group has its own
 // outcome, which is nil or an error of Gateway.Push. If err is not nil, no group
-// was pushed. received and err are as for Push.
+// was pushed: one that the client may not push to refuses all. received and err
+// are as for Push.
 func (in *Intake) PushMany(ctx context.Context, r Request) (keys []grouping.Key, outcomes []error, received int64, err error) {
 	r.Settings = cmp.Or(r.Settings, in.usual)
 	by, err := in.groupBy(&r)
@@ -54,6 +55,9 @@ func (in *Intake) PushMany(ctx context.Context, r Request) (keys []grouping.Key,
 		return nil, nil, body.received, hinted(&r, c, err)
 	}
 	for i := range parts {
+		if err := r.may(parts[i].key); err != nil {
+			return nil, nil, body.received, err
+		}
 		keys, parts[i].rule = append(keys, parts[i].key), r.Settings.Rules.For(parts[i].key)
 	}
 	if err := in.pace(r.Settings, parts...); err != nil {
