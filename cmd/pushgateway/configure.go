@@ -102,7 +102,9 @@ func (c *settings) agreeWith(r *config.Rule, add func(key, format string, args .
 	ttl, ok := r.TimeToLive()
 	switch {
 	case !ok:
-	case c.ttl.Max > 0 && (ttl > c.ttl.Max || ttl == 0):
+	case c.ttl.Max > 0 && ttl == 0:
+		add(r.Where("ttl"), "0 means forever, which is longer than --push.max-ttl=%s; shorten it, or remove the flag", model.Duration(c.ttl.Max))
+	case c.ttl.Max > 0 && ttl > c.ttl.Max:
 		add(r.Where("ttl"), "%s is longer than --push.max-ttl=%s; shorten it, or raise the flag", model.Duration(ttl), model.Duration(c.ttl.Max))
 	case *c.given["push.ttl"] && r.Match.All():
 		add(r.Where("ttl"), "the rule is for all groups, and so is the flag --push.ttl; remove one of them")

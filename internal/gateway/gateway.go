@@ -176,7 +176,7 @@ func (g *Gateway) HelpDiffers() uint64 { return g.helpDiffers.Load() }
 // claim checks a change and places its provisional claims. It fails if ctx ends
 // during the check. fresh are the blocks to compare with other groups: those of
 // brings, or, if they were merged, what the push added to them.
-func (g *Gateway) claim(ctx context.Context, group, old *Group, brings, fresh []*exposition.Block, q *Quotas) (*pending, []suspect, error) {
+func (g *Gateway) claim(ctx context.Context, group, old *Group, brings, fresh []*exposition.Block, q *guard.Quotas) (*pending, []suspect, error) {
 	p := &pending{key: group.Key, group: group, brings: brings, fresh: fresh, since: old.since(), own: true}
 	if err := g.place(p, old, q); err != nil {
 		return nil, nil, err
@@ -195,13 +195,13 @@ func (g *Gateway) claim(ctx context.Context, group, old *Group, brings, fresh []
 
 // place checks the names of a change and the quotas, and places its provisional
 // claims.
-func (g *Gateway) place(p *pending, old *Group, q *Quotas) error {
+func (g *Gateway) place(p *pending, old *Group, q *guard.Quotas) error {
 	told, err := g.tryPlace(p, old, q)
 	g.tellHelp(told)
 	return err
 }
 
-func (g *Gateway) tryPlace(p *pending, old *Group, q *Quotas) ([]helpNews, error) {
+func (g *Gateway) tryPlace(p *pending, old *Group, q *guard.Quotas) ([]helpNews, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !g.config.Unchecked {

@@ -12,6 +12,7 @@ import (
 	"pushgateway/internal/config"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/grouping"
+	"pushgateway/internal/guard"
 )
 
 // Push is what a client sends for one group.
@@ -39,7 +40,7 @@ type Push struct {
 	// forever.
 	TTL time.Duration
 	// Quotas bound what is stored. Nil means no bounds.
-	Quotas *Quotas
+	Quotas *guard.Quotas
 }
 
 // Mode selects what a group keeps of its families when it is pushed to.

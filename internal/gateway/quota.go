@@ -9,20 +9,9 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// Quotas bound what is stored of groups that have had a good push: groups that
-// have only failures have bounds of their own, so that nobody can use up a quota
-// with refused pushes. A push that adds nothing to a number is never refused for
-// it. The zero value bounds nothing.
-type Quotas struct {
-	// Groups, Series and LabelSets are about all groups together. A label set is
-	// the set of label names of a grouping key.
-	Groups, Series, LabelSets guard.Quota
-	// JobGroups and JobSeries are about all groups with the job of the push.
-	JobGroups, JobSeries guard.Quota
-}
-
 // stock counts what is stored of groups that have had a good push, with what
-// changes in progress will add to it at most. Gateway.mu guards it.
+// changes in progress will add to it at most. A push that adds nothing to a number
+// is never refused for it. Gateway.mu guards it.
 type stock struct {
 	tally
 	labelSets int // shapes with such groups
@@ -42,6 +31,9 @@ type job struct {
 	name string
 	tally
 	users int // groups and changes in progress
+	// bounds are the quotas that the last push was checked against, if they bound
+	// what is stored of a job.
+	bounds *guard.Quotas
 }
 
 // tallyOf returns what a group, which may be nil, counts for.
@@ -86,7 +78,7 @@ func (s *stock) count(n tally, sh *shape, j *job, sign int) {
 }
 
 // over returns an error if a group must not add n to what is stored.
-func (x *index) over(q *Quotas, key grouping.Key, n tally) error {
+func (x *index) over(q *guard.Quotas, key grouping.Key, n tally) error {
 	all, sets := x.stock.tally, n.groups
 	name, _ := key.Value(metric.JobLabel)
 	var of tally
@@ -121,8 +113,8 @@ func (x *index) over(q *Quotas, key grouping.Key, n tally) error {
 
 // Admits returns an error if a quota refuses any push to a group, which must be
 // new then. The same push may be refused later although Admits returned nil.
-func (g *Gateway) Admits(key grouping.Key, q *Quotas) error {
-	if *q == (Quotas{}) {
+func (g *Gateway) Admits(key grouping.Key, q *guard.Quotas) error {
+	if *q == (guard.Quotas{}) {
 		return nil
 	}
 	g.expire()
@@ -142,15 +134,18 @@ func isOverQuota(err error) bool {
 
 // reserve lets a change in progress count for what it will add at most, unless
 // that is too much.
-func (x *index) reserve(p *pending, q *Quotas) error {
+func (x *index) reserve(p *pending, q *guard.Quotas) error {
 	p.adds = x.growth(p)
-	if q != nil && *q != (Quotas{}) {
+	if q != nil && *q != (guard.Quotas{}) {
 		if err := x.over(q, p.key, p.adds); err != nil {
 			return err
 		}
 	}
 	p.job = x.stock.use(p.key)
 	x.stock.count(p.adds, p.shape, p.job, +1)
+	if q != nil && q.BoundJobs() {
+		p.job.bounds = q
+	}
 	return nil
 }
 
@@ -183,7 +178,7 @@ func (x *index) unreserve(p *pending) {
 	}
 }
 
-// Stored says how much is stored of what Quotas bound.
+// Stored says how much is stored of what guard.Quotas bound.
 type Stored struct{ Groups, Series, LabelSets int }
 
 // Stored returns how much is stored, with what changes in progress will add to
@@ -196,13 +191,39 @@ func (g *Gateway) Stored() Stored {
 	return Stored{s.groups, s.series, s.labelSets}
 }
 
-// OfJob returns how many groups and series the groups of a job have.
-func (g *Gateway) OfJob(name string) (groups, series int) {
+// Use is the most groups, and the most series, that a job has.
+type Use struct{ Groups, Series int }
+
+// JobUse returns the most that a job has of those that quotas bound. If the groups
+// of a job have different ones, those of its last push count.
+func (g *Gateway) JobUse() map[*guard.Quotas]Use {
 	g.expire()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if j := g.index.stock.jobs[name]; j != nil {
-		return j.groups, j.series
+	most := make(map[*guard.Quotas]Use)
+	for _, j := range g.index.stock.jobs {
+		if j.bounds != nil {
+			u := most[j.bounds]
+			most[j.bounds] = Use{max(u.Groups, j.groups), max(u.Series, j.series)}
+		}
 	}
-	return 0, 0
+	return most
+}
+
+// Bound says which quotas bound the job of each group until the next push to it,
+// after they have changed. Pushes are in progress meanwhile.
+func (g *Gateway) Bound(of func(grouping.Key) *guard.Quotas) {
+	for group := range g.View().EachGroup("") {
+		if q := of(group.Key); q.BoundJobs() {
+			g.bound(group.Key, q)
+		}
+	}
+}
+
+func (g *Gateway) bound(key grouping.Key, q *guard.Quotas) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if group, _ := g.index.groups.Get(key); group != nil {
+		group.job.bounds = q
+	}
 }

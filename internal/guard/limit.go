@@ -86,6 +86,20 @@ type Quota struct {
 	At   string // where it is set; "" means that there is no limit
 }
 
+// Quotas bound what is stored of groups that have had a good push. Groups that have
+// only failures have bounds of their own, so that nobody can use up a quota with
+// refused pushes. The zero value bounds nothing.
+type Quotas struct {
+	// Groups, Series and LabelSets are about all groups together. A label set is
+	// the set of label names of a grouping key.
+	Groups, Series, LabelSets Quota
+	// JobGroups and JobSeries are about all groups with the job of a push.
+	JobGroups, JobSeries Quota
+}
+
+// BoundJobs reports whether they bound what is stored of a job.
+func (q *Quotas) BoundJobs() bool { return q.JobGroups.At != "" || q.JobSeries.At != "" }
+
 // Allows reports whether the quota lets used grow by more, which is no growth if
 // it is not positive.
 func (q Quota) Allows(used, more int) bool {

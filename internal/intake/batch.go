@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 	"unsafe"
 
@@ -16,6 +17,7 @@ import (
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
+	"pushgateway/internal/guard"
 	"pushgateway/internal/metric"
 )
 
@@ -30,15 +32,19 @@ func (in *Intake) PushMany(ctx context.Context, r Request) (keys []grouping.Key,
 	if err != nil {
 		return nil, nil, notRead, err
 	}
-	p, err := in.newPush(&r)
+	p, life, err := in.newPush(&r)
 	if err != nil {
 		return nil, nil, notRead, err
 	}
+	arrived := time.Now()
 	body, err := in.bodies.read(&r)
 	if err != nil {
 		return nil, nil, notRead, err
 	}
 	defer body.Close()
+	if err := gone(ctx, arrived); err != nil {
+		return nil, nil, body.received, err
+	}
 	c, err := in.content(&r, body)
 	if err != nil {
 		return nil, nil, body.received, err
@@ -48,13 +54,16 @@ func (in *Intake) PushMany(ctx context.Context, r Request) (keys []grouping.Key,
 	if err != nil {
 		return nil, nil, body.received, hinted(&r, c, err)
 	}
-	for _, part := range parts {
-		if err := r.may(part.key); err != nil {
+	for i := range parts {
+		if err := r.may(parts[i].key); err != nil {
 			return nil, nil, body.received, err
 		}
-		keys = append(keys, part.key)
+		keys, parts[i].rule = append(keys, parts[i].key), r.Settings.Rules.For(parts[i].key)
 	}
-	return keys, in.pushParts(ctx, p, parts, r.Settings.Rules), body.received, nil
+	if err := in.pace(r.Settings, parts...); err != nil {
+		return nil, nil, body.received, err
+	}
+	return keys, in.pushParts(ctx, &r, p, life, parts), body.received, nil
 }
 
 // groupBy returns the labels that group_by names, sorted.
@@ -85,6 +94,7 @@ func (in *Intake) groupBy(r *Request) ([]string, error) {
 // part is what a body holds for one group.
 type part struct {
 	key    grouping.Key
+	rule   *config.Rule // for the key, or nil
 	blocks []*exposition.Block
 	err    error // why it is already refused
 }
@@ -98,7 +108,7 @@ func (in *Intake) split(c content, by []string) ([]part, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := splitter{by: by, budget: c.budget, most: c.limits.Body.Groups, groups: make(map[string]*splitGroup)}
+	s := splitter{by: by, budget: c.budget, limits: &c.limits.Body, groups: make(map[string]*splitGroup)}
 	var refused exposition.Refused
 	for _, f := range families {
 		if err := s.add(f); err != nil && !refused.Add(err) {
@@ -125,7 +135,7 @@ func (in *Intake) split(c content, by []string) ([]part, error) {
 
 // pushParts pushes the rendered parts in one commit, and returns the outcome of
 // each.
-func (in *Intake) pushParts(ctx context.Context, p gateway.Push, parts []part, rules config.Rules) []error {
+func (in *Intake) pushParts(ctx context.Context, r *Request, p gateway.Push, life lifetime, parts []part) []error {
 	errs := make([]error, len(parts))
 	var pushes []gateway.Push
 	var of []int
@@ -136,7 +146,8 @@ func (in *Intake) pushParts(ctx context.Context, p gateway.Push, parts []part, r
 			}
 			continue
 		}
-		p.Key, p.Rule, p.Blocks = part.key, rules.For(part.key), part.blocks
+		r.address(&p, part, life)
+		p.Blocks = part.blocks
 		pushes, of = append(pushes, p), append(of, i)
 	}
 	for n, err := range in.gateway.PushAll(ctx, pushes) {
@@ -149,7 +160,7 @@ func (in *Intake) pushParts(ctx context.Context, p gateway.Push, parts []part, r
 type splitter struct {
 	by      []string // sorted
 	budget  exposition.Budget
-	most    int // groups
+	limits  *guard.BodyLimits
 	groups  map[string]*splitGroup
 	scratch []byte
 	named   []metric.Label // labels of the present series that by contains
@@ -241,8 +252,12 @@ func (s *splitter) group(f *metric.Family, labels []metric.Label) (*splitGroup, 
 	if g := s.groups[string(key)]; g != nil {
 		return g, nil
 	}
-	if len(s.groups) == s.most {
-		return nil, fmt.Errorf("%w: it has more than %d groups; push fewer at once", exposition.ErrTooLarge, s.most)
+	if most := s.limits.Groups; len(s.groups) == most {
+		return nil, &guard.LimitError{
+			Limit: guard.LimitGroupsPerPush, At: s.limits.Sources[guard.LimitGroupsPerPush], Err: exposition.ErrTooLarge,
+			Says:   fmt.Sprintf("%v: it has more than %d groups", exposition.ErrTooLarge, most),
+			Advice: "push fewer at once",
+		}
 	}
 	if err := s.budget.Take(splitGroupSize + 2*len(key)); err != nil {
 		return nil, err

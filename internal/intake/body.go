@@ -159,5 +159,18 @@ func (b *bodies) grow(bd *body, n int64) error {
 }
 
 func tooLarge(l guard.BodyLimits) error {
-	return fmt.Errorf("%w: the limit is %d bytes, both compressed and uncompressed (--push.max-body-bytes); push less at once, or split it into several groups", ErrBodyTooLarge, l.Bytes)
+	return &guard.LimitError{
+		Limit: guard.LimitBodyBytes, At: l.Sources[guard.LimitBodyBytes], Err: ErrBodyTooLarge,
+		Says:   fmt.Sprintf("%v: the limit is %d bytes, both compressed and uncompressed", ErrBodyTooLarge, l.Bytes) + bodyFlag(l),
+		Advice: "push less at once, or split it into several groups",
+	}
+}
+
+// bodyFlag names the flag that sets the limit of a body, unless the configuration
+// does.
+func bodyFlag(l guard.BodyLimits) string {
+	if l.Sources[guard.LimitBodyBytes] != "" {
+		return ""
+	}
+	return " (--push.max-body-bytes)"
 }

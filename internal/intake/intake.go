@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 
@@ -60,6 +61,7 @@ type Intake struct {
 	config  Config
 	usual   *live.Settings // of requests without any
 	bodies  bodies
+	rates   guard.Rates // of jobs
 }
 
 // New returns an intake that passes pushes to a gateway.
@@ -128,16 +130,23 @@ func (in *Intake) Push(ctx context.Context, r Request) (received int64, err erro
 	if err := r.may(key); err != nil {
 		return notRead, err
 	}
-	p, err := in.newPush(&r)
+	p, life, err := in.newPush(&r)
 	if err != nil {
 		return notRead, err
 	}
+	if err := in.admit(&r, &p, life, key); err != nil {
+		return notRead, err
+	}
+	arrived := time.Now()
 	body, err := in.bodies.read(&r)
 	if err != nil {
 		return notRead, err
 	}
 	defer body.Close()
-	p.Key, p.Rule, p.Budget = key, r.Settings.Rules.For(key), body
+	if err := gone(ctx, arrived); err != nil {
+		return body.received, err
+	}
+	p.Budget = body
 	if p.Blocks, err = in.readOne(&r, body, key); err == nil {
 		return body.received, in.gateway.Push(ctx, p)
 	}

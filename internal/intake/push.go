@@ -16,18 +16,25 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// newPush makes a push from everything in a request except its body.
-func (in *Intake) newPush(r *Request) (p gateway.Push, err error) {
+// newPush makes a push from everything in a request except its key and its body.
+// life is what the request says of the time to live.
+func (in *Intake) newPush(r *Request) (p gateway.Push, life lifetime, err error) {
 	p = gateway.Push{Limits: (*gateway.Limits)(&r.Settings.Limits.Group), MaxBytes: maxBlocks(r.Settings.Limits.Body), Client: guard.Key(r.Client)}
 	query, err := pushQuery(r.Query)
 	if err != nil {
-		return p, err
+		return p, life, err
 	}
 	if p.Mode, err = modeOf(r, query.Get("merge")); err != nil {
-		return p, err
+		return p, life, err
 	}
-	p.TTL, err = in.config.TTL.of(r.Header.Get(TTLHeader), query.Get("ttl"))
-	return p, err
+	life, err = in.config.TTL.of(r.Header.Get(TTLHeader), query.Get("ttl"))
+	return p, life, err
+}
+
+// address gives a push the key of its group, and what the rule for that key says.
+func (r *Request) address(p *gateway.Push, part part, life lifetime) {
+	p.Key, p.Rule = part.key, part.rule
+	p.TTL, p.Quotas = life.under(p.Rule), r.Settings.Quotas(p.Rule)
 }
 
 // modeOf returns the mode that the method and the parameter merge ask for.

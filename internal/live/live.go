@@ -28,12 +28,18 @@ type Settings struct {
 	// Waiting names the keys, like limits.max_connections, whose new value waits
 	// for a restart. The settings have the value that holds.
 	Waiting []string
+
+	bounds bounds
 }
 
 // New returns settings from a configuration, but no users. base are the limits
 // that hold where it says nothing.
 func New(c *config.Config, base guard.Limits) *Settings {
-	return &Settings{File: c.File(), Limits: c.Limits.Over(base).WithDefaults(), Rules: c.Rules}
+	limits := c.Limits.Over(base)
+	limits.Sources = c.Sources()
+	s := &Settings{File: c.File(), Limits: limits.WithDefaults(), Rules: c.Rules}
+	s.bounds = boundsOf(c, s.Limits.Stored)
+	return s
 }
 
 // keep gives s the limits of old that cannot change while the gateway runs.
@@ -56,8 +62,9 @@ type Current struct {
 	settings atomic.Pointer[Settings]
 	read     func() (*Settings, error) // nil if they are fixed
 
-	turn  sync.Mutex // of reloads, so that the last one to begin counts
-	state atomic.Pointer[State]
+	turn    sync.Mutex // of reloads, so that the last one to begin counts
+	changed []func(*Settings)
+	state   atomic.Pointer[State]
 }
 
 // State is how the last reload ended.
@@ -86,6 +93,14 @@ func Open(read func() (*Settings, error)) (*Current, error) {
 // result on.
 func (c *Current) Get() *Settings { return c.settings.Load() }
 
+// OnChange lets f know all later settings, once they are in force. f may take its
+// time, but must not reload.
+func (c *Current) OnChange(f func(*Settings)) {
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	c.changed = append(c.changed, f)
+}
+
 // Changes reports whether the settings can change.
 func (c *Current) Changes() bool { return c.read != nil }
 
@@ -111,5 +126,8 @@ func (c *Current) Reload() (*Settings, error) {
 	}
 	c.settings.Store(s)
 	c.state.Store(&State{Successful: true, Success: time.Now()})
+	for _, f := range c.changed {
+		f(s)
+	}
 	return s, nil
 }

@@ -72,6 +72,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 		metrics.ObserveConfig(func() (bool, time.Time) { state := c.Settings.State(); return state.Successful, state.Success })
 	}
 	s := &Server{Gateway: gw, Metrics: metrics, store: store, current: c.Settings, logger: c.Logger}
+	s.observeLimits()
 	if store.Health() != nil {
 		s.tellOfFile(time.Since(start))
 	}

@@ -104,6 +104,7 @@ func (m *Metrics) Reserved() map[string]metric.Type {
 	all := maps.Clone(m.reserved)
 	maps.Copy(all, journalFamilies)
 	maps.Copy(all, configFamilies)
+	maps.Copy(all, limitFamilies)
 	for _, f := range states {
 		all[f.name] = f.typ
 	}
