@@ -129,7 +129,7 @@ func TestLimits(t *testing.T) {
 		"max_labels_per_series": {"limits: {max_labels_per_series: 3}", []limitStep{
 			put(a, `x{b="1",c="1"} 1`+"\n", 200), put(a, `x{b="1",c="1",d="1"} 1`+"\n", large).over("labels_per_series", "more than 3 labels", `"x"`),
 			put(a, histogram(`b="1",c="1"`), 200), put(a, histogram(`b="1",c="1",d="1"`), large).over("labels_per_series", `"h"`),
-			put(a+"/b/1/c/1", x, 200), put(a+"/b/1/c/1/d/1", x, large).over("labels_per_series", "4 labels"), put(a+"/b/1", `x{b="2",c="1"} 1`+"\n", 200),
+			put(a+"/b/1/c/1", x, 200), put(a+"/b/1/c/1/d/1", x, large).over("labels_per_series", "4 labels"), put("/metrics/job/d/b/1", `x{b="2",c="1"} 1`+"\n", 200),
 		}},
 		"max_label_name_length": {"limits: {max_label_name_length: 5}", []limitStep{
 			put(a, `long_name{short="1"} 1`+"\n", 200), put(a, `x{longer="1"} 1`+"\n", large).over("label_name_length", `"longer" has 6 bytes`, "the limit of 5", `"x"`),

@@ -77,7 +77,8 @@ type Gateway struct {
 	stop, reaped  chan struct{} // stop is closed to end reap, reaped when it has ended
 	closing       sync.Once
 
-	trimming    sync.Mutex    // held while trimFailures runs
+	trimming    sync.Mutex // held while trimFailures runs
+	taken       atomic.Uint64
 	foreign     atomic.Uint64 // number of applied changes of other members
 	helpDiffers atomic.Uint64
 }
@@ -173,39 +174,41 @@ func (g *Gateway) Group(key grouping.Key) *Group {
 // different help texts.
 func (g *Gateway) HelpDiffers() uint64 { return g.helpDiffers.Load() }
 
-// claim checks a change and places its provisional claims. It fails if ctx ends
-// during the check. fresh are the blocks to compare with other groups: those of
-// brings, or, if they were merged, what the push added to them.
-func (g *Gateway) claim(ctx context.Context, group, old *Group, brings, fresh []*exposition.Block, q *guard.Quotas) (*pending, []suspect, error) {
+// claim checks a change, unless c is nil, and the quotas, and places its
+// provisional claims. It fails if ctx ends during the check. fresh are the blocks
+// to compare with other groups: those of brings, or, if they were merged, what
+// the push added to them.
+func (g *Gateway) claim(ctx context.Context, c *check, group, old *Group, brings, fresh []*exposition.Block, q *guard.Quotas) (*pending, []suspect, error) {
 	p := &pending{key: group.Key, group: group, brings: brings, fresh: fresh, since: old.since(), own: true}
-	if err := g.place(p, old, q); err != nil {
+	if err := g.place(c, p, old, q); err != nil {
 		return nil, nil, err
 	}
-	suspects, refusal, err := g.suspects(ctx, p, old, !g.config.Unchecked)
+	suspects, refusal, err := g.suspects(ctx, p, old, c)
 	if refusal != nil {
-		err = conflict(refusal.name, "group %s has a series with the same labels: %s; make them differ, or delete that group", refusal.key.Excerpt(), exposition.FormatSeries(refusal.name, refusal.labels))
+		err = conflict(refusal.name, "group %s has a series with the same labels: %s; make them differ, or delete that group%s", refusal.key.Excerpt(), exposition.FormatSeries(refusal.name, refusal.labels), refusal.remark)
 	}
 	if err != nil {
 		g.withdraw(p)
 		g.sweep() // so that others do not find it again
 		return nil, nil, err
 	}
+	p.settleTakes()
 	return p, suspects, nil
 }
 
 // place checks the names of a change and the quotas, and places its provisional
 // claims.
-func (g *Gateway) place(p *pending, old *Group, q *guard.Quotas) error {
-	told, err := g.tryPlace(p, old, q)
+func (g *Gateway) place(c *check, p *pending, old *Group, q *guard.Quotas) error {
+	told, err := g.tryPlace(c, p, old, q)
 	g.tellHelp(told)
 	return err
 }
 
-func (g *Gateway) tryPlace(p *pending, old *Group, q *guard.Quotas) ([]helpNews, error) {
+func (g *Gateway) tryPlace(c *check, p *pending, old *Group, q *guard.Quotas) (_ []helpNews, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.config.Unchecked {
-		if err := g.index.check(p.group, old, p.brings); err != nil {
+	if c != nil {
+		if p.takes, err = c.admit(p.group, old, p.brings); err != nil {
 			return nil, err
 		}
 	}

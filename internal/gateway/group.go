@@ -46,6 +46,10 @@ type Held struct {
 	// type. If two groups cannot both be exposed, the one with the older claim is
 	// exposed.
 	Claim Revision
+	// Took means that the push that made the claim took the name from groups that
+	// nobody had pushed to for long. Such a claim comes before all others; of two,
+	// the newer one comes first.
+	Took bool
 
 	entry *seriesEntry // of its series; nil if no index has them
 }
@@ -209,7 +213,8 @@ func pushed(old *Group, p Push, at time.Time) *Group {
 		for len(before) > 0 && before[0].Name < b.Name {
 			before = before[1:]
 		}
-		brought[i] = Held{Block: b, Pushed: at, Claim: claimOf(before, b)}
+		brought[i] = Held{Block: b, Pushed: at}
+		brought[i].Claim, brought[i].Took = claimOf(before, b)
 	}
 	g.Families = brought
 	if old != nil && p.Mode != Replace {
@@ -219,12 +224,12 @@ func pushed(old *Group, p Push, at time.Time) *Group {
 }
 
 // claimOf returns the claim that a group keeps by pushing b, or 0 for a new
-// one.
-func claimOf(before []Held, b *exposition.Block) Revision {
+// one, and whether the claim took the name.
+func claimOf(before []Held, b *exposition.Block) (r Revision, took bool) {
 	if len(before) > 0 && before[0].Name == b.Name && before[0].Type == b.Type && before[0].Series() > 0 {
-		return before[0].Claim
+		return before[0].Claim, before[0].Took
 	}
-	return 0
+	return 0, false
 }
 
 // merge returns the union of two sorted lists. brought wins.

@@ -149,6 +149,8 @@ func (g *Gateway) tryPushes(p patience, pushes []Push, todo []int, errs []error)
 		retry, err := g.conclude(changes[n], o)
 		if errs[of[n]] = err; retry {
 			again = append(again, of[n])
+		} else if err == nil {
+			g.tellTaken(changes[n].pending)
 		}
 	}
 	return again
@@ -187,12 +189,17 @@ func (g *Gateway) changeOf(p patience, push Push, old *Group) (c Change, err err
 			return c, err
 		}
 	}
-	group := pushed(old, push, g.config.Now())
+	now := g.config.Now()
+	group := pushed(old, push, now)
 	if err := cmp.Or(push.Limits, &g.config.Limits).check(group, old); err != nil {
 		return c, err
 	}
 	brings, fresh := claiming(push.Blocks, fresh)
-	pending, suspects, err := g.claim(p.client, group, old, brings, fresh, push.Quotas)
+	pending, suspects, err := g.claim(p.client, g.check(push, now), group, old, brings, fresh, push.Quotas)
+	if g.config.Unchecked && isConflict(err) { // it takes no names, but is stored all the same
+		group = pushed(old, push, now)
+		pending, suspects, err = g.claim(p.client, nil, group, old, brings, fresh, push.Quotas)
+	}
 	return Change{Key: push.Key, Group: group, Budget: push.Budget, Against: g.against(push.Key, old), suspects: suspects, pending: pending}, err
 }
 

@@ -83,7 +83,7 @@ func (g *Group) precedes(twin *Group) bool {
 	if g.failedOnly() != twin.failedOnly() {
 		return twin.failedOnly()
 	}
-	return claim{g.Since, g.Key}.less(claim{twin.Since, twin.Key})
+	return claim{revision: g.Since, key: g.Key}.less(claim{revision: twin.Since, key: twin.Key})
 }
 
 // countTimes updates the numbers of the exposed times of a group and its twin.

@@ -419,7 +419,7 @@ func randomGroups(t testing.TB, rng *rand.Rand) (groups []*gateway.Group) {
 		}
 		g := gateway.Group{Key: key, Pushed: at(), Failed: at()}
 		for n := range rng.IntN(4) {
-			g.Families = append(g.Families, gateway.Held{Block: randomBlock(t, rng, key, fmt.Sprint("family", n)), Pushed: at()})
+			g.Families = append(g.Families, gateway.Held{Block: randomBlock(t, rng, key, fmt.Sprint("family", n)), Pushed: at(), Took: rng.IntN(3) == 0})
 		}
 		groups = append(groups, gateway.Restore(g))
 	}

@@ -57,7 +57,7 @@ func (a *api) group(w http.ResponseWriter, r *http.Request) {
 	}
 	switch format := r.URL.Query().Get("format"); format {
 	case "", "json":
-		writeData(w, detail(v, g, senderOf(r)))
+		writeData(w, detail(a.Gateway, v, g, senderOf(r)))
 	case "text":
 		a.writeText(w, r, v, g)
 	default:
@@ -66,8 +66,8 @@ func (a *api) group(w http.ResponseWriter, r *http.Request) {
 }
 
 // detail is a group with its metrics, for a reader.
-func detail(v *gateway.View, g *gateway.Group, who *access.Principal) groupDetail {
-	return groupDetail{info(v, g), deniedOf(who, g.Key, config.Push, config.Delete), func(yield func(string, any) bool) {
+func detail(gw *gateway.Gateway, v *gateway.View, g *gateway.Group, who *access.Principal) groupDetail {
+	return groupDetail{info(gw, v, g), deniedOf(who, g.Key, config.Push, config.Delete), func(yield func(string, any) bool) {
 		for i := range g.Families {
 			h := &g.Families[i]
 			as := h.Type

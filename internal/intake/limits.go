@@ -76,7 +76,7 @@ func checkKey(l *guard.PushLimits, key grouping.Key) error {
 		return keyOver(guard.LimitLabelsPerSeries, at, key, fmt.Sprintf("%d labels", len(labels)), l.LabelCount)
 	}
 	for _, label := range labels {
-		if at := l.Sources[guard.LimitLabelNameLength]; at != "" && len(label.Name) > l.LabelName {
+		if at := l.Sources[guard.LimitLabelNameLength]; at != "" && len(label.Name) > l.LabelName && label.Name != metric.InstanceLabel {
 			return keyOver(guard.LimitLabelNameLength, at, key, fmt.Sprintf("a label name of %d bytes, %q", len(label.Name), excerpt.Of(label.Name)), l.LabelName)
 		}
 		if at := l.Sources[guard.LimitLabelValueLength]; at != "" && len(label.Value) > l.Value {

@@ -19,7 +19,7 @@
 //	  bytes  family = 1;  // a delimited io.prometheus.client.MetricFamily
 //	  bytes  text   = 4;  // its lines, instead of its metrics; see exposition.StoredReader
 //	  sint64 pushed = 2;  // ns after that of the group, or after 1970 if it has none; absent: at the same time
-//	  uint64 claim  = 3;  // revision; absent: that of the record
+//	  uint64 claim  = 3;  // revision; absent or 0: that of the record. The highest bit means that it took the name
 //	}
 //
 // If there is text, field 1000 of the MetricFamily is the version of the
@@ -44,6 +44,7 @@
 package record
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -265,7 +266,18 @@ func appendTail(b []byte, g *gateway.Group, h *gateway.Held) []byte {
 		b = protowire.AppendTag(b, familyPushed, protowire.VarintType)
 		b = protowire.AppendVarint(b, protowire.EncodeZigZag(after))
 	}
-	return appendRevision(b, familyClaim, h.Claim)
+	return appendRevision(b, familyClaim, claimOf(h))
+}
+
+// tookBit is set in a claim that took the name. Versions of this program that do
+// not know it read a claim that is younger than all others.
+const tookBit = 1 << 63
+
+func claimOf(h *gateway.Held) gateway.Revision {
+	if h.Took {
+		return h.Claim | tookBit
+	}
+	return h.Claim
 }
 
 // base is the time from which the times of families count: that of the group,
@@ -412,7 +424,8 @@ func (g *reading) readHeld(msg []byte) (h gateway.Held, err error) {
 		case familyPushed:
 			h.Pushed = time.Unix(0, base(g.Pushed)+protowire.DecodeZigZag(f.value))
 		case familyClaim:
-			h.Claim = gateway.Revision(f.value)
+			h.Took = f.value&tookBit != 0
+			h.Claim = cmp.Or(gateway.Revision(f.value&^tookBit), g.Revision)
 		default:
 			return unknown(f.num)
 		}

@@ -128,6 +128,7 @@ func stateOf(gw *gateway.Gateway) telemetry.State {
 		Series:      func() float64 { return float64(gw.View().Series) },
 		LeftOut:     func() float64 { return float64(gw.View().LeftOut) },
 		TooLong:     func() float64 { return float64(gw.View().TooLong) },
+		Taken:       func() float64 { return float64(gw.Taken()) },
 		HelpDiffers: func() float64 { return float64(gw.HelpDiffers()) },
 		Expired:     func() float64 { return float64(gw.Expired()) },
 		NextExpiry: func() float64 {
