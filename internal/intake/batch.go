@@ -54,7 +54,11 @@ func (in *Intake) PushMany(ctx context.Context, r Request) (keys []grouping.Key,
 		return nil, nil, body.received, hinted(&r, c, err)
 	}
 	for i := range parts {
-		keys, parts[i].rule = append(keys, parts[i].key), r.Settings.Rules.For(parts[i].key)
+		p := &parts[i]
+		keys, p.rule = append(keys, p.key), r.Settings.Rules.For(p.key)
+		if p.err == nil {
+			p.err = checkKey(&r.Settings.Limits, p.key)
+		}
 	}
 	if err := in.pace(r.Settings, parts...); err != nil {
 		return nil, nil, body.received, err
