@@ -55,7 +55,7 @@ func (s *service) listen(ctx context.Context) error {
 		failed    = make(chan error, len(listeners))
 		limits    = connections.Fitting(s.current.Get().Limits.Connections)
 		d         = connections.New(limits)
-		passwords = login.New(*s.web.WebConfigFile, s.proxies)
+		passwords = login.New(*s.web.WebConfigFile, s.proxies, s.hashes)
 	)
 	for _, l := range listeners {
 		server := s.newServer(d, limits, passwords, func() { accepting.Do(func() { close(s.listening) }) })

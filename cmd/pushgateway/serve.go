@@ -28,12 +28,11 @@ const (
 // service holds what serving needs in addition to the settings.
 type service struct {
 	*settings
-	logger *slog.Logger
-	gate   *httpapi.Gate
-	quit   func() // ends serving
-	server *server.Server
-	pace   *pace
-
+	logger    *slog.Logger
+	gate      *httpapi.Gate
+	quit      func() // ends serving
+	server    *server.Server
+	pace      *pace
 	listening chan struct{} // closed once connections are accepted
 }
 

@@ -31,6 +31,7 @@ import (
 	"pushgateway/internal/httpapi"
 	"pushgateway/internal/intake"
 	"pushgateway/internal/live"
+	"pushgateway/internal/login"
 )
 
 // settings holds what the command line sets.
@@ -40,6 +41,7 @@ type settings struct {
 
 	configFile string
 	current    *live.Current // derived from it and from flags
+	hashes     *login.Hashes // checks passwords
 
 	telemetryPath     string
 	externalURL       *url.URL

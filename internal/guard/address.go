@@ -47,7 +47,8 @@ func parseNetwork(s string) (netip.Prefix, error) {
 	return addr.Prefix(addr.BitLen())
 }
 
-func (p Proxies) trusts(addr netip.Addr) bool {
+// Contains reports whether an address is in one of the networks.
+func (p Proxies) Contains(addr netip.Addr) bool {
 	for _, network := range p {
 		if network.Contains(addr) {
 			return true
@@ -71,7 +72,7 @@ func (p Proxies) Client(r *http.Request) string {
 	if !ok {
 		return host
 	}
-	if !p.trusts(peer) {
+	if !p.Contains(peer) {
 		return peer.String()
 	}
 	headers := r.Header["X-Forwarded-For"]
@@ -87,7 +88,7 @@ func (p Proxies) Client(r *http.Request) string {
 			if !ok {
 				return peer.String()
 			}
-			if peer = addr; !p.trusts(peer) {
+			if peer = addr; !p.Contains(peer) {
 				return peer.String()
 			}
 		}
@@ -107,6 +108,10 @@ func parseHop(s string) (netip.Addr, bool) {
 	}
 	return addr.Unmap().WithZone(""), true
 }
+
+// ParseAddress parses what Client returns. It is false for a client without an
+// address, like that of a unix socket.
+func ParseAddress(client string) (netip.Addr, bool) { return parseHop(client) }
 
 // networkBits is how many bits of an IPv6 address identify a client, which
 // usually has the whole network.

@@ -23,7 +23,7 @@ const (
 	maxRefusalText = 1000
 )
 
-// Refusals remembers and logs refused pushes and deletes, latest first. A group
+// Refusals remembers and logs refused requests, latest first. A group
 // shows only some of them, and none with an unreadable body. It is safe for
 // concurrent use.
 type Refusals struct {
@@ -36,7 +36,8 @@ type Refusals struct {
 
 // Refusal is the latest refusal of one client for one path and reason.
 type Refusal struct {
-	Client    string    `json:"client"` // address of the client
+	Client    string    `json:"client"`         // address of the client
+	User      string    `json:"user,omitempty"` // who sent it, if there are users
 	UserAgent string    `json:"user_agent"`
 	Time      time.Time `json:"time"`
 	Method    string    `json:"method"`
@@ -51,20 +52,34 @@ func NewRefusals(logger *slog.Logger) *Refusals {
 	return &Refusals{logger: logger, few: rate.NewLimiter(rate.Every(refusalLogEvery), refusalLogBurst)}
 }
 
-// Note remembers and logs why a request of the client with this address was
-// refused. It bounds the number of warnings, so that a client that fails in a
-// loop does not fill the log.
-func (s *Refusals) Note(client string, r *http.Request, reason string, err error) {
+// Refused is why a request was refused.
+type Refused struct {
+	Client string // address of the client
+	User   string // name of the user, or "" if there are no users
+	Reason string
+	Err    error
+	// Stranger means that the client has not shown who it is. Then all its refusals
+	// with this reason are one: what strangers send must not push out the others.
+	Stranger bool
+}
+
+// Note remembers and logs why a request was refused. It bounds the number of
+// warnings, so that a client that fails in a loop does not fill the log.
+func (s *Refusals) Note(r *http.Request, why Refused) {
 	n := Refusal{
-		Client: client, UserAgent: excerpt.Line(r.UserAgent(), excerpt.Most), Time: time.Now(),
-		Method: r.Method, Path: excerpt.Line(r.URL.EscapedPath(), excerpt.Most), Reason: reason, Error: excerpt.Line(err.Error(), maxRefusalText),
+		Client: why.Client, User: why.User, UserAgent: excerpt.Line(r.UserAgent(), excerpt.Most), Time: time.Now(),
+		Method: r.Method, Path: excerpt.Line(r.URL.EscapedPath(), excerpt.Most), Reason: why.Reason, Error: excerpt.Line(why.Err.Error(), maxRefusalText),
 	}
-	s.note(n)
+	s.note(n, why.Stranger)
 	level := slog.LevelDebug
 	if s.few.Allow() {
 		level = slog.LevelWarn
 	}
-	s.logger.Log(r.Context(), level, "Refused", "client", n.Client, "user_agent", n.UserAgent, "method", n.Method, "path", n.Path, "reason", n.Reason, "err", n.Error)
+	args := []any{"client", n.Client, "user_agent", n.UserAgent, "method", n.Method, "path", n.Path, "reason", n.Reason, "err", n.Error}
+	if n.User != "" {
+		args = append(args, "user", n.User)
+	}
+	s.logger.Log(r.Context(), level, "Refused", args...)
 }
 
 // Warn logs another message that a client has caused, unless there were too many
@@ -75,12 +90,12 @@ func (s *Refusals) Warn(message string, args ...any) {
 	}
 }
 
-func (s *Refusals) note(latest Refusal) {
+func (s *Refusals) note(latest Refusal, stranger bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	latest.Times = 1
 	s.list = slices.DeleteFunc(s.list, func(o Refusal) bool {
-		same := o.Client == latest.Client && o.Path == latest.Path && o.Reason == latest.Reason
+		same := o.Client == latest.Client && (o.Path == latest.Path || stranger) && o.Reason == latest.Reason
 		if same {
 			latest.Times += o.Times
 		}

@@ -72,6 +72,9 @@ type Config struct {
 	Instrument func(name string, h http.HandlerFunc) http.HandlerFunc
 	// Refused is called for each refused push with one of few reasons.
 	Refused func(reason string)
+	// RefusedUser is called for each refused request of a user, or of anonymous, if
+	// there are users.
+	RefusedUser func(user, reason string)
 	// Pushed is called for each push with its method, size on the wire and
 	// duration. The size is negative if the body was not read to its end.
 	Pushed func(method string, bytes int64, took time.Duration)

@@ -104,6 +104,7 @@ func (s *Server) Handler(c httpapi.Config, in intake.Config) http.Handler {
 	}
 	c.Snapshot = s.store.Snapshot
 	c.Instrument, c.Refused, c.Pushed = s.Metrics.Instrument, s.Metrics.Refused, s.Metrics.Pushed
+	c.RefusedUser = s.Metrics.RefusedUser
 	c.Scraped = func(x httpapi.Scrape) {
 		s.Metrics.Scraped(x.Format.Syntax.String(), x.Format.Escaping, x.Bytes, x.Took, x.LeftOut)
 	}

@@ -30,6 +30,7 @@ type Metrics struct {
 	pushSize      *prometheus.SummaryVec
 	pushDuration  *prometheus.SummaryVec
 	refused       *prometheus.CounterVec
+	refusedUsers  *prometheus.CounterVec
 	duplicates    prometheus.Counter
 	lastScrape    prometheus.Gauge
 	scrapeSeconds *prometheus.SummaryVec
@@ -55,6 +56,7 @@ func New(reasons []string) (*Metrics, error) {
 	for _, reason := range reasons {
 		m.refused.WithLabelValues(reason)
 	}
+	m.refusedUsers = m.counters("pushgateway_requests_refused_total", "Refused requests, by user of the configuration and reason; the user is anonymous for clients that are not known.", "user", "reason")
 	m.duplicates = m.counters("pushgateway_duplicate_series_total", "Series left out because they occurred twice in a push; with the consistency check such a push is refused.").WithLabelValues()
 	m.lastScrape = m.gauge("pushgateway_last_scrape_timestamp_seconds", "Unix time of the last scrape that the client read to the end, 0 if there was none.")
 	m.scrapeSeconds = m.summaries("pushgateway_scrape_duration_seconds", "Duration of scrapes until the last byte was sent.", "format")
@@ -184,6 +186,11 @@ func (m *Metrics) Instrument(name string, h http.HandlerFunc) http.HandlerFunc {
 
 // Refused counts a refused push.
 func (m *Metrics) Refused(reason string) { m.refused.WithLabelValues(reason).Inc() }
+
+// RefusedUser counts a refused request of a user.
+func (m *Metrics) RefusedUser(user, reason string) {
+	m.refusedUsers.WithLabelValues(user, reason).Inc()
+}
 
 // Duplicate counts a series that was left out because its push had it twice.
 func (m *Metrics) Duplicate() { m.duplicates.Inc() }
