@@ -80,7 +80,7 @@ func New(g *gateway.Gateway, c Config) *Intake {
 	c.Limits = c.Limits.WithDefaults()
 	return &Intake{
 		gateway: g, config: c, patterns: exposition.NewPatterns(maxPatterns), usual: &live.Settings{Limits: c.Limits},
-		bodies: bodies{memory: guard.NewMemory(c.Limits.Body.Inflight, c.Inflight, c.Grown), unpacker: compression.NewUnpacker()},
+		bodies: bodies{memory: guard.NewMemory(c.Limits.Body, c.Inflight, c.Grown), unpacker: compression.NewUnpacker()},
 	}
 }
 
