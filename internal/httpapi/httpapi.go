@@ -109,7 +109,7 @@ type api struct {
 // New returns the handler of everything.
 func New(c Config) http.Handler {
 	if c.Refusals == nil {
-		c.Refusals = guard.NewRefusals(c.Logger)
+		c.Refusals = guard.NewRefusals(c.Limits.Remember, c.Logger)
 	}
 	c.Limits = c.Limits.WithDefaults()
 	if c.Settings == nil {
