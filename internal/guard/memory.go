@@ -60,7 +60,7 @@ func (m *Memory) Open(client string) *Budget {
 // client holds more, it first tries to end the slowest bodies of that client.
 func (b *Budget) Take(n int) error {
 	m := b.from
-	if most := max(m.shares.Total(), minAlone); b.reserved+int64(n) > most {
+	if most := max(m.shares.total, minAlone); b.reserved+int64(n) > most {
 		return m.tooLarge(most)
 	}
 	if b.lease.Take(int64(n)) != nil {
@@ -75,9 +75,9 @@ func (b *Budget) Take(n int) error {
 
 func (m *Memory) busy() error {
 	if m.at != "" {
-		return fmt.Errorf("%w (the limit is %d bytes, %s in %s)", ErrBusy, m.shares.Total(), LimitInflightBytes.Key(), m.at)
+		return fmt.Errorf("%w (the limit is %d bytes, %s in %s)", ErrBusy, m.shares.total, LimitInflightBytes.Key(), m.at)
 	}
-	return fmt.Errorf("%w (the limit is %d bytes, %s)", ErrBusy, m.shares.Total(), inflightFlag)
+	return fmt.Errorf("%w (the limit is %d bytes, %s)", ErrBusy, m.shares.total, inflightFlag)
 }
 
 // inflightFlag is the flag that sets the total if no configuration does.
@@ -97,7 +97,7 @@ func (m *Memory) tooLarge(most int64) error {
 
 // Return returns some of them.
 func (b *Budget) Return(n int) {
-	b.lease.Give(int64(n))
+	b.lease.give(int64(n))
 	b.from.inflight.Add(-int64(n))
 	b.reserved -= int64(n)
 }
@@ -111,7 +111,7 @@ func (b *Budget) Arriving(end func(), receive func() error) error {
 	}
 	b.lease.Endable(end)
 	err := receive()
-	if !b.lease.Keep() {
+	if !b.lease.keep() {
 		return b.from.busy()
 	}
 	return err
