@@ -39,6 +39,7 @@ type Parser struct {
 	bareName string      // the last name at the beginning of a line, if it has no quotes
 	rows     []labelText // the first lines of the last families
 	row      int         // of the next line of current
+	lastSet  string      // in OpenMetrics, the labels of the line that found belongs to
 	scratch  []byte
 	other    []byte
 	noting   bool     // where the values are
@@ -55,6 +56,11 @@ type family struct {
 	samples       int         // number of samples
 	bySet         seriesTable // by label set, from the second series on
 	from          int         // what was parsed before it
+
+	// For OpenMetrics only.
+	base    string   // the name in comments
+	kind    openType // what they say
+	started int      // how many series had a start time before they had a value
 }
 
 var parsers = sync.Pool{New: func() any { return &Parser{byName: make(map[string]*family)} }}
@@ -155,6 +161,7 @@ const (
 	summarySize   = int(unsafe.Sizeof(metric.Quantiles{}))
 	nativeSize    = int(unsafe.Sizeof(metric.Native{}))
 	exemplarSize  = int(unsafe.Sizeof(metric.Exemplar{})) + int(unsafe.Sizeof(metric.Timestamp{}))
+	timestampSize = int(unsafe.Sizeof(metric.Timestamp{}))
 	sampleSize    = int(unsafe.Sizeof(sample{}))
 )
 

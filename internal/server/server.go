@@ -85,6 +85,7 @@ func (s *Server) tellOfFile(took time.Duration) {
 func (s *Server) Handler(c httpapi.Config, in intake.Config) http.Handler {
 	c.Gateway, c.Logger, c.Limits, c.Refusals = s.Gateway, s.logger, s.limits, guard.NewRefusals(s.logger)
 	in.Limits, in.OpenMetrics, in.Warn, in.Duplicate = s.limits, c.EnableOpenMetrics, c.Refusals.Warn, s.Metrics.Duplicate
+	in.NotOpenMetrics = s.Metrics.NotOpenMetrics
 	c.Intake = intake.New(s.Gateway, in)
 	if c.Own == nil {
 		c.Own = s.Metrics.Exposed
