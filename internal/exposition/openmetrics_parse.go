@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -264,12 +265,13 @@ func (p *Parser) enterOpenSample(name string) error {
 // rename gives a family the name that its lines have. p.byName has it under both
 // from then on.
 func (p *Parser) rename(f *family, name string) error {
-	if len(f.Series) > 0 {
+	if slices.ContainsFunc(f.Series, func(s metric.Series) bool { return !s.Missing }) {
 		return p.syntaxError("%q is a line of the %s %q, which has lines without this suffix already; give all of them the same name", excerpt.Of(name), f.Type, excerpt.Of(f.base))
 	}
+	const place = 64 // bytes in the map
 	f.Name = name
 	p.byName[name] = f
-	return nil
+	return p.memory.take(place)
 }
 
 // noSuffix refuses a line with the name of a family whose lines have others.
