@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	openMetricsType   = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+	openMetricsType = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 	openMetricsUTF8 = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8"
-	compactAccept     = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=compact-text"
+	compactAccept   = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=compact-text"
 )
 
 // TestPushOpenMetrics pushes OpenMetrics, and wants these lines in scrapes. $ stands

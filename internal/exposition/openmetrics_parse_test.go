@@ -256,6 +256,11 @@ func FuzzOpenMetrics(f *testing.F) {
 				t.Errorf("%q: %s is %v, want %v", body, series, g, w)
 			}
 		}
+		if blocks, err := Render(families, Options{Bare: true, Valid: true}); err == nil {
+			checkReadable(t, blocks)
+			checkStored(t, blocks)
+			checkProto(t, families, Options{Bare: true, Valid: true})
+		}
 	})
 }
 
