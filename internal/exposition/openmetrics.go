@@ -20,7 +20,8 @@ const (
 	createdSuffix    = "_created"
 	gaugeCountSuffix = "_gcount"
 	gaugeSumSuffix   = "_gsum"
-	openMetricsEnd   = "# EOF\n"
+	openMetricsEOF   = "# EOF"
+	openMetricsEnd   = openMetricsEOF + "\n"
 	maxExemplarRunes = 128 // names and values of one exemplar, by the standard
 )
 

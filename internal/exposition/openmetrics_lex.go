@@ -14,9 +14,9 @@ import (
 // openLabels is the labels part of a line that is being parsed: those of a
 // series, or those of an exemplar, which have no name among them.
 type openLabels struct {
-	named bool // the name of the metric may be among them
-	found bool // it was
-	add   func(metric.Label) error
+	named bool             // the name of the metric may be among them
+	found bool             // it was
+	of    *metric.Exemplar // that they belong to; nil for those of a series
 }
 
 // parseOpenSample parses a line with a value. It has exactly one space between
@@ -107,7 +107,7 @@ func (p *Parser) openExemplar(rest string) (*metric.Exemplar, error) {
 		return nil, err
 	}
 	e := new(metric.Exemplar)
-	next, err := p.readOpenLabels(rest, len(startsExemplar), &openLabels{add: func(l metric.Label) error { return p.addToExemplar(e, l) }})
+	next, err := p.readOpenLabels(rest, len(startsExemplar), &openLabels{of: e})
 	if err != nil {
 		return nil, err
 	}
@@ -237,18 +237,22 @@ func (p *Parser) openName(line string, i int, start uint8) (name string, end int
 	case i == len(line) || byteClass[line[i]]&start == 0:
 		return "", i, nil
 	case line[i] == '"':
-		return p.openQuoted(line, i, "the name")
+		return p.openQuoted(line, i, "")
 	}
 	for end = i; end < len(line) && line[end] != '"' && byteClass[line[end]]&(start|isDigitByte) != 0; end++ {
 	}
 	return line[i:end], end, nil
 }
 
-// openQuoted reads what is in quotes at line[i:].
-func (p *Parser) openQuoted(line string, i int, what string) (content string, end int, err error) {
+// openQuoted reads what is in quotes at line[i:]: the value of a label, or else a
+// name.
+func (p *Parser) openQuoted(line string, i int, label string) (content string, end int, err error) {
 	end, escaped := closingQuote(line, i+1)
-	if end < 0 {
-		return "", 0, p.syntaxError("%s %q has no closing quote on its line", what, excerpt.Of(line[i:]))
+	switch {
+	case end < 0 && label == "":
+		return "", 0, p.syntaxError("the name %q has no closing quote on its line", excerpt.Of(line[i:]))
+	case end < 0:
+		return "", 0, p.syntaxError("the value of label %q has no closing quote on its line; write a newline in a value as \\n", excerpt.Of(label))
 	}
 	content = line[i+1 : end]
 	if escaped {
@@ -270,7 +274,7 @@ func (p *Parser) unescapeOpen(s string) (string, error) {
 
 // parseOpenLabels parses the labels of a series up to the closing brace.
 func (p *Parser) parseOpenLabels(line string, i int, named bool) (labels []metric.Label, next int, err error) {
-	set := openLabels{named: named, add: p.addLabel}
+	set := openLabels{named: named}
 	if next, err = p.readOpenLabels(line, i, &set); err != nil {
 		return nil, 0, err
 	}
@@ -284,8 +288,11 @@ func (p *Parser) parseOpenLabels(line string, i int, named bool) (labels []metri
 	return labels, next, p.count(len(labels))
 }
 
-// addLabel appends to the labels of the present series.
-func (p *Parser) addLabel(l metric.Label) error {
+// addLabel appends to the labels of the present series, or of an exemplar.
+func (p *Parser) addLabel(set *openLabels, l metric.Label) error {
+	if set.of != nil {
+		return p.addToExemplar(set.of, l)
+	}
 	if len(p.labels)-p.first >= p.limits.LabelCount && !p.trusted {
 		return tooMany("labels in one series", p.limits.LabelCount)
 	}
@@ -355,14 +362,14 @@ func (p *Parser) openLabelValue(line string, i int, name string, set *openLabels
 	case i == len(line) || line[i] != '"':
 		return 0, p.noQuote(name, line[i:])
 	}
-	value, next, err := p.openQuoted(line, i, "the value of label "+quoted(name))
+	value, next, err := p.openQuoted(line, i, name)
 	if err != nil {
 		return 0, err
 	}
 	if !utf8.ValidString(value) {
 		return 0, p.syntaxError("the value %q of label %q is not valid UTF-8; write the text as UTF-8", excerpt.Of(value), excerpt.Of(name))
 	}
-	return next, set.add(metric.Label{Name: name, Value: value})
+	return next, p.addLabel(set, metric.Label{Name: name, Value: value})
 }
 
 // addCreated adds a line with a start time.
@@ -449,15 +456,15 @@ func finite(text string) (float64, error) {
 // parseUnix parses Unix seconds. Decimals are kept as they are written, which a
 // float64 could not.
 func parseUnix(text string) (t metric.Timestamp, err error) {
+	if t, ok := decimalUnix(text); ok && t.Seconds <= lastSecond {
+		return t, nil
+	}
 	v, err := finite(text)
 	switch {
 	case err != nil && !errors.Is(err, strconv.ErrRange) && !errors.Is(err, errNotTime):
 		return t, errNotDecimal
 	case err != nil, v < firstSecond, v > lastSecond:
 		return t, errNotTime
-	}
-	if t, ok := decimalUnix(text); ok {
-		return t, nil
 	}
 	seconds := math.Floor(v)
 	nanos := math.Round((v - seconds) * 1e9)
@@ -475,9 +482,14 @@ func decimalUnix(text string) (t metric.Timestamp, ok bool) {
 	if err != nil || len(fraction) > digits {
 		return t, false
 	}
-	nanos, err := strconv.ParseUint(fraction+"000000000"[len(fraction):], 10, 31)
-	if err != nil {
-		return t, false
+	nanos := uint64(0)
+	if fraction != "" {
+		if nanos, err = strconv.ParseUint(fraction, 10, 31); err != nil {
+			return t, false
+		}
+	}
+	for range digits - len(fraction) {
+		nanos *= 10
 	}
 	return metric.Timestamp{Seconds: int64(seconds), Nanos: int32(nanos)}, true
 }

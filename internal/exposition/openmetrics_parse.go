@@ -41,7 +41,7 @@ var openTypes = map[string]openType{
 
 // HasOpenMetricsEnd reports whether a body has the line that ends OpenMetrics.
 func HasOpenMetricsEnd(body []byte) bool {
-	end := []byte(strings.TrimSuffix(openMetricsEnd, "\n"))
+	end := []byte(openMetricsEOF)
 	for at := 0; ; {
 		i := bytes.Index(body[at:], end)
 		if i < 0 {
@@ -69,7 +69,7 @@ func (p *Parser) ParseOpenMetrics(body []byte) ([]*metric.Family, error) {
 		p.line++
 		line, after, complete := strings.Cut(rest, "\n")
 		p.at = len(body) - len(after)
-		if line+"\n" == openMetricsEnd {
+		if line == openMetricsEOF {
 			return p.ended(after)
 		}
 		if !complete {
@@ -331,10 +331,15 @@ func (p *Parser) create(s *metric.Series, at metric.Timestamp) error {
 	if s.Created != nil {
 		return p.syntaxError("second start time of the series %s; keep one", FormatSeries(p.current.Name, s.Labels))
 	}
-	if err := p.memory.take(timestampSize); err != nil {
-		return err
+	if len(p.times) == cap(p.times) {
+		more := min(max(1, 2*cap(p.times)), 1<<10)
+		if err := p.memory.take(more * timestampSize); err != nil {
+			return err
+		}
+		p.times = make([]metric.Timestamp, 0, more)
 	}
-	s.Created = &at
+	p.times = append(p.times, at)
+	s.Created = &p.times[len(p.times)-1]
 	return nil
 }
 

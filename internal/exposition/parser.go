@@ -26,9 +26,10 @@ type Parser struct {
 	limits   Limits
 	short    int // bytes of a line that breaks no limit
 	memory   tab
-	buckets  []metric.Buckets // the next histograms
-	held     int              // bytes that the series of all families have room for
-	at, size int              // how much of the body, or of the present message, is parsed
+	buckets  []metric.Buckets   // the next histograms
+	times    []metric.Timestamp // the next start times
+	held     int                // bytes that the series of all families have room for
+	at, size int                // how much of the body, or of the present message, is parsed
 
 	// For the text format only.
 	line     int
