@@ -127,7 +127,7 @@ func (p *Parser) openExemplar(rest string) (*metric.Exemplar, error) {
 
 func (p *Parser) addToExemplar(e *metric.Exemplar, l metric.Label) (err error) {
 	if len(e.Labels) >= p.limits.LabelCount && !p.trusted {
-		return tooMany("labels in one series", p.limits.LabelCount)
+		return p.limits.tooManyLabels(p.lastName)
 	}
 	if e.Labels, err = appendCounted(&p.memory, e.Labels, l, labelSize); err != nil {
 		return err
@@ -293,8 +293,8 @@ func (p *Parser) addLabel(set *openLabels, l metric.Label) error {
 	if set.of != nil {
 		return p.addToExemplar(set.of, l)
 	}
-	if len(p.labels)-p.first >= p.limits.LabelCount && !p.trusted {
-		return tooMany("labels in one series", p.limits.LabelCount)
+	if len(p.labels)-p.first >= p.mostLabels() && !p.trusted {
+		return p.limits.tooManyLabels(p.lastName)
 	}
 	if err := p.room(); err != nil {
 		return err

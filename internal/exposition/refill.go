@@ -50,7 +50,7 @@ func (p *Parser) Imprint(body []byte, blocks []*Block, patterns *Patterns) {
 	i := 0
 	for _, f := range p.families[:p.used] {
 		if len(f.Series) > 0 {
-			blocks[i].pattern, blocks[i].part = made, int32(f.part)
+			blocks[i].pattern, blocks[i].part, blocks[i].era = made, int32(f.part), p.limits.Era
 			blocks[i].order = p.orderOf(f, blocks[i])
 			i++
 		}
@@ -109,7 +109,7 @@ func Refill(body []byte, has iter.Seq[*Block], o Options) (blocks []*Block, ok b
 	o.Duplicate = nil // Render would count the same series once more
 	r.memory = tab{budget: o.Budget}
 	f := filler{r: r, o: o, body: view(body)}
-	if f.pattern, ok = r.findParts(f.body, has); !ok {
+	if f.pattern, ok = r.findParts(f.body, has, o.Limits.Era); !ok {
 		return nil, false
 	}
 	blocks = make([]*Block, 0, len(r.parts))
@@ -125,11 +125,11 @@ func Refill(body []byte, has iter.Seq[*Block], o Options) (blocks []*Block, ok b
 }
 
 // findParts finds the pattern that body seems to have, and puts its blocks in
-// parts. All of them must be there.
-func (r *renderer) findParts(body string, has iter.Seq[*Block]) (text string, ok bool) {
+// parts. All of them must be there, and must have been checked in this era.
+func (r *renderer) findParts(body string, has iter.Seq[*Block], era uint32) (text string, ok bool) {
 	var found *pattern
 	for b := range has {
-		if b.pattern == nil || b.part > 0 {
+		if b.pattern == nil || b.part > 0 || b.era != era {
 			continue
 		}
 		text = b.pattern.text
@@ -142,7 +142,7 @@ func (r *renderer) findParts(body string, has iter.Seq[*Block]) (text string, ok
 		return "", false
 	}
 	for b := range has {
-		if b.pattern == found {
+		if b.pattern == found && b.era == era {
 			r.parts = append(r.parts, b)
 		}
 	}

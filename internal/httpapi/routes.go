@@ -34,6 +34,8 @@ func (a *api) routes() []route {
 		{get, "/-/ready", "ready", permHealth, a.ready},
 		{put, "/-/quit", "quit", permLifecycle, a.quit},
 		{post, "/-/quit", "quit", permLifecycle, a.quit},
+		{put, "/-/reload", "reload", permLifecycle, a.reload},
+		{post, "/-/reload", "reload", permLifecycle, a.reload},
 
 		{get, "/", "status", permPage, a.UI.ServeHTTP},
 		{get, "/status", "status", permPage, a.UI.ServeHTTP},
