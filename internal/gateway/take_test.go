@@ -161,3 +161,23 @@ func TestTakesConcurrently(t *testing.T) {
 		})
 	}
 }
+
+// TestTakesFromMany holds a name with more groups than a push takes it from.
+func TestTakesFromMany(t *testing.T) {
+	c := newClock()
+	g := open(t, gateway.Config{Now: c.now})
+	for i := range 3001 {
+		mustPush(t, g, key(t, "old", "i", fmt.Sprint(i)), "# TYPE m counter\nm 1\n")
+	}
+	c.turn(time.Hour)
+	if err := take(t, g, key(t, "live"), "# TYPE m gauge\nm 1\n"); err == nil || !strings.Contains(err.Error(), "a push takes names from at most 2000 groups, so delete those that are gone") {
+		t.Errorf("got %v", err)
+	}
+	left := 0
+	if _, err := g.DeleteMatching(t.Context(), func(*gateway.Group) bool { left++; return left > 2000 }); err != nil {
+		t.Fatal(err)
+	}
+	if err := take(t, g, key(t, "live"), "# TYPE m gauge\nm 1\n"); err != nil || g.View().LeftOut != 2000 {
+		t.Errorf("got %v, and %d families are left out", err, g.View().LeftOut)
+	}
+}
