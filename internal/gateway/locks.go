@@ -53,16 +53,66 @@ func (p patience) context() (context.Context, context.CancelFunc) {
 
 // sent returns the context for a change that goes to the journal. It does not
 // end when the client leaves, because others may be waiting for the outcome.
-func (p patience) sent() (context.Context, context.CancelFunc) {
-	return context.WithDeadline(context.WithoutCancel(p.client), p.until)
+// Call end when the journal has answered.
+func (p patience) sent() (ctx context.Context, end func()) {
+	l := &lasting{Context: context.WithoutCancel(p.client), until: p.until}
+	return l, l.end
+}
+
+// lasting is a context that ends at a time. It has no timer until somebody waits
+// for its end: most changes are stored at once, and a timer costs as much as
+// storing a small one. It is safe for concurrent use.
+type lasting struct {
+	context.Context // never ends
+	until           time.Time
+
+	mu     sync.Mutex
+	timed  context.Context // nil until somebody waits
+	cancel context.CancelFunc
+}
+
+// Deadline implements context.Context.
+func (l *lasting) Deadline() (time.Time, bool) { return l.until, true }
+
+// Done implements context.Context.
+func (l *lasting) Done() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.timed == nil {
+		l.timed, l.cancel = context.WithDeadline(l.Context, l.until)
+	}
+	return l.timed.Done()
+}
+
+// Err implements context.Context.
+func (l *lasting) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.timed != nil:
+		return l.timed.Err()
+	case time.Now().Before(l.until):
+		return nil
+	}
+	return context.DeadlineExceeded
+}
+
+// end releases the timer, if there is one.
+func (l *lasting) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cancel != nil {
+		l.cancel()
+	}
 }
 
 // errTookLong is the error of a change that has waited until its time limit.
 var errTookLong = fmt.Errorf("%w: earlier changes of this group took too long, or their outcome is not known yet; try again", ErrUnavailable)
 
 // lock waits until it has locked a group. It returns an error if patience ends
-// first.
-func (l *keyLocks) lock(p patience, key grouping.Key) error {
+// first, and errSettled if settled is closed, after which the caller no longer
+// needs the lock.
+func (l *keyLocks) lock(p patience, key grouping.Key, settled <-chan struct{}) error {
 	l.mu.Lock()
 	k := l.held[key]
 	if k == nil {
@@ -83,6 +133,8 @@ func (l *keyLocks) lock(p patience, key grouping.Key) error {
 			return nil
 		}
 		err = givenUp(p.client.Err())
+	case <-settled:
+		err = errSettled
 	case <-p.client.Done():
 		err = givenUp(p.client.Err())
 	case <-late.C:
@@ -116,15 +168,15 @@ func (l *keyLocks) tryLock(keys []grouping.Key) (taken []grouping.Key) {
 }
 
 // lockSome locks those of the groups that are free and returns them. If none is
-// free, it waits for the first one. It returns at least one group. With an
-// error, the returned group is not locked.
-func (l *keyLocks) lockSome(p patience, keys []grouping.Key) (taken []grouping.Key, err error) {
+// free, it waits for the first one, as lock does. It returns at least one group.
+// With an error, the returned group is not locked.
+func (l *keyLocks) lockSome(p patience, keys []grouping.Key, settled <-chan struct{}) (taken []grouping.Key, err error) {
 	if len(keys) > 1 {
 		if taken = l.tryLock(keys); len(taken) > 0 {
 			return taken, nil
 		}
 	}
-	return []grouping.Key{keys[0]}, l.lock(p, keys[0])
+	return []grouping.Key{keys[0]}, l.lock(p, keys[0], settled)
 }
 
 func (l *keyLocks) tryTake(key grouping.Key) bool {

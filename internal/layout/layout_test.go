@@ -20,7 +20,7 @@ var floors = [][]string{
 	{"internal/record", "internal/intake", "internal/scrape"}, // what all journals store; how pushes come in; what all scrapes get
 	{"internal/gateway", "internal/live"},
 	{"internal/access"},
-	{"internal/config"}, // what the file says; who makes something of it stands above
+	{"internal/config", "internal/sums"}, // what the file says; who makes something of it stands above
 	{"internal/exposition", "internal/selector"},
 	{"internal/grouping"}, // keys are made of labels
 	{"internal/metric", "internal/sniff", "internal/guard", "internal/compression"},
