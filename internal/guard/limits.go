@@ -154,6 +154,12 @@ func (l PushLimits) era() uint32 {
 type GroupLimits struct {
 	// Series bounds the series of a group.
 	Series int
+	// SumSeries bounds the series of a group that pushes add to. Each addition
+	// reads and writes the families that it names.
+	SumSeries int
+	// SumBuckets bounds the buckets of a native histogram that pushes add to. Over
+	// it, the histogram gets a lower resolution.
+	SumBuckets int
 	// Text bounds, in bytes, all lines of a group.
 	Text int
 	// Failed bounds the groups without a successful push.
@@ -173,6 +179,8 @@ func (l GroupLimits) WithDefaults() GroupLimits {
 	failed := cmp.Or(l.Failed, 10_000)
 	return GroupLimits{
 		Series:      cmp.Or(l.Series, 1_000_000),
+		SumSeries:   cmp.Or(l.SumSeries, 10_000),
+		SumBuckets:  cmp.Or(l.SumBuckets, 1000),
 		Text:        cmp.Or(l.Text, 256<<20),
 		Failed:      failed,
 		FailedBytes: cmp.Or(l.FailedBytes, 420*failed),
