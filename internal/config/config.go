@@ -80,6 +80,9 @@ type Access struct {
 	Users     []User       `yaml:"users"`
 }
 
+// Anonymous is the name of a client that does not say who it is.
+const Anonymous = "anonymous"
+
 // User is somebody who may do something.
 type User struct {
 	Name string `yaml:"name,required"`

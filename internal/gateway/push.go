@@ -271,16 +271,12 @@ func (g *Gateway) mergeSeries(p patience, old *Group, push Push) ([]*exposition.
 	return merged, refused.Err()
 }
 
-// freelyMerged is how many stored series a family may have to be merged without
-// a turn.
-const freelyMerged = 10_000
-
 // merge waits for its turn if the family is large, since even a small push
 // copies all that is stored. Clients with the fewest turns come first, so
 // nobody waits for all pushes of another client. If the client has left and
 // others wait for the group, merge gives up.
 func (g *Gateway) merge(p patience, stored, pushed *exposition.Block, push Push) (*exposition.Block, error) {
-	if stored.Series() > freelyMerged {
+	if stored.Series() > g.config.Limits.FreelyMerged {
 		ctx, end := p.context()
 		defer end()
 		if ctx.Err() != nil && g.locks.isAwaited(push.Key) {

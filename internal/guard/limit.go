@@ -22,6 +22,7 @@ const (
 	LimitPushesPerSecond Limit = "pushes_per_second"
 	// One push, or one group.
 	LimitBodyBytes        Limit = "body_bytes"
+	LimitInflightBytes    Limit = "inflight_bytes"
 	LimitGroupsPerPush    Limit = "groups_per_push"
 	LimitFamiliesPerPush  Limit = "families_per_push"
 	LimitSeriesPerPush    Limit = "series_per_push"
@@ -40,7 +41,7 @@ const (
 // AllLimits lists all of them.
 var AllLimits = [...]Limit{
 	LimitGroups, LimitSeries, LimitLabelSets, LimitGroupsPerJob, LimitSeriesPerJob, LimitPushesPerSecond,
-	LimitBodyBytes, LimitGroupsPerPush, LimitFamiliesPerPush, LimitSeriesPerPush, LimitSeriesPerGroup, LimitSeriesPerSum, LimitGroupBytes, LimitGroupingLabels,
+	LimitBodyBytes, LimitInflightBytes, LimitGroupsPerPush, LimitFamiliesPerPush, LimitSeriesPerPush, LimitSeriesPerGroup, LimitSeriesPerSum, LimitGroupBytes, LimitGroupingLabels,
 	LimitLabelsPerSeries, LimitNameLength, LimitLabelNameLength, LimitLabelValueLength, LimitLabelsLength, LimitBuckets,
 }
 
