@@ -68,23 +68,27 @@ func Judge(f Facts, p Push, now float64) Verdict {
 	return v
 }
 
-// dropOdd drops numbers that cannot be right, as the alerts do, and remembers
-// one that the reader should know of.
+// dropOdd drops numbers that cannot be right, as the alerts do.
 func (v *Verdict) dropOdd() {
-	for _, t := range []struct {
-		at   *float64
-		name string
-	}{{&v.LastEnd, "completion"}, {&v.LastStart, "start"}, {&v.LastSuccess, "success"}} {
-		if *t.at < 0 || *t.at > v.at+aheadSeconds {
-			v.odd, v.oddTime, *t.at = t.name, *t.at, math.NaN()
-		}
-	}
+	v.LastEnd = v.past(v.LastEnd, "completion")
+	v.LastStart = v.past(v.LastStart, "start")
+	v.LastSuccess = v.past(v.LastSuccess, "success")
 	if v.Expected <= 0 {
 		v.Expected = math.NaN()
 	}
 	if v.Duration < 0 {
 		v.Duration = math.NaN()
 	}
+}
+
+// past returns a time if it can be one of a run, or else NaN. It remembers such
+// a time for the reason.
+func (v *Verdict) past(t float64, name string) float64 {
+	if t >= 0 && t <= v.at+aheadSeconds || math.IsNaN(t) {
+		return t
+	}
+	v.odd, v.oddTime = name, t
+	return math.NaN()
 }
 
 // longestRun returns how long a run may take, or NaN.
