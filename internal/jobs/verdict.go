@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"math"
 	"strconv"
 
@@ -123,23 +124,16 @@ func (v *Verdict) Reason() string {
 	case RunningTooLong:
 		return v.length()
 	case PushRefused:
-		return "push refused" + why(v.push.Why)
+		return cmp.Or(excerpt.Line(v.push.Why, excerpt.MostMessage), "push refused")
 	case Stale:
 		if math.IsNaN(v.LastSuccess) {
-			return "no push for " + v.ago(v.push.At) + ", and no expected interval is known"
+			return "no push for " + v.ago(v.push.At) + ", and no interval is expected"
 		}
-		return "no success for " + v.ago(v.LastSuccess) + ", and no expected interval is known"
+		return "no success for " + v.ago(v.LastSuccess) + ", and no interval is expected"
 	case Unknown:
 		return v.ignorance()
 	}
 	return v.oddity()
-}
-
-func why(refused string) string {
-	if refused == "" {
-		return ""
-	}
-	return ": " + excerpt.Line(refused, excerpt.MostMessage)
 }
 
 func (v *Verdict) failure() string {
@@ -150,20 +144,20 @@ func (v *Verdict) failure() string {
 }
 
 func (v *Verdict) lateness() string {
-	expected := ", expected every " + Span(v.Expected)
+	expected := "expected every " + Span(v.Expected)
 	switch {
 	case v.LastSuccess > 0:
-		return "no success for " + v.ago(v.LastSuccess) + expected
+		return expected + ", no success for " + v.ago(v.LastSuccess)
 	case v.LastSuccess == 0:
-		return "never succeeded" + expected
+		return expected + ", never succeeded"
 	}
-	return "no success since the start " + v.ago(v.LastStart) + " ago" + expected
+	return expected + ", no success since the start " + v.ago(v.LastStart) + " ago"
 }
 
 func (v *Verdict) length() string {
 	running := "running for " + v.ago(v.LastStart)
 	if v.longestRun() == v.Expected {
-		return running + ", expected every " + Span(v.Expected)
+		return "expected every " + Span(v.Expected) + ", " + running
 	}
 	return running + ", the last run took " + Span(v.Duration)
 }
