@@ -69,7 +69,8 @@ func (a *api) jobs(w http.ResponseWriter, r *http.Request) {
 	for state, n := range table.Counts() {
 		page.Counts[jobs.State(state).String()] = n
 	}
-	page.Jobs = listOf(slices.Values(table.Worst(q.states, q.limit)), func(r jobs.Row) any { return jobInfoOf(&r) })
+	rows := leading(table.Rows(q.states), q.limit, table.Order)
+	page.Jobs = listOf(slices.Values(rows[:min(q.limit, len(rows))]), func(r jobs.Row) any { return jobInfoOf(&r, q.by) })
 	writeData(w, page)
 }
 
@@ -89,9 +90,9 @@ func (q *jobsQuery) table(ctx context.Context, all []jobs.Judged) *jobs.Table {
 	return t
 }
 
-func jobInfoOf(r *jobs.Row) jobInfo {
+func jobInfoOf(r *jobs.Row, by []string) jobInfo {
 	return jobInfo{
-		Labels: labelsJSON(r.Labels.Labels()), State: r.State.String(), Reason: r.Reason(),
+		Labels: labelsJSON(r.Labels(by)), State: r.State.String(), Reason: r.Reason(),
 		Since: wholeSeconds(r.Since), LastSuccess: wholeSeconds(positive(r.LastSuccess)), Duration: finite(r.Duration), NextExpected: wholeSeconds(r.NextExpected),
 		Groups: r.Groups, Group: labelsJSON(r.Key.Labels()),
 	}

@@ -2,10 +2,12 @@ package jobs
 
 import (
 	"cmp"
+	"hash/maphash"
 	"slices"
 
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
+	"pushgateway/internal/metric"
 )
 
 // Judged is a group with the verdict on its job. If the group tells of several
@@ -50,42 +52,74 @@ func (v *Verdict) compare(w *Verdict) int {
 // speaks for it.
 type Row struct {
 	*Judged
-	Labels grouping.Key // those that the groups have in common
 	Groups int
 }
 
-// Table makes rows of groups.
-type Table struct {
-	by   []string // sorted
-	rows []Row
-	at   map[string]int // places in rows, by the values of the labels
-	key  []byte         // scratch memory
+// Labels returns the labels that the groups of a row have in common, if these
+// are the names that tell rows apart.
+func (r *Row) Labels(by []string) (labels []metric.Label) {
+	for _, name := range by {
+		if value, _ := r.Key.Value(name); value != "" {
+			labels = append(labels, metric.Label{Name: name, Value: value})
+		}
+	}
+	return labels
 }
 
-// NewTable returns an empty table with a row for each value of the labels by.
+// Table makes rows of groups. It copies no keys, which may be long.
+type Table struct {
+	by   []string
+	seed maphash.Seed
+	rows []Row
+	at   map[uint64]int // places in rows, by hashes of values
+}
+
+// NewTable returns an empty table with a row for each value of the labels by. A
+// label that a group does not have counts as empty.
 func NewTable(by []string) *Table {
-	return &Table{by: slices.Compact(slices.Sorted(slices.Values(by))), at: make(map[string]int)}
+	return &Table{by: by, seed: maphash.MakeSeed(), at: make(map[uint64]int)}
 }
 
 // Add adds a group to the row that it belongs to. The table keeps the pointer.
 func (t *Table) Add(j *Judged) {
-	t.key = t.key[:0]
-	for _, name := range t.by {
-		if value, ok := j.Key.Value(name); ok && value != "" {
-			t.key = grouping.AppendLabel(t.key, name, value)
+	for hash := t.hash(j.Key); ; hash++ {
+		at, taken := t.at[hash]
+		if !taken {
+			t.at[hash] = len(t.rows)
+			t.rows = append(t.rows, Row{j, 1})
+			return
+		}
+		if r := &t.rows[at]; t.compare(r.Key, j.Key) == 0 {
+			r.add(j)
+			return
 		}
 	}
-	at, ok := t.at[string(t.key)]
-	if !ok {
-		key := string(t.key)
-		t.at[key] = len(t.rows)
-		t.rows = append(t.rows, Row{j, grouping.Key(key), 1})
-		return
-	}
-	r := &t.rows[at]
+}
+
+func (r *Row) add(j *Judged) {
 	if r.Groups++; j.compare(&r.Verdict) < 0 {
 		r.Judged = j
 	}
+}
+
+func (t *Table) hash(key grouping.Key) (sum uint64) {
+	for _, name := range t.by {
+		value, _ := key.Value(name)
+		sum = sum*31 + maphash.String(t.seed, value)
+	}
+	return sum
+}
+
+// compare orders keys by the values of the labels that tell rows apart.
+func (t *Table) compare(a, b grouping.Key) int {
+	for _, name := range t.by {
+		v, _ := a.Value(name)
+		w, _ := b.Value(name)
+		if c := cmp.Compare(v, w); c != 0 {
+			return c
+		}
+	}
+	return 0
 }
 
 // Counts returns the number of rows in each state.
@@ -96,17 +130,20 @@ func (t *Table) Counts() (counts [len(stateNames)]int) {
 	return counts
 }
 
-// Worst returns the first rows in one of the states, or in any if there are
-// none: worst first, then the latest, then by labels.
-func (t *Table) Worst(states []State, most int) []Row {
-	var rows []Row
+// Rows returns the rows in one of the states, or all if there are none.
+func (t *Table) Rows(states []State) (rows []Row) {
 	for _, r := range t.rows {
 		if len(states) == 0 || slices.Contains(states, r.State) {
 			rows = append(rows, r)
 		}
 	}
-	slices.SortFunc(rows, func(a, b Row) int {
-		return cmp.Or(a.compare(&b.Verdict), cmp.Compare(a.Labels, b.Labels))
-	})
-	return rows[:min(most, len(rows))]
+	return rows
+}
+
+// Order orders rows: worst first, then the latest, then by labels.
+func (t *Table) Order(a, b Row) int {
+	if c := a.Verdict.compare(&b.Verdict); c != 0 {
+		return c
+	}
+	return t.compare(a.Key, b.Key)
 }

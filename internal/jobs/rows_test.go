@@ -2,6 +2,7 @@ package jobs_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -94,21 +95,26 @@ func TestTable(t *testing.T) {
 	for _, c := range []struct {
 		by     []string
 		states []jobs.State
-		most   int
 		want   string
 	}{
-		{[]string{"job"}, nil, 9, `{job="b"} failing 2, {job="c"} failing 1, {job="a"} ok 2, {job="d"} unknown 1`},
-		{[]string{"job", "instance", "job"}, nil, 9, `{instance="2",job="b"} failing 1, {job="c"} failing 1, {instance="1",job="a"} ok 1, {instance="1",job="b"} ok 1, {job="a"} ok 1, {job="d"} unknown 1`},
-		{[]string{"job"}, []jobs.State{jobs.Unknown, jobs.Failing}, 2, `{job="b"} failing 2, {job="c"} failing 1`},
-		{[]string{"job"}, []jobs.State{jobs.Late}, 2, ``},
+		{[]string{"job"}, nil, `b failing 2, c failing 1, a ok 2, d unknown 1`},
+		{[]string{"job", "instance"}, nil, `b 2 failing 1, c failing 1, a ok 1, a 1 ok 1, b 1 ok 1, d unknown 1`},
+		{[]string{"job"}, []jobs.State{jobs.Unknown, jobs.Failing}, `b failing 2, c failing 1, d unknown 1`},
+		{[]string{"job"}, []jobs.State{jobs.Late}, ``},
 	} {
 		all, table := s.all(), jobs.NewTable(c.by)
 		for i := range all {
 			table.Add(&all[i])
 		}
 		var rows []string
-		for _, r := range table.Worst(c.states, c.most) {
-			rows = append(rows, fmt.Sprintf("%s %s %d", r.Labels, r.State, r.Groups))
+		sorted := table.Rows(c.states)
+		slices.SortFunc(sorted, table.Order)
+		for _, r := range sorted {
+			var values []string
+			for _, l := range r.Labels(c.by) {
+				values = append(values, l.Value)
+			}
+			rows = append(rows, fmt.Sprintf("%s %s %d", strings.Join(values, " "), r.State, r.Groups))
 		}
 		if got := strings.Join(rows, ", "); got != c.want {
 			t.Errorf("by %v, %v: %s\nwant %s", c.by, c.states, got, c.want)
@@ -154,7 +160,7 @@ func BenchmarkAll(b *testing.B) {
 				for i := range all {
 					t.Add(&all[i])
 				}
-				t.Worst(nil, 100)
+				t.Rows(nil)
 			}
 		})
 	}
