@@ -101,11 +101,13 @@ func mayTouch(r *http.Request, what config.Permission) func(grouping.Key) error 
 func (a *api) login(w http.ResponseWriter, r *http.Request) {
 	if users := a.settings(r).Users; users != nil {
 		who, err := users.Identify(r)
-		if err == nil && !who.Known() {
-			err = &access.Denied{Who: who}
-		}
-		if err != nil {
+		switch {
+		case err != nil:
 			a.turnAway(w, withSender(r, who), users, permLogin, err)
+			return
+		case !who.Known(): // as was to be expected
+			w.Header()["Www-Authenticate"] = users.Challenges()
+			writeError(w, http.StatusUnauthorized, &access.Denied{Who: who})
 			return
 		}
 	}
