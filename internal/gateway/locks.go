@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"pushgateway/internal/accesslog"
 	"pushgateway/internal/grouping"
 )
 
@@ -124,6 +125,7 @@ func (l *keyLocks) lock(p patience, key grouping.Key, settled <-chan struct{}) e
 	k.waiters = append(k.waiters, turn)
 	l.mu.Unlock()
 
+	defer accesslog.Of(p.client).Waiting(accesslog.ForGroup)()
 	late := time.NewTimer(time.Until(p.until))
 	defer late.Stop()
 	err := errTookLong
