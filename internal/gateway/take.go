@@ -66,9 +66,6 @@ func (c *check) isOld(key grouping.Key) bool {
 // from being exposed, or will once another group ends. It returns "" if there is
 // none, or if not all of these groups give up their names.
 func (c *check) overruled(b *exposition.Block, old *Group, key grouping.Key) (from grouping.Key) {
-	if c.longAgo == 0 {
-		return ""
-	}
 	mine, firm := claimFor(old.findSeries(b.Name), b, key), false
 	for h := range c.contradicting(b) {
 		h.eachOther(key, func(theirs claim) bool {

@@ -14,6 +14,7 @@ import (
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/metric"
+	"pushgateway/internal/sniff"
 )
 
 // newPush makes a push from everything in a request except its key and its body.
@@ -66,7 +67,11 @@ type content struct {
 }
 
 func (in *Intake) content(r *Request, b *body) (content, error) {
-	c := content{formatOf(r.Header.Get("Content-Type"), b.bytes), b.bytes, b, &r.Settings.Limits}
+	contentType := r.Header.Get("Content-Type")
+	c := content{formatOf(contentType, b.bytes), b.bytes, b, &r.Settings.Limits}
+	if c.refills { // it is read as text
+		in.tellOfText(r, contentType, b.bytes)
+	}
 	if c.Binary || !in.config.LenientNewlines || exposition.HasRightNewlines(b.bytes) {
 		return c, nil
 	}
@@ -76,6 +81,18 @@ func (in *Intake) content(r *Request, b *body) (content, error) {
 	}
 	c.bytes = exposition.MendNewlines(b.bytes)
 	return c, nil
+}
+
+// tellOfText counts a body that says that it is OpenMetrics, but is read as text,
+// and warns of the reverse.
+func (in *Intake) tellOfText(r *Request, contentType string, text []byte) {
+	switch {
+	case saysOpenMetrics(contentType):
+		in.config.NotOpenMetrics()
+	case sniff.EndsLikeOpenMetrics(text):
+		in.config.Warn("Read as text what ends like OpenMetrics; if it is that, push it with Content-Type: "+sniff.OpenMetricsType,
+			"client", r.Client, "group", excerpt.Line(r.Key, excerpt.Most), "content_type", excerpt.Line(contentType, excerpt.Most))
+	}
 }
 
 // parse makes finished blocks from a body. They do not use its memory.
