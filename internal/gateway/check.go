@@ -54,8 +54,8 @@ func (c *check) admit(group, old *Group, brings []*exposition.Block) (taken []gr
 				taken = setAt(taken, len(brings), i, from)
 			}
 		}
-		if err == nil && c.looked > mostOld {
-			err = conflict(b.Name, "it contradicts too many groups that nobody has pushed to for long; delete those that are gone")
+		if err == nil && c.exhausted() {
+			err = conflict(b.Name, "it contradicts more groups that nobody has pushed to for long than a push can take names from; delete those that are gone")
 		}
 		if err != nil {
 			refused.Add(err)

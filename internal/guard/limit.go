@@ -27,6 +27,7 @@ const (
 	LimitFamiliesPerPush  Limit = "families_per_push"
 	LimitSeriesPerPush    Limit = "series_per_push"
 	LimitSeriesPerGroup   Limit = "series_per_group"
+	LimitSeriesPerSum     Limit = "series_per_sum_group"
 	LimitGroupBytes       Limit = "group_bytes"
 	LimitGroupingLabels   Limit = "grouping_labels"
 	LimitLabelsPerSeries  Limit = "labels_per_series"
@@ -40,7 +41,7 @@ const (
 // AllLimits lists all of them.
 var AllLimits = [...]Limit{
 	LimitGroups, LimitSeries, LimitLabelSets, LimitGroupsPerJob, LimitSeriesPerJob, LimitPushesPerSecond,
-	LimitBodyBytes, LimitInflightBytes, LimitGroupsPerPush, LimitFamiliesPerPush, LimitSeriesPerPush, LimitSeriesPerGroup, LimitGroupBytes, LimitGroupingLabels,
+	LimitBodyBytes, LimitInflightBytes, LimitGroupsPerPush, LimitFamiliesPerPush, LimitSeriesPerPush, LimitSeriesPerGroup, LimitSeriesPerSum, LimitGroupBytes, LimitGroupingLabels,
 	LimitLabelsPerSeries, LimitNameLength, LimitLabelNameLength, LimitLabelValueLength, LimitLabelsLength, LimitBuckets,
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pushgateway/internal/access"
+	"pushgateway/internal/accesslog"
 	"pushgateway/internal/config"
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/grouping"
@@ -24,8 +25,11 @@ func senderOf(r *http.Request) *access.Principal {
 	return who
 }
 
-// withSender returns a request from a principal.
+// withSender returns a request from a principal, and has the log name it.
 func withSender(r *http.Request, who *access.Principal) *http.Request {
+	if who != nil {
+		accesslog.Of(r.Context()).Principal(who.Name)
+	}
 	return r.WithContext(context.WithValue(r.Context(), sender{}, who))
 }
 

@@ -35,6 +35,8 @@ type Config struct {
 	Proxies guard.Proxies
 	// TelemetryPath is where Prometheus scrapes, like "/metrics".
 	TelemetryPath string
+	// Addresses returns those of the doors, for messages. It may be nil.
+	Addresses func() Addresses
 	// Intake accepts pushes.
 	Intake *intake.Intake
 	// Limits bound what requests may ask for, and what is answered at once. They
@@ -82,6 +84,10 @@ type Config struct {
 	Scraped func(Scrape)
 }
 
+// Addresses are the addresses of the doors Main and Telemetry, as users write
+// them.
+type Addresses struct{ Main, Telemetry []string }
+
 // Scrape describes one answered scrape.
 type Scrape struct {
 	Format         exposition.Format
@@ -106,10 +112,13 @@ type api struct {
 	comparing *rate.Limiter
 }
 
-// New returns the handler of everything.
-func New(c Config) http.Handler {
+// New returns the handlers of everything.
+func New(c Config) *Surface {
 	if c.Refusals == nil {
-		c.Refusals = guard.NewRefusals(c.Logger)
+		c.Refusals = guard.NewRefusals(c.Limits.Remember, c.Logger)
+	}
+	if c.Addresses == nil {
+		c.Addresses = func() Addresses { return Addresses{} }
 	}
 	c.Limits = c.Limits.WithDefaults()
 	if c.Settings == nil {
@@ -127,5 +136,5 @@ func New(c Config) http.Handler {
 	for i, r := range routes {
 		routes[i] = a.guarded(r)
 	}
-	return a.settled(a.Origins.guard(newRouter(c.Prefix, routes, a.lost)))
+	return a.surface(routes)
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/julienschmidt/httprouter"
+
+	"pushgateway/internal/accesslog"
 )
 
 // route is one thing that is served. GET also answers HEAD.
@@ -128,6 +130,7 @@ func (rt *router) add(at string, r route) {
 			}
 			req.SetPathValue(p.Key, p.Value)
 		}
+		accesslog.Of(req.Context()).Route(cmp.Or(r.name, r.path))
 		r.handler(w, req)
 	}
 	rt.table.Handle(r.method, at, serve)

@@ -194,7 +194,7 @@ func (s *splitter) add(f *metric.Family) error {
 			if err := s.budget.Take(splitFamilySize); err != nil {
 				return err
 			}
-			g.families = append(g.families, &metric.Family{Name: f.Name, Help: f.Help, EmptyHelp: f.EmptyHelp, Type: f.Type})
+			g.families = append(g.families, &metric.Family{Name: f.Name, Help: f.Help, Unit: f.Unit, EmptyHelp: f.EmptyHelp, Type: f.Type})
 			last++
 		}
 		if err := s.append(g.families[last], f.Series[i]); err != nil {

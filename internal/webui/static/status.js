@@ -48,7 +48,8 @@ function facts(pairs) {
 
 function scrapes(list, flags) {
   if (list.length === 0) {
-    const target = location.host;
+    const apart = /(?:^|,)[^,/]*:(\d+)(?:,|$)/.exec(flags["web.telemetry-listen-address"] ?? "");
+    const target = apart ? `${location.hostname}:${apart[1]}` : location.host;
     return h("div", {}, h("p", { class: "banner bad" }, h("strong", {}, "Nobody has scraped this gateway since it started."), " Prometheus does not see what is pushed here. Add this to its configuration:"),
       h("pre", { tabindex: "0" }, [
         "scrape_configs:", "  - job_name: pushgateway", "    honor_labels: true",

@@ -17,6 +17,11 @@
 {{- printf "/%s" $given | clean | trimSuffix "/" }}
 {{- end }}
 
+{{- /* The port of scrapes and health where extraArgs give them an address of their own; otherwise empty. */ -}}
+{{- define "pushgateway.telemetryPort" -}}
+{{- include "pushgateway.flag" (dict "root" . "name" "web.telemetry-listen-address") | regexFind ":[0-9]+\\s*$" | trim | trimPrefix ":" }}
+{{- end }}
+
 {{- /* .path behind the prefix, unless it is there already. */ -}}
 {{- define "pushgateway.path" -}}
 {{- $prefix := include "pushgateway.prefix" .root }}

@@ -72,6 +72,11 @@ ports:
   - name: metrics
     containerPort: {{ regexMatch "^[0-9]+$" (toString .Values.service.targetPort) | ternary .Values.service.targetPort 9091 }}
     protocol: TCP
+{{- with include "pushgateway.telemetryPort" . }}
+  - name: telemetry
+    containerPort: {{ . }}
+    protocol: TCP
+{{- end }}
 {{- if (.Values.liveness).enabled }}
 {{- with .Values.livenessProbe | default .Values.liveness.probe }}
 livenessProbe: {{- include "pushgateway.probe" (dict "root" $ "probe" .) | nindent 2 }}
@@ -118,6 +123,14 @@ that the chart cannot read it looks whether the port is open.
 */ -}}
 {{- define "pushgateway.probe" -}}
 {{- $probe := deepCopy .probe }}
+{{- $telemetry := include "pushgateway.telemetryPort" .root }}
+{{- range list "httpGet" "tcpSocket" }}
+{{- with get $probe . }}
+{{- if and $telemetry (has (toString .port) (list "9091" "metrics" (toString $.root.Values.service.targetPort))) }}
+{{- $_ := set . "port" (int $telemetry) }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- $web := .root.Values.webConfiguration | default dict }}
 {{- with $probe.httpGet }}
 {{- $plain := and (not .httpHeaders) (ne (upper (.scheme | default "HTTP")) "HTTPS") }}
