@@ -349,7 +349,7 @@ func hostsOf(list string) (hosts []string, err error) {
 }
 
 // taken lists the paths that the telemetry path would shadow.
-var taken = []string{"/", "/status", "/-/healthy", "/-/ready", "/-/quit"}
+var taken = []string{"/", "/status", "/-/healthy", "/-/ready", "/-/quit", "/-/reload"}
 
 func checkTelemetryPath(given string) error {
 	if !strings.HasPrefix(given, "/") || strings.ContainsAny(given, ":*") || strings.HasSuffix(given, "/") {
