@@ -49,6 +49,9 @@ func (a *api) routes() []route {
 		{del, "/metrics/job/*key", "delete", permDelete, a.delete},
 		{del, "/metrics/job@base64/*key", "delete", permDelete, a.delete},
 
+		{post, "/v1/metrics", "otlp", permPush, a.otlp},
+		{post, "/api/v1/otlp/v1/metrics", "otlp", permPush, a.otlp},
+
 		{options, "/api/v1/*path", "api/v1/options", permOpenQuery, ok},
 		{get, "/api/v1/status", "api/v1/status", permOpenQuery, a.status},
 		{get, "/api/v1/metrics", "api/v1/metrics", permOpenQuery, a.metrics},
