@@ -116,6 +116,14 @@ local lib = import 'lib.libsonnet';
           'Within the last hour pushes had about {{ $value | printf "%.0f" }} series that the same push had before. The first of each was kept. The gateway runs with --push.disable-consistency-check; otherwise it would refuse such a push.',
         ),
         alert(
+          'PushgatewayConfigReloadFailed',
+          'warning',
+          '%s == 0' % own('pushgateway_config_last_reload_successful'),
+          '5m',
+          '{{ $labels.instance }} could not reload its configuration file.',
+          'It goes on with the configuration from before, and may not start with the file as it is. Its log lists the mistakes.',
+        ),
+        alert(
           'PushgatewayNearLimit',
           'warning',
           '%s / %s > %.2f' % [own('pushgateway_limit_used'), own('pushgateway_limit'), config.nearLimit],

@@ -14,7 +14,8 @@ import (
 
 const hash = "$2y$04$TlYLMNVnqt7mUwSD7mKRoOsFgZ2cMjHjPsFgyhEZzqkDTvHcSHNQq"
 
-// example has every section.
+// example has every section. write makes the files that it names, and puts a hash
+// in the place of the one that is left out.
 const example = `
 limits:                        # each can be absent: then it is what it is today
   max_groups: 100000
@@ -38,10 +39,10 @@ access:
   anonymous: [scrape, health]
   users:
     - name: prometheus
-      password_file: prometheus.password
+      password_file: /etc/pushgateway/prometheus.password
       may: [scrape, query]
     - name: ci
-      token_file: secrets/ci.token                   # Authorization: Bearer …
+      token_file: /etc/pushgateway/secrets/ci.token         # Authorization: Bearer …
       may: [push, delete]
       match: '{job=~"ci_.*",env!="production"}'      # of the decoded grouping key
     - name: batch-7
@@ -49,7 +50,7 @@ access:
       may: [push]
       match: '{instance="batch-7"}'
     - name: ops
-      password_hash: ` + hash + `                         # bcrypt
+      password_hash: $2y$10$…                         # bcrypt
       addresses: [10.0.0.0/8, ::1]
       may: [push, delete, scrape, query, ui, admin, lifecycle, debug]
 `
@@ -58,6 +59,7 @@ access:
 func write(t *testing.T, content string) string {
 	t.Helper()
 	dir := t.TempDir()
+	content = strings.NewReplacer("/etc/pushgateway", dir, "$2y$10$…", hash).Replace(content)
 	for name, text := range map[string]string{"config.yml": content, "prometheus.password": "scrape me\n", "secrets/ci.token": "t0ken\n", "empty": "\n", "words": "two words\n"} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {

@@ -24,7 +24,7 @@ const maxSize = 16 << 20
 func Load(file string) (*Config, error) {
 	content, err := readFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("reading the configuration file: %w", err)
+		return nil, fmt.Errorf("reading the configuration file: %w; create it, and let the user of the gateway read it", err)
 	}
 	return Parse(file, content)
 }

@@ -68,6 +68,10 @@ func atLine(line int, err error) error {
 // About makes it a FamilyError.
 func (e *InvalidError) About() (family, reason string) { return e.Family, e.Msg }
 
+// Invalid returns an InvalidError about a family. It copies what it keeps of the
+// name.
+func Invalid(family, format string, args ...any) error { return invalid(family, format, args...) }
+
 // invalid copies what it keeps, since the name may lie in the body of the push.
 func invalid(family, format string, args ...any) error {
 	return &InvalidError{Family: strings.Clone(excerpt.Of(family)), Msg: fmt.Sprintf(format, args...)}

@@ -42,8 +42,8 @@ func (p *Parser) note(value string) error {
 // Imprint records in blocks the pattern of the text that they were made from,
 // so that Refill can make the next blocks from them. The blocks must be all
 // that Render made from the result of ParseText, and not be shared yet.
-func (p *Parser) Imprint(body []byte, blocks []*Block) {
-	made := p.pattern(body, len(blocks))
+func (p *Parser) Imprint(body []byte, blocks []*Block, patterns *Patterns) {
+	made := p.pattern(body, len(blocks), patterns)
 	if made == nil {
 		return
 	}
@@ -59,7 +59,7 @@ func (p *Parser) Imprint(body []byte, blocks []*Block) {
 
 // pattern makes the pattern of a body, and numbers its families in their order.
 // There is none if lines of one family are not together.
-func (p *Parser) pattern(body []byte, families int) *pattern {
+func (p *Parser) pattern(body []byte, families int, patterns *Patterns) *pattern {
 	if !p.noting || p.timed || bytes.IndexByte(body, valueMark) >= 0 || bytes.IndexByte(body, partMark) >= 0 {
 		return nil
 	}

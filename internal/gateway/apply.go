@@ -230,7 +230,7 @@ func (x *index) apply(a Applied, changed []*indexed) []*indexed {
 	old, _ := x.groups.Get(a.Key)
 	twin := x.possibleTwin(a.Key)
 	x.count(old, -1)
-	x.countTimes(a.Key, twin, -1)
+	x.countTimes(old, twin, -1)
 	x.moveUses(old, a.Group)
 	if a.Group != nil {
 		x.groups.Set(a.Key, a.Group)
@@ -240,7 +240,7 @@ func (x *index) apply(a Applied, changed []*indexed) []*indexed {
 	}
 	x.failures.move(a.Key, a.Group)
 	x.mute(a.Key, twin)
-	x.countTimes(a.Key, twin, +1)
+	x.countTimes(a.Group, twin, +1)
 	x.moveDeadline(old, a.Group)
 	return x.exchange(a, old, changed)
 }

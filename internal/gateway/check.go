@@ -260,7 +260,7 @@ func (x *index) pendingHolder(name string, t metric.Type, but grouping.Key) stri
 // place adds the provisional claims of a change, so that checks of other
 // changes see them. Its series are compared with others from enter on.
 func (x *index) place(p *pending) {
-	p.shape, p.indexes = x.shapes.use(p.key), make([]*seriesIndex, len(p.brings))
+	p.shape, p.indexes = x.shapes.useOf(p.group), make([]*seriesIndex, len(p.brings))
 	for i, b := range p.brings {
 		f := x.family(b.Name)
 		f.pending[b.Type]++

@@ -58,6 +58,15 @@ func (s *shapes) use(key grouping.Key) *shape {
 	return sh
 }
 
+// useOf is use for the key of a group. It is quicker if the group is stored.
+func (s *shapes) useOf(g *Group) *shape {
+	if sh := g.shape; sh != nil && sh.users > 0 {
+		sh.users++
+		return sh
+	}
+	return s.use(g.Key)
+}
+
 // release undoes one use.
 func (s *shapes) release(sh *shape) {
 	if sh.users--; sh.users == 0 {

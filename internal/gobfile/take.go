@@ -33,7 +33,7 @@ type taker struct {
 func newTaker() *taker { return &taker{parser: exposition.GetParser()} }
 
 func (t *taker) report(key grouping.Key, family string, err error) {
-	if len(t.problems) >= MaxProblems {
+	if len(t.problems) >= maxProblems {
 		t.unlisted++
 		return
 	}

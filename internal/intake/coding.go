@@ -15,7 +15,11 @@ import (
 // others from being decoded, or "" if there is none. With an unknown coding the
 // body is read as it is, as in 1.11.
 func codingsOf(h http.Header) (known []string, unknown string) {
-	listed := strings.Split(strings.Join(h.Values("Content-Encoding"), ","), ",")
+	values := h["Content-Encoding"]
+	if len(values) == 0 {
+		return nil, ""
+	}
+	listed := strings.Split(strings.Join(values, ","), ",")
 	for _, coding := range slices.Backward(listed) { // the last coding was applied last
 		given := strings.TrimSpace(coding)
 		switch coding = strings.ToLower(given); coding {

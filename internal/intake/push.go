@@ -27,7 +27,7 @@ func (in *Intake) newPush(r *Request) (p gateway.Push, life lifetime, err error)
 	if p.Mode, err = modeOf(r, query.Get("merge")); err != nil {
 		return p, life, err
 	}
-	life, err = in.config.TTL.of(r.Header.Get(TTLHeader), query.Get("ttl"))
+	life, err = in.config.TTL.of(r.Header.Get(ttlField), query.Get("ttl"))
 	return p, life, err
 }
 
@@ -81,8 +81,8 @@ type content struct {
 }
 
 func (in *Intake) content(r *Request, b *body) (content, error) {
-	c := content{formatOf(r.Header.Get("Content-Type")), b.bytes, b, &r.Settings.Limits}
-	if !c.text || !in.config.LenientNewlines || exposition.HasRightNewlines(b.bytes) {
+	c := content{formatOf(r.Header.Get("Content-Type"), b.bytes), b.bytes, b, &r.Settings.Limits}
+	if c.Binary || !in.config.LenientNewlines || exposition.HasRightNewlines(b.bytes) {
 		return c, nil
 	}
 	const copies = 2
@@ -97,7 +97,7 @@ func (in *Intake) content(r *Request, b *body) (content, error) {
 func (in *Intake) parse(c content, key grouping.Key) ([]*exposition.Block, error) {
 	o := in.rendering(key, c, maxBlocks(c.limits.Body))
 	var old *gateway.Group
-	if c.text {
+	if c.refills {
 		old = in.gateway.Group(key)
 	}
 	if blocks, ok := exposition.Refill(c.bytes, old.Blocks(), o); ok {
@@ -111,7 +111,7 @@ func (in *Intake) parse(c content, key grouping.Key) ([]*exposition.Block, error
 	}
 	blocks, err := in.render(families, o)
 	if err == nil && old != nil { // it may go on like this
-		p.Imprint(c.bytes, blocks)
+		p.Imprint(c.bytes, blocks, in.patterns)
 	}
 	return blocks, err
 }
@@ -136,10 +136,9 @@ func strip(families []*metric.Family) {
 	}
 }
 
-// rendering returns how to render the families of a push to a group. The parser
-// of text has already checked that label values are UTF-8.
+// rendering returns how to render the families of a push to a group.
 func (in *Intake) rendering(key grouping.Key, c content, maxBytes int) exposition.Options {
-	o := exposition.Options{Grouping: key.Labels(), MaxBytes: maxBytes, Valid: c.text, LegacyNames: !in.config.UTF8Names, Limits: exposition.Limits(c.limits.Push), Budget: c.budget}
+	o := exposition.Options{Grouping: key.Labels(), MaxBytes: maxBytes, Valid: c.valid, LegacyNames: !in.config.UTF8Names, Limits: exposition.Limits(c.limits.Push), Budget: c.budget}
 	o.HelpCut = func(family string) { in.warnOfHelp(key, family) }
 	if in.gateway.Unchecked() {
 		o.Duplicate = in.config.Duplicate

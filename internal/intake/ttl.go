@@ -3,6 +3,7 @@ package intake
 import (
 	"cmp"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -24,6 +25,9 @@ const (
 	// longestTTL keeps deadlines within the range of times.
 	longestTTL = 100 * 365 * 24 * time.Hour
 )
+
+// ttlField is TTLHeader in the form that needs no conversion to be looked up.
+var ttlField = http.CanonicalHeaderKey(TTLHeader)
 
 // ParseTTL parses a duration as in Prometheus, like 90m, 2h30m or 7d, or as in
 // Go, like 1.5h. 0 means forever.

@@ -178,8 +178,8 @@ func keyOf(t *testing.T, job string, labels ...metric.Label) grouping.Key {
 	return key
 }
 
-// groupOf makes a group from a text push, as it would result from old.
-func groupOf(t *testing.T, old *gateway.Group, key grouping.Key, text string) *gateway.Group {
+// Blocks parses and renders a text push to a group.
+func Blocks(t testing.TB, key grouping.Key, text string) []*exposition.Block {
 	t.Helper()
 	p := exposition.GetParser()
 	defer p.Release()
@@ -187,10 +187,17 @@ func groupOf(t *testing.T, old *gateway.Group, key grouping.Key, text string) *g
 	if err != nil {
 		t.Fatal(err)
 	}
-	blocks, err := exposition.Render(families, exposition.Options{Grouping: key.Labels()})
+	blocks, err := exposition.Render(families, exposition.Options{Grouping: key.Labels(), Valid: true})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return blocks
+}
+
+// groupOf makes a group from a text push, as it would result from old.
+func groupOf(t *testing.T, old *gateway.Group, key grouping.Key, text string) *gateway.Group {
+	t.Helper()
+	blocks := Blocks(t, key, text)
 	g := gateway.Group{Key: key, Pushed: time.Now()}
 	if old != nil {
 		g.Failed, g.Failure, g.Since = old.Failed, old.Failure, old.Since

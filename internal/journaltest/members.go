@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"pushgateway/internal/config"
-	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/metric"
@@ -79,17 +78,7 @@ func two(t *testing.T, s *Shared) (a, b *member) {
 
 func pushOf(t *testing.T, key grouping.Key, text string) gateway.Push {
 	t.Helper()
-	p := exposition.GetParser()
-	defer p.Release()
-	families, err := p.ParseText([]byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks, err := exposition.Render(families, exposition.Options{Grouping: key.Labels()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return gateway.Push{Key: key, Blocks: blocks}
+	return gateway.Push{Key: key, Blocks: Blocks(t, key, text)}
 }
 
 // put pushes a text body, as POST does.

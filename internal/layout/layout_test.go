@@ -21,7 +21,7 @@ var floors = [][]string{
 	{"internal/gateway", "internal/live"},
 	{"internal/login"}, // who sends requests
 	{"internal/access"},
-	{"internal/config"}, // what the file says; who makes something of it stands above
+	{"internal/config", "internal/sums"}, // what the file says; who makes something of it stands above
 	{"internal/exposition", "internal/selector"},
 	{"internal/grouping"}, // keys are made of labels
 	{"internal/metric", "internal/sniff", "internal/guard", "internal/compression", "internal/listen", "internal/accesslog"},

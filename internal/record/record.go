@@ -61,8 +61,8 @@ import (
 	"pushgateway/internal/grouping"
 )
 
-// Version is the format that Encode writes, and the newest that Decode reads.
-const Version = 1
+// format is the version that Encode writes, and the newest that Decode reads.
+const format = 1
 
 // stampedBit is set in the first byte of a record that has a stamp.
 const stampedBit = 0x80
@@ -74,12 +74,8 @@ const (
 	contentAt  = revisionAt + 8
 )
 
-var (
-	// ErrDamaged means that a record is not what was written.
-	ErrDamaged = errors.New("the record is damaged")
-	// ErrVersion means that a newer version of this program wrote the record.
-	ErrVersion = errors.New("a newer version of this program wrote the record")
-)
+// errDamaged means that a record is not what was written.
+var errDamaged = errors.New("the record is damaged")
 
 // The fields of the messages.
 const (
@@ -137,7 +133,7 @@ func EncodeWithin(g *gateway.Group, budget exposition.Budget) ([]byte, error) {
 	}
 	buf.packed = s2.Encode(buf.packed[:cap(buf.packed)], buf.content)
 	rec := make([]byte, contentAt+len(buf.packed))
-	rec[0] = Version
+	rec[0] = format
 	copy(rec[contentAt:], buf.packed)
 	return rec, nil
 }
@@ -168,13 +164,13 @@ func compute(rec []byte, key grouping.Key) uint64 {
 // Check returns the revision of a record, or an error if the record is damaged.
 func Check(rec []byte, key grouping.Key) (gateway.Revision, error) {
 	if len(rec) < contentAt {
-		return 0, fmt.Errorf("%w: it has only %d bytes", ErrDamaged, len(rec))
+		return 0, fmt.Errorf("%w: it has only %d bytes", errDamaged, len(rec))
 	}
 	if compute(rec, key) != Checksum(rec) {
-		return 0, fmt.Errorf("%w: its checksum does not match its content", ErrDamaged)
+		return 0, fmt.Errorf("%w: its checksum does not match its content", errDamaged)
 	}
-	if version := rec[0] &^ stampedBit; version != Version {
-		return 0, fmt.Errorf("%w: its format is %d, but this version reads %d", ErrVersion, version, Version)
+	if version := rec[0] &^ stampedBit; version != format {
+		return 0, fmt.Errorf("a newer version of this program wrote the record: its format is %d, but this version reads %d", version, format)
 	}
 	return gateway.Revision(binary.LittleEndian.Uint64(rec[revisionAt:])), nil
 }
@@ -188,23 +184,23 @@ func Decode(rec []byte, key grouping.Key) (*gateway.Group, gateway.Revision, err
 	}
 	stamp, packed, err := cutStamp(rec)
 	if err != nil {
-		return nil, 0, fmt.Errorf("%w: reading its stamp: %w", ErrDamaged, err)
+		return nil, 0, fmt.Errorf("%w: reading its stamp: %w", errDamaged, err)
 	}
 	buf := scratch.Get().(*buffers)
 	defer buf.release()
 	content, err := s2.Decode(buf.content[:cap(buf.content)], packed)
 	if err != nil {
-		return nil, 0, fmt.Errorf("%w: unpacking it: %w", ErrDamaged, err)
+		return nil, 0, fmt.Errorf("%w: unpacking it: %w", errDamaged, err)
 	}
 	buf.content = content
 	g := reading{Group: gateway.Group{Key: key, Revision: r, Since: r}, stored: exposition.GetStoredReader()}
 	defer g.stored.Release()
 	g.Families = make([]gateway.Held, 0, countFamilies(content))
 	if err := eachField(content, g.take); err != nil {
-		return nil, 0, fmt.Errorf("%w: %w", ErrDamaged, err)
+		return nil, 0, fmt.Errorf("%w: %w", errDamaged, err)
 	}
 	if err := g.takeStamp(stamp); err != nil {
-		return nil, 0, fmt.Errorf("%w: reading its stamp: %w", ErrDamaged, err)
+		return nil, 0, fmt.Errorf("%w: reading its stamp: %w", errDamaged, err)
 	}
 	group := gateway.Restore(g.Group)
 	if g.last != 0 {

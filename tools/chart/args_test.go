@@ -123,6 +123,8 @@ func TestArgs(t *testing.T) {
 		`{persistentVolume: {enabled: true}, extraArgs: [--persistence.interval=5m]}`:                         file + "/data/metrics.db --persistence.interval=5m",
 		`{webConfiguration: {basicAuthUsers: {a: b}}, extraArgs: [--web.config.file=/etc/config/mine.yml]}`:   "--web.config.file=/etc/config/mine.yml",
 		`{extraArgs: [--push.max-body-bytes, 1000000]}`:                                                       "--push.max-body-bytes 1000000",
+		`{resources: {limits: {memory: 128Mi}}, config: {limits: {max_inflight_bytes: 80MiB}}}`:               "--config.file=/etc/pushgateway/config/config.yml",
+		`{config: {rules: []}, extraArgs: [--config.file=/mine.yml]}`:                                         "--config.file=/mine.yml",
 		`{resources: {limits: {cpu: 1}}}`:                                                                     "",
 		`{resources: {limits: {memory: 2Gi}}}`:                                                                "",
 		`{resources: {limits: {memory: 1048Mi}}}`:                                                             "",

@@ -45,7 +45,8 @@ below 64 MiB a push may exceed it, so that the size of a push is bounded, too.
 {{- $limit := ((.Values.resources | default dict).limits).memory }}
 {{- $inflight := include "pushgateway.flag" (dict "root" . "name" "push.max-inflight-bytes") }}
 {{- $body := include "pushgateway.flag" (dict "root" . "name" "push.max-body-bytes") }}
-{{- if and $limit (not $inflight) (not $body) }}
+{{- $file := (.Values.config | default dict).limits | default dict }}
+{{- if and $limit (not $inflight) (not $body) (not $file.max_inflight_bytes) (not $file.max_body_bytes) }}
 {{- $bound := div (sub (include "pushgateway.mebibytes" $limit | int64) 24) 2 | max 1 }}
 {{- if lt $bound 512 }}
 - --push.max-inflight-bytes={{ $bound }}MiB
@@ -61,6 +62,9 @@ below 64 MiB a push may exceed it, so that the size of a push is bounded, too.
 {{- $volume := .Values.persistentVolume }}
 {{- if and $volume.enabled (not (include "pushgateway.flag" (dict "root" . "name" "persistence.file"))) }}
 - --persistence.file={{ trimSuffix "/" $volume.mountPath }}/metrics.db
+{{- end }}
+{{- if and .Values.config (not (include "pushgateway.flag" (dict "root" . "name" "config.file"))) }}
+- --config.file=/etc/pushgateway/config/config.yml
 {{- end }}
 {{- if and (include "pushgateway.webConfigSecret" .) (not (include "pushgateway.flag" (dict "root" . "name" "web.config.file"))) }}
 - --web.config.file=/etc/config/web-config.yaml

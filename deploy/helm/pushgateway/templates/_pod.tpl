@@ -102,6 +102,11 @@ volumeMounts:
     {{- with .Values.persistentVolume.subPath }}
     subPath: {{ . | quote }}
     {{- end }}
+  {{- if .Values.config }}
+  - name: config
+    mountPath: /etc/pushgateway/config
+    readOnly: true
+  {{- end }}
   {{- if include "pushgateway.webConfigSecret" . }}
   - name: web-config
     mountPath: /etc/config
@@ -174,6 +179,11 @@ that the chart cannot read it looks whether the port is open.
 - name: storage-volume
   persistentVolumeClaim:
     claimName: {{ $volume.existingClaim | default (include "pushgateway.fullname" .) | quote }}
+{{- end }}
+{{- if .Values.config }}
+- name: config
+  secret:
+    secretName: {{ printf "%s-config" (include "pushgateway.fullname" .) | quote }}
 {{- end }}
 {{- with include "pushgateway.webConfigSecret" . }}
 - name: web-config
