@@ -32,21 +32,23 @@ const (
 // sent, so such requests have rows of their own.
 // They stand well above what has been found, since a busy machine takes more.
 var bounds = map[string]cost{
-	"text":            {cpu: 120, memory: 200},
-	"text packed":     {cpu: 5_000, memory: 4_000},
-	"merge":           {cpu: 150, memory: 200},
-	"merge packed":    {cpu: 5_000, memory: 4_000},
-	"protobuf":        {cpu: 600, memory: 600},
-	"protobuf packed": {cpu: 5_000, memory: 4_000},
-	"groups":          {cpu: 600, memory: 200},
-	"groups packed":   {cpu: 5_000, memory: 4_000},
-	"delete":          {cpu: 150, memory: 200},
-	"selector":        {cpu: 400, memory: 800},
-	"labels":          {cpu: 400, memory: 800},
-	"scrape":          {cpu: 2_000, memory: 1_000},
-	"group":           {cpu: 150, memory: 800},
-	"overview":        {cpu: 150, memory: 800},
-	"all":             {cpu: 500, memory: 1_000},
+	"text":               {cpu: 120, memory: 200},
+	"text packed":        {cpu: 5_000, memory: 4_000},
+	"merge":              {cpu: 150, memory: 200},
+	"merge packed":       {cpu: 5_000, memory: 4_000},
+	"openmetrics":        {cpu: 600, memory: 600},
+	"openmetrics packed": {cpu: 5_000, memory: 4_000},
+	"protobuf":           {cpu: 600, memory: 600},
+	"protobuf packed":    {cpu: 5_000, memory: 4_000},
+	"groups":             {cpu: 600, memory: 200},
+	"groups packed":      {cpu: 5_000, memory: 4_000},
+	"delete":             {cpu: 150, memory: 200},
+	"selector":           {cpu: 400, memory: 800},
+	"labels":             {cpu: 400, memory: 800},
+	"scrape":             {cpu: 2_000, memory: 1_000},
+	"group":              {cpu: 150, memory: 800},
+	"overview":           {cpu: 150, memory: 800},
+	"all":                {cpu: 500, memory: 1_000},
 }
 
 // over tells by how much a cost is over its bound; more than 1 is too much.

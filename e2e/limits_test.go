@@ -143,6 +143,13 @@ func TestLimits(t *testing.T) {
 			put("/api/v1/push?group_by=job", `x{job="p"} 1`+"\n"+`x{job="q"} 1`+"\n", 200),
 			put("/api/v1/push?group_by=job", `x{job="p"} 1`+"\n"+`x{job="q"} 1`+"\n"+`x{job="r"} 1`+"\n", large).over("groups_per_push"),
 		}},
+		"max_grouping_labels": {"limits: {max_grouping_labels: 2}", []limitStep{
+			put(a+"/i/1", x, 200), put(a+"/i/1/k/2", x, large).over("grouping_labels", "3 labels", "the limit of 2"), put(a+"/i/1/k/2/l/3", x, large).over("grouping_labels"),
+			put("/api/v1/push?group_by=job,i,k", `x{job="p",i="1",k="1"} 1`+"\n", large).over("grouping_labels"), put("/api/v1/push?group_by=job,i,k", `x{job="p",k="1"} 1`+"\n", 200),
+		}},
+		"max_body_bytes": {"limits: {max_body_bytes: 1KiB}", []limitStep{
+			put(a, strings.Repeat("# x\n", 255)+x, 200), put(a, strings.Repeat("# x\n", 256)+x, large).over("body_bytes", "1024 bytes"),
+		}},
 		"max_series_per_group": {"limits: {max_series_per_group: 2}", []limitStep{
 			put(a, xy, 200), post(a, gauges("z"), large).over("series_per_group", `{job="a"}`), put(b, xyz, large).over("series_per_group"),
 		}},

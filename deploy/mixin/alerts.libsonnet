@@ -89,7 +89,7 @@ local lib = import 'lib.libsonnet';
           '%s > 0' % own('pushgateway_families_left_out'),
           '5m',
           '{{ $labels.instance }} does not expose {{ $value }} families that contradict older ones.',
-          'Another group has pushed the same metric name with another type, or the same series. The gateway runs with --push.disable-consistency-check, so it took the pushes and exposes the older ones.',
+          'Another group has pushed the same metric name with another type, or the same series. The gateway exposes the older push, or the one that took the name: it runs with --push.disable-consistency-check, or a rule has on_conflict: replace.',
         ),
         alert(
           'PushgatewayLeavesSeriesOut',

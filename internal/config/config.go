@@ -34,6 +34,7 @@ type Limits struct {
 
 	// One group.
 	SeriesPerGroup int   `yaml:"max_series_per_group"`
+	SeriesPerSum   int   `yaml:"max_series_per_sum_group"`
 	GroupBytes     Bytes `yaml:"max_group_bytes"`
 
 	// One series. Lengths are in bytes.

@@ -134,6 +134,9 @@ func (g *Gateway) Admits(key grouping.Key, q *guard.Quotas) error {
 
 // isOverQuota reports whether an error is about what may be stored.
 func isOverQuota(err error) bool {
+	if err == nil {
+		return false
+	}
 	var limit *guard.LimitError
 	return errors.As(err, &limit) && limit.Stored
 }

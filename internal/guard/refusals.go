@@ -13,8 +13,6 @@ import (
 )
 
 const (
-	// maxRefusals bounds the refused pushes that are remembered.
-	maxRefusals = 20
 	// Log lines about refused pushes: this many at once, and one more per
 	// refusalLogEvery. The rest needs --log.level=debug.
 	refusalLogBurst = 10
@@ -29,6 +27,7 @@ const (
 type Refusals struct {
 	logger *slog.Logger
 	few    *rate.Limiter // bounds the warnings that clients cause
+	most   int           // refusals that are remembered
 
 	mu   sync.Mutex
 	list []Refusal
@@ -48,8 +47,8 @@ type Refusal struct {
 }
 
 // NewRefusals returns an empty Refusals that logs to logger.
-func NewRefusals(logger *slog.Logger) *Refusals {
-	return &Refusals{logger: logger, few: rate.NewLimiter(rate.Every(refusalLogEvery), refusalLogBurst)}
+func NewRefusals(l RememberLimits, logger *slog.Logger) *Refusals {
+	return &Refusals{most: l.WithDefaults().Refusals, logger: logger, few: rate.NewLimiter(rate.Every(refusalLogEvery), refusalLogBurst)}
 }
 
 // Refused is why a request was refused.
@@ -102,7 +101,7 @@ func (s *Refusals) note(latest Refusal, stranger bool) {
 		return same
 	})
 	s.list = slices.Insert(s.list, 0, latest)
-	s.list = s.list[:min(len(s.list), maxRefusals)]
+	s.list = s.list[:min(len(s.list), s.most)]
 }
 
 // Latest returns the remembered refusals.

@@ -115,7 +115,7 @@ type api struct {
 // New returns the handlers of everything.
 func New(c Config) *Surface {
 	if c.Refusals == nil {
-		c.Refusals = guard.NewRefusals(c.Logger)
+		c.Refusals = guard.NewRefusals(c.Limits.Remember, c.Logger)
 	}
 	if c.Addresses == nil {
 		c.Addresses = func() Addresses { return Addresses{} }

@@ -53,6 +53,9 @@ type Config struct {
 	// Duplicate is called for each series that a push had twice, if the check is
 	// off.
 	Duplicate func()
+	// NotOpenMetrics is called for each push whose Content-Type says OpenMetrics,
+	// but that is read as text, since it has no # EOF or is of another version.
+	NotOpenMetrics func()
 }
 
 // Intake accepts pushes. It is safe for concurrent use.
@@ -77,10 +80,13 @@ func New(g *gateway.Gateway, c Config) *Intake {
 	if c.Duplicate == nil {
 		c.Duplicate = func() {}
 	}
+	if c.NotOpenMetrics == nil {
+		c.NotOpenMetrics = func() {}
+	}
 	c.Limits = c.Limits.WithDefaults()
 	return &Intake{
 		gateway: g, config: c, patterns: exposition.NewPatterns(maxPatterns), usual: &live.Settings{Limits: c.Limits},
-		bodies: bodies{memory: guard.NewMemory(c.Limits.Body.Inflight, c.Inflight, c.Grown), unpacker: compression.NewUnpacker()},
+		bodies: bodies{memory: guard.NewMemory(c.Limits.Body, c.Inflight, c.Grown), unpacker: compression.NewUnpacker()},
 	}
 }
 

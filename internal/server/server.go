@@ -92,8 +92,9 @@ func (s *Server) tellOfFile(took time.Duration) {
 // nil.
 func (s *Server) Handler(c httpapi.Config, in intake.Config) *httpapi.Surface {
 	limits := s.current.Get().Limits // of what does not change
-	c.Gateway, c.Logger, c.Limits, c.Settings, c.Refusals = s.Gateway, s.logger, limits, s.current, guard.NewRefusals(s.logger)
+	c.Gateway, c.Logger, c.Limits, c.Settings, c.Refusals = s.Gateway, s.logger, limits, s.current, guard.NewRefusals(limits.Remember, s.logger)
 	in.Limits, in.OpenMetrics, in.Warn, in.Duplicate = limits, c.EnableOpenMetrics, c.Refusals.Warn, s.Metrics.Duplicate
+	in.NotOpenMetrics = s.Metrics.NotOpenMetrics
 	c.Intake = intake.New(s.Gateway, in)
 	if c.Own == nil {
 		c.Own = s.Metrics.Exposed

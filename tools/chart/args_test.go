@@ -151,8 +151,8 @@ func TestArgs(t *testing.T) {
 // and probes it as a kubelet would.
 func TestGatewayIsReady(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "pushgateway")
-	build := exec.Command("go", "build", "-o", binary, "./cmd/pushgateway")
-	build.Dir = "../.."
+	build := exec.Command("go", "build", "-trimpath", "-o", binary, "./cmd/pushgateway")
+	build.Dir, build.Env = "../..", append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
