@@ -39,6 +39,7 @@ func (a *api) admitted(p permission, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		users := a.settings(r).Users
 		if users == nil {
+			admit(r)
 			next(w, r)
 			return
 		}
@@ -47,6 +48,7 @@ func (a *api) admitted(p permission, next http.HandlerFunc) http.HandlerFunc {
 			err = access.Check(who, rules[p].needs, "")
 		}
 		if err == nil {
+			admit(r)
 			next(w, withSender(r, who))
 			return
 		}
@@ -54,6 +56,14 @@ func (a *api) admitted(p permission, next http.HandlerFunc) http.HandlerFunc {
 			a.activity.note(time.Now(), false)
 		}
 		a.turnAway(w, withSender(r, who), users, p, err)
+	}
+}
+
+// admit tells the body of a request that its sender may send it. From then on
+// the connection is not closed to make room for others.
+func admit(r *http.Request) {
+	if body, ok := r.Body.(interface{ Admitted() }); ok {
+		body.Admitted()
 	}
 }
 
@@ -105,11 +115,13 @@ func mayTouch(r *http.Request, what config.Permission) func(grouping.Key) error 
 func (a *api) login(w http.ResponseWriter, r *http.Request) {
 	if users := a.settings(r).Users; users != nil {
 		who, err := users.Identify(r)
-		if err == nil && !who.Known() {
-			err = &access.Denied{Who: who}
-		}
-		if err != nil {
+		switch {
+		case err != nil:
 			a.turnAway(w, withSender(r, who), users, permLogin, err)
+			return
+		case !who.Known(): // as was to be expected
+			w.Header()["Www-Authenticate"] = users.Challenges()
+			writeError(w, http.StatusUnauthorized, &access.Denied{Who: who})
 			return
 		}
 	}

@@ -169,8 +169,8 @@ func TestBatchIsAllOrNothing(t *testing.T) {
 	c.Settings = users(nil, config.User{Name: "u", May: []config.Permission{config.Push}, Match: selecting(t, `{job=~"a|b"}`)})
 	h := New(c)
 	for body, want := range map[string]int{
-		"m{job=\"a\"} 1\nm{job=\"b\"} 1\n":           http.StatusOK,
-		"m{job=\"a\"} 2\nm{job=\"c\"} 1\n":           http.StatusForbidden,
+		"m{job=\"a\"} 1\nm{job=\"b\"} 1\n":            http.StatusOK,
+		"m{job=\"a\"} 2\nm{job=\"c\"} 1\n":            http.StatusForbidden,
 		"m{job=\"a\"} 2\nm{job=\"b\"} 2\nm{x=\"\"} 1": http.StatusBadRequest,
 	} {
 		if w := as(h, "u", http.MethodPut, "/api/v1/push?group_by=job", body); w.Code != want {
