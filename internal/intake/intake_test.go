@@ -13,7 +13,7 @@ import (
 	"pushgateway/internal/intake"
 )
 
-func open(t *testing.T) *gateway.Gateway {
+func open(t testing.TB) *gateway.Gateway {
 	t.Helper()
 	g, err := gateway.Open(t.Context(), gateway.Config{Journal: new(gateway.Memory)})
 	if err != nil {
