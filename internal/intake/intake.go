@@ -91,7 +91,7 @@ func New(g *gateway.Gateway, c Config) *Intake {
 	c.Limits = c.Limits.WithDefaults()
 	return &Intake{
 		gateway: g, config: c, patterns: exposition.NewPatterns(maxPatterns), usual: &live.Settings{Limits: c.Limits},
-		bodies: bodies{memory: guard.NewMemory(c.Limits.Body.Inflight, c.Inflight, c.Grown), unpacker: compression.NewUnpacker()},
+		bodies: bodies{memory: guard.NewMemory(c.Limits.Body, c.Inflight, c.Grown), unpacker: compression.NewUnpacker()},
 	}
 }
 
@@ -112,10 +112,22 @@ type Request struct {
 	Body   io.Reader
 	// Length is the size of the body in bytes, or -1 if it is unknown.
 	Length int64
+	// May returns why the client may not push to a group. Nil means that it may push
+	// to all groups.
+	May func(grouping.Key) error
 	// Cut makes reads of the body fail soon. It is called to end a body that
 	// arrives slowly while others wait, possibly more than once and from any
 	// goroutine. It may be nil.
 	Cut func()
+}
+
+// may returns why the client may not push to a group, or nil. Nothing happens to
+// a group before.
+func (r *Request) may(key grouping.Key) error {
+	if r.May == nil {
+		return nil
+	}
+	return r.May(key)
 }
 
 // notRead is the size of a body that was not read to its end.
@@ -123,12 +135,15 @@ const notRead = -1
 
 // Push passes a push of one group to the gateway. received is the size of the
 // body as it arrived, or negative if the body was not read to its end. err is an
-// error of Gateway.Push, a KeyError, a ParameterError, or an error about the
-// body.
+// error of Gateway.Push or of Request.May, a KeyError, a ParameterError, or an
+// error about the body.
 func (in *Intake) Push(ctx context.Context, r Request) (received int64, err error) {
 	r.Settings = cmp.Or(r.Settings, in.usual)
 	key, err := in.Key(r.Key, r.Settings)
 	if err != nil {
+		return notRead, err
+	}
+	if err := r.may(key); err != nil {
 		return notRead, err
 	}
 	p, life, err := in.newPush(&r)

@@ -25,7 +25,7 @@ func (in *Intake) newPush(r *Request) (p gateway.Push, life lifetime, err error)
 	if err != nil {
 		return p, life, err
 	}
-	if p.Mode, err = modeOf(r, query.Get("merge")); err != nil {
+	if p.Mode, p.Gauges, err = modeOf(r, query.Get("merge")); err != nil {
 		return p, life, err
 	}
 	life, err = in.config.TTL.of(r.Header.Get(ttlField), query.Get("ttl"))
@@ -36,21 +36,6 @@ func (in *Intake) newPush(r *Request) (p gateway.Push, life lifetime, err error)
 func (r *Request) address(p *gateway.Push, part part, life lifetime) {
 	p.Key, p.Rule = part.key, part.rule
 	p.TTL, p.Quotas = life.under(p.Rule), r.Settings.Quotas(p.Rule)
-}
-
-// modeOf returns the mode that the method and the parameter merge ask for.
-func modeOf(r *Request, merge string) (gateway.Mode, error) {
-	switch {
-	case merge == "" && r.Replace:
-		return gateway.Replace, nil
-	case merge == "":
-		return gateway.MergeFamilies, nil
-	case merge == "series" && !r.Replace:
-		return gateway.MergeSeries, nil
-	case merge == "series":
-		return 0, &ParameterError{errors.New("merge=series needs POST; PUT replaces the whole group")}
-	}
-	return 0, &ParameterError{fmt.Errorf("merge=%q must be merge=series", excerpt.Of(merge))}
 }
 
 // pushQuery returns the parameters of a push. It ignores unknown parameters, as
