@@ -42,6 +42,9 @@ func as(h http.Handler, user, method, target, body string) *httptest.ResponseRec
 	if user != "" {
 		r.Header.Set("Authorization", "Bearer "+user)
 	}
+	if strings.HasPrefix(body, `{"resourceMetrics"`) {
+		r.Header.Set("Content-Type", "application/json")
+	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	return w
@@ -151,6 +154,9 @@ func TestMatchOnEveryWay(t *testing.T) {
 			if strings.Contains(r.path, "@base64") {
 				path = pathOf(r, map[string]string{"mine": "bWluZQ", "other": "b3RoZXI"}[job])
 			}
+			if r.name == "otlp" {
+				body = exportOf(job)
+			}
 			w := as(h, "u", r.method, path, body)
 			if (w.Code/100 == 2) != allowed || !allowed && (w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), `{job=\"other\"}`) && !strings.Contains(w.Body.String(), `{job="other"}`)) {
 				t.Errorf("%s %s: got %d %s", r.method, path, w.Code, w.Body)
@@ -159,6 +165,30 @@ func TestMatchOnEveryWay(t *testing.T) {
 				t.Errorf("%s %s: the other group is now %s", r.method, path, got)
 			}
 		}
+	}
+}
+
+// exportOf is a metric m of a job in the OpenTelemetry protocol.
+func exportOf(job string) string {
+	return fmt.Sprintf(`{"resourceMetrics":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":%q}}]},"scopeMetrics":[{"metrics":[{"name":"m","gauge":{"dataPoints":[{"asInt":"1"}]}}]}]}]}`, job)
+}
+
+// TestExportIsAllOrNothing holds that no group of an export is pushed, or notes a
+// failure, if one of them must not be.
+func TestExportIsAllOrNothing(t *testing.T) {
+	c := configured(t)
+	c.Settings = users(nil, config.User{Name: "u", May: []config.Permission{config.Push}, Match: selecting(t, `{job="a"}`)})
+	h := New(c)
+	one := func(job, name string) string {
+		resource := strings.TrimSuffix(strings.TrimPrefix(exportOf(job), `{"resourceMetrics":[`), `]}`)
+		return strings.Replace(resource, `"name":"m"`, fmt.Sprintf(`"name":%q`, name), 1)
+	}
+	body := `{"resourceMetrics":[` + one("a", "m") + `,` + one("b", "m") + `]}`
+	if w := as(h, "u", http.MethodPost, "/v1/metrics", body); w.Code != http.StatusForbidden || !strings.HasPrefix(w.Body.String(), `{"code":7,`) {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+	if keys := stored(c); len(keys) > 0 {
+		t.Errorf("there are groups: %q", keys)
 	}
 }
 
