@@ -45,6 +45,9 @@ func as(h http.Handler, user, method, target, body string) *httptest.ResponseRec
 	if user != "" {
 		r.Header.Set("Authorization", "Bearer "+user)
 	}
+	if strings.HasPrefix(body, `{"resourceMetrics"`) {
+		r.Header.Set("Content-Type", "application/json")
+	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	return w
@@ -174,6 +177,25 @@ func TestMatchOnEveryWay(t *testing.T) {
 				t.Errorf("%s %s: the other group is now %s", r.method, path, got)
 			}
 		}
+	}
+}
+
+// TestExportIsAllOrNothing holds that no group of an export is pushed, or notes a
+// failure, if one of them must not be.
+func TestExportIsAllOrNothing(t *testing.T) {
+	c := configured(t)
+	c.Settings = users(nil, config.User{Name: "u", May: []config.Permission{config.Push}, Match: selecting(t, `{job="a"}`)})
+	h := New(c)
+	one := func(job, name string) string {
+		resource := strings.TrimSuffix(strings.TrimPrefix(exportOf(job), `{"resourceMetrics":[`), `]}`)
+		return strings.Replace(resource, `"name":"m"`, fmt.Sprintf(`"name":%q`, name), 1)
+	}
+	body := `{"resourceMetrics":[` + one("a", "m") + `,` + one("b", "m") + `]}`
+	if w := as(h, "u", http.MethodPost, "/v1/metrics", body); w.Code != http.StatusForbidden || !strings.HasPrefix(w.Body.String(), `{"code":7,`) {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+	if keys := stored(c); len(keys) > 0 {
+		t.Errorf("there are groups: %q", keys)
 	}
 }
 

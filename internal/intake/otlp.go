@@ -10,6 +10,7 @@ import (
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
+	"pushgateway/internal/guard"
 	"pushgateway/internal/metric"
 	"pushgateway/internal/otlp"
 )
@@ -51,15 +52,12 @@ func (in *Intake) PushOTLP(ctx context.Context, r Request, e otlp.Encoding) (out
 	if err != nil {
 		return out, body.received, err
 	}
-	if err := in.mayAll(&r, resources); err != nil {
-		return out, body.received, err
-	}
 	out.Rejected = rejected
 	parts, points, err := in.partsOf(&r, body, resources, &out.Rejected)
 	if err != nil {
 		return out, body.received, err
 	}
-	if err := in.pace(r.Settings, parts...); err != nil {
+	if _, err := in.admitAll(&r, parts); err != nil {
 		return out, body.received, err
 	}
 	for i, err := range in.pushParts(ctx, &r, p, life, parts) {
@@ -97,58 +95,69 @@ func (in *Intake) translation(r *Request) (otlp.Options, error) {
 	return o, nil
 }
 
-// mayAll returns why the client may not push to one of the groups of resources.
-// Then it pushes to none of them.
-func (in *Intake) mayAll(r *Request, resources []*otlp.Resource) error {
-	if r.May == nil {
-		return nil
-	}
-	for _, res := range resources {
-		key, err := in.keyOf(res, r)
-		if err != nil {
-			continue // such a resource is rejected
-		}
-		if err := r.may(key); err != nil {
-			return err
-		}
-	}
-	return nil
+// addressed is a resource with the key of its group.
+type addressed struct {
+	*otlp.Resource
+	key grouping.Key
 }
 
-// partsOf renders resources. It returns how many points each part has. A family
-// that cannot be rendered is rejected alone.
-func (in *Intake) partsOf(r *Request, body *body, resources []*otlp.Resource, rejected *otlp.Rejected) (parts []part, points []int, err error) {
-	c := content{format: format{valid: true}, budget: body, limits: &r.Settings.Limits}
-	left := maxBlocks(c.limits.Body)
+// address finds the keys of resources. One that the client may not push to refuses
+// all; one without a valid key is rejected.
+func (in *Intake) address(r *Request, resources []*otlp.Resource, rejected *otlp.Rejected) (all []addressed, err error) {
 	for _, res := range resources {
 		key, err := in.keyOf(res, r)
 		if err != nil {
 			rejected.Add(pointsIn(res), "%v", err)
 			continue
 		}
-		part := part{key: key, rule: r.Settings.Rules.For(key)}
-		sum := 0
-		for _, f := range res.Families {
-			blocks, err := in.renderOne(f, in.rendering(key, c, max(left, 1)))
-			switch {
-			case err == nil:
-			case isVerdict(err):
-				rejected.Add(f.Points, "%v", err)
-				in.gateway.Refuse(key, r.Client, err)
-				continue
-			default:
-				return nil, nil, err
-			}
-			for _, b := range blocks {
-				left -= b.Size()
-			}
-			part.blocks, sum = append(part.blocks, blocks...), sum+f.Points
+		if err := r.may(key); err != nil {
+			return nil, err
+		}
+		all = append(all, addressed{res, key})
+	}
+	return all, nil
+}
+
+// partsOf renders resources. It returns how many points each part has.
+func (in *Intake) partsOf(r *Request, body *body, resources []*otlp.Resource, rejected *otlp.Rejected) (parts []part, points []int, err error) {
+	all, err := in.address(r, resources, rejected)
+	if err != nil {
+		return nil, nil, err
+	}
+	c := content{format: format{valid: true}, budget: body, limits: &r.Settings.Limits}
+	left := maxBlocks(c.limits.Body)
+	for _, res := range all {
+		part, sum, err := in.partOf(r, c, res, &left, rejected)
+		if err != nil {
+			return nil, nil, err
 		}
 		if len(part.blocks) > 0 {
 			parts, points = append(parts, part), append(points, sum)
 		}
 	}
 	return parts, points, nil
+}
+
+// partOf renders a resource, and takes the size of its blocks from left. A family
+// that cannot be rendered is rejected alone.
+func (in *Intake) partOf(r *Request, c content, res addressed, left *int, rejected *otlp.Rejected) (p part, points int, err error) {
+	p.key = res.key
+	for _, f := range res.Families {
+		blocks, err := in.renderOne(f, in.rendering(res.key, c, max(*left, 1)))
+		if err != nil && isVerdict(err) {
+			rejected.Add(f.Points, "%v", err)
+			in.gateway.Refuse(res.key, guard.Key(r.Client), err)
+			continue
+		}
+		if err != nil {
+			return p, 0, err
+		}
+		for _, b := range blocks {
+			*left -= b.Size()
+		}
+		p.blocks, points = append(p.blocks, blocks...), points+f.Points
+	}
+	return p, points, nil
 }
 
 // keyOf returns the grouping key of a resource.

@@ -83,11 +83,10 @@ type translator struct {
 	series   int
 	families int
 
-	// of the present metric
-	to *Family
-	// byName are the families of the present resource.
-	byName map[string]*Family
+	to     *Family            // of the present metric
+	byName map[string]*Family // of the present resource
 	of     map[*Resource]map[string]*Family
+	key    []byte // of the present point
 }
 
 func newTranslator(o Options) *translator {
@@ -315,8 +314,8 @@ func pointsOf(m *metrics.Metric) int {
 // a later one.
 func (t *translator) place(labels []metric.Label, at uint64) (*metric.Series, error) {
 	f := t.to
-	key := keyOf(labels)
-	if i, known := f.places[key]; known {
+	t.key = appendKey(t.key[:0], labels)
+	if i, known := f.places[string(t.key)]; known {
 		if f.times[i] > at {
 			return nil, nil
 		}
@@ -328,20 +327,22 @@ func (t *translator) place(labels []metric.Label, at uint64) (*metric.Series, er
 		return nil, tooMany("series", t.Limits.Series)
 	}
 	const place = 100
-	if err := t.Take(2*int(unsafe.Sizeof(metric.Series{})) + place + len(key)); err != nil {
+	if err := t.Take(2*int(unsafe.Sizeof(metric.Series{})) + place + len(t.key)); err != nil {
 		return nil, err
 	}
-	f.places[key] = len(f.Series)
+	f.places[string(t.key)] = len(f.Series)
 	f.times = append(f.times, at)
 	f.Series = append(f.Series, metric.Series{Labels: labels})
 	return &f.Series[len(f.Series)-1], nil
 }
 
-// keyOf returns a text that only equal label sets have. They are sorted.
-func keyOf(labels []metric.Label) string {
-	var b strings.Builder
+// appendKey appends a text that only equal label sets have. They are sorted. Text
+// in UTF-8 never has the separator.
+func appendKey(b []byte, labels []metric.Label) []byte {
+	const separator = 0xff
 	for _, l := range labels {
-		fmt.Fprintf(&b, "%d:%s%d:%s", len(l.Name), l.Name, len(l.Value), l.Value)
+		b = append(append(b, l.Name...), separator)
+		b = append(append(b, l.Value...), separator)
 	}
-	return b.String()
+	return b
 }
