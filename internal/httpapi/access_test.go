@@ -39,6 +39,9 @@ func users(anonymous []config.Permission, all ...config.User) *live.Current {
 // as asks as a user, or as nobody.
 func as(h http.Handler, user, method, target, body string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	if strings.HasPrefix(body, "{") {
+		r.Header.Set("Content-Type", "application/json")
+	}
 	if user != "" {
 		r.Header.Set("Authorization", "Bearer "+user)
 	}
@@ -135,6 +138,16 @@ func stored(c Config) (keys []grouping.Key) {
 	return keys
 }
 
+// exportOf is a request in the OpenTelemetry protocol with a metric of each
+// service.
+func exportOf(services ...string) string {
+	var all []string
+	for _, s := range services {
+		all = append(all, fmt.Sprintf(`{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":%q}}]},"scopeMetrics":[{"metrics":[{"name":"m","gauge":{"dataPoints":[{"asInt":"1"}]}}]}]}`, s))
+	}
+	return `{"resourceMetrics":[` + strings.Join(all, ",") + `]}`
+}
+
 // TestMatchOnEveryWay tries all routes that change groups: those with a key in
 // the path, and those with keys in the body.
 func TestMatchOnEveryWay(t *testing.T) {
@@ -151,8 +164,11 @@ func TestMatchOnEveryWay(t *testing.T) {
 			if strings.Contains(r.path, "@base64") {
 				path = pathOf(r, map[string]string{"mine": "bWluZQ", "other": "b3RoZXI"}[job])
 			}
+			if r.name == "otlp" {
+				body = exportOf(job)
+			}
 			w := as(h, "u", r.method, path, body)
-			if (w.Code/100 == 2) != allowed || !allowed && (w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), `{job=\"other\"}`) && !strings.Contains(w.Body.String(), `{job="other"}`)) {
+			if names := strings.Contains(strings.ReplaceAll(w.Body.String(), `\`, ""), `{job="other"}`); (w.Code/100 == 2) != allowed || !allowed && (w.Code != http.StatusForbidden || !names) {
 				t.Errorf("%s %s: got %d %s", r.method, path, w.Code, w.Body)
 			}
 			if got := as(h, "ops", http.MethodGet, "/api/v1/group/job/other?format=text", "").Body.String(); !strings.Contains(got, "kept") || strings.Contains(got, "\nm") {
@@ -178,6 +194,22 @@ func TestBatchIsAllOrNothing(t *testing.T) {
 		}
 	}
 	if got := stored(c); len(got) != 2 || got[0].String() != `{job="a"}` || got[1].String() != `{job="b"}` {
+		t.Errorf("stored are %v", got)
+	}
+}
+
+// TestExportIsAllOrNothing holds that no resource of an export is pushed if the
+// group of one must not be, and that the job of that group has pushed nothing.
+func TestExportIsAllOrNothing(t *testing.T) {
+	c := configured(t)
+	c.Settings = users(nil, config.User{Name: "u", May: []config.Permission{config.Push}, Match: selecting(t, `{job="mine"}`)})
+	h := New(c)
+	for _, services := range [][]string{{"mine", "other"}, {"other"}, {"other", "mine"}} {
+		if w := as(h, "u", http.MethodPost, "/v1/metrics", exportOf(services...)); w.Code != http.StatusForbidden {
+			t.Errorf("%q: got %d %s", services, w.Code, w.Body)
+		}
+	}
+	if got := stored(c); len(got) != 0 {
 		t.Errorf("stored are %v", got)
 	}
 }

@@ -52,7 +52,11 @@ func (in *Intake) PushOTLP(ctx context.Context, r Request, e otlp.Encoding) (out
 		return out, body.received, err
 	}
 	out.Rejected = rejected
-	parts, points, err := in.partsOf(&r, body, resources, &out.Rejected)
+	named, err := in.named(&r, resources, &out)
+	if err != nil {
+		return out, body.received, err
+	}
+	parts, points, err := in.partsOf(&r, body, named, &out.Rejected)
 	if err != nil {
 		return out, body.received, err
 	}
@@ -94,19 +98,43 @@ func (in *Intake) translation(r *Request) (otlp.Options, error) {
 	return o, nil
 }
 
-// partsOf renders resources. It returns how many points each part has. A family
-// that cannot be rendered is rejected alone.
-func (in *Intake) partsOf(r *Request, body *body, resources []*otlp.Resource, rejected *otlp.Rejected) (parts []part, points []int, err error) {
-	c := content{format: format{valid: true}, budget: body, limits: &r.Settings.Limits}
-	left := maxBlocks(c.limits.Body)
+// namedResource is a resource with the key of its group.
+type namedResource struct {
+	*otlp.Resource
+	key grouping.Key
+}
+
+// named returns the resources whose keys are allowed, and rejects the others. If
+// the client may not push to the group of one, the error says so, and nothing has
+// happened to any group.
+func (in *Intake) named(r *Request, resources []*otlp.Resource, out *Exported) (named []namedResource, err error) {
 	for _, res := range resources {
 		key, err := in.keyOf(res, r)
 		if err != nil {
-			rejected.Add(pointsIn(res), "%v", err)
+			out.Rejected.Add(pointsIn(res), "%v", err)
 			continue
 		}
+		if err := r.may(key); err != nil {
+			return nil, err
+		}
+		if err := checkKey(&r.Settings.Limits, key); err != nil {
+			out.Refused = append(out.Refused, err)
+			out.Rejected.Add(pointsIn(res), "%v", err)
+			continue
+		}
+		named = append(named, namedResource{res, key})
+	}
+	return named, nil
+}
+
+// partsOf renders resources. It returns how many points each part has. A family
+// that cannot be rendered is rejected alone.
+func (in *Intake) partsOf(r *Request, body *body, resources []namedResource, rejected *otlp.Rejected) (parts []part, points []int, err error) {
+	c := content{format: format{valid: true}, budget: body, limits: &r.Settings.Limits}
+	left := maxBlocks(c.limits.Body)
+	for _, res := range resources {
+		key, sum := res.key, 0
 		part := part{key: key, rule: r.Settings.Rules.For(key)}
-		sum := 0
 		for _, f := range res.Families {
 			blocks, err := in.renderOne(f, in.rendering(key, c, max(left, 1)))
 			switch {
