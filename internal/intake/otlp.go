@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"slices"
 	"time"
 
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
+	"pushgateway/internal/guard"
 	"pushgateway/internal/metric"
 	"pushgateway/internal/otlp"
 )
@@ -19,7 +21,7 @@ type Exported struct {
 	// Rejected are the points that were not taken.
 	Rejected otlp.Rejected
 	// Refused are the errors of groups that were refused as a whole, as those of
-	// Gateway.Push. Their points are rejected, too.
+	// Gateway.Push, and of families over a limit. Their points are rejected, too.
 	Refused []error
 }
 
@@ -56,23 +58,51 @@ func (in *Intake) PushOTLP(ctx context.Context, r Request, e otlp.Encoding) (out
 	if err != nil {
 		return out, body.received, err
 	}
-	parts, points, err := in.partsOf(&r, body, named, &out.Rejected)
+	parts, points, err := in.partsOf(&r, body, named, &out)
 	if err != nil {
 		return out, body.received, err
 	}
 	if err := in.pace(r.Settings, parts...); err != nil {
 		return out, body.received, err
 	}
+	taken := 0
 	for i, err := range in.pushParts(ctx, &r, p, life, parts) {
-		if err != nil && mayPass(err) {
+		switch {
+		case err == nil:
+			taken++
+		case mayPass(err):
 			return out, body.received, err
-		}
-		if err != nil {
-			out.Refused = append(out.Refused, err)
-			out.Rejected.Add(points[i], "%v", err)
+		default:
+			out.refuse(points[i], err)
 		}
 	}
+	if taken == 0 {
+		return out, body.received, out.overLimit()
+	}
 	return out, body.received, nil
+}
+
+// refuse adds the error of a group or a family, and rejects its points.
+func (e *Exported) refuse(points int, err error) {
+	e.Refused = append(e.Refused, err)
+	e.Rejected.Add(points, "%v", err)
+}
+
+// overLimit takes the first error about a limit that the configuration sets out of
+// Refused. It returns nil if there is none.
+func (e *Exported) overLimit() error {
+	i := slices.IndexFunc(e.Refused, isOverLimit)
+	if i < 0 {
+		return nil
+	}
+	err := e.Refused[i]
+	e.Refused = slices.Delete(e.Refused, i, i+1)
+	return err
+}
+
+func isOverLimit(err error) bool {
+	var limit *guard.LimitError
+	return errors.As(err, &limit) && limit.At != ""
 }
 
 // mayPass reports whether the same push may be taken later.
@@ -108,6 +138,9 @@ type namedResource struct {
 // the client may not push to the group of one, the error says so, and nothing has
 // happened to any group.
 func (in *Intake) named(r *Request, resources []*otlp.Resource, out *Exported) (named []namedResource, err error) {
+	if len(resources) > r.Settings.Limits.Body.Groups {
+		return nil, tooManyGroups(&r.Settings.Limits.Body)
+	}
 	for _, res := range resources {
 		key, err := in.keyOf(res, r)
 		if err != nil {
@@ -118,8 +151,7 @@ func (in *Intake) named(r *Request, resources []*otlp.Resource, out *Exported) (
 			return nil, err
 		}
 		if err := checkKey(&r.Settings.Limits, key); err != nil {
-			out.Refused = append(out.Refused, err)
-			out.Rejected.Add(pointsIn(res), "%v", err)
+			out.refuse(pointsIn(res), err)
 			continue
 		}
 		named = append(named, namedResource{res, key})
@@ -129,7 +161,7 @@ func (in *Intake) named(r *Request, resources []*otlp.Resource, out *Exported) (
 
 // partsOf renders resources. It returns how many points each part has. A family
 // that cannot be rendered is rejected alone.
-func (in *Intake) partsOf(r *Request, body *body, resources []namedResource, rejected *otlp.Rejected) (parts []part, points []int, err error) {
+func (in *Intake) partsOf(r *Request, body *body, resources []namedResource, out *Exported) (parts []part, points []int, err error) {
 	c := content{format: format{valid: true}, budget: body, limits: &r.Settings.Limits}
 	left := maxBlocks(c.limits.Body)
 	for _, res := range resources {
@@ -140,7 +172,11 @@ func (in *Intake) partsOf(r *Request, body *body, resources []namedResource, rej
 			switch {
 			case err == nil:
 			case isVerdict(err):
-				rejected.Add(f.Points, "%v", err)
+				if isOverLimit(err) {
+					out.refuse(f.Points, err)
+				} else {
+					out.Rejected.Add(f.Points, "%v", err)
+				}
 				in.gateway.Refuse(key, r.Client, err)
 				continue
 			default:
