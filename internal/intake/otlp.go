@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"slices"
 	"time"
 
 	"pushgateway/internal/exposition"
@@ -20,7 +21,7 @@ type Exported struct {
 	// Rejected are the points that were not taken.
 	Rejected otlp.Rejected
 	// Refused are the errors of groups that were refused as a whole, as those of
-	// Gateway.Push. Their points are rejected, too.
+	// Gateway.Push, and of families over a limit. Their points are rejected, too.
 	Refused []error
 }
 
@@ -53,23 +54,55 @@ func (in *Intake) PushOTLP(ctx context.Context, r Request, e otlp.Encoding) (out
 		return out, body.received, err
 	}
 	out.Rejected = rejected
-	parts, points, err := in.partsOf(&r, body, resources, &out.Rejected)
+	named, err := in.named(&r, resources, &out)
+	if err != nil {
+		return out, body.received, err
+	}
+	parts, points, err := in.partsOf(&r, body, named, &out)
 	if err != nil {
 		return out, body.received, err
 	}
 	if _, err := in.admitAll(&r, parts); err != nil {
 		return out, body.received, err
 	}
+	taken := 0
 	for i, err := range in.pushParts(ctx, &r, p, life, parts) {
-		if err != nil && mayPass(err) {
+		switch {
+		case err == nil:
+			taken++
+		case mayPass(err):
 			return out, body.received, err
-		}
-		if err != nil {
-			out.Refused = append(out.Refused, err)
-			out.Rejected.Add(points[i], "%v", err)
+		default:
+			out.refuse(points[i], err)
 		}
 	}
+	if taken == 0 {
+		return out, body.received, out.overLimit()
+	}
 	return out, body.received, nil
+}
+
+// refuse adds the error of a group or a family, and rejects its points.
+func (e *Exported) refuse(points int, err error) {
+	e.Refused = append(e.Refused, err)
+	e.Rejected.Add(points, "%v", err)
+}
+
+// overLimit takes the first error about a limit that the configuration sets out of
+// Refused. It returns nil if there is none.
+func (e *Exported) overLimit() error {
+	i := slices.IndexFunc(e.Refused, isOverLimit)
+	if i < 0 {
+		return nil
+	}
+	err := e.Refused[i]
+	e.Refused = slices.Delete(e.Refused, i, i+1)
+	return err
+}
+
+func isOverLimit(err error) bool {
+	var limit *guard.LimitError
+	return errors.As(err, &limit) && limit.At != ""
 }
 
 // mayPass reports whether the same push may be taken later.
@@ -95,69 +128,70 @@ func (in *Intake) translation(r *Request) (otlp.Options, error) {
 	return o, nil
 }
 
-// addressed is a resource with the key of its group.
-type addressed struct {
+// namedResource is a resource with the key of its group.
+type namedResource struct {
 	*otlp.Resource
 	key grouping.Key
 }
 
-// address finds the keys of resources. One that the client may not push to refuses
-// all; one without a valid key is rejected.
-func (in *Intake) address(r *Request, resources []*otlp.Resource, rejected *otlp.Rejected) (all []addressed, err error) {
+// named returns the resources whose keys are allowed, and rejects the others. If
+// the client may not push to the group of one, the error says so, and nothing has
+// happened to any group.
+func (in *Intake) named(r *Request, resources []*otlp.Resource, out *Exported) (named []namedResource, err error) {
+	if len(resources) > r.Settings.Limits.Body.Groups {
+		return nil, tooManyGroups(&r.Settings.Limits.Body)
+	}
 	for _, res := range resources {
 		key, err := in.keyOf(res, r)
 		if err != nil {
-			rejected.Add(pointsIn(res), "%v", err)
+			out.Rejected.Add(pointsIn(res), "%v", err)
 			continue
 		}
 		if err := r.may(key); err != nil {
 			return nil, err
 		}
-		all = append(all, addressed{res, key})
+		if err := checkKey(&r.Settings.Limits, key); err != nil {
+			out.refuse(pointsIn(res), err)
+			continue
+		}
+		named = append(named, namedResource{res, key})
 	}
-	return all, nil
+	return named, nil
 }
 
-// partsOf renders resources. It returns how many points each part has.
-func (in *Intake) partsOf(r *Request, body *body, resources []*otlp.Resource, rejected *otlp.Rejected) (parts []part, points []int, err error) {
-	all, err := in.address(r, resources, rejected)
-	if err != nil {
-		return nil, nil, err
-	}
+// partsOf renders resources. It returns how many points each part has. A family
+// that cannot be rendered is rejected alone.
+func (in *Intake) partsOf(r *Request, body *body, resources []namedResource, out *Exported) (parts []part, points []int, err error) {
 	c := content{format: format{valid: true}, budget: body, limits: &r.Settings.Limits}
 	left := maxBlocks(c.limits.Body)
-	for _, res := range all {
-		part, sum, err := in.partOf(r, c, res, &left, rejected)
-		if err != nil {
-			return nil, nil, err
+	for _, res := range resources {
+		key, sum := res.key, 0
+		part := part{key: key, rule: r.Settings.Rules.For(key)}
+		for _, f := range res.Families {
+			blocks, err := in.renderOne(f, in.rendering(key, c, max(left, 1)))
+			switch {
+			case err == nil:
+			case isVerdict(err):
+				if isOverLimit(err) {
+					out.refuse(f.Points, err)
+				} else {
+					out.Rejected.Add(f.Points, "%v", err)
+				}
+				in.gateway.Refuse(key, guard.Key(r.Client), err)
+				continue
+			default:
+				return nil, nil, err
+			}
+			for _, b := range blocks {
+				left -= b.Size()
+			}
+			part.blocks, sum = append(part.blocks, blocks...), sum+f.Points
 		}
 		if len(part.blocks) > 0 {
 			parts, points = append(parts, part), append(points, sum)
 		}
 	}
 	return parts, points, nil
-}
-
-// partOf renders a resource, and takes the size of its blocks from left. A family
-// that cannot be rendered is rejected alone.
-func (in *Intake) partOf(r *Request, c content, res addressed, left *int, rejected *otlp.Rejected) (p part, points int, err error) {
-	p.key = res.key
-	for _, f := range res.Families {
-		blocks, err := in.renderOne(f, in.rendering(res.key, c, max(*left, 1)))
-		if err != nil && isVerdict(err) {
-			rejected.Add(f.Points, "%v", err)
-			in.gateway.Refuse(res.key, guard.Key(r.Client), err)
-			continue
-		}
-		if err != nil {
-			return p, 0, err
-		}
-		for _, b := range blocks {
-			*left -= b.Size()
-		}
-		p.blocks, points = append(p.blocks, blocks...), points+f.Points
-	}
-	return p, points, nil
 }
 
 // keyOf returns the grouping key of a resource.

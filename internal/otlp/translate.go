@@ -247,7 +247,7 @@ func (t *translator) family(r *Resource, name string, typ metric.Type) (f *Famil
 		return f, f.Type == typ, nil
 	}
 	if t.families++; t.Limits.Families > 0 && t.families > t.Limits.Families {
-		return nil, false, tooMany("families", t.Limits.Families)
+		return nil, false, t.tooMany(guard.LimitFamiliesPerPush, "families", t.Limits.Families, name)
 	}
 	const size = 600
 	if err := t.Take(size + len(name)); err != nil {
@@ -259,8 +259,14 @@ func (t *translator) family(r *Resource, name string, typ metric.Type) (f *Famil
 	return f, true, nil
 }
 
-func tooMany(what string, most int) error {
-	return fmt.Errorf("%w: it has more than %d %s; export fewer at once", guard.ErrTooLarge, most, what)
+// tooMany returns the error of a request that has more of something than a limit
+// allows. family has the first one beyond it.
+func (t *translator) tooMany(limit guard.Limit, what string, most int, family string) error {
+	return &guard.LimitError{
+		Limit: limit, At: t.Limits.Sources[limit], Err: guard.ErrTooLarge,
+		Says:   fmt.Sprintf("%v: it has more than %d %s, the first one too many in family %q", guard.ErrTooLarge, most, what, excerpt.Of(family)),
+		Advice: "export fewer at once",
+	}
 }
 
 // typeOf returns what a metric becomes, and what its name is made for.
@@ -324,7 +330,7 @@ func (t *translator) place(labels []metric.Label, at uint64) (*metric.Series, er
 		return &f.Series[i], nil
 	}
 	if t.series++; t.Limits.Series > 0 && t.series > t.Limits.Series {
-		return nil, tooMany("series", t.Limits.Series)
+		return nil, t.tooMany(guard.LimitSeriesPerPush, "series", t.Limits.Series, f.Name)
 	}
 	const place = 100
 	if err := t.Take(2*int(unsafe.Sizeof(metric.Series{})) + place + len(t.key)); err != nil {
