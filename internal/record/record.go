@@ -185,31 +185,46 @@ func Decode(rec []byte, key grouping.Key) (*gateway.Group, gateway.Revision, err
 	if err != nil {
 		return nil, 0, err
 	}
+	group, err := decode(rec, key, r)
+	return group, r, err
+}
+
+// DecodeAs is Decode for a store that keeps the revision beside the record,
+// which was sealed without one.
+func DecodeAs(rec []byte, key grouping.Key, r gateway.Revision) (*gateway.Group, error) {
+	if _, err := Check(rec, key); err != nil {
+		return nil, err
+	}
+	return decode(rec, key, r)
+}
+
+// decode returns the group of an intact record.
+func decode(rec []byte, key grouping.Key, r gateway.Revision) (*gateway.Group, error) {
 	stamp, packed, err := cutStamp(rec)
 	if err != nil {
-		return nil, 0, fmt.Errorf("%w: reading its stamp: %w", ErrDamaged, err)
+		return nil, fmt.Errorf("%w: reading its stamp: %w", ErrDamaged, err)
 	}
 	buf := scratch.Get().(*buffers)
 	defer buf.release()
 	content, err := s2.Decode(buf.content[:cap(buf.content)], packed)
 	if err != nil {
-		return nil, 0, fmt.Errorf("%w: unpacking it: %w", ErrDamaged, err)
+		return nil, fmt.Errorf("%w: unpacking it: %w", ErrDamaged, err)
 	}
 	buf.content = content
 	g := reading{Group: gateway.Group{Key: key, Revision: r, Since: r}, stored: exposition.GetStoredReader()}
 	defer g.stored.Release()
 	g.Families = make([]gateway.Held, 0, countFamilies(content))
 	if err := eachField(content, g.take); err != nil {
-		return nil, 0, fmt.Errorf("%w: %w", ErrDamaged, err)
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	if err := g.takeStamp(stamp); err != nil {
-		return nil, 0, fmt.Errorf("%w: reading its stamp: %w", ErrDamaged, err)
+		return nil, fmt.Errorf("%w: reading its stamp: %w", ErrDamaged, err)
 	}
 	group := gateway.Restore(g.Group)
 	if g.last != 0 {
 		group.Failing = g.last == lastRefused
 	}
-	return group, r, nil
+	return group, nil
 }
 
 // appendHead appends the fields of a group except its families.
