@@ -79,6 +79,17 @@ func (j *Journal) noteUsage(info streamInfo) {
 	j.checkIdentity(info)
 }
 
+// Size returns the size of the stream in bytes, as its leader last said.
+func (j *Journal) Size() int64 {
+	if u := j.usage.Load(); u != nil {
+		return int64(u.bytes)
+	}
+	return 0
+}
+
+// Trouble returns why changes are refused, or nil.
+func (j *Journal) Trouble() error { return j.Err() }
+
 // tend does what must be done now and then.
 func (j *Journal) tend() {
 	again, look, clean := time.NewTicker(retryEvery), time.NewTicker(usageEvery), time.NewTicker(markerTTL/4)

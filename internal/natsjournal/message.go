@@ -205,6 +205,10 @@ const (
 	codeNoStream     = 10059
 	codeStreamExists = 10058
 	codeResources    = 10023
+	codeTooMany      = 10167 // more writes at once than the server buffers
+	codeNoPeers      = 10005
+	codeNoStorage    = 10047
+	codeNotClustered = 10074
 )
 
 // wrongLast returns the sequence that an error names.

@@ -148,16 +148,30 @@ func (j *Journal) ensureStream(ctx context.Context) error {
 		}
 	}
 	if err != nil {
-		if wrong := (*apiError)(nil); errors.As(err, &wrong) && !wrong.isTemporary() {
-			return &permanentError{fmt.Errorf("NATS refuses it: %w", err)}
-		}
-		return err
+		return explainRefusal(err)
 	}
 	if found := j.wanted().differences(info.Config); len(found) > 0 {
 		return &permanentError{fmt.Errorf("it exists with another configuration: %s. Change it with `nats stream edit`, name another stream with --cluster.stream, or adapt the flags", strings.Join(found, "; "))}
 	}
 	j.noteUsage(info)
 	return nil
+}
+
+// explainRefusal says what to do about an error of the servers. It is permanent
+// unless waiting may help.
+func explainRefusal(err error) error {
+	wrong := (*apiError)(nil)
+	if !errors.As(err, &wrong) || wrong.isTemporary() || wrong.ErrCode == codeNoPeers {
+		return err // the servers may be starting
+	}
+	advice := "see the log of the servers"
+	switch wrong.ErrCode {
+	case codeNoStorage:
+		advice = "raise max_file_store of the servers, or lower --cluster.max-bytes"
+	case codeNotClustered:
+		advice = "set --cluster.replicas=1 for a single server, or make the servers a cluster"
+	}
+	return &permanentError{fmt.Errorf("NATS refuses it: %w; %s", err, advice)}
 }
 
 // api returns the subject of a request to the servers.

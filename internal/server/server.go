@@ -56,24 +56,24 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 		return nil, storage.Explain(err)
 	}
 	if h := store.Health(); h != nil {
-		journal = metrics.ObserveJournal(h.Size, h.Trouble)
+		journal = metrics.ObserveJournal(c.Storage.Name(), h.Size, h.Trouble)
 	}
-	gw, err := gateway.Open(ctx, gateway.Config{Journal: store, Reserved: metrics.Reserved(), Unchecked: c.Unchecked, Limits: gateway.Limits(c.Limits.Group), Now: c.Now, Logger: c.Logger})
+	gw, err := gateway.Open(ctx, gateway.Config{Journal: store, Reserved: metrics.Reserved(), Unchecked: c.Unchecked, Limits: gateway.Limits(c.Limits.Group), Wait: store.Wait(), Now: c.Now, Logger: c.Logger})
 	if err != nil {
 		return nil, storage.Explain(err)
 	}
 	metrics.Observe(stateOf(gw))
 	s := &Server{Gateway: gw, Metrics: metrics, store: store, limits: c.Limits, logger: c.Logger}
 	if store.Health() != nil {
-		s.tellOfFile(time.Since(start))
+		s.tellOfStored(c.Storage.Name(), time.Since(start))
 	}
 	return s, nil
 }
 
-// tellOfFile logs what the persistence file held.
-func (s *Server) tellOfFile(took time.Duration) {
+// tellOfStored logs what the persistence file or the stream held.
+func (s *Server) tellOfStored(name string, took time.Duration) {
 	v := s.Gateway.View()
-	s.logger.Info("Read the persistence file", "groups", v.Groups(), "series", v.Series, "took", took)
+	s.logger.Info("Read the "+name, "groups", v.Groups(), "series", v.Series, "took", took)
 	if err := s.store.RemoveSnapshots(); err != nil {
 		s.logger.Warn("Could not remove what an interrupted snapshot left behind", "err", err)
 	}
