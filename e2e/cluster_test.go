@@ -12,13 +12,18 @@ import (
 )
 
 // joinCluster starts a gateway that shares its groups through NATS servers.
-func joinCluster(t testing.TB, c *natstest.Cluster, stream string, args ...string) *server {
+func joinCluster(t testing.TB, c interface{ URLs() []string }, stream string, args ...string) *server {
 	t.Helper()
-	args = append([]string{"--cluster.stream=" + stream, fmt.Sprint("--cluster.replicas=", len(c.URLs())), "--cluster.max-bytes=64MiB", "--web.enable-admin-api"}, args...)
+	return start(t, append(clusterArgs(c, stream), args...)...)
+}
+
+// clusterArgs are the arguments of a gateway that does so.
+func clusterArgs(c interface{ URLs() []string }, stream string) []string {
+	args := []string{"--cluster.stream=" + stream, fmt.Sprint("--cluster.replicas=", len(c.URLs())), "--web.enable-admin-api"}
 	for _, url := range c.URLs() {
 		args = append(args, "--cluster.url="+url)
 	}
-	return start(t, args...)
+	return args
 }
 
 // eventually waits until a condition holds. Other members lag a little.
@@ -220,5 +225,80 @@ func clusterRace(t *testing.T, a, b *server) {
 				s.exposes(fmt.Sprintf(`m_%d_%d{instance="",job="j"} 1`, n, i), true)
 			}
 		}
+	}
+}
+
+// TestClusterScrapes scrapes two members. At the same revision their groups
+// must be equal, byte for byte.
+func TestClusterScrapes(t *testing.T) {
+	c := natstest.Start(t, 1)
+	a, b := joinCluster(t, c, "S", "--cluster.advertise-address=a:9091"), joinCluster(t, c, "S", "--cluster.advertise-address=b:9091")
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	for n, s := range []*server{a, b} {
+		wg.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				s.do(http.MethodPut, fmt.Sprintf("/metrics/job/j/n/%d", i%7), fmt.Sprintf("m{x=\"%d\"} %d\n", n, i))
+				s.do(http.MethodPut, "/metrics/job/bad", "m{")
+				s.do(http.MethodPut, fmt.Sprintf("/metrics/job/bad/n/%d", i%3), "m 1 12\n")
+				if i%5 == 0 {
+					s.do(http.MethodDelete, fmt.Sprintf("/metrics/job/j/n/%d", i%7), "")
+				}
+			}
+		})
+	}
+	seen, compared := map[string]string{}, 0
+	a.eventually("equal revisions", func() bool {
+		for _, s := range []*server{a, b} {
+			got := s.get("/metrics?own=false")
+			revision := got.header.Get("X-Pushgateway-Revision")
+			if revision == "" {
+				t.Fatal("a scrape has no revision")
+			}
+			if strings.HasSuffix(revision, "+") {
+				continue
+			}
+			if before, known := seen[revision]; known && before != got.body {
+				t.Fatalf("two scrapes with the revision %s differ:\n%s\n%s", revision, before, got.body)
+			} else if known {
+				compared++
+			}
+			seen[revision] = got.body
+		}
+		return compared > 20
+	})
+	close(stop)
+	wg.Wait()
+	last := func(s *server) (revision, body string) {
+		got := s.get("/metrics?own=false")
+		return got.header.Get("X-Pushgateway-Revision"), got.body
+	}
+	a.eventually("the same groups", func() bool {
+		r, x := last(a)
+		q, y := last(b)
+		return r == q && x == y && !strings.HasSuffix(r, "+")
+	})
+	ownMetricsApart(t, a, b)
+}
+
+func ownMetricsApart(t *testing.T, a, b *server) {
+	if body := a.get("/metrics?own=false").body; strings.Contains(body, "pushgateway_groups ") || strings.Contains(body, "go_goroutines") {
+		t.Error("a scrape without own metrics has some")
+	}
+	a.want(400, http.MethodGet, "/metrics?own=maybe", "")
+	for _, s := range []*server{a, b} {
+		body := s.get("/-/metrics").body
+		if strings.Contains(body, `job="j"`) || !strings.Contains(body, "pushgateway_cluster_connected 1\n") || !strings.Contains(body, "pushgateway_groups ") {
+			t.Errorf("the own metrics are %s", clip(body))
+		}
+		s.eventually("both members as targets", func() bool {
+			got := s.get("/api/v1/targets")
+			return got.header.Get("Content-Type") == "application/json" && strings.TrimSpace(got.body) == `[{"targets":["a:9091","b:9091"],"labels":{"__metrics_path__":"/-/metrics"}}]`
+		})
 	}
 }

@@ -345,7 +345,7 @@ func hostsOf(list string) (hosts []string, err error) {
 }
 
 // taken lists the paths that the telemetry path would shadow.
-var taken = []string{"/", "/status", "/-/healthy", "/-/ready", "/-/quit"}
+var taken = []string{"/", "/status", "/-/healthy", "/-/ready", "/-/metrics", "/-/quit"}
 
 func checkTelemetryPath(given string) error {
 	if !strings.HasPrefix(given, "/") || strings.ContainsAny(given, ":*") || strings.HasSuffix(given, "/") {

@@ -11,17 +11,6 @@ import (
 
 func (a *api) healthy(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "OK") }
 
-// ready reports whether scrapes are served, which they always are by now, and
-// with ?for=push, whether pushes are accepted.
-func (a *api) ready(w http.ResponseWriter, r *http.Request) {
-	if err := a.Gateway.Err(); err != nil && r.URL.Query().Get("for") == "push" {
-		w.Header().Set("Retry-After", retryAfter)
-		http.Error(w, "The gateway refuses pushes: "+excerpt.Message(err), http.StatusServiceUnavailable)
-		return
-	}
-	_, _ = io.WriteString(w, "OK")
-}
-
 func (a *api) quit(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, "Requesting termination... Goodbye!")
 	a.Quit()

@@ -57,6 +57,9 @@ type Config struct {
 	Snapshot func(context.Context, *gateway.View) (io.ReadSeekCloser, error)
 	// Storage is the persistence file. It is nil if there is none.
 	Storage Storage
+	// Shared tells about the state that several gateways share. Nil means that
+	// there is one gateway.
+	Shared Shared
 	// UI serves /, /status and /static/.
 	UI http.Handler
 
@@ -100,6 +103,9 @@ type api struct {
 func New(c Config) http.Handler {
 	if c.Refusals == nil {
 		c.Refusals = guard.NewRefusals(c.Logger)
+	}
+	if c.Shared == nil {
+		c.Shared = alone{}
 	}
 	c.Limits = c.Limits.WithDefaults()
 	most := c.Limits.Turns

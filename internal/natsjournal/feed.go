@@ -194,15 +194,15 @@ func (j *Journal) unreadable(e *entry, d decoded) {
 	j.config.Logger.Error("Another member has stored a group that this version cannot read; it is exposed as it was before, and refuses pushes. Upgrade this member", "sequence", d.seq, "err", d.err)
 }
 
-// takeStamp applies a stamp of the stream, unless it is this member's own and
-// nothing came between.
+// takeStamp applies a stamp of the stream, unless it is the one that the group
+// has, as when this member has made it.
 func (j *Journal) takeStamp(d decoded, applied []gateway.Applied) []gateway.Applied {
 	delete(j.stamping, d.id)
 	e := j.entry(d.token)
 	if d.err != nil || d.seq <= e.stamp.seq {
 		return applied
 	}
-	own := e.stamp.seq == 0 && e.stamp.at == d.refusal.At.UnixNano()
+	known := e.stamp.at == d.refusal.At.UnixNano()
 	if d.key == "" {
 		return applied // a marker
 	}
@@ -211,7 +211,7 @@ func (j *Journal) takeStamp(d decoded, applied []gateway.Applied) []gateway.Appl
 		j.dropStamp(e) // the group has ended since
 		return applied
 	}
-	if own {
+	if known {
 		return applied
 	}
 	e.stamp.at = d.refusal.At.UnixNano()

@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
+
+	"pushgateway/internal/gateway"
 )
 
 const (
@@ -103,6 +104,7 @@ func (j *Journal) tend() {
 		case now := <-again.C:
 			j.mu.Lock()
 			j.retry(now)
+			j.retryStamps(now)
 			j.mu.Unlock()
 		case <-look.C:
 			if info, err := j.ask(ctx, "STREAM.INFO.", nil); err == nil {
@@ -119,27 +121,47 @@ func (j *Journal) tend() {
 	}
 }
 
-// peers are the members that give signs of life. It is safe for concurrent use.
-type peers struct {
-	mu  sync.Mutex
-	all map[string]Peer
+// Revision returns up to where everything is applied. exact means that nothing
+// behind it is applied: members with the same exact revision have the same
+// groups.
+func (j *Journal) Revision() (upTo gateway.Revision, exact bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return gateway.Revision(j.position), len(j.stamping) == 0 && j.ahead.to == 0 && j.newest <= j.position
 }
 
-// Peer is another member.
-type Peer struct {
-	Name     string
-	Revision uint64
-	Heard    time.Time
+// counts counts what happened since the start.
+type counts struct{ retries, conflicts, unknown atomic.Uint64 }
+
+// Status describes a member.
+type Status struct {
+	Connected  bool
+	Revision   uint64 // up to which everything is applied
+	Behind     uint64 // messages of the stream that are known and not applied
+	Lag, Skew  time.Duration
+	Retries    uint64 // changes that were sent again
+	Conflicts  uint64 // changes that another member has outrun
+	Unknown    uint64 // changes whose outcome was not known in time
+	Unreadable int    // groups that this version cannot read
+	Bytes      uint64 // of the stream
+	MaxBytes   uint64 // 0 if there is no bound
+	Peers      int    // members, this one included
 }
 
-func newPeers() peers { return peers{all: make(map[string]Peer)} }
-
-func (p *peers) heard(m message, now time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if m.marker {
-		delete(p.all, m.token)
-		return
+// Status returns the present state.
+func (j *Journal) Status() Status {
+	s := Status{
+		Connected: j.conn != nil && j.conn.IsConnected(), Lag: j.Lag(), Skew: j.Skew(), Peers: len(j.Peers()),
+		Retries: j.counts.retries.Load(), Conflicts: j.counts.conflicts.Load(), Unknown: j.counts.unknown.Load(),
 	}
-	p.all[m.token] = Peer{Name: m.token, Revision: m.seq, Heard: now}
+	if u := j.usage.Load(); u != nil {
+		s.Bytes, s.MaxBytes = u.bytes, u.most
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	s.Revision, s.Unreadable = j.position, j.unread
+	if last := max(j.newest, j.ahead.to); last > j.position {
+		s.Behind = last - j.position
+	}
+	return s
 }

@@ -14,7 +14,6 @@ package natsjournal
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -47,8 +46,7 @@ type Config struct {
 	TLS *tls.Config
 	// AllowOld accepts servers older than Oldest.
 	AllowOld bool
-	// Member is the name that this member shows to others. If it is empty, it is
-	// made up.
+	// Member is the address of this member, which it shows to others.
 	Member string
 	// Logger receives what operators should know. Nil means no logging.
 	Logger *slog.Logger
@@ -89,6 +87,7 @@ type Journal struct {
 	peers   peers
 	numbers atomic.Uint64 // for ids
 	usage   atomic.Pointer[usage]
+	counts  counts
 	foreign atomic.Pointer[error] // why the stream is not the one that was read, or nil
 
 	stop    chan struct{}
@@ -102,13 +101,14 @@ type Journal struct {
 	times     map[string]times
 	loaded    bool
 	closed    bool
-	inFlight  int             // writes that were sent and not answered
-	forgotten int             // bytes of writes that nobody waits for
-	stamping  map[string]bool // ids of stamps that have not come back
-	unread    int             // messages that this version cannot read
-	ghosts    bool            // whether to look for groups that are gone
-	created   time.Time       // when the stream was made
-	back      int             // how often in a row it ended before the position
+	inFlight  int                   // writes that were sent and not answered
+	forgotten int                   // bytes of writes that nobody waits for
+	stamping  map[string]*sentStamp // stamps without an answer, by id
+	newest    uint64                // the last message that is known to be in the stream
+	unread    int                   // messages that this version cannot read
+	ghosts    bool                  // whether to look for groups that are gone
+	created   time.Time             // when the stream was made
+	back      int                   // how often in a row it ended before the position
 }
 
 var (
@@ -134,14 +134,11 @@ func New(c Config) *Journal {
 	if c.Waiting == nil {
 		c.Waiting = func(error) {}
 	}
-	if c.Member == "" {
-		c.Member = rand.Text()[:10]
-	}
 	c.Replicas = max(c.Replicas, 1)
 	return &Journal{
 		config: c, names: namesOf(c.Stream), state: newState(), outbox: newOutbox(),
 		fetch: make(chan struct{}, 1), stop: make(chan struct{}), pulses: newPulses(), peers: newPeers(),
-		held: make(map[string]decoded), times: make(map[string]times), stamping: make(map[string]bool),
+		held: make(map[string]decoded), times: make(map[string]times), stamping: make(map[string]*sentStamp),
 	}
 }
 
@@ -183,8 +180,12 @@ func (j *Journal) observe(c *call, w Written) {
 	for _, o := range c.outcomes {
 		switch o.Verdict {
 		case gateway.Stale:
+			j.counts.conflicts.Add(1)
 			w.Changes--
-		case gateway.Failed, gateway.Unknown:
+		case gateway.Unknown:
+			j.counts.unknown.Add(1)
+			w.Err = o.Err
+		case gateway.Failed:
 			w.Err = o.Err
 		}
 	}
@@ -282,9 +283,20 @@ func (j *Journal) Close() error {
 	close(j.stop)
 	j.running.Wait()
 	if j.conn != nil {
+		j.takeLeave()
 		j.conn.Close()
 	}
 	return nil
+}
+
+// takeLeave tells the others that this member has left, if that takes no time.
+func (j *Journal) takeLeave() {
+	if !j.conn.IsConnected() || j.Err() != nil {
+		return
+	}
+	ctx, end := context.WithTimeout(context.Background(), stampsWithin)
+	defer end()
+	_, _ = j.tryPulse(ctx, opLeft) // otherwise they notice
 }
 
 var _ gateway.Journal = (*Journal)(nil)

@@ -56,6 +56,7 @@ const (
 	opEnd   = "end"
 	opStamp = "stamp"
 	opAlive = "alive"
+	opLeft  = "left"
 )
 
 // encoding is the format of bodies.

@@ -116,7 +116,9 @@ func (j *Journal) sending(w *write) *nats.Msg {
 	}
 	w.flying = true
 	j.inFlight++
-	w.sent++
+	if w.sent++; w.sent > 1 {
+		j.counts.retries.Add(1)
+	}
 	w.doubts++
 	w.due = time.Now().Add(answerWithin)
 	msg := *w.msg

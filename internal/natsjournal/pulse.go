@@ -131,14 +131,14 @@ type alive struct {
 
 // pulse sends a sign of life, and returns its sequence.
 func (j *Journal) pulse(ctx context.Context) (uint64, error) {
-	seq, err := j.tryPulse(ctx)
+	seq, err := j.tryPulse(ctx, opAlive)
 	if ctx.Err() == nil {
 		j.acks.note(err, time.Now())
 	}
 	return seq, err
 }
 
-func (j *Journal) tryPulse(ctx context.Context) (uint64, error) {
+func (j *Journal) tryPulse(ctx context.Context, op string) (uint64, error) {
 	body, err := json.Marshal(alive{j.config.Member, time.Now()})
 	if err != nil {
 		return 0, err
@@ -147,7 +147,7 @@ func (j *Journal) tryPulse(ctx context.Context) (uint64, error) {
 	defer end()
 	m, err := j.conn.RequestMsgWithContext(ctx, &nats.Msg{
 		Subject: j.names.of(members, j.pulses.process), Data: body,
-		Header: nats.Header{headerOp: {opAlive}, headerEncoding: {encoding}, headerTTL: {markerTTL.String()}},
+		Header: nats.Header{headerOp: {op}, headerEncoding: {encoding}, headerTTL: {markerTTL.String()}},
 	})
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"pushgateway/internal/gateway"
 )
 
@@ -26,7 +28,7 @@ func (j *Journal) Stamp(s gateway.Stamp) {
 	}
 	e.key, e.stamp = s.Key, stamped{at: s.At.UnixNano()}
 	if len(j.stamping) < maxStamping {
-		j.stamping[id] = true
+		j.stamping[id] = &sentStamp{msg, time.Now()}
 		j.outbox.putOther(msg)
 	}
 	j.apply([]gateway.Applied{{Change: gateway.Change{Key: s.Key}, Stamp: &s}})
@@ -35,11 +37,30 @@ func (j *Journal) Stamp(s gateway.Stamp) {
 // maxStamping bounds the stamps on their way.
 const maxStamping = 10_000
 
-// stampAnswered notes that the stream has a stamp, or that it is lost.
-func (j *Journal) stampAnswered(id string) {
+// sentStamp is a stamp that was sent.
+type sentStamp struct {
+	msg *nats.Msg
+	at  time.Time
+}
+
+// stampAnswered notes that the stream has a stamp.
+func (j *Journal) stampAnswered(id string, seq uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	delete(j.stamping, id)
+	if j.stamping[id] != nil {
+		delete(j.stamping, id)
+		j.newest = max(j.newest, seq)
+	}
+}
+
+// retryStamps sends stamps again that got no answer. The caller holds mu.
+func (j *Journal) retryStamps(now time.Time) {
+	for _, s := range j.stamping {
+		if now.Sub(s.at) > answerWithin {
+			s.at = now
+			j.outbox.putOther(s.msg)
+		}
+	}
 }
 
 // flushStamps waits a moment until the stream has all stamps.

@@ -139,11 +139,11 @@ const feedBytes = 64 << 20
 func (j *Journal) answer(m *nats.Msg) {
 	id := strings.TrimPrefix(m.Subject, j.answers)
 	r, err := readReply(m)
+	j.answered(id, r, err)
 	if err == nil && r.Error == nil {
 		j.acks.note(nil, time.Now())
+		j.stampAnswered(id, r.Seq)
 	}
-	j.answered(id, r, err)
-	j.stampAnswered(id)
 }
 
 // load replays everything that was acknowledged before it began.

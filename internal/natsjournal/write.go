@@ -140,6 +140,7 @@ func (j *Journal) answered(id string, r reply, err error) {
 		j.refused(w, r.Error)
 	default:
 		j.succeeded(w, r.Seq)
+		j.newest = max(j.newest, r.Seq)
 		j.acknowledged(r.Seq)
 	}
 }

@@ -20,9 +20,10 @@ type Cluster struct {
 }
 
 const (
-	// memory and storage bound each server, in bytes.
+	// memory and storage bound each server, in bytes. Each stream reserves its
+	// maximum size, which no test fills.
 	memory  = 64 << 20
-	storage = 1 << 30
+	storage = 100 << 30
 	// ready is how long a server may take to start.
 	ready = 20 * time.Second
 )
@@ -36,7 +37,7 @@ func Start(t *testing.T, n int) *Cluster {
 		c.options[i] = &server.Options{
 			ServerName: fmt.Sprint("n", i), Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true,
 			JetStream: true, StoreDir: filepath.Join(dir, fmt.Sprint(i)), SyncAlways: true,
-			JetStreamMaxMemory: memory, JetStreamMaxStore: storage, MaxPayload: 8 << 20,
+			JetStreamMaxMemory: memory, JetStreamMaxStore: storage, MaxPayload: 1 << 20,
 		}
 	}
 	t.Cleanup(c.stopAll)

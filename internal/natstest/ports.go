@@ -6,7 +6,7 @@ import (
 )
 
 // freePorts returns ports that are free at the moment.
-func freePorts(t *testing.T, n int) (ports []int) {
+func freePorts(t testing.TB, n int) (ports []int) {
 	t.Helper()
 	for range n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -63,6 +63,9 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 		return nil, storage.Explain(err)
 	}
 	metrics.Observe(stateOf(gw))
+	if _, shared := store.Cluster(); shared {
+		metrics.ObserveCluster(func() telemetry.Cluster { return clusterOf(store) })
+	}
 	s := &Server{Gateway: gw, Metrics: metrics, store: store, limits: c.Limits, logger: c.Logger}
 	if store.Health() != nil {
 		s.tellOfStored(c.Storage.Name(), time.Since(start))
@@ -92,7 +95,7 @@ func (s *Server) Handler(c httpapi.Config, in intake.Config) http.Handler {
 	if h := s.store.Health(); h != nil {
 		c.Storage = h
 	}
-	c.Snapshot = s.store.Snapshot
+	c.Snapshot, c.Shared = s.store.Snapshot, s.store
 	c.Instrument, c.Refused, c.Pushed = s.Metrics.Instrument, s.Metrics.Refused, s.Metrics.Pushed
 	c.Scraped = func(x httpapi.Scrape) {
 		s.Metrics.Scraped(x.Format.Syntax.String(), x.Format.Escaping, x.Bytes, x.Took, x.LeftOut)
@@ -125,5 +128,14 @@ func stateOf(gw *gateway.Gateway) telemetry.State {
 			}
 			return 0
 		},
+	}
+}
+
+func clusterOf(store *storage.Store) telemetry.Cluster {
+	s, _ := store.Cluster()
+	return telemetry.Cluster{
+		Connected: s.Connected, Behind: s.Behind, Lag: s.Lag, Skew: s.Skew, Revision: s.Revision,
+		Retries: s.Retries, Conflicts: s.Conflicts, Unknown: s.Unknown,
+		Unreadable: s.Unreadable, Members: s.Peers, MaxBytes: s.MaxBytes,
 	}
 }
