@@ -83,7 +83,7 @@ func TestOverview(t *testing.T) {
 			tb := s.with(t).open(screen, "")
 			tb.press("Overview")
 			tb.until(`document.querySelectorAll(".chart canvas").length === 2`)
-			tb.reads(".hidden-list li", "its type is counter here, but gauge in an older push of another group.")
+			tb.reads(".hidden-list li", "its type is counter here, but gauge in an older push of another group. That group is {job=\"a\"}.")
 			tb.reads(".legend", "accepted")
 			tb.press("b")
 			tb.reads(".total", `1 group matching {job="b"}.`)

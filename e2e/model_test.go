@@ -23,10 +23,12 @@ import (
 	"google.golang.org/protobuf/encoding/protodelim"
 	"google.golang.org/protobuf/encoding/prototext"
 
+	"pushgateway/internal/config"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/httpapi"
 	"pushgateway/internal/intake"
+	"pushgateway/internal/live"
 	wiring "pushgateway/internal/server"
 )
 
@@ -160,7 +162,7 @@ func (s *system) close() error { return errors.Join(s.server.Close(), os.RemoveA
 // start opens a gateway, with what the one before has left on disk.
 func (s *system) start() (err error) {
 	c := wiring.Config{
-		Limits:    guard.Limits{Body: guard.BodyLimits{Bytes: 1 << 20, Inflight: 1 << 24}},
+		Settings:  live.Fixed(live.New(new(config.Config), guard.Limits{Body: guard.BodyLimits{Bytes: 1 << 20, Inflight: 1 << 24}})),
 		Unchecked: s.mode.unchecked, Now: s.clock.now, Logger: slog.New(slog.DiscardHandler),
 	}
 	if s.mode.onDisk {

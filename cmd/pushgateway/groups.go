@@ -133,9 +133,20 @@ func (t table) cells(g client.Group) []string {
 	}
 	cells := []string{showLabels(g.Labels), ago(g.Pushed, t.now), state(g), fmt.Sprint(g.Families), fmt.Sprint(g.Series), within(g.Expires, t.now)}
 	if t.why {
-		cells = append(cells, ago(g.Failed, t.now), dash(visibleLine(shorten(g.Failure, keptFailure, 0))), dash(visibleLine(strings.Join(g.LeftOut, ","))))
+		cells = append(cells, ago(g.Failed, t.now), dash(visibleLine(shorten(g.Failure, keptFailure, 0))), dash(visibleLine(leftOut(g.LeftOut))))
 	}
 	return cells
+}
+
+// leftOut names the families that scrapes do not get, and why.
+func leftOut(families []client.LeftOut) string {
+	cells := make([]string, len(families))
+	for i, f := range families {
+		if cells[i] = f.Family; len(f.By) > 0 {
+			cells[i] += " by " + showLabels(f.By)
+		}
+	}
+	return strings.Join(cells, ", ")
 }
 
 // How much of a long label value the table keeps, in characters. One long value

@@ -53,7 +53,7 @@ func (s *service) listen(ctx context.Context) error {
 		accepting sync.Once
 		servers   []*http.Server
 		failed    = make(chan error, len(listeners))
-		limits    = connections.Fitting(s.limits().Connections)
+		limits    = connections.Fitting(s.current.Get().Limits.Connections)
 		d         = connections.New(limits)
 		passwords = login.New(*s.web.WebConfigFile, s.proxies)
 	)

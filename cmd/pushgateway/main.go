@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 
@@ -86,7 +87,7 @@ func parseArgs(args []string, stdin io.Reader, stdout, stderr io.Writer) (comman
 	app.UsageTemplate(usage).UsageFuncs(usageFuncs)
 	app.Version(version.Print("pushgateway"))
 	app.HelpFlag.Help("Show this help. `pushgateway man` prints the manual page.").Short('h')
-	check := func() *kingpin.CmdClause { return app.Command("check", "Check files.") }
+	check := sync.OnceValue(func() *kingpin.CmdClause { return app.Command("check", "Check files.") })
 	commands := []command{
 		newServe(app),
 		newRun(app, stderr),
@@ -95,6 +96,7 @@ func parseArgs(args []string, stdin io.Reader, stdout, stderr io.Writer) (comman
 		newGroups(app, stdout),
 		newGet(app, stdout, stderr),
 		newLint(check(), stdin, stdout),
+		newCheckConfig(check(), stdin, stdout),
 		newHealthcheck(app),
 		newImport(app, stdout, stderr),
 		newExport(app, stdout, stderr),

@@ -12,8 +12,8 @@ import (
 
 	"pushgateway/internal/client"
 	"pushgateway/internal/exposition"
+	"pushgateway/internal/intake"
 	"pushgateway/internal/metric"
-	"pushgateway/internal/sniff"
 )
 
 // newPush adds the command that pushes files.
@@ -94,7 +94,7 @@ func readDocuments(files []string, stdin io.Reader) ([]document, error) {
 
 // explain names the kind of a document that is not text.
 func (d document) explain(err *exposition.SyntaxError) string {
-	switch hint := (sniff.Sent{Body: d.text, Line: err.Line}).Hint(); {
+	switch hint := intake.HintOfText(d.text, err.Line); {
 	case hint.Enough:
 		return hint.Says
 	case hint.Says != "":

@@ -12,7 +12,6 @@ import (
 	"github.com/prometheus/common/version"
 
 	"pushgateway/internal/excerpt"
-	"pushgateway/internal/guard"
 	"pushgateway/internal/httpapi"
 	"pushgateway/internal/intake"
 	"pushgateway/internal/server"
@@ -43,13 +42,17 @@ type service struct {
 func serve(ctx context.Context, c *settings) error {
 	profileMemory(c.enablePprof)
 	logger := slog.New(excerpt.Handler(promslog.New(c.log).Handler()))
-	pace := newPace(int64(c.maxInflightBytes))
+	pace := newPace(c.current.Get().Limits.Body.Inflight)
 	limitMemory(logger)
 	logger.Info("Starting pushgateway", "version", version.Info(), "build_context", version.BuildContext())
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
 	s := &service{settings: c, pace: pace, logger: logger, gate: httpapi.NewGate(c.routePrefix, c.telemetryPath), quit: quit, listening: make(chan struct{})}
 	s.gate.Reads(s.storage().Name())
+	defer s.reloadOnHangup()()
+	if c.configFile != "" {
+		logger.Info("Loaded the configuration", "file", c.configFile)
+	}
 	if err := s.run(ctx); err != nil {
 		return err
 	}
@@ -112,7 +115,7 @@ func (s *service) open(ctx context.Context) (err error) {
 	s.server, err = server.Open(ctx, server.Config{
 		Storage:   s.storage(),
 		Unchecked: s.unchecked,
-		Limits:    s.limits(),
+		Settings:  s.current,
 		Logger:    s.logger,
 	})
 	if err != nil {
@@ -136,11 +139,6 @@ func (s *service) storage() storage.Config {
 		c.Cluster = s.cluster.stored(s.settings)
 	}
 	return c
-}
-
-// limits returns the limits of the server.
-func (s *settings) limits() guard.Limits {
-	return guard.Limits{Body: guard.BodyLimits{Bytes: int64(s.maxBodyBytes), Inflight: int64(s.maxInflightBytes)}}
 }
 
 // pushes returns the configuration of the intake of pushes.
@@ -170,7 +168,7 @@ func (s *service) surface(ui http.Handler) httpapi.Config {
 		UI:                ui,
 	}
 	if s.enableLifecycle {
-		c.Quit = s.quit
+		c.Quit, c.Reload = s.quit, s.reload
 	}
 	return c
 }

@@ -13,7 +13,6 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -27,15 +26,20 @@ import (
 	webflag "github.com/prometheus/exporter-toolkit/web/kingpinflag"
 	"github.com/prometheus/prometheus/model/labels"
 
+	"pushgateway/internal/config"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/httpapi"
 	"pushgateway/internal/intake"
+	"pushgateway/internal/live"
 )
 
 // settings holds what the command line sets.
 type settings struct {
 	web *web.FlagConfig
 	log *promslog.Config
+
+	configFile string
+	current    *live.Current // derived from it and from flags
 
 	telemetryPath     string
 	externalURL       *url.URL
@@ -65,6 +69,7 @@ type settings struct {
 	reservedNames    namesValue
 
 	flags map[string]string // all flags, as /api/v1/status shows them
+	given map[string]*bool  // which of some flags are set
 }
 
 // newServe adds the command that serves pushes and scrapes.
@@ -77,7 +82,7 @@ func newServe(app *kingpin.Application) command {
 	return command{
 		clause: serving,
 		check: func() error {
-			if err := c.validate(); err != nil {
+			if err := checkAll(c.validate, c.openSettings); err != nil {
 				return err
 			}
 			c.resolve()
@@ -89,11 +94,12 @@ func newServe(app *kingpin.Application) command {
 }
 
 func (c *settings) addFlags(serve *kingpin.CmdClause) {
+	serve.Flag("config.file", "File with limits, rules for groups and who may do what. The gateway reads it again on SIGHUP, and on POST /-/reload with --web.enable-lifecycle.").Default("").Envar("PUSHGATEWAY_CONFIG_FILE").StringVar(&c.configFile)
 	c.web = webflag.AddFlags(serve, ":9091")
 	serve.Flag("web.telemetry-path", "Path under which to expose metrics.").Default("/metrics").StringVar(&c.telemetryPath)
 	serve.Flag("web.external-url", "The URL under which the Pushgateway is externally reachable.").Default("").URLVar(&c.externalURL)
 	serve.Flag("web.route-prefix", "Prefix for the internal routes of web endpoints. Defaults to the path of --web.external-url.").Default("").StringVar(&c.routePrefix)
-	serve.Flag("web.enable-lifecycle", "Enable shutdown via HTTP request.").Default("false").BoolVar(&c.enableLifecycle)
+	serve.Flag("web.enable-lifecycle", "Enable shutdown and reload via HTTP request.").Default("false").BoolVar(&c.enableLifecycle)
 	serve.Flag("web.enable-admin-api", "Enable API endpoints for admin control actions.").Default("false").BoolVar(&c.enableAdmin)
 	serve.Flag("web.enable-pprof", "Serve profiles under /debug/pprof/.").Default("false").BoolVar(&c.enablePprof)
 	serve.Flag("web.enable-openmetrics", "Serve OpenMetrics to scrapers that ask for it. This renames counters that lack the suffix _total.").Default("false").BoolVar(&c.enableOpenMetrics)
@@ -119,6 +125,7 @@ func (c *settings) addFlags(serve *kingpin.CmdClause) {
 	serve.Flag("push.lenient-newlines", "Accept text with CRLF line endings, or without a newline at the end.").Default("false").BoolVar(&c.lenientNewlines)
 	serve.Flag("push.reserved-names", "Refuse pushes of metrics whose whole name matches this regular expression, like up|scrape_.*|ALERTS.*. With honor_labels, such metrics can pass for series that Prometheus itself makes. If empty, no name is refused.").Default("").SetValue(&c.reservedNames)
 
+	c.watchFlags(serve, "push.max-body-bytes", "push.max-inflight-bytes", "push.ttl")
 	c.log = &promslog.Config{Level: promslog.NewLevel(), Format: promslog.NewFormat()}
 	serve.Flag(promslogflag.LevelFlagName, promslogflag.LevelFlagHelp).Default("info").SetValue(c.log.Level)
 	serve.Flag(promslogflag.FormatFlagName, promslogflag.FormatFlagHelp).Default("logfmt").SetValue(c.log.Format)
@@ -152,17 +159,7 @@ type bytesValue units.Base2Bytes
 
 // Set implements kingpin.Value.
 func (v *bytesValue) Set(s string) error {
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil {
-		var size units.Base2Bytes
-		size, err = units.ParseBase2Bytes(s)
-		n = int64(size)
-	}
-	if err != nil {
-		return errors.New("it is not a size; write it like 64MiB, or as a number of bytes")
-	}
-	*v = bytesValue(n)
-	return nil
+	return (*config.Bytes)(v).UnmarshalText([]byte(s))
 }
 
 // String implements kingpin.Value.
@@ -242,7 +239,7 @@ func (c *settings) checkPushes() error {
 	if c.maxBodyBytes < minBodyBytes {
 		return fmt.Errorf("--push.max-body-bytes=%s: it must be at least %s; write it like 64MiB", c.maxBodyBytes, minBodyBytes)
 	}
-	if c.maxInflightBytes < c.maxBodyBytes {
+	if c.configFile == "" && c.maxInflightBytes < c.maxBodyBytes {
 		return fmt.Errorf("--push.max-inflight-bytes=%s: it must not be less than --push.max-body-bytes=%s, or the gateway would never take the largest pushes", c.maxInflightBytes, c.maxBodyBytes)
 	}
 	if c.timestamps != "reject" && c.timestamps != "strip" {

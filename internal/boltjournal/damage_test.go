@@ -16,6 +16,7 @@ import (
 
 	"pushgateway/internal/boltjournal"
 	"pushgateway/internal/gateway"
+	"pushgateway/internal/journaltest"
 )
 
 // journalOf creates a file with n groups. It returns its path and its groups.
@@ -114,7 +115,7 @@ func wantWritable(t *testing.T, what, path string, groups int) {
 	pushes := make([]gateway.Push, groups)
 	for i := range pushes {
 		k := key(t, fmt.Sprintf("job%03d", i))
-		pushes[i] = gateway.Push{Key: k, Blocks: blocks(t, k, "# TYPE m gauge\nm 8\n"), Mode: gateway.Replace}
+		pushes[i] = gateway.Push{Key: k, Blocks: journaltest.Blocks(t, k, "# TYPE m gauge\nm 8\n"), Mode: gateway.Replace}
 	}
 	errs := g.PushAll(t.Context(), pushes)
 	_, err = g.DeleteMatching(t.Context(), func(g *gateway.Group) bool { return g.Key < pushes[groups/2].Key })

@@ -6,8 +6,8 @@ import "errors"
 var (
 	// ErrDamaged means that a file does not hold what was written to it.
 	ErrDamaged = errors.New("the journal is damaged")
-	// ErrVersion means that a newer version of this program wrote the file.
-	ErrVersion = errors.New("a newer version of this program wrote the journal")
+	// errVersion means that a newer version of this program wrote the file.
+	errVersion = errors.New("a newer version of this program wrote the journal")
 	// ErrLocked means that another process uses the file.
 	ErrLocked = errors.New("another process uses the journal")
 	// ErrForeign means that a file is not a journal.

@@ -10,9 +10,9 @@ import (
 	"testing"
 
 	"pushgateway/internal/boltjournal"
-	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
+	"pushgateway/internal/journaltest"
 	"pushgateway/internal/metric"
 )
 
@@ -23,22 +23,6 @@ func key(t testing.TB, job string, labels ...metric.Label) grouping.Key {
 		t.Fatal(err)
 	}
 	return k
-}
-
-// blocks parses and renders a push.
-func blocks(t testing.TB, k grouping.Key, text string) []*exposition.Block {
-	t.Helper()
-	p := exposition.GetParser()
-	defer p.Release()
-	families, err := p.ParseText([]byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := exposition.Render(families, exposition.Options{Grouping: k.Labels()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
 }
 
 func open(t testing.TB, c boltjournal.Config) *gateway.Gateway {
@@ -54,7 +38,7 @@ func open(t testing.TB, c boltjournal.Config) *gateway.Gateway {
 func push(t testing.TB, g *gateway.Gateway, job, text string) {
 	t.Helper()
 	k := key(t, job)
-	if err := g.Push(context.Background(), gateway.Push{Key: k, Blocks: blocks(t, k, text), Mode: gateway.Replace}); err != nil {
+	if err := g.Push(context.Background(), gateway.Push{Key: k, Blocks: journaltest.Blocks(t, k, text), Mode: gateway.Replace}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -126,7 +110,7 @@ func BenchmarkDurable(b *testing.B) {
 				wg.Go(func() {
 					for i := c; i < n; i += clients {
 						k := key(b, fmt.Sprint("j", i%1000))
-						if err := g.Push(context.Background(), gateway.Push{Key: k, Blocks: blocks(b, k, text), Mode: gateway.Replace}); err != nil {
+						if err := g.Push(context.Background(), gateway.Push{Key: k, Blocks: journaltest.Blocks(b, k, text), Mode: gateway.Replace}); err != nil {
 							b.Error(err)
 						}
 					}

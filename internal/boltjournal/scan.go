@@ -151,7 +151,7 @@ func (s *scan) readState() error {
 		err = s.state.unmarshal(e.value)
 	})
 	switch {
-	case errors.Is(err, ErrVersion):
+	case errors.Is(err, errVersion):
 		return err
 	case err != nil:
 		s.hasState = false

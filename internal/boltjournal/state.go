@@ -69,7 +69,7 @@ func (s *state) unmarshal(b []byte) error {
 	case checksumState(b) != binary.LittleEndian.Uint64(b[1:]):
 		return errors.New("the checksum of the state does not match its content")
 	case b[0] != format:
-		return fmt.Errorf("%w: its format is %d, but this version reads %d; start the newer version", ErrVersion, b[0], format)
+		return fmt.Errorf("%w: its format is %d, but this version reads %d; start the newer version", errVersion, b[0], format)
 	}
 	for b = b[stateHeader:]; len(b) > 0; {
 		num, typ, n := protowire.ConsumeTag(b)

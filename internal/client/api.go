@@ -39,9 +39,16 @@ type Group struct {
 	Failure string            `json:"push_failure_message"`
 	Expires *time.Time        `json:"expiry_time"`
 
-	Families int      `json:"families"`
-	Series   int      `json:"series"`
-	LeftOut  []string `json:"families_left_out"`
+	Families int       `json:"families"`
+	Series   int       `json:"series"`
+	LeftOut  []LeftOut `json:"left_out"`
+}
+
+// LeftOut is a family of a group that scrapes do not get, and the grouping
+// labels of the group that is the reason, if there is one.
+type LeftOut struct {
+	Family string            `json:"family"`
+	By     map[string]string `json:"by"`
 }
 
 // Filter selects groups. A group must match all fields that are set.

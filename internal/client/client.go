@@ -154,7 +154,7 @@ func (c *Client) do(ctx context.Context, r request) (*http.Response, error) {
 
 // again reports whether to retry, and when.
 func again(err error) error {
-	var status *StatusError
+	var status *statusError
 	switch {
 	case !errors.As(err, &status):
 		return err
@@ -270,7 +270,7 @@ func (c *Client) Absent(ctx context.Context, key grouping.Key) bool {
 	if c.checkNames(ctx, key, false) != nil {
 		return false
 	}
-	var status *StatusError
+	var status *statusError
 	err := c.discard(ctx, request{method: http.MethodGet, path: "/api/v1/group" + key.Path()})
 	return errors.As(err, &status) && status.Code == http.StatusNotFound && !status.foreign
 }

@@ -17,8 +17,8 @@ import (
 	"unicode/utf8"
 )
 
-// StatusError is an answer with an unexpected status.
-type StatusError struct {
+// statusError is an answer with an unexpected status.
+type statusError struct {
 	Code    int
 	Message string // the message of the gateway, on one line and shortened
 	next    string // what to do, if the gateway does not say
@@ -28,7 +28,7 @@ type StatusError struct {
 	unnamed bool // the request had no user and password
 }
 
-func (e *StatusError) Error() string {
+func (e *statusError) Error() string {
 	message := e.Message
 	if message == "" {
 		message = "nothing more"
@@ -39,14 +39,14 @@ func (e *StatusError) Error() string {
 // Refused reports whether the gateway has examined a push and refused it. A
 // retry would not help.
 func Refused(err error) bool {
-	var status *StatusError
+	var status *statusError
 	return errors.As(err, &status) && status.Code == http.StatusBadRequest && !status.noTLS
 }
 
 // WantsCredentials reports whether the gateway asked for a password or a client
 // certificate and the request had none.
 func WantsCredentials(err error) bool {
-	var status *StatusError
+	var status *statusError
 	if errors.As(err, &status) {
 		return status.Code == http.StatusUnauthorized && status.unnamed
 	}
@@ -54,7 +54,7 @@ func WantsCredentials(err error) bool {
 }
 
 // passing reports whether the same request may succeed later.
-func (e *StatusError) passing() bool {
+func (e *statusError) passing() bool {
 	switch e.Code {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout, http.StatusRequestTimeout:
 		return true
@@ -79,7 +79,7 @@ func (c *Client) statusError(res *http.Response, path string) error {
 	if isPage(res) {
 		limit = maxPage
 	}
-	e := &StatusError{Code: res.StatusCode, Message: cut(oneLine(message), limit), foreign: !isAPI, unnamed: c.credentials == "", after: time.Duration(seconds) * time.Second}
+	e := &statusError{Code: res.StatusCode, Message: cut(oneLine(message), limit), foreign: !isAPI, unnamed: c.credentials == "", after: time.Duration(seconds) * time.Second}
 	e.noTLS = c.base.Scheme == "http" && c.socket == "" && e.Code == http.StatusBadRequest && wantsTLS(message)
 	e.next = c.afterStatus(e, res, path)
 	return e
@@ -104,7 +104,7 @@ func wantsTLS(message string) bool {
 }
 
 // afterStatus returns what to do about an answer.
-func (c *Client) afterStatus(e *StatusError, res *http.Response, path string) string {
+func (c *Client) afterStatus(e *statusError, res *http.Response, path string) string {
 	switch {
 	case e.noTLS:
 		return fmt.Sprintf("%s expects TLS; write https:// in --url", c)

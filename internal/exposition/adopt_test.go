@@ -52,7 +52,8 @@ func readStored(family, text []byte) (*Block, error) {
 	return r.Read(family, text)
 }
 
-func renderCorpus(t testing.TB, body string) []*Block {
+// rendered parses and renders the text of a push.
+func rendered(t testing.TB, body string) []*Block {
 	t.Helper()
 	p := GetParser()
 	defer p.Release()
@@ -72,7 +73,7 @@ func renderCorpus(t testing.TB, body string) []*Block {
 func TestRendererVersion(t *testing.T) {
 	sum := sha256.New()
 	for _, body := range corpus() {
-		for _, b := range renderCorpus(t, body) {
+		for _, b := range rendered(t, body) {
 			fmt.Fprintf(sum, "%q %q %s %d\n%s", b.Name, b.Help, b.Type, b.Series(), b.Text())
 		}
 	}
@@ -85,7 +86,7 @@ func TestRendererVersion(t *testing.T) {
 // says all of.
 func TestAdopt(t *testing.T) {
 	for _, body := range corpus() {
-		blocks := renderCorpus(t, body)
+		blocks := rendered(t, body)
 		checkStored(t, blocks)
 		for _, b := range blocks {
 			if got := adopted(b.AppendStored(nil), b.StoredText()) != nil; got != (b.StoredText() != nil) {
@@ -176,7 +177,7 @@ func headOf(name, help string, t metric.Type) []byte {
 func FuzzAdopt(f *testing.F) {
 	for _, body := range corpus() {
 		before := RenderGauge("before", "", nil, 1)
-		for _, b := range renderCorpus(f, body) {
+		for _, b := range rendered(f, body) {
 			f.Add(before.Name, uint8(before.Type), before.Text(), b.Name, b.Help, uint8(b.Type), b.Text())
 			before = b
 		}

@@ -22,6 +22,9 @@ type Block struct {
 	series int
 	// tooLong counts the series that were left out because they are too long.
 	tooLong int32
+	// era is that of the limits that the labels were checked against, if there is a
+	// pattern.
+	era uint32
 	// pattern is the pattern of the push that brought the block, and part its
 	// place there.
 	pattern *pattern
@@ -90,17 +93,17 @@ type more struct {
 	leftOut int    // the number of these
 }
 
-// Delimited returns Proto for scrapes in delimited protobuf: without histograms
+// delimited returns Proto for scrapes in delimited protobuf: without histograms
 // that could make them fail, see contradicts.
-func (b *Block) Delimited() []byte {
+func (b *Block) delimited() []byte {
 	if b.more != nil && b.more.leftOut > 0 {
 		return b.more.orderly
 	}
 	return b.Proto()
 }
 
-// LeftOut returns how many series Delimited lacks.
-func (b *Block) LeftOut() int {
+// leftOut returns how many series delimited lacks.
+func (b *Block) leftOut() int {
 	if b.more == nil {
 		return 0
 	}
@@ -111,9 +114,9 @@ func (b *Block) LeftOut() int {
 // because their names or labels are too long for Prometheus.
 func (b *Block) TooLong() int { return int(b.tooLong) }
 
-// DelimitedSize returns the length of Delimited.
+// DelimitedSize returns the length of what delimited returns.
 func (b *Block) DelimitedSize() int {
-	if b.LeftOut() > 0 {
+	if b.leftOut() > 0 {
 		return len(b.more.orderly)
 	}
 	return b.proto

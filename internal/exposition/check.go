@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"pushgateway/internal/excerpt"
+	"pushgateway/internal/guard"
 	"pushgateway/internal/metric"
 )
 
@@ -52,7 +53,11 @@ func checkValue(f *metric.Family, s *metric.Series, l *Limits) error {
 		}
 	}
 	if s.Histogram != nil && len(s.Histogram.Classic) > l.Buckets {
-		return fmt.Errorf("%w: a histogram of family %s has more than %d buckets; use fewer, or a native histogram", ErrTooLarge, quoted(f.Name), l.Buckets)
+		return &guard.LimitError{
+			Limit: guard.LimitBuckets, At: l.Sources[guard.LimitBuckets], Err: ErrTooLarge,
+			Says:   fmt.Sprintf("%v: a histogram of family %s has more than %d buckets", ErrTooLarge, quoted(f.Name), l.Buckets),
+			Advice: "use fewer, or a native histogram",
+		}
 	}
 	if s.Exemplar == nil && s.Histogram == nil {
 		return nil

@@ -10,7 +10,7 @@ func (b *Block) Sharing(name, help string) *Block {
 		return b
 	}
 	c := &Block{
-		Name: name, Help: help, text: b.text, more: b.more, proto: b.proto, series: b.series, tooLong: b.tooLong,
+		Name: name, Help: help, text: b.text, more: b.more, proto: b.proto, series: b.series, tooLong: b.tooLong, era: b.era,
 		pattern: b.pattern, part: b.part, order: b.order, Type: b.Type, EmptyHelp: b.EmptyHelp, Legacy: b.Legacy, open: b.open,
 	}
 	c.made.Store(b.made.Load())

@@ -14,7 +14,7 @@ type Exposed struct {
 	Type       metric.Type
 	Series     int
 	NotLegacy  int // blocks with names that escaping changes
-	ProtoSize  int // size of Delimited of all blocks, in bytes
+	ProtoSize  int // size of all blocks in delimited protobuf, in bytes
 	Blocks     iter.Seq[*Block]
 	// Passing means that the blocks were made for one scrape, so nothing should
 	// be kept for the next.
@@ -263,7 +263,7 @@ func (e *Encoder) encodeProto(f Exposed) error {
 		return e.encodeEscaped(name, f)
 	}
 	for b := range f.Blocks {
-		e.Dropped += b.LeftOut()
+		e.Dropped += b.leftOut()
 	}
 	if f.ProtoSize == 0 {
 		return nil
@@ -272,7 +272,7 @@ func (e *Encoder) encodeProto(f Exposed) error {
 	if _, err := e.w.Write(e.head); err != nil {
 		return err
 	}
-	return e.writeAsStored(f, (*Block).Delimited)
+	return e.writeAsStored(f, (*Block).delimited)
 }
 
 // encodeEscaped writes a message whose size is only known once all blocks are

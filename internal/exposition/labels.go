@@ -171,6 +171,9 @@ func (r *renderer) makePlan(f *metric.Family, own []metric.Label) error {
 	for _, l := range r.opts.Grouping {
 		p.set(l, true)
 	}
+	if err := r.opts.Limits.checkCount(f.Name, len(own), len(p.pieces)); err != nil {
+		return err
+	}
 	if !r.opts.Bare {
 		p.set(metric.Label{Name: metric.InstanceLabel}, false)
 	}

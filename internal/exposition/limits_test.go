@@ -12,7 +12,7 @@ import (
 // TestStoredBeyondLimits reads back what was stored before there were limits.
 // Of a family only what Prometheus cannot read is left out.
 func TestStoredBeyondLimits(t *testing.T) {
-	unlimited := Options{Limits: Limits{Name: math.MaxInt, Value: math.MaxInt, Labels: math.MaxInt}, Valid: true}
+	unlimited := Options{Limits: Limits{Name: math.MaxInt, LabelName: math.MaxInt, Value: math.MaxInt, Labels: math.MaxInt}, Valid: true}
 	gauge := func(name, label, value string) *metric.Family {
 		return &metric.Family{Name: name, Type: metric.Gauge, Series: []metric.Series{
 			{Labels: []metric.Label{{Name: label, Value: value}}, Value: 1},

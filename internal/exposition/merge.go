@@ -99,7 +99,7 @@ func (m *merger) places(b *Block) (*placer, error) {
 	case m.plain:
 		return p, nil
 	case b.more != nil:
-		p.proto, p.orderly = b.more.proto, b.Delimited()
+		p.proto, p.orderly = b.more.proto, b.delimited()
 		return p, nil
 	}
 	if err := m.memory.take(b.proto); err != nil {
@@ -155,7 +155,7 @@ func (m *merger) measure() (size mergedSize, err error) {
 	size.text = len(m.stored.text) + len(m.pushed.text)
 	size.proto = m.stored.proto + m.pushed.proto
 	size.orderly = len(m.from.orderly) + len(m.with.orderly)
-	size.leftOut = m.stored.LeftOut() + m.pushed.LeftOut()
+	size.leftOut = m.stored.leftOut() + m.pushed.leftOut()
 	for _, c := range m.replaced {
 		size.text -= c.old.text.len()
 		size.proto -= c.old.proto.len()

@@ -62,8 +62,8 @@ func checkMerge(t *testing.T, stored, pushed *Block) *Block {
 	}
 	checkSame(t, back, want)
 	size := len(want.Text()) + want.proto
-	if want.LeftOut() > 0 {
-		size += len(want.Delimited())
+	if want.leftOut() > 0 {
+		size += len(want.delimited())
 	}
 	if _, err := Merge(stored, pushed, size, nil); err != nil {
 		t.Fatalf("merging within %d bytes: %v", size, err)
@@ -80,7 +80,7 @@ func checkMerge(t *testing.T, stored, pushed *Block) *Block {
 func checkSame(t *testing.T, got, want *Block) {
 	t.Helper()
 	said := func(b *Block) string {
-		return fmt.Sprintf("%q %q %t %v, %d series, legacy %t, %d left out, %d in protobuf, %d without those\n%s%q\n%q", b.Name, b.Help, b.HasHelp(), b.Type, b.Series(), b.Legacy, b.LeftOut(), b.proto, b.DelimitedSize(), b.Text(), b.AppendProto(nil), b.Delimited())
+		return fmt.Sprintf("%q %q %t %v, %d series, legacy %t, %d left out, %d in protobuf, %d without those\n%s%q\n%q", b.Name, b.Help, b.HasHelp(), b.Type, b.Series(), b.Legacy, b.leftOut(), b.proto, b.DelimitedSize(), b.Text(), b.AppendProto(nil), b.delimited())
 	}
 	if g, w := said(got), said(want); g != w {
 		t.Fatalf("got %s\nwant %s", g, w)
@@ -138,7 +138,7 @@ func TestMerge(t *testing.T) {
 						pushed = other.block(t, rnd)
 					}
 					merged := checkMerge(t, stored, pushed)
-					leftOut = leftOut || merged.LeftOut() > 0
+					leftOut = leftOut || merged.leftOut() > 0
 					replaced = replaced || merged.Series() < stored.Series()+pushed.Series()
 					stored = merged
 				}

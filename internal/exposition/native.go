@@ -14,8 +14,8 @@ func isNative(n *metric.Native) bool {
 	return n != nil && (len(n.PositiveSpans) > 0 || len(n.NegativeSpans) > 0 || n.ZeroThreshold > 0 || n.ZeroCount.Int > 0)
 }
 
-// isFloat reports whether Prometheus takes h for a float histogram.
-func isFloat(h *metric.Buckets) bool {
+// IsFloat reports whether Prometheus takes h for a float histogram.
+func IsFloat(h *metric.Buckets) bool {
 	n := h.Native
 	return h.Count.Float > 0 || n.ZeroCount.Float > 0 || len(n.PositiveCounts) > 0 || len(n.NegativeCounts) > 0
 }
@@ -36,7 +36,7 @@ func checkNative(h *metric.Buckets) error {
 	if !mayBeNative(n) {
 		return nil
 	}
-	if !isFloat(h) {
+	if !IsFloat(h) {
 		return toHistogram(h).Validate()
 	}
 	if len(n.PositiveDeltas)+len(n.NegativeDeltas) > 0 {
@@ -62,7 +62,7 @@ func toHistogram(h *metric.Buckets) *histogram.Histogram {
 // ToFloatHistogram is toHistogram for both kinds of buckets, for callers that
 // do not care which it was.
 func ToFloatHistogram(h *metric.Buckets) *histogram.FloatHistogram {
-	if !isFloat(h) {
+	if !IsFloat(h) {
 		return toHistogram(h).ToFloat(nil)
 	}
 	n := h.Native

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"unsafe"
 
+	"pushgateway/internal/guard"
 	"pushgateway/internal/metric"
 )
 
@@ -103,7 +104,7 @@ func (p *Parser) reset() {
 // add starts a family with the given name, replacing one of the same name.
 func (p *Parser) add(name string) (*family, error) {
 	if p.used >= p.limits.Families {
-		return nil, tooMany("families", p.limits.Families)
+		return nil, p.limits.tooMany(guard.LimitFamiliesPerPush, "families", p.limits.Families, name)
 	}
 	if err := p.memory.take(familySize + len(name)); err != nil {
 		return nil, err
@@ -124,7 +125,7 @@ func (p *Parser) add(name string) (*family, error) {
 // addSeries appends a series with room for its value to f.
 func (p *Parser) addSeries(f *family, labels []metric.Label) (*metric.Series, error) {
 	if p.series++; p.series > p.limits.Series && !p.trusted {
-		return nil, tooMany("series", p.limits.Series)
+		return nil, p.limits.tooMany(guard.LimitSeriesPerPush, "series", p.limits.Series, f.Name)
 	}
 	if len(f.Series) == cap(f.Series) {
 		if err := p.growSeries(f); err != nil {
@@ -139,7 +140,7 @@ func (p *Parser) addSeries(f *family, labels []metric.Label) (*metric.Series, er
 // count adds to the number of parts of the push, which is bounded.
 func (p *Parser) count(parts int) error {
 	if p.parts += parts; p.parts > p.limits.Parts && !p.trusted {
-		return tooMany("labels, buckets and quantiles", p.limits.Parts)
+		return p.limits.tooMany("", "labels, buckets and quantiles", p.limits.Parts, "")
 	}
 	return nil
 }

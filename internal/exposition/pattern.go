@@ -11,25 +11,28 @@ import (
 // valueMark, and the last one of each family is followed by a partMark.
 type pattern struct{ text string }
 
-// patterns holds all patterns in use, each once, since the groups of a job
-// usually have the same.
-var patterns = patternTable{max: 32 << 20, known: make(map[uint64]weak.Pointer[pattern])}
-
 // patternOverhead is roughly what a pattern takes in addition to its text, in
 // bytes.
 const patternOverhead = 140
 
-// patternTable is safe for concurrent use. It holds a pattern as long as
-// somebody uses it.
-type patternTable struct {
+// Patterns holds the patterns in use, each once, since the groups of a job
+// usually have the same. It is safe for concurrent use, and holds a pattern as
+// long as a block has it.
+type Patterns struct {
 	max   int // bytes of all patterns together
 	mu    sync.Mutex
 	bytes int
 	known map[uint64]weak.Pointer[pattern] // by hash
 }
 
+// NewPatterns returns a table that holds up to this many bytes of patterns.
+// Bodies beyond that get none, and so take the full parse each time.
+func NewPatterns(bytes int) *Patterns {
+	return &Patterns{max: bytes, known: make(map[uint64]weak.Pointer[pattern])}
+}
+
 // intern returns the pattern with this text, or nil if there is no room for it.
-func (t *patternTable) intern(text []byte) *pattern {
+func (t *Patterns) intern(text []byte) *pattern {
 	hash := maphash.Bytes(seed, text)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -53,7 +56,7 @@ type gone struct {
 	size int
 }
 
-func (t *patternTable) forget(g gone) {
+func (t *Patterns) forget(g gone) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.bytes -= g.size

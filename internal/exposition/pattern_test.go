@@ -3,13 +3,12 @@ package exposition
 import (
 	"runtime"
 	"testing"
-	"weak"
 )
 
 // TestPatterns keeps each pattern once, within the bound, and for as long as
 // somebody has it.
 func TestPatterns(t *testing.T) {
-	table := patternTable{max: 10 + 2*patternOverhead, known: make(map[uint64]weak.Pointer[pattern])}
+	table := NewPatterns(10 + 2*patternOverhead)
 	a, b := table.intern([]byte("four")), table.intern([]byte("five5"))
 	if a == nil || b == nil || a == b || table.intern([]byte("four")) != a {
 		t.Fatalf("got %v and %v, and the first again: %v", a, b, table.intern([]byte("four")))

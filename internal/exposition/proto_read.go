@@ -134,7 +134,7 @@ func (p *Parser) parseMetric(fam *family, msg []byte) error {
 		return err
 	}
 	p.first = len(p.labels)
-	m := metricReader{typ: fam.Type, series: s, parser: p}
+	m := metricReader{typ: fam.Type, family: fam.Name, series: s, parser: p}
 	if err := m.read(msg); err != nil {
 		if errors.Is(err, ErrTooLarge) || errors.Is(err, ErrBusy) {
 			return err
@@ -149,6 +149,7 @@ func (p *Parser) parseMetric(fam *family, msg []byte) error {
 // metricReader parses one message Metric into a series.
 type metricReader struct {
 	typ      metric.Type
+	family   string // its name, for errors
 	series   *metric.Series
 	labels   []metric.Label // the message is our own
 	hasValue bool
@@ -229,7 +230,7 @@ func (m *metricReader) read(msg []byte) error {
 // countLabel counts one more label of a series or exemplar that has n.
 func (m *metricReader) countLabel(n *int, size int) error {
 	if *n++; m.parser != nil && *n > m.parser.limits.LabelCount && !m.parser.trusted {
-		return tooMany("labels in one series", m.parser.limits.LabelCount)
+		return m.parser.limits.tooManyLabels(m.family)
 	}
 	return m.count(size)
 }

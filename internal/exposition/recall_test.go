@@ -54,21 +54,6 @@ func TestSharedLabelsTwice(t *testing.T) {
 	}
 }
 
-func rendered(t *testing.T, text string) []*Block {
-	t.Helper()
-	p := GetParser()
-	defer p.Release()
-	families, err := p.ParseText([]byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks, err := Render(families, Options{Grouping: []metric.Label{{Name: "job", Value: "j"}}, Valid: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return blocks
-}
-
 // BenchmarkPush reads and renders 99 series in 9 families that share their
 // label sets, and in families where each series has values of its own; and
 // fills in those of the push before.

@@ -42,15 +42,15 @@ func (p *Parser) note(value string) error {
 // Imprint records in blocks the pattern of the text that they were made from,
 // so that Refill can make the next blocks from them. The blocks must be all
 // that Render made from the result of ParseText, and not be shared yet.
-func (p *Parser) Imprint(body []byte, blocks []*Block) {
-	made := p.pattern(body, len(blocks))
+func (p *Parser) Imprint(body []byte, blocks []*Block, patterns *Patterns) {
+	made := p.pattern(body, len(blocks), patterns)
 	if made == nil {
 		return
 	}
 	i := 0
 	for _, f := range p.families[:p.used] {
 		if len(f.Series) > 0 {
-			blocks[i].pattern, blocks[i].part = made, int32(f.part)
+			blocks[i].pattern, blocks[i].part, blocks[i].era = made, int32(f.part), p.limits.Era
 			blocks[i].order = p.orderOf(f, blocks[i])
 			i++
 		}
@@ -59,7 +59,7 @@ func (p *Parser) Imprint(body []byte, blocks []*Block) {
 
 // pattern makes the pattern of a body, and numbers its families in their order.
 // There is none if lines of one family are not together.
-func (p *Parser) pattern(body []byte, families int) *pattern {
+func (p *Parser) pattern(body []byte, families int, patterns *Patterns) *pattern {
 	if !p.noting || p.timed || bytes.IndexByte(body, valueMark) >= 0 || bytes.IndexByte(body, partMark) >= 0 {
 		return nil
 	}
@@ -109,7 +109,7 @@ func Refill(body []byte, has iter.Seq[*Block], o Options) (blocks []*Block, ok b
 	o.Duplicate = nil // Render would count the same series once more
 	r.memory = tab{budget: o.Budget}
 	f := filler{r: r, o: o, body: view(body)}
-	if f.pattern, ok = r.findParts(f.body, has); !ok {
+	if f.pattern, ok = r.findParts(f.body, has, o.Limits.Era); !ok {
 		return nil, false
 	}
 	blocks = make([]*Block, 0, len(r.parts))
@@ -125,11 +125,11 @@ func Refill(body []byte, has iter.Seq[*Block], o Options) (blocks []*Block, ok b
 }
 
 // findParts finds the pattern that body seems to have, and puts its blocks in
-// parts. All of them must be there.
-func (r *renderer) findParts(body string, has iter.Seq[*Block]) (text string, ok bool) {
+// parts. All of them must be there, and must have been checked in this era.
+func (r *renderer) findParts(body string, has iter.Seq[*Block], era uint32) (text string, ok bool) {
 	var found *pattern
 	for b := range has {
-		if b.pattern == nil || b.part > 0 {
+		if b.pattern == nil || b.part > 0 || b.era != era {
 			continue
 		}
 		text = b.pattern.text
@@ -142,7 +142,7 @@ func (r *renderer) findParts(body string, has iter.Seq[*Block]) (text string, ok
 		return "", false
 	}
 	for b := range has {
-		if b.pattern == found {
+		if b.pattern == found && b.era == era {
 			r.parts = append(r.parts, b)
 		}
 	}

@@ -75,7 +75,7 @@ func (f *filler) fill(old *Block) *Block {
 	b := &Block{
 		Name: old.Name, Help: old.Help, EmptyHelp: old.EmptyHelp, Type: old.Type, Legacy: old.Legacy,
 		text: bytes.Clone(l.text), proto: old.proto, series: old.series,
-		pattern: old.pattern, part: old.part, order: old.order,
+		era: old.era, pattern: old.pattern, part: old.part, order: old.order,
 	}
 	b.hashes.Store(old.hashes.Load())
 	return b
@@ -102,7 +102,7 @@ func (f *filler) renderAnew(old *Block) *Block {
 		return nil
 	}
 	b := blocks[0]
-	b.Name, b.Help, b.pattern, b.part = old.Name, old.Help, old.pattern, old.part
+	b.Name, b.Help, b.era, b.pattern, b.part = old.Name, old.Help, old.era, old.pattern, old.part
 	return b
 }
 

@@ -176,7 +176,10 @@ func withValues(body string, values []string) string {
 	return b + body[done:]
 }
 
-var testOptions = Options{Grouping: []metric.Label{{Name: "job", Value: "j k"}}, Valid: true}
+var (
+	testOptions  = Options{Grouping: []metric.Label{{Name: "job", Value: "j k"}}, Valid: true}
+	testPatterns = NewPatterns(32 << 20)
+)
 
 func imprinted(t testing.TB, body string) []*Block { return imprintedWith(t, body, testOptions) }
 
@@ -193,7 +196,7 @@ func imprintedWith(t testing.TB, body string, o Options) []*Block {
 	if err != nil {
 		return nil
 	}
-	p.Imprint([]byte(body), blocks)
+	p.Imprint([]byte(body), blocks, testPatterns)
 	return blocks
 }
 

@@ -268,11 +268,11 @@ func (p *Parser) parseLabels(line string, i int, named bool) (labels []metric.La
 		if name == "" {
 			return nil, 0, p.noLabel(line[i:])
 		}
-		if len(p.labels)-p.first >= p.limits.LabelCount && !p.trusted {
-			return nil, 0, tooMany("labels in one series", p.limits.LabelCount)
-		}
 		i = skipBlanks(line, next)
 		isValue := i < len(line) && line[i] == '='
+		if isValue && len(p.labels)-p.first >= p.mostLabels() && !p.trusted {
+			return nil, 0, p.limits.tooManyLabels(p.lastName)
+		}
 		if isValue {
 			if i, err = p.parseLabelValue(line, i+1, name); err != nil {
 				return nil, 0, err
@@ -303,6 +303,15 @@ func (p *Parser) parseLabels(line string, i int, named bool) (labels []metric.La
 		return nil, 0, err
 	}
 	return labels, i + 1, p.count(len(labels))
+}
+
+// mostLabels returns how many labels the present line may have: le and quantile
+// do not count as labels of a series. checkCount counts exactly.
+func (p *Parser) mostLabels() int {
+	if p.current != nil && specialLabel(p.current.Type) != "" {
+		return p.limits.LabelCount + 1
+	}
+	return p.limits.LabelCount
 }
 
 // parseLabelValue parses a quoted value and the whitespace after it.

@@ -105,7 +105,7 @@ func (g *Gateway) discover(a *Applied) {
 	old := g.Group(a.Key)
 	brings, told := g.placeForeign(a, old)
 	if g.tellHelp(told); len(brings) > 0 {
-		a.suspects, _, _ = g.suspects(context.Background(), a.pending, old, false) // it fails only if its context ends
+		a.suspects, _, _ = g.suspects(context.Background(), a.pending, old, nil) // it fails only if its context ends
 	}
 }
 
@@ -145,6 +145,7 @@ func (g *Gateway) placeForeign(a *Applied, old *Group) (brings []*exposition.Blo
 		return nil, nil // only times are new, or nothing is claimed
 	}
 	a.pending = &pending{key: a.Key, group: a.Group, brings: brings, fresh: brings, since: old.since()}
+	a.pending.takes = takenAnew(a.Group, old, brings)
 	g.index.place(a.pending)
 	return brings, g.index.helpNews(brings)
 }
@@ -229,7 +230,8 @@ func (x *index) apply(a Applied, changed []*indexed) []*indexed {
 	old, _ := x.groups.Get(a.Key)
 	twin := x.possibleTwin(a.Key)
 	x.count(old, -1)
-	x.countTimes(a.Key, twin, -1)
+	x.countTimes(old, twin, -1)
+	x.moveUses(old, a.Group)
 	if a.Group != nil {
 		x.groups.Set(a.Key, a.Group)
 		x.count(a.Group, +1)
@@ -238,8 +240,7 @@ func (x *index) apply(a Applied, changed []*indexed) []*indexed {
 	}
 	x.failures.move(a.Key, a.Group)
 	x.mute(a.Key, twin)
-	x.countTimes(a.Key, twin, +1)
-	x.moveShape(old, a.Group)
+	x.countTimes(a.Group, twin, +1)
 	x.moveDeadline(old, a.Group)
 	return x.exchange(a, old, changed)
 }
@@ -278,21 +279,23 @@ func (x *index) count(g *Group, sign int) {
 	x.view.Series += sign * g.Series
 	x.view.Held += sign * len(g.Families)
 	x.view.TooLong += sign * g.TooLong
+	x.stock.count(tallyOf(g), g.shape, g.job, sign)
 	if isExplicit(g.Key) {
 		x.explicit += sign
 	}
 }
 
-// moveShape updates the shapes for the change from the old state of a group to
-// the new one.
-func (x *index) moveShape(old, group *Group) {
+// moveUses updates the shapes and the jobs in use for the change from the old
+// state of a group to the new one.
+func (x *index) moveUses(old, group *Group) {
 	switch {
 	case old == nil && group != nil:
-		group.shape = x.shapes.use(group.Key)
+		group.shape, group.job = x.shapes.use(group.Key), x.stock.use(group.Key)
 	case old != nil && group != nil:
-		group.shape = old.shape
+		group.shape, group.job = old.shape, old.job
 	case old != nil:
 		x.shapes.release(old.shape)
+		x.stock.release(old.job)
 	}
 }
 
@@ -387,7 +390,7 @@ func (x *index) publish(f *indexed) {
 		return
 	}
 	x.exposed.Set(f.name, &Family{
-		Name: f.name, Type: t, Claim: oldest.revision,
+		Name: f.name, Type: t, Claim: f.since(oldest),
 		Series: h.series, NotLegacy: h.notLegacy, ProtoSize: h.protoSize,
 		blocks: h.blocks.Copy(),
 	})
@@ -436,19 +439,22 @@ func collide(f, other *indexed) bool {
 	return hasSuffixes(t, summaryToo)
 }
 
-// isHidden reports whether a name that is not hidden itself collides with f and
-// has an older claim.
-func (x *index) isHidden(f *indexed) bool {
+func (x *index) isHidden(f *indexed) bool { return x.hiddenBy(f) != nil }
+
+// hiddenBy returns a name that is not hidden itself, collides with f, and has an
+// older claim. It returns nil if there is none.
+func (x *index) hiddenBy(f *indexed) *indexed {
 	_, mine, ok := f.winner()
 	if !ok || f.reserved != nil {
-		return false
+		return nil
 	}
 	for _, other := range x.neighbours(f) {
 		_, theirs, exists := other.winner()
-		older := theirs.revision < mine.revision || theirs.revision == mine.revision && other.name < f.name
+		order := theirs.compare(mine)
+		older := order < 0 || order == 0 && other.name < f.name
 		if exists && older && !other.hidden && collide(f, other) {
-			return true
+			return other
 		}
 	}
-	return false
+	return nil
 }

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"fmt"
-	"math"
 
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
@@ -27,29 +26,38 @@ func conflict(family, format string, args ...any) error {
 }
 
 // TwinError means that a group would expose the same push times as another one.
-type TwinError struct{ Twin grouping.Key }
-
-func (e *TwinError) Error() string {
-	return fmt.Sprintf("the group %s exists and would expose the same series, since the gateway adds instance=\"\" to groups without an instance; push to that group, or delete it first", e.Twin.Excerpt())
+type TwinError struct {
+	Twin grouping.Key
+	age  string // of the twin, as a remark
 }
 
-// check returns an error if older claims of others keep group from being
-// exposed with the blocks that a push brings. It changes nothing.
-func (x *index) check(group, old *Group, brings []*exposition.Block) error {
-	if twin, ok := x.twin(group, old); ok {
-		return &TwinError{twin}
+func (e *TwinError) Error() string {
+	return fmt.Sprintf("the group %s exists and would expose the same series, since the gateway adds instance=\"\" to groups without an instance; push to that group, or delete it first%s", e.Twin.Excerpt(), e.age)
+}
+
+// admit returns an error if older claims of others keep group from being
+// exposed with the blocks that a push brings, unless these groups give up the
+// names. It changes nothing. taken has, for each block that takes its name, one
+// of the groups that give it up; it is nil if there are none.
+func (c *check) admit(group, old *Group, brings []*exposition.Block) (taken []grouping.Key, err error) {
+	if twin, ok := c.twin(group, old); ok {
+		return nil, &TwinError{twin, c.remark(twin)}
 	}
 	var refused exposition.Refused
-	for _, b := range brings {
-		err := x.checkType(b, group.Key)
+	for i, b := range brings {
+		err := c.checkType(b, group.Key)
 		if err == nil {
-			err = x.checkSuffixes(b, group)
+			err = c.checkSuffixes(b, group)
 		}
-		if err != nil {
-			refused.Add(err)
+		if from := c.overruled(b, old, group.Key); from != "" {
+			taken = setAt(taken, len(brings), i, from)
 		}
+		if err == nil && c.looked > mostOld {
+			err = conflict(b.Name, "it contradicts too many groups that nobody has pushed to for long; delete those that are gone")
+		}
+		refused.Add(err)
 	}
-	return refused.Err()
+	return taken, refused.Err()
 }
 
 // twin returns the group, stored or pending, whose push times conflict with
@@ -80,36 +88,39 @@ type standing struct {
 	ok bool // there is such a claim
 }
 
-// asked is the claim that a check asks for. provisional is the claim of a
-// pending change. Both are younger than every stored claim.
-var (
-	asked       = claim{math.MaxUint64, "\xff"}
-	provisional = claim{math.MaxUint64, ""}
-)
-
 // oldestOf returns the oldest claim to f with type t, stored or pending, of a
-// group other than key.
-func (x *index) oldestOf(f *indexed, t metric.Type, key grouping.Key) (s standing) {
-	if h := f.byType[t]; h != nil {
-		h.claims.Scan(func(c claim) bool {
-			if c.key != key {
-				s = standing{c, true}
-			}
-			return !s.ok
-		})
+// group other than key that does not give up its names.
+func (c *check) oldestOf(f *indexed, t metric.Type, key grouping.Key) (s standing) {
+	if f.taking != nil && int(f.taking[t]) > c.pendingOf(f.name, t, key, true) {
+		return standing{taking, true}
 	}
-	if !s.ok && int(f.pending[t]) > x.pendingOf(f.name, t, key) {
+	f.byType[t].eachOther(key, func(theirs claim) bool {
+		if !c.yields(theirs.key) {
+			s = standing{theirs, true}
+		}
+		return !s.ok
+	})
+	if !s.ok && int(f.pending[t]) > c.pendingOf(f.name, t, key, false) {
 		s = standing{provisional, true}
 	}
 	return s
 }
 
+// eachOther calls do for the claims of groups other than key, from the oldest
+// on, until do returns false. h may be nil.
+func (h *holders) eachOther(key grouping.Key, do func(claim) bool) {
+	if h == nil {
+		return
+	}
+	h.claims.Scan(func(c claim) bool { return c.key == key || do(c) })
+}
+
 // pendingOf returns how many pending changes of group key claim a name with
-// type t.
-func (x *index) pendingOf(name string, t metric.Type, key grouping.Key) (n int) {
+// type t, or only those that take it from others.
+func (x *index) pendingOf(name string, t metric.Type, key grouping.Key, taking bool) (n int) {
 	for p := x.pending[key]; p != nil; p = p.next {
-		for _, b := range p.brings {
-			if b.Name == name && b.Type == t {
+		for i, b := range p.brings {
+			if b.Name == name && b.Type == t && (!taking || p.takesAt(i)) {
 				n++
 			}
 		}
@@ -129,8 +140,8 @@ func (x *index) mine(b *exposition.Block) claim {
 }
 
 // checkType returns an error if an older claim has the name with another type.
-func (x *index) checkType(b *exposition.Block, key grouping.Key) error {
-	f := x.families[b.Name]
+func (c *check) checkType(b *exposition.Block, key grouping.Key) error {
+	f := c.families[b.Name]
 	if f == nil {
 		return nil
 	}
@@ -140,11 +151,15 @@ func (x *index) checkType(b *exposition.Block, key grouping.Key) error {
 		}
 		return conflict(b.Name, "the gateway itself has a family of that name with type %s, but its type in this push is %s; push it under another name", *f.reserved, b.Type)
 	}
-	mine := x.mine(b)
+	mine := c.mine(b)
 	for t := range f.byType {
 		t := metric.Type(t)
-		if theirs := x.oldestOf(f, t, key); t != b.Type && theirs.ok && theirs.less(mine) {
-			return conflict(b.Name, "its type is %s in %s, but %s in this push; use one type everywhere, or another name", t, x.holderOf(f, t, key), b.Type)
+		if t == b.Type {
+			continue
+		}
+		if theirs := c.oldestOf(f, t, key); theirs.ok && theirs.less(mine) {
+			holder, remark := c.holderOf(f, t, key)
+			return conflict(b.Name, "its type is %s in %s, but %s in this push; use one type everywhere, or another name%s", t, holder, b.Type, remark)
 		}
 	}
 	return nil
@@ -153,7 +168,7 @@ func (x *index) checkType(b *exposition.Block, key grouping.Key) error {
 // taken reports whether the gateway itself, or a group other than key, exposes
 // f with a type for which collides is true, and with an older claim than mine.
 // It returns that type.
-func (x *index) taken(f *indexed, name string, mine claim, key grouping.Key, collides func(metric.Type) bool) (t metric.Type, taken bool) {
+func (c *check) taken(f *indexed, name string, mine claim, key grouping.Key, collides func(metric.Type) bool) (t metric.Type, taken bool) {
 	if f == nil {
 		return 0, false
 	}
@@ -163,13 +178,14 @@ func (x *index) taken(f *indexed, name string, mine claim, key grouping.Key, col
 	var oldest standing
 	for u := range f.byType {
 		u := metric.Type(u)
-		theirs := x.oldestOf(f, u, key)
+		theirs := c.oldestOf(f, u, key)
 		if theirs.ok && (!oldest.ok || theirs.less(oldest.claim) || theirs.claim == oldest.claim && collides(u)) {
 			t, oldest = u, theirs
 		}
 	}
-	older := oldest.revision < mine.revision || oldest.revision == mine.revision && (mine == asked || f.name < name)
-	leftOut := f.hidden && oldest.claim != provisional // then it collides with nothing
+	order := oldest.compare(mine)
+	older := order < 0 || order == 0 && (mine == asked || f.name < name)
+	leftOut := f.hidden && !oldest.isPending() // then it collides with nothing
 	return t, oldest.ok && collides(t) && older && !leftOut
 }
 
@@ -177,15 +193,16 @@ func anyType(metric.Type) bool { return true }
 
 // checkSuffixes refuses names that collide with the lines of a summary or
 // histogram, in both directions.
-func (x *index) checkSuffixes(b *exposition.Block, group *Group) error {
-	mine := x.mine(b)
+func (c *check) checkSuffixes(b *exposition.Block, group *Group) error {
+	mine := c.mine(b)
 	for _, suffix := range b.Type.Suffixes() {
 		name := b.Name + suffix
 		if group.findSeries(name) != nil {
 			return conflict(b.Name, "as a %s it exposes lines named %q, which is another family of the same group; rename one of them", b.Type, name)
 		}
-		if t, taken := x.taken(x.families[name], b.Name, mine, group.Key, anyType); taken {
-			return conflict(b.Name, "as a %s it exposes lines named %q, which is a family of %s; rename one of them", b.Type, excerpt.Of(name), x.holderOf(x.families[name], t, group.Key))
+		if t, taken := c.taken(c.families[name], b.Name, mine, group.Key, anyType); taken {
+			holder, remark := c.holderOf(c.families[name], t, group.Key)
+			return conflict(b.Name, "as a %s it exposes lines named %q, which is a family of %s; rename one of them%s", b.Type, excerpt.Of(name), holder, remark)
 		}
 	}
 	base, summaryToo := metric.SuffixBase(b.Name)
@@ -196,8 +213,9 @@ func (x *index) checkSuffixes(b *exposition.Block, group *Group) error {
 		return conflict(b.Name, "the %s %q of the same group exposes lines of that name; rename one of them", h.Type, base)
 	}
 	exposes := func(t metric.Type) bool { return hasSuffixes(t, summaryToo) }
-	if t, taken := x.taken(x.families[base], b.Name, mine, group.Key, exposes); taken {
-		return conflict(b.Name, "the %s %q of %s exposes lines of that name; rename one of them", t, excerpt.Of(base), x.holderOf(x.families[base], t, group.Key))
+	if t, taken := c.taken(c.families[base], b.Name, mine, group.Key, exposes); taken {
+		holder, remark := c.holderOf(c.families[base], t, group.Key)
+		return conflict(b.Name, "the %s %q of %s exposes lines of that name; rename one of them%s", t, excerpt.Of(base), holder, remark)
 	}
 	return nil
 }
@@ -208,26 +226,17 @@ func hasSuffixes(t metric.Type, summaryToo bool) bool {
 	return t.IsHistogram() || t == metric.Summary && summaryToo
 }
 
-// holderOf describes a group other than key that has f with type t, for error
-// messages.
-func (x *index) holderOf(f *indexed, t metric.Type, key grouping.Key) string {
+// holderOf describes the group that oldestOf finds, for error messages: its
+// key, and a remark about its age.
+func (c *check) holderOf(f *indexed, t metric.Type, key grouping.Key) (holder, remark string) {
 	if f.reserved != nil && *f.reserved == t {
-		return "the gateway itself"
+		return "the gateway itself", ""
 	}
-	found := ""
-	if h := f.byType[t]; h != nil {
-		h.claims.Scan(func(c claim) bool {
-			if c.key != key {
-				found = "group " + c.key.Excerpt()
-				return false
-			}
-			return true
-		})
+	oldest := c.oldestOf(f, t, key)
+	if oldest.isPending() {
+		return c.pendingHolder(f.name, t, key), ""
 	}
-	if found == "" {
-		found = x.pendingHolder(f.name, t, key)
-	}
-	return found
+	return "group " + oldest.key.Excerpt(), c.remark(oldest.key)
 }
 
 // pendingHolder searches a limited number of pending changes, since there may
@@ -251,11 +260,16 @@ func (x *index) pendingHolder(name string, t metric.Type, but grouping.Key) stri
 // place adds the provisional claims of a change, so that checks of other
 // changes see them. Its series are compared with others from enter on.
 func (x *index) place(p *pending) {
-	p.shape, p.indexes = x.shapes.use(p.key), make([]*seriesIndex, len(p.brings))
+	p.shape, p.indexes = x.shapes.useOf(p.group), make([]*seriesIndex, len(p.brings))
 	for i, b := range p.brings {
 		f := x.family(b.Name)
 		f.pending[b.Type]++
 		p.indexes[i] = f.shapes.add(p.shape, +1)
+	}
+	for i, key := range p.takes {
+		if key != "" {
+			x.countTaking(p.brings[i], +1)
+		}
 	}
 	p.next = x.pending[p.key]
 	x.pending[p.key] = p
@@ -263,15 +277,21 @@ func (x *index) place(p *pending) {
 
 // enter gives a change its place among the pending ones, once its series are in
 // the indexes, and returns what it must be compared with, usually nothing. Of
-// two changes, the one that enters later finds the other.
-func (x *index) enter(p *pending) (found []rivals) {
+// two changes, the one that enters later finds the other. With checked, what is
+// left out must be compared as a whole: it stays left out unless nothing of it
+// contradicts others any more.
+func (x *index) enter(p *pending, checked bool) (found []rivals) {
 	x.claims++
 	p.claim = x.claims
-	for _, b := range p.fresh {
+	for i, b := range p.fresh {
 		if b.Series() == 0 {
 			continue
 		}
-		if r, ok := x.families[b.Name].shapes.rivals(b, p.shape); ok {
+		f := x.families[b.Name]
+		if checked && f.isLeftOut(p.key) {
+			b = p.brings[i]
+		}
+		if r, ok := f.shapes.rivals(b, p.shape); ok {
 			found = append(found, r)
 		}
 	}
@@ -299,14 +319,18 @@ func (x *index) finish(p *pending, f fate) {
 func (x *index) displace(p *pending) {
 	x.unlist(p)
 	stored, _ := x.groups.Get(p.key)
-	for _, b := range p.brings {
+	for i, b := range p.brings {
 		f := x.families[b.Name]
+		if p.takesAt(i) {
+			x.countTaking(b, -1)
+		}
 		f.pending[b.Type]--
 		f.shapes.add(p.shape, -1)
 		f.endLonely()
 		x.discard(p.group.Find(b.Name).entry, stored.entryOf(b.Name))
 		x.forget(f)
 	}
+	x.unreserve(p)
 	x.shapes.release(p.shape)
 }
 

@@ -24,29 +24,31 @@ type suspect struct {
 	series sharedSeries
 	key    grouping.Key
 	labels []metric.Label // of the series, where there is a check
+	remark string         // about the group, for the error
 }
 
 // suspects returns groups, stored or pending, that also have series of the
-// change. With checks, it stops at the first group that refuses the change and
-// returns it as refusal. Without checks, it finds one group for each shared
-// series, which is enough; see sharers.
+// change. With a check, it stops at the first group that refuses the change and
+// returns it as refusal. Without one, it finds one group for each shared series,
+// which is enough; see sharers.
 //
 // It holds no lock while it compares. It considers only pending changes that
 // entered earlier; later ones find this change. It fails only if ctx ends.
-// Without checks it ignores the end of ctx, because others rely on its result.
-func (g *Gateway) suspects(ctx context.Context, p *pending, old *Group, checks bool) (found []suspect, refusal *suspect, err error) {
+// Without a check it ignores the end of ctx, because others rely on its result.
+func (g *Gateway) suspects(ctx context.Context, p *pending, old *Group, c *check) (found []suspect, refusal *suspect, err error) {
 	if err := g.note(ctx, p, old); err != nil {
 		return nil, nil, givenUp(err)
 	}
 	g.mu.Lock()
-	all := g.index.enter(p)
+	all := g.index.enter(p, c != nil)
 	g.mu.Unlock()
-	if !checks {
+	if c == nil {
 		ctx = context.WithoutCancel(ctx)
 	}
+	var overruled []suspect
 	for _, r := range all {
 		s := newSearch(r)
-		s.g, s.ctx, s.key, s.claim, s.checks = g, ctx, p.key, p.claim, checks
+		s.g, s.ctx, s.key, s.claim, s.check = g, ctx, p.key, p.claim, c
 		r.block.EachLabels(s.look)
 		if s.err != nil {
 			return nil, nil, givenUp(s.err)
@@ -54,15 +56,18 @@ func (g *Gateway) suspects(ctx context.Context, p *pending, old *Group, checks b
 		if s.refusal != nil {
 			return nil, s.refusal, nil
 		}
-		found = append(found, s.found...)
+		found, overruled = append(found, s.found...), append(overruled, s.overruled...)
 	}
-	if len(found) > 0 || !checks && len(all) > 0 {
+	if len(found) > 0 || c == nil && len(all) > 0 {
 		for _, b := range p.brings {
 			b.Hashes() // computed here, because meet needs them under the lock
 		}
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if refusal := c.takeShared(p, overruled); refusal != nil {
+		return nil, refusal, nil
+	}
 	for _, s := range found {
 		g.index.meet(g.index.families[s.name], s)
 	}
@@ -70,25 +75,65 @@ func (g *Gateway) suspects(ctx context.Context, p *pending, old *Group, checks b
 	return found, nil, nil
 }
 
-// refuses reports whether another group that has the series refuses the push.
-// It does if it is exposed, unless the group of the push has an older claim and
-// already has the series.
-func (s *search) refuses(key grouping.Key) bool {
-	mine, theirs, out := s.stored(key)
+// opposed is what another group that has a series of the push means for it.
+type opposed uint8
+
+const (
+	unopposed opposed = iota // the push is exposed beside it, or instead of it
+	hindered                 // it will hide the push if a third group ends
+	refused                  // it is exposed, and refuses the push
+)
+
+// opposes returns what a group that has the series means for the push. It
+// refuses the push if it is exposed, unless the group of the push has an older
+// claim and already has the series.
+func (s *search) opposes(key grouping.Key) opposed {
+	mine, theirs, out, takes := s.stored(key)
 	switch {
+	case takes:
+		return refused
+	case out && s.check.longAgo > 0 && theirs.claim(key).less(claimFor(mine, s.block, s.key)):
+		return hindered
 	case out:
 		s.spare(key)
-		return false
+		return unopposed
 	case mine == nil || mine.Type != s.block.Type || !mine.MayHave(s.hash):
-		return true
+		return refused
 	case theirs == nil || theirs.Type != s.block.Type:
-		return false // it is only pending
+		return unopposed // it is only pending
+	case theirs.claim(key).less(mine.claim(s.key)):
+		return refused
 	}
-	return (claim{theirs.Claim, key}).less(claim{mine.Claim, s.key})
+	return unopposed
 }
 
-// spare records that a group refuses no series because it is left out. There
-// may be thousands of such groups.
+// oppose holds a group against the push that certainly has the series. It
+// reports whether the search is over.
+func (s *search) oppose(key grouping.Key, how opposed, here suspect) (over bool) {
+	here.remark = ""
+	yields, remark := s.askToYield(key)
+	switch {
+	case yields:
+		s.overruled = append(s.overruled, here)
+		s.spare(key)
+	case how == refused:
+		here.remark = remark
+		s.refusal, s.settled = &here, true
+		return true
+	default:
+		s.spare(key)
+	}
+	return false
+}
+
+func (s *search) askToYield(key grouping.Key) (yields bool, remark string) {
+	s.g.mu.Lock()
+	defer s.g.mu.Unlock()
+	return s.check.yields(key), s.check.remark(key)
+}
+
+// spare records that a group refuses no series because it is left out, or will
+// be. There may be thousands of such groups.
 func (s *search) spare(key grouping.Key) {
 	if s.harmless == nil {
 		s.harmless = make(map[grouping.Key]bool)
@@ -97,13 +142,19 @@ func (s *search) spare(key grouping.Key) {
 }
 
 // stored returns what the group of the push and the group key have stored of
-// the family. out reports whether the group key is left out.
-func (s *search) stored(key grouping.Key) (mine, theirs *Held, out bool) {
+// the family. out reports whether the group key is left out, and takes whether a
+// pending change of it takes the name. What the group of the push has does not
+// count while it is left out: no push may hide what is exposed.
+func (s *search) stored(key grouping.Key) (mine, theirs *Held, out, takes bool) {
 	x := s.g.index
 	s.g.mu.Lock()
 	defer s.g.mu.Unlock()
 	f := x.families[s.block.Name] // not nil, since the change claims the name
-	return x.held(f, s.key), x.held(f, key), f.isLeftOut(key)
+	takes = f.taking != nil && x.pendingOf(f.name, s.block.Type, key, true) > 0
+	if !f.isLeftOut(s.key) {
+		mine = x.held(f, s.key)
+	}
+	return mine, x.held(f, key), f.isLeftOut(key), takes
 }
 
 // givenUp returns the error of a change whose context has ended.
@@ -111,7 +162,7 @@ func givenUp(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return errTookLong
 	}
-	return fmt.Errorf("%w: the client is gone: %w", ErrUnavailable, err)
+	return fmt.Errorf("%w: %w: %w", ErrUnavailable, ErrGone, err)
 }
 
 // search compares one block with the groups of other shapes.
@@ -123,10 +174,11 @@ type search struct {
 	ctx     context.Context
 	key     grouping.Key // key of the block's group
 	claim   uint64
-	checks  bool     // stop at the first group that refuses
+	check   *check   // stop at the first group that refuses; nil if none does
 	refusal *suspect // the group that refuses
 	// harmless are the groups that refuse nothing.
-	harmless map[grouping.Key]bool
+	harmless  map[grouping.Key]bool
+	overruled []suspect // groups that give up the name
 
 	looked  int    // label sets so far
 	hash    uint64 // hash of the present label set, if computed
@@ -230,16 +282,20 @@ func (s *search) hold(key grouping.Key, has []having, labels []metric.Label) {
 	if !found {
 		return
 	}
-	here := suspect{s.block.Name, sharedSeries{s.block.Type, s.hash}, key, nil}
-	if s.checks && s.refuses(key) && s.certain(has, labels) {
-		here.labels = slices.Clone(labels)
-		s.refusal, s.settled = &here, true
-		return
+	here := suspect{name: s.block.Name, series: sharedSeries{s.block.Type, s.hash}, key: key}
+	if s.check != nil && !s.harmless[key] {
+		if how := s.opposes(key); how != unopposed && s.certain(has, labels) {
+			opposing := here
+			opposing.labels = slices.Clone(labels)
+			if s.oppose(key, how, opposing) {
+				return
+			}
+		}
 	}
 	if !s.joined {
 		s.found, s.joined = append(s.found, here), joins
 	}
-	s.settled = s.joined && !s.checks
+	s.settled = s.joined && s.check == nil
 }
 
 // certain reports whether one of the blocks has the series. It compares labels,

@@ -95,6 +95,7 @@ func (g *Gateway) expireSome(now int64) {
 			group = &Group{Key: d.key, Revision: group.Revision}
 		}
 		x.ghosts[d.key] = group
+		x.reserveAgain(d.key)
 		g.expired.Add(1)
 	}
 	g.settle(changed)

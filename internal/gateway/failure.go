@@ -32,13 +32,14 @@ func (g *Gateway) Refuse(key grouping.Key, client string, reason error) {
 }
 
 // fail stamps the failure time of a group. It limits how often the time
-// changes, and does not stamp twins.
+// changes, and does not stamp twins. A push that is refused because too much is
+// stored adds no group.
 func (g *Gateway) fail(key grouping.Key, client string, reason error) {
 	if twin := (*TwinError)(nil); errors.As(reason, &twin) {
 		return // the failure time itself would be the conflicting series
 	}
 	old, now := g.Group(key), g.config.Now()
-	if old == nil && !g.admitsFailure(key) {
+	if old == nil && (isOverQuota(reason) || !g.admitsFailure(key)) {
 		return
 	}
 	if old != nil && old.Failing && now.Sub(old.Failed).Abs() < stampEvery {

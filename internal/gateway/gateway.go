@@ -25,6 +25,10 @@ import (
 // change; the same push may work later.
 var ErrUnavailable = errors.New("the gateway could not store the change")
 
+// ErrGone is wrapped by the errors of changes that were dropped because their
+// client had left. They have changed nothing.
+var ErrGone = errors.New("the client is gone")
+
 // Config says how a gateway works. The zero value of each field but Journal
 // is useful.
 type Config struct {
@@ -35,7 +39,8 @@ type Config struct {
 	// Unchecked accepts pushes that cannot be exposed beside others. Only the
 	// oldest claim is then exposed.
 	Unchecked bool
-	// Limits bound each group, and the groups that exist only through failures.
+	// Limits bound each group, unless a push has its own, and the groups that exist
+	// only through failures.
 	Limits Limits
 	// Wait is how long a change waits at most for its turn, for the journal, and
 	// for other changes of the same group. 0 means 30 s.
@@ -72,7 +77,8 @@ type Gateway struct {
 	stop, reaped  chan struct{} // stop is closed to end reap, reaped when it has ended
 	closing       sync.Once
 
-	trimming    sync.Mutex    // held while trimFailures runs
+	trimming    sync.Mutex // held while trimFailures runs
+	taken       atomic.Uint64
 	foreign     atomic.Uint64 // number of applied changes of other members
 	helpDiffers atomic.Uint64
 }
@@ -168,42 +174,49 @@ func (g *Gateway) Group(key grouping.Key) *Group {
 // different help texts.
 func (g *Gateway) HelpDiffers() uint64 { return g.helpDiffers.Load() }
 
-// claim checks a change and places its provisional claims. It fails if ctx ends
-// during the check. fresh are the blocks to compare with other groups: those of
-// brings, or, if they were merged, what the push added to them.
-func (g *Gateway) claim(ctx context.Context, group, old *Group, brings, fresh []*exposition.Block) (*pending, []suspect, error) {
+// claim checks a change, unless c is nil, and the quotas, and places its
+// provisional claims. It fails if ctx ends during the check. fresh are the blocks
+// to compare with other groups: those of brings, or, if they were merged, what
+// the push added to them.
+func (g *Gateway) claim(ctx context.Context, c *check, group, old *Group, brings, fresh []*exposition.Block, q *guard.Quotas) (*pending, []suspect, error) {
 	p := &pending{key: group.Key, group: group, brings: brings, fresh: fresh, since: old.since(), own: true}
-	if err := g.place(p, old); err != nil {
+	if err := g.place(c, p, old, q); err != nil {
 		return nil, nil, err
 	}
-	suspects, refusal, err := g.suspects(ctx, p, old, !g.config.Unchecked)
+	suspects, refusal, err := g.suspects(ctx, p, old, c)
 	if refusal != nil {
-		err = conflict(refusal.name, "group %s has a series with the same labels: %s; make them differ, or delete that group", refusal.key.Excerpt(), exposition.FormatSeries(refusal.name, refusal.labels))
+		err = conflict(refusal.name, "group %s has a series with the same labels: %s; make them differ, or delete that group%s", refusal.key.Excerpt(), exposition.FormatSeries(refusal.name, refusal.labels), refusal.remark)
 	}
 	if err != nil {
 		g.withdraw(p)
 		g.sweep() // so that others do not find it again
 		return nil, nil, err
 	}
+	p.settleTakes()
 	return p, suspects, nil
 }
 
-// place checks the names of a change and places its provisional claims.
-func (g *Gateway) place(p *pending, old *Group) error {
-	told, err := g.tryPlace(p, old)
+// place checks the names of a change and the quotas, and places its provisional
+// claims.
+func (g *Gateway) place(c *check, p *pending, old *Group, q *guard.Quotas) error {
+	told, err := g.tryPlace(c, p, old, q)
 	g.tellHelp(told)
 	return err
 }
 
-func (g *Gateway) tryPlace(p *pending, old *Group) ([]helpNews, error) {
+func (g *Gateway) tryPlace(c *check, p *pending, old *Group, q *guard.Quotas) (_ []helpNews, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.config.Unchecked {
-		if err := g.index.check(p.group, old, p.brings); err != nil {
+	if c != nil {
+		if p.takes, err = c.admit(p.group, old, p.brings); err != nil {
 			return nil, err
 		}
 	}
 	g.index.place(p)
+	if err := g.index.reserve(p, q); err != nil {
+		g.index.finish(p, void)
+		return nil, err
+	}
 	return g.index.helpNews(p.brings), nil
 }
 

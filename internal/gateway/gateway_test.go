@@ -13,6 +13,7 @@ import (
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
+	"pushgateway/internal/journaltest"
 	"pushgateway/internal/metric"
 )
 
@@ -46,20 +47,9 @@ func key(t testing.TB, job string, labels ...string) grouping.Key {
 	return k
 }
 
-// blocks returns the blocks of a text push.
 func blocks(t testing.TB, k grouping.Key, text string) []*exposition.Block {
 	t.Helper()
-	p := exposition.GetParser()
-	defer p.Release()
-	families, err := p.ParseText([]byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := exposition.Render(families, exposition.Options{Grouping: k.Labels(), Valid: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
+	return journaltest.Blocks(t, k, text)
 }
 
 func push(t testing.TB, g *gateway.Gateway, k grouping.Key, text string) error {

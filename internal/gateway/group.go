@@ -33,7 +33,8 @@ type Group struct {
 	// each group. expiryTime is nil if Expires is zero.
 	pushTime, failTime, expiryTime *exposition.Block
 
-	shape *shape // set when applied
+	shape *shape // set when applied; before that, the shape of the old state or nil
+	job   *job   // set when applied
 }
 
 // Held is what a group has of one family. A family without series claims
@@ -45,6 +46,10 @@ type Held struct {
 	// type. If two groups cannot both be exposed, the one with the older claim is
 	// exposed.
 	Claim Revision
+	// Took means that the push that made the claim took the name from groups that
+	// nobody had pushed to for long. Such a claim comes before all others; of two,
+	// the newer one comes first.
+	Took bool
 
 	entry *seriesEntry // of its series; nil if no index has them
 }
@@ -197,7 +202,7 @@ func pushed(old *Group, p Push, at time.Time) *Group {
 		g.Expires = at.Add(p.TTL).Round(0) // by the wall clock
 	}
 	if old != nil {
-		g.Failed, g.Failure, g.Since = old.Failed, old.Failure, old.Since
+		g.Failed, g.Failure, g.Since, g.shape = old.Failed, old.Failure, old.Since, old.shape
 	}
 	brought := make([]Held, len(p.Blocks))
 	var before []Held
@@ -208,7 +213,8 @@ func pushed(old *Group, p Push, at time.Time) *Group {
 		for len(before) > 0 && before[0].Name < b.Name {
 			before = before[1:]
 		}
-		brought[i] = Held{Block: b, Pushed: at, Claim: claimOf(before, b)}
+		brought[i] = Held{Block: b, Pushed: at}
+		brought[i].Claim, brought[i].Took = claimOf(before, b)
 	}
 	g.Families = brought
 	if old != nil && p.Mode != Replace {
@@ -218,12 +224,12 @@ func pushed(old *Group, p Push, at time.Time) *Group {
 }
 
 // claimOf returns the claim that a group keeps by pushing b, or 0 for a new
-// one.
-func claimOf(before []Held, b *exposition.Block) Revision {
+// one, and whether the claim took the name.
+func claimOf(before []Held, b *exposition.Block) (r Revision, took bool) {
 	if len(before) > 0 && before[0].Name == b.Name && before[0].Type == b.Type && before[0].Series() > 0 {
-		return before[0].Claim
+		return before[0].Claim, before[0].Took
 	}
-	return 0
+	return 0, false
 }
 
 // merge returns the union of two sorted lists. brought wins.

@@ -17,6 +17,7 @@ type index struct {
 	pending  map[grouping.Key]*pending // changes with claims: of this process, and of other members while they are applied
 	unknown  map[grouping.Key]*pending // changes of this process whose outcome is not known yet
 	shapes   shapes
+	stock    stock
 	claims   uint64 // number of provisional claims placed so far
 	explicit int    // groups with instance="" in their key; without them there are no twins
 
@@ -47,8 +48,9 @@ type indexed struct {
 	shapes   shapeSet
 	hidden   bool // whether an older name collides by suffix
 	equal    map[sharedSeries]*sharers
-	lonely   []sharedSeries                     // keys of equal that may have no group
-	leftOut  map[grouping.Key]*exposition.Block // blocks left out because of equal
+	lonely   []sharedSeries            // keys of equal that may have no group
+	leftOut  map[grouping.Key]shadowed // blocks left out because of equal
+	taking   *[typeCount]int32         // how many of pending take the name from others; nil if none ever did
 	helpTold bool
 	stale    bool // is in index.stale
 	counted  int  // how many of its holders count in view.LeftOut
@@ -63,22 +65,16 @@ type holders struct {
 	protoSize int
 }
 
-// claim is a place in the order of claims. The lower revision is older.
-type claim struct {
-	revision Revision
-	key      grouping.Key
-}
-
-func (c claim) less(d claim) bool {
-	if c.revision != d.revision {
-		return c.revision < d.revision
-	}
-	return c.key < d.key
+// shadowed is a block that is left out because of a series.
+type shadowed struct {
+	*exposition.Block
+	by sharedSeries
 }
 
 // pending is a change in progress: one on its way to the journal, or one of
 // another member while it is applied. Each change has its own claims, even if
 // several change the same group.
+
 type pending struct {
 	key    grouping.Key
 	group  *Group              // nil if the group ends
@@ -86,6 +82,9 @@ type pending struct {
 	// fresh is what is new in each block of brings: all of it, or what was merged
 	// into the group's block. Only the goroutine of the change uses it.
 	fresh []*exposition.Block
+	// takes has, for each block of brings that takes its name, one of the groups
+	// that have to give it up, or else "". It is nil if there are none.
+	takes []grouping.Key
 	// since is the Since of the group that the change was made from. It is 0 if
 	// there was no group, or one with only failures.
 	since Revision
@@ -93,6 +92,8 @@ type pending struct {
 	fate  fate
 	next  *pending // another change of the same group that has claims
 	shape *shape   // nil if it has no claims
+	job   *job     // nil if nothing is reserved
+	adds  tally    // what is reserved
 	// indexes are the indexes that must contain the series of each block in
 	// brings, or nil where none is needed.
 	indexes []*seriesIndex
@@ -179,7 +180,7 @@ func (h *holders) oldest() claim {
 // of the gateway itself has the gateway's type.
 func (f *indexed) winner() (t metric.Type, oldest claim, ok bool) {
 	if f.reserved != nil {
-		return *f.reserved, claim{}, true
+		return *f.reserved, own, true
 	}
 	for i, h := range f.byType {
 		if h.len() > 0 && (!ok || h.oldest().less(oldest)) {
@@ -203,14 +204,14 @@ func (f *indexed) hold(key grouping.Key, h *Held) {
 		t = newHolders()
 		f.byType[h.Type] = t
 	}
-	t.claims.Set(claim{h.Claim, key})
+	t.claims.Set(h.claim(key))
 	t.expose(key, h.Block)
 }
 
 // drop records that a group no longer has a block.
 func (f *indexed) drop(key grouping.Key, h *Held) {
 	t := f.byType[h.Type]
-	t.claims.Delete(claim{h.Claim, key})
+	t.claims.Delete(h.claim(key))
 	t.hide(key)
 	delete(f.leftOut, key)
 	if t.len() == 0 {
@@ -220,8 +221,8 @@ func (f *indexed) drop(key grouping.Key, h *Held) {
 
 // swap replaces the block of a group that keeps its claim.
 func (f *indexed) swap(key grouping.Key, h *Held) {
-	if _, out := f.leftOut[key]; out {
-		f.leftOut[key] = h.Block
+	if s, out := f.leftOut[key]; out {
+		f.leftOut[key] = shadowed{h.Block, s.by}
 		return
 	}
 	f.byType[h.Type].expose(key, h.Block)

@@ -20,14 +20,18 @@ func (l Limits) check(g, old *Group) error {
 		old = new(Group)
 	}
 	if g.Series > l.Series && g.Series > old.Series {
-		return tooLarge(g, fmt.Sprintf("%d series", g.Series), fmt.Sprint(l.Series))
+		return l.tooLarge(guard.LimitSeriesPerGroup, g, fmt.Sprintf("%d series", g.Series), l.Series)
 	}
 	if g.Text > l.Text && g.Text > old.Text {
-		return tooLarge(g, fmt.Sprintf("%d bytes of text", g.Text), fmt.Sprint(l.Text))
+		return l.tooLarge(guard.LimitGroupBytes, g, fmt.Sprintf("%d bytes of text", g.Text), l.Text)
 	}
 	return nil
 }
 
-func tooLarge(g *Group, has, limit string) error {
-	return fmt.Errorf("%w: the group %s would have %s, more than the limit of %s; push to several groups, or replace this one with PUT", exposition.ErrTooLarge, g.Key.Excerpt(), has, limit)
+func (l Limits) tooLarge(limit guard.Limit, g *Group, has string, most int) error {
+	return &guard.LimitError{
+		Limit: limit, At: l.Sources[limit], Err: exposition.ErrTooLarge,
+		Says:   fmt.Sprintf("%v: the group %s would have %s, more than the limit of %d", exposition.ErrTooLarge, g.Key.Excerpt(), has, most),
+		Advice: "push to several groups, or replace this one with PUT",
+	}
 }

@@ -53,8 +53,57 @@ func (p patience) context() (context.Context, context.CancelFunc) {
 
 // sent returns the context for a change that goes to the journal. It does not
 // end when the client leaves, because others may be waiting for the outcome.
-func (p patience) sent() (context.Context, context.CancelFunc) {
-	return context.WithDeadline(context.WithoutCancel(p.client), p.until)
+// Call end when the journal has answered.
+func (p patience) sent() (ctx context.Context, end func()) {
+	l := &lasting{Context: context.WithoutCancel(p.client), until: p.until}
+	return l, l.end
+}
+
+// lasting is a context that ends at a time. It has no timer until somebody waits
+// for its end: most changes are stored at once, and a timer costs as much as
+// storing a small one. It is safe for concurrent use.
+type lasting struct {
+	context.Context // never ends
+	until           time.Time
+
+	mu     sync.Mutex
+	timed  context.Context // nil until somebody waits
+	cancel context.CancelFunc
+}
+
+// Deadline implements context.Context.
+func (l *lasting) Deadline() (time.Time, bool) { return l.until, true }
+
+// Done implements context.Context.
+func (l *lasting) Done() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.timed == nil {
+		l.timed, l.cancel = context.WithDeadline(l.Context, l.until)
+	}
+	return l.timed.Done()
+}
+
+// Err implements context.Context.
+func (l *lasting) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.timed != nil:
+		return l.timed.Err()
+	case time.Now().Before(l.until):
+		return nil
+	}
+	return context.DeadlineExceeded
+}
+
+// end releases the timer, if there is one.
+func (l *lasting) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cancel != nil {
+		l.cancel()
+	}
 }
 
 // errTookLong is the error of a change that has waited until its time limit.
@@ -79,7 +128,10 @@ func (l *keyLocks) lock(p patience, key grouping.Key) error {
 	err := errTookLong
 	select {
 	case <-turn:
-		return nil
+		if p.client.Err() == nil {
+			return nil
+		}
+		err = givenUp(p.client.Err())
 	case <-p.client.Done():
 		err = givenUp(p.client.Err())
 	case <-late.C:

@@ -2,10 +2,13 @@ package gateway_test
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
@@ -130,5 +133,46 @@ func TestPushOfManyDoesNotWait(t *testing.T) {
 		if lines := exposedLines(g.View(), "many"); len(lines) != 2 { // the pushes to a and d were replaced
 			t.Errorf("exposed %q", lines)
 		}
+	}
+}
+
+// waiting is a journal that stores nothing and waits until a change's context
+// ends.
+type waiting struct {
+	gateway.Memory
+	leave func() // makes the client leave
+	early error  // the context's error once the client has left
+	late  error  // its error once it has ended
+}
+
+func (j *waiting) Commit(ctx context.Context, changes []gateway.Change) []gateway.Outcome {
+	j.leave()
+	j.early = ctx.Err()
+	<-ctx.Done()
+	j.late = ctx.Err()
+	return []gateway.Outcome{{Verdict: gateway.Failed, Err: j.late}}
+}
+
+func TestChangeInJournalOutlastsItsClient(t *testing.T) {
+	client, leave := context.WithCancel(context.Background())
+	j := &waiting{leave: leave}
+	gw, err := gateway.Open(context.Background(), gateway.Config{Journal: j, Wait: 20 * time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer gw.Close()
+	key, err := grouping.NewKey("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = gw.Push(client, gateway.Push{Key: key})
+	if !errors.Is(err, gateway.ErrUnavailable) {
+		t.Errorf("the push returned %v, want that it is unavailable", err)
+	}
+	if j.early != nil {
+		t.Errorf("the change ended with its client: %v", j.early)
+	}
+	if !errors.Is(j.late, context.DeadlineExceeded) {
+		t.Errorf("the change ended with %v, want its deadline", j.late)
 	}
 }

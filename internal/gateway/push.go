@@ -9,8 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"pushgateway/internal/config"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/grouping"
+	"pushgateway/internal/guard"
 )
 
 // Push is what a client sends for one group.
@@ -24,6 +26,11 @@ type Push struct {
 	Blocks []*exposition.Block
 	// Mode selects what the group keeps.
 	Mode Mode
+	// Limits bound the group. They have a value in each field. Nil means those of
+	// the Config.
+	Limits *Limits
+	// Rule is the rule of a configuration file that matches the key, or nil.
+	Rule *config.Rule
 	// MaxBytes bounds each family that results from merging, in bytes. 0 means no
 	// bound.
 	MaxBytes int
@@ -32,6 +39,8 @@ type Push struct {
 	// TTL is how long the group lives unless it is pushed to again. 0 means
 	// forever.
 	TTL time.Duration
+	// Quotas bound what is stored. Nil means no bounds.
+	Quotas *guard.Quotas
 }
 
 // Mode selects what a group keeps of its families when it is pushed to.
@@ -140,18 +149,21 @@ func (g *Gateway) tryPushes(p patience, pushes []Push, todo []int, errs []error)
 		retry, err := g.conclude(changes[n], o)
 		if errs[of[n]] = err; retry {
 			again = append(again, of[n])
+		} else if err == nil {
+			g.tellTaken(changes[n].pending)
 		}
 	}
 	return again
 }
 
 // prepare returns the change of a push and places its provisional claims. The
-// caller holds the lock of the group. Before it reports a conflict, it applies
-// the latest changes of other members, which may have removed the conflict.
+// caller holds the lock of the group. Before it reports a conflict, or a quota
+// that is used up, it applies the latest changes of other members, which may have
+// removed the conflict or made room.
 func (g *Gateway) prepare(p patience, push Push) (Change, error) {
 	seen := g.foreign.Load()
 	c, err := g.changeOf(p, push, g.Group(push.Key))
-	if isConflict(err) {
+	if isConflict(err) || isOverQuota(err) {
 		if behind := g.sync(p); behind != nil {
 			return c, behind
 		}
@@ -177,12 +189,17 @@ func (g *Gateway) changeOf(p patience, push Push, old *Group) (c Change, err err
 			return c, err
 		}
 	}
-	group := pushed(old, push, g.config.Now())
-	if err := g.config.Limits.check(group, old); err != nil {
+	now := g.config.Now()
+	group := pushed(old, push, now)
+	if err := cmp.Or(push.Limits, &g.config.Limits).check(group, old); err != nil {
 		return c, err
 	}
 	brings, fresh := claiming(push.Blocks, fresh)
-	pending, suspects, err := g.claim(p.client, group, old, brings, fresh)
+	pending, suspects, err := g.claim(p.client, g.check(push, now), group, old, brings, fresh, push.Quotas)
+	if g.config.Unchecked && isConflict(err) { // it takes no names, but is stored all the same
+		group = pushed(old, push, now)
+		pending, suspects, err = g.claim(p.client, nil, group, old, brings, fresh, push.Quotas)
+	}
 	return Change{Key: push.Key, Group: group, Budget: push.Budget, Against: g.against(push.Key, old), suspects: suspects, pending: pending}, err
 }
 

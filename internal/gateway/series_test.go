@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pushgateway/internal/config"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/metric"
@@ -42,6 +43,7 @@ func (m *moody) Commit(ctx context.Context, changes []Change) []Outcome {
 type shapesModel struct {
 	t         *testing.T
 	unchecked bool
+	takes     bool // some pushes take names
 	random    *rand.Rand
 	g         *Gateway
 	has       map[grouping.Key]map[string]bool
@@ -50,20 +52,21 @@ type shapesModel struct {
 
 // TestShapesModel runs random operations on groups of more shapes than are
 // walked. With the check, exactly the pushes with equal series must be refused;
-// without it, exactly those groups must be left out. The index must contain
-// what is stored and nothing else.
+// without it, exactly those groups must be left out. If pushes take names, a
+// push that was stored must be exposed. The index must contain what is stored
+// and nothing else.
 func TestShapesModel(t *testing.T) {
-	for _, unchecked := range []bool{false, true} {
+	for _, mode := range []struct{ unchecked, takes bool }{{false, false}, {true, false}, {false, true}, {true, true}} {
 		seed := rand.Uint64()
-		t.Logf("seed %d, unchecked %t", seed, unchecked)
-		synctest.Test(t, func(t *testing.T) { runShapesModel(t, seed, unchecked) }) // so that no record is removed meanwhile
+		t.Logf("seed %d, %+v", seed, mode)
+		synctest.Test(t, func(t *testing.T) { runShapesModel(t, seed, mode.unchecked, mode.takes) }) // so that no record is removed meanwhile
 	}
 }
 
-func runShapesModel(t *testing.T, seed uint64, unchecked bool) {
-	m := &shapesModel{t: t, unchecked: unchecked, random: rand.New(rand.NewPCG(seed, 0)), has: make(map[grouping.Key]map[string]bool), clock: time.Unix(1_700_000_000, 0)}
+func runShapesModel(t *testing.T, seed uint64, unchecked, takes bool) {
+	m := &shapesModel{t: t, unchecked: unchecked, takes: takes, random: rand.New(rand.NewPCG(seed, 0)), has: make(map[grouping.Key]map[string]bool), clock: time.Unix(1_700_000_000, 0)}
 	m.open(nil)
-	for range 3000 {
+	for range 2000 {
 		switch n := m.random.IntN(100); {
 		case n < 80:
 			m.push()
@@ -99,6 +102,11 @@ type replaying struct {
 func (r *replaying) Open(ctx context.Context, apply func([]Applied)) error {
 	if err := r.Memory.Open(ctx, apply); err != nil {
 		return err
+	}
+	for _, g := range r.groups { // later claims must be younger than all that are stored
+		for _, h := range g.Families {
+			r.revision = max(r.revision, h.Claim)
+		}
 	}
 	for _, g := range r.groups {
 		r.Memory.Commit(ctx, []Change{{Key: g.Key, Group: g}})
@@ -154,16 +162,20 @@ func (m *shapesModel) push() {
 		m.t.Fatal(err)
 	}
 	ttl := time.Duration(m.random.IntN(2)) * time.Hour
+	longAgo := time.Duration(0)
+	if m.takes {
+		longAgo, ttl = time.Duration(m.random.IntN(3))*3*time.Hour, ttl*50
+	}
 	brings := make(map[string]bool)
 	for line := range strings.Lines(string(blocks[0].Text())) {
 		brings[line] = true
 	}
-	rival := m.rival(key, brings)
 	mode, merge := MergeFamilies, m.random.IntN(2) == 0
 	if merge {
 		mode = MergeSeries
 	}
-	err = m.g.Push(context.Background(), Push{Key: key, Blocks: blocks, TTL: ttl, Mode: mode})
+	rival := m.rival(key, brings, longAgo, merge)
+	err = m.g.Push(context.Background(), Push{Key: key, Blocks: blocks, TTL: ttl, Mode: mode, Rule: &config.Rule{LongAgo: config.Duration(longAgo)}})
 	var conflict *ConflictError
 	switch {
 	case errors.As(err, &conflict) != (rival != ""):
@@ -173,16 +185,32 @@ func (m *shapesModel) push() {
 	case err == nil:
 		m.has[key] = brings
 	}
+	if v := m.g.View(); err == nil && !m.unchecked && !v.Exposes(v.Group(key), v.Group(key).Find("m")) {
+		m.t.Fatalf("the push to %s was stored, but is left out", key)
+	}
 }
 
-// rival returns another group that has one of the series, if there is one.
-func (m *shapesModel) rival(key grouping.Key, brings map[string]bool) grouping.Key {
+// rival returns another group that has one of the series and refuses the push,
+// if there is one.
+func (m *shapesModel) rival(key grouping.Key, brings map[string]bool, longAgo time.Duration, merge bool) grouping.Key {
 	if m.unchecked {
 		return ""
 	}
+	v := m.g.View()
+	mine := v.Group(key).Find("m")
+	exposed := mine != nil && v.Exposes(v.Group(key), mine)
+	if merge && mine != nil && !exposed { // then all that it has is compared
+		brings = maps.Clone(brings)
+		maps.Copy(brings, m.has[key])
+	}
 	for other, has := range m.has {
+		group := v.Group(other)
+		if other == key || !v.Exposes(group, group.Find("m")) || longAgo > 0 && m.clock.Sub(group.Pushed) >= longAgo {
+			continue
+		}
+		older := exposed && mine.claim(key).less(group.Find("m").claim(other))
 		for line := range has {
-			if other != key && brings[line] {
+			if brings[line] && !(older && m.has[key][line]) {
 				return other
 			}
 		}
@@ -236,7 +264,7 @@ func (m *shapesModel) check() {
 			m.t.Fatalf("an index that is no longer used has an entry of %s", g.Key)
 		}
 		for _, hash := range h.Hashes() {
-			if found := index.others(nil, hash, "", math.MaxInt); len(found) != 1 && !m.unchecked || !slices.Contains(found, g.Key) {
+			if found := index.others(nil, hash, "", math.MaxInt); len(found) != 1 && !m.unchecked && !m.takes || !slices.Contains(found, g.Key) {
 				m.t.Fatalf("the index has %q for a series of %s", found, g.Key)
 			}
 		}
@@ -263,7 +291,7 @@ func (m *shapesModel) checkShown() {
 			stored = append(stored, g)
 		}
 	}
-	claimOf := func(g *Group) claim { return claim{g.Find("m").Claim, g.Key} }
+	claimOf := func(g *Group) claim { return g.Find("m").claim(g.Key) }
 	slices.SortFunc(stored, func(a, b *Group) int { return compareClaims(claimOf(a), claimOf(b)) })
 	seen, out := make(map[string]bool), 0
 	var want, got []string

@@ -17,25 +17,36 @@ type shape struct {
 	names []string // sorted
 	mask  uint64   // a bit for each name, to rule out shapes quickly
 	users int
+	// groups is how many groups of this shape count as stored.
+	groups int
 }
 
 // shapes holds the shapes of all groups, each once.
 type shapes map[string]*shape
 
-// use returns the shape of a key and counts its use.
-func (s *shapes) use(key grouping.Key) *shape {
-	labels := key.Labels()
+// idOf returns the id of the shape of a key with these labels.
+func idOf(labels []metric.Label) string {
 	var b strings.Builder
 	for _, l := range labels {
 		b.WriteString(l.Name)
 		b.WriteByte(0xff)
 	}
+	return b.String()
+}
+
+// find returns the shape of a key, or nil if it is not in use.
+func (s shapes) find(key grouping.Key) *shape { return s[idOf(key.Labels())] }
+
+// use returns the shape of a key and counts its use.
+func (s *shapes) use(key grouping.Key) *shape {
+	labels := key.Labels()
+	id := idOf(labels)
 	if *s == nil {
 		*s = make(shapes)
 	}
-	sh := (*s)[b.String()]
+	sh := (*s)[id]
 	if sh == nil {
-		sh = &shape{id: b.String()}
+		sh = &shape{id: id}
 		for _, l := range labels {
 			name := strings.Clone(l.Name)
 			sh.names = append(sh.names, name)
@@ -45,6 +56,15 @@ func (s *shapes) use(key grouping.Key) *shape {
 	}
 	sh.users++
 	return sh
+}
+
+// useOf is use for the key of a group. It is quicker if the group is stored.
+func (s *shapes) useOf(g *Group) *shape {
+	if sh := g.shape; sh != nil && sh.users > 0 {
+		sh.users++
+		return sh
+	}
+	return s.use(g.Key)
 }
 
 // release undoes one use.

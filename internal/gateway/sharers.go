@@ -5,7 +5,6 @@ import (
 
 	"github.com/tidwall/btree"
 
-	"pushgateway/internal/exposition"
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/metric"
 )
@@ -86,7 +85,7 @@ func (x *index) meet(f *indexed, s suspect) {
 		f.lonely = append(f.lonely, s.series)
 	}
 	if h := x.held(f, s.key); h != nil && h.Type == s.series.typ && h.MayHave(s.series.hash) {
-		c := claim{h.Claim, s.key}
+		c := h.claim(s.key)
 		with.add(c)
 		with.show(c, !f.isLeftOut(s.key))
 	}
@@ -132,7 +131,7 @@ func (x *index) exchangeShared(f *indexed, key grouping.Key, was, is *Held, susp
 	}
 	d := decision{x, f, btree.NewBTreeGOptions(claim.less, btree.Options{NoLocks: true})}
 	if was != nil {
-		c := claim{was.Claim, key}
+		c := was.claim(key)
 		f.eachShared(was, func(series sharedSeries, s *sharers) {
 			s.remove(c)
 			d.lookBehind(s, c)
@@ -142,7 +141,7 @@ func (x *index) exchangeShared(f *indexed, key grouping.Key, was, is *Held, susp
 		})
 	}
 	if is != nil {
-		c := claim{is.Claim, key}
+		c := is.claim(key)
 		f.eachShared(is, func(_ sharedSeries, s *sharers) {
 			s.add(c)
 			s.show(c, !f.isLeftOut(key))
@@ -197,15 +196,15 @@ func (d *decision) decide() {
 
 // look decides about one group and queues the groups that this affects.
 func (d *decision) look(c claim, mine *Held) {
-	shadowed := false
-	d.f.eachShared(mine, func(_ sharedSeries, s *sharers) {
-		shadowed = shadowed || slices.ContainsFunc(s.shown, func(other claim) bool { return other.less(c) })
+	var by *sharedSeries
+	d.f.eachShared(mine, func(series sharedSeries, s *sharers) {
+		if by == nil && slices.ContainsFunc(s.shown, func(other claim) bool { return other.less(c) }) {
+			by = &series
+		}
 	})
-	if shadowed != d.f.isLeftOut(c.key) {
-		d.f.toggle(c.key, mine)
-	}
+	d.f.leaveOut(c.key, mine, by)
 	d.f.eachShared(mine, func(_ sharedSeries, s *sharers) {
-		s.show(c, !shadowed)
+		s.show(c, by == nil)
 		d.lookBehind(s, c)
 		for _, other := range s.shown {
 			if c.less(other) {
@@ -215,14 +214,21 @@ func (d *decision) look(c claim, mine *Held) {
 	})
 }
 
-func (f *indexed) toggle(key grouping.Key, mine *Held) {
-	if f.isLeftOut(key) {
+// leaveOut leaves out what a group has because of a series, or exposes it if by
+// is nil.
+func (f *indexed) leaveOut(key grouping.Key, mine *Held, by *sharedSeries) {
+	out := f.isLeftOut(key)
+	switch {
+	case by == nil && out:
 		delete(f.leftOut, key)
 		f.byType[mine.Type].expose(key, mine.Block)
-		return
+	case by != nil:
+		if !out {
+			f.byType[mine.Type].hide(key)
+		}
+		if f.leftOut == nil {
+			f.leftOut = make(map[grouping.Key]shadowed)
+		}
+		f.leftOut[key] = shadowed{mine.Block, *by}
 	}
-	if f.leftOut == nil {
-		f.leftOut = make(map[grouping.Key]*exposition.Block)
-	}
-	f.leftOut[key] = f.byType[mine.Type].hide(key)
 }

@@ -83,18 +83,24 @@ func (g *Group) precedes(twin *Group) bool {
 	if g.failedOnly() != twin.failedOnly() {
 		return twin.failedOnly()
 	}
-	return claim{g.Since, g.Key}.less(claim{twin.Since, twin.Key})
+	return claim{revision: g.Since, key: g.Key}.less(claim{revision: twin.Since, key: twin.Key})
 }
 
-// countTimes updates the numbers of the exposed times of a group and its twin.
-func (x *index) countTimes(key, twin grouping.Key, sign int) {
-	for _, k := range []grouping.Key{key, twin} {
-		if k == "" {
-			continue
-		}
-		g, _ := x.groups.Get(k)
-		if _, muted := x.muted.Get(k); g != nil && !muted {
-			x.view.times.add(g, sign)
-		}
+// countTimes updates the numbers of the exposed times of a group, which may be
+// nil, and its twin.
+func (x *index) countTimes(g *Group, twin grouping.Key, sign int) {
+	x.countTime(g, sign)
+	if twin != "" {
+		t, _ := x.groups.Get(twin)
+		x.countTime(t, sign)
+	}
+}
+
+func (x *index) countTime(g *Group, sign int) {
+	if g == nil {
+		return
+	}
+	if _, muted := x.muted.Get(g.Key); !muted {
+		x.view.times.add(g, sign)
 	}
 }

@@ -67,14 +67,14 @@ type File struct {
 	// Group.Revision is the highest revision in the group.
 	Groups []*gateway.Group
 	// Problems lists what was not imported, sorted by key and family; at most
-	// MaxProblems.
+	// 10,000.
 	Problems []Problem
 	// Unlisted is the number of further problems.
 	Unlisted int
 }
 
-// MaxProblems bounds the list of problems of one file.
-const MaxProblems = 10_000
+// maxProblems bounds the list of problems of one file.
+const maxProblems = 10_000
 
 // Problem is a part of a file that was left out because it would break every
 // scrape or is not understood.

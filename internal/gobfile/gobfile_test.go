@@ -265,7 +265,7 @@ func sameGroup(a, b *gateway.Group) string {
 }
 
 func sameHeld(a, b gateway.Held) bool {
-	return differ(a.Block, b.Block) == "" && a.Pushed.Equal(b.Pushed) && a.Claim == b.Claim
+	return differ(a.Block, b.Block) == "" && a.Pushed.Equal(b.Pushed) && a.Claim == b.Claim && a.Took == b.Took
 }
 
 // differ gives the name of a if the blocks are not the same.

@@ -33,7 +33,7 @@ type taker struct {
 func newTaker() *taker { return &taker{parser: exposition.GetParser()} }
 
 func (t *taker) report(key grouping.Key, family string, err error) {
-	if len(t.problems) >= MaxProblems {
+	if len(t.problems) >= maxProblems {
 		t.unlisted++
 		return
 	}
@@ -102,13 +102,33 @@ func (t *taker) takeFamily(g *gateway.Group, rec familyRecord) error {
 			g.Failed, err = readTimeFamily(f, rec.pushed)
 		case metric.PushExpiryTime: // the gateway makes this family itself
 		default:
-			err = t.hold(g, f, rec.pushed)
+			err = t.hold(g, f, rec.pushed, took(rec.msg))
 		}
 	}
 	if err != nil {
 		t.report(g.Key, rec.name, err)
 	}
 	return nil
+}
+
+// took reports whether the message of a family, which has been parsed, says that
+// the group took the name.
+func took(msg []byte) bool {
+	for len(msg) > 0 {
+		num, typ, n := protowire.ConsumeTag(msg)
+		if n < 0 {
+			return false
+		}
+		if msg = msg[n:]; num == fieldTook && typ == protowire.VarintType {
+			v, n := protowire.ConsumeVarint(msg)
+			return n > 0 && v == 1
+		}
+		if n = protowire.ConsumeFieldValue(num, typ, msg); n < 0 {
+			return false
+		}
+		msg = msg[n:]
+	}
+	return false
 }
 
 // parse reads a family, which is valid until the next call.
@@ -123,7 +143,7 @@ func (t *taker) parse(msg []byte) (*metric.Family, error) {
 
 // hold renders a family and adds it to the group. It reports what it leaves
 // out.
-func (t *taker) hold(g *gateway.Group, f *metric.Family, pushed time.Time) error {
+func (t *taker) hold(g *gateway.Group, f *metric.Family, pushed time.Time, took bool) error {
 	twice, tooLong := 0, 0
 	var whyTooLong error
 	blocks, err := exposition.Render([]*metric.Family{f}, exposition.Options{
@@ -147,7 +167,7 @@ func (t *taker) hold(g *gateway.Group, f *metric.Family, pushed time.Time) error
 	if !ok {
 		t.report(g.Key, name, fmt.Errorf("family %q: the time of its push, %v, is out of range; it counts as unknown", excerpt.Of(name), pushed))
 	}
-	g.Families = append(g.Families, gateway.Held{Block: blocks[0], Pushed: at})
+	g.Families = append(g.Families, gateway.Held{Block: blocks[0], Pushed: at, Took: took})
 	return nil
 }
 

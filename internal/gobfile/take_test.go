@@ -255,12 +255,12 @@ func TestFamilyTwice(t *testing.T) {
 
 func TestProblemsAreBounded(t *testing.T) {
 	m := make(mirror)
-	const more = 7
-	for i := range gobfile.MaxProblems + more {
+	const listed, more = 10_000, 7
+	for i := range listed + more {
 		m[fmt.Sprint("l\xff", i)] = group("l", fmt.Sprint(i))
 	}
 	f := read(t, m.encode(t))
-	if len(f.Problems) != gobfile.MaxProblems || f.Unlisted != more {
+	if len(f.Problems) != listed || f.Unlisted != more {
 		t.Errorf("got %d and %d", len(f.Problems), f.Unlisted)
 	}
 }
@@ -419,7 +419,7 @@ func randomGroups(t testing.TB, rng *rand.Rand) (groups []*gateway.Group) {
 		}
 		g := gateway.Group{Key: key, Pushed: at(), Failed: at()}
 		for n := range rng.IntN(4) {
-			g.Families = append(g.Families, gateway.Held{Block: randomBlock(t, rng, key, fmt.Sprint("family", n)), Pushed: at()})
+			g.Families = append(g.Families, gateway.Held{Block: randomBlock(t, rng, key, fmt.Sprint("family", n)), Pushed: at(), Took: rng.IntN(3) == 0})
 		}
 		groups = append(groups, gateway.Restore(g))
 	}

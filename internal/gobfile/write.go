@@ -8,6 +8,7 @@ import (
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"pushgateway/internal/excerpt"
@@ -30,8 +31,15 @@ type (
 		GobbableMetricFamily *family
 	}
 
-	family struct{ block *exposition.Block }
+	family struct {
+		block *exposition.Block
+		took  bool // see gateway.Held
+	}
 )
+
+// fieldTook is a field of our own in a MetricFamily, which others skip. 1 means
+// that the group took the name; see gateway.Held.
+const fieldTook = 1001
 
 // GobEncode encodes the family as a protobuf message.
 func (f *family) GobEncode() ([]byte, error) {
@@ -42,6 +50,10 @@ func (f *family) GobEncode() ([]byte, error) {
 	b, err := proto.Marshal(head)
 	if err != nil {
 		return nil, fmt.Errorf("family %q: %w", excerpt.Of(f.block.Name), err)
+	}
+	if f.took {
+		b = protowire.AppendTag(b, fieldTook, protowire.VarintType)
+		b = protowire.AppendVarint(b, 1)
 	}
 	return f.block.AppendProto(b), nil
 }
@@ -70,17 +82,17 @@ func store(g *gateway.Group) storedGroup {
 	for _, l := range g.Key.Labels() {
 		s.Labels[l.Name] = l.Value
 	}
-	s.add(g.PushTime(), either(g.Pushed, g.Failed))
-	s.add(g.FailureTime(), either(g.Failed, g.Pushed))
+	s.add(g.PushTime(), either(g.Pushed, g.Failed), false)
+	s.add(g.FailureTime(), either(g.Failed, g.Pushed), false)
 	for _, h := range g.Families {
-		s.add(h.Block, h.Pushed)
+		s.add(h.Block, h.Pushed, h.Took)
 	}
 	return s
 }
 
 // add stores the time as UTC: 1.5 cannot read the encoding of some other zones.
-func (s storedGroup) add(b *exposition.Block, at time.Time) {
-	s.Metrics[b.Name] = storedFamily{at.UTC(), &family{b}}
+func (s storedGroup) add(b *exposition.Block, at time.Time, took bool) {
+	s.Metrics[b.Name] = storedFamily{at.UTC(), &family{b, took}}
 }
 
 // either returns the first of two times that is not zero.

@@ -1,6 +1,11 @@
 package guard
 
-import "cmp"
+import (
+	"cmp"
+	"encoding/binary"
+	"hash/fnv"
+	"math"
+)
 
 // Limits bound what one client can send and ask for, and what all clients can do
 // at once. Each consumer gets its part. Zero fields have their defaults.
@@ -9,24 +14,33 @@ type Limits struct {
 	Key         KeyLimits
 	Push        PushLimits
 	Group       GroupLimits
+	Stored      StoredLimits
 	Selector    SelectorLimits
 	Query       QueryLimits
 	Turns       TurnLimits
 	Connections ConnectionLimits
+	// Sources says where a configuration sets limits. WithDefaults hands it to all
+	// parts.
+	Sources Sources
 }
 
 // WithDefaults returns the limits with the default in each zero field.
 func (l Limits) WithDefaults() Limits {
-	return Limits{
+	l = Limits{
 		Body:        l.Body.WithDefaults(),
 		Key:         l.Key.WithDefaults(),
 		Push:        l.Push.WithDefaults(),
 		Group:       l.Group.WithDefaults(),
+		Stored:      l.Stored.WithDefaults(),
 		Selector:    l.Selector.WithDefaults(),
 		Query:       l.Query.WithDefaults(),
 		Turns:       l.Turns.WithDefaults(),
 		Connections: l.Connections.WithDefaults(),
+		Sources:     l.Sources,
 	}
+	l.Body.Sources, l.Key.Sources, l.Push.Sources, l.Group.Sources, l.Stored.Sources = l.Sources, l.Sources, l.Sources, l.Sources, l.Sources
+	l.Push.Era = l.Push.era()
+	return l
 }
 
 // BodyLimits bound the bodies of pushes.
@@ -39,6 +53,8 @@ type BodyLimits struct {
 	Codings int
 	// Groups bounds the groups in one body.
 	Groups int
+
+	Sources Sources
 }
 
 // WithDefaults returns the limits with the default in each zero field.
@@ -48,6 +64,7 @@ func (l BodyLimits) WithDefaults() BodyLimits {
 		Inflight: cmp.Or(l.Inflight, 512<<20),
 		Codings:  cmp.Or(l.Codings, 3),
 		Groups:   cmp.Or(l.Groups, 10_000),
+		Sources:  l.Sources,
 	}
 }
 
@@ -57,11 +74,13 @@ type KeyLimits struct {
 	// Labels bounds the labels of one key. Prometheus itself has no use for more
 	// than a few dozen.
 	Labels int
+
+	Sources Sources
 }
 
 // WithDefaults returns the limits with the default in each zero field.
 func (l KeyLimits) WithDefaults() KeyLimits {
-	return KeyLimits{Labels: cmp.Or(l.Labels, 1000)}
+	return KeyLimits{Labels: cmp.Or(l.Labels, 1000), Sources: l.Sources}
 }
 
 // PushLimits bound what is read of one body, so that a small body cannot become a
@@ -77,11 +96,14 @@ type PushLimits struct {
 	// Parts bounds the labels, buckets, quantiles and spans of all series
 	// together.
 	Parts int
-	// LabelCount bounds the labels of one series or exemplar.
+	// LabelCount bounds the labels of one series or exemplar. If Sources has it,
+	// the grouping labels count too.
 	LabelCount int
-	// Name bounds, in bytes, the name of a label, and that of a family as it
-	// appears in its lines, with a suffix like _bucket.
+	// Name bounds, in bytes, the name of a family as it appears in its lines, with
+	// a suffix like _bucket.
 	Name int
+	// LabelName bounds, in bytes, the name of a label.
+	LabelName int
 	// Value bounds, in bytes, the value of a label.
 	Value int
 	// Labels bounds, in bytes, the names and values of all labels of a series
@@ -93,6 +115,10 @@ type PushLimits struct {
 	// converts classic histograms to native ones takes time quadratic in their
 	// number at each scrape.
 	Buckets int
+
+	Sources Sources
+	// Era differs for limits with different values. Limits.WithDefaults sets it.
+	Era uint32
 }
 
 // WithDefaults returns the limits with the default in each zero field.
@@ -103,11 +129,24 @@ func (l PushLimits) WithDefaults() PushLimits {
 		Parts:      cmp.Or(l.Parts, 4_000_000),
 		LabelCount: cmp.Or(l.LabelCount, 1000),
 		Name:       cmp.Or(l.Name, 64<<10),
+		LabelName:  cmp.Or(l.LabelName, 64<<10),
 		Value:      cmp.Or(l.Value, 1<<20),
 		Labels:     cmp.Or(l.Labels, 1<<20),
 		Help:       cmp.Or(l.Help, 64<<10),
 		Buckets:    cmp.Or(l.Buckets, 10_000),
+		Sources:    l.Sources,
+		Era:        l.Era,
 	}
+}
+
+// era returns a hash of the values. What was checked in one era need not be
+// checked again in it.
+func (l PushLimits) era() uint32 {
+	h := fnv.New32a()
+	for _, n := range []int{l.Families, l.Series, l.Parts, l.LabelCount, l.Name, l.LabelName, l.Value, l.Labels, l.Help, l.Buckets, len(l.Sources)} {
+		_ = binary.Write(h, binary.LittleEndian, int64(n))
+	}
+	return h.Sum32()
 }
 
 // GroupLimits bound the size of a group, since each change of a group stores and
@@ -125,6 +164,8 @@ type GroupLimits struct {
 	// FailedKey bounds, in bytes, the keys of such groups. A refused push to a
 	// longer key leaves no group.
 	FailedKey int
+
+	Sources Sources
 }
 
 // WithDefaults returns the limits with the default in each zero field.
@@ -136,6 +177,30 @@ func (l GroupLimits) WithDefaults() GroupLimits {
 		Failed:      failed,
 		FailedBytes: cmp.Or(l.FailedBytes, 420*failed),
 		FailedKey:   cmp.Or(l.FailedKey, 1000),
+		Sources:     l.Sources,
+	}
+}
+
+// StoredLimits bound what all groups together may have that have had a good push.
+type StoredLimits struct {
+	// Groups bounds the groups.
+	Groups int
+	// Series bounds their series.
+	Series int
+	// LabelSets bounds the sets of their grouping label names.
+	LabelSets int
+
+	Sources Sources
+}
+
+// WithDefaults returns the limits with the default in each zero field, which is
+// no limit.
+func (l StoredLimits) WithDefaults() StoredLimits {
+	return StoredLimits{
+		Groups:    cmp.Or(l.Groups, math.MaxInt),
+		Series:    cmp.Or(l.Series, math.MaxInt),
+		LabelSets: cmp.Or(l.LabelSets, math.MaxInt),
+		Sources:   l.Sources,
 	}
 }
 

@@ -59,7 +59,7 @@ func (m *Memory) Open(client string) *Budget {
 // client holds more, it first tries to end the slowest bodies of that client.
 func (b *Budget) Take(n int) error {
 	m := b.from
-	if most := max(m.shares.Total(), minAlone); b.reserved+int64(n) > most {
+	if most := max(m.shares.total, minAlone); b.reserved+int64(n) > most {
 		return fmt.Errorf("%w: it needs more than %d bytes of memory (--push.max-inflight-bytes); push less at once, or split it into several groups", ErrTooLarge, most)
 	}
 	if b.lease.Take(int64(n)) != nil {
@@ -73,12 +73,12 @@ func (b *Budget) Take(n int) error {
 }
 
 func (m *Memory) busy() error {
-	return fmt.Errorf("%w (the limit is %d bytes, --push.max-inflight-bytes)", ErrBusy, m.shares.Total())
+	return fmt.Errorf("%w (the limit is %d bytes, --push.max-inflight-bytes)", ErrBusy, m.shares.total)
 }
 
 // Return returns some of them.
 func (b *Budget) Return(n int) {
-	b.lease.Give(int64(n))
+	b.lease.give(int64(n))
 	b.from.inflight.Add(-int64(n))
 	b.reserved -= int64(n)
 }
@@ -92,7 +92,7 @@ func (b *Budget) Arriving(end func(), receive func() error) error {
 	}
 	b.lease.Endable(end)
 	err := receive()
-	if !b.lease.Keep() {
+	if !b.lease.keep() {
 		return b.from.busy()
 	}
 	return err

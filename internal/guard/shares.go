@@ -69,9 +69,6 @@ func NewShares(total int64) *Shares {
 	return &Shares{total: total, clients: make(map[string]*client), leases: make(map[*Lease]struct{})}
 }
 
-// Total returns the total.
-func (s *Shares) Total() int64 { return s.total }
-
 // Open opens an empty lease for the client with this address.
 func (s *Shares) Open(address string) *Lease {
 	key := Key(address)
@@ -103,8 +100,8 @@ func (l *Lease) Close() {
 	s.grant()
 }
 
-// Give returns n.
-func (l *Lease) Give(n int64) {
+// give returns n.
+func (l *Lease) give(n int64) {
 	l.from.mu.Lock()
 	defer l.from.mu.Unlock()
 	l.from.release(l, n)
@@ -113,7 +110,7 @@ func (l *Lease) Give(n int64) {
 
 // Endable sets how to end the lease early if others wait: end should make its
 // owner close it soon. It is called with a lock held, possibly more than once,
-// but never after Keep or Close.
+// but never after keep or Close.
 func (l *Lease) Endable(end func()) {
 	l.from.mu.Lock()
 	defer l.from.mu.Unlock()
@@ -121,9 +118,9 @@ func (l *Lease) Endable(end func()) {
 	l.from.leases[l] = struct{}{}
 }
 
-// Keep makes the lease impossible to end early. It returns false if the lease
+// keep makes the lease impossible to end early. It returns false if the lease
 // was already ended.
-func (l *Lease) Keep() bool {
+func (l *Lease) keep() bool {
 	l.from.mu.Lock()
 	defer l.from.mu.Unlock()
 	l.from.keep(l)

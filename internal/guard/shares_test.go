@@ -73,8 +73,9 @@ func TestEnded(t *testing.T) {
 		hog := leases(t, s, "a", 1, 1)
 		time.Sleep(time.Millisecond) // this is the older one
 		hog = append(hog, leases(t, s, "a", 1, 1)...)
-		for _, l := range hog {
-			l.Endable(func() {})
+		ended := make([]bool, len(hog))
+		for i, l := range hog {
+			l.Endable(func() { ended[i] = true })
 		}
 		var all sync.WaitGroup
 		all.Go(func() {
@@ -83,7 +84,7 @@ func TestEnded(t *testing.T) {
 			}
 		})
 		time.Sleep(2 * time.Second)
-		if hog[0].Keep() || hog[0].Take(1) == nil || !hog[1].Keep() {
+		if !ended[0] || hog[0].Take(1) == nil || ended[1] {
 			t.Error("not the oldest was ended")
 		}
 		hog[0].Close()

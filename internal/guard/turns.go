@@ -10,7 +10,7 @@ type Turns struct{ shares *Shares }
 func NewTurns(most int) Turns { return Turns{NewShares(int64(most))} }
 
 // Most returns how many answers there may be at once.
-func (t Turns) Most() int { return int(t.shares.Total()) }
+func (t Turns) Most() int { return int(t.shares.total) }
 
 // Wait waits for a turn of the client with this address. It returns a function
 // that gives the turn back, or nil if ctx ends first. Clients with the fewest

@@ -2,11 +2,13 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"time"
 
 	"pushgateway/internal/excerpt"
+	"pushgateway/internal/live"
 )
 
 func (a *api) healthy(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "OK") }
@@ -14,6 +16,20 @@ func (a *api) healthy(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteS
 func (a *api) quit(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, "Requesting termination... Goodbye!")
 	a.Quit()
+}
+
+// reload reads the configuration file again. As in Prometheus, a file with
+// mistakes is answered with 500, and what was before stays in force.
+func (a *api) reload(w http.ResponseWriter, _ *http.Request) {
+	note, err := a.Reload()
+	switch {
+	case errors.Is(err, live.ErrFixed):
+		http.Error(w, "Reloading the configuration: "+err.Error()+".", http.StatusBadRequest)
+	case err != nil:
+		http.Error(w, "Reloading the configuration; the one from before stays in force:\n"+err.Error(), http.StatusInternalServerError)
+	case note != "":
+		_, _ = io.WriteString(w, note+"\n")
+	}
 }
 
 // snapshot answers with a copy of everything as a persistence file. It is made

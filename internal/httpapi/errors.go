@@ -2,11 +2,14 @@ package httpapi
 
 import (
 	"errors"
+	"math"
 	"net/http"
+	"strconv"
 
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
+	"pushgateway/internal/guard"
 	"pushgateway/internal/intake"
 )
 
@@ -24,10 +27,20 @@ const (
 	reasonOverload     = "overload"
 	reasonTimeout      = "timeout"
 	reasonUnavailable  = "unavailable"
+	reasonGone         = "client_gone"
 )
 
 // Reasons lists all reasons.
-var Reasons = []string{reasonPath, reasonOrigin, reasonKey, reasonParameter, reasonSyntax, reasonInvalid, reasonTimestamps, reasonInconsistent, reasonTooLarge, reasonOverload, reasonTimeout, reasonUnavailable}
+var Reasons = append([]string{reasonPath, reasonOrigin, reasonKey, reasonParameter, reasonSyntax, reasonInvalid, reasonTimestamps, reasonInconsistent, reasonTooLarge, reasonOverload, reasonTimeout, reasonUnavailable, reasonGone}, limitReasons()...)
+
+// limitReasons lists the reasons of pushes over a limit that the configuration
+// sets.
+func limitReasons() (all []string) {
+	for _, l := range guard.AllLimits {
+		all = append(all, l.Reason())
+	}
+	return all
+}
 
 // originError marks an error about the page for which a browser sends the
 // request.
@@ -46,8 +59,11 @@ func classify(err error) (status int, reason string) {
 		invalid  *exposition.InvalidError
 		conflict *gateway.ConflictError
 		twin     *gateway.TwinError
+		limit    *guard.LimitError
 	)
 	switch {
+	case errors.As(err, &limit) && limit.At != "":
+		return limitStatus(limit), limit.Limit.Reason()
 	case errors.As(err, &path):
 		return path.status, reasonPath
 	case errors.As(err, &origin):
@@ -62,6 +78,8 @@ func classify(err error) (status int, reason string) {
 		return http.StatusRequestEntityTooLarge, reasonTooLarge
 	case errors.Is(err, exposition.ErrBusy):
 		return http.StatusTooManyRequests, reasonOverload
+	case errors.Is(err, gateway.ErrGone):
+		return http.StatusServiceUnavailable, reasonGone
 	case errors.Is(err, gateway.ErrUnavailable):
 		return http.StatusServiceUnavailable, reasonUnavailable
 	case errors.Is(err, exposition.ErrTimestamps):
@@ -72,6 +90,16 @@ func classify(err error) (status int, reason string) {
 		return http.StatusBadRequest, reasonInconsistent
 	}
 	return http.StatusBadRequest, reasonSyntax
+}
+
+// limitStatus returns the status of a push over a limit that the configuration
+// sets. The same push may succeed later only if the limit is about what others
+// have sent, too.
+func limitStatus(e *guard.LimitError) int {
+	if e.Stored || e.Wait > 0 {
+		return http.StatusTooManyRequests
+	}
+	return http.StatusRequestEntityTooLarge
 }
 
 // retryAfter is how many seconds a client should wait if the gateway has no
@@ -87,9 +115,21 @@ func (a *api) refuse(w http.ResponseWriter, r *http.Request, err error) {
 func (a *api) refused(w http.ResponseWriter, r *http.Request, err error) (status int) {
 	status = a.noteRefused(r, err)
 	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", retryAfter)
+		setRetryAfter(w.Header(), err)
 	}
 	return status
+}
+
+// setRetryAfter says when to try again, in whole seconds. If too much is stored,
+// nobody knows.
+func setRetryAfter(h http.Header, err error) {
+	var limit *guard.LimitError
+	switch {
+	case !errors.As(err, &limit):
+		h.Set("Retry-After", retryAfter)
+	case limit.Wait > 0:
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(limit.Wait.Seconds()))))
+	}
 }
 
 // noteRefused counts, remembers and logs a refused request.

@@ -20,7 +20,7 @@ type groupDetail struct {
 
 // key reads the grouping key of a request.
 func (a *api) key(r *http.Request) (grouping.Key, error) {
-	return a.Intake.Key(r.PathValue("key"))
+	return a.Intake.Key(r.PathValue("key"), a.settings(r))
 }
 
 // group serves one group: as JSON, or with ?format=text as its lines in a
@@ -52,7 +52,7 @@ func (a *api) group(w http.ResponseWriter, r *http.Request) {
 	}
 	switch format := r.URL.Query().Get("format"); format {
 	case "", "json":
-		writeData(w, detail(v, g))
+		writeData(w, detail(a.Gateway, v, g))
 	case "text":
 		a.writeText(w, r, v, g)
 	default:
@@ -61,8 +61,8 @@ func (a *api) group(w http.ResponseWriter, r *http.Request) {
 }
 
 // detail is a group with its metrics.
-func detail(v *gateway.View, g *gateway.Group) groupDetail {
-	return groupDetail{info(v, g), func(yield func(string, any) bool) {
+func detail(gw *gateway.Gateway, v *gateway.View, g *gateway.Group) groupDetail {
+	return groupDetail{info(gw, v, g), func(yield func(string, any) bool) {
 		for i := range g.Families {
 			h := &g.Families[i]
 			as := h.Type

@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"iter"
 	"maps"
 	"math"
 	"net/http"
@@ -31,6 +30,7 @@ type groupInfo struct {
 	Families int               `json:"families"`
 	Series   int               `json:"series"`
 	LeftOut  []string          `json:"families_left_out,omitempty"`
+	Rivals   []leftOutFamily   `json:"left_out,omitempty"`    // the same families
 	Expires  *time.Time        `json:"expiry_time,omitempty"` // absent if the group does not expire
 	TTL      float64           `json:"ttl_seconds,omitempty"` // from the last successful push
 	// Failure is the reason why the last refused push was refused.
@@ -96,7 +96,7 @@ func (a *api) groups(w http.ResponseWriter, r *http.Request) {
 	if cutShort(ctx, w) {
 		return
 	}
-	page.Groups = listOf(slices.Values(groups), func(g *gateway.Group) any { return info(v, g) })
+	page.Groups = listOf(slices.Values(groups), func(g *gateway.Group) any { return info(a.Gateway, v, g) })
 	writeData(w, page)
 }
 
@@ -268,7 +268,7 @@ func gathered(groups []*gateway.Group) []*gateway.Group {
 	return groups
 }
 
-func info(v *gateway.View, g *gateway.Group) groupInfo {
+func info(gw *gateway.Gateway, v *gateway.View, g *gateway.Group) groupInfo {
 	i := groupInfo{
 		Labels: labelsJSON(g.Key.Labels()), Success: g.LastPushSuccessful(),
 		Families: len(g.Families), Series: g.Series, Failure: excerpt.Line(g.Failure, excerpt.MostMessage),
@@ -283,23 +283,10 @@ func info(v *gateway.View, g *gateway.Group) groupInfo {
 		i.Expires, i.TTL = &g.Expires, ttl(g).Seconds()
 	}
 	for h := range leftOut(v, g) {
-		if i.LeftOut = append(i.LeftOut, excerpt.Of(h.Name)); len(i.LeftOut) == maxHidden {
+		i.LeftOut, i.Rivals = append(i.LeftOut, excerpt.Of(h.Name)), append(i.Rivals, leftOutOf(gw, v, g, h))
+		if len(i.LeftOut) == maxHidden {
 			break
 		}
 	}
 	return i
-}
-
-// leftOut yields the families of a group that are not exposed.
-func leftOut(v *gateway.View, g *gateway.Group) iter.Seq[*gateway.Held] {
-	return func(yield func(*gateway.Held) bool) {
-		if v.LeftOut == 0 {
-			return
-		}
-		for n := range g.Families {
-			if h := &g.Families[n]; h.Block.Series() > 0 && !v.Exposes(g, h) && !yield(h) {
-				return
-			}
-		}
-	}
 }

@@ -16,6 +16,7 @@ import (
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/intake"
+	"pushgateway/internal/live"
 	"pushgateway/internal/scrape"
 )
 
@@ -36,8 +37,11 @@ type Config struct {
 	TelemetryPath string
 	// Intake accepts pushes.
 	Intake *intake.Intake
-	// Limits bound what requests may ask for.
+	// Limits bound what requests may ask for, and what is answered at once. They
+	// do not change.
 	Limits guard.Limits
+	// Settings are those that requests go by. Nil means fixed ones, with Limits.
+	Settings *live.Current
 	// Refusals remembers refused requests. It may be nil.
 	Refusals *guard.Refusals
 
@@ -46,6 +50,9 @@ type Config struct {
 	EnableOpenMetrics bool
 	// Quit makes the process quit. If it is nil, requests to quit are forbidden.
 	Quit func()
+	// Reload reads the settings again. Unless they could all change, note says what
+	// waits for a restart. It must be set if Quit is.
+	Reload func() (note string, err error)
 
 	// Info is what /api/v1/status shows.
 	Info Status
@@ -108,6 +115,9 @@ func New(c Config) http.Handler {
 		c.Shared = alone{}
 	}
 	c.Limits = c.Limits.WithDefaults()
+	if c.Settings == nil {
+		c.Settings = live.Fixed(&live.Settings{Limits: c.Limits})
+	}
 	most := c.Limits.Turns
 	a := &api{
 		Config: c,
@@ -120,5 +130,5 @@ func New(c Config) http.Handler {
 	for i, r := range routes {
 		routes[i] = a.guarded(r)
 	}
-	return a.Origins.guard(newRouter(c.Prefix, routes, a.lost))
+	return a.settled(a.Origins.guard(newRouter(c.Prefix, routes, a.lost)))
 }

@@ -15,9 +15,9 @@ import (
 // lost answers a request for an unknown path with the path that was probably
 // meant. It records a push or a delete like any other refusal.
 func (a *api) lost(w http.ResponseWriter, r *http.Request, path string) {
-	err := &pathError{status: http.StatusNotFound, error: fmt.Errorf("the path %q does not exist; %s", excerpt.Of(path), a.insteadOf(r.Method, path))}
+	err := &pathError{status: http.StatusNotFound, error: fmt.Errorf("the path %q does not exist; %s", excerpt.Of(path), a.insteadOf(r, path))}
 	if allowed := w.Header().Get("Allow"); allowed != "" {
-		err = &pathError{status: http.StatusMethodNotAllowed, error: fmt.Errorf("the path %[2]q does not accept %[1]q, only %[3]s; %[4]s", excerpt.Of(r.Method), excerpt.Of(path), allowed, a.insteadOf(r.Method, path))}
+		err = &pathError{status: http.StatusMethodNotAllowed, error: fmt.Errorf("the path %[2]q does not accept %[1]q, only %[3]s; %[4]s", excerpt.Of(r.Method), excerpt.Of(path), allowed, a.insteadOf(r, path))}
 	}
 	if reads(r.Method) || r.Method == http.MethodOptions {
 		http.Error(w, err.Error(), err.status)
@@ -28,7 +28,7 @@ func (a *api) lost(w http.ResponseWriter, r *http.Request, path string) {
 		if part == "" {
 			has = "an empty part"
 		}
-		err = &pathError{status: http.StatusBadRequest, error: fmt.Errorf("the path %q has %s, which proxies and clients remove; leave it out; %s", excerpt.Of(path), has, a.insteadOf(r.Method, path))}
+		err = &pathError{status: http.StatusBadRequest, error: fmt.Errorf("the path %q has %s, which proxies and clients remove; leave it out; %s", excerpt.Of(path), has, a.insteadOf(r, path))}
 	}
 	a.activity.note(time.Now(), false)
 	a.refuse(w, r, err)
@@ -72,12 +72,13 @@ var elsewhere = map[string]string{
 	"/opentelemetry/api/v1/push": "OTLP",
 }
 
-// insteadOf returns what to request instead of a path, or of a method on it.
-func (a *api) insteadOf(method, path string) string {
+// insteadOf returns what to request instead of a path, or of its method on it.
+func (a *api) insteadOf(r *http.Request, path string) string {
+	method := r.Method
 	push := "push to " + a.Prefix + keySyntax
 	below, hasPrefix := strings.CutPrefix(path, a.Prefix)
 	key := strings.TrimPrefix(cmp.Or(guessKey(strings.TrimPrefix(below, "/api/v1/group")), guessKey(path)), "/metrics/")
-	if _, err := a.Intake.Key(key); key == "" || err != nil {
+	if _, err := a.Intake.Key(key, a.settings(r)); key == "" || err != nil {
 		key = ""
 	}
 	switch {

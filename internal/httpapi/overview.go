@@ -45,8 +45,7 @@ type jobSize struct {
 // hidden is a family of a group that is not exposed.
 type hidden struct {
 	Labels map[string]string `json:"labels"`
-	Family string            `json:"family"`
-	Reason string            `json:"reason"`
+	leftOutFamily
 }
 
 type storageJSON struct {
@@ -99,7 +98,7 @@ func (a *api) storage() *storageJSON {
 }
 
 // look examines all groups once.
-func look(v *gateway.View, now time.Time) *overview {
+func look(gw *gateway.Gateway, v *gateway.View, now time.Time) *overview {
 	o := &overview{Groups: v.Groups(), Series: v.Series, Families: v.Held, LeftOut: v.LeftOut, Hidden: []hidden{}}
 	o.Ages = make([]ageCount, len(ages)+1)
 	for i, age := range ages {
@@ -114,7 +113,7 @@ func look(v *gateway.View, now time.Time) *overview {
 			o.Ages[ageIndex(now.Sub(g.Pushed))].Groups++
 		}
 		addToJob(jobs, g)
-		o.addHidden(v, g)
+		o.addHidden(gw, v, g)
 	}
 	o.Jobs = largest(jobs)
 	return o
@@ -151,12 +150,12 @@ func largest(jobs map[string]*jobSize) []jobSize {
 	return list
 }
 
-func (o *overview) addHidden(v *gateway.View, g *gateway.Group) {
+func (o *overview) addHidden(gw *gateway.Gateway, v *gateway.View, g *gateway.Group) {
 	if len(o.Hidden) == maxHidden {
 		return
 	}
 	for h := range leftOut(v, g) {
-		o.Hidden = append(o.Hidden, hidden{shortLabels(g.Key), excerpt.Line(h.Name, excerpt.Most), whyLeftOut(v, h)})
+		o.Hidden = append(o.Hidden, hidden{shortLabels(g.Key), leftOutOf(gw, v, g, h)})
 		if len(o.Hidden) == maxHidden {
 			return
 		}
@@ -173,16 +172,4 @@ func shortLabels(key grouping.Key) map[string]string {
 		m[excerpt.Of(l.Name)] = excerpt.Of(l.Value)
 	}
 	return m
-}
-
-// whyLeftOut returns why a family is not exposed.
-func whyLeftOut(v *gateway.View, h *gateway.Held) string {
-	f := v.Family(h.Name)
-	switch {
-	case f == nil:
-		return "an older family, or one of the gateway itself, has this name or one of its lines' names"
-	case f.Type != h.Type:
-		return "its type is " + h.Type.String() + " here, but " + f.Type.String() + " in an older push of another group"
-	}
-	return "an older push of another group has one of its series"
 }

@@ -16,7 +16,7 @@ const (
 	permPush                 // push to groups
 	permDelete               // delete one group
 	permAdmin                // delete, wipe and copy many groups
-	permLifecycle            // end the process
+	permLifecycle            // end the process, and reload its configuration
 	permProfile              // profile the process
 )
 
@@ -62,7 +62,7 @@ func lifecycleOff(c *Config) string {
 	if c.Quit != nil {
 		return ""
 	}
-	return "Shutdown over HTTP is not enabled; start the gateway with --web.enable-lifecycle."
+	return "Shutdown and reload over HTTP are not enabled; start the gateway with --web.enable-lifecycle."
 }
 
 // guarded wraps the handler of a route by the rule of its permission. It is the

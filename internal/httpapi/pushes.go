@@ -44,7 +44,8 @@ func (a *api) takePush(w http.ResponseWriter, r *http.Request, replace bool) (si
 func (a *api) pushRequest(w http.ResponseWriter, r *http.Request, replace bool) intake.Request {
 	control := http.NewResponseController(w)
 	return intake.Request{
-		Key: r.PathValue("key"), Replace: replace, Query: r.URL.RawQuery, Header: r.Header,
+		Settings: a.settings(r),
+		Key:      r.PathValue("key"), Replace: replace, Query: r.URL.RawQuery, Header: r.Header,
 		Client: a.Proxies.Client(r), Body: r.Body, Length: r.ContentLength,
 		Cut: func() { _ = control.SetReadDeadline(time.Unix(1, 0)) },
 	}

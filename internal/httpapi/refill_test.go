@@ -53,13 +53,15 @@ func newTwin(t *testing.T, m refillMode, now func() time.Time) *twin {
 		}
 	})
 	w := &twin{gateway: g, counts: make(map[string]int)}
+	limits := guard.Limits{Body: guard.BodyLimits{Bytes: 1 << 20, Inflight: 1 << 20}}
 	w.handler = httpapi.New(httpapi.Config{
+		Limits:  limits,
 		Gateway: g, Logger: slog.New(slog.DiscardHandler), TelemetryPath: "/metrics", EnableOpenMetrics: true,
 		Own: func() ([]exposition.Exposed, error) { return nil, nil }, UI: http.NotFoundHandler(), EnableAdmin: true,
 		Instrument: func(_ string, h http.HandlerFunc) http.HandlerFunc { return h },
 		Refused:    w.count,
 		Intake: intake.New(g, intake.Config{
-			UTF8Names: true, Limits: guard.Limits{Body: guard.BodyLimits{Bytes: 1 << 20, Inflight: 1 << 20}},
+			UTF8Names: true, Limits: limits,
 			StripTimestamps: m.strip, LenientNewlines: m.lenient, OpenMetrics: true, Duplicate: func() { w.count("duplicate") },
 		}),
 		Pushed: func(string, int64, time.Duration) {}, Scraped: func(httpapi.Scrape) {},

@@ -35,6 +35,8 @@ func (a *api) routes() []route {
 		{get, ownPath, "", permScrape, a.ownMetrics},
 		{put, "/-/quit", "quit", permLifecycle, a.quit},
 		{post, "/-/quit", "quit", permLifecycle, a.quit},
+		{put, "/-/reload", "reload", permLifecycle, a.reload},
+		{post, "/-/reload", "reload", permLifecycle, a.reload},
 
 		{get, "/", "status", permPage, a.UI.ServeHTTP},
 		{get, "/status", "status", permPage, a.UI.ServeHTTP},

@@ -45,7 +45,7 @@ func (s *surveys) latest(ctx context.Context, g *gateway.Gateway) *overview {
 	}
 	now, v := time.Now(), g.View()
 	if s.last == nil || !s.last.serves(v, now) {
-		s.last = &survey{*look(v, now), weak.Make(v), now}
+		s.last = &survey{*look(g, v, now), weak.Make(v), now}
 	}
 	o := s.last.overview
 	return &o

@@ -8,13 +8,16 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 	"unsafe"
 
+	"pushgateway/internal/config"
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
+	"pushgateway/internal/guard"
 	"pushgateway/internal/metric"
 )
 
@@ -23,19 +26,24 @@ import (
 // outcome, which is nil or an error of Gateway.Push. If err is not nil, no group
 // was pushed. received and err are as for Push.
 func (in *Intake) PushMany(ctx context.Context, r Request) (keys []grouping.Key, outcomes []error, received int64, err error) {
+	r.Settings = cmp.Or(r.Settings, in.usual)
 	by, err := in.groupBy(&r)
 	if err != nil {
 		return nil, nil, notRead, err
 	}
-	p, err := in.newPush(&r)
+	p, life, err := in.newPush(&r)
 	if err != nil {
 		return nil, nil, notRead, err
 	}
+	arrived := time.Now()
 	body, err := in.bodies.read(&r)
 	if err != nil {
 		return nil, nil, notRead, err
 	}
 	defer body.Close()
+	if err := gone(ctx, arrived); err != nil {
+		return nil, nil, body.received, err
+	}
 	c, err := in.content(&r, body)
 	if err != nil {
 		return nil, nil, body.received, err
@@ -45,16 +53,19 @@ func (in *Intake) PushMany(ctx context.Context, r Request) (keys []grouping.Key,
 	if err != nil {
 		return nil, nil, body.received, hinted(&r, c, err)
 	}
-	for _, part := range parts {
-		keys = append(keys, part.key)
+	for i := range parts {
+		keys, parts[i].rule = append(keys, parts[i].key), r.Settings.Rules.For(parts[i].key)
 	}
-	return keys, in.pushParts(ctx, p, parts), body.received, nil
+	if err := in.pace(r.Settings, parts...); err != nil {
+		return nil, nil, body.received, err
+	}
+	return keys, in.pushParts(ctx, &r, p, life, parts), body.received, nil
 }
 
 // groupBy returns the labels that group_by names, sorted.
 func (in *Intake) groupBy(r *Request) ([]string, error) {
 	query, _ := url.ParseQuery(r.Query) // the rest may be anything, as in 1.11
-	given := query["group_by"]
+	given, keys := query["group_by"], in.keys(r.Settings)
 	switch {
 	case len(given) > 1: // using the first would merge several groups into one
 		return nil, &ParameterError{fmt.Errorf("the query has several values of group_by, among them %q and %q; give one, like group_by=job,instance", excerpt.Of(given[0]), excerpt.Of(given[1]))}
@@ -65,7 +76,7 @@ func (in *Intake) groupBy(r *Request) ([]string, error) {
 	by := strings.Split(s, ",")
 	for i, name := range by {
 		by[i] = strings.TrimSpace(name)
-		if err := in.keys.CheckName(by[i]); err != nil {
+		if err := keys.CheckName(by[i]); err != nil {
 			return nil, &ParameterError{fmt.Errorf("group_by=%q: %w", excerpt.Of(s), err)}
 		}
 	}
@@ -79,6 +90,7 @@ func (in *Intake) groupBy(r *Request) ([]string, error) {
 // part is what a body holds for one group.
 type part struct {
 	key    grouping.Key
+	rule   *config.Rule // for the key, or nil
 	blocks []*exposition.Block
 	err    error // why it is already refused
 }
@@ -86,13 +98,13 @@ type part struct {
 // split parses a body and renders what it holds for each group. Parts are in
 // the order of their keys.
 func (in *Intake) split(c content, by []string) ([]part, error) {
-	p := exposition.GetParser().Within(in.limits, c.budget)
+	p := exposition.GetParser().Within(exposition.Limits(c.limits.Push), c.budget)
 	defer p.Release()
 	families, err := in.families(p, c)
 	if err != nil {
 		return nil, err
 	}
-	s := splitter{by: by, budget: c.budget, most: in.config.Limits.Body.Groups, groups: make(map[string]*splitGroup)}
+	s := splitter{by: by, budget: c.budget, limits: &c.limits.Body, groups: make(map[string]*splitGroup)}
 	var refused exposition.Refused
 	for _, f := range families {
 		if err := s.add(f); err != nil && !refused.Add(err) {
@@ -102,7 +114,7 @@ func (in *Intake) split(c content, by []string) ([]part, error) {
 	if err := refused.Err(); err != nil {
 		return nil, err
 	}
-	parts, left := make([]part, 0, len(s.groups)), in.maxBlocks()
+	parts, left := make([]part, 0, len(s.groups)), maxBlocks(c.limits.Body)
 	for _, g := range s.groups {
 		part := part{key: g.key}
 		if part.blocks, part.err = in.render(g.families, in.rendering(g.key, c, max(left, 1))); errors.Is(part.err, exposition.ErrTooLarge) || errors.Is(part.err, exposition.ErrBusy) {
@@ -119,7 +131,7 @@ func (in *Intake) split(c content, by []string) ([]part, error) {
 
 // pushParts pushes the rendered parts in one commit, and returns the outcome of
 // each.
-func (in *Intake) pushParts(ctx context.Context, p gateway.Push, parts []part) []error {
+func (in *Intake) pushParts(ctx context.Context, r *Request, p gateway.Push, life lifetime, parts []part) []error {
 	errs := make([]error, len(parts))
 	var pushes []gateway.Push
 	var of []int
@@ -130,7 +142,8 @@ func (in *Intake) pushParts(ctx context.Context, p gateway.Push, parts []part) [
 			}
 			continue
 		}
-		p.Key, p.Blocks = part.key, part.blocks
+		r.address(&p, part, life)
+		p.Blocks = part.blocks
 		pushes, of = append(pushes, p), append(of, i)
 	}
 	for n, err := range in.gateway.PushAll(ctx, pushes) {
@@ -143,7 +156,7 @@ func (in *Intake) pushParts(ctx context.Context, p gateway.Push, parts []part) [
 type splitter struct {
 	by      []string // sorted
 	budget  exposition.Budget
-	most    int // groups
+	limits  *guard.BodyLimits
 	groups  map[string]*splitGroup
 	scratch []byte
 	named   []metric.Label // labels of the present series that by contains
@@ -235,8 +248,12 @@ func (s *splitter) group(f *metric.Family, labels []metric.Label) (*splitGroup, 
 	if g := s.groups[string(key)]; g != nil {
 		return g, nil
 	}
-	if len(s.groups) == s.most {
-		return nil, fmt.Errorf("%w: it has more than %d groups; push fewer at once", exposition.ErrTooLarge, s.most)
+	if most := s.limits.Groups; len(s.groups) == most {
+		return nil, &guard.LimitError{
+			Limit: guard.LimitGroupsPerPush, At: s.limits.Sources[guard.LimitGroupsPerPush], Err: exposition.ErrTooLarge,
+			Says:   fmt.Sprintf("%v: it has more than %d groups", exposition.ErrTooLarge, most),
+			Advice: "push fewer at once",
+		}
 	}
 	if err := s.budget.Take(splitGroupSize + 2*len(key)); err != nil {
 		return nil, err

@@ -14,8 +14,6 @@ import (
 // bodies reads the bodies of pushes within bounds: for each body, and for all
 // together.
 type bodies struct {
-	max      int64 // bytes of one body, both compressed and uncompressed
-	codings  int   // how often one body is decompressed
 	memory   *guard.Memory
 	unpacker *compression.Unpacker
 	buffers  sync.Pool // of *[]byte
@@ -27,6 +25,7 @@ type body struct {
 	*guard.Budget
 	bytes    []byte
 	received int64 // bytes on the wire
+	limits   guard.BodyLimits
 	from     *bodies
 }
 
@@ -55,10 +54,11 @@ const (
 
 // read reads and decompresses the whole body of a request.
 func (b *bodies) read(r *Request) (*body, error) {
-	if r.Length > b.max {
-		return nil, b.tooLarge()
+	limits := r.Settings.Limits.Body
+	if r.Length > limits.Bytes {
+		return nil, tooLarge(limits)
 	}
-	bd := &body{from: b, Budget: b.memory.Open(r.Client)}
+	bd := &body{from: b, limits: limits, Budget: b.memory.Open(r.Client)}
 	if err := b.fill(bd, r); err != nil {
 		bd.Close()
 		return nil, err
@@ -72,7 +72,7 @@ func (b *bodies) fill(bd *body, r *Request) error {
 	}
 	bd.received = int64(len(bd.bytes))
 	codings, _ := codingsOf(r.Header)
-	if err := b.checkCodings(codings); err != nil {
+	if err := checkCodings(codings, bd.limits); err != nil {
 		return err
 	}
 	for _, coding := range codings {
@@ -131,8 +131,8 @@ func (b *bodies) gather(bd *body, in io.Reader, doing string) error {
 		}
 		n, err := in.Read(bd.bytes[len(bd.bytes):cap(bd.bytes)])
 		bd.bytes = bd.bytes[:len(bd.bytes)+n]
-		if int64(len(bd.bytes)) > b.max {
-			return b.tooLarge()
+		if int64(len(bd.bytes)) > bd.limits.Bytes {
+			return tooLarge(bd.limits)
 		}
 		if err == io.EOF {
 			return nil
@@ -145,7 +145,7 @@ func (b *bodies) gather(bd *body, in io.Reader, doing string) error {
 
 // grow makes room for n bytes, but for no more than allowed.
 func (b *bodies) grow(bd *body, n int64) error {
-	n = min(n, b.max+1, math.MaxInt)
+	n = min(n, bd.limits.Bytes+1, math.MaxInt)
 	if n <= int64(cap(bd.bytes)) {
 		return nil
 	}
@@ -158,6 +158,19 @@ func (b *bodies) grow(bd *body, n int64) error {
 	return nil
 }
 
-func (b *bodies) tooLarge() error {
-	return fmt.Errorf("%w: the limit is %d bytes, both compressed and uncompressed (--push.max-body-bytes); push less at once, or split it into several groups", ErrBodyTooLarge, b.max)
+func tooLarge(l guard.BodyLimits) error {
+	return &guard.LimitError{
+		Limit: guard.LimitBodyBytes, At: l.Sources[guard.LimitBodyBytes], Err: ErrBodyTooLarge,
+		Says:   fmt.Sprintf("%v: the limit is %d bytes, both compressed and uncompressed", ErrBodyTooLarge, l.Bytes) + bodyFlag(l),
+		Advice: "push less at once, or split it into several groups",
+	}
+}
+
+// bodyFlag names the flag that sets the limit of a body, unless the configuration
+// does.
+func bodyFlag(l guard.BodyLimits) string {
+	if l.Sources[guard.LimitBodyBytes] != "" {
+		return ""
+	}
+	return " (--push.max-body-bytes)"
 }

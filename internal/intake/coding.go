@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"pushgateway/internal/compression"
+	"pushgateway/internal/guard"
 )
 
 // codingsOf returns the codings in Content-Encoding that a body is to be
@@ -14,7 +15,11 @@ import (
 // others from being decoded, or "" if there is none. With an unknown coding the
 // body is read as it is, as in 1.11.
 func codingsOf(h http.Header) (known []string, unknown string) {
-	listed := strings.Split(strings.Join(h.Values("Content-Encoding"), ","), ",")
+	values := h["Content-Encoding"]
+	if len(values) == 0 {
+		return nil, ""
+	}
+	listed := strings.Split(strings.Join(values, ","), ",")
 	for _, coding := range slices.Backward(listed) { // the last coding was applied last
 		given := strings.TrimSpace(coding)
 		switch coding = strings.ToLower(given); coding {
@@ -32,9 +37,9 @@ func codingsOf(h http.Header) (known []string, unknown string) {
 }
 
 // checkCodings refuses a body that is compressed many times.
-func (b *bodies) checkCodings(known []string) error {
-	if len(known) > b.codings {
-		return badBody(fmt.Errorf("Content-Encoding lists %d codings, more than the %d allowed; compress the body once", len(known), b.codings))
+func checkCodings(known []string, l guard.BodyLimits) error {
+	if len(known) > l.Codings {
+		return badBody(fmt.Errorf("Content-Encoding lists %d codings, more than the %d allowed; compress the body once", len(known), l.Codings))
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ func hinted(r *Request, c content, err error) error {
 		return err
 	}
 	known, unknown := codingsOf(r.Header)
-	sent := sniff.Sent{Header: r.Header, Body: c.bytes, Unpacked: len(known) > 0, Protobuf: !c.text}
+	sent := sniff.Sent{Header: r.Header, Body: c.bytes, Unpacked: len(known) > 0, As: c.Format, Formats: sniffed()}
 	if syntax != nil {
 		sent.Line = syntax.Line
 	}
@@ -58,16 +58,22 @@ func withCoding(h sniff.Hint, coding string, isText bool) sniff.Hint {
 	return sniff.Hint{Says: says, Enough: h.Enough || !isText}
 }
 
-// isNoFamily reports whether text was parsed as protobuf and happens to make
-// sense.
+// isNoFamily reports whether text was parsed as a binary format and happens to
+// make sense.
 func isNoFamily(c content, err error) bool {
 	var invalid *exposition.InvalidError
-	return !c.text && errors.As(err, &invalid) && invalid.Family == "" && sniff.IsText(c.bytes)
+	return c.Binary && errors.As(err, &invalid) && invalid.Family == "" && sniff.IsText(c.bytes)
+}
+
+// HintOfText says what a file most probably is that cannot be read as text.
+// line is the line at which parsing stopped.
+func HintOfText(file []byte, line int) sniff.Hint {
+	return sniff.Sent{Body: file, Line: line, Formats: sniffed()}.Hint()
 }
 
 // notUnpacked explains why a body cannot be decompressed.
 func notUnpacked(r *Request, packed []byte, err error) error {
-	hint := sniff.Sent{Header: r.Header, Body: packed}.Hint()
+	hint := sniff.Sent{Header: r.Header, Body: packed, Formats: sniffed()}.Hint()
 	if err = badBody(err); hint.Enough {
 		return &hintedError{says: hint.Says, error: err}
 	}

@@ -5,10 +5,12 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 
@@ -17,6 +19,7 @@ import (
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/guard"
+	"pushgateway/internal/live"
 )
 
 // Config configures an intake. The zero value of each field is useful.
@@ -24,7 +27,8 @@ type Config struct {
 	// UTF8Names accepts UTF-8 names of metrics and labels in text, and of labels
 	// in keys. Protobuf accepts them always.
 	UTF8Names bool
-	// Limits bound bodies and their content.
+	// Limits bound bodies and their content where a request has no Settings, and
+	// the memory of all.
 	Limits guard.Limits
 	// Inflight counts the bytes of all pushes in progress. It may be nil.
 	Inflight *atomic.Int64
@@ -55,10 +59,15 @@ type Config struct {
 type Intake struct {
 	gateway *gateway.Gateway
 	config  Config
-	keys    grouping.Decoder
-	limits  exposition.Limits // of what is read
+	usual   *live.Settings // of requests without any
 	bodies  bodies
+	// patterns are those of the groups of this gateway.
+	patterns *exposition.Patterns
+	rates    guard.Rates // of jobs
 }
+
+// maxPatterns bounds the patterns of all groups, in bytes.
+const maxPatterns = 32 << 20
 
 // New returns an intake that passes pushes to a gateway.
 func New(g *gateway.Gateway, c Config) *Intake {
@@ -69,15 +78,16 @@ func New(g *gateway.Gateway, c Config) *Intake {
 		c.Duplicate = func() {}
 	}
 	c.Limits = c.Limits.WithDefaults()
-	body := c.Limits.Body
 	return &Intake{
-		gateway: g, config: c, keys: grouping.Decoder{UTF8Names: c.UTF8Names, Limits: c.Limits.Key}, limits: exposition.Limits(c.Limits.Push),
-		bodies: bodies{max: body.Bytes, codings: body.Codings, memory: guard.NewMemory(body.Inflight, c.Inflight, c.Grown), unpacker: compression.NewUnpacker()},
+		gateway: g, config: c, patterns: exposition.NewPatterns(maxPatterns), usual: &live.Settings{Limits: c.Limits},
+		bodies: bodies{memory: guard.NewMemory(c.Limits.Body.Inflight, c.Inflight, c.Grown), unpacker: compression.NewUnpacker()},
 	}
 }
 
 // Request is a push as a client sends it.
 type Request struct {
+	// Settings are those that the request goes by. Nil means those of the Config.
+	Settings *live.Settings
 	// Key is the grouping key as in a path, like job/a/instance/b. It is unused if
 	// the body determines the groups.
 	Key string
@@ -105,20 +115,28 @@ const notRead = -1
 // error of Gateway.Push, a KeyError, a ParameterError, or an error about the
 // body.
 func (in *Intake) Push(ctx context.Context, r Request) (received int64, err error) {
-	key, err := in.Key(r.Key)
+	r.Settings = cmp.Or(r.Settings, in.usual)
+	key, err := in.Key(r.Key, r.Settings)
 	if err != nil {
 		return notRead, err
 	}
-	p, err := in.newPush(&r)
+	p, life, err := in.newPush(&r)
 	if err != nil {
 		return notRead, err
 	}
+	if err := in.admit(&r, &p, life, key); err != nil {
+		return notRead, err
+	}
+	arrived := time.Now()
 	body, err := in.bodies.read(&r)
 	if err != nil {
 		return notRead, err
 	}
 	defer body.Close()
-	p.Key, p.Budget = key, body
+	if err := gone(ctx, arrived); err != nil {
+		return body.received, err
+	}
+	p.Budget = body
 	if p.Blocks, err = in.readOne(&r, body, key); err == nil {
 		return body.received, in.gateway.Push(ctx, p)
 	}
@@ -142,10 +160,15 @@ func (in *Intake) readOne(r *Request, b *body, key grouping.Key) ([]*exposition.
 }
 
 // Key decodes a grouping key from a path. Its error is a KeyError.
-func (in *Intake) Key(path string) (grouping.Key, error) {
-	key, err := in.keys.Decode(path)
+func (in *Intake) Key(path string, s *live.Settings) (grouping.Key, error) {
+	key, err := in.keys(s).Decode(path)
 	if err != nil {
 		return "", &KeyError{err}
 	}
 	return key, nil
+}
+
+// keys returns the decoder of grouping keys.
+func (in *Intake) keys(s *live.Settings) grouping.Decoder {
+	return grouping.Decoder{UTF8Names: in.config.UTF8Names, Limits: s.Limits.Key}
 }

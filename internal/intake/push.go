@@ -16,18 +16,25 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// newPush makes a push from everything in a request except its body.
-func (in *Intake) newPush(r *Request) (p gateway.Push, err error) {
-	p = gateway.Push{MaxBytes: in.maxBlocks(), Client: guard.Key(r.Client)}
+// newPush makes a push from everything in a request except its key and its body.
+// life is what the request says of the time to live.
+func (in *Intake) newPush(r *Request) (p gateway.Push, life lifetime, err error) {
+	p = gateway.Push{Limits: (*gateway.Limits)(&r.Settings.Limits.Group), MaxBytes: maxBlocks(r.Settings.Limits.Body), Client: guard.Key(r.Client)}
 	query, err := pushQuery(r.Query)
 	if err != nil {
-		return p, err
+		return p, life, err
 	}
 	if p.Mode, err = modeOf(r, query.Get("merge")); err != nil {
-		return p, err
+		return p, life, err
 	}
-	p.TTL, err = in.config.TTL.of(r.Header.Get(TTLHeader), query.Get("ttl"))
-	return p, err
+	life, err = in.config.TTL.of(r.Header.Get(ttlField), query.Get("ttl"))
+	return p, life, err
+}
+
+// address gives a push the key of its group, and what the rule for that key says.
+func (r *Request) address(p *gateway.Push, part part, life lifetime) {
+	p.Key, p.Rule = part.key, part.rule
+	p.TTL, p.Quotas = life.under(p.Rule), r.Settings.Quotas(p.Rule)
 }
 
 // modeOf returns the mode that the method and the parameter merge ask for.
@@ -63,18 +70,19 @@ func pushQuery(raw string) (url.Values, error) {
 }
 
 // maxBlocks bounds the size of a push in scrapes, in bytes.
-func (in *Intake) maxBlocks() int { return 4 * int(min(in.config.Limits.Body.Bytes, math.MaxInt/4)) }
+func maxBlocks(l guard.BodyLimits) int { return 4 * int(min(l.Bytes, math.MaxInt/4)) }
 
 // content is the decompressed body of a push.
 type content struct {
 	format
 	bytes  []byte
 	budget exposition.Budget
+	limits *guard.Limits
 }
 
 func (in *Intake) content(r *Request, b *body) (content, error) {
-	c := content{formatOf(r.Header.Get("Content-Type")), b.bytes, b}
-	if !c.text || !in.config.LenientNewlines || exposition.HasRightNewlines(b.bytes) {
+	c := content{formatOf(r.Header.Get("Content-Type"), b.bytes), b.bytes, b, &r.Settings.Limits}
+	if c.Binary || !in.config.LenientNewlines || exposition.HasRightNewlines(b.bytes) {
 		return c, nil
 	}
 	const copies = 2
@@ -87,15 +95,15 @@ func (in *Intake) content(r *Request, b *body) (content, error) {
 
 // parse makes finished blocks from a body. They do not use its memory.
 func (in *Intake) parse(c content, key grouping.Key) ([]*exposition.Block, error) {
-	o := in.rendering(key, c, in.maxBlocks())
+	o := in.rendering(key, c, maxBlocks(c.limits.Body))
 	var old *gateway.Group
-	if c.text {
+	if c.refills {
 		old = in.gateway.Group(key)
 	}
 	if blocks, ok := exposition.Refill(c.bytes, old.Blocks(), o); ok {
 		return blocks, nil
 	}
-	p := exposition.GetParser().Within(in.limits, c.budget)
+	p := exposition.GetParser().Within(exposition.Limits(c.limits.Push), c.budget)
 	defer p.Release()
 	families, err := in.families(p, c)
 	if err != nil {
@@ -103,7 +111,7 @@ func (in *Intake) parse(c content, key grouping.Key) ([]*exposition.Block, error
 	}
 	blocks, err := in.render(families, o)
 	if err == nil && old != nil { // it may go on like this
-		p.Imprint(c.bytes, blocks)
+		p.Imprint(c.bytes, blocks, in.patterns)
 	}
 	return blocks, err
 }
@@ -128,10 +136,9 @@ func strip(families []*metric.Family) {
 	}
 }
 
-// rendering returns how to render the families of a push to a group. The parser
-// of text has already checked that label values are UTF-8.
+// rendering returns how to render the families of a push to a group.
 func (in *Intake) rendering(key grouping.Key, c content, maxBytes int) exposition.Options {
-	o := exposition.Options{Grouping: key.Labels(), MaxBytes: maxBytes, Valid: c.text, LegacyNames: !in.config.UTF8Names, Limits: in.limits, Budget: c.budget}
+	o := exposition.Options{Grouping: key.Labels(), MaxBytes: maxBytes, Valid: c.valid, LegacyNames: !in.config.UTF8Names, Limits: exposition.Limits(c.limits.Push), Budget: c.budget}
 	o.HelpCut = func(family string) { in.warnOfHelp(key, family) }
 	if in.gateway.Unchecked() {
 		o.Duplicate = in.config.Duplicate

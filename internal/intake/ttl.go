@@ -1,16 +1,19 @@
 package intake
 
 import (
+	"cmp"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/prometheus/common/model"
 
+	"pushgateway/internal/config"
 	"pushgateway/internal/excerpt"
 )
 
-// TTL says how long groups live without further pushes. Durations that depend
-// on the group belong here too, once there is a way to set them.
+// TTL says how long groups live without further pushes, if no rule for the group
+// says something else.
 type TTL struct {
 	Default time.Duration // 0 for no expiry
 	Max     time.Duration // 0 for no limit
@@ -22,6 +25,9 @@ const (
 	// longestTTL keeps deadlines within the range of times.
 	longestTTL = 100 * 365 * 24 * time.Hour
 )
+
+// ttlField is TTLHeader in the form that needs no conversion to be looked up.
+var ttlField = http.CanonicalHeaderKey(TTLHeader)
 
 // ParseTTL parses a duration as in Prometheus, like 90m, 2h30m or 7d, or as in
 // Go, like 1.5h. 0 means forever.
@@ -48,28 +54,49 @@ func (t TTL) Check() error {
 	return nil
 }
 
-// of returns the time to live of a push, which may set one in a header or a
-// parameter.
-func (t TTL) of(header, parameter string) (time.Duration, error) {
+// lifetime is how long the groups of a push live.
+type lifetime struct {
+	ttl   time.Duration // 0 means forever
+	asked bool          // whether the push asks for that
+	max   time.Duration // 0 for no limit
+}
+
+// under returns the time to live of a group. If the rule for the group sets one,
+// the group gets that, unless the push asks for less. r may be nil.
+func (l lifetime) under(r *config.Rule) time.Duration {
+	ttl, ok := r.TimeToLive()
+	switch {
+	case !ok:
+		return l.ttl
+	case l.max > 0 && (ttl == 0 || ttl > l.max):
+		ttl = l.max
+	}
+	if l.asked && l.ttl > 0 && (ttl == 0 || l.ttl < ttl) {
+		return l.ttl
+	}
+	return ttl
+}
+
+// of returns how long the groups of a push live, which may set that in a header or
+// a parameter.
+func (t TTL) of(header, parameter string) (lifetime, error) {
+	none := lifetime{}
 	if header == "" && parameter == "" {
-		if t.Default == 0 {
-			return t.Max, nil
-		}
-		return t.Default, nil
+		return lifetime{ttl: cmp.Or(t.Default, t.Max), max: t.Max}, nil
 	}
 	name, asked := TTLHeader+": ", header
 	switch {
 	case header == "":
 		name, asked = "ttl=", parameter
 	case parameter != "" && parameter != header:
-		return 0, &ParameterError{fmt.Errorf("the header %s says %q and the parameter ttl says %q; use one of them", TTLHeader, excerpt.Of(header), excerpt.Of(parameter))}
+		return none, &ParameterError{fmt.Errorf("the header %s says %q and the parameter ttl says %q; use one of them", TTLHeader, excerpt.Of(header), excerpt.Of(parameter))}
 	}
 	ttl, err := ParseTTL(asked)
 	switch {
 	case err != nil:
-		return 0, &ParameterError{fmt.Errorf("%s%w", name, err)}
+		return none, &ParameterError{fmt.Errorf("%s%w", name, err)}
 	case t.Max > 0 && (ttl > t.Max || ttl == 0):
-		return 0, &ParameterError{fmt.Errorf("%s%q: groups live at most %s (--push.max-ttl); ask for that or less", name, excerpt.Of(asked), model.Duration(t.Max))}
+		return none, &ParameterError{fmt.Errorf("%s%q: groups live at most %s (--push.max-ttl); ask for that or less", name, excerpt.Of(asked), model.Duration(t.Max))}
 	}
-	return ttl, nil
+	return lifetime{ttl: ttl, asked: true, max: t.Max}, nil
 }

@@ -19,16 +19,16 @@ import (
 // Exit codes of runs that have none from the command. They follow shells and
 // timeout(1).
 const (
-	ExitTimeout    = 124
-	ExitLocked     = 75 // EX_TEMPFAIL of sysexits.h: retry later
-	ExitNotStarted = 126
-	ExitNotFound   = 127
+	exitTimeout    = 124
+	exitLocked     = 75 // EX_TEMPFAIL of sysexits.h: retry later
+	exitNotStarted = 126
+	exitNotFound   = 127
 	exitSignal     = 128 // plus the number of the signal
 )
 
-// MetricsVariable is the environment variable that names the file for the
+// metricsVariable is the environment variable that names the file for the
 // command's own metrics.
-const MetricsVariable = "PUSHGATEWAY_METRICS"
+const metricsVariable = "PUSHGATEWAY_METRICS"
 
 // Job is a command and how to run it.
 type Job struct {
@@ -65,10 +65,10 @@ func (j Job) Run() int {
 	switch {
 	case errors.Is(err, errLocked):
 		j.tell(err)
-		return ExitLocked
+		return exitLocked
 	case err != nil:
 		j.tell(err)
-		return ExitNotStarted
+		return exitNotStarted
 	}
 	defer unlock()
 	m, err := newMetricsFile(j.MetricsFile)
@@ -94,7 +94,7 @@ func (j *Job) exec(metrics string) (code int, state *os.ProcessState) {
 	cmd := exec.Command(j.Args[0], j.Args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	if metrics != "" {
-		cmd.Env = append(os.Environ(), MetricsVariable+"="+metrics)
+		cmd.Env = append(os.Environ(), metricsVariable+"="+metrics)
 	}
 	group := ownGroup(cmd)
 	signals := make(chan os.Signal, 16)
@@ -110,16 +110,16 @@ func (j *Job) exec(metrics string) (code int, state *os.ProcessState) {
 	code = exitCode(cmd.ProcessState)
 	if late {
 		j.tell(fmt.Errorf("ended the command, since it took longer than %s", j.Timeout))
-		code = ExitTimeout
+		code = exitTimeout
 	}
 	return code, cmd.ProcessState
 }
 
 func notStarted(err error) int {
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
-		return ExitNotFound
+		return exitNotFound
 	}
-	return ExitNotStarted
+	return exitNotStarted
 }
 
 // supervise forwards signals until the command has ended. It reports whether

@@ -157,7 +157,7 @@ func show(g *gateway.Group) string {
 	var b strings.Builder
 	fmt.Fprintln(&b, g.Key, g.Revision, g.Since, nanos(g.Pushed), nanos(g.Failed), nanos(g.Expires), g.Failure, g.Failing, g.FailedBy, g.Series)
 	for _, h := range g.Families {
-		fmt.Fprintf(&b, "%q %q %s %d %d\n%s%x\n", h.Name, h.Help, h.Type, nanos(h.Pushed), h.Claim, h.Text(), h.AppendProto(nil))
+		fmt.Fprintf(&b, "%q %q %s %d %d %t\n%s%x\n", h.Name, h.Help, h.Type, nanos(h.Pushed), h.Claim, h.Took, h.Text(), h.AppendProto(nil))
 	}
 	return b.String()
 }
@@ -178,8 +178,8 @@ func keyOf(t *testing.T, job string, labels ...metric.Label) grouping.Key {
 	return key
 }
 
-// groupOf makes a group from a text push, as it would result from old.
-func groupOf(t *testing.T, old *gateway.Group, key grouping.Key, text string) *gateway.Group {
+// Blocks parses and renders a text push to a group.
+func Blocks(t testing.TB, key grouping.Key, text string) []*exposition.Block {
 	t.Helper()
 	p := exposition.GetParser()
 	defer p.Release()
@@ -187,10 +187,17 @@ func groupOf(t *testing.T, old *gateway.Group, key grouping.Key, text string) *g
 	if err != nil {
 		t.Fatal(err)
 	}
-	blocks, err := exposition.Render(families, exposition.Options{Grouping: key.Labels()})
+	blocks, err := exposition.Render(families, exposition.Options{Grouping: key.Labels(), Valid: true})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return blocks
+}
+
+// groupOf makes a group from a text push, as it would result from old.
+func groupOf(t *testing.T, old *gateway.Group, key grouping.Key, text string) *gateway.Group {
+	t.Helper()
+	blocks := Blocks(t, key, text)
 	g := gateway.Group{Key: key, Pushed: time.Now()}
 	if old != nil {
 		g.Failed, g.Failure, g.Since = old.Failed, old.Failure, old.Since
@@ -477,6 +484,15 @@ func testContents(t *testing.T, s Store) {
 	must(t, j, change(t, r, keyOf(t, "long", metric.Label{Name: "l", Value: long}), "m 1\n"))
 	empty := gateway.Restore(gateway.Group{Key: keyOf(t, "nothing"), Pushed: time.Now()})
 	must(t, j, gateway.Change{Key: empty.Key, Group: empty})
+	took := change(t, r, keyOf(t, "took"), "m 1\nn 1\n")
+	took.Group.Families[1].Took = true // a claim without a revision
+	must(t, j, took)
+	j, r = again(t, s, j, r)
+	if old := r.group(took.Key); old != nil {
+		took = change(t, r, took.Key, "m 2\nn 2\n")
+		took.Group.Families[1].Took = true // and with one
+		must(t, j, took)
+	}
 	again(t, s, j, r)
 }
 

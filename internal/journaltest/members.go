@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"pushgateway/internal/exposition"
+	"pushgateway/internal/config"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/metric"
@@ -23,6 +23,8 @@ func RunMembers(t *testing.T) {
 		"a change beside an unknown one":     testForeignBesideUnknown,
 		"only older claims refuse":           testOlderClaims,
 		"a younger claim lets go":            testClaimsEnd,
+		"names of groups that are gone":      testTakes,
+		"a name is taken from a live group":  testTakesUnseen,
 		"unknown, then stored or void":       testUnknown,
 		"unknown, and stored at once":        testUnknownStored,
 		"an unknown end":                     testUnknownEnd,
@@ -76,17 +78,7 @@ func two(t *testing.T, s *Shared) (a, b *member) {
 
 func pushOf(t *testing.T, key grouping.Key, text string) gateway.Push {
 	t.Helper()
-	p := exposition.GetParser()
-	defer p.Release()
-	families, err := p.ParseText([]byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks, err := exposition.Render(families, exposition.Options{Grouping: key.Labels()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return gateway.Push{Key: key, Blocks: blocks}
+	return gateway.Push{Key: key, Blocks: Blocks(t, key, text)}
 }
 
 // put pushes a text body, as POST does.
@@ -216,6 +208,91 @@ func testOlderClaims(t *testing.T, s *Shared) {
 			b.must(b.put(c.second, c.younger))
 			refused(t, a.put(c.first, c.older), "a push whose older claim was deleted")
 		})
+	}
+}
+
+// testTakes lets a push take a name from a group that nobody has pushed to for
+// long. All members, and one that joins later, must expose what was pushed last
+// and refuse pushes to the old group, until the new group ends.
+func testTakes(t *testing.T, _ *Shared) {
+	for name, c := range map[string]struct {
+		old, live       grouping.Key
+		before, after   string
+		family, was, is string
+	}{
+		"types":    {keyOf(t, "a"), keyOf(t, "b"), gauge, counter, "m", `job="a"} 1`, `job="b"} 1`},
+		"suffixes": {keyOf(t, "a"), keyOf(t, "b"), "h_count 5\n", "# TYPE h summary\nh_count 6\n", "h", "", `job="b"} 6`},
+		"suffixes, the other way": {
+			keyOf(t, "a"), keyOf(t, "b"), "# TYPE h summary\nh_count 5\n", "h_count 6\n", "h_count", "", `job="b"} 6`,
+		},
+		"series": {keyOf(t, "a"), keyOf(t, "a", label("x")), "m{x=\"1\"} 1\nm{x=\"2\"} 1\n", "m 2\n", "m", `x="2"} 1`, `x="1"} 2`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := NewShared(t)
+			a, b := two(t, s)
+			old := pushOf(t, c.old, c.before)
+			a.must(a.Push(t.Context(), old))
+			b.ahead = 48 * time.Hour
+			rule := &config.Rule{OnConflict: config.Replace, LongAgo: config.Duration(72 * time.Hour)}
+			push := func() error {
+				p := pushOf(t, c.live, c.after)
+				p.Rule = rule
+				return b.Push(t.Context(), p)
+			}
+			refused(t, push(), "a push that takes the name too soon")
+			refused(t, b.put(c.live, c.after), "a push without the rule")
+			b.ahead = 72*time.Hour + time.Minute
+			b.must(push())
+			b.must(push())
+			if n := b.Taken(); n != 1 {
+				t.Errorf("%d names were taken, want 1", n)
+			}
+			for i, m := range []*member{a, b, join(t, s, time.Minute)} {
+				if lines := m.lines(c.family); !strings.Contains(lines, c.is) || c.was != "" && strings.Contains(lines, c.was) {
+					t.Errorf("member %d exposes %q, want %s alone", i, lines, c.is)
+				}
+				if n := m.View().LeftOut; n != 1 {
+					t.Errorf("member %d leaves out %d families, want 1", i, n)
+				}
+				held := m.View().Group(c.old).Families[0]
+				if r, ok := m.Rival(c.old, held.Name); !ok || r.Key != c.live || !r.Took {
+					t.Errorf("member %d leaves out a family because of %+v, %t", i, r, ok)
+				}
+				refused(t, m.put(c.old, c.before), "a push to the group that lost the name")
+				p := pushOf(t, c.old, c.before)
+				p.Rule = rule
+				refused(t, m.Push(t.Context(), p), "a push that takes the name back too soon")
+			}
+			a.must(a.Delete(t.Context(), c.live))
+			for i, m := range []*member{a, b, join(t, s, time.Minute)} {
+				if lines := m.lines(c.family); c.was != "" && !strings.Contains(lines, c.was) || m.View().LeftOut != 0 {
+					t.Errorf("member %d exposes %q after the end of the group that took the name", i, lines)
+				}
+			}
+			a.must(a.put(c.old, c.before))
+		})
+	}
+}
+
+// testTakesUnseen lets a member take a name from a group that another member has
+// just pushed to. Both members must decide in the same way.
+func testTakesUnseen(t *testing.T, s *Shared) {
+	a, b := two(t, s)
+	k, live := keyOf(t, "a"), keyOf(t, "b")
+	a.must(a.put(k, gauge))
+	b.ahead = 100 * time.Hour
+	b.journal.Lag(true)
+	a.ahead = 100 * time.Hour
+	a.must(a.put(k, gauge))
+	p := pushOf(t, live, counter)
+	p.Rule = &config.Rule{OnConflict: config.Replace, LongAgo: config.Duration(72 * time.Hour)}
+	b.must(b.Push(t.Context(), p))
+	b.journal.Lag(false)
+	for i, m := range []*member{a, b, join(t, s, time.Minute)} {
+		if lines := m.lines("m"); !strings.Contains(lines, `job="b"`) || m.View().LeftOut != 1 {
+			t.Errorf("member %d exposes %q", i, lines)
+		}
+		refused(t, m.put(k, gauge), "a push to the group that lost the name")
 	}
 }
 

@@ -18,7 +18,9 @@ var floors = [][]string{
 	{"internal/storage"},
 	{"internal/connections", "internal/login", "internal/httpapi", "internal/webui", "internal/telemetry", "internal/boltjournal", "internal/natsjournal", "internal/gobfile", "internal/client"},
 	{"internal/record", "internal/intake", "internal/scrape"}, // what all journals store; how pushes come in; what all scrapes get
-	{"internal/gateway"},
+	{"internal/gateway", "internal/live"},
+	{"internal/access"},
+	{"internal/config", "internal/sums"}, // what the file says; who makes something of it stands above
 	{"internal/exposition", "internal/selector"},
 	{"internal/grouping"}, // keys are made of labels
 	{"internal/metric", "internal/sniff", "internal/guard", "internal/compression"},

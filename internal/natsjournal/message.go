@@ -90,6 +90,8 @@ type message struct {
 	err    error // why it cannot be read; then only kind, token and seq are set
 }
 
+var errDamaged = errors.New("the message is damaged")
+
 var errSubject = errors.New("it is not a message of this stream")
 
 // read reads a message that was republished or fetched.
@@ -105,7 +107,7 @@ func (n names) read(m *nats.Msg) (message, error) {
 		op: m.Header.Get(headerOp), id: m.Header.Get(headerID), marker: m.Header.Get(headerMarker) != "",
 	}
 	if format := m.Header.Get(headerEncoding); !got.marker && format != encoding {
-		got.err = fmt.Errorf("%w: the message has the encoding %q, but this version reads %q", record.ErrVersion, format, encoding)
+		got.err = fmt.Errorf("%w: the message has the encoding %q, but this version reads %q", record.ErrNewer, format, encoding)
 	}
 	return got, nil
 }
@@ -124,7 +126,7 @@ func newMessage(subject, op, id string, key grouping.Key, content []byte) *nats.
 func cutKey(body []byte) (grouping.Key, []byte, error) {
 	size, n := binary.Uvarint(body)
 	if n <= 0 || size > uint64(len(body)-n) {
-		return "", nil, fmt.Errorf("%w: its key is cut off", record.ErrDamaged)
+		return "", nil, fmt.Errorf("%w: its key is cut off", errDamaged)
 	}
 	return grouping.Key(body[n : n+int(size)]), body[n+int(size):], nil
 }
@@ -140,7 +142,7 @@ func (m message) decode() (key grouping.Key, group *gateway.Group, err error) {
 		return key, nil, err
 	}
 	if m.op != opPut {
-		return key, nil, fmt.Errorf("%w: the operation %q is unknown", record.ErrVersion, m.op)
+		return key, nil, fmt.Errorf("%w: the operation %q is unknown", record.ErrNewer, m.op)
 	}
 	group, err = record.DecodeAs(rest, key, gateway.Revision(m.seq))
 	return key, group, err
@@ -171,7 +173,7 @@ func (m message) decodeStamp() (s gateway.Stamp, err error) {
 	}
 	var b stampBody
 	if err := json.Unmarshal(rest, &b); err != nil {
-		return s, fmt.Errorf("%w: %w", record.ErrDamaged, err)
+		return s, fmt.Errorf("%w: %w", errDamaged, err)
 	}
 	return gateway.Stamp{Key: key, At: time.Unix(0, b.At), Reason: b.Reason, FailedBy: b.FailedBy, Against: b.Against, Over: b.Over}, nil
 }

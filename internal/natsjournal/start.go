@@ -227,7 +227,7 @@ func (j *Journal) replay(page []message) error {
 
 func explain(d decoded) error {
 	err := fmt.Errorf("message %d: %w", d.seq, d.err)
-	if errors.Is(d.err, record.ErrVersion) {
+	if errors.Is(d.err, record.ErrNewer) {
 		return fmt.Errorf("%w. The stream was not changed. Start the version that wrote it", err)
 	}
 	return fmt.Errorf("%w. The stream was not changed. Remove the message with `nats stream rmm`, which loses its group, or name another stream", err)

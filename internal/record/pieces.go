@@ -91,6 +91,6 @@ func (w *writer) join() ([]byte, error) {
 		return nil, w.err
 	}
 	rec := make([]byte, contentAt)
-	rec[0] = Version
+	rec[0] = format
 	return s2.ConcatBlocks(rec, w.packed...)
 }

@@ -19,7 +19,7 @@
 //	  bytes  family = 1;  // a delimited io.prometheus.client.MetricFamily
 //	  bytes  text   = 4;  // its lines, instead of its metrics; see exposition.StoredReader
 //	  sint64 pushed = 2;  // ns after that of the group, or after 1970 if it has none; absent: at the same time
-//	  uint64 claim  = 3;  // revision; absent: that of the record
+//	  uint64 claim  = 3;  // revision; absent or 0: that of the record. The highest bit means that it took the name
 //	}
 //
 // If there is text, field 1000 of the MetricFamily is the version of the
@@ -44,6 +44,7 @@
 package record
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -60,8 +61,8 @@ import (
 	"pushgateway/internal/grouping"
 )
 
-// Version is the format that Encode writes, and the newest that Decode reads.
-const Version = 1
+// format is the version that Encode writes, and the newest that Decode reads.
+const format = 1
 
 // stampedBit is set in the first byte of a record that has a stamp.
 const stampedBit = 0x80
@@ -73,12 +74,11 @@ const (
 	contentAt  = revisionAt + 8
 )
 
-var (
-	// ErrDamaged means that a record is not what was written.
-	ErrDamaged = errors.New("the record is damaged")
-	// ErrVersion means that a newer version of this program wrote the record.
-	ErrVersion = errors.New("a newer version of this program wrote the record")
-)
+// errDamaged means that a record is not what was written.
+var errDamaged = errors.New("the record is damaged")
+
+// ErrNewer means that a newer version of this program wrote a record.
+var ErrNewer = errors.New("a newer version of this program wrote the record")
 
 // The fields of the messages.
 const (
@@ -136,7 +136,7 @@ func EncodeWithin(g *gateway.Group, budget exposition.Budget) ([]byte, error) {
 	}
 	buf.packed = s2.Encode(buf.packed[:cap(buf.packed)], buf.content)
 	rec := make([]byte, contentAt+len(buf.packed))
-	rec[0] = Version
+	rec[0] = format
 	copy(rec[contentAt:], buf.packed)
 	return rec, nil
 }
@@ -167,13 +167,13 @@ func compute(rec []byte, key grouping.Key) uint64 {
 // Check returns the revision of a record, or an error if the record is damaged.
 func Check(rec []byte, key grouping.Key) (gateway.Revision, error) {
 	if len(rec) < contentAt {
-		return 0, fmt.Errorf("%w: it has only %d bytes", ErrDamaged, len(rec))
+		return 0, fmt.Errorf("%w: it has only %d bytes", errDamaged, len(rec))
 	}
 	if compute(rec, key) != Checksum(rec) {
-		return 0, fmt.Errorf("%w: its checksum does not match its content", ErrDamaged)
+		return 0, fmt.Errorf("%w: its checksum does not match its content", errDamaged)
 	}
-	if version := rec[0] &^ stampedBit; version != Version {
-		return 0, fmt.Errorf("%w: its format is %d, but this version reads %d", ErrVersion, version, Version)
+	if version := rec[0] &^ stampedBit; version != format {
+		return 0, fmt.Errorf("%w: its format is %d, but this version reads %d", ErrNewer, version, format)
 	}
 	return gateway.Revision(binary.LittleEndian.Uint64(rec[revisionAt:])), nil
 }
@@ -202,23 +202,23 @@ func DecodeAs(rec []byte, key grouping.Key, r gateway.Revision) (*gateway.Group,
 func decode(rec []byte, key grouping.Key, r gateway.Revision) (*gateway.Group, error) {
 	stamp, packed, err := cutStamp(rec)
 	if err != nil {
-		return nil, fmt.Errorf("%w: reading its stamp: %w", ErrDamaged, err)
+		return nil, fmt.Errorf("%w: reading its stamp: %w", errDamaged, err)
 	}
 	buf := scratch.Get().(*buffers)
 	defer buf.release()
 	content, err := s2.Decode(buf.content[:cap(buf.content)], packed)
 	if err != nil {
-		return nil, fmt.Errorf("%w: unpacking it: %w", ErrDamaged, err)
+		return nil, fmt.Errorf("%w: unpacking it: %w", errDamaged, err)
 	}
 	buf.content = content
 	g := reading{Group: gateway.Group{Key: key, Revision: r, Since: r}, stored: exposition.GetStoredReader()}
 	defer g.stored.Release()
 	g.Families = make([]gateway.Held, 0, countFamilies(content))
 	if err := eachField(content, g.take); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+		return nil, fmt.Errorf("%w: %w", errDamaged, err)
 	}
 	if err := g.takeStamp(stamp); err != nil {
-		return nil, fmt.Errorf("%w: reading its stamp: %w", ErrDamaged, err)
+		return nil, fmt.Errorf("%w: reading its stamp: %w", errDamaged, err)
 	}
 	group := gateway.Restore(g.Group)
 	if g.last != 0 {
@@ -280,7 +280,18 @@ func appendTail(b []byte, g *gateway.Group, h *gateway.Held) []byte {
 		b = protowire.AppendTag(b, familyPushed, protowire.VarintType)
 		b = protowire.AppendVarint(b, protowire.EncodeZigZag(after))
 	}
-	return appendRevision(b, familyClaim, h.Claim)
+	return appendRevision(b, familyClaim, claimOf(h))
+}
+
+// tookBit is set in a claim that took the name. Versions of this program that do
+// not know it read a claim that is younger than all others.
+const tookBit = 1 << 63
+
+func claimOf(h *gateway.Held) gateway.Revision {
+	if h.Took {
+		return h.Claim | tookBit
+	}
+	return h.Claim
 }
 
 // base is the time from which the times of families count: that of the group,
@@ -427,7 +438,8 @@ func (g *reading) readHeld(msg []byte) (h gateway.Held, err error) {
 		case familyPushed:
 			h.Pushed = time.Unix(0, base(g.Pushed)+protowire.DecodeZigZag(f.value))
 		case familyClaim:
-			h.Claim = gateway.Revision(f.value)
+			h.Took = f.value&tookBit != 0
+			h.Claim = cmp.Or(gateway.Revision(f.value&^tookBit), g.Revision)
 		default:
 			return unknown(f.num)
 		}

@@ -5,9 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
+	"pushgateway/internal/journaltest"
 	"pushgateway/internal/record"
 )
 
@@ -73,18 +73,8 @@ func groupOf(t *testing.T, text string) *gateway.Group {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := exposition.GetParser()
-	defer p.Release()
-	families, err := p.ParseText([]byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks, err := exposition.Render(families, exposition.Options{Grouping: key.Labels()})
-	if err != nil {
-		t.Fatal(err)
-	}
 	g := gateway.Group{Key: key, Pushed: time.Unix(1_800_000_000, 0)}
-	for _, b := range blocks {
+	for _, b := range journaltest.Blocks(t, key, text) {
 		g.Families = append(g.Families, gateway.Held{Block: b, Pushed: g.Pushed})
 	}
 	return gateway.Restore(g)

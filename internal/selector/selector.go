@@ -43,6 +43,21 @@ func Parse(texts []string, limits guard.SelectorLimits) (Set, error) {
 	return s, nil
 }
 
+// ParseOne parses one selector. Its error is the end of a sentence about the
+// selector.
+func ParseOne(text string, limits guard.SelectorLimits) (Set, error) {
+	limits = limits.WithDefaults()
+	if len(text) > limits.Length {
+		return Set{}, fmt.Errorf("has %d bytes, more than the %d allowed; list fewer values", len(text), limits.Length)
+	}
+	b := budget{limits: limits}
+	matchers, err := b.parse(text)
+	if err != nil {
+		return Set{}, err
+	}
+	return Set{selectors: [][]matcher{matchers}}, nil
+}
+
 func checkLengths(texts []string, limits guard.SelectorLimits) error {
 	all := 0
 	for _, text := range texts {

@@ -12,6 +12,7 @@ import (
 	"pushgateway/internal/guard"
 	"pushgateway/internal/httpapi"
 	"pushgateway/internal/intake"
+	"pushgateway/internal/live"
 	"pushgateway/internal/storage"
 	"pushgateway/internal/telemetry"
 )
@@ -20,8 +21,9 @@ import (
 type Config struct {
 	// Storage says where groups are kept. The server sets its hook Written.
 	Storage storage.Config
-	// Limits bound what clients can send and ask for.
-	Limits guard.Limits
+	// Settings are those that requests go by. Nil means fixed ones, which are the
+	// defaults.
+	Settings *live.Current
 	// Unchecked accepts pushes that contradict others.
 	Unchecked bool
 	// Now is the clock. If nil, it is time.Now.
@@ -36,13 +38,16 @@ type Server struct {
 	Gateway *gateway.Gateway
 	Metrics *telemetry.Metrics
 	store   *storage.Store
-	limits  guard.Limits
+	current *live.Current
 	logger  *slog.Logger
 }
 
 // Open reads what is stored. The error says what to do.
 func Open(ctx context.Context, c Config) (*Server, error) {
 	start := time.Now()
+	if c.Settings == nil {
+		c.Settings = live.Fixed(&live.Settings{Limits: guard.Limits{}.WithDefaults()})
+	}
 	metrics, err := telemetry.New(httpapi.Reasons)
 	if err != nil {
 		return nil, err
@@ -58,7 +63,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	if h := store.Health(); h != nil {
 		journal = metrics.ObserveJournal(c.Storage.Name(), h.Size, h.Trouble)
 	}
-	gw, err := gateway.Open(ctx, gateway.Config{Journal: store, Reserved: metrics.Reserved(), Unchecked: c.Unchecked, Limits: gateway.Limits(c.Limits.Group), Wait: store.Wait(), Now: c.Now, Logger: c.Logger})
+	gw, err := gateway.Open(ctx, gateway.Config{Journal: store, Reserved: metrics.Reserved(), Unchecked: c.Unchecked, Limits: gateway.Limits(c.Settings.Get().Limits.Group), Wait: store.Wait(), Now: c.Now, Logger: c.Logger})
 	if err != nil {
 		return nil, storage.Explain(err)
 	}
@@ -66,7 +71,11 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	if _, shared := store.Cluster(); shared {
 		metrics.ObserveCluster(func() telemetry.Cluster { return clusterOf(store) })
 	}
-	s := &Server{Gateway: gw, Metrics: metrics, store: store, limits: c.Limits, logger: c.Logger}
+	if c.Settings.Changes() {
+		metrics.ObserveConfig(func() (bool, time.Time) { state := c.Settings.State(); return state.Successful, state.Success })
+	}
+	s := &Server{Gateway: gw, Metrics: metrics, store: store, current: c.Settings, logger: c.Logger}
+	s.observeLimits()
 	if store.Health() != nil {
 		s.tellOfStored(c.Storage.Name(), time.Since(start))
 	}
@@ -86,8 +95,9 @@ func (s *Server) tellOfStored(name string, took time.Duration) {
 // sets the fields of both that the server provides. It sets Own only if it is
 // nil.
 func (s *Server) Handler(c httpapi.Config, in intake.Config) http.Handler {
-	c.Gateway, c.Logger, c.Limits, c.Refusals = s.Gateway, s.logger, s.limits, guard.NewRefusals(s.logger)
-	in.Limits, in.OpenMetrics, in.Warn, in.Duplicate = s.limits, c.EnableOpenMetrics, c.Refusals.Warn, s.Metrics.Duplicate
+	limits := s.current.Get().Limits // of what does not change
+	c.Gateway, c.Logger, c.Limits, c.Settings, c.Refusals = s.Gateway, s.logger, limits, s.current, guard.NewRefusals(s.logger)
+	in.Limits, in.OpenMetrics, in.Warn, in.Duplicate = limits, c.EnableOpenMetrics, c.Refusals.Warn, s.Metrics.Duplicate
 	c.Intake = intake.New(s.Gateway, in)
 	if c.Own == nil {
 		c.Own = s.Metrics.Exposed
@@ -120,6 +130,7 @@ func stateOf(gw *gateway.Gateway) telemetry.State {
 		Series:      func() float64 { return float64(gw.View().Series) },
 		LeftOut:     func() float64 { return float64(gw.View().LeftOut) },
 		TooLong:     func() float64 { return float64(gw.View().TooLong) },
+		Taken:       func() float64 { return float64(gw.Taken()) },
 		HelpDiffers: func() float64 { return float64(gw.HelpDiffers()) },
 		Expired:     func() float64 { return float64(gw.Expired()) },
 		NextExpiry: func() float64 {

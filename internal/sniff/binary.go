@@ -114,25 +114,29 @@ func (s Sent) binary() Hint {
 			odd++
 		}
 	}
-	if s.Protobuf || odd < 2 || odd*4 < len(first) || isLatin(s.Body) {
+	if s.As.Binary || odd < 2 || odd*4 < len(first) || isLatin(s.Body) {
 		return Hint{}
 	}
-	return Hint{Says: "the body is binary, in a format that this gateway does not know; " + pushText + ", or protobuf with Content-Type: " + mediaProtobuf, Enough: true, Unreadable: true}
+	return Hint{Says: "the body is binary, in a format that this gateway does not know; " + pushText + ", or protobuf with Content-Type: " + ProtobufType, Enough: true, Unreadable: true}
 }
 
-// protobuf recognizes families without their Content-Type, or without lengths.
-func (s Sent) protobuf() Hint {
-	size, n := binary.Uvarint(s.Body)
-	switch {
-	case n > 0 && size > 0 && isFamily(s.Body[n:]):
-		if s.Protobuf {
-			return Hint{}
-		}
-		return enough("the body is protobuf, but its Content-Type does not say so; send Content-Type: " + mediaProtobuf)
+// families recognizes what the gateway reads, without the Content-Type or
+// without lengths.
+func (s Sent) families() Hint {
+	switch other := s.misnamed(); {
+	case other.Says != "", s.As.Looks != nil && s.As.Looks(s.Body):
+		return other
 	case isFamily(s.Body):
-		return enough("the body is protobuf without a length before each message; write delimited messages, and send Content-Type: " + mediaProtobuf)
+		return enough("the body is protobuf without a length before each message; write delimited messages, and send Content-Type: " + ProtobufType)
 	}
 	return Hint{}
+}
+
+// IsProtobuf reports whether b begins like delimited messages of type
+// io.prometheus.client.MetricFamily.
+func IsProtobuf(b []byte) bool {
+	size, n := binary.Uvarint(b)
+	return n > 0 && size > 0 && isFamily(b[n:])
 }
 
 // isFamily reports whether b begins like an io.prometheus.client.MetricFamily:

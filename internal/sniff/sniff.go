@@ -5,6 +5,7 @@ package sniff
 
 import (
 	"bytes"
+	"fmt"
 	"mime"
 	"net/http"
 	"regexp"
@@ -12,13 +13,24 @@ import (
 	"unicode/utf8"
 )
 
+// A Format is a format that the gateway reads. The zero value is that of text.
+type Format struct {
+	Name        string // as in "the body is protobuf"
+	ContentType string // the header that asks for it
+	Binary      bool   // its bodies are not text
+	// Looks reports whether a body begins like one of this format. It is nil if
+	// that cannot be told.
+	Looks func(body []byte) bool
+}
+
 // Sent is an unreadable body, and what is known about it.
 type Sent struct {
 	Header   http.Header
-	Body     []byte // decompressed as far as the gateway could
-	Unpacked bool   // the gateway decompressed something
-	Protobuf bool   // it was parsed as protobuf, not as text
-	Line     int    // line of the text, from 1, at which parsing stopped; 0 if unknown
+	Body     []byte   // decompressed as far as the gateway could
+	Unpacked bool     // the gateway decompressed something
+	As       Format   // it was parsed as this
+	Formats  []Format // all that the gateway reads
+	Line     int      // line of the text, from 1, at which parsing stopped; 0 if unknown
 }
 
 // A Hint says what a body most probably is, and what to do.
@@ -34,19 +46,19 @@ type Hint struct {
 func enough(says string) Hint { return Hint{Says: says, Enough: true} }
 
 const (
-	// mediaProtobuf is the only content type that is parsed as protobuf.
-	mediaProtobuf = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
-	pushText      = "push the text format of Prometheus, as in my_metric 42"
-	head          = 4 << 10 // how many bytes of a body are checked where checking all would take long
+	// ProtobufType is the only content type that is parsed as protobuf.
+	ProtobufType = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+	pushText     = "push the text format of Prometheus, as in my_metric 42"
+	head         = 4 << 10 // how many bytes of a body are checked where checking all would take long
 )
 
 // Hint guesses. It tries the most certain guesses first.
 func (s Sent) Hint() Hint {
 	guesses := []func() Hint{s.protocol, s.form}
 	if IsText(s.Body) {
-		guesses = append(guesses, s.encoding, s.document, s.mangled, s.textAsProtobuf, s.lines, s.openMetrics, s.curl)
+		guesses = append(guesses, s.encoding, s.document, s.mangled, s.textAsBinary, s.lines, s.misnamed, s.openMetrics, s.curl)
 	} else {
-		guesses = append(guesses, s.encoding, s.packed, s.protobuf, s.packedPlainly, s.document, s.binary)
+		guesses = append(guesses, s.encoding, s.packed, s.families, s.packedPlainly, s.document, s.binary)
 	}
 	for _, guess := range guesses {
 		if h := guess(); h.Says != "" {
@@ -89,8 +101,19 @@ func (s Sent) protocol() Hint {
 	case s.Header.Get("X-Prometheus-Remote-Write-Version") != "", strings.Contains(contentType, "io.prometheus.write"),
 		s.mediaType() == "application/x-protobuf" && isSnappyBlock(s.Body):
 		return enough("the request is Prometheus remote write, which this gateway does not accept; send it to a Prometheus with --web.enable-remote-write-receiver, or " + pushText)
-	case s.mediaType() == "application/x-protobuf" && !IsText(s.Body) && s.protobuf().Says == "":
+	case s.mediaType() == "application/x-protobuf" && !IsText(s.Body) && s.families().Says == "":
 		return enough("the Content-Type application/x-protobuf is that of OTLP and remote write, which this gateway does not accept here; " + pushText)
+	}
+	return Hint{}
+}
+
+// misnamed recognizes another format that the gateway reads.
+func (s Sent) misnamed() Hint {
+	for _, f := range s.Formats {
+		if f.Looks != nil && f.Binary != IsText(s.Body) && f.Looks(s.Body) && f.Name != s.As.Name {
+			says := fmt.Sprintf("the body is %s, but its Content-Type does not say so; send Content-Type: %s", f.Name, f.ContentType)
+			return Hint{Says: says, Enough: f.Binary}
+		}
 	}
 	return Hint{}
 }

@@ -18,7 +18,12 @@ func FuzzHint(f *testing.F) {
 		f.Add([]byte(body), "application/x-www-form-urlencoded", 0, false)
 	}
 	f.Fuzz(func(t *testing.T, body []byte, contentType string, line int, protobuf bool) {
-		h := Sent{Header: http.Header{"Content-Type": {contentType}}, Body: body, Protobuf: protobuf, Line: line}.Hint()
+		text, proto := Format{Name: "text"}, Format{Name: "protobuf", ContentType: ProtobufType, Binary: true, Looks: IsProtobuf}
+		sent := Sent{Header: http.Header{"Content-Type": {contentType}}, Body: body, As: text, Formats: []Format{proto, text}, Line: line}
+		if protobuf {
+			sent.As = proto
+		}
+		h := sent.Hint()
 		if len(h.Says) > 300 || strings.ContainsFunc(h.Says, unicode.IsControl) || h.Enough && h.Says == "" {
 			t.Fatalf("got %+v", h)
 		}

@@ -89,7 +89,7 @@ func (s Sent) document() Hint {
 	case strings.HasPrefix(text, "{'"), strings.HasPrefix(text, "[{'"):
 		return enough("the body is a dictionary as Python prints it; " + pushText)
 	case protoText.MatchString(text):
-		return enough("the body is protobuf in its text form; write delimited messages with Content-Type: " + mediaProtobuf + ", or " + pushText)
+		return enough("the body is protobuf in its text form; write delimited messages with Content-Type: " + ProtobufType + ", or " + pushText)
 	case strings.HasPrefix(lower, "<!doctype html"), strings.HasPrefix(lower, "<html"), strings.HasPrefix(lower, "<head"), strings.HasPrefix(lower, "<body"):
 		return enough("the body is an HTML page, maybe an error page instead of the metrics; " + pushText)
 	case httpHead.MatchString(text):
@@ -186,12 +186,12 @@ func isBase64(text string) bool {
 	return err == nil && len(b) >= 3 && IsText(b) && bytes.ContainsAny(b, " \n")
 }
 
-// textAsProtobuf recognizes text that was parsed as protobuf.
-func (s Sent) textAsProtobuf() Hint {
-	if !s.Protobuf {
+// textAsBinary recognizes text that was parsed as a binary format.
+func (s Sent) textAsBinary() Hint {
+	if !s.As.Binary {
 		return Hint{}
 	}
-	return enough("the body is text, but its Content-Type says protobuf; send Content-Type: text/plain, or none")
+	return enough("the body is text, but its Content-Type says " + s.As.Name + "; send Content-Type: text/plain, or none")
 }
 
 // lines recognizes other line-based formats by the line at which parsing

@@ -136,11 +136,11 @@ func isLegacy(path string) (bool, error) {
 	return gobfile.Is(head[:n]), nil
 }
 
-// ChangedError means that a file of Pushgateway 1.11 is not the one that the
+// changedError means that a file of Pushgateway 1.11 is not the one that the
 // journal was made from.
-type ChangedError struct{ File, Journal string }
+type changedError struct{ File, Journal string }
 
-func (e *ChangedError) Error() string {
+func (e *changedError) Error() string {
 	return fmt.Sprintf("the persistence file %s is not the one that %s was made from: Pushgateway 1.11 has written it since, or it was replaced. Neither was changed. Choose one of them:\n"+
 		"  pushgateway import --replace %[1]s   uses the groups of %[1]s, and keeps the present %[2]s under another name\n"+
 		"  pushgateway import --keep %[1]s      continues with %[2]s, and ignores what is new in %[1]s", e.File, e.Journal)
@@ -171,7 +171,7 @@ func (c Config) compare(journal string) ([]byte, error) {
 	case err != nil && !(c.Salvage && errors.Is(err, boltjournal.ErrDamaged)):
 		return nil, fmt.Errorf("the journal %s: %w", journal, err)
 	case !bytes.Equal(origin, sum):
-		return nil, &ChangedError{c.File, journal}
+		return nil, &changedError{c.File, journal}
 	}
 	return sum, nil
 }

@@ -8,12 +8,13 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"google.golang.org/protobuf/encoding/protodelim"
 
 	"pushgateway/internal/exposition"
@@ -39,7 +40,7 @@ type Metrics struct {
 
 // State holds functions for numbers that change without a call to Metrics.
 type State struct {
-	Groups, Series, LeftOut, TooLong, HelpDiffers, Expired, NextExpiry func() float64
+	Groups, Series, LeftOut, TooLong, Taken, HelpDiffers, Expired, NextExpiry func() float64
 }
 
 // quantiles of summaries, with their allowed errors, as in Pushgateway 1.11.
@@ -77,8 +78,9 @@ var states = []struct {
 }{
 	{"pushgateway_groups", "Stored groups.", metric.Gauge, func(s State) func() float64 { return s.Groups }},
 	{"pushgateway_series", "Stored series of all groups; a histogram or summary counts as one.", metric.Gauge, func(s State) func() float64 { return s.Series }},
-	{"pushgateway_families_left_out", "Families of groups that are stored but not exposed, because an older push of another group contradicts them.", metric.Gauge, func(s State) func() float64 { return s.LeftOut }},
+	{"pushgateway_families_left_out", "Families of groups that are stored but not exposed, because an older push of another group, or one that took the name, contradicts them.", metric.Gauge, func(s State) func() float64 { return s.LeftOut }},
 	{"pushgateway_series_left_out", "Series that are stored but not exposed, because their names or labels are so long that they would crash Prometheus.", metric.Gauge, func(s State) func() float64 { return s.TooLong }},
+	{"pushgateway_names_taken_total", "Names that pushes have taken from groups that nobody had pushed to for long, counted for each family of a push.", metric.Counter, func(s State) func() float64 { return s.Taken }},
 	{"pushgateway_families_differing_help_total", "Families for which groups have pushed different help texts.", metric.Counter, func(s State) func() float64 { return s.HelpDiffers }},
 	{"pushgateway_groups_expired_total", "Groups that have expired.", metric.Counter, func(s State) func() float64 { return s.Expired }},
 	{"pushgateway_next_group_expiry_timestamp_seconds", "Unix time when the next group expires, 0 if none does.", metric.Gauge, func(s State) func() float64 { return s.NextExpiry }},
@@ -101,6 +103,8 @@ func (m *Metrics) Observe(s State) {
 func (m *Metrics) Reserved() map[string]metric.Type {
 	all := maps.Clone(m.reserved)
 	maps.Copy(all, journalFamilies)
+	maps.Copy(all, configFamilies)
+	maps.Copy(all, limitFamilies)
 	for _, f := range states {
 		all[f.name] = f.typ
 	}
@@ -177,10 +181,40 @@ func (m *Metrics) Exposed() ([]exposition.Exposed, error) {
 	return out, gathered
 }
 
-// Instrument counts the requests to a handler.
+// Instrument counts the requests to a handler. The handler's ResponseWriter
+// reaches the server's one through http.ResponseController.
 func (m *Metrics) Instrument(name string, h http.HandlerFunc) http.HandlerFunc {
-	return promhttp.InstrumentHandlerCounter(m.requests.MustCurryWith(prometheus.Labels{"handler": name}), h)
+	return func(w http.ResponseWriter, r *http.Request) {
+		a := answer{ResponseWriter: w, status: http.StatusOK}
+		h(&a, r)
+		m.requests.WithLabelValues(strconv.Itoa(a.status), name, strings.ToLower(r.Method)).Inc()
+	}
 }
+
+// answer remembers the status of an answer. promhttp can count requests too, but
+// takes five times as long, which a small push would notice.
+type answer struct {
+	http.ResponseWriter
+	status int
+	given  bool
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (a *answer) WriteHeader(status int) {
+	if !a.given && status >= http.StatusOK { // others are informational
+		a.status, a.given = status, true
+	}
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (a *answer) Write(b []byte) (int, error) {
+	a.given = true
+	return a.ResponseWriter.Write(b)
+}
+
+// Unwrap is for http.ResponseController.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // Refused counts a refused push.
 func (m *Metrics) Refused(reason string) { m.refused.WithLabelValues(reason).Inc() }

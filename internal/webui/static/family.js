@@ -3,7 +3,8 @@
 import { bars, marks, share } from "./charts.js";
 import { brief, copyButton, h } from "./dom.js";
 import { count, number, plural, short } from "./format.js";
-import { matcher } from "./keys.js";
+import { groupAddress } from "./groups.js";
+import { matcher, text } from "./keys.js";
 
 const shownSeries = 50; // at first, of each family
 const shownCharts = 4;
@@ -21,11 +22,17 @@ export function family({ name, family: f, groupLabels, filter, leftOut, lines, o
       h("span", { class: "size" }, plural(f.metrics.length, "series", "series")),
       f.help ? h("span", { class: "help" }, brief(f.help)) : null),
     h("div", { class: "inside" },
-      leftOut ? h("p", { class: "note" }, "Stored, but not exposed: it conflicts with an older push of another group.") : null,
+      leftOut ? h("p", { class: "note" }, `Stored, but not exposed: ${leftOut.reason}.`, whose(leftOut)) : null,
       isDrawn(f) ? shown.map((s) => drawn(f, s, groupLabels)) : table(shown, groupLabels),
       h("div", { class: "actions start" },
         shown.length < series.length ? h("button", { type: "button", class: "small", onclick: () => showMore(name) }, `Show all ${count(series.length)} series`) : null,
         lines ? copyButton("Copy as text", `the lines of ${brief(name)}`, () => lines) : null)));
+}
+
+// whose links to the group that is the reason why a family is left out.
+export function whose(leftOut) {
+  if (!leftOut.by) return null;
+  return [" That group is ", h("a", { href: groupAddress({ labels: leftOut.by }) }, brief(text(leftOut.by))), "."];
 }
 
 const isDrawn = (f) => ["HISTOGRAM", "GAUGE_HISTOGRAM", "SUMMARY"].includes(f.type);

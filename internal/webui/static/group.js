@@ -140,7 +140,7 @@ export class GroupPage {
     const open = this.opened.get(name) ?? (i < openAtFirst || this.filter !== "");
     const e = family({
       name, family: this.group.metrics[name], groupLabels: this.group.labels, filter: this.filter, open,
-      leftOut: this.group.families_left_out?.includes(name), lines: this.sections.get(name),
+      leftOut: this.group.left_out?.find((x) => x.family === name), lines: this.sections.get(name),
       more: this.all.has(name), showMore: (n) => { this.all.add(n); this.drawFamilies(); },
     });
     e.addEventListener("toggle", (event) => { if (event.target === e) this.opened.set(name, e.open); });

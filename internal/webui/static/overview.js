@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { bars, endCharts, rates, share } from "./charts.js";
 import { brief, h, update, updateEach } from "./dom.js";
 import { count, duration, plural } from "./format.js";
+import { whose } from "./family.js";
 import { groupAddress, rate, refusedLink } from "./groups.js";
 import { text } from "./keys.js";
 import * as query from "./query.js";
@@ -94,7 +95,7 @@ function hiddenList(o) {
   const rest = o.families_left_out - o.left_out.length;
   return [
     h("ul", { class: "hidden-list" }, o.left_out.map((x) => h("li", {},
-      h("code", {}, x.family), " of ", h("a", { href: groupAddress(x) }, brief(text(x.labels))), h("p", {}, `${x.reason}.`)))),
+      h("code", {}, x.family), " of ", h("a", { href: groupAddress(x) }, brief(text(x.labels))), h("p", {}, `${x.reason}.`, whose(x))))),
     rest > 0 ? h("p", { class: "none" }, `And ${count(rest)} more.`) : "",
   ];
 }

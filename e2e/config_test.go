@@ -1,0 +1,215 @@
+package e2e
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+var manyReloads = flag.Bool("reloads.many", false, "reload 1,000 times while pushing, not 60 times")
+
+// configFile is a configuration file of a running gateway.
+type configFile struct {
+	t    testing.TB
+	path string
+}
+
+func newConfig(t testing.TB, content string) configFile {
+	t.Helper()
+	f := configFile{t, filepath.Join(t.TempDir(), "gateway.yml")}
+	f.write(content)
+	return f
+}
+
+// write replaces the file, so that no reader sees a part of it.
+func (f configFile) write(content string) {
+	f.t.Helper()
+	fresh := f.path + ".new"
+	if err := errors.Join(os.WriteFile(fresh, []byte(content), 0o600), os.Rename(fresh, f.path)); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// hangUp asks the gateway with a signal to read its configuration again.
+func (s *server) hangUp() {
+	s.t.Helper()
+	if err := s.proc.Cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func TestReload(t *testing.T) {
+	file := newConfig(t, "limits:\n  max_series_per_push: 2\n")
+	s := start(t, "--config.file="+file.path, "--web.enable-lifecycle")
+	const two = "m 1\nn 2\n"
+	s.push("/metrics/job/a", two, http.StatusOK)
+	s.push("/metrics/job/a", two, http.StatusOK) // remembers its pattern
+	file.write("limits:\n  max_series_per_push: 1\n")
+	s.push("/metrics/job/a", two, http.StatusOK)
+	s.want(http.StatusOK, http.MethodPost, "/-/reload", "")
+	s.push("/metrics/job/a", two, http.StatusRequestEntityTooLarge)
+	s.wantLine("pushgateway_config_last_reload_successful 1")
+
+	file.write("limits:\n  max_series_per_pusch: 5\n")
+	a := s.want(http.StatusInternalServerError, http.MethodPut, "/-/reload", "")
+	if want := file.path + ":2:3: limits.max_series_per_pusch: the key is unknown; did you mean max_series_per_push?"; !strings.Contains(a.body, want) {
+		t.Errorf("got %q, want %q", a.body, want)
+	}
+	s.wantLine("pushgateway_config_last_reload_successful 0")
+	s.wantLine("pushgateway_config_last_reload_success_timestamp_seconds 1.")
+	s.push("/metrics/job/a", two, http.StatusRequestEntityTooLarge)
+
+	file.write("limits:\n  max_connections: 500\n  max_inflight_bytes: 128MiB\n")
+	if a := s.want(http.StatusOK, http.MethodPost, "/-/reload", ""); !strings.Contains(a.body, "limits.max_inflight_bytes, limits.max_connections") {
+		t.Errorf("got %q, which does not name what needs a restart", a.body)
+	}
+	s.push("/metrics/job/a", two, http.StatusOK)
+	s.want(http.StatusMethodNotAllowed, http.MethodGet, "/-/reload", "")
+
+	file.write("limits:\n  max_series_per_push: 1\n")
+	s.hangUp()
+	for range patience / (10 * time.Millisecond) {
+		if s.do(http.MethodPut, "/metrics/job/a", two).status == http.StatusRequestEntityTooLarge {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Errorf("SIGHUP changes nothing:\n%s", s.log)
+}
+
+// wantLine wants a line of a scrape that begins with a text.
+func (s *server) wantLine(begin string) {
+	s.t.Helper()
+	if !strings.Contains(s.scrape().body, "\n"+begin) {
+		s.t.Errorf("the scrape has no line that begins with %q", begin)
+	}
+}
+
+// TestNothingToReload has no configuration file.
+func TestNothingToReload(t *testing.T) {
+	s := start(t, "--web.enable-lifecycle")
+	if a := s.want(http.StatusBadRequest, http.MethodPost, "/-/reload", ""); !strings.Contains(a.body, "--config.file") {
+		t.Errorf("got %q", a.body)
+	}
+	s.hangUp()
+	for range patience / (10 * time.Millisecond) {
+		if strings.Count(s.log.String(), "Did not reload the configuration") == 2 {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	s.push("/metrics/job/a", "m 1\n", http.StatusOK)
+	if strings.Contains(s.scrape().body, "config_last_reload") {
+		t.Error("it exposes metrics of a file that it does not have")
+	}
+	if a := start(t).want(http.StatusForbidden, http.MethodPost, "/-/reload", ""); !strings.Contains(a.body, "--web.enable-lifecycle") {
+		t.Errorf("without the flag: got %q", a.body)
+	}
+}
+
+// TestFlagsAgainstConfig has flags that say something else than the file, or
+// the same.
+func TestFlagsAgainstConfig(t *testing.T) {
+	for _, c := range []struct{ file, flag, says string }{
+		{"limits: {max_body_bytes: 1MiB}", "--push.max-body-bytes=1MiB", "limits.max_body_bytes: the flag --push.max-body-bytes sets it too; remove one of them"},
+		{"limits: {max_inflight_bytes: 1GiB}", "--push.max-inflight-bytes=2GiB", "limits.max_inflight_bytes: the flag --push.max-inflight-bytes sets it too"},
+		{"limits: {max_body_bytes: 600MiB}", "", "limits.max_body_bytes: it must not be more than --push.max-inflight-bytes=512MiB"},
+		{"limits: {max_inflight_bytes: 1MiB}", "", "limits.max_inflight_bytes: it must not be less than the largest push, which may have 64MiB"},
+		{"limits: {max_body_bytes: 5}", "", "limits.max_body_bytes: it must be at least 1KiB"},
+		{`rules: [{match: '{job="a"}', ttl: 2d}]`, "--push.max-ttl=1d", "rules[0].ttl: 2d is longer than --push.max-ttl=1d"},
+		{`rules: [{match: '{job="a"}', ttl: 0}]`, "--push.max-ttl=1d", "rules[0].ttl: 0 means forever, which is longer than --push.max-ttl=1d"},
+		{`rules: [{match: '{}', ttl: 2d}]`, "--push.ttl=1d", "rules[0].ttl: the rule is for all groups, and so is the flag --push.ttl; remove one of them"},
+		{"limits: {", "", "it is not YAML"},
+	} {
+		file := newConfig(t, c.file)
+		code, _, errs := command(t, append(strings.Fields(c.flag), "--config.file="+file.path, "--web.listen-address=127.0.0.1:99999")...)
+		if code != 2 || !strings.Contains(errs, file.path+":") || !strings.Contains(errs, c.says) {
+			t.Errorf("%s %s: exit code %d, %q does not say %q", c.file, c.flag, code, errs, c.says)
+		}
+	}
+}
+
+// limitsOf finds the limits that an answer names.
+var limitsOf = regexp.MustCompile(`limit of (\d+)`)
+
+// TestReloadUnderLoad pushes two groups in one request, of which each is over
+// another limit. Both answers must come from the same file.
+func TestReloadUnderLoad(t *testing.T) {
+	reloads := 60
+	if *manyReloads {
+		reloads = 1000
+	}
+	contents := []string{
+		"limits:\n  max_series_per_group: 11\nrules:\n  - match: '{job=\"b\"}'\n    max_series_per_job: 1\n",
+		"limits:\n  max_series_per_group: 12\nrules:\n  - match: '{job=\"b\"}'\n    max_series_per_job: 2\n",
+	}
+	file := newConfig(t, contents[0])
+	s := start(t, "--config.file="+file.path, "--web.enable-lifecycle")
+	var pushing sync.WaitGroup
+	stop := make(chan struct{})
+	seen := make([]map[string]int, 4)
+	for i := range seen {
+		seen[i] = make(map[string]int)
+		pushing.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					seen[i][s.limitsSeen()]++
+				}
+			}
+		})
+	}
+	finish := sync.OnceFunc(func() { close(stop); pushing.Wait() })
+	defer finish()
+	for i := range reloads {
+		now := (i + 1) % 2
+		file.write(contents[now])
+		if i%10 == 9 { // a file with a mistake changes nothing
+			s.want(http.StatusOK, http.MethodPost, "/-/reload", "")
+			file.write(contents[1-now] + "    max_series_of_job: 1\n")
+			s.want(http.StatusInternalServerError, http.MethodPost, "/-/reload", "")
+		} else {
+			s.want(http.StatusOK, http.MethodPost, "/-/reload", "")
+		}
+		if got, want := s.limitsSeen(), fmt.Sprintf("1%d %d", now+1, now+1); got != want {
+			t.Fatalf("after reload %d the limits are %s, want %s", i, got, want)
+		}
+	}
+	finish()
+	both := make(map[string]int)
+	for _, some := range seen {
+		for limits, n := range some {
+			both[limits] += n
+		}
+	}
+	if both["11 1"] == 0 || both["12 2"] == 0 || len(both) != 2 {
+		t.Errorf("pushes saw these limits: %v", both)
+	}
+}
+
+// limitsSeen returns the limits of one group and of one job that hold for a
+// request.
+func (s *server) limitsSeen() string {
+	s.t.Helper()
+	var body strings.Builder
+	for i := range 16 {
+		fmt.Fprintf(&body, "m{job=%q,x=\"%d\"} 1\n", "aaaaaaaaaaaaabbb"[i:i+1], i)
+	}
+	a := s.do(http.MethodPost, "/api/v1/push?group_by=job", body.String())
+	var limits []string
+	for _, m := range limitsOf.FindAllStringSubmatch(a.body, -1) {
+		limits = append(limits, m[1])
+	}
+	return strings.Join(limits, " ")
+}

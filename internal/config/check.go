@@ -1,0 +1,74 @@
+package config
+
+import (
+	"fmt"
+
+	"golang.org/x/crypto/bcrypt"
+)
+
+// check notes what the values of single keys do not show, and reads the files of
+// secrets.
+func (d *decoder) check() {
+	for i := range d.config.Rules {
+		d.config.Rules[i].Index = i
+		d.checkRule(&d.config.Rules[i])
+	}
+	if d.config.Access != nil {
+		d.checkUsers(d.config.Access.Users)
+	}
+}
+
+func (d *decoder) checkRule(r *Rule) {
+	says := func(key string) bool { return d.config.Says(r.Where(key)) }
+	switch {
+	case r.OnConflict == Replace && !says("long_ago"):
+		d.mistake(r.Where("on_conflict"), "replace needs long_ago, so that no job loses its names to another that is as live; add it, like long_ago: 7d")
+	case r.OnConflict != Replace && says("long_ago"):
+		d.mistake(r.Where("long_ago"), "it means nothing without on_conflict: replace; add that, or remove this")
+	case says("long_ago") && r.LongAgo == 0:
+		d.mistake(r.Where("long_ago"), "it must not be 0; write it like 7d")
+	}
+}
+
+// checkUsers checks all users, and reads their secrets.
+func (d *decoder) checkUsers(users []User) {
+	names, tokens, certificates := make(map[string]int), make(map[Secret]int), make(map[string]int)
+	for i := range users {
+		u, key := &users[i], fmt.Sprintf("access.users[%d]", i)
+		d.checkUser(u, key)
+		u.Password, u.Token = d.secret(key+".password_file", u.PasswordFile), d.secret(key+".token_file", u.TokenFile)
+		alone(d, key+".name", "name", names, u.Name, i)
+		alone(d, key+".token_file", "token", tokens, u.Token, i)
+		alone(d, key+".certificate", "certificate", certificates, u.Certificate, i)
+	}
+}
+
+// alone notes if two users have the same of something that tells who they are.
+func alone[T ~string](d *decoder, key, what string, seen map[T]int, value T, user int) {
+	if value == "" {
+		return
+	}
+	if other, ok := seen[value]; ok {
+		d.mistake(key, "access.users[%d] has the same %s; give each user one of its own", other, what)
+	}
+	seen[value] = user
+}
+
+func (d *decoder) checkUser(u *User, key string) {
+	if u.PasswordFile != "" && u.PasswordHash != "" {
+		d.mistake(key+".password_hash", "the user also has a password_file; remove one of them")
+	}
+	if u.PasswordFile == "" && u.PasswordHash == "" && u.TokenFile == "" && u.Certificate == "" && u.Addresses == nil {
+		d.mistake(key, "nothing tells who the user is; add password_file, password_hash, token_file, certificate or addresses")
+	}
+	if _, err := bcrypt.Cost([]byte(u.PasswordHash)); u.PasswordHash != "" && err != nil {
+		d.mistake(key+".password_hash", "it is not a hash of bcrypt; make one, like with htpasswd -nB")
+	}
+	for _, name := range []struct{ key, value string }{
+		{"name", u.Name}, {"password_file", u.PasswordFile}, {"password_hash", string(u.PasswordHash)}, {"token_file", u.TokenFile}, {"certificate", u.Certificate},
+	} {
+		if at := key + "." + name.key; name.value == "" && d.config.Says(at) {
+			d.mistake(at, "it is empty; set it, or remove the key")
+		}
+	}
+}

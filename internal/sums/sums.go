@@ -1,0 +1,195 @@
+// Package sums adds pushes up: what many short jobs count becomes one number.
+// It knows what adding means for each type of family, and nothing of groups.
+package sums
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"pushgateway/internal/excerpt"
+	"pushgateway/internal/exposition"
+	"pushgateway/internal/metric"
+)
+
+// Gauges says what a push does to the gauges of a group.
+type Gauges int
+
+const (
+	// ReplaceGauges keeps the value of the latest push.
+	ReplaceGauges Gauges = iota
+	// SumGauges adds the values.
+	SumGauges
+	// MaxGauges keeps the largest value.
+	MaxGauges
+	// MinGauges keeps the smallest value.
+	MinGauges
+)
+
+// Push is how one push adds to a family.
+type Push struct {
+	Gauges Gauges
+	// At is the start time of series that the push brings, unless it says one.
+	At time.Time
+	// MaxBuckets bounds the buckets of a native histogram. Over it, the histogram
+	// gets a lower resolution. It must be positive.
+	MaxBuckets int
+}
+
+// Family is what a group has of one family, while pushes are added to it. It is
+// for one goroutine.
+type Family struct {
+	name, help string
+	emptyHelp  bool
+	typ        metric.Type
+	series     []metric.Series
+	places     map[string]int // of the series, by label set
+	changed    bool
+}
+
+// Of returns the family that a block holds, for pushes to add to.
+func Of(stored *exposition.Block) *Family {
+	f := &Family{name: stored.Name, help: stored.Help, emptyHelp: stored.EmptyHelp, typ: stored.Type, places: make(map[string]int, stored.Series())}
+	for s := range stored.EachSeries {
+		f.put(s)
+	}
+	return f
+}
+
+// Like returns a family without series, for pushes to add to.
+func Like(pushed *exposition.Block) *Family {
+	return &Family{name: pushed.Name, typ: pushed.Type, places: make(map[string]int)}
+}
+
+func (f *Family) put(s metric.Series) {
+	set := labelSet(s.Labels)
+	if i, ok := f.places[set]; ok {
+		f.series[i] = s
+		return
+	}
+	f.places[set] = len(f.series)
+	f.series = append(f.series, s)
+}
+
+// labelSet returns a key that equal label sets share. The labels are sorted.
+func labelSet(labels []metric.Label) string {
+	var key []byte
+	for _, l := range labels {
+		key = append(append(key, l.Name...), 0)
+		key = append(append(key, l.Value...), 0)
+	}
+	return string(key)
+}
+
+// Series returns the number of series.
+func (f *Family) Series() int { return len(f.series) }
+
+// Addition is the effect of a push on a family, not applied yet: a push adds to
+// all of its families or to none.
+type Addition struct {
+	to        *Family
+	series    []metric.Series
+	help      string
+	emptyHelp bool
+	// Fresh is the number of series that the push brings.
+	Fresh int
+	// Reconciled is the number of histograms that lose buckets, because those of
+	// the push have others.
+	Reconciled int
+}
+
+// Plan returns the effect of a push on the family. It changes nothing. The
+// error is an exposition.InvalidError. A plan is void once another one has been
+// applied.
+func (f *Family) Plan(pushed *exposition.Block, p Push) (*Addition, error) {
+	if pushed.Type != f.typ {
+		return nil, f.invalid("its type is %s in the group, but %s in this push, so they cannot be added up; push the same type, or delete the group first", f.typ, pushed.Type)
+	}
+	a := &Addition{to: f, series: make([]metric.Series, 0, pushed.Series()), help: pushed.Help, emptyHelp: pushed.EmptyHelp}
+	for s := range pushed.EachSeries {
+		var before *metric.Series
+		if i, ok := f.places[labelSet(s.Labels)]; ok {
+			before = &f.series[i]
+		} else {
+			a.Fresh++
+		}
+		sum, reconciled, err := add(f.typ, before, &s, p)
+		if err != nil {
+			return nil, f.invalid("the series %s %s", exposition.FormatSeries(f.name, s.Labels), err)
+		}
+		if reconciled {
+			a.Reconciled++
+		}
+		a.series = append(a.series, sum)
+	}
+	return a, nil
+}
+
+func (f *Family) invalid(format string, args ...any) error {
+	return exposition.Invalid(f.name, format, args...)
+}
+
+// Apply changes the family.
+func (a *Addition) Apply() {
+	for _, s := range a.series {
+		a.to.put(s)
+	}
+	a.to.changed = a.to.changed || len(a.series) > 0
+	switch {
+	case a.help != "":
+		a.to.help, a.to.emptyHelp = a.help, false
+	case a.to.help == "":
+		a.to.emptyHelp = a.to.emptyHelp || a.emptyHelp
+	}
+}
+
+// Drop removes the series for which drop returns true.
+func (f *Family) Drop(drop func(labels []metric.Label) bool) (dropped int) {
+	before := len(f.series)
+	f.series = slices.DeleteFunc(f.series, func(s metric.Series) bool { return drop(s.Labels) })
+	if dropped = before - len(f.series); dropped == 0 {
+		return 0
+	}
+	f.changed = true
+	clear(f.places)
+	for i, s := range f.series {
+		f.places[labelSet(s.Labels)] = i
+	}
+	return dropped
+}
+
+// Changed reports whether the family differs from the block that it was made of.
+func (f *Family) Changed() bool { return f.changed }
+
+// Block returns the family as a block. maxBytes bounds it; 0 means no bound.
+func (f *Family) Block(maxBytes int, budget exposition.Budget) (*exposition.Block, error) {
+	blocks, err := exposition.Render([]*metric.Family{{
+		Name: f.name, Help: f.help, EmptyHelp: f.emptyHelp, Type: f.typ, Series: f.series, Distinct: true,
+	}}, exposition.Options{MaxBytes: maxBytes, Budget: budget, Bare: true, Valid: true, Limits: exposition.StoredLimits()})
+	if err != nil {
+		return nil, err
+	}
+	return blocks[0], nil
+}
+
+// gaugesByName are the values of the header that says what happens to gauges.
+var gaugesByName = map[string]Gauges{"replace": ReplaceGauges, "sum": SumGauges, "max": MaxGauges, "min": MinGauges}
+
+// ParseGauges parses what a push asks for. An empty text means ReplaceGauges.
+func ParseGauges(s string) (Gauges, error) {
+	if s == "" {
+		return ReplaceGauges, nil
+	}
+	g, ok := gaugesByName[s]
+	if !ok {
+		return 0, &unknownGauges{s}
+	}
+	return g, nil
+}
+
+type unknownGauges struct{ given string }
+
+func (e *unknownGauges) Error() string {
+	names := slices.Sorted(maps.Keys(gaugesByName))
+	return "gauges cannot be treated as " + excerpt.Of(e.given) + "; ask for one of " + joined(names)
+}
