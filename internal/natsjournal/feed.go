@@ -34,7 +34,7 @@ func (j *Journal) heard(m *nats.Msg) {
 		return
 	}
 	j.mu.Lock()
-	if j.closed || got.seq <= j.position && got.kind != groups {
+	if j.closed || j.foreign.Load() != nil || got.seq <= j.position && got.kind != groups {
 		j.mu.Unlock()
 		return
 	}
@@ -61,7 +61,7 @@ func (j *Journal) receive(batch []message, fetched bool) {
 	ready := j.decodeNew(batch)
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.closed {
+	if j.closed || j.foreign.Load() != nil {
 		return
 	}
 	var applied []gateway.Applied

@@ -18,7 +18,13 @@ import (
 const ghostsAfter = markerTTL / 2
 
 // wantGhosts asks for a comparison. The caller holds mu.
-func (j *Journal) wantGhosts() { j.ghosts = true }
+func (j *Journal) wantGhosts() {
+	j.ghosts = true
+	select {
+	case j.look <- struct{}{}:
+	default:
+	}
+}
 
 // wantsGhosts reports whether to compare.
 func (j *Journal) wantsGhosts() bool {
@@ -96,10 +102,24 @@ func (j *Journal) checkIdentity(info streamInfo) {
 		j.back++ // an old leader that has not noticed
 		return
 	}
-	if j.back = 0; err == nil {
-		return
+	if j.back = 0; err != nil {
+		j.disown(err)
 	}
-	if j.foreign.Swap(&err) == nil {
+}
+
+// isBack reports whether a message got a sequence that the stream had passed
+// before it was sent. Then it is another stream. The caller holds mu.
+func (j *Journal) isBack(seq, before uint64) bool {
+	if seq > before {
+		return false
+	}
+	j.disown(fmt.Errorf("the stream is at %d, and this member has read up to %d; %w", seq, before, errForeign))
+	return true
+}
+
+// disown refuses changes from now on, and ignores the stream.
+func (j *Journal) disown(err error) {
+	if j.foreign.CompareAndSwap(nil, &err) {
 		j.config.Logger.Error("Refusing pushes: the stream is not the one that was read. Scrapes go on from memory", "err", err)
 	}
 }

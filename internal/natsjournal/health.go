@@ -107,10 +107,9 @@ func (j *Journal) tend() {
 			j.retryStamps(now)
 			j.mu.Unlock()
 		case <-look.C:
-			if info, err := j.ask(ctx, "STREAM.INFO.", nil); err == nil {
-				j.noteUsage(info)
-			}
-			j.removeGhosts(ctx)
+			j.inspect(ctx)
+		case <-j.look:
+			j.inspect(ctx)
 		case now := <-clean.C:
 			j.mu.Lock()
 			j.forget(now)
@@ -119,6 +118,14 @@ func (j *Journal) tend() {
 			return
 		}
 	}
+}
+
+// inspect asks the leader about the stream.
+func (j *Journal) inspect(ctx context.Context) {
+	if info, err := j.ask(ctx, "STREAM.INFO.", nil); err == nil {
+		j.noteUsage(info)
+	}
+	j.removeGhosts(ctx)
 }
 
 // Revision returns up to where everything is applied. exact means that nothing

@@ -80,7 +80,8 @@ type Journal struct {
 	conn    *nats.Conn
 	answers string // subject prefix of the answers to writes
 	outbox  *outbox
-	fetch   chan struct{}
+	fetch   chan struct{} // has an element if messages are missing
+	look    chan struct{} // has an element if groups may be gone
 	pulses  pulses
 	reads   health // of fetching
 	acks    health // of acknowledgements
@@ -114,7 +115,7 @@ type Journal struct {
 var (
 	errStale    = errors.New("the group has changed meanwhile")
 	errReplaced = errors.New("another change has replaced the group, and whether this one came before it is not known")
-	errGone     = errors.New("the stream has lost the group")
+	errGone     = errors.New("the group is not in the stream any more")
 	errClosed   = errors.New("the journal is closed")
 	// errFull means that the stream has no room.
 	errFull = errors.New("the stream is full; delete groups, or give the stream more room with `nats stream edit --max-bytes`")
@@ -137,7 +138,7 @@ func New(c Config) *Journal {
 	c.Replicas = max(c.Replicas, 1)
 	return &Journal{
 		config: c, names: namesOf(c.Stream), state: newState(), outbox: newOutbox(),
-		fetch: make(chan struct{}, 1), stop: make(chan struct{}), pulses: newPulses(), peers: newPeers(),
+		fetch: make(chan struct{}, 1), look: make(chan struct{}, 1), stop: make(chan struct{}), pulses: newPulses(), peers: newPeers(),
 		held: make(map[string]decoded), times: make(map[string]times), stamping: make(map[string]*sentStamp),
 	}
 }

@@ -131,7 +131,15 @@ type alive struct {
 
 // pulse sends a sign of life, and returns its sequence.
 func (j *Journal) pulse(ctx context.Context) (uint64, error) {
+	before := j.reached()
 	seq, err := j.tryPulse(ctx, opAlive)
+	if err == nil {
+		j.mu.Lock()
+		if j.isBack(seq, before) {
+			err = errForeign
+		}
+		j.mu.Unlock()
+	}
 	if ctx.Err() == nil {
 		j.acks.note(err, time.Now())
 	}

@@ -151,6 +151,10 @@ func (w *write) refused() { w.doubts = max(0, w.doubts-1) }
 // group is already applied. The caller holds mu.
 func (j *Journal) succeeded(w *write, seq uint64) {
 	e := j.entry(w.token)
+	if j.isBack(seq, w.since) {
+		j.voided(w, *j.foreign.Load())
+		return
+	}
 	if seq > e.seq {
 		e.took(seq, w.change.Group != nil, len(w.msg.Data))
 		j.apply([]gateway.Applied{{Change: w.change, Revision: gateway.Revision(seq)}})
@@ -194,7 +198,7 @@ func (j *Journal) outrun(w *write, last uint64) {
 	case last == w.expected: // a new leader has not caught up
 		w.deferred(errStale)
 	case last == 0 && e.live && e.seq == w.expected:
-		j.finish(w, gateway.Failed, errGone)
+		w.deferred(errGone) // until the group is gone here too
 		j.wantGhosts()
 	case last == 0 || last <= max(j.position, e.seq):
 		j.compare(w, last)
@@ -230,8 +234,14 @@ func (j *Journal) outdated(w *write) {
 		j.finish(w, gateway.Stale, errStale)
 		return
 	}
+	j.voided(w, errReplaced)
+}
+
+// voided finishes a write that may have happened, but is not the state of its
+// group. The caller holds mu.
+func (j *Journal) voided(w *write, why error) {
 	left := w.left
-	j.finish(w, gateway.Unknown, errReplaced)
+	j.finish(w, gateway.Unknown, why)
 	if !left {
 		j.apply([]gateway.Applied{{Change: w.change, Void: true}})
 	}
