@@ -20,8 +20,8 @@ const (
 	// lost.
 	pollEvery = 250 * time.Millisecond
 	// pageMessages and pageBytes bound what is fetched at once.
-	pageMessages = 1000
-	pageBytes    = 4 << 20
+	pageMessages = 10_000
+	pageBytes    = 8 << 20
 	// fetchWithin is how long a page may take.
 	fetchWithin = 2 * time.Second
 )
@@ -264,7 +264,7 @@ func (j *Journal) reached() uint64 {
 // many follow there. A replica may lag behind, so the absence of messages means
 // nothing.
 func (j *Journal) page(from uint64) (page []message, left uint64, err error) {
-	request, err := json.Marshal(map[string]any{"seq": from, "batch": pageMessages, "max_bytes": pageBytes, "next_by_subj": j.names.stored + ">"})
+	request, err := json.Marshal(map[string]any{"seq": from, "batch": pageMessages, "max_bytes": pageBytes})
 	if err != nil {
 		return nil, 0, err
 	}

@@ -96,16 +96,20 @@ func (j *Journal) checkIdentity(info streamInfo) {
 	switch {
 	case !info.Created.Equal(j.created):
 		err = fmt.Errorf("the stream was made anew at %s; %w", info.Created.Format(time.RFC3339), errForeign)
-	case info.State.LastSeq < j.position && j.back > 0:
-		err = fmt.Errorf("the stream ends at %d, and this member has read up to %d; %w", info.State.LastSeq, j.position, errForeign)
-	case info.State.LastSeq < j.position:
-		j.back++ // an old leader that has not noticed
+	case info.State.LastSeq < info.before && j.back < staleLeader:
+		j.back++
 		return
+	case info.State.LastSeq < info.before:
+		err = fmt.Errorf("the stream ends at %d, and this member has read up to %d; %w", info.State.LastSeq, info.before, errForeign)
 	}
 	if j.back = 0; err != nil {
 		j.disown(err)
 	}
 }
+
+// staleLeader is how often in a row the leader may say that the stream ends
+// early. It may be one that has not noticed that there is another.
+const staleLeader = 6
 
 // isBack reports whether a message got a sequence that the stream had passed
 // before it was sent. Then it is another stream. The caller holds mu.

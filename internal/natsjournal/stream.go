@@ -133,6 +133,8 @@ type streamInfo struct {
 		Subjects map[string]uint64 `json:"subjects"`
 	} `json:"state"`
 	Total int `json:"total"` // subjects in all pages
+
+	before uint64 // the position when it was asked for
 }
 
 // ensureStream makes the stream, or checks it.
@@ -195,6 +197,7 @@ func (j *Journal) ask(ctx context.Context, name string, body any) (info streamIn
 	}
 	ctx, end := context.WithTimeout(ctx, askWithin)
 	defer end()
+	info.before = j.reached()
 	m, err := j.conn.RequestWithContext(ctx, j.api(name+j.config.Stream), content)
 	if errors.Is(err, nats.ErrNoResponders) {
 		return info, errors.New("JetStream does not answer; it needs `jetstream` in the servers' configuration, a leader, and the right to use it")

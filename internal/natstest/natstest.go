@@ -14,7 +14,7 @@ import (
 
 // Cluster is some servers with a common JetStream.
 type Cluster struct {
-	t       *testing.T
+	t       testing.TB
 	options []*server.Options
 	servers []*server.Server // nil if stopped
 }
@@ -29,14 +29,26 @@ const (
 )
 
 // Start starts n servers, which end with the test. Each write is synced.
-func Start(t *testing.T, n int) *Cluster {
+func Start(t testing.TB, n int) *Cluster {
+	t.Helper()
+	return start(t, n, true)
+}
+
+// StartUnsynced starts a server that does not wait for the disk, for tests that
+// store much.
+func StartUnsynced(t testing.TB) *Cluster {
+	t.Helper()
+	return start(t, 1, false)
+}
+
+func start(t testing.TB, n int, synced bool) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t, options: make([]*server.Options, n), servers: make([]*server.Server, n)}
 	dir := t.TempDir()
 	for i := range n {
 		c.options[i] = &server.Options{
 			ServerName: fmt.Sprint("n", i), Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true,
-			JetStream: true, StoreDir: filepath.Join(dir, fmt.Sprint(i)), SyncAlways: true,
+			JetStream: true, StoreDir: filepath.Join(dir, fmt.Sprint(i)), SyncAlways: synced,
 			JetStreamMaxMemory: memory, JetStreamMaxStore: storage, MaxPayload: 1 << 20,
 		}
 	}
