@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -61,8 +62,9 @@ func (a *api) snapshot(w http.ResponseWriter, r *http.Request) {
 
 func (a *api) wipe(w http.ResponseWriter, r *http.Request) {
 	// Once begun, it is completed, whether or not the client waits.
-	if err := a.Gateway.Wipe(context.WithoutCancel(r.Context())); err != nil {
-		a.refuse(w, r, err)
+	ended, err := a.Gateway.Wipe(context.WithoutCancel(r.Context()))
+	if err != nil {
+		a.refuse(w, r, fmt.Errorf("%w; %d groups were deleted before", err, len(ended)))
 		return
 	}
 	a.Logger.Info("Wiped all groups", "client", a.Proxies.Client(r))

@@ -75,11 +75,15 @@ func (a *api) deleteGroups(w http.ResponseWriter, r *http.Request) {
 	if !dry {
 		groups, err = a.endGroups(r.Context(), &f, groups)
 	}
-	if err != nil {
+	done := deletedGroups{dry, len(groups), listOf(slices.Values(groups), func(g *gateway.Group) any { return labelsJSON(g.Key.Labels()) })}
+	switch {
+	case err == nil:
+		writeData(w, done)
+	case len(groups) == 0:
 		writeError(w, a.refused(w, r, err), err)
-		return
+	default: // some are gone, and the client must know which
+		writeJSON(w, a.refused(w, r, err), answer{Status: "error", Error: excerpt.Message(err), Data: done})
 	}
-	writeData(w, deletedGroups{dry, len(groups), listOf(slices.Values(groups), func(g *gateway.Group) any { return labelsJSON(g.Key.Labels()) })})
 }
 
 // readForm reads parameters from the URL and from a form of at most this many
