@@ -1,21 +1,29 @@
 # make run     build and serve on :9091; make run ARGS=--web.listen-address=:9191 elsewhere
+# make build   the binary of this machine, ./pushgateway
 # make test    all tests; on Debian as root it installs what they need
+# make check   formats, go vet and staticcheck alone
 # make fuzz    minutes of fuzzing (FUZZTIME=2m for each fuzz test), and as long a search for requests that cost much
 # make release binaries, archives, packages and images of all platforms, and the chart, in dist/;
 #              URL=https://github.com/someone/pushgateway REGISTRY=ghcr.io/someone say where they are published
-# make release-test   all of it twice, byte for byte the same; takes minutes
+# make release-test   all of it twice, byte for byte the same, and binaries of other machines under emulation;
+#              takes minutes
 # make man     write docs/man/pushgateway.1 anew
 # make bench   this gateway, a bare server and Debian's pushgateway side by side
 # make screenshots   the pictures in docs/images; takes ten minutes of pushing
+# make clean   remove what these made
+# make help    this text
 
 FUZZTIME ?= 2m
 PKG      := github.com/prometheus/common/version
 LDFLAGS  := -s -w -X $(PKG).Branch=$(shell git rev-parse --abbrev-ref HEAD 2>/dev/null)
 
-.PHONY: run build test check fuzz man screenshots bench release release-test clean
+.PHONY: help run build test check fuzz man screenshots bench release release-test clean
 
-run: build
+run: build # what make alone does
 	./pushgateway $(ARGS)
+
+help:
+	@sed -n 's/^# //p; /^$$/q' Makefile
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o pushgateway ./cmd/pushgateway
@@ -25,6 +33,7 @@ check:
 	go vet ./...
 	go -C tools vet ./...
 	go tool staticcheck ./...
+	scripts/vulncheck
 
 test:
 	scripts/test-deps
@@ -36,6 +45,7 @@ test:
 fuzz:
 	scripts/fuzz $(FUZZTIME)
 	go test ./attack -count=1 -timeout 0 -run TestSearchCosts -costs.search $(FUZZTIME)
+	go test ./e2e -count=1 -run TestReloadUnderLoad -reloads.many
 
 release:
 	go -C tools run ./release -url '$(URL)' -registry '$(REGISTRY)'

@@ -87,6 +87,15 @@ var makers = map[string]func(recipe) crafted{
 	"protobuf": func(r recipe) crafted {
 		return r.pushed(http.MethodPut, "/metrics"+r.key(), r.protobuf(), protobufType)
 	},
+	"openmetrics": func(r recipe) crafted {
+		return r.pushed(http.MethodPut, "/metrics"+r.key(), r.openMetrics(), "application/openmetrics-text; version=1.0.0")
+	},
+	"otlp": func(r recipe) crafted {
+		return r.pushed(http.MethodPost, "/v1/metrics", r.otlp(), "application/x-protobuf")
+	},
+	"otlp json": func(r recipe) crafted {
+		return r.pushed(http.MethodPost, "/v1/metrics", r.otlpJSON(), "application/json")
+	},
 	"groups": func(r recipe) crafted {
 		return r.pushed(http.MethodPost, "/api/v1/push?group_by=job,l0,l1,l2", r.text(), "")
 	},
@@ -193,6 +202,19 @@ func (r recipe) text() string {
 		}
 	}
 	return b.String()
+}
+
+// openMetrics is the text with start times, all at its end.
+func (r recipe) openMetrics() string {
+	text := strings.ReplaceAll(r.text(), "untyped", "unknown")
+	var b strings.Builder
+	b.WriteString(text)
+	for line := range strings.Lines(text) {
+		if name, labels, ok := strings.Cut(line, "{"); ok && !r.Odd && typeNames[r.Type] == "counter" && b.Len() < maxMade {
+			b.WriteString(name + "_created{" + labels)
+		}
+	}
+	return b.String() + "# EOF\n"
 }
 
 // protobuf is a body in protobuf, cut behind a family.

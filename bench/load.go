@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -26,6 +27,8 @@ type load struct {
 	groups int
 	each   int // series of a group
 	bodies []string
+	// contentType is that of the bodies, if they are not text.
+	contentType string
 	// ttl gives the time to live that the nth push asks for, if it is set.
 	ttl func(n int) time.Duration
 }
@@ -59,11 +62,14 @@ func (l *load) appendPath(to []byte, n int) []byte {
 
 const contentType = "text/plain; version=0.0.4"
 
+// media returns the Content-Type of the bodies.
+func (l *load) media() string { return cmp.Or(l.contentType, contentType) }
+
 // appendPush appends the request of the nth push.
 func (l *load) appendPush(to []byte, n int) []byte {
 	body := l.body(n)
 	to = l.appendPath(append(to, "PUT "...), n)
-	to = append(to, " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: "+contentType+"\r\nContent-Length: "...)
+	to = append(to, " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: "+l.media()+"\r\nContent-Length: "...)
 	to = strconv.AppendInt(to, int64(len(body)), 10)
 	if l.ttl != nil {
 		to = append(to, "\r\nX-Pushgateway-TTL: "...)

@@ -141,6 +141,7 @@ type measurement struct {
 var measurements = []measurement{
 	{"push", (*bench).measurePush},
 	{"push-unchecked", (*bench).measureUncheckedPush},
+	{"formats", (*bench).measureFormats},
 	{"growth", (*bench).measureGrowth},
 	{"durable", (*bench).measureDurable},
 	{"scrape-text", (*bench).measureTextScrape},

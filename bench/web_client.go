@@ -29,7 +29,7 @@ func (c *webClient) push(l *load, n int) error {
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Content-Type", contentType)
+	req.Header.Set("Content-Type", l.media())
 	return c.ask(req)
 }
 

@@ -83,6 +83,9 @@ func TestDeployCheckFollowsFlags(t *testing.T) {
 		{"in memory", "--web.listen-address=:9191", "the gateway at http://localhost:9191 works\n"},
 		{"everything", "--web.listen-address=127.0.0.1:9443 --web.route-prefix=/gw --web.telemetry-path=/scrape --web.config.file=tls.yml --persistence.file=journal",
 			"the gateway at https://127.0.0.1:9443/gw works, and keeps its groups in journal\n"},
+		{"health elsewhere", "--web.telemetry-listen-address=:9192 --web.route-prefix=/gw --persistence.file=journal", "the gateway at http://localhost:9091/gw works, and keeps its groups in journal\n"},
+		{"sockets", "--web.listen-address=unix:SOCKETS/s --web.telemetry-listen-address=unix:SOCKETS/t", "/s works\n"},
+		{"a socket with everything", "--web.listen-address=unix:SOCKETS/s --web.route-prefix=/gw --web.config.file=tls.yml --persistence.file=journal", "/s:/gw works, and keeps its groups in journal\n"},
 		{"a password", "--web.config.file=auth.yml", "the gateway at http://localhost:9091 answers, and asks for a password"},
 		{"a certificate", "--web.config.file=mutual.yml", "the gateway at https://localhost:9091 answers, and asks for a password or a certificate"},
 	} {
@@ -90,7 +93,8 @@ func TestDeployCheckFollowsFlags(t *testing.T) {
 			dir := t.TempDir()
 			writeCertificate(t, dir)
 			writeWebConfigs(t, dir)
-			cmd := exec.Command("unshare", append(isolated, "bash", "-c", checkFound, binary, c.flags, script)...)
+			flags := strings.ReplaceAll(c.flags, "SOCKETS", socketDir(t))
+			cmd := exec.Command("unshare", append(isolated, "bash", "-c", checkFound, binary, flags, script)...)
 			cmd.Dir = dir
 			cmd.Env = append(os.Environ(), "URL=", "PUSHGATEWAY_URL=")
 			if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), c.want) {

@@ -107,6 +107,10 @@ func TestCutOff(t *testing.T) {
 	s.checkAlive()
 }
 
+// openMetricsBody has what text has not.
+const openMetricsBody = "# TYPE om_seconds counter\n# UNIT om_seconds seconds\nom_seconds_total{a=\"1\"} 1 # {id=\"x\"} 1 2\nom_seconds_created{a=\"1\"} 1.5\n" +
+	"# TYPE om histogram\nom_bucket{le=\"1\"} 1 # {} 1\nom_bucket{le=\"+Inf\"} 1\nom_sum 1\nom_count 1\nom_created 3\n# TYPE om_i info\nom_i_info{v=\"1\"} 1\n"
+
 // TestGarbled changes a few bytes of good pushes at random, always the same
 // ones.
 func TestGarbled(t *testing.T) {
@@ -121,7 +125,10 @@ func TestGarbled(t *testing.T) {
 				var sent []string
 				for range each {
 					body, contentType := text[r.IntN(len(text))], "text/plain"
-					if r.IntN(2) == 0 {
+					switch r.IntN(3) {
+					case 0:
+						body, contentType = openMetricsBody+body+"# EOF\n", openMetricsType
+					case 1:
 						body, contentType = delimited(t, families(t)[r.IntN(len(everything)):]), protobufDelimited
 					}
 					body = garble(r, body, text[r.IntN(len(text))])

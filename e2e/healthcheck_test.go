@@ -35,6 +35,11 @@ func TestHealthcheckFindsTheGateway(t *testing.T) {
 	dir := t.TempDir()
 	writeCertificate(t, dir)
 	writeWebConfigs(t, dir)
+	sockets, err := os.MkdirTemp("", "hc") // the path of a socket must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(sockets) })
 	for _, c := range []struct{ name, gateways, args, failure, output string }{
 		{name: "defaults", gateways: "--log.level=info"},
 		{name: "another port", gateways: "--web.listen-address=:9191"},
@@ -49,6 +54,12 @@ func TestHealthcheckFindsTheGateway(t *testing.T) {
 		{name: "everything", gateways: "--web.config.file=both.yml --web.route-prefix=/gw --web.listen-address=127.0.0.1:9443"},
 		{name: "client certificate", gateways: "--web.config.file=mutual.yml"},
 		{name: "its URL", gateways: "--web.listen-address=127.0.0.1:9191 --web.route-prefix=/gw", args: "--print-url", output: "http://127.0.0.1:9191/gw\n"},
+		{name: "health elsewhere", gateways: "--web.listen-address=:9191 --web.telemetry-listen-address=:9192"},
+		{name: "both URLs", gateways: "--web.telemetry-listen-address=127.0.0.1:9192 --web.route-prefix=/gw", args: "--print-url --print-telemetry-url", output: "http://localhost:9091/gw\nhttp://127.0.0.1:9192/gw\n"},
+		{name: "health at any port", gateways: "--web.telemetry-listen-address=:0", failure: "do not say its port; give --url"},
+		{name: "socket", gateways: "--web.listen-address=unix:SOCKETS/s --web.listen-address=:9191", args: "--print-url", output: "unix:SOCKETS/s\n"},
+		{name: "sockets with everything", gateways: "--web.config.file=both.yml --web.route-prefix=/gw --web.listen-address=unix:SOCKETS/s --web.telemetry-listen-address=unix:SOCKETS/t?mode=0600", args: "--print-url --print-telemetry-url", output: "https+unix:SOCKETS/s:/gw\nhttps+unix:SOCKETS/t:/gw\n"},
+		{name: "sockets with a prefix", gateways: "--web.route-prefix=/gw --web.listen-address=unix:SOCKETS/s", args: "--for=push"},
 		{name: "pushes", gateways: "--web.listen-address=:9191", args: "--for=push"},
 		{name: "pushes behind a password", gateways: "--web.config.file=auth.yml", args: "--for=push", failure: "401 Unauthorized"},
 		{name: "a URL", gateways: "--web.listen-address=:9191", args: "--url=http://localhost:9091", failure: "http://localhost:9091 cannot be reached"},
@@ -56,17 +67,18 @@ func TestHealthcheckFindsTheGateway(t *testing.T) {
 		{name: "several", gateways: "--web.listen-address=:9191\n--web.listen-address=:9192", failure: "2 gateways run here; choose one with --url"},
 		{name: "any port", gateways: "--web.listen-address=:0", failure: "do not say its port; give --url"},
 	} {
+		gateways, output := strings.ReplaceAll(c.gateways, "SOCKETS", sockets), strings.ReplaceAll(c.output, "SOCKETS", sockets)
 		t.Run(c.name, func(t *testing.T) {
 			args := append(isolated, "bash", "-c", checkHere, binary)
 			cmd := exec.Command("unshare", append(args, strings.Fields(c.args)...)...)
 			cmd.Dir = dir
 			cmd.Env = append(os.Environ(), "PUSHGATEWAY_URL=")
-			if c.gateways != "" {
-				cmd.Stdin = strings.NewReader(c.gateways + "\n")
+			if gateways != "" {
+				cmd.Stdin = strings.NewReader(gateways + "\n")
 			}
 			out, err := cmd.CombinedOutput()
-			if failed := err != nil; failed != (c.failure != "") || !strings.Contains(string(out), c.failure+c.output) {
-				t.Errorf("%v, and not %q\n%s", err, c.failure+c.output, out)
+			if failed := err != nil; failed != (c.failure != "") || !strings.Contains(string(out), c.failure+output) {
+				t.Errorf("%v, and not %q\n%s", err, c.failure+output, out)
 			}
 		})
 	}

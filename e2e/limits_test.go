@@ -115,6 +115,10 @@ func TestLimits(t *testing.T) {
 		"max_series, unlike groups": {"limits: {max_series: 3}", []limitStep{
 			put(a, histogram(`i="1"`), 200), put(b, xyz, many).over("series"), put(b, xy, 200), put(a, "", 200), post(b, gauges("z"), 200),
 		}},
+		"max_series, added up": {"limits: {max_series: 2}", []limitStep{
+			post(a+"?merge=sum", "# TYPE x counter\nx 1\n", 200), post(b+"?merge=sum", "# TYPE x counter\nx 1\n", 200), post(a+"?merge=sum", "# TYPE x counter\nx 1\n", 200),
+			post(a+"?merge=sum", "# TYPE x counter\nx{i=\"1\"} 1\n", many).over("series", `{job="a"}`), post(c+"?merge=sum", "# TYPE x counter\nx 1\n", many).over("series"),
+		}},
 		"max_label_sets": {"limits: {max_label_sets: 2}", []limitStep{
 			put(a, x, 200), put(b, x, 200), put(a+"/i/1", x, 200), put(a+"/k/1", x, many).over("label_sets", `{job="a",k="1"}`, "the limit of 2"), put(a+"/i/2", x, 200),
 			del(a + "/i/1"), put(a+"/k/1", x, many).over("label_sets"), del(a + "/i/2"), put(a+"/k/1", x, 200),
@@ -129,7 +133,7 @@ func TestLimits(t *testing.T) {
 		"max_labels_per_series": {"limits: {max_labels_per_series: 3}", []limitStep{
 			put(a, `x{b="1",c="1"} 1`+"\n", 200), put(a, `x{b="1",c="1",d="1"} 1`+"\n", large).over("labels_per_series", "more than 3 labels", `"x"`),
 			put(a, histogram(`b="1",c="1"`), 200), put(a, histogram(`b="1",c="1",d="1"`), large).over("labels_per_series", `"h"`),
-			put(a+"/b/1/c/1", x, 200), put(a+"/b/1/c/1/d/1", x, large).over("labels_per_series", "4 labels"), put(a+"/b/1", `x{b="2",c="1"} 1`+"\n", 200),
+			put(a+"/b/1/c/1", x, 200), put(a+"/b/1/c/1/d/1", x, large).over("labels_per_series", "4 labels"), put("/metrics/job/d/b/1", `x{b="2",c="1"} 1`+"\n", 200),
 		}},
 		"max_label_name_length": {"limits: {max_label_name_length: 5}", []limitStep{
 			put(a, `long_name{short="1"} 1`+"\n", 200), put(a, `x{longer="1"} 1`+"\n", large).over("label_name_length", `"longer" has 6 bytes`, "the limit of 5", `"x"`),
@@ -142,6 +146,13 @@ func TestLimits(t *testing.T) {
 		"max_groups_per_push": {"limits: {max_groups_per_push: 2}", []limitStep{
 			put("/api/v1/push?group_by=job", `x{job="p"} 1`+"\n"+`x{job="q"} 1`+"\n", 200),
 			put("/api/v1/push?group_by=job", `x{job="p"} 1`+"\n"+`x{job="q"} 1`+"\n"+`x{job="r"} 1`+"\n", large).over("groups_per_push"),
+		}},
+		"max_grouping_labels": {"limits: {max_grouping_labels: 2}", []limitStep{
+			put(a+"/i/1", x, 200), put(a+"/i/1/k/2", x, large).over("grouping_labels", "3 labels", "the limit of 2"), put(a+"/i/1/k/2/l/3", x, large).over("grouping_labels"),
+			put("/api/v1/push?group_by=job,i,k", `x{job="p",i="1",k="1"} 1`+"\n", large).over("grouping_labels"), put("/api/v1/push?group_by=job,i,k", `x{job="p",k="1"} 1`+"\n", 200),
+		}},
+		"max_body_bytes": {"limits: {max_body_bytes: 1KiB}", []limitStep{
+			put(a, strings.Repeat("# x\n", 255)+x, 200), put(a, strings.Repeat("# x\n", 256)+x, large).over("body_bytes", "1024 bytes"),
 		}},
 		"max_series_per_group": {"limits: {max_series_per_group: 2}", []limitStep{
 			put(a, xy, 200), post(a, gauges("z"), large).over("series_per_group", `{job="a"}`), put(b, xyz, large).over("series_per_group"),
@@ -216,7 +227,8 @@ func TestLimitsHoldExactly(t *testing.T) {
 			for i := range 64 {
 				all.Go(func() {
 					for n := range 4 {
-						s.do(http.MethodPost, fmt.Sprintf("/metrics/job/a/i/%d?merge=series", i), fmt.Sprintf("x{n=\"%d\"} 1\n", n))
+						merge := []string{"series", "sum"}[i%2]
+						s.do(http.MethodPost, fmt.Sprintf("/metrics/job/a/i/%d?merge=%s", i%32, merge), fmt.Sprintf("# TYPE x counter\nx{n=\"%d\"} 1\n", n))
 					}
 				})
 			}

@@ -175,11 +175,13 @@ func TestHints(t *testing.T) {
 		"StatsD":              {"jobs.done:1|c\n", "the line is in the format of StatsD", nil},
 		"CSV":                 {"name,value\nm,1\n", "the body looks like CSV", nil},
 
-		"OpenMetrics, exemplar": {"m_total 1 # {trace=\"x\"} 1\n# EOF\n", "the body is OpenMetrics; this gateway reads only what OpenMetrics has in common with the text format (line 1: found an exemplar", nil},
-		"OpenMetrics, info":     {"# TYPE m info\nm_info{a=\"b\"} 1\n# EOF\n", "the body is OpenMetrics; this gateway reads only what OpenMetrics has in common with the text format (line 1: unknown metric type \"info\"", nil},
+		"OpenMetrics, exemplar": {"m_total 1 # {trace=\"x\"} 1\n# EOF\n", "the body is OpenMetrics, but its Content-Type does not say so; send Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8 (line 1: found an exemplar", nil},
+		"OpenMetrics, info":     {"# TYPE m info\nm_info{a=\"b\"} 1\n# EOF\n", "the body is OpenMetrics, but its Content-Type does not say so; send Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8 (line 1: unknown metric type \"info\"", nil},
 		"OpenMetrics, stateset": {"# TYPE m stateset\nm{m=\"a\"} 1\n", "the body is OpenMetrics", nil},
 		"OpenMetrics, unit":     {"# TYPE m_seconds gauge\n# UNIT m_seconds seconds\nm_seconds 1 1.5\n", "the body is OpenMetrics", nil},
-		"OpenMetrics, header":   {"m 1 1.5\n", "the body is OpenMetrics", []string{"Content-Type", "application/openmetrics-text; version=1.0.0"}},
+		"OpenMetrics, no end":   {"m 1 1.5\n", "the Content-Type says OpenMetrics, but the body does not end with the line # EOF and is read as text; add that line (line 1: ", []string{"Content-Type", "application/openmetrics-text; version=1.0.0"}},
+		"OpenMetrics, version":  {"m 1 1.5\n# EOF\n", "the Content-Type says a version of OpenMetrics that this gateway reads as text; send Content-Type: ", []string{"Content-Type", "application/openmetrics-text; version=2.0.0"}},
+		"OpenMetrics, mistake":  {"m x\n# EOF\n", "line 1: expected a number", []string{"Content-Type", "application/openmetrics-text; version=1.0.0"}},
 
 		"a mistake":            {"m x\n", "line 1: expected a number", []string{"Content-Type", "text/plain"}},
 		"a mistake in a form":  {"m x\n", "line 1: expected a number", []string{"Content-Type", form}},

@@ -4,6 +4,10 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,6 +38,7 @@ func TestScripts(t *testing.T) {
 			"port":     s.port,
 			"socket":   s.socket,
 			"secure":   s.secure,
+			"bearer":   s.bearer,
 			"await":    s.await,
 			"exitcode": s.exitCode,
 			"lines":    s.lines,
@@ -103,6 +108,31 @@ func (s scripts) secure(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	config := fmt.Sprintf("tls_server_config: {cert_file: cert.pem, key_file: key.pem}\nbasic_auth_users: {%s: %s}\n", args[0], hash)
 	ts.Check(os.WriteFile(filepath.Join(dir, "web.yml"), []byte(config), 0o600))
+}
+
+// bearer <token> starts a gateway behind a proxy that asks for a token, and lets
+// $PUSHGATEWAY_URL be the proxy's URL. The proxy redirects pushes to the job
+// elsewhere to another host.
+func (s scripts) bearer(ts *testscript.TestScript, _ bool, args []string) {
+	s.gateway(ts, false, nil)
+	gateway := &url.URL{Scheme: "http", Host: ts.Getenv("ADDR")}
+	next := httputil.NewSingleHostReverseProxy(gateway)
+	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		s.t.Errorf("the other host got %s %s with the token %q", r.Method, r.URL, r.Header.Get("Authorization"))
+	}))
+	ts.Defer(other.Close)
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Header.Get("Authorization") != "Bearer "+args[0]:
+			http.Error(w, "who are you?", http.StatusUnauthorized)
+		case strings.Contains(r.URL.Path, "/job/elsewhere"):
+			http.Redirect(w, r, other.URL+r.URL.Path, http.StatusTemporaryRedirect)
+		default:
+			next.ServeHTTP(w, r)
+		}
+	}))
+	ts.Defer(proxy.Close)
+	ts.Setenv("PUSHGATEWAY_URL", proxy.URL)
 }
 
 // await <file> waits until there is such a file, with something in it.

@@ -16,6 +16,7 @@ import (
 	"pushgateway/internal/config"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/live"
+	"pushgateway/internal/login"
 )
 
 // covered are the flags that keys of the configuration file can replace.
@@ -46,6 +47,7 @@ func (c *settings) limits() guard.Limits {
 
 // openSettings reads the configuration file, if there is one.
 func (c *settings) openSettings() (err error) {
+	c.hashes = login.NewHashes()
 	if c.configFile == "" {
 		c.current = live.Fixed(live.New(new(config.Config), c.limits()))
 		return nil
@@ -58,7 +60,9 @@ func (c *settings) openSettings() (err error) {
 		if err := c.agree(file); err != nil {
 			return nil, err
 		}
-		return live.New(file, c.limits()), nil
+		now := live.New(file, c.limits())
+		now.Users = login.NewUsers(file.Access, c.hashes, c.proxies)
+		return now, nil
 	})
 	return err
 }

@@ -7,19 +7,15 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strconv"
-	"strings"
 	"sync"
-	"syscall"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/activation"
-	"github.com/mdlayher/vsock"
 	"github.com/prometheus/exporter-toolkit/web"
 	"golang.org/x/sync/errgroup"
 
 	"pushgateway/internal/connections"
 	"pushgateway/internal/guard"
+	"pushgateway/internal/httpapi"
 	"pushgateway/internal/login"
 )
 
@@ -45,26 +41,29 @@ const (
 // listen serves until ctx ends, and then until the requests in progress are
 // answered.
 func (s *service) listen(ctx context.Context) error {
-	listeners, err := s.listeners()
+	doors, err := s.openDoors(ctx)
 	if err != nil {
-		return s.cannotServe(err)
+		return err
 	}
+	defer closeAll(doors) // also those whose server has not failed
+	s.addresses = addressesOf(doors)
 	var (
 		accepting sync.Once
 		servers   []*http.Server
-		failed    = make(chan error, len(listeners))
+		failed    = make(chan error, len(doors))
 		limits    = connections.Fitting(s.current.Get().Limits.Connections)
 		d         = connections.New(limits)
-		passwords = login.New(*s.web.WebConfigFile, s.proxies)
+		passwords = login.New(*s.web.WebConfigFile, s.proxies, s.hashes)
 	)
-	for _, l := range listeners {
-		server := s.newServer(d, limits, passwords, func() { accepting.Do(func() { close(s.listening) }) })
+	defer s.requests.Close()
+	for _, l := range doors {
+		server := s.newServer(l.kind, d, limits, passwords, func() { accepting.Do(func() { close(s.listening) }) })
 		servers = append(servers, server)
 		go func() { failed <- web.Serve(d.Listen(l), server, s.web, s.logger) }()
 	}
 	select {
 	case err := <-failed:
-		return s.cannotServe(err)
+		return fmt.Errorf("serving HTTP: %w", err)
 	case <-ctx.Done():
 	}
 	s.logger.Info("Stopping after the requests in progress")
@@ -72,54 +71,11 @@ func (s *service) listen(ctx context.Context) error {
 	return shutdown(servers)
 }
 
-// listeners opens the listeners that the flags name, as the toolkit would. The
-// gateway opens them itself since its pool of connections must stand in front of the toolkit.
-func (s *service) listeners() ([]net.Listener, error) {
-	if *s.web.WebSystemdSocket {
-		listeners, err := activation.Listeners()
-		if err == nil && len(listeners) == 0 {
-			err = errors.New("systemd passed no socket")
-		}
-		return listeners, err
-	}
-	var listeners []net.Listener
-	for _, address := range *s.web.WebListenAddresses {
-		l, err := listenOn(address)
-		if err != nil {
-			for _, l := range listeners {
-				l.Close()
-			}
-			return nil, err
-		}
-		listeners = append(listeners, l)
-	}
-	if len(listeners) == 0 {
-		return nil, web.ErrNoListeners
-	}
-	return listeners, nil
-}
-
-func listenOn(address string) (net.Listener, error) {
-	vm, ok := strings.CutPrefix(address, "vsock://")
-	if !ok {
-		return net.Listen("tcp", address)
-	}
-	_, port, err := net.SplitHostPort(vm)
-	if err != nil {
-		return nil, err
-	}
-	n, err := strconv.ParseUint(port, 10, 32)
-	if err != nil {
-		return nil, err
-	}
-	return vsock.Listen(uint32(n), nil)
-}
-
 // newServer returns the server of one listener. The toolkit puts its own
 // handler into it. accepting is called before the first connection is accepted.
-func (s *service) newServer(d *connections.Pool, limits guard.ConnectionLimits, passwords *login.Guard, accepting func()) *http.Server {
+func (s *service) newServer(kind httpapi.Door, d *connections.Pool, limits guard.ConnectionLimits, passwords *login.Guard, accepting func()) *http.Server {
 	server := &http.Server{
-		Handler:           d.Answer(s.gate),
+		Handler:           d.Answer(s.gate.At(kind)),
 		ReadTimeout:       s.readTimeout,
 		ReadHeaderTimeout: headerTimeout,
 		WriteTimeout:      writeTimeout,
@@ -143,7 +99,7 @@ func (s *service) newServer(d *connections.Pool, limits guard.ConnectionLimits, 
 		if *s.web.WebConfigFile != "" {
 			server.Handler = passwords.Before(server.Handler)
 		}
-		server.Handler = d.Limit(s.proxies, server.Handler)
+		server.Handler = s.requests.Handler(d.Limit(s.proxies, server.Handler))
 		accepting()
 		return context.Background()
 	}
@@ -164,16 +120,4 @@ func shutdown(servers []*http.Server) error {
 		})
 	}
 	return stopping.Wait()
-}
-
-// cannotServe returns what to do when a listener cannot be opened.
-func (s *service) cannotServe(err error) error {
-	toDo := ""
-	switch {
-	case *s.web.WebSystemdSocket:
-		toDo = "; systemd passes sockets to the service of a .socket unit: start that unit, or leave out --web.systemd-socket"
-	case errors.Is(err, syscall.EADDRINUSE):
-		toDo = "; stop the process that uses the port, or set another one with --web.listen-address"
-	}
-	return fmt.Errorf("serving HTTP: %w%s", err, toDo)
 }

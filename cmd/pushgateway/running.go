@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -19,32 +17,39 @@ import (
 // process is the directory in which Linux shows processes.
 const process = "/proc"
 
-// findRunning returns the URL of the gateway that runs on this machine or in
-// this container, taken from its command line. It returns "" if there is none.
-func findRunning() (string, error) {
+// running holds the URLs of a gateway that runs on this machine or in this
+// container.
+type running struct {
+	main      string // of pushes and the API
+	telemetry string // of scrapes and health
+}
+
+// findRunning finds the gateway that runs here by its command line. It returns
+// nil if there is none.
+func findRunning() (*running, error) {
 	dirs, err := filepath.Glob(process + "/[0-9]*")
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	var urls []string
+	var all []*running
 	for _, dir := range dirs {
 		c := serving(dir)
 		if c == nil {
 			continue
 		}
-		url, err := c.reachable(dir)
+		r, err := c.reachable(dir)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
-		urls = append(urls, url)
+		all = append(all, r)
 	}
-	switch len(urls) {
+	switch len(all) {
 	case 0:
-		return "", nil
+		return nil, nil
 	case 1:
-		return urls[0], nil
+		return all[0], nil
 	}
-	return "", fmt.Errorf("%d gateways run here; choose one with --url, like --url=%s", len(urls), urls[0])
+	return nil, fmt.Errorf("%d gateways run here; choose one with --url, like --url=%s", len(all), all[0].telemetry)
 }
 
 // serving parses the command line of a process. It returns nil if the process
@@ -78,30 +83,45 @@ func isGateway(dir, name string) bool {
 	return err == nil && os.SameFile(own, its)
 }
 
-// reachable returns a URL at which this machine can reach the gateway of a
+// reachable returns the URLs at which this machine can reach the gateway of a
 // process with this command line.
-func (c *settings) reachable(dir string) (string, error) {
-	scheme := "http"
+func (c *settings) reachable(dir string) (*running, error) {
+	tls := false
 	if file := *c.web.WebConfigFile; file != "" {
-		tls, err := turnsTLSOn(filepath.Join(dir, "cwd"), file)
-		if err != nil {
-			return "", err
-		}
-		if tls {
-			scheme = "https"
+		var err error
+		if tls, err = turnsTLSOn(filepath.Join(dir, "cwd"), file); err != nil {
+			return nil, err
 		}
 	}
-	for _, address := range *c.web.WebListenAddresses {
-		host, port, err := net.SplitHostPort(address)
-		if n, _ := strconv.Atoi(port); err != nil || *c.web.WebSystemdSocket || n == 0 {
+	r := new(running)
+	if !*c.web.WebSystemdSocket {
+		r.main = c.firstURL(*c.web.WebListenAddresses, tls)
+	}
+	r.telemetry = r.main
+	if len(c.telemetryAddresses) > 0 {
+		r.telemetry = c.firstURL(c.telemetryAddresses, tls)
+	}
+	if r.telemetry == "" {
+		return nil, errors.New("a gateway runs here, but its flags do not say its port; give --url")
+	}
+	return r, nil
+}
+
+// firstURL returns the URL of the first address that can be told from its flag,
+// or "".
+func (c *settings) firstURL(addresses []string, tls bool) string {
+	prefix := path.Clean("/" + c.prefix())
+	for _, address := range addresses {
+		a, err := parseAddress(address)
+		switch {
+		case err != nil || a.AnyPort() || a.Network == "vsock":
 			continue
+		case a.Network == "unix":
+			return a.URL(tls, strings.TrimSuffix(prefix, "/"))
 		}
-		if ip := net.ParseIP(host); host == "" || ip.IsUnspecified() {
-			host = "localhost"
-		}
-		return scheme + "://" + net.JoinHostPort(host, port) + path.Clean("/"+c.prefix()), nil
+		return a.URL(tls, prefix)
 	}
-	return "", errors.New("a gateway runs here, but its flags do not say its port; give --url")
+	return ""
 }
 
 // turnsTLSOn reports whether a file for --web.config.file enables TLS. A

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/common/promslog"
 	"github.com/prometheus/common/version"
 
+	"pushgateway/internal/accesslog"
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/httpapi"
 	"pushgateway/internal/intake"
@@ -28,13 +29,15 @@ const (
 // service holds what serving needs in addition to the settings.
 type service struct {
 	*settings
-	logger *slog.Logger
-	gate   *httpapi.Gate
-	quit   func() // ends serving
-	server *server.Server
-	pace   *pace
+	logger   *slog.Logger
+	gate     *httpapi.Gate
+	quit     func() // ends serving
+	server   *server.Server
+	pace     *pace
+	requests *accesslog.Log // nil if no requests are logged
 
-	listening chan struct{} // closed once connections are accepted
+	listening chan struct{}     // closed once connections are accepted
+	addresses httpapi.Addresses // set before that
 }
 
 // serve runs the gateway until ctx ends, a client asks it to quit over HTTP, or
@@ -49,6 +52,7 @@ func serve(ctx context.Context, c *settings) error {
 	defer quit()
 	s := &service{settings: c, pace: pace, logger: logger, gate: httpapi.NewGate(c.routePrefix, c.telemetryPath), quit: quit, listening: make(chan struct{})}
 	s.gate.Reads(s.storage().Name())
+	s.requests = accesslog.New(accesslog.Config{Logger: logger, All: c.logAccess, Slow: c.logSlow, Client: c.proxies.Client})
 	defer s.reloadOnHangup()()
 	if c.configFile != "" {
 		logger.Info("Loaded the configuration", "file", c.configFile)
@@ -151,6 +155,7 @@ func (s *service) pushes() intake.Config {
 		StripTimestamps: s.timestamps == "strip",
 		LenientNewlines: s.lenientNewlines,
 		ReservedNames:   s.reservedNames.matcher,
+		OTLP:            s.otlp.options(),
 	}
 }
 
@@ -161,6 +166,7 @@ func (s *service) surface(ui http.Handler) httpapi.Config {
 		Origins:           s.origins,
 		Proxies:           s.proxies,
 		TelemetryPath:     s.telemetryPath,
+		Addresses:         func() httpapi.Addresses { return s.addresses },
 		EnableAdmin:       s.enableAdmin,
 		EnablePprof:       s.enablePprof,
 		EnableOpenMetrics: s.enableOpenMetrics,

@@ -31,6 +31,7 @@ import (
 	"pushgateway/internal/httpapi"
 	"pushgateway/internal/intake"
 	"pushgateway/internal/live"
+	"pushgateway/internal/login"
 )
 
 // settings holds what the command line sets.
@@ -38,21 +39,26 @@ type settings struct {
 	web *web.FlagConfig
 	log *promslog.Config
 
+	logAccess bool
+	logSlow   time.Duration
+
 	configFile string
 	current    *live.Current // derived from it and from flags
+	hashes     *login.Hashes // checks passwords
 
-	telemetryPath     string
-	externalURL       *url.URL
-	corsOrigin        string
-	allowedHosts      string
-	origins           httpapi.Origins // derived from these three
-	routePrefix       string          // "" or like "/gw"
-	enableLifecycle   bool
-	enableAdmin       bool
-	enablePprof       bool
-	enableOpenMetrics bool
-	readTimeout       time.Duration
-	proxies           guard.Proxies
+	telemetryAddresses []string // of scrapes and health, if they are apart
+	telemetryPath      string
+	externalURL        *url.URL
+	corsOrigin         string
+	allowedHosts       string
+	origins            httpapi.Origins // derived from these three
+	routePrefix        string          // "" or like "/gw"
+	enableLifecycle    bool
+	enableAdmin        bool
+	enablePprof        bool
+	enableOpenMetrics  bool
+	readTimeout        time.Duration
+	proxies            guard.Proxies
 
 	persistenceFile     string
 	persistenceInterval time.Duration
@@ -67,6 +73,7 @@ type settings struct {
 	timestamps       string // "reject" or "strip"
 	lenientNewlines  bool
 	reservedNames    namesValue
+	otlp             otlpSettings
 
 	flags map[string]string // all flags, as /api/v1/status shows them
 	given map[string]*bool  // which of some flags are set
@@ -96,6 +103,8 @@ func newServe(app *kingpin.Application) command {
 func (c *settings) addFlags(serve *kingpin.CmdClause) {
 	serve.Flag("config.file", "File with limits, rules for groups and who may do what. The gateway reads it again on SIGHUP, and on POST /-/reload with --web.enable-lifecycle.").Default("").Envar("PUSHGATEWAY_CONFIG_FILE").StringVar(&c.configFile)
 	c.web = webflag.AddFlags(serve, ":9091")
+	serve.GetFlag("web.listen-address").Help("Address to listen on: host:port, :port, vsock://:port, or a unix socket like unix:/run/pushgateway/http.sock?mode=0660. Repeatable.")
+	serve.Flag("web.telemetry-listen-address", "Address for scrapes and health alone, which --web.listen-address then no longer serves. Repeatable, and written like --web.listen-address.").PlaceHolder("ADDRESS").StringsVar(&c.telemetryAddresses)
 	serve.Flag("web.telemetry-path", "Path under which to expose metrics.").Default("/metrics").StringVar(&c.telemetryPath)
 	serve.Flag("web.external-url", "The URL under which the Pushgateway is externally reachable.").Default("").URLVar(&c.externalURL)
 	serve.Flag("web.route-prefix", "Prefix for the internal routes of web endpoints. Defaults to the path of --web.external-url.").Default("").StringVar(&c.routePrefix)
@@ -106,7 +115,7 @@ func (c *settings) addFlags(serve *kingpin.CmdClause) {
 	serve.Flag("web.cors.origin", "Anchored regular expression for the origins of other web pages that may query, push and delete from a browser, like https?://(a|b)\\.example\\.org. If empty, only the gateway's own page may.").Default("").StringVar(&c.corsOrigin)
 	serve.Flag("web.allowed-hosts", "Comma-separated host names and addresses under which browsers may use the gateway. It refuses all others, which stops DNS rebinding. If empty, it accepts any.").Default("").StringVar(&c.allowedHosts)
 	serve.Flag("web.read-timeout", "Maximum duration for a whole request to arrive. 0 means no limit.").Default("1m").DurationVar(&c.readTimeout)
-	serve.Flag("web.trusted-proxies", "Comma-separated proxies and networks whose X-Forwarded-For header the gateway believes, like 10.0.0.0/8,192.0.2.7. Any other proxy counts as one client.").Default("").SetValue((*proxiesValue)(&c.proxies))
+	serve.Flag("web.trusted-proxies", "Comma-separated proxies and networks whose X-Forwarded-For header the gateway believes, like 10.0.0.0/8,192.0.2.7. unix stands for unix sockets. Any other proxy counts as one client.").Default("").SetValue((*proxiesValue)(&c.proxies))
 
 	serve.Flag("persistence.file", "File to persist metrics. If empty, metrics are only kept in memory. The gateway imports a file written by Pushgateway 1.11, leaves it unchanged, and uses <file>.db from then on.").Default("").Envar("PUSHGATEWAY_PERSISTENCE_FILE").StringVar(&c.persistenceFile)
 	serve.Flag("persistence.interval", "The minimum interval at which to write out the persistence file. With 0, the gateway answers a push once it is on disk. With more, it answers earlier, and a crash loses the pushes of up to one interval.").Default("0s").DurationVar(&c.persistenceInterval)
@@ -125,10 +134,14 @@ func (c *settings) addFlags(serve *kingpin.CmdClause) {
 	serve.Flag("push.lenient-newlines", "Accept text with CRLF line endings, or without a newline at the end.").Default("false").BoolVar(&c.lenientNewlines)
 	serve.Flag("push.reserved-names", "Refuse pushes of metrics whose whole name matches this regular expression, like up|scrape_.*|ALERTS.*. With honor_labels, such metrics can pass for series that Prometheus itself makes. If empty, no name is refused.").Default("").SetValue(&c.reservedNames)
 
+	c.otlp.addFlags(serve)
+
 	c.watchFlags(serve, "push.max-body-bytes", "push.max-inflight-bytes", "push.ttl")
 	c.log = &promslog.Config{Level: promslog.NewLevel(), Format: promslog.NewFormat()}
 	serve.Flag(promslogflag.LevelFlagName, promslogflag.LevelFlagHelp).Default("info").SetValue(c.log.Level)
 	serve.Flag(promslogflag.FormatFlagName, promslogflag.FormatFlagHelp).Default("logfmt").SetValue(c.log.Format)
+	serve.Flag("log.access", "Log a line for each request, at level info: method, path, status, bytes, duration, client.").Default("false").BoolVar(&c.logAccess)
+	serve.Flag("log.slow", "Log requests that take longer than this, at level warn and at a limited rate, with what they waited for. 0 logs none.").Default("0s").DurationVar(&c.logSlow)
 }
 
 // ttlFlag adds a flag for a time to live.
@@ -214,7 +227,7 @@ const minBodyBytes = units.KiB
 
 // validate returns an error for settings that cannot work. It changes nothing.
 func (c *settings) validate() error {
-	return checkAll(c.checkPersistence, c.checkCluster, c.checkAddresses, c.checkWebConfig, c.checkOrigins, c.checkPaths, c.checkPushes)
+	return checkAll(c.checkPersistence, c.checkCluster, c.checkAddresses, c.checkWebConfig, c.checkOrigins, c.checkPaths, c.checkPushes, c.checkLog)
 }
 
 // resolve derives settings from others: paths in their final form, and whom to
@@ -242,6 +255,9 @@ func (c *settings) checkPushes() error {
 	if c.configFile == "" && c.maxInflightBytes < c.maxBodyBytes {
 		return fmt.Errorf("--push.max-inflight-bytes=%s: it must not be less than --push.max-body-bytes=%s, or the gateway would never take the largest pushes", c.maxInflightBytes, c.maxBodyBytes)
 	}
+	if err := c.otlp.check(c.utf8Names); err != nil {
+		return err
+	}
 	if c.timestamps != "reject" && c.timestamps != "strip" {
 		return fmt.Errorf("--push.timestamps=%q: it must be reject or strip", c.timestamps)
 	}
@@ -250,6 +266,20 @@ func (c *settings) checkPushes() error {
 	}
 	if c.readTimeout < 0 {
 		return fmt.Errorf("--web.read-timeout=%s: it must not be negative; 0 means no limit", c.readTimeout)
+	}
+	return nil
+}
+
+// checkLog returns an error for lines that the level of the log would hide.
+func (c *settings) checkLog() error {
+	level := c.log.Level.String()
+	switch {
+	case c.logSlow < 0:
+		return fmt.Errorf("--log.slow=%s: it must not be negative; 0 logs no slow requests", c.logSlow)
+	case c.logAccess && level != "info" && level != "debug":
+		return fmt.Errorf("--log.access: --log.level=%s hides its lines; set --log.level=info", level)
+	case c.logSlow > 0 && level == "error":
+		return fmt.Errorf("--log.slow: --log.level=%s hides its lines; set --log.level=warn", level)
 	}
 	return nil
 }
@@ -274,20 +304,6 @@ func (c *settings) prefix() string {
 		return ""
 	}
 	return prefix
-}
-
-// checkAddresses returns an error for an address that is not a host and a port,
-// like 9091.
-func (c *settings) checkAddresses() error {
-	for _, address := range *c.web.WebListenAddresses {
-		if address == "" {
-			continue // any free port
-		}
-		if _, _, err := net.SplitHostPort(strings.TrimPrefix(address, "vsock://")); err != nil {
-			return fmt.Errorf("--web.listen-address=%q: it must be a host and a port, or a port alone, like 127.0.0.1:9091, [::1]:9091 or :9091", address)
-		}
-	}
-	return nil
 }
 
 // checkWebConfig reads the file for TLS and passwords, if one is set.
@@ -342,7 +358,7 @@ func hostsOf(list string) (hosts []string, err error) {
 }
 
 // taken lists the paths that the telemetry path would shadow.
-var taken = []string{"/", "/status", "/-/healthy", "/-/ready", "/-/metrics", "/-/quit"}
+var taken = []string{"/", "/status", "/-/healthy", "/-/ready", "/-/metrics", "/-/quit", "/-/reload"}
 
 func checkTelemetryPath(given string) error {
 	if !strings.HasPrefix(given, "/") || strings.ContainsAny(given, ":*") || strings.HasSuffix(given, "/") {

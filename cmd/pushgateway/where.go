@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +20,10 @@ import (
 
 // urlVariable is the environment variable that sets the gateway's address.
 const urlVariable = "PUSHGATEWAY_URL"
+
+// tokenVariable is the environment variable that names a file with the token
+// to send.
+const tokenVariable = "PUSHGATEWAY_TOKEN_FILE"
 
 // where holds the address of a gateway and how to talk to it.
 type where struct {
@@ -36,8 +41,9 @@ func addWhere(clause *kingpin.CmdClause) *where {
 // addAddress adds the flags for the gateway's address, without a timeout.
 func addAddress(clause *kingpin.CmdClause, retry string) *where {
 	w := new(where)
-	clause.Flag("url", "The gateway's address: [http(s)://][user:password@]host:port[/prefix], or unix:///path/of/socket.").Default("http://localhost:9091").Envar(urlVariable).StringVar(&w.URL)
-	clause.Flag("http.config.file", "File with the HTTP client configuration, in the format of Prometheus: TLS, basic auth, authorization, proxy.").Default("").StringVar(&w.File)
+	w.TokenFile, w.TokenFrom = os.Getenv(tokenVariable), "$"+tokenVariable
+	clause.Flag("url", "The gateway's address: [http(s)://][user:password@]host:port[/prefix], or unix:/path/of/socket[:/prefix], or https+unix:/path.").Default("http://localhost:9091").Envar(urlVariable).StringVar(&w.URL)
+	clause.Flag("http.config.file", "File with the HTTP client configuration, in the format of Prometheus: TLS, basic auth, authorization, proxy. Without credentials in it or in --url, the commands send the token in the file that $PUSHGATEWAY_TOKEN_FILE names.").Default("").StringVar(&w.File)
 	clause.Flag("retry", "How long to retry, with growing pauses, while the gateway cannot be reached or has no room. 0 means no retries.").Default(retry).DurationVar(&w.Retry)
 	return w
 }

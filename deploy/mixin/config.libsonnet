@@ -27,6 +27,9 @@
     // A scrape slower than this is about to run into its timeout of 10 s.
     slowScrapeSeconds: 8,
 
+    // How much of a limit of what is stored may be used, from 0 to 1.
+    nearLimit: 0.9,
+
     // A gateway that nobody has scraped for longer than this is forgotten.
     notScrapedSeconds: 900,
 

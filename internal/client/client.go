@@ -25,11 +25,17 @@ import (
 // Config holds the address of a gateway and how to reach it.
 type Config struct {
 	// URL is like http://host:9091/prefix, with user:password@ before the host
-	// for basic auth, or like unix:///run/pushgateway.sock.
+	// for basic auth, or like unix:/run/pushgateway.sock:/prefix, or with
+	// https+unix for TLS.
 	URL string
 	// File names an HTTP client configuration in the format of Prometheus: TLS,
 	// basic auth, bearer token, proxy. Empty for none.
 	File string
+	// TokenFile names a file with a bearer token, which is read for each request.
+	// Credentials in URL and File come before it. Empty for none.
+	TokenFile string
+	// TokenFrom says where TokenFile comes from, for messages.
+	TokenFrom string
 	// Here means that the URL was found on this machine: the certificate is not
 	// verified, and no proxy is used.
 	Here bool
@@ -43,6 +49,7 @@ type Client struct {
 	base        *url.URL
 	socket      string // overrides the host of base, unless empty
 	credentials string // source of the credentials, "" if there are none
+	tokenFile   string // which must not be empty, "" if there is none
 	http        *http.Client
 	retry       time.Duration
 }
@@ -72,9 +79,16 @@ func New(c Config) (*Client, error) {
 		base.User, credentials = nil, "--url"
 	case hc.BasicAuth != nil || hc.Authorization != nil || hc.OAuth2 != nil:
 		credentials = c.File
+	case c.TokenFile != "":
+		hc.Authorization, credentials = &config.Authorization{Type: "Bearer", CredentialsFile: c.TokenFile}, c.TokenFrom
+	}
+	tokenFile := ""
+	if hc.Authorization != nil {
+		tokenFile = hc.Authorization.CredentialsFile
 	}
 	options := []config.HTTPClientOption{config.WithUserAgent("pushgateway/" + version.Version)}
 	if socket != "" {
+		hc.ProxyConfig = config.ProxyConfig{}
 		options = append(options, config.WithDialContextFunc(func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", socket)
 		}))
@@ -83,7 +97,7 @@ func New(c Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("using the HTTP configuration %s: %w", c.File, err)
 	}
-	return &Client{base: base, socket: socket, credentials: credentials, http: h, retry: c.Retry}, nil
+	return &Client{base: base, socket: socket, credentials: credentials, tokenFile: tokenFile, http: h, retry: c.Retry}, nil
 }
 
 func parseURL(s string) (base *url.URL, socket string, err error) {
@@ -94,13 +108,11 @@ func parseURL(s string) (base *url.URL, socket string, err error) {
 	switch {
 	case err != nil:
 		// The error of url.Parse contains the URL, and so the password.
-		return nil, "", fmt.Errorf("the URL of the gateway must be like http://localhost:9091 or unix:///run/pushgateway.sock: %w", errors.Unwrap(err))
-	case u.Scheme == "unix" && u.Host == "" && u.Path != "":
-		return &url.URL{Scheme: "http", Host: "localhost"}, u.Path, nil
-	case u.Scheme == "unix":
-		return nil, "", fmt.Errorf("the URL of the gateway: %q has no path of a socket; write it like unix:///run/pushgateway.sock", u.Redacted())
+		return nil, "", fmt.Errorf("the URL of the gateway must be like http://localhost:9091 or unix:/run/pushgateway.sock: %w", errors.Unwrap(err))
+	case isUnix(u.Scheme):
+		return parseUnix(u)
 	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname()+u.Port() == "": // :9091 is this machine
-		return nil, "", fmt.Errorf("the URL of the gateway: %q must be like http://localhost:9091 or unix:///run/pushgateway.sock", u.Redacted())
+		return nil, "", fmt.Errorf("the URL of the gateway: %q must be like http://localhost:9091 or unix:/run/pushgateway.sock", u.Redacted())
 	case namesGroup(u.Path):
 		return nil, "", fmt.Errorf("the URL of the gateway: %q contains a group; end it before /metrics, and name the group with --job and --label", u.Redacted())
 	}
@@ -108,11 +120,30 @@ func parseURL(s string) (base *url.URL, socket string, err error) {
 	return u, "", nil
 }
 
+// isUnix reports whether a scheme is for unix sockets.
+func isUnix(scheme string) bool { return scheme == "unix" || scheme == "https+unix" }
+
+// parseUnix parses the URL of a socket, with a route prefix after a colon.
+func parseUnix(u *url.URL) (base *url.URL, socket string, err error) {
+	socket, prefix, _ := strings.Cut(u.Path, ":/")
+	if u.Host != "" || socket == "" {
+		return nil, "", fmt.Errorf("the URL of the gateway: %q has no path of a socket; write it like unix:/run/pushgateway.sock", u.Redacted())
+	}
+	base = &url.URL{Scheme: "http", User: u.User, Host: "localhost", Path: strings.TrimRight("/"+prefix, "/")}
+	if u.Scheme != "unix" {
+		base.Scheme = "https"
+	}
+	if namesGroup(base.Path) {
+		return nil, "", fmt.Errorf("the URL of the gateway: %q contains a group; end it before /metrics, and name the group with --job and --label", u.Redacted())
+	}
+	return base, socket, nil
+}
+
 // startsWithScheme distinguishes http:/host, which lacks a slash, from
 // host:9091.
 func startsWithScheme(s string) bool {
 	scheme, rest, _ := strings.Cut(strings.ToLower(s), ":")
-	return scheme == "unix" || strings.HasPrefix(rest, "//") || strings.HasPrefix(rest, "/") && (scheme == "http" || scheme == "https")
+	return isUnix(scheme) || strings.HasPrefix(rest, "//") || strings.HasPrefix(rest, "/") && (scheme == "http" || scheme == "https")
 }
 
 // namesGroup reports whether the path of a URL contains the path of a group. A
@@ -156,6 +187,8 @@ func (c *Client) do(ctx context.Context, r request) (*http.Response, error) {
 func again(err error) error {
 	var status *statusError
 	switch {
+	case errors.As(err, new(*tokenError)):
+		return backoff.Permanent(err)
 	case !errors.As(err, &status):
 		return err
 	case !status.passing():
@@ -167,6 +200,9 @@ func again(err error) error {
 }
 
 func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
+	if err := c.checkToken(); err != nil {
+		return nil, err
+	}
 	u := c.base.String() + r.path
 	if len(r.query) > 0 {
 		u += "?" + r.query.Encode()

@@ -80,7 +80,7 @@ func (c *Client) statusError(res *http.Response, path string) error {
 		limit = maxPage
 	}
 	e := &statusError{Code: res.StatusCode, Message: cut(oneLine(message), limit), foreign: !isAPI, unnamed: c.credentials == "", after: time.Duration(seconds) * time.Second}
-	e.noTLS = c.base.Scheme == "http" && c.socket == "" && e.Code == http.StatusBadRequest && wantsTLS(message)
+	e.noTLS = c.base.Scheme == "http" && e.Code == http.StatusBadRequest && wantsTLS(message)
 	e.next = c.afterStatus(e, res, path)
 	return e
 }
@@ -107,11 +107,11 @@ func wantsTLS(message string) bool {
 func (c *Client) afterStatus(e *statusError, res *http.Response, path string) string {
 	switch {
 	case e.noTLS:
-		return fmt.Sprintf("%s expects TLS; write https:// in --url", c)
+		return fmt.Sprintf("%s expects TLS; write %s in --url", c, c.withTLS())
 	case e.Code/100 == 3:
 		return c.afterRedirect(res, path)
 	case e.Code == http.StatusUnauthorized && c.credentials == "":
-		return fmt.Sprintf("no user and password were sent to %s; set them in --http.config.file, or give a URL with user:password@", c)
+		return fmt.Sprintf("no user and password were sent to %s; set them in --http.config.file, give a URL with user:password@, or name the file of a token in $PUSHGATEWAY_TOKEN_FILE", c)
 	case e.Code == http.StatusUnauthorized:
 		return fmt.Sprintf("%s does not accept the user and password, or the token, of %s; correct them there", c, c.credentials)
 	case e.Code == http.StatusProxyAuthRequired:
@@ -128,7 +128,7 @@ func (c *Client) afterMiss(foreign bool) string {
 	for _, end := range []string{"/metrics", "/status", "/api/v1", "/api"} {
 		if prefix, ok := strings.CutSuffix(base.Path, end); ok {
 			base.Path = prefix
-			return fmt.Sprintf("--url takes the address, and a route prefix if there is one, but no other path; try --url=%s", base.Redacted())
+			return fmt.Sprintf("--url takes the address, and a route prefix if there is one, but no other path; try --url=%s", &Client{base: &base, socket: c.socket})
 		}
 	}
 	if foreign {
@@ -171,9 +171,9 @@ func (c *Client) afterFailure(err error) string {
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return "it speaks HTTP without TLS; write http:// in --url"
 	case c.base.Scheme == "http" && strings.Contains(err.Error(), `malformed HTTP response "\x15\x03`): // a TLS alert
-		return "it expects TLS; write https:// in --url"
+		return "it expects TLS; write " + c.withTLS() + " in --url"
 	case c.base.Scheme == "http" && errors.Is(err, io.EOF): // as Go's server does after a DELETE without TLS
-		return "it closed the connection without an answer; if it expects TLS, write https:// in --url"
+		return "it closed the connection without an answer; if it expects TLS, write " + c.withTLS() + " in --url"
 	case errors.As(err, new(*net.DNSError)):
 		return "correct the host name in --url or $PUSHGATEWAY_URL"
 	case errors.As(err, &timeout) && timeout.Timeout():
@@ -203,20 +203,34 @@ func afterTLS(err error) string {
 	return ""
 }
 
+// withTLS returns the scheme of URLs of gateways with TLS.
+func (c *Client) withTLS() string {
+	if c.socket != "" {
+		return "https+unix://"
+	}
+	return "https://"
+}
+
 // String returns the URL without the password.
 func (c *Client) String() string {
-	if c.socket != "" {
-		return "unix://" + c.socket
+	switch {
+	case c.socket == "":
+		return c.base.Redacted()
+	case c.base.Path != "":
+		return c.host() + ":" + c.base.Path
 	}
-	return c.base.Redacted()
+	return c.host()
 }
 
 // host is String without the path.
 func (c *Client) host() string {
-	if c.socket != "" {
-		return c.String()
+	switch {
+	case c.socket == "":
+		return (&url.URL{Scheme: c.base.Scheme, Host: c.base.Host}).String()
+	case c.base.Scheme == "https":
+		return "https+unix://" + c.socket
 	}
-	return (&url.URL{Scheme: c.base.Scheme, Host: c.base.Host}).String()
+	return "unix://" + c.socket
 }
 
 func inBrackets(s string) string {

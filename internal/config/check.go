@@ -2,19 +2,40 @@ package config
 
 import (
 	"fmt"
+	"strings"
 
 	"golang.org/x/crypto/bcrypt"
+
+	"pushgateway/internal/exposition"
 )
 
 // check notes what the values of single keys do not show, and reads the files of
 // secrets.
 func (d *decoder) check() {
+	d.checkLengths(d.config.Limits)
 	for i := range d.config.Rules {
 		d.config.Rules[i].Index = i
 		d.checkRule(&d.config.Rules[i])
 	}
 	if d.config.Access != nil {
 		d.checkUsers(d.config.Access.Users)
+	}
+}
+
+// checkLengths refuses limits beyond which a push could end a Prometheus.
+func (d *decoder) checkLengths(l Limits) {
+	most := exposition.StoredLimits()
+	for _, of := range []struct {
+		key       string
+		has, most int
+	}{
+		{"limits.max_name_length", l.NameLength, most.Name},
+		{"limits.max_label_name_length", l.LabelNameLength, most.LabelName},
+		{"limits.max_label_value_length", l.LabelValueLength, most.Value},
+	} {
+		if of.has > of.most {
+			d.mistake(of.key, "%d is more than %d: Prometheus panics on what is longer; lower it", of.has, of.most)
+		}
 	}
 }
 
@@ -37,6 +58,9 @@ func (d *decoder) checkUsers(users []User) {
 		u, key := &users[i], fmt.Sprintf("access.users[%d]", i)
 		d.checkUser(u, key)
 		u.Password, u.Token = d.secret(key+".password_file", u.PasswordFile), d.secret(key+".token_file", u.TokenFile)
+		if strings.ContainsFunc(string(u.Token), func(r rune) bool { return r <= ' ' || r > '~' }) {
+			d.mistake(key+".token_file", "the file %s holds more than one word, or characters that a header cannot hold; write one token of letters, digits and -._~+/= into it", u.TokenFile)
+		}
 		alone(d, key+".name", "name", names, u.Name, i)
 		alone(d, key+".token_file", "token", tokens, u.Token, i)
 		alone(d, key+".certificate", "certificate", certificates, u.Certificate, i)
@@ -54,6 +78,32 @@ func alone[T ~string](d *decoder, key, what string, seen map[T]int, value T, use
 	seen[value] = user
 }
 
+// maxCost bounds the cost of hashes. Each check of one with this cost takes
+// seconds.
+const maxCost = 16
+
+func (d *decoder) checkHash(hash Secret, key string) {
+	if hash == "" {
+		return
+	}
+	cost, err := bcrypt.Cost([]byte(hash))
+	switch {
+	case err != nil:
+		d.mistake(key, "it is not a hash of bcrypt; make one, like with htpasswd -nB")
+	case cost > maxCost:
+		d.mistake(key, "its cost is %d, so that each check would take very long; make one with a cost of at most %d, like with htpasswd -nBC 10", cost, maxCost)
+	}
+}
+
+func (d *decoder) checkName(u *User, key string) {
+	switch {
+	case u.Name == Anonymous:
+		d.mistake(key, "this is the name of clients that are not known; list what they may do in access.anonymous, and give the user another name")
+	case strings.Contains(u.Name, ":") && (u.PasswordFile != "" || u.PasswordHash != ""):
+		d.mistake(key, "a name with a colon cannot be sent with a password; give the user another name")
+	}
+}
+
 func (d *decoder) checkUser(u *User, key string) {
 	if u.PasswordFile != "" && u.PasswordHash != "" {
 		d.mistake(key+".password_hash", "the user also has a password_file; remove one of them")
@@ -61,9 +111,8 @@ func (d *decoder) checkUser(u *User, key string) {
 	if u.PasswordFile == "" && u.PasswordHash == "" && u.TokenFile == "" && u.Certificate == "" && u.Addresses == nil {
 		d.mistake(key, "nothing tells who the user is; add password_file, password_hash, token_file, certificate or addresses")
 	}
-	if _, err := bcrypt.Cost([]byte(u.PasswordHash)); u.PasswordHash != "" && err != nil {
-		d.mistake(key+".password_hash", "it is not a hash of bcrypt; make one, like with htpasswd -nB")
-	}
+	d.checkHash(u.PasswordHash, key+".password_hash")
+	d.checkName(u, key+".name")
 	for _, name := range []struct{ key, value string }{
 		{"name", u.Name}, {"password_file", u.PasswordFile}, {"password_hash", string(u.PasswordHash)}, {"token_file", u.TokenFile}, {"certificate", u.Certificate},
 	} {

@@ -34,6 +34,7 @@ type Limits struct {
 
 	// One group.
 	SeriesPerGroup int   `yaml:"max_series_per_group"`
+	SeriesPerSum   int   `yaml:"max_series_per_sum_group"`
 	GroupBytes     Bytes `yaml:"max_group_bytes"`
 
 	// One series. Lengths are in bytes.
@@ -78,6 +79,9 @@ type Access struct {
 	Anonymous []Permission `yaml:"anonymous"`
 	Users     []User       `yaml:"users"`
 }
+
+// Anonymous is the name of a client that does not say who it is.
+const Anonymous = "anonymous"
 
 // User is somebody who may do something.
 type User struct {

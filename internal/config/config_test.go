@@ -14,7 +14,8 @@ import (
 
 const hash = "$2y$04$TlYLMNVnqt7mUwSD7mKRoOsFgZ2cMjHjPsFgyhEZzqkDTvHcSHNQq"
 
-// example has every section.
+// example has every section. write makes the files that it names, and puts a hash
+// in the place of the one that is left out.
 const example = `
 limits:                        # each can be absent: then it is what it is today
   max_groups: 100000
@@ -38,10 +39,10 @@ access:
   anonymous: [scrape, health]
   users:
     - name: prometheus
-      password_file: prometheus.password
+      password_file: /etc/pushgateway/prometheus.password
       may: [scrape, query]
     - name: ci
-      token_file: secrets/ci.token                   # Authorization: Bearer …
+      token_file: /etc/pushgateway/secrets/ci.token         # Authorization: Bearer …
       may: [push, delete]
       match: '{job=~"ci_.*",env!="production"}'      # of the decoded grouping key
     - name: batch-7
@@ -49,7 +50,7 @@ access:
       may: [push]
       match: '{instance="batch-7"}'
     - name: ops
-      password_hash: ` + hash + `                         # bcrypt
+      password_hash: $2y$10$…                         # bcrypt
       addresses: [10.0.0.0/8, ::1]
       may: [push, delete, scrape, query, ui, admin, lifecycle, debug]
 `
@@ -58,7 +59,8 @@ access:
 func write(t *testing.T, content string) string {
 	t.Helper()
 	dir := t.TempDir()
-	for name, text := range map[string]string{"config.yml": content, "prometheus.password": "scrape me\n", "secrets/ci.token": "t0ken\n", "empty": "\n"} {
+	content = strings.NewReplacer("/etc/pushgateway", dir, "$2y$10$…", hash).Replace(content)
+	for name, text := range map[string]string{"config.yml": content, "prometheus.password": "scrape me\n", "secrets/ci.token": "t0ken\n", "empty": "\n", "words": "two words\n"} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			t.Fatal(err)
@@ -106,63 +108,77 @@ func TestExample(t *testing.T) {
 	}
 }
 
-// TestMistakes has one mistake in each file.
+// mistakes are files with one mistake, and what is said about it.
+var mistakes = map[string]string{
+	"limits: {}\n# \xff\n":                                             "config.yml:2: it has bytes that are not text",
+	"limits: {}\n# \x01\n":                                             "config.yml:2: it has bytes that are not text",
+	"limits:\n  max_seriess: 1\n":                                      "config.yml:2:3: limits.max_seriess: the key is unknown; did you mean max_series?",
+	"limit:\n  max_series: 1\n":                                        "config.yml:1:1: limit: the key is unknown; did you mean limits?",
+	"rules:\n  - match: '{a=\"b\"}'\n  - mach: x\n":                    "config.yml:3:5: rules[1].mach: the key is unknown; did you mean match?",
+	"tls_server_config: {}\n":                                          "belongs in the file of --web.config.file",
+	"limits:\n  ttl: 6h\n":                                             "limits.ttl: the key is unknown; it belongs in a rule",
+	"rules:\n  - match: '{}'\n    max_series: 6\n":                     "rules[0].max_series: the key is unknown; it belongs in limits",
+	"users: []\n":                                                      "users: the key is unknown; it belongs in access",
+	"limits:\n  max_body_bytes: -5\n":                                  "limits.max_body_bytes: it is less than 1 byte",
+	"limits:\n  max_label_value_length: 16777216\n":                    "is more than 16777215: Prometheus panics",
+	"limits:\n  max_name_length: 5000000\n":                            "Prometheus panics",
+	"limits:\n  colour: 1\n":                                           "limits.colour: the key is unknown; use max_groups, ",
+	"access:\n  anonymous: [pusch]\n":                                  "config.yml:2:15: access.anonymous[0]: the permission \"pusch\" is unknown; did you mean push?",
+	"limits:\n  max_series: 1\n  max_series: 2\n":                      "config.yml:3:3: limits.max_series: the key is there twice, first in line 2",
+	"limits:\n  max_series: many\n":                                    "config.yml:2:15: limits.max_series: \"many\" is not a whole number",
+	"limits:\n  max_series: \"5\"\n":                                   "\"5\" is not a whole number",
+	"limits:\n  max_series: 1.5\n":                                     "\"1.5\" is not a whole number",
+	"limits:\n  max_series: 99999999999999999999\n":                    "is not a whole number",
+	"limits:\n  max_series: [1]\n":                                     "it must be a whole number, not a list",
+	"limits:\n  max_series: -1\n":                                      "-1 is less than 1",
+	"limits:\n  max_series: 0\n":                                       "0 is less than 1",
+	"limits:\n  max_series: null\n":                                    "limits.max_series: it has no value",
+	"limits:\n  max_series:\n":                                         "limits.max_series: it has no value",
+	"limits:\n  max_body_bytes: huge\n":                                "limits.max_body_bytes: it is not a size",
+	"limits: 5\n":                                                      "limits: it must have keys with values, like max_groups: …, not a single value",
+	"- limits\n":                                                       "it must have keys with values, like limits: …, not a list",
+	"rules:\n  match: '{a=\"b\"}'\n":                                   "rules: it must be a list, not keys with values",
+	"rules:\n  - ttl: 6h\n":                                            "config.yml:2:5: rules[0]: it has no match; add it",
+	"rules:\n  - \n":                                                   "rules[0]: it has no value",
+	"rules:\n  - match: ''\n":                                          "rules[0].match: it is empty",
+	"rules:\n  - match: '{job=}'\n":                                    "rules[0].match: \"{job=}\" is not a selector",
+	"rules:\n  - match: backup\n":                                      "contains a metric name",
+	"rules:\n  - match: '{job=~\"(\"}'\n":                              "has a regexp",
+	"rules:\n  - match: '{job=\"a\"}'\n    ttl: soon\n":                "config.yml:3:10: rules[0].ttl: \"soon\" is not a duration",
+	"rules:\n  - match: '{job=\"a\"}'\n    ttl: 101y\n":                "is longer than 100 years",
+	"rules:\n  - match: '{job=\"a\"}'\n    max_pushes_per_second: 0\n": "is not a number above 0",
+	"rules:\n  - match: '{job=\"a\"}'\n    on_conflict: overwrite\n":   "\"overwrite\" is unknown; write refuse or replace",
+	"rules:\n  - match: '{job=\"a\"}'\n    on_conflict: replace\n":     "replace needs long_ago",
+	"rules:\n  - match: '{job=\"a\"}'\n    long_ago: 7d\n":             "means nothing without on_conflict: replace",
+	"rules:\n  - match: '{job=\"a\"}'\n    on_conflict: replace\n    long_ago: 0s\n": "config.yml:4:5: rules[0].long_ago: it must not be 0",
+	"access:\n":               "access: it has no value",
+	"access:\n  anonymous:\n": "access.anonymous: it has no value",
+	"access:\n  users:\n    - may: [push]\n      password_file: prometheus.password\n":                                                            "access.users[0]: it has no name",
+	"access:\n  users:\n    - name: a\n      password_file: prometheus.password\n":                                                                "access.users[0]: it has no may",
+	"access:\n  users:\n    - name: a\n      may: [push]\n":                                                                                       "nothing tells who the user is",
+	"access:\n  users:\n    - name: ''\n      may: [push]\n      token_file: secrets/ci.token\n":                                                  "access.users[0].name: it is empty",
+	"access:\n  users:\n    - {name: a, may: [push], password_file: absent}\n":                                                                    "absent: no such file or directory; create the file",
+	"access:\n  users:\n    - {name: a, may: [push], token_file: empty}\n":                                                                        "is empty; write the secret into it",
+	"access:\n  users:\n    - {name: a, may: [push], password_hash: secret}\n":                                                                    "config.yml:3:30: access.users[0].password_hash: it is not a hash of bcrypt",
+	"access:\n  users:\n    - {name: a, may: [push], password_file: prometheus.password, password_hash: " + hash + "}\n":                          "also has a password_file",
+	"access:\n  users:\n    - {name: a, may: [push], addresses: [10.0.0.0/33]}\n":                                                                 "access.users[0].addresses[0]: \"10.0.0.0/33\" is not a network",
+	"access:\n  users:\n    - {name: a, may: [push], token_file: secrets/ci.token}\n    - {name: a, may: [push], certificate: x}\n":               "config.yml:4:8: access.users[1].name: access.users[0] has the same name",
+	"access:\n  users:\n    - {name: a, may: [push], token_file: secrets/ci.token}\n    - {name: b, may: [push], token_file: secrets/ci.token}\n": "access.users[0] has the same token",
+	"access:\n  users:\n    - {name: anonymous, may: [push], token_file: secrets/ci.token}\n":                                                     "config.yml:3:8: access.users[0].name: this is the name of clients that are not known",
+	"access:\n  users:\n    - {name: 'a:b', may: [push], password_file: prometheus.password}\n":                                                   "a name with a colon cannot be sent with a password",
+	"access:\n  users:\n    - {name: a, may: [push], token_file: words}\n":                                                                        "holds more than one word",
+	"access:\n  users:\n    - {name: a, may: [push], password_hash: " + strings.Replace(hash, "$04$", "$20$", 1) + "}\n":                          "its cost is 20",
+	"limits: {}\n---\nlimits: {}\n":                                "a second document begins here",
+	"limits:\n\tmax_series: 1\n":                                   "indent with spaces, not with tabs",
+	"limits: {max_series: 1\n":                                     "it is not YAML",
+	"limits: &a\n  <<: *b\n":                                       "it is not YAML",
+	"limits: !!map {max_series: !x 1}\n":                           "it has the tag",
+	"a: &a {max_series: 1}\nlimits: {<<: *a}\n":                    "write out the keys",
+	"access: {users: [{name: a, may: [push], addresses: [::]}]}\n": "it must be one value",
+}
+
 func TestMistakes(t *testing.T) {
-	for content, says := range map[string]string{
-		"limits:\n  max_seriess: 1\n":                                                    "config.yml:2:3: limits.max_seriess: the key is unknown; did you mean max_series?",
-		"limit:\n  max_series: 1\n":                                                      "config.yml:1:1: limit: the key is unknown; did you mean limits?",
-		"rules:\n  - match: '{a=\"b\"}'\n  - mach: x\n":                                  "config.yml:3:5: rules[1].mach: the key is unknown; did you mean match?",
-		"tls_server_config: {}\n":                                                        "belongs in the file of --web.config.file",
-		"limits:\n  colour: 1\n":                                                         "limits.colour: the key is unknown; use max_groups, ",
-		"access:\n  anonymous: [pusch]\n":                                                "config.yml:2:15: access.anonymous[0]: the permission \"pusch\" is unknown; did you mean push?",
-		"limits:\n  max_series: 1\n  max_series: 2\n":                                    "config.yml:3:3: limits.max_series: the key is there twice, first in line 2",
-		"limits:\n  max_series: many\n":                                                  "config.yml:2:15: limits.max_series: \"many\" is not a whole number",
-		"limits:\n  max_series: \"5\"\n":                                                 "\"5\" is not a whole number",
-		"limits:\n  max_series: 1.5\n":                                                   "\"1.5\" is not a whole number",
-		"limits:\n  max_series: 99999999999999999999\n":                                  "is not a whole number",
-		"limits:\n  max_series: [1]\n":                                                   "it must be a whole number, not a list",
-		"limits:\n  max_series: -1\n":                                                    "-1 is less than 1",
-		"limits:\n  max_series: 0\n":                                                     "0 is less than 1",
-		"limits:\n  max_series: null\n":                                                  "limits.max_series: it has no value",
-		"limits:\n  max_series:\n":                                                       "limits.max_series: it has no value",
-		"limits:\n  max_body_bytes: huge\n":                                              "limits.max_body_bytes: it is not a size",
-		"limits: 5\n":                                                                    "limits: it must have keys with values, like max_groups: …, not a single value",
-		"- limits\n":                                                                     "it must have keys with values, like limits: …, not a list",
-		"rules:\n  match: '{a=\"b\"}'\n":                                                 "rules: it must be a list, not keys with values",
-		"rules:\n  - ttl: 6h\n":                                                          "config.yml:2:5: rules[0]: it has no match; add it",
-		"rules:\n  - \n":                                                                 "rules[0]: it has no value",
-		"rules:\n  - match: ''\n":                                                        "rules[0].match: it is empty",
-		"rules:\n  - match: '{job=}'\n":                                                  "rules[0].match: \"{job=}\" is not a selector",
-		"rules:\n  - match: backup\n":                                                    "contains a metric name",
-		"rules:\n  - match: '{job=~\"(\"}'\n":                                            "has a regexp",
-		"rules:\n  - match: '{job=\"a\"}'\n    ttl: soon\n":                              "config.yml:3:10: rules[0].ttl: \"soon\" is not a duration",
-		"rules:\n  - match: '{job=\"a\"}'\n    ttl: 101y\n":                              "is longer than 100 years",
-		"rules:\n  - match: '{job=\"a\"}'\n    max_pushes_per_second: 0\n":               "is not a number above 0",
-		"rules:\n  - match: '{job=\"a\"}'\n    on_conflict: overwrite\n":                 "\"overwrite\" is unknown; write refuse or replace",
-		"rules:\n  - match: '{job=\"a\"}'\n    on_conflict: replace\n":                   "replace needs long_ago",
-		"rules:\n  - match: '{job=\"a\"}'\n    long_ago: 7d\n":                           "means nothing without on_conflict: replace",
-		"rules:\n  - match: '{job=\"a\"}'\n    on_conflict: replace\n    long_ago: 0s\n": "config.yml:4:5: rules[0].long_ago: it must not be 0",
-		"access:\n":               "access: it has no value",
-		"access:\n  anonymous:\n": "access.anonymous: it has no value",
-		"access:\n  users:\n    - may: [push]\n      password_file: prometheus.password\n":                                                            "access.users[0]: it has no name",
-		"access:\n  users:\n    - name: a\n      password_file: prometheus.password\n":                                                                "access.users[0]: it has no may",
-		"access:\n  users:\n    - name: a\n      may: [push]\n":                                                                                       "nothing tells who the user is",
-		"access:\n  users:\n    - name: ''\n      may: [push]\n      token_file: secrets/ci.token\n":                                                  "access.users[0].name: it is empty",
-		"access:\n  users:\n    - {name: a, may: [push], password_file: absent}\n":                                                                    "absent: no such file or directory; create the file",
-		"access:\n  users:\n    - {name: a, may: [push], token_file: empty}\n":                                                                        "is empty; write the secret into it",
-		"access:\n  users:\n    - {name: a, may: [push], password_hash: secret}\n":                                                                    "config.yml:3:30: access.users[0].password_hash: it is not a hash of bcrypt",
-		"access:\n  users:\n    - {name: a, may: [push], password_file: prometheus.password, password_hash: " + hash + "}\n":                          "also has a password_file",
-		"access:\n  users:\n    - {name: a, may: [push], addresses: [10.0.0.0/33]}\n":                                                                 "access.users[0].addresses[0]: \"10.0.0.0/33\" is not a network",
-		"access:\n  users:\n    - {name: a, may: [push], token_file: secrets/ci.token}\n    - {name: a, may: [push], certificate: x}\n":               "config.yml:4:8: access.users[1].name: access.users[0] has the same name",
-		"access:\n  users:\n    - {name: a, may: [push], token_file: secrets/ci.token}\n    - {name: b, may: [push], token_file: secrets/ci.token}\n": "access.users[0] has the same token",
-		"limits: {}\n---\nlimits: {}\n":                                "a second document begins here",
-		"limits:\n\tmax_series: 1\n":                                   "indent with spaces, not with tabs",
-		"limits: {max_series: 1\n":                                     "it is not YAML",
-		"limits: &a\n  <<: *b\n":                                       "it is not YAML",
-		"limits: !!map {max_series: !x 1}\n":                           "it has the tag",
-		"a: &a {max_series: 1}\nlimits: {<<: *a}\n":                    "write out the keys",
-		"access: {users: [{name: a, may: [push], addresses: [::]}]}\n": "it must be one value",
-	} {
+	for content, says := range mistakes {
 		_, err := config.Load(write(t, content))
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q:\ngot  %v\nwant %s", content, err, says)

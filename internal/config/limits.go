@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"math"
 
 	"pushgateway/internal/guard"
 )
@@ -24,7 +25,8 @@ func (l Limits) Over(other guard.Limits) guard.Limits {
 		{&other.Push.Help, l.HelpLength},
 		{&other.Push.Buckets, l.Buckets},
 		{&other.Group.Series, l.SeriesPerGroup},
-		{&other.Group.Text, int(l.GroupBytes)},
+		{&other.Group.SumSeries, l.SeriesPerSum},
+		{&other.Group.Text, int(min(l.GroupBytes, math.MaxInt))},
 		{&other.Stored.Groups, l.Groups},
 		{&other.Stored.Series, l.Series},
 		{&other.Stored.LabelSets, l.LabelSets},

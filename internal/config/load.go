@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -22,7 +24,7 @@ const maxSize = 16 << 20
 func Load(file string) (*Config, error) {
 	content, err := readFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("reading the configuration file: %w", err)
+		return nil, fmt.Errorf("reading the configuration file: %w; create it, and let the user of the gateway read it", err)
 	}
 	return Parse(file, content)
 }
@@ -57,6 +59,10 @@ func readFile(path string) ([]byte, error) {
 
 // document returns the root of the file's document, or nil if it is empty.
 func (d *decoder) document(content []byte) *yaml.Node {
+	if at := notText(content); at >= 0 {
+		d.mistakes = append(d.mistakes, &Error{File: d.config.file, Line: 1 + bytes.Count(content[:at], []byte("\n")), Msg: "it has bytes that are not text; save it in UTF-8, without control characters"})
+		return nil
+	}
 	dec := yaml.NewDecoder(bytes.NewReader(content))
 	var doc, second yaml.Node
 	switch err := dec.Decode(&doc); {
@@ -79,6 +85,13 @@ func (d *decoder) document(content []byte) *yaml.Node {
 		return nil
 	}
 	return root
+}
+
+// notText returns where the first byte is that YAML does not allow, or -1.
+func notText(content []byte) int {
+	return bytes.IndexFunc(content, func(r rune) bool {
+		return r == utf8.RuneError || r != '\t' && r != '\n' && r != '\r' && unicode.IsControl(r)
+	})
 }
 
 // syntax notes an error of the library.

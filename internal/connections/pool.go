@@ -78,6 +78,15 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
+// RemoteAddr is the same for all clients of unix sockets: they choose the names
+// of their ends, which could look like addresses of others.
+func (c *conn) RemoteAddr() net.Addr {
+	if c.client == guard.Sockets {
+		return &net.UnixAddr{Name: guard.Sockets, Net: guard.Sockets}
+	}
+	return c.Conn.RemoteAddr()
+}
+
 // CloseWrite lets a server finish an answer to a request that it has not read:
 // if it closed at once, the answer might not arrive.
 func (c *conn) CloseWrite() error {
@@ -189,9 +198,12 @@ func (p *Pool) wake() {
 
 // clientOf returns the client that a connection counts for.
 func clientOf(c net.Conn) string {
-	addr := c.RemoteAddr()
-	if tcp, ok := addr.(*net.TCPAddr); ok {
-		return guard.Key(tcp.AddrPort().Addr().Unmap().WithZone("").String())
+	switch addr := c.RemoteAddr().(type) {
+	case *net.TCPAddr:
+		return guard.Key(addr.AddrPort().Addr().Unmap().WithZone("").String())
+	case *net.UnixAddr, nil:
+		return guard.Sockets
+	default:
+		return addr.Network()
 	}
-	return addr.Network()
 }

@@ -30,6 +30,7 @@ func (r *StoredReader) adopt(family, text []byte) *Block {
 	return &Block{
 		Name:      r.known.copyOf(h.Name),
 		Help:      r.known.copyOf(h.Help),
+		Unit:      r.known.copyOf(h.Unit),
 		EmptyHelp: h.EmptyHelp,
 		Type:      h.Type,
 		Legacy:    a.legacy,
@@ -42,7 +43,7 @@ func (r *StoredReader) adopt(family, text []byte) *Block {
 // isRendered reports whether the name, the type and the help text are as
 // rendering leaves them.
 func (h *storedHead) isRendered() bool {
-	return checkName(&h.Family) == nil && len(h.Help) <= StoredLimits().withDefaults().Help && utf8.ValidString(h.Help)
+	return checkName(&h.Family) == nil && cleanUnit(&h.Family) == h.Unit && len(h.Help) <= StoredLimits().withDefaults().Help && utf8.ValidString(h.Help)
 }
 
 // adopter checks the lines of families, one family after the other.

@@ -101,8 +101,8 @@ func TestAdopt(t *testing.T) {
 func TestOtherVersions(t *testing.T) {
 	b := RenderGauge("m", "Help.", nil, 1)
 	for name, family := range map[string][]byte{
-		"none":  appendFamily(nil, b.Name, b.Help, true, b.Type, 0),
-		"later": append(appendFamily(nil, b.Name, b.Help, true, b.Type, 3), appendInt(nil, storedVersion, rendererVersion+1)...),
+		"none":  appendFamily(nil, b.Name, b.Help, true, b.Unit, b.Type, 0),
+		"later": append(appendFamily(nil, b.Name, b.Help, true, b.Unit, b.Type, 3), appendInt(nil, storedVersion, rendererVersion+1)...),
 	} {
 		if adopted(family, b.Text()) != nil {
 			t.Errorf("%s: the lines were adopted", name)
@@ -169,7 +169,7 @@ func TestAdoptRows(t *testing.T) {
 // headOf is what is stored of a family of this version beside its lines.
 func headOf(name, help string, t metric.Type) []byte {
 	version := appendInt(nil, storedVersion, rendererVersion)
-	return append(appendFamily(nil, name, help, help != "", t, len(version)), version...)
+	return append(appendFamily(nil, name, help, help != "", "", t, len(version)), version...)
 }
 
 // FuzzAdopt reads two families, one after the other, that anybody may have

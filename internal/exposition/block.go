@@ -16,6 +16,7 @@ import (
 type Block struct {
 	Name   string
 	Help   string
+	Unit   string // "" if unknown
 	text   []byte
 	more   *more // what the text does not express; nil if it expresses everything
 	proto  int   // length of the protobuf

@@ -30,6 +30,15 @@ func cleanHelp(help string) string {
 	return strings.ToValidUTF8(strings.Clone(help), "\uFFFD")
 }
 
+// cleanUnit returns the unit if it can be one: text that is no longer than the
+// name. Anything else is none.
+func cleanUnit(f *metric.Family) string {
+	if len(f.Unit) > len(f.Name) || !utf8.ValidString(f.Unit) {
+		return ""
+	}
+	return f.Unit
+}
+
 func checkLabelName(f *metric.Family, name string) error {
 	switch {
 	case name == "":

@@ -11,7 +11,7 @@ import (
 // TestSharing wants all fields in the copy, also those that Block gets later.
 func TestSharing(t *testing.T) {
 	b := &Block{
-		Name: "m", Help: "h", text: []byte("m 1\n"), more: new(more), proto: 1, series: 2, tooLong: 3, era: 4,
+		Name: "m", Help: "h", Unit: "u", text: []byte("m 1\n"), more: new(more), proto: 1, series: 2, tooLong: 3, era: 4,
 		pattern: new(pattern), part: 4, order: 5, Type: metric.Gauge, EmptyHelp: true, Legacy: true, open: true,
 	}
 	b.made.Store(&madeProto{proto: []byte{1}})

@@ -10,7 +10,8 @@ import (
 // Exposed is a family as a scrape gets it.
 type Exposed struct {
 	Name, Help string
-	EmptyHelp  bool // as in metric.Family
+	Unit       string // "" if unknown
+	EmptyHelp  bool   // as in metric.Family
 	Type       metric.Type
 	Series     int
 	NotLegacy  int // blocks with names that escaping changes
@@ -19,11 +20,14 @@ type Exposed struct {
 	// Passing means that the blocks were made for one scrape, so nothing should
 	// be kept for the next.
 	Passing bool
+	// Untimed means that OpenMetrics shows no start times, whose lines would have
+	// the name of another family.
+	Untimed bool
 }
 
 // ExposeBlock makes a family from a single block.
 func ExposeBlock(b *Block) Exposed {
-	f := Exposed{Name: b.Name, Help: b.Help, EmptyHelp: b.EmptyHelp, Type: b.Type, Series: b.series, ProtoSize: b.DelimitedSize()}
+	f := Exposed{Name: b.Name, Help: b.Help, Unit: b.Unit, EmptyHelp: b.EmptyHelp, Type: b.Type, Series: b.series, ProtoSize: b.DelimitedSize()}
 	if !b.Legacy {
 		f.NotLegacy = 1
 	}
@@ -159,6 +163,15 @@ func (f Format) LineNames(name string, t metric.Type) []string {
 	return names
 }
 
+// CreatedName returns the name of the lines with the start times of a family in
+// the format, or "" if the format has no such lines.
+func (f Format) CreatedName(name string, t metric.Type) string {
+	if !f.isOpenMetrics() || t != metric.Counter && t != metric.Summary && t != metric.Histogram {
+		return ""
+	}
+	return openMetricsName(metric.EscapeName(name, f.Escaping), t) + createdSuffix
+}
+
 // Renames reports whether the format gives a family another name.
 func (f Format) Renames(name string, t metric.Type) bool {
 	return f.isOpenMetrics() || metric.EscapeName(name, f.Escaping) != name
@@ -189,7 +202,13 @@ func (e *Encoder) appendHead(b []byte, f Exposed) []byte {
 	}
 	b = append(b, "# TYPE "...)
 	b = append(appendName(b, name, legacy), ' ')
-	return append(append(b, typ...), '\n')
+	b = append(append(b, typ...), '\n')
+	if !e.format.isOpenMetrics() || !showsUnit(name, f.Unit) {
+		return b
+	}
+	b = append(b, "# UNIT "...)
+	b = append(appendName(b, name, legacy), ' ')
+	return append(append(b, f.Unit...), '\n')
 }
 
 // contents yields the content of each block in the format. If names change, it
@@ -223,8 +242,11 @@ func (e *Encoder) contents(f Exposed, own func(*Block) []byte) iter.Seq[[]byte] 
 // each scrape, in pieces.
 const largeBlock = 8 << 20
 
+// shape returns how a family is rendered.
+func (e *Encoder) shape(f Exposed) shape { return shape{e.format, f.Untimed} }
+
 func (e *Encoder) eachPiece(b *Block, f Exposed, seen map[uint64]struct{}, yield func([]byte) bool) (more bool) {
-	dropped, more := eachVariantPiece(b, e.format, metric.EscapeName(f.Name, e.format.Escaping), seen, yield)
+	dropped, more := eachVariantPiece(b, e.shape(f), metric.EscapeName(f.Name, e.format.Escaping), seen, yield)
 	e.Dropped += dropped
 	return more
 }
@@ -237,14 +259,15 @@ func (e *Encoder) variant(b *Block, f Exposed, seen map[uint64]struct{}) *varian
 	if f.Passing {
 		cache = nil
 	}
-	v := cache.get(b, e.format)
+	shape := e.shape(f)
+	v := cache.get(b, shape)
 	if v == nil {
-		v = makeVariant(b, e.format, name, nil)
-		cache.put(b, e.format, v)
+		v = makeVariant(b, shape, name, nil)
+		cache.put(b, shape, v)
 	}
 	for _, hash := range v.hashes {
 		if _, twice := seen[hash]; twice {
-			v = makeVariant(b, e.format, name, seen)
+			v = makeVariant(b, shape, name, seen)
 			break
 		}
 	}
@@ -268,7 +291,7 @@ func (e *Encoder) encodeProto(f Exposed) error {
 	if f.ProtoSize == 0 {
 		return nil
 	}
-	e.head = appendFamily(e.head[:0], name, f.Help, f.hasHelp(), f.Type, f.ProtoSize)
+	e.head = appendFamily(e.head[:0], name, f.Help, f.hasHelp(), f.Unit, f.Type, f.ProtoSize)
 	if _, err := e.w.Write(e.head); err != nil {
 		return err
 	}
@@ -289,7 +312,7 @@ func (e *Encoder) encodeEscaped(name string, f Exposed) error {
 	if size == 0 {
 		return nil
 	}
-	e.head = appendFamily(e.head[:0], name, f.Help, f.hasHelp(), f.Type, size)
+	e.head = appendFamily(e.head[:0], name, f.Help, f.hasHelp(), f.Unit, f.Type, size)
 	if _, err := e.w.Write(e.head); err != nil {
 		return err
 	}

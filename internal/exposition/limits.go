@@ -45,7 +45,7 @@ func (l Limits) checkLine(name string, labels []metric.Label) error {
 func (l Limits) checkLabels(family string, labels []metric.Label) error {
 	all := 0
 	for _, label := range labels {
-		if len(label.Name) > l.LabelName {
+		if len(label.Name) > l.LabelName && label.Name != metric.InstanceLabel { // which the gateway adds
 			return l.tooLong(guard.LimitLabelNameLength, family, "the label name "+quoted(label.Name), len(label.Name), l.LabelName)
 		}
 		if len(label.Value) > l.Value {

@@ -2,6 +2,7 @@ package exposition
 
 import (
 	"bytes"
+	"cmp"
 	"hash/maphash"
 	"unsafe"
 
@@ -10,7 +11,7 @@ import (
 
 // Merge returns a family with the series of two blocks of the same name. If both
 // have a series, that of pushed replaces the other. New series follow the stored
-// ones. The help text is that of pushed unless it is empty. Neither block
+// ones. The help text and the unit are those of pushed unless they are empty. Neither block
 // changes. maxBytes bounds the result; 0 means no bound. Merge takes its memory
 // from the budget, and returns all of it except that of the result.
 //
@@ -202,7 +203,7 @@ func (m *merger) replacedProto() (size int, err error) {
 // copied returns the merged block.
 func (m *merger) copied(size mergedSize) *Block {
 	b := &Block{
-		Name: m.pushed.Name, Help: m.pushed.Help, EmptyHelp: m.pushed.EmptyHelp, Type: m.pushed.Type,
+		Name: m.pushed.Name, Help: m.pushed.Help, EmptyHelp: m.pushed.EmptyHelp, Unit: cmp.Or(m.pushed.Unit, m.stored.Unit), Type: m.pushed.Type,
 		Legacy: m.stored.Legacy && m.pushed.Legacy,
 		text:   m.splice(m.stored.text, m.pushed.text, size.text, func(at place) span { return at.text }),
 		proto:  size.proto,

@@ -12,13 +12,16 @@ import (
 
 // Where OpenMetrics 1.0 differs from the text format: the names of counters end
 // in _total, whole numbers have a fraction, there are exemplars, and the end is
-// marked.
+// marked. The start time of a series is a line of its own.
 
 const (
 	totalSuffix      = "_total"
+	infoSuffix       = "_info"
+	createdSuffix    = "_created"
 	gaugeCountSuffix = "_gcount"
 	gaugeSumSuffix   = "_gsum"
-	openMetricsEnd   = "# EOF\n"
+	openMetricsEOF   = "# EOF"
+	openMetricsEnd   = openMetricsEOF + "\n"
 	maxExemplarRunes = 128 // names and values of one exemplar, by the standard
 )
 
@@ -28,6 +31,12 @@ func openMetricsName(name string, t metric.Type) string {
 		return strings.TrimSuffix(name, totalSuffix)
 	}
 	return name
+}
+
+// showsUnit reports whether a family of this name in OpenMetrics can have a UNIT
+// line, which must repeat the end of the name.
+func showsUnit(name, unit string) bool {
+	return unit != "" && metric.IsLegacyLabel("_"+unit) && hasUnit(name, unit)
 }
 
 // openMetricsTypeName returns the type in that line.
@@ -45,11 +54,16 @@ func (r *renderer) appendOpenMetrics(b []byte, f *metric.Family, s *metric.Serie
 	switch {
 	case f.Type == metric.Summary:
 		w.summary(s.Summary)
+		w.created(s.Created)
 	case f.Type.IsHistogram():
 		w.histogram(f.Type, s.Histogram)
+		if f.Type == metric.Histogram {
+			w.created(s.Created)
+		}
 	case f.Type == metric.Counter:
 		w.name = openMetricsName(f.Name, f.Type)
 		w.value(totalSuffix, s.Value, s.Exemplar)
+		w.created(s.Created)
 	default:
 		w.value("", s.Value, nil)
 	}
@@ -70,6 +84,17 @@ func (w *openMetricsWriter) count(suffix string, c metric.Count) {
 	w.closeLabels()
 	w.b = appendCountValue(w.b, c)
 	w.b = append(w.b, '\n')
+}
+
+// created writes when a series started, if that is known. Prometheus looks for
+// this line directly after those of the series.
+func (w *openMetricsWriter) created(t *metric.Timestamp) {
+	if t == nil {
+		return
+	}
+	w.start(createdSuffix)
+	w.closeLabels()
+	w.b = append(appendUnix(w.b, *t), '\n')
 }
 
 func (w *openMetricsWriter) closeLabels() {
@@ -134,7 +159,7 @@ func (w *openMetricsWriter) exemplar(e *metric.Exemplar) {
 		w.b = appendDecimal(w.b, e.Value)
 		if e.Time != nil {
 			w.b = append(w.b, ' ')
-			w.b = strconv.AppendFloat(w.b, float64(e.Time.Seconds)+float64(e.Time.Nanos)/1e9, 'f', -1, 64)
+			w.b = appendUnix(w.b, *e.Time)
 		}
 	}
 	w.b = append(w.b, '\n')

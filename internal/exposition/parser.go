@@ -27,9 +27,10 @@ type Parser struct {
 	limits   Limits
 	short    int // bytes of a line that breaks no limit
 	memory   tab
-	buckets  []metric.Buckets // the next histograms
-	held     int              // bytes that the series of all families have room for
-	at, size int              // how much of the body, or of the present message, is parsed
+	buckets  []metric.Buckets   // the next histograms
+	times    []metric.Timestamp // the next start times
+	held     int                // bytes that the series of all families have room for
+	at, size int                // how much of the body, or of the present message, is parsed
 
 	// For the text format only.
 	line     int
@@ -40,6 +41,7 @@ type Parser struct {
 	bareName string      // the last name at the beginning of a line, if it has no quotes
 	rows     []labelText // the first lines of the last families
 	row      int         // of the next line of current
+	lastSet  string      // in OpenMetrics, the labels of the line that found belongs to
 	scratch  []byte
 	other    []byte
 	noting   bool     // where the values are
@@ -56,6 +58,11 @@ type family struct {
 	samples       int         // number of samples
 	bySet         seriesTable // by label set, from the second series on
 	from          int         // what was parsed before it
+
+	// For OpenMetrics only.
+	base    string   // the name in comments
+	kind    openType // what they say
+	started int      // how many series had a start time before they had a value
 }
 
 var parsers = sync.Pool{New: func() any { return &Parser{byName: make(map[string]*family)} }}
@@ -147,7 +154,7 @@ func (p *Parser) count(parts int) error {
 
 // How many bytes things take, including what Go needs to manage them.
 const (
-	familySize    = 320 // with its place in the map, and in the push
+	familySize    = 384 // with its place in the map, and in the push
 	seriesSize    = int(unsafe.Sizeof(metric.Series{}))
 	labelSize     = int(unsafe.Sizeof(metric.Label{}))
 	bucketSize    = int(unsafe.Sizeof(metric.Bucket{}))
@@ -156,6 +163,7 @@ const (
 	summarySize   = int(unsafe.Sizeof(metric.Quantiles{}))
 	nativeSize    = int(unsafe.Sizeof(metric.Native{}))
 	exemplarSize  = int(unsafe.Sizeof(metric.Exemplar{})) + int(unsafe.Sizeof(metric.Timestamp{}))
+	timestampSize = int(unsafe.Sizeof(metric.Timestamp{}))
 	sampleSize    = int(unsafe.Sizeof(sample{}))
 )
 

@@ -104,6 +104,8 @@ func (p *Parser) parseFamily(msg []byte) error {
 			head.Name = view(f.bytes)
 		case f.isBytes(2):
 			head.Help, head.EmptyHelp = view(f.bytes), len(f.bytes) == 0
+		case f.isBytes(unitField):
+			head.Unit = view(f.bytes)
 		case f.isInt(3):
 			head.Type = metric.Type(min(uint32(f.bits), math.MaxUint8)) // enumerations have 32 bits
 		}
@@ -113,7 +115,7 @@ func (p *Parser) parseFamily(msg []byte) error {
 	if err != nil {
 		return err
 	}
-	fam.Type, fam.Help, fam.EmptyHelp = head.Type, head.Help, head.EmptyHelp
+	fam.Type, fam.Help, fam.EmptyHelp, fam.Unit = head.Type, head.Help, head.EmptyHelp, head.Unit
 	p.size = len(msg)
 	for rest := msg; len(rest) > 0; {
 		f, next, _ := nextField(rest)

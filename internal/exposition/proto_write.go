@@ -66,20 +66,27 @@ func isNumber(t metric.Type, s *metric.Series) bool {
 
 // appendFamily writes the head of a delimited MetricFamily that is followed by
 // the blocks' Proto, size bytes in total.
-func appendFamily(b []byte, name, help string, hasHelp bool, t metric.Type, size int) []byte {
-	head := familyHead(name, help, hasHelp, t)
+func appendFamily(b []byte, name, help string, hasHelp bool, unit string, t metric.Type, size int) []byte {
+	head := familyHead(name, help, hasHelp, unit, t)
 	b = protowire.AppendVarint(b, uint64(len(head)+size))
 	return append(b, head...)
 }
 
 // familyHead returns the fields of a MetricFamily except its metrics.
-func familyHead(name, help string, hasHelp bool, t metric.Type) []byte {
+func familyHead(name, help string, hasHelp bool, unit string, t metric.Type) []byte {
 	head := appendString(nil, 1, name)
 	if hasHelp {
 		head = appendString(head, 2, help)
 	}
-	return appendInt(head, 3, uint64(t))
+	head = appendInt(head, 3, uint64(t))
+	if unit != "" {
+		head = appendString(head, unitField, unit)
+	}
+	return head
 }
+
+// unitField is the number of the field with the unit.
+const unitField = 5
 
 func appendMessage(b []byte, num protowire.Number, msg []byte) []byte {
 	b = protowire.AppendTag(b, num, protowire.BytesType)

@@ -73,7 +73,7 @@ func (f *filler) fill(old *Block) *Block {
 	}
 	f.r.text = l.text
 	b := &Block{
-		Name: old.Name, Help: old.Help, EmptyHelp: old.EmptyHelp, Type: old.Type, Legacy: old.Legacy,
+		Name: old.Name, Help: old.Help, EmptyHelp: old.EmptyHelp, Unit: old.Unit, Type: old.Type, Legacy: old.Legacy,
 		text: bytes.Clone(l.text), proto: old.proto, series: old.series,
 		era: old.era, pattern: old.pattern, part: old.part, order: old.order,
 	}

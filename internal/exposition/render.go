@@ -193,12 +193,13 @@ func (r *renderer) render(f *metric.Family) (*Block, error) {
 	if len(help) < len(f.Help) && r.opts.HelpCut != nil {
 		r.opts.HelpCut(f.Name)
 	}
-	if err := r.memory.take(heldSize + len(f.Name) + len(help)); err != nil {
+	if err := r.memory.take(heldSize + len(f.Name) + len(help) + len(f.Unit)); err != nil {
 		return nil, err
 	}
 	b := &Block{
 		Name:      strings.Clone(f.Name),
 		Help:      cleanHelp(help),
+		Unit:      strings.Clone(cleanUnit(f)),
 		EmptyHelp: f.EmptyHelp,
 		Type:      f.Type,
 		Legacy:    r.legacy,

@@ -31,9 +31,9 @@ func (b *Block) AppendStored(dst []byte) []byte {
 	if b.StoredText() != nil {
 		var version [8]byte
 		more := appendInt(version[:0], storedVersion, rendererVersion)
-		return append(appendFamily(dst, b.Name, b.Help, b.HasHelp(), b.Type, len(more)), more...)
+		return append(appendFamily(dst, b.Name, b.Help, b.HasHelp(), b.Unit, b.Type, len(more)), more...)
 	}
-	dst = appendFamily(dst, b.Name, b.Help, b.HasHelp(), b.Type, b.proto)
+	dst = appendFamily(dst, b.Name, b.Help, b.HasHelp(), b.Unit, b.Type, b.proto)
 	return b.AppendProto(slices.Grow(dst, b.proto))
 }
 
@@ -112,11 +112,12 @@ func (p *Parser) readStored(family, text []byte) (*metric.Family, error) {
 	if err != nil {
 		return nil, err
 	}
-	help, empty := head.Help, head.EmptyHelp
+	help, empty, unit := head.Help, head.EmptyHelp, head.Unit
 	f, err := p.rereadText(head.Name, head.Type, text)
 	if err != nil {
 		return nil, err
 	}
+	f.Unit = unit
 	f.Help, f.EmptyHelp = help, empty // in the text blanks before it would be lost
 	return f, nil
 }
@@ -163,6 +164,8 @@ func readStoredHead(family []byte) (h storedHead, ok bool) {
 			h.Help, h.EmptyHelp = view(f.bytes), len(f.bytes) == 0
 		case f.isInt(3):
 			h.Type = metric.Type(min(uint32(f.bits), math.MaxUint8))
+		case f.isBytes(unitField):
+			h.Unit = view(f.bytes)
 		case f.isInt(storedVersion):
 			h.renderer = f.bits
 		default:

@@ -319,7 +319,7 @@ func (p *Parser) noTimestamp(rest string) error {
 	case text == "":
 		return p.syntaxError("found spaces at the end of the line; remove them")
 	case strings.HasPrefix(text, "# {"):
-		return p.syntaxError("found an exemplar, %q, which only OpenMetrics and protobuf have; leave it out, or push protobuf", excerpt.Of(text))
+		return p.syntaxError("found an exemplar, %q, which only OpenMetrics and protobuf have; leave it out, or push one of these", excerpt.Of(text))
 	case text[0] == '#':
 		return p.syntaxError("found a comment after the value, %q; put it on its own line", excerpt.Of(text))
 	case text != rest && isWhole(text):

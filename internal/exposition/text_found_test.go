@@ -117,7 +117,7 @@ func TestSyntaxErrors(t *testing.T) {
 		"# TYPE h histogram\nh_bucket{le=\"0,5\"} 1\n": `expected a number as value of label "le", got "0,5"; it must be the upper bound of the bucket, as in le="0.5" or le="+Inf"`,
 		"# TYPE s summary\ns{quantile=\"p99\"} 1\n":    `expected a number as value of label "quantile", got "p99"; it must be a number from 0 to 1, as in quantile="0.99"`,
 		"m 1 # note\n":            `found a comment after the value, "# note"; put it on its own line`,
-		"m 1 # {a=\"b\"} 1\n":     `found an exemplar, "# {a=\"b\"} 1", which only OpenMetrics and protobuf have; leave it out, or push protobuf`,
+		"m 1 # {a=\"b\"} 1\n":     `found an exemplar, "# {a=\"b\"} 1", which only OpenMetrics and protobuf have; leave it out, or push one of these`,
 		"m 1 1.5 # {a=\"b\"} 1\n": `found a timestamp and an exemplar after the value, "1.5 # {a=\"b\"} 1", as in OpenMetrics; the text format does not have them, so leave them out`,
 
 		// Types.

@@ -22,6 +22,7 @@ const (
 	roleSample role = iota // a quantile, a bucket, or a plain sample
 	roleCount
 	roleSum
+	roleCreated // in OpenMetrics only
 )
 
 // ParseText parses the text format, versions 0.0.4 and 1.0.0. It accepts and
@@ -59,6 +60,11 @@ func (p *Parser) readText(body string) ([]*metric.Family, error) {
 		}
 		rest = rest[end+1:]
 	}
+	return p.filledFamilies(), nil
+}
+
+// filledFamilies returns the families that have series.
+func (p *Parser) filledFamilies() []*metric.Family {
 	found := make([]*metric.Family, 0, p.used)
 	for _, f := range p.families[:p.used] {
 		if len(f.Series) > 0 {
@@ -68,7 +74,7 @@ func (p *Parser) readText(body string) ([]*metric.Family, error) {
 			found = append(found, &f.Family)
 		}
 	}
-	return found, nil
+	return found
 }
 
 func (p *Parser) syntaxError(format string, args ...any) error {
@@ -525,11 +531,14 @@ func (p *Parser) findSeries(f *family, labels []metric.Label) (*metric.Series, e
 		p.found = n - 1
 		return &f.Series[n-1], nil
 	}
+	for f.bySet.used < n { // the first one, or all if none was searched for before
+		if err := f.bySet.grow(p.memory.take); err != nil {
+			return nil, err
+		}
+		f.bySet.add(p.hashSet(f.Series[f.bySet.used].Labels), f.bySet.used)
+	}
 	if err := f.bySet.grow(p.memory.take); err != nil {
 		return nil, err
-	}
-	if f.bySet.used == 0 {
-		f.bySet.add(p.hashSet(f.Series[0].Labels), 0)
 	}
 	hash := p.hashSet(labels)
 	if i := f.bySet.find(hash, func(i int) bool { return p.isSet(f.Series[i].Labels) }); i >= 0 {

@@ -30,8 +30,14 @@ type Cache struct {
 }
 
 type cacheKey struct {
-	block  *Block
-	format Format
+	block *Block
+	shape shape
+}
+
+// shape is how the series of a block are rendered for a scrape.
+type shape struct {
+	Format
+	untimed bool // without start times
 }
 
 // NewCache returns a cache that takes at most about max bytes.
@@ -39,24 +45,24 @@ func NewCache(max int) *Cache {
 	return &Cache{max: max, entries: make(map[cacheKey]*variant)}
 }
 
-func (c *Cache) get(b *Block, f Format) *variant {
+func (c *Cache) get(b *Block, s shape) *variant {
 	if c == nil {
 		return nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.entries[cacheKey{b, f}]
+	return c.entries[cacheKey{b, s}]
 }
 
 // put keeps a variant. At the bound it removes arbitrary others: since a scrape
 // needs all of them in turn, it hardly matters which.
-func (c *Cache) put(b *Block, f Format, v *variant) {
+func (c *Cache) put(b *Block, s shape, v *variant) {
 	if c == nil || v.size(b) > c.max/2 {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.entries[cacheKey{b, f}] != nil {
+	if c.entries[cacheKey{b, s}] != nil {
 		return
 	}
 	for key, old := range c.entries {
@@ -66,14 +72,14 @@ func (c *Cache) put(b *Block, f Format, v *variant) {
 		c.bytes -= old.size(key.block)
 		delete(c.entries, key)
 	}
-	c.entries[cacheKey{b, f}] = v
+	c.entries[cacheKey{b, s}] = v
 	c.bytes += v.size(b)
 }
 
 // makeVariant renders a block for a format, under the name that the family has
 // there. It leaves out label sets in seen, and repeated ones once they are
 // escaped.
-func makeVariant(b *Block, f Format, name string, seen map[uint64]struct{}) *variant {
+func makeVariant(b *Block, f shape, name string, seen map[uint64]struct{}) *variant {
 	v := new(variant)
 	m := newVariantMaker(b, f, name, seen, make(map[uint64]struct{}, b.series))
 	defer m.r.release()
@@ -93,7 +99,7 @@ const variantPiece = 1 << 20
 // eachVariantPiece is makeVariant for a block that is too large to be kept, or
 // to be held by many scrapes at once: it yields what it renders in pieces,
 // which are valid until the next one, and adds the label sets to seen.
-func eachVariantPiece(b *Block, f Format, name string, seen map[uint64]struct{}, yield func([]byte) bool) (dropped int, more bool) {
+func eachVariantPiece(b *Block, f shape, name string, seen map[uint64]struct{}, yield func([]byte) bool) (dropped int, more bool) {
 	own := seen
 	if own == nil {
 		own = make(map[uint64]struct{}, b.series)
@@ -118,13 +124,13 @@ func eachVariantPiece(b *Block, f Format, name string, seen map[uint64]struct{},
 // variantMaker renders series for a format.
 type variantMaker struct {
 	r         *renderer
-	format    Format
+	format    shape
 	family    *metric.Family
 	seen, own map[uint64]struct{} // label sets of other blocks, and of this one
 	dropped   int
 }
 
-func newVariantMaker(b *Block, f Format, name string, seen, own map[uint64]struct{}) *variantMaker {
+func newVariantMaker(b *Block, f shape, name string, seen, own map[uint64]struct{}) *variantMaker {
 	m := &variantMaker{r: renderers.Get().(*renderer), format: f, family: &metric.Family{Name: name, Type: b.Type}, seen: seen, own: own}
 	m.r.opts, m.r.size = Options{}, 0
 	m.r.legacyName = metric.IsLegacyName(name)
@@ -149,7 +155,10 @@ func (m *variantMaker) add(s *metric.Series) (hash uint64, added bool) {
 		m.dropped++
 		return 0, false
 	}
-	m.dropped += escapeSeries(m.format, s)
+	if m.format.untimed {
+		s.Created = nil
+	}
+	m.dropped += escapeSeries(m.format.Format, s)
 	hash = hashUnsorted(s.Labels)
 	_, twice := m.own[hash]
 	if _, elsewhere := m.seen[hash]; twice || elsewhere {
@@ -161,7 +170,7 @@ func (m *variantMaker) add(s *metric.Series) (hash uint64, added bool) {
 	r.labelText = appendLabels(r.labelText[:0], s.Labels)
 	r.labels.text = r.labelText
 	r.msg = appendLabelPairs(r.msg[:0], 1, s.Labels)
-	r.appendVariant(m.format, m.family, s)
+	r.appendVariant(m.format.Format, m.family, s)
 	return hash, true
 }
 

@@ -31,7 +31,7 @@ func TestVariantPieces(t *testing.T) {
 		t.Fatal(err)
 	}
 	elsewhere := make(map[uint64]struct{})
-	for _, hash := range makeVariant(blocks[0], Format{Syntax: Text, Escaping: metric.Underscores}, "a_m", nil).hashes[:100] {
+	for _, hash := range makeVariant(blocks[0], shape{Format: Format{Syntax: Text, Escaping: metric.Underscores}}, "a_m", nil).hashes[:100] {
 		elsewhere[hash] = struct{}{}
 	}
 	for _, f := range []Format{{Syntax: Text, Escaping: metric.Underscores}, {Syntax: Text, Escaping: metric.Values}, {Syntax: Protobuf, Escaping: metric.Underscores}, {Syntax: OpenMetrics1, Escaping: metric.Underscores}} {
@@ -44,10 +44,10 @@ func TestVariantPieces(t *testing.T) {
 func holdPieces(t *testing.T, b *Block, f Format, seen map[uint64]struct{}) {
 	t.Helper()
 	name := metric.EscapeName(b.Name, f.Escaping)
-	want := makeVariant(b, f, name, seen)
+	want := makeVariant(b, shape{Format: f}, name, seen)
 	var got []byte
 	pieces, now := 0, maps.Clone(seen)
-	dropped, more := eachVariantPiece(b, f, name, now, func(piece []byte) bool {
+	dropped, more := eachVariantPiece(b, shape{Format: f}, name, now, func(piece []byte) bool {
 		got = append(got, piece...)
 		pieces++
 		return true
@@ -59,7 +59,7 @@ func holdPieces(t *testing.T, b *Block, f Format, seen map[uint64]struct{}) {
 		t.Errorf("%v: %d label sets are known afterwards, want %d", f, len(now), len(seen)+len(want.hashes))
 	}
 	stopped := 0
-	if _, more := eachVariantPiece(b, f, name, maps.Clone(seen), func([]byte) bool { stopped++; return false }); more || stopped != 1 {
+	if _, more := eachVariantPiece(b, shape{Format: f}, name, maps.Clone(seen), func([]byte) bool { stopped++; return false }); more || stopped != 1 {
 		t.Errorf("%v: it goes on when nobody reads", f)
 	}
 }

@@ -49,13 +49,17 @@ func (c *check) admit(group, old *Group, brings []*exposition.Block) (taken []gr
 		if err == nil {
 			err = c.checkSuffixes(b, group)
 		}
-		if from := c.overruled(b, old, group.Key); from != "" {
-			taken = setAt(taken, len(brings), i, from)
+		if c.longAgo > 0 {
+			if from := c.overruled(b, old, group.Key); from != "" {
+				taken = setAt(taken, len(brings), i, from)
+			}
 		}
-		if err == nil && c.looked > mostOld {
-			err = conflict(b.Name, "it contradicts too many groups that nobody has pushed to for long; delete those that are gone")
+		if err == nil && c.exhausted() {
+			err = conflict(b.Name, "it contradicts more groups that nobody has pushed to for long than a push can take names from; delete those that are gone")
 		}
-		refused.Add(err)
+		if err != nil {
+			refused.Add(err)
+		}
 	}
 	return taken, refused.Err()
 }

@@ -20,7 +20,7 @@ func (g *Gateway) Delete(ctx context.Context, key grouping.Key) error {
 func (g *Gateway) End(ctx context.Context, key grouping.Key) (existed bool, err error) {
 	defer g.sweep()
 	p := g.patience(ctx)
-	if err := g.locks.lock(p, key); err != nil {
+	if err := g.locks.lock(p, key, nil); err != nil {
 		return false, err
 	}
 	defer g.locks.release(key)
@@ -130,7 +130,7 @@ func (d *deletion) stillMatches(group *Group) bool {
 // endSome deletes the groups that it need not wait for, at least one.
 func (d *deletion) endSome(ctx context.Context) (err error) {
 	p := d.g.patience(ctx)
-	taken, err := d.g.locks.lockSome(p, d.todo)
+	taken, err := d.g.locks.lockSome(p, d.todo, nil)
 	if err != nil {
 		return err
 	}

@@ -59,6 +59,9 @@ type Gateway struct {
 	journalEnds bool
 
 	locks keyLocks
+	// additions wait for their groups.
+	additions  additions
+	reconciled atomic.Uint64 // histograms that lost buckets when they were added up
 	// merging gives turns to merges with large families.
 	merging *guard.Shares
 	// view is the present view, or nil if nobody has asked for it since the last

@@ -48,9 +48,10 @@ type indexed struct {
 	shapes   shapeSet
 	hidden   bool // whether an older name collides by suffix
 	equal    map[sharedSeries]*sharers
-	lonely   []sharedSeries            // keys of equal that may have no group
-	leftOut  map[grouping.Key]shadowed // blocks left out because of equal
-	taking   *[typeCount]int32         // how many of pending take the name from others; nil if none ever did
+	shares   map[grouping.Key][]*sharers // those of equal that each group is among
+	lonely   []*sharers                  // those of equal that may have no group
+	leftOut  map[grouping.Key]shadowed   // blocks left out because of equal
+	taking   *[typeCount]int32           // how many of pending take the name from others; nil if none ever did
 	helpTold bool
 	stale    bool // is in index.stale
 	counted  int  // how many of its holders count in view.LeftOut
@@ -68,7 +69,7 @@ type holders struct {
 // shadowed is a block that is left out because of a series.
 type shadowed struct {
 	*exposition.Block
-	by sharedSeries
+	by *sharers
 }
 
 // pending is a change in progress: one on its way to the journal, or one of

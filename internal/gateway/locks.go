@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"pushgateway/internal/accesslog"
 	"pushgateway/internal/grouping"
 )
 
@@ -110,8 +111,9 @@ func (l *lasting) end() {
 var errTookLong = fmt.Errorf("%w: earlier changes of this group took too long, or their outcome is not known yet; try again", ErrUnavailable)
 
 // lock waits until it has locked a group. It returns an error if patience ends
-// first.
-func (l *keyLocks) lock(p patience, key grouping.Key) error {
+// first, and errSettled if settled is closed, after which the caller no longer
+// needs the lock.
+func (l *keyLocks) lock(p patience, key grouping.Key, settled <-chan struct{}) error {
 	l.mu.Lock()
 	k := l.held[key]
 	if k == nil {
@@ -123,6 +125,7 @@ func (l *keyLocks) lock(p patience, key grouping.Key) error {
 	k.waiters = append(k.waiters, turn)
 	l.mu.Unlock()
 
+	defer accesslog.Of(p.client).Waiting(accesslog.ForGroup)()
 	late := time.NewTimer(time.Until(p.until))
 	defer late.Stop()
 	err := errTookLong
@@ -132,6 +135,8 @@ func (l *keyLocks) lock(p patience, key grouping.Key) error {
 			return nil
 		}
 		err = givenUp(p.client.Err())
+	case <-settled:
+		err = errSettled
 	case <-p.client.Done():
 		err = givenUp(p.client.Err())
 	case <-late.C:
@@ -165,15 +170,15 @@ func (l *keyLocks) tryLock(keys []grouping.Key) (taken []grouping.Key) {
 }
 
 // lockSome locks those of the groups that are free and returns them. If none is
-// free, it waits for the first one. It returns at least one group. With an
-// error, the returned group is not locked.
-func (l *keyLocks) lockSome(p patience, keys []grouping.Key) (taken []grouping.Key, err error) {
+// free, it waits for the first one, as lock does. It returns at least one group.
+// With an error, the returned group is not locked.
+func (l *keyLocks) lockSome(p patience, keys []grouping.Key, settled <-chan struct{}) (taken []grouping.Key, err error) {
 	if len(keys) > 1 {
 		if taken = l.tryLock(keys); len(taken) > 0 {
 			return taken, nil
 		}
 	}
-	return []grouping.Key{keys[0]}, l.lock(p, keys[0])
+	return []grouping.Key{keys[0]}, l.lock(p, keys[0], settled)
 }
 
 func (l *keyLocks) tryTake(key grouping.Key) bool {

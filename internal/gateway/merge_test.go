@@ -47,7 +47,7 @@ func TestMergesTakeTurns(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		push("large", freelyMerged+1)
+		push("large", g.config.Limits.FreelyMerged+1)
 		push("small", 10)
 		var turns []*guard.Lease
 		for range runtime.GOMAXPROCS(0) {

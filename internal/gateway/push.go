@@ -13,6 +13,7 @@ import (
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/guard"
+	"pushgateway/internal/sums"
 )
 
 // Push is what a client sends for one group.
@@ -26,6 +27,8 @@ type Push struct {
 	Blocks []*exposition.Block
 	// Mode selects what the group keeps.
 	Mode Mode
+	// Gauges says what Sum does to gauges.
+	Gauges sums.Gauges
 	// Limits bound the group. They have a value in each field. Nil means those of
 	// the Config.
 	Limits *Limits
@@ -41,6 +44,10 @@ type Push struct {
 	TTL time.Duration
 	// Quotas bound what is stored. Nil means no bounds.
 	Quotas *guard.Quotas
+
+	own *addition // what the push adds; nil unless the mode is Sum
+	// together are the additions that this push stores, its own among them.
+	together []*addition
 }
 
 // Mode selects what a group keeps of its families when it is pushed to.
@@ -54,6 +61,8 @@ const (
 	MergeSeries
 	// Replace keeps nothing.
 	Replace
+	// Sum adds what the push brings to the series that the group has.
+	Sum
 )
 
 // Push stores what a client sends. When it returns nil, the push is durable as
@@ -76,6 +85,12 @@ func (g *Gateway) PushAll(ctx context.Context, pushes []Push) []error {
 		slices.SortFunc(p.Blocks, func(a, b *exposition.Block) int { return strings.Compare(a.Name, b.Name) })
 	}
 	g.shareNames(pushes)
+	for i := range pushes {
+		if pushes[i].Mode == Sum {
+			pushes[i].own = newAddition(pushes[i])
+			g.additions.await(pushes[i].own)
+		}
+	}
 	errs, p := make([]error, len(pushes)), g.patience(ctx)
 	for len(todo) > 0 {
 		todo = g.pushSome(p, pushes, todo, errs)
@@ -101,24 +116,19 @@ func (g *Gateway) shareNames(pushes []Push) {
 // others, at least one. If it cannot lock any, it gives up the first. It
 // returns the remaining groups.
 func (g *Gateway) pushSome(p patience, pushes []Push, todo []grouping.Key, errs []error) (rest []grouping.Key) {
-	taken, err := g.locks.lockSome(p, todo)
-	var now []int
-	next := taken
-	for i := range pushes {
-		if len(next) > 0 && next[0] == pushes[i].Key {
-			now, next = append(now, i), next[1:]
-		}
-	}
+	first := slices.IndexFunc(pushes, func(push Push) bool { return push.Key == todo[0] })
+	taken, err := g.locks.lockSome(p, todo, pushes[first].own.settled())
 	if err != nil {
-		errs[now[0]] = err
+		errs[first] = g.notLocked(&pushes[first], err)
 		return todo[1:]
 	}
 	defer g.locks.release(taken...)
+	now := g.gather(pushes, indexesOf(pushes, taken), errs)
 	for len(now) > 0 {
 		now = g.tryPushes(p, pushes, now, errs)
 		if err := p.over(); err != nil {
 			for _, i := range now {
-				errs[i] = err
+				errs[i] = g.leave(&pushes[i], err)
 			}
 			break
 		}
@@ -126,32 +136,53 @@ func (g *Gateway) pushSome(p patience, pushes []Push, todo []grouping.Key, errs 
 	return without(todo, taken)
 }
 
+// indexesOf returns the pushes to the groups in keys. Both are sorted by key.
+func indexesOf(pushes []Push, keys []grouping.Key) (found []int) {
+	for i := range pushes {
+		if len(keys) > 0 && keys[0] == pushes[i].Key {
+			found, keys = append(found, i), keys[1:]
+		}
+	}
+	return found
+}
+
 // tryPushes tries the pushes in todo once. It returns those to try again,
-// because another change of their groups came first.
+// because another change of their groups came first, or because they must be
+// stored alone.
 func (g *Gateway) tryPushes(p patience, pushes []Push, todo []int, errs []error) (again []int) {
 	changes, of := make([]Change, 0, len(todo)), make([]int, 0, len(todo))
 	for n, i := range todo {
 		if err := p.client.Err(); n > 0 && err != nil {
-			errs[i] = givenUp(err)
+			errs[i] = g.leave(&pushes[i], givenUp(err))
 			continue
 		}
 		c, err := g.prepare(p, pushes[i])
-		if errs[i] = err; err == nil {
+		switch {
+		case err == nil:
 			changes, of = append(changes, c), append(of, i)
+		case pushes[i].isShared():
+			g.separate(&pushes[i])
+			again = append(again, i)
+		default:
+			errs[i] = g.answer(&pushes[i], err)
 		}
 	}
 	if len(changes) == 0 {
-		return nil
+		return again
 	}
 	sent, end := p.sent()
 	defer end()
 	for n, o := range g.config.Journal.Commit(sent, changes) {
+		i := of[n]
 		retry, err := g.conclude(changes[n], o)
-		if errs[of[n]] = err; retry {
-			again = append(again, of[n])
-		} else if err == nil {
+		if retry {
+			again = append(again, i)
+			continue
+		}
+		if err == nil {
 			g.tellTaken(changes[n].pending)
 		}
+		errs[i] = g.answer(&pushes[i], err)
 	}
 	return again
 }
@@ -171,7 +202,7 @@ func (g *Gateway) prepare(p patience, push Push) (Change, error) {
 			c, err = g.changeOf(p, push, g.Group(push.Key))
 		}
 	}
-	if err != nil && !errors.Is(err, ErrUnavailable) && !errors.Is(err, exposition.ErrBusy) {
+	if err != nil && len(push.together) < 2 && !errors.Is(err, ErrUnavailable) && !errors.Is(err, exposition.ErrBusy) {
 		g.fail(push.Key, push.Client, err)
 	}
 	return c, err
@@ -186,6 +217,11 @@ func (g *Gateway) changeOf(p patience, push Push, old *Group) (c Change, err err
 	fresh := push.Blocks
 	if push.Mode == MergeSeries && old != nil {
 		if push.Blocks, err = g.mergeSeries(p, old, push); err != nil {
+			return c, err
+		}
+	}
+	if push.Mode == Sum {
+		if fresh, err = g.addUp(old, &push); err != nil {
 			return c, err
 		}
 	}
@@ -235,16 +271,12 @@ func (g *Gateway) mergeSeries(p patience, old *Group, push Push) ([]*exposition.
 	return merged, refused.Err()
 }
 
-// freelyMerged is how many stored series a family may have to be merged without
-// a turn.
-const freelyMerged = 10_000
-
 // merge waits for its turn if the family is large, since even a small push
 // copies all that is stored. Clients with the fewest turns come first, so
 // nobody waits for all pushes of another client. If the client has left and
 // others wait for the group, merge gives up.
 func (g *Gateway) merge(p patience, stored, pushed *exposition.Block, push Push) (*exposition.Block, error) {
-	if stored.Series() > freelyMerged {
+	if stored.Series() > g.config.Limits.FreelyMerged {
 		ctx, end := p.context()
 		defer end()
 		if ctx.Err() != nil && g.locks.isAwaited(push.Key) {

@@ -59,6 +59,15 @@ func (s *stock) use(key grouping.Key) *job {
 	return j
 }
 
+// ofJob returns what is stored of the job of a key.
+func (s *stock) ofJob(key grouping.Key) tally {
+	name, _ := key.Value(metric.JobLabel)
+	if j := s.jobs[name]; j != nil {
+		return j.tally
+	}
+	return tally{}
+}
+
 // release undoes one use.
 func (s *stock) release(j *job) {
 	if j.users--; j.users == 0 {
@@ -79,14 +88,11 @@ func (s *stock) count(n tally, sh *shape, j *job, sign int) {
 
 // over returns an error if a group must not add n to what is stored.
 func (x *index) over(q *guard.Quotas, key grouping.Key, n tally) error {
-	all, sets := x.stock.tally, n.groups
-	name, _ := key.Value(metric.JobLabel)
-	var of tally
-	if j := x.stock.jobs[name]; j != nil {
-		of = j.tally
-	}
-	if sh := x.shapes.find(key); sh != nil && sh.groups > 0 {
-		sets = 0
+	all, of, sets := x.stock.tally, x.stock.ofJob(key), n.groups
+	if sets > 0 {
+		if sh := x.shapes.find(key); sh != nil && sh.groups > 0 {
+			sets = 0
+		}
 	}
 	for _, c := range [...]struct {
 		limit      guard.Limit
@@ -128,6 +134,9 @@ func (g *Gateway) Admits(key grouping.Key, q *guard.Quotas) error {
 
 // isOverQuota reports whether an error is about what may be stored.
 func isOverQuota(err error) bool {
+	if err == nil {
+		return false
+	}
 	var limit *guard.LimitError
 	return errors.As(err, &limit) && limit.Stored
 }

@@ -40,11 +40,10 @@ func (g *Gateway) Rival(key grouping.Key, name string) (r Rival, ok bool) {
 	if !ok {
 		return r, false
 	}
-	with := f.equal[out.by]
-	if with == nil || len(with.shown) == 0 {
+	if len(out.by.shown) == 0 {
 		return r, false
 	}
-	by := with.shown[0]
+	by := out.by.shown[0]
 	return Rival{Key: by.key, Family: name, Type: held.Type, Took: by.took}, true
 }
 

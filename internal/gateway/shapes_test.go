@@ -157,3 +157,34 @@ func TestCheckEndsWithItsClient(t *testing.T) {
 	}
 	mustPush(t, g, k, text.String())
 }
+
+// BenchmarkDeleteInChain deletes the oldest of 600 groups that each share 500
+// series with the next. Without the check, every delete turns around which of the
+// others are exposed.
+func BenchmarkDeleteInChain(b *testing.B) {
+	const groups, shared, deleted = 600, 500, 20
+	var g *gateway.Gateway
+	label := func(i int) string { return fmt.Sprint("l", i) }
+	push := func(i int) {
+		var text strings.Builder
+		for _, with := range []int{i - 1, i + 1} {
+			for k := range shared {
+				fmt.Fprintf(&text, "m{%s=\"1\",k=\"%d\"} 1\n", label(with), k)
+			}
+		}
+		mustPush(b, g, key(b, "j", label(i), "1"), text.String())
+	}
+	for n := 0; b.Loop(); n++ {
+		if n%deleted == 0 {
+			b.StopTimer()
+			g = open(b, gateway.Config{Unchecked: true})
+			for i := range groups {
+				push(i + 1)
+			}
+			b.StartTimer()
+		}
+		if err := g.Delete(context.Background(), key(b, "j", label(n%deleted+1), "1")); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

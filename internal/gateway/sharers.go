@@ -22,8 +22,9 @@ type sharedSeries struct {
 // them: the cost grows with the number of groups, not of pairs. A series
 // without sharers is stored in at most one group.
 type sharers struct {
-	all   []claim // sorted
-	shown []claim // those not left out; more than one only during a decision
+	series sharedSeries
+	all    []claim // sorted
+	shown  []claim // those not left out; more than one only during a decision
 }
 
 func compareClaims(a, b claim) int {
@@ -36,10 +37,13 @@ func compareClaims(a, b claim) int {
 	return 0
 }
 
-func (s *sharers) add(c claim) {
-	if i, found := slices.BinarySearchFunc(s.all, c, compareClaims); !found {
+// add reports whether the claim is new.
+func (s *sharers) add(c claim) bool {
+	i, found := slices.BinarySearchFunc(s.all, c, compareClaims)
+	if !found {
 		s.all = slices.Insert(s.all, i, c)
 	}
+	return !found
 }
 
 func (s *sharers) remove(c claim) {
@@ -76,17 +80,19 @@ func (s *sharers) after(c claim) (next claim, ok bool) {
 // the sharers if there are none.
 func (x *index) meet(f *indexed, s suspect) {
 	if f.equal == nil {
-		f.equal = make(map[sharedSeries]*sharers)
+		f.equal, f.shares = make(map[sharedSeries]*sharers), make(map[grouping.Key][]*sharers)
 	}
 	with := f.equal[s.series]
 	if with == nil {
-		with = new(sharers)
+		with = &sharers{series: s.series}
 		f.equal[s.series] = with
-		f.lonely = append(f.lonely, s.series)
+		f.lonely = append(f.lonely, with)
 	}
 	if h := x.held(f, s.key); h != nil && h.Type == s.series.typ && h.MayHave(s.series.hash) {
 		c := h.claim(s.key)
-		with.add(c)
+		if with.add(c) {
+			f.shares[s.key] = append(f.shares[s.key], with)
+		}
 		with.show(c, !f.isLeftOut(s.key))
 	}
 }
@@ -101,24 +107,25 @@ func (f *indexed) isLeftOut(key grouping.Key) bool {
 	return out
 }
 
-// eachShared calls do for each shared series of a block.
-func (f *indexed) eachShared(h *Held, do func(sharedSeries, *sharers)) {
+// sharedBy returns the sharers of the series of a block.
+func (f *indexed) sharedBy(h *Held) (found []*sharers) {
 	if len(f.equal) == 0 {
-		return
+		return nil
 	}
 	if hashes := h.Hashes(); len(hashes) <= len(f.equal) {
 		for _, hash := range hashes {
 			if s := f.equal[sharedSeries{h.Type, hash}]; s != nil {
-				do(sharedSeries{h.Type, hash}, s)
+				found = append(found, s)
 			}
 		}
-		return
+		return found
 	}
 	for series, s := range f.equal {
 		if series.typ == h.Type && h.MayHave(series.hash) {
-			do(series, s)
+			found = append(found, s)
 		}
 	}
+	return found
 }
 
 // exchangeShared updates the sharers when a group replaces was with is. Either
@@ -132,20 +139,24 @@ func (x *index) exchangeShared(f *indexed, key grouping.Key, was, is *Held, susp
 	d := decision{x, f, btree.NewBTreeGOptions(claim.less, btree.Options{NoLocks: true})}
 	if was != nil {
 		c := was.claim(key)
-		f.eachShared(was, func(series sharedSeries, s *sharers) {
+		for _, s := range f.shares[key] {
 			s.remove(c)
 			d.lookBehind(s, c)
 			if len(s.all) == 0 {
-				f.lonely = append(f.lonely, series)
+				f.lonely = append(f.lonely, s)
 			}
-		})
+		}
+		delete(f.shares, key)
 	}
 	if is != nil {
-		c := is.claim(key)
-		f.eachShared(is, func(_ sharedSeries, s *sharers) {
+		c, shares := is.claim(key), f.sharedBy(is)
+		for _, s := range shares {
 			s.add(c)
 			s.show(c, !f.isLeftOut(key))
-		})
+		}
+		if len(shares) > 0 {
+			f.shares[key] = shares
+		}
 		d.todo.Set(c)
 	}
 	d.decide()
@@ -158,9 +169,9 @@ func (f *indexed) endLonely() {
 	if f.pending != [typeCount]int32{} {
 		return
 	}
-	for _, series := range f.lonely {
-		if s := f.equal[series]; s != nil && len(s.all) == 0 {
-			delete(f.equal, series)
+	for _, s := range f.lonely {
+		if len(s.all) == 0 {
+			delete(f.equal, s.series)
 		}
 	}
 	f.lonely = nil
@@ -196,14 +207,13 @@ func (d *decision) decide() {
 
 // look decides about one group and queues the groups that this affects.
 func (d *decision) look(c claim, mine *Held) {
-	var by *sharedSeries
-	d.f.eachShared(mine, func(series sharedSeries, s *sharers) {
-		if by == nil && slices.ContainsFunc(s.shown, func(other claim) bool { return other.less(c) }) {
-			by = &series
-		}
-	})
+	var by *sharers
+	shares := d.f.shares[c.key]
+	if i := slices.IndexFunc(shares, func(s *sharers) bool { return s.shadows(c) }); i >= 0 {
+		by = shares[i]
+	}
 	d.f.leaveOut(c.key, mine, by)
-	d.f.eachShared(mine, func(_ sharedSeries, s *sharers) {
+	for _, s := range shares {
 		s.show(c, by == nil)
 		d.lookBehind(s, c)
 		for _, other := range s.shown {
@@ -211,12 +221,17 @@ func (d *decision) look(c claim, mine *Held) {
 				d.todo.Set(other)
 			}
 		}
-	})
+	}
+}
+
+// shadows reports whether a group with an older claim than c is exposed.
+func (s *sharers) shadows(c claim) bool {
+	return slices.ContainsFunc(s.shown, func(other claim) bool { return other.less(c) })
 }
 
 // leaveOut leaves out what a group has because of a series, or exposes it if by
 // is nil.
-func (f *indexed) leaveOut(key grouping.Key, mine *Held, by *sharedSeries) {
+func (f *indexed) leaveOut(key grouping.Key, mine *Held, by *sharers) {
 	out := f.isLeftOut(key)
 	switch {
 	case by == nil && out:
@@ -229,6 +244,6 @@ func (f *indexed) leaveOut(key grouping.Key, mine *Held, by *sharedSeries) {
 		if f.leftOut == nil {
 			f.leftOut = make(map[grouping.Key]shadowed)
 		}
-		f.leftOut[key] = shadowed{mine.Block, *by}
+		f.leftOut[key] = shadowed{mine.Block, by}
 	}
 }

@@ -26,14 +26,20 @@ import (
 type check struct {
 	*index
 	now     time.Time
-	rule    *config.Rule  // of the group; may be nil
-	longAgo time.Duration // of the rule; 0: the push takes no names
-	looked  int           // how often a group was asked for its age
+	rule    *config.Rule          // of the group; may be nil
+	longAgo time.Duration         // of the rule; 0: the push takes no names
+	old     map[grouping.Key]bool // whether groups yield, of those looked up so far
+	effort  int                   // of looking up groups
 }
 
-// mostOld bounds how often a check asks for the age of a group, since pushes of
-// others wait meanwhile.
-const mostOld = 20_000
+// A check looks up a limited number of groups that may give up their names,
+// since pushes of others wait meanwhile. Each group costs lookUp once, and 1
+// whenever it is met again. So mostGroups can give up a few names each.
+const (
+	mostGroups = 2000
+	lookUp     = 10
+	mostEffort = mostGroups * lookUp * 3 / 2
+)
 
 // check returns the check of a push, or nil if it needs none.
 func (g *Gateway) check(p Push, now time.Time) *check {
@@ -50,12 +56,23 @@ func (g *Gateway) check(p Push, now time.Time) *check {
 // yields reports whether a group gives its names up to the push: nobody has
 // pushed to it for long, nor is pushing to it now.
 func (c *check) yields(key grouping.Key) bool {
-	if c.longAgo == 0 {
+	if c.longAgo == 0 || c.exhausted() {
 		return false
 	}
-	c.looked++
-	return c.looked <= mostOld && c.isOld(key)
+	c.effort++
+	old, known := c.old[key]
+	if !known {
+		if c.old == nil {
+			c.old = make(map[grouping.Key]bool)
+		}
+		old, c.effort = c.isOld(key), c.effort+lookUp-1
+		c.old[key] = old
+	}
+	return old
 }
+
+// exhausted reports whether the check has looked up all that it may.
+func (c *check) exhausted() bool { return c.effort >= mostEffort }
 
 func (c *check) isOld(key grouping.Key) bool {
 	group, _ := c.groups.Get(key)
@@ -66,9 +83,6 @@ func (c *check) isOld(key grouping.Key) bool {
 // from being exposed, or will once another group ends. It returns "" if there is
 // none, or if not all of these groups give up their names.
 func (c *check) overruled(b *exposition.Block, old *Group, key grouping.Key) (from grouping.Key) {
-	if c.longAgo == 0 {
-		return ""
-	}
 	mine, firm := claimFor(old.findSeries(b.Name), b, key), false
 	for h := range c.contradicting(b) {
 		h.eachOther(key, func(theirs claim) bool {
@@ -225,8 +239,8 @@ func (c *check) remark(key grouping.Key) string {
 		next = fmt.Sprintf("; %s=%s is longer", c.rule.Where("long_ago"), model.Duration(c.longAgo))
 	case c.pending[key] != nil:
 		next = "; a push to it is in progress"
-	case c.looked > mostOld:
-		next = fmt.Sprintf("; one push takes at most %d families from others, so delete the groups that are gone", mostOld)
+	case c.exhausted():
+		next = fmt.Sprintf("; a push takes names from at most %d groups, so delete those that are gone", mostGroups)
 	}
 	return fmt.Sprintf(" (last push to that group: %s%s)", last, next)
 }

@@ -47,6 +47,9 @@ func (f *family) GobEncode() ([]byte, error) {
 	if f.block.HasHelp() {
 		head.Help = &f.block.Help
 	}
+	if f.block.Unit != "" {
+		head.Unit = &f.block.Unit
+	}
 	b, err := proto.Marshal(head)
 	if err != nil {
 		return nil, fmt.Errorf("family %q: %w", excerpt.Of(f.block.Name), err)

@@ -30,7 +30,7 @@ type Decoder struct {
 // escaped slash belongs to its part. A single slash at the end stands for an
 // empty value, or after the job for nothing, as in Pushgateway 1.11.
 func (d Decoder) Decode(path string) (Key, error) {
-	parts, err := split(path, d.Limits.WithDefaults().Labels)
+	parts, err := split(path, d.Limits.WithDefaults())
 	if err != nil {
 		return "", err
 	}
@@ -51,11 +51,11 @@ func (d Decoder) Decode(path string) (Key, error) {
 }
 
 // split returns the unescaped parts of a path: the name of the job label and its
-// value, then the names and values of the other labels. It refuses more than most
-// of these.
-func split(path string, most int) ([]string, error) {
-	if n := strings.Count(path, "/") + 1; n > 2*most+3 {
-		return nil, fmt.Errorf("the path has %d grouping labels, more than the %d allowed", n/2-1, most)
+// value, then the names and values of the other labels. It refuses too many of
+// these.
+func split(path string, l guard.KeyLimits) ([]string, error) {
+	if n := strings.Count(path, "/") + 1; n > 2*l.Labels+3 {
+		return nil, tooMany(n/2-1, l)
 	}
 	parts := strings.Split(path, "/")
 	if len(parts) == 1 || parts[1] == "" {
@@ -81,6 +81,14 @@ func split(path string, most int) ([]string, error) {
 		return nil, unpaired(parts[2:])
 	}
 	return parts, nil
+}
+
+func tooMany(labels int, l guard.KeyLimits) error {
+	says := fmt.Sprintf("the path has %d grouping labels, more than the %d allowed", labels, l.Labels)
+	if at := l.Sources[guard.LimitGroupingLabels]; at != "" {
+		return &guard.LimitError{Limit: guard.LimitGroupingLabels, At: at, Says: says, Advice: "leave some out"}
+	}
+	return errors.New(says)
 }
 
 // emptyPart is the error for two slashes in a row after parts.

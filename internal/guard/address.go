@@ -11,14 +11,33 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
-// Proxies are the networks of proxies whose X-Forwarded-For header is believed.
-// The zero value trusts nobody.
-type Proxies []netip.Prefix
+// Sockets is what all clients that come through a unix socket count as: one
+// address. It is also how a list of proxies names them.
+const Sockets = "unix"
 
-// ParseProxies parses a comma-separated list of networks and addresses.
+// Proxies are the proxies whose X-Forwarded-For header is believed. The zero
+// value trusts nobody.
+type Proxies []proxy
+
+// proxy is a network of proxies, or what comes through unix sockets.
+type proxy struct {
+	network netip.Prefix
+	sockets bool
+}
+
+func (p proxy) String() string {
+	if p.sockets {
+		return Sockets
+	}
+	return p.network.String()
+}
+
+// ParseProxies parses a comma-separated list of networks and addresses, and
+// "unix" for unix sockets.
 func ParseProxies(list string) (Proxies, error) {
 	var p Proxies
 	for part := range strings.SplitSeq(list, ",") {
@@ -26,11 +45,15 @@ func ParseProxies(list string) (Proxies, error) {
 		if part == "" {
 			continue
 		}
+		if part == Sockets {
+			p = append(p, proxy{sockets: true})
+			continue
+		}
 		network, err := parseNetwork(part)
 		if err != nil {
-			return nil, fmt.Errorf("%q is not a network; write networks and addresses like 10.0.0.0/8,192.0.2.7,2001:db8::/32", part)
+			return nil, fmt.Errorf("%q is not a network; write networks and addresses like 10.0.0.0/8,192.0.2.7,2001:db8::/32, or unix for unix sockets", part)
 		}
-		p = append(p, network)
+		p = append(p, proxy{network: network})
 	}
 	return p, nil
 }
@@ -47,13 +70,13 @@ func parseNetwork(s string) (netip.Prefix, error) {
 	return addr.Prefix(addr.BitLen())
 }
 
-func (p Proxies) trusts(addr netip.Addr) bool {
-	for _, network := range p {
-		if network.Contains(addr) {
-			return true
-		}
-	}
-	return false
+// Contains reports whether an address is in one of the networks.
+func (p Proxies) Contains(addr netip.Addr) bool {
+	return slices.ContainsFunc(p, func(p proxy) bool { return p.network.Contains(addr) })
+}
+
+func (p Proxies) trustSockets() bool {
+	return slices.ContainsFunc(p, func(p proxy) bool { return p.sockets })
 }
 
 // Client returns the address of the client that sent a request, without a port.
@@ -67,14 +90,24 @@ func (p Proxies) Client(r *http.Request) string {
 	if len(p) == 0 {
 		return host
 	}
+	if host == Sockets {
+		if p.trustSockets() {
+			return p.forwarded(Sockets, r.Header["X-Forwarded-For"])
+		}
+		return host
+	}
 	peer, ok := parseHop(host)
 	if !ok {
 		return host
 	}
-	if !p.trusts(peer) {
+	if !p.Contains(peer) {
 		return peer.String()
 	}
-	headers := r.Header["X-Forwarded-For"]
+	return p.forwarded(peer.String(), r.Header["X-Forwarded-For"])
+}
+
+// forwarded returns the client of a trusted peer with these headers.
+func (p Proxies) forwarded(peer string, headers []string) string {
 	for i := len(headers) - 1; i >= 0; i-- {
 		for rest, more := headers[i], true; more; {
 			hop := rest
@@ -85,14 +118,14 @@ func (p Proxies) Client(r *http.Request) string {
 			}
 			addr, ok := parseHop(strings.TrimSpace(hop))
 			if !ok {
-				return peer.String()
+				return peer
 			}
-			if peer = addr; !p.trusts(peer) {
-				return peer.String()
+			if peer = addr.String(); !p.Contains(addr) {
+				return peer
 			}
 		}
 	}
-	return peer.String()
+	return peer
 }
 
 // parseHop parses an address with or without a port.
@@ -107,6 +140,10 @@ func parseHop(s string) (netip.Addr, bool) {
 	}
 	return addr.Unmap().WithZone(""), true
 }
+
+// ParseAddress parses what Client returns. It is false for a client without an
+// address, like that of a unix socket.
+func ParseAddress(client string) (netip.Addr, bool) { return parseHop(client) }
 
 // networkBits is how many bits of an IPv6 address identify a client, which
 // usually has the whole network.

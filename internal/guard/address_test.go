@@ -35,6 +35,14 @@ func TestClient(t *testing.T) {
 		{"10.0.0.0/8", "[::ffff:10.1.2.3]:5", []string{"::ffff:198.51.100.1"}, "198.51.100.1"},
 		{"fd00::/8, 10.0.0.0/8", "[fd00::1%eth0]:5", []string{"2001:db8::1%x"}, "2001:db8::1"},
 		{"10.0.0.0/8", "@", []string{"198.51.100.1"}, "@"},
+		{"", "unix", []string{"198.51.100.1"}, "unix"},
+		{"10.0.0.0/8", "unix", []string{"198.51.100.1"}, "unix"},
+		{"unix", "unix", []string{"198.51.100.1"}, "198.51.100.1"},
+		{"unix", "unix", nil, "unix"},
+		{"unix", "unix", []string{"junk"}, "unix"},
+		{"10.0.0.0/8, unix", "unix", []string{"198.51.100.1, 10.9.9.9"}, "198.51.100.1"},
+		{"unix", "10.1.2.3:5", []string{"198.51.100.1"}, "10.1.2.3"},
+		{"unix", "10.1.2.3:5", []string{"unix"}, "10.1.2.3"},
 		{"10.0.0.0/8", "vm(3):1024", nil, "vm(3)"},
 	} {
 		proxies, err := guard.ParseProxies(tt.proxies)
@@ -49,7 +57,7 @@ func TestClient(t *testing.T) {
 }
 
 func TestParseProxies(t *testing.T) {
-	for _, bad := range []string{"10.0.0.0/33", "proxy", "10.0.0", "10.0.0.1:80", "fe80::1/200"} {
+	for _, bad := range []string{"10.0.0.0/33", "proxy", "10.0.0", "10.0.0.1:80", "fe80::1/200", "unix:/run/a", "Unix"} {
 		if p, err := guard.ParseProxies(bad); err == nil {
 			t.Errorf("%q: got %v", bad, p)
 		}

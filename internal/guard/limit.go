@@ -22,10 +22,12 @@ const (
 	LimitPushesPerSecond Limit = "pushes_per_second"
 	// One push, or one group.
 	LimitBodyBytes        Limit = "body_bytes"
+	LimitInflightBytes    Limit = "inflight_bytes"
 	LimitGroupsPerPush    Limit = "groups_per_push"
 	LimitFamiliesPerPush  Limit = "families_per_push"
 	LimitSeriesPerPush    Limit = "series_per_push"
 	LimitSeriesPerGroup   Limit = "series_per_group"
+	LimitSeriesPerSum     Limit = "series_per_sum_group"
 	LimitGroupBytes       Limit = "group_bytes"
 	LimitGroupingLabels   Limit = "grouping_labels"
 	LimitLabelsPerSeries  Limit = "labels_per_series"
@@ -39,7 +41,7 @@ const (
 // AllLimits lists all of them.
 var AllLimits = [...]Limit{
 	LimitGroups, LimitSeries, LimitLabelSets, LimitGroupsPerJob, LimitSeriesPerJob, LimitPushesPerSecond,
-	LimitBodyBytes, LimitGroupsPerPush, LimitFamiliesPerPush, LimitSeriesPerPush, LimitSeriesPerGroup, LimitGroupBytes, LimitGroupingLabels,
+	LimitBodyBytes, LimitInflightBytes, LimitGroupsPerPush, LimitFamiliesPerPush, LimitSeriesPerPush, LimitSeriesPerGroup, LimitSeriesPerSum, LimitGroupBytes, LimitGroupingLabels,
 	LimitLabelsPerSeries, LimitNameLength, LimitLabelNameLength, LimitLabelValueLength, LimitLabelsLength, LimitBuckets,
 }
 

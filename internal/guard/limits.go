@@ -19,6 +19,7 @@ type Limits struct {
 	Query       QueryLimits
 	Turns       TurnLimits
 	Connections ConnectionLimits
+	Remember    RememberLimits
 	// Sources says where a configuration sets limits. WithDefaults hands it to all
 	// parts.
 	Sources Sources
@@ -36,6 +37,7 @@ func (l Limits) WithDefaults() Limits {
 		Query:       l.Query.WithDefaults(),
 		Turns:       l.Turns.WithDefaults(),
 		Connections: l.Connections.WithDefaults(),
+		Remember:    l.Remember.WithDefaults(),
 		Sources:     l.Sources,
 	}
 	l.Body.Sources, l.Key.Sources, l.Push.Sources, l.Group.Sources, l.Stored.Sources = l.Sources, l.Sources, l.Sources, l.Sources, l.Sources
@@ -154,6 +156,12 @@ func (l PushLimits) era() uint32 {
 type GroupLimits struct {
 	// Series bounds the series of a group.
 	Series int
+	// SumSeries bounds the series of a group that pushes add to. Each addition
+	// reads and writes the families that it names.
+	SumSeries int
+	// SumBuckets bounds the buckets of a native histogram that pushes add to. Over
+	// it, the histogram gets a lower resolution.
+	SumBuckets int
 	// Text bounds, in bytes, all lines of a group.
 	Text int
 	// Failed bounds the groups without a successful push.
@@ -164,6 +172,9 @@ type GroupLimits struct {
 	// FailedKey bounds, in bytes, the keys of such groups. A refused push to a
 	// longer key leaves no group.
 	FailedKey int
+	// FreelyMerged is how many stored series a family may have to be merged with a
+	// push without a turn.
+	FreelyMerged int
 
 	Sources Sources
 }
@@ -173,11 +184,15 @@ func (l GroupLimits) WithDefaults() GroupLimits {
 	failed := cmp.Or(l.Failed, 10_000)
 	return GroupLimits{
 		Series:      cmp.Or(l.Series, 1_000_000),
+		SumSeries:   cmp.Or(l.SumSeries, 10_000),
+		SumBuckets:  cmp.Or(l.SumBuckets, 1000),
 		Text:        cmp.Or(l.Text, 256<<20),
 		Failed:      failed,
 		FailedBytes: cmp.Or(l.FailedBytes, 420*failed),
 		FailedKey:   cmp.Or(l.FailedKey, 1000),
-		Sources:     l.Sources,
+
+		FreelyMerged: cmp.Or(l.FreelyMerged, 10_000),
+		Sources:      l.Sources,
 	}
 }
 
@@ -264,6 +279,8 @@ type TurnLimits struct {
 	// Escaped bounds the scrapes of many series whose names have to be escaped. Each
 	// remembers the label sets that it has written, in about 100 bytes a series.
 	Escaped int
+	// FreelyEscaped is how many series a scrape can escape without such a turn.
+	FreelyEscaped int
 }
 
 // WithDefaults returns the limits with the default in each zero field.
@@ -272,6 +289,8 @@ func (l TurnLimits) WithDefaults() TurnLimits {
 		Answers: cmp.Or(l.Answers, 32),
 		Copies:  cmp.Or(l.Copies, 2),
 		Escaped: cmp.Or(l.Escaped, 3),
+
+		FreelyEscaped: cmp.Or(l.FreelyEscaped, 50_000),
 	}
 }
 
@@ -298,4 +317,18 @@ func (l ConnectionLimits) WithDefaults() ConnectionLimits {
 		HeaderBytes: cmp.Or(l.HeaderBytes, 64<<10),
 		HeaderLines: cmp.Or(l.HeaderLines, 500),
 	}
+}
+
+// RememberLimits bound what is remembered of clients, for those who look for the
+// cause of a trouble.
+type RememberLimits struct {
+	// Refusals bounds the refused requests.
+	Refusals int
+	// Scrapers bounds the clients that have scraped.
+	Scrapers int
+}
+
+// WithDefaults returns the limits with the default in each zero field.
+func (l RememberLimits) WithDefaults() RememberLimits {
+	return RememberLimits{Refusals: cmp.Or(l.Refusals, 20), Scrapers: cmp.Or(l.Scrapers, 10)}
 }

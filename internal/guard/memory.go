@@ -18,20 +18,21 @@ var (
 // for concurrent use.
 type Memory struct {
 	shares   *Shares
+	at       string        // where a configuration sets the total, or ""
 	inflight *atomic.Int64 // bytes that they take
 	grown    func()        // called when they take another growth
 }
 
-// NewMemory shares total bytes. inflight counts the bytes in use, and grown is
+// NewMemory shares l.Inflight bytes. inflight counts the bytes in use, and grown is
 // called for each further 16 MiB in use. Both may be nil.
-func NewMemory(total int64, inflight *atomic.Int64, grown func()) *Memory {
+func NewMemory(l BodyLimits, inflight *atomic.Int64, grown func()) *Memory {
 	if inflight == nil {
 		inflight = new(atomic.Int64)
 	}
 	if grown == nil {
 		grown = func() {}
 	}
-	return &Memory{shares: NewShares(total), inflight: inflight, grown: grown}
+	return &Memory{shares: NewShares(l.Inflight), at: l.Sources[LimitInflightBytes], inflight: inflight, grown: grown}
 }
 
 // Budget is the memory of one push. Close it when done. Its methods may be called
@@ -60,7 +61,7 @@ func (m *Memory) Open(client string) *Budget {
 func (b *Budget) Take(n int) error {
 	m := b.from
 	if most := max(m.shares.total, minAlone); b.reserved+int64(n) > most {
-		return fmt.Errorf("%w: it needs more than %d bytes of memory (--push.max-inflight-bytes); push less at once, or split it into several groups", ErrTooLarge, most)
+		return m.tooLarge(most)
 	}
 	if b.lease.Take(int64(n)) != nil {
 		return m.busy()
@@ -73,7 +74,25 @@ func (b *Budget) Take(n int) error {
 }
 
 func (m *Memory) busy() error {
-	return fmt.Errorf("%w (the limit is %d bytes, --push.max-inflight-bytes)", ErrBusy, m.shares.total)
+	if m.at != "" {
+		return fmt.Errorf("%w (the limit is %d bytes, %s in %s)", ErrBusy, m.shares.total, LimitInflightBytes.Key(), m.at)
+	}
+	return fmt.Errorf("%w (the limit is %d bytes, %s)", ErrBusy, m.shares.total, inflightFlag)
+}
+
+// inflightFlag is the flag that sets the total if no configuration does.
+const inflightFlag = "--push.max-inflight-bytes"
+
+func (m *Memory) tooLarge(most int64) error {
+	e := &LimitError{
+		Limit: LimitInflightBytes, At: m.at, Err: ErrTooLarge,
+		Says:   fmt.Sprintf("%v: it needs more than %d bytes of memory", ErrTooLarge, most),
+		Advice: "push less at once, or split it into several groups",
+	}
+	if m.at == "" {
+		e.Says += " (" + inflightFlag + ")"
+	}
+	return e
 }
 
 // Return returns some of them.

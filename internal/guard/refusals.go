@@ -13,8 +13,6 @@ import (
 )
 
 const (
-	// maxRefusals bounds the refused pushes that are remembered.
-	maxRefusals = 20
 	// Log lines about refused pushes: this many at once, and one more per
 	// refusalLogEvery. The rest needs --log.level=debug.
 	refusalLogBurst = 10
@@ -23,12 +21,13 @@ const (
 	maxRefusalText = 1000
 )
 
-// Refusals remembers and logs refused pushes and deletes, latest first. A group
+// Refusals remembers and logs refused requests, latest first. A group
 // shows only some of them, and none with an unreadable body. It is safe for
 // concurrent use.
 type Refusals struct {
 	logger *slog.Logger
 	few    *rate.Limiter // bounds the warnings that clients cause
+	most   int           // refusals that are remembered
 
 	mu   sync.Mutex
 	list []Refusal
@@ -36,7 +35,8 @@ type Refusals struct {
 
 // Refusal is the latest refusal of one client for one path and reason.
 type Refusal struct {
-	Client    string    `json:"client"` // address of the client
+	Client    string    `json:"client"`         // address of the client
+	User      string    `json:"user,omitempty"` // who sent it, if there are users
 	UserAgent string    `json:"user_agent"`
 	Time      time.Time `json:"time"`
 	Method    string    `json:"method"`
@@ -47,24 +47,38 @@ type Refusal struct {
 }
 
 // NewRefusals returns an empty Refusals that logs to logger.
-func NewRefusals(logger *slog.Logger) *Refusals {
-	return &Refusals{logger: logger, few: rate.NewLimiter(rate.Every(refusalLogEvery), refusalLogBurst)}
+func NewRefusals(l RememberLimits, logger *slog.Logger) *Refusals {
+	return &Refusals{most: l.WithDefaults().Refusals, logger: logger, few: rate.NewLimiter(rate.Every(refusalLogEvery), refusalLogBurst)}
 }
 
-// Note remembers and logs why a request of the client with this address was
-// refused. It bounds the number of warnings, so that a client that fails in a
-// loop does not fill the log.
-func (s *Refusals) Note(client string, r *http.Request, reason string, err error) {
+// Refused is why a request was refused.
+type Refused struct {
+	Client string // address of the client
+	User   string // name of the user, or "" if there are no users
+	Reason string
+	Err    error
+	// Stranger means that the client has not shown who it is. Then all its refusals
+	// with this reason are one: what strangers send must not push out the others.
+	Stranger bool
+}
+
+// Note remembers and logs why a request was refused. It bounds the number of
+// warnings, so that a client that fails in a loop does not fill the log.
+func (s *Refusals) Note(r *http.Request, why Refused) {
 	n := Refusal{
-		Client: client, UserAgent: excerpt.Line(r.UserAgent(), excerpt.Most), Time: time.Now(),
-		Method: r.Method, Path: excerpt.Line(r.URL.EscapedPath(), excerpt.Most), Reason: reason, Error: excerpt.Line(err.Error(), maxRefusalText),
+		Client: why.Client, User: why.User, UserAgent: excerpt.Line(r.UserAgent(), excerpt.Most), Time: time.Now(),
+		Method: r.Method, Path: excerpt.Line(r.URL.EscapedPath(), excerpt.Most), Reason: why.Reason, Error: excerpt.Line(why.Err.Error(), maxRefusalText),
 	}
-	s.note(n)
+	s.note(n, why.Stranger)
 	level := slog.LevelDebug
 	if s.few.Allow() {
 		level = slog.LevelWarn
 	}
-	s.logger.Log(r.Context(), level, "Refused", "client", n.Client, "user_agent", n.UserAgent, "method", n.Method, "path", n.Path, "reason", n.Reason, "err", n.Error)
+	args := []any{"client", n.Client, "user_agent", n.UserAgent, "method", n.Method, "path", n.Path, "reason", n.Reason, "err", n.Error}
+	if n.User != "" {
+		args = append(args, "user", n.User)
+	}
+	s.logger.Log(r.Context(), level, "Refused", args...)
 }
 
 // Warn logs another message that a client has caused, unless there were too many
@@ -75,19 +89,19 @@ func (s *Refusals) Warn(message string, args ...any) {
 	}
 }
 
-func (s *Refusals) note(latest Refusal) {
+func (s *Refusals) note(latest Refusal, stranger bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	latest.Times = 1
 	s.list = slices.DeleteFunc(s.list, func(o Refusal) bool {
-		same := o.Client == latest.Client && o.Path == latest.Path && o.Reason == latest.Reason
+		same := o.Client == latest.Client && (o.Path == latest.Path || stranger) && o.Reason == latest.Reason
 		if same {
 			latest.Times += o.Times
 		}
 		return same
 	})
 	s.list = slices.Insert(s.list, 0, latest)
-	s.list = s.list[:min(len(s.list), maxRefusals)]
+	s.list = s.list[:min(len(s.list), s.most)]
 }
 
 // Latest returns the remembered refusals.

@@ -9,6 +9,8 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"pushgateway/internal/access"
+	"pushgateway/internal/config"
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/metric"
 )
@@ -28,10 +30,11 @@ const (
 func newComparing() *rate.Limiter { return rate.NewLimiter(comparedEvery, 2*comparedEvery) }
 
 // noGroup returns the message for a group that does not exist. It names the
-// closest groups, since usually a label is missing from the path.
-func (a *api) noGroup(key grouping.Key) string {
+// closest groups, since usually a label is missing from the path, unless its
+// reader may not know which groups there are.
+func (a *api) noGroup(who *access.Principal, key grouping.Key) string {
 	text := "there is no group " + key.Excerpt()
-	if !a.comparing.AllowN(time.Now(), min(max(a.Gateway.View().Groups(), minCompared), maxCompared)) {
+	if access.Check(who, config.Query, "") != nil || !a.comparing.AllowN(time.Now(), min(max(a.Gateway.View().Groups(), minCompared), maxCompared)) {
 		return text + "; the path must name all labels of the group, with the same values"
 	}
 	names := make([]string, 0, maxClosest)

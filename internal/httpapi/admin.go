@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"time"
 
+	"pushgateway/internal/access"
 	"pushgateway/internal/excerpt"
+	"pushgateway/internal/gateway"
 	"pushgateway/internal/live"
 )
 
@@ -60,13 +62,46 @@ func (a *api) snapshot(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, f)
 }
 
+// wipe deletes all groups, or those that the client may delete. Then the body
+// says how many others are left: 1.11 answers without a body.
 func (a *api) wipe(w http.ResponseWriter, r *http.Request) {
-	// Once begun, it is completed, whether or not the client waits.
-	ended, err := a.Gateway.Wipe(context.WithoutCancel(r.Context()))
+	who := senderOf(r)
+	left, err := a.wipeFor(r.Context(), who)
 	if err != nil {
-		a.refuse(w, r, fmt.Errorf("%w; %d groups were deleted before", err, len(ended)))
+		a.refuse(w, r, err)
 		return
 	}
-	a.Logger.Info("Wiped all groups", "client", a.Proxies.Client(r))
+	args := []any{"client", a.Proxies.Client(r)}
+	if who != nil {
+		args = append(args, "user", who.Name, "left", left)
+	}
+	a.Logger.Info("Wiped all groups", args...)
 	w.WriteHeader(http.StatusAccepted)
+	if left > 0 {
+		fmt.Fprintf(w, "The user %q may not delete %d groups; they are left.\n", who.Name, left)
+	}
+}
+
+func (a *api) wipeFor(ctx context.Context, who *access.Principal) (left int, err error) {
+	// Once begun, it is completed, whether or not the client waits.
+	ctx = context.WithoutCancel(ctx)
+	if !who.Restricted() {
+		ended, err := a.Gateway.Wipe(ctx)
+		return 0, wiped(ended, err)
+	}
+	if err := a.Gateway.Sync(ctx); err != nil {
+		return 0, err
+	}
+	groups, left := deletable(who, a.Gateway.View().EachGroup(""))
+	keys := keysOf(groups)
+	ended, err := a.Gateway.DeleteMatching(ctx, func(g *gateway.Group) bool { return keys[g.Key] })
+	return left, wiped(ended, err)
+}
+
+// wiped adds to the error of a wipe how far it came.
+func wiped(ended []*gateway.Group, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w; %d groups were deleted before", err, len(ended))
 }

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"time"
 
+	"pushgateway/internal/access"
+	"pushgateway/internal/config"
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
@@ -29,6 +32,11 @@ func (a *api) delete(w http.ResponseWriter, r *http.Request) {
 		a.refuse(w, r, err)
 		return
 	}
+	who := senderOf(r)
+	if err := access.Check(who, config.Delete, key); err != nil {
+		a.refuse(w, r, err)
+		return
+	}
 	existed, err := a.Gateway.End(r.Context(), key)
 	if err != nil {
 		a.refuse(w, r, err)
@@ -36,7 +44,7 @@ func (a *api) delete(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(http.StatusAccepted)
 	if !existed {
-		fmt.Fprintf(w, "Nothing was deleted: %s.\n", a.noGroup(key))
+		fmt.Fprintf(w, "Nothing was deleted: %s.\n", a.noGroup(who, key))
 	}
 }
 
@@ -45,6 +53,8 @@ type deletedGroups struct {
 	DryRun  bool `json:"dry_run"`
 	Deleted int  `json:"deleted"` // or that would be
 	Groups  list `json:"groups"`  // their grouping labels
+	// Left is how many groups the client selects but may not delete.
+	Left int `json:"left,omitempty"`
 }
 
 // deleteGroups deletes all groups that the parameters select, which are those
@@ -68,14 +78,14 @@ func (a *api) deleteGroups(w http.ResponseWriter, r *http.Request) {
 		writeError(w, a.refused(w, r, err), err)
 		return
 	}
-	groups := slices.Collect(f.among(ctx, a.Gateway.View()))
+	groups, left := deletable(senderOf(r), f.among(ctx, a.Gateway.View()))
 	if cutShort(ctx, w) {
 		return
 	}
 	if !dry {
 		groups, err = a.endGroups(r.Context(), &f, groups)
 	}
-	done := deletedGroups{dry, len(groups), listOf(slices.Values(groups), func(g *gateway.Group) any { return labelsJSON(g.Key.Labels()) })}
+	done := deletedGroups{dry, len(groups), listOf(slices.Values(groups), func(g *gateway.Group) any { return labelsJSON(g.Key.Labels()) }), left}
 	switch {
 	case err == nil:
 		writeData(w, done)
@@ -84,6 +94,19 @@ func (a *api) deleteGroups(w http.ResponseWriter, r *http.Request) {
 	default: // some are gone, and the client must know which
 		writeJSON(w, a.refused(w, r, err), answer{Status: "error", Error: excerpt.Message(err), Data: done})
 	}
+}
+
+// deletable returns the groups that a principal may delete, and how many others
+// there are.
+func deletable(who *access.Principal, groups iter.Seq[*gateway.Group]) (may []*gateway.Group, left int) {
+	for g := range groups {
+		if access.Check(who, config.Delete, g.Key) == nil {
+			may = append(may, g)
+		} else {
+			left++
+		}
+	}
+	return may, left
 }
 
 // readForm reads parameters from the URL and from a form of at most this many
@@ -129,14 +152,19 @@ func knownParameters(v url.Values) error {
 // while their pushes wait. That needs no selector, since the labels of a group
 // never change.
 func (a *api) endGroups(ctx context.Context, f *filter, found []*gateway.Group) (ended []*gateway.Group, err error) {
-	keys := make(map[grouping.Key]bool, len(found))
-	for _, g := range found {
-		keys[g.Key] = true
-	}
+	keys := keysOf(found)
 	// Once begun, it is completed, whether or not the client waits.
 	ended, err = a.Gateway.DeleteMatching(context.WithoutCancel(ctx), func(g *gateway.Group) bool { return keys[g.Key] && f.holds(g) })
 	if len(ended) > 0 {
 		a.Logger.Info("Deleted groups by selector", "groups", len(ended))
 	}
 	return ended, err
+}
+
+func keysOf(groups []*gateway.Group) map[grouping.Key]bool {
+	keys := make(map[grouping.Key]bool, len(groups))
+	for _, g := range groups {
+		keys[g.Key] = true
+	}
+	return keys
 }

@@ -6,17 +6,22 @@ import (
 	"net/http"
 	"strconv"
 
+	"pushgateway/internal/access"
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/intake"
+	"pushgateway/internal/login"
 )
 
 // Reasons why a push is refused. They are values of a metric's label.
 const (
 	reasonPath         = "path"
 	reasonOrigin       = "origin"
+	reasonNobody       = "unauthenticated"
+	reasonCredentials  = "credentials"
+	reasonForbidden    = "forbidden"
 	reasonKey          = "grouping_key"
 	reasonParameter    = "parameter"
 	reasonSyntax       = "syntax"
@@ -31,7 +36,7 @@ const (
 )
 
 // Reasons lists all reasons.
-var Reasons = append([]string{reasonPath, reasonOrigin, reasonKey, reasonParameter, reasonSyntax, reasonInvalid, reasonTimestamps, reasonInconsistent, reasonTooLarge, reasonOverload, reasonTimeout, reasonUnavailable, reasonGone}, limitReasons()...)
+var Reasons = append([]string{reasonPath, reasonOrigin, reasonNobody, reasonCredentials, reasonForbidden, reasonKey, reasonParameter, reasonSyntax, reasonInvalid, reasonTimestamps, reasonInconsistent, reasonTooLarge, reasonOverload, reasonTimeout, reasonUnavailable, reasonGone}, limitReasons()...)
 
 // limitReasons lists the reasons of pushes over a limit that the configuration
 // sets.
@@ -54,6 +59,7 @@ func classify(err error) (status int, reason string) {
 	var (
 		path     *pathError
 		origin   *originError
+		denied   *access.Denied
 		key      *intake.KeyError
 		param    *intake.ParameterError
 		invalid  *exposition.InvalidError
@@ -68,6 +74,12 @@ func classify(err error) (status int, reason string) {
 		return path.status, reasonPath
 	case errors.As(err, &origin):
 		return http.StatusForbidden, reasonOrigin
+	case errors.Is(err, login.ErrWrong):
+		return http.StatusUnauthorized, reasonCredentials
+	case errors.As(err, &denied) && !denied.Who.Known():
+		return http.StatusUnauthorized, reasonNobody
+	case denied != nil:
+		return http.StatusForbidden, reasonForbidden
 	case errors.As(err, &key):
 		return http.StatusBadRequest, reasonKey
 	case errors.As(err, &param):
@@ -78,6 +90,8 @@ func classify(err error) (status int, reason string) {
 		return http.StatusRequestEntityTooLarge, reasonTooLarge
 	case errors.Is(err, exposition.ErrBusy):
 		return http.StatusTooManyRequests, reasonOverload
+	case errors.Is(err, guard.ErrNoRoom): // for passwords
+		return http.StatusServiceUnavailable, reasonOverload
 	case errors.Is(err, gateway.ErrGone):
 		return http.StatusServiceUnavailable, reasonGone
 	case errors.Is(err, gateway.ErrUnavailable):
@@ -136,6 +150,6 @@ func setRetryAfter(h http.Header, err error) {
 func (a *api) noteRefused(r *http.Request, err error) (status int) {
 	status, reason := classify(err)
 	a.Refused(reason)
-	a.Refusals.Note(a.Proxies.Client(r), r, reason, err)
+	a.note(r, status, reason, err)
 	return status
 }

@@ -23,7 +23,7 @@ type Gate struct {
 	waits     atomic.Pointer[error] // what replaying waits for, or nil
 	opened    chan struct{}         // closed once next is set
 	ended     chan struct{}         // closed if next will never be set
-	next      http.Handler
+	next      *Surface
 }
 
 // NewGate returns a closed gate for paths below prefix.
@@ -50,7 +50,7 @@ func (g *Gate) Waiting(err error) {
 
 // Open lets all requests through to next, including those that wait. Call it
 // once.
-func (g *Gate) Open(next http.Handler) {
+func (g *Gate) Open(next *Surface) {
 	g.next = next
 	close(g.opened)
 }
@@ -58,32 +58,39 @@ func (g *Gate) Open(next http.Handler) {
 // Close ends the wait of all requests. Call it once.
 func (g *Gate) Close() { close(g.ended) }
 
-// ServeHTTP passes the request on, or answers it while the gate is closed.
-func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// At returns the handler of a door.
+func (g *Gate) At(d Door) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { g.serve(d, w, r) })
+}
+
+// serve passes the request on, or answers it while the gate is closed.
+func (g *Gate) serve(d Door, w http.ResponseWriter, r *http.Request) {
 	select {
 	case <-g.opened:
-		g.next.ServeHTTP(w, r)
+		g.next.At(d).ServeHTTP(w, r)
 		return
 	default:
 	}
 	path := strings.TrimPrefix(r.URL.Path, g.prefix)
 	switch {
+	case d == Main:
+		g.notYet(w)
 	case path == "/-/healthy":
 		_, _ = io.WriteString(w, "OK")
 	case path == g.telemetryPath && reads(r.Method):
-		g.wait(w, r)
+		g.wait(d, w, r)
 	default:
 		g.notYet(w)
 	}
 }
 
 // wait delays a scrape for as long as Prometheus waits for it.
-func (g *Gate) wait(w http.ResponseWriter, r *http.Request) {
+func (g *Gate) wait(d Door, w http.ResponseWriter, r *http.Request) {
 	timeout := time.NewTimer(scrapeTimeout(r))
 	defer timeout.Stop()
 	select {
 	case <-g.opened:
-		g.next.ServeHTTP(w, r)
+		g.next.At(d).ServeHTTP(w, r)
 	case <-timeout.C:
 		g.notYet(w)
 	case <-g.ended:

@@ -17,7 +17,7 @@ func TestGateThatStaysClosed(t *testing.T) {
 	go func() {
 		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/gw/metrics", nil)
 		r.Header.Set("X-Prometheus-Scrape-Timeout-Seconds", "3000")
-		g.ServeHTTP(w, r)
+		g.At(httpapi.Everything).ServeHTTP(w, r)
 		waited <- w
 	}()
 	g.Close()

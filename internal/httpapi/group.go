@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 
+	"pushgateway/internal/access"
+	"pushgateway/internal/config"
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
@@ -15,7 +17,10 @@ import (
 // groupDetail is one group with its metrics.
 type groupDetail struct {
 	groupInfo
-	Metrics object `json:"metrics"` // families by name
+	// Denied says why the reader may not push to the group or delete it, if there
+	// are users.
+	Denied  map[config.Permission]string `json:"denied,omitempty"`
+	Metrics object                       `json:"metrics"` // families by name
 }
 
 // key reads the grouping key of a request.
@@ -47,12 +52,12 @@ func (a *api) group(w http.ResponseWriter, r *http.Request) {
 		g = v.Group(key)
 	}
 	if g == nil {
-		writeError(w, http.StatusNotFound, errors.New(a.noGroup(key)))
+		writeError(w, http.StatusNotFound, errors.New(a.noGroup(senderOf(r), key)))
 		return
 	}
 	switch format := r.URL.Query().Get("format"); format {
 	case "", "json":
-		writeData(w, detail(a.Gateway, v, g))
+		writeData(w, detail(a.Gateway, v, g, senderOf(r)))
 	case "text":
 		a.writeText(w, r, v, g)
 	default:
@@ -60,9 +65,9 @@ func (a *api) group(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// detail is a group with its metrics.
-func detail(gw *gateway.Gateway, v *gateway.View, g *gateway.Group) groupDetail {
-	return groupDetail{info(gw, v, g), func(yield func(string, any) bool) {
+// detail is a group with its metrics, for a reader.
+func detail(gw *gateway.Gateway, v *gateway.View, g *gateway.Group, who *access.Principal) groupDetail {
+	return groupDetail{info(gw, v, g), deniedOf(who, g.Key, config.Push, config.Delete), func(yield func(string, any) bool) {
 		for i := range g.Families {
 			h := &g.Families[i]
 			as := h.Type

@@ -35,6 +35,8 @@ type Config struct {
 	Proxies guard.Proxies
 	// TelemetryPath is where Prometheus scrapes, like "/metrics".
 	TelemetryPath string
+	// Addresses returns those of the doors, for messages. It may be nil.
+	Addresses func() Addresses
 	// Intake accepts pushes.
 	Intake *intake.Intake
 	// Limits bound what requests may ask for, and what is answered at once. They
@@ -75,12 +77,19 @@ type Config struct {
 	Instrument func(name string, h http.HandlerFunc) http.HandlerFunc
 	// Refused is called for each refused push with one of few reasons.
 	Refused func(reason string)
+	// RefusedUser is called for each refused request of a user, or of anonymous, if
+	// there are users.
+	RefusedUser func(user, reason string)
 	// Pushed is called for each push with its method, size on the wire and
 	// duration. The size is negative if the body was not read to its end.
 	Pushed func(method string, bytes int64, took time.Duration)
 	// Scraped is called for each scrape.
 	Scraped func(Scrape)
 }
+
+// Addresses are the addresses of the doors Main and Telemetry, as users write
+// them.
+type Addresses struct{ Main, Telemetry []string }
 
 // Scrape describes one answered scrape.
 type Scrape struct {
@@ -106,10 +115,13 @@ type api struct {
 	comparing *rate.Limiter
 }
 
-// New returns the handler of everything.
-func New(c Config) http.Handler {
+// New returns the handlers of everything.
+func New(c Config) *Surface {
 	if c.Refusals == nil {
-		c.Refusals = guard.NewRefusals(c.Logger)
+		c.Refusals = guard.NewRefusals(c.Limits.Remember, c.Logger)
+	}
+	if c.Addresses == nil {
+		c.Addresses = func() Addresses { return Addresses{} }
 	}
 	if c.Shared == nil {
 		c.Shared = alone{}
@@ -130,5 +142,5 @@ func New(c Config) http.Handler {
 	for i, r := range routes {
 		routes[i] = a.guarded(r)
 	}
-	return a.settled(a.Origins.guard(newRouter(c.Prefix, routes, a.lost)))
+	return a.surface(routes)
 }

@@ -44,7 +44,12 @@ func writePlainError(w http.ResponseWriter, status int, err error) {
 	http.Error(w, excerpt.Message(err), status)
 }
 
-func (a *api) status(w http.ResponseWriter, _ *http.Request) { writeData(w, a.Info) }
+func (a *api) status(w http.ResponseWriter, r *http.Request) {
+	writeData(w, struct {
+		Status
+		identity
+	}{a.Info, identityOf(senderOf(r))})
+}
 
 // metrics serves every series of every group, as 1.11 does. It streams one
 // series at a time, since one group may have a million of them.

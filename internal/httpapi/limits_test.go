@@ -28,7 +28,7 @@ func TestQueryLimits(t *testing.T) {
 		"matchers":     {selector(guard.SelectorLimits{Matchers: 1}), "match[]={a=\"b\",c=\"d\"}", "1 are allowed"},
 		"instructions": {selector(guard.SelectorLimits{Program: 5}), "match[]={a=~\"b.*c.*\"}", "5 instructions"},
 	} {
-		c := config(t)
+		c := configured(t)
 		c.Limits = tt.limits
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest(http.MethodGet, "/api/v1/groups", nil)
@@ -38,7 +38,7 @@ func TestQueryLimits(t *testing.T) {
 			t.Errorf("%s: got %d %s, want %q", name, w.Code, w.Body, tt.says)
 		}
 	}
-	c, w := config(t), httptest.NewRecorder()
+	c, w := configured(t), httptest.NewRecorder()
 	c.Limits.Query.Form = 5
 	r := httptest.NewRequest(http.MethodPost, "/api/v1/admin/delete_groups", strings.NewReader("search=ab"))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")

@@ -1,8 +1,12 @@
 package httpapi
 
-import "net/http"
+import (
+	"net/http"
 
-// permission is what a client needs for a route.
+	"pushgateway/internal/config"
+)
+
+// permission is what a client needs for a route, and how the route is treated.
 type permission int
 
 // Every route needs a permission. The zero value is not one.
@@ -13,6 +17,8 @@ const (
 	permScrape               // read all metrics, as Prometheus does
 	permQuery                // read groups and information about them
 	permOpenQuery            // read what 1.11 lets pages of all origins read
+	permPreflight            // ask, as a browser, what pages of other origins may do
+	permLogin                // log in
 	permPush                 // push to groups
 	permDelete               // delete one group
 	permAdmin                // delete, wipe and copy many groups
@@ -22,6 +28,8 @@ const (
 
 // rule is the treatment of all routes with one permission.
 type rule struct {
+	// needs is what the client must be allowed to do. "" lets everybody in.
+	needs config.Permission
 	// own refuses requests that a browser makes for a page of another origin. It
 	// is for routes that change something.
 	own bool
@@ -39,16 +47,18 @@ type rule struct {
 
 // rules holds the rule of each permission.
 var rules = map[permission]rule{
-	permHealth:    {},
-	permPage:      {},
-	permScrape:    {},
-	permQuery:     {fresh: true},
-	permOpenQuery: {fresh: true, open: true},
-	permPush:      {own: true},
-	permDelete:    {own: true},
-	permAdmin:     {own: true, off: adminOff},
-	permLifecycle: {own: true, anywhere: true, off: lifecycleOff},
-	permProfile:   {}, // these routes exist only with --web.enable-pprof
+	permHealth:    {needs: config.Health},
+	permPage:      {needs: config.UI},
+	permScrape:    {needs: config.Scrape},
+	permQuery:     {needs: config.Query, fresh: true},
+	permOpenQuery: {needs: config.Query, fresh: true, open: true},
+	permPreflight: {fresh: true, open: true}, // browsers send it without credentials
+	permLogin:     {fresh: true},
+	permPush:      {needs: config.Push, own: true},
+	permDelete:    {needs: config.Delete, own: true},
+	permAdmin:     {needs: config.Admin, own: true, off: adminOff},
+	permLifecycle: {needs: config.Lifecycle, own: true, anywhere: true, off: lifecycleOff},
+	permProfile:   {needs: config.Debug}, // these routes exist only with --web.enable-pprof
 }
 
 func adminOff(c *Config) string {
@@ -71,6 +81,9 @@ func (a *api) guarded(r route) route {
 	rule := rules[r.permission]
 	if rule.off != nil {
 		r.handler = a.unless(rule.off, r.handler)
+	}
+	if rule.needs != "" {
+		r.handler = a.admitted(r.permission, r.handler)
 	}
 	if rule.own {
 		r.handler = a.ownOrigin(r.handler)

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/julienschmidt/httprouter"
+
+	"pushgateway/internal/accesslog"
 )
 
 // route is one thing that is served. GET also answers HEAD.
@@ -50,7 +52,11 @@ func (a *api) routes() []route {
 		{del, "/metrics/job/*key", "delete", permDelete, a.delete},
 		{del, "/metrics/job@base64/*key", "delete", permDelete, a.delete},
 
-		{options, "/api/v1/*path", "api/v1/options", permOpenQuery, ok},
+		{post, "/v1/metrics", "otlp", permPush, a.otlp},
+		{post, "/api/v1/otlp/v1/metrics", "otlp", permPush, a.otlp},
+
+		{options, "/api/v1/*path", "api/v1/options", permPreflight, ok},
+		{get, "/api/v1/login", "api/v1/login", permLogin, a.login},
 		{get, "/api/v1/status", "api/v1/status", permOpenQuery, a.status},
 		{get, "/api/v1/metrics", "api/v1/metrics", permOpenQuery, a.metrics},
 		{put, "/api/v1/push", "api/v1/push", permPush, a.pushMany(true)},
@@ -129,6 +135,7 @@ func (rt *router) add(at string, r route) {
 			}
 			req.SetPathValue(p.Key, p.Value)
 		}
+		accesslog.Of(req.Context()).Route(cmp.Or(r.name, r.path))
 		r.handler(w, req)
 	}
 	rt.table.Handle(r.method, at, serve)

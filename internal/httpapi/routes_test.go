@@ -7,14 +7,17 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/intake"
+	"pushgateway/internal/live"
 )
 
-// config serves a gateway that has nothing, with all that can be switched on.
-func config(t *testing.T) Config {
+// configured serves a gateway that has nothing, with all that can be switched on.
+func configured(t testing.TB) Config {
 	t.Helper()
 	g, err := gateway.Open(t.Context(), gateway.Config{Journal: new(gateway.Memory)})
 	if err != nil {
@@ -24,7 +27,7 @@ func config(t *testing.T) Config {
 	return Config{
 		Gateway: g, Intake: intake.New(g, intake.Config{}), Logger: slog.New(slog.DiscardHandler), TelemetryPath: "/metrics",
 		EnableAdmin: true, EnablePprof: true, Quit: func() {}, UI: http.NotFoundHandler(),
-		Instrument: func(_ string, h http.HandlerFunc) http.HandlerFunc { return h }, Refused: func(string) {}, Refusals: guard.NewRefusals(slog.New(slog.DiscardHandler)),
+		Instrument: func(_ string, h http.HandlerFunc) http.HandlerFunc { return h }, Refused: func(string) {}, RefusedUser: func(_, _ string) {}, Pushed: func(string, int64, time.Duration) {}, Scraped: func(Scrape) {}, Own: func() ([]exposition.Exposed, error) { return nil, nil }, Settings: live.Fixed(&live.Settings{Limits: guard.Limits{}.WithDefaults()}), Refusals: guard.NewRefusals(guard.RememberLimits{}, slog.New(slog.DiscardHandler)),
 	}
 }
 
@@ -54,7 +57,7 @@ func answerOf(r route, origin string) *httptest.ResponseRecorder {
 // TestPermissions wants each route to have a permission, and all that follows
 // from it.
 func TestPermissions(t *testing.T) {
-	for _, r := range routesOf(config(t)) {
+	for _, r := range routesOf(configured(t)) {
 		rule, known := rules[r.permission]
 		if !known {
 			t.Errorf("%s %s has no permission", r.method, r.path)
@@ -87,7 +90,7 @@ func TestPermissions(t *testing.T) {
 // TestSwitchedOff wants what nobody has switched on to be forbidden or absent,
 // and nothing else.
 func TestSwitchedOff(t *testing.T) {
-	c := config(t)
+	c := configured(t)
 	all := len(routesOf(c))
 	c.EnableAdmin, c.EnablePprof, c.Quit = false, false, nil
 	routes := routesOf(c)
@@ -107,7 +110,7 @@ func TestSwitchedOff(t *testing.T) {
 
 // TestAnywhere finds with a prefix what stands without it too.
 func TestAnywhere(t *testing.T) {
-	c := config(t)
+	c := configured(t)
 	c.Prefix = "/gw"
 	h := New(c)
 	for path, want := range map[string]int{"/gw/-/quit": http.StatusOK, "/-/quit": http.StatusOK, "/gw/api/v1/admin/wipe": http.StatusAccepted, "/api/v1/admin/wipe": http.StatusNotFound} {

@@ -12,9 +12,6 @@ import (
 	"pushgateway/internal/scrape"
 )
 
-// freelyEscaped is how many series a scrape can escape without a turn for that.
-const freelyEscaped = 50_000
-
 // scrape streams the present view.
 func (a *api) scrape(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
@@ -29,7 +26,7 @@ func (a *api) scrape(w http.ResponseWriter, r *http.Request) {
 	}
 	defer giveBack()
 	format := exposition.Negotiate(r.Header, a.EnableOpenMetrics)
-	if scrape.Escaped(a.Gateway.View(), format) > freelyEscaped {
+	if scrape.Escaped(a.Gateway.View(), format) > a.Limits.Turns.FreelyEscaped {
 		if giveBack = a.escaped.await(w, r); giveBack == nil {
 			return
 		}
@@ -58,7 +55,7 @@ func (a *api) scrape(w http.ResponseWriter, r *http.Request) {
 	}
 	s := Scrape{format, written, time.Since(start)}
 	a.Scraped(s)
-	a.scrapers.note(scraperOf(a.Proxies.Client(r), r, s, time.Now()))
+	a.scrapers.note(scraperOf(a.Proxies.Client(r), r, s, time.Now()), a.Limits.Remember.Scrapers)
 }
 
 // packed returns the writer for an answer, which compresses if the client

@@ -9,9 +9,6 @@ import (
 	"pushgateway/internal/excerpt"
 )
 
-// maxScrapers bounds the clients that are remembered.
-const maxScrapers = 10
-
 // scrapers remembers who has scraped, latest first, so that a gateway that
 // nobody scrapes can say so. It is safe for concurrent use, and its zero value
 // is ready.
@@ -34,14 +31,15 @@ func scraperOf(client string, r *http.Request, s Scrape, now time.Time) scraper 
 	return scraper{client, excerpt.Line(r.UserAgent(), excerpt.Most), now, s.Format.Syntax.String(), s.Bytes, s.Took.Seconds()}
 }
 
-func (s *scrapers) note(latest scraper) {
+// note remembers a scrape, and no more than most of them.
+func (s *scrapers) note(latest scraper, most int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.list = slices.DeleteFunc(s.list, func(o scraper) bool {
 		return o.Client == latest.Client && o.UserAgent == latest.UserAgent
 	})
 	s.list = slices.Insert(s.list, 0, latest)
-	s.list = s.list[:min(len(s.list), maxScrapers)]
+	s.list = s.list[:min(len(s.list), most)]
 }
 
 func (s *scrapers) latest() []scraper {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"pushgateway/internal/accesslog"
 	"pushgateway/internal/guard"
 )
 
@@ -40,6 +41,7 @@ func (t *turns) await(w http.ResponseWriter, r *http.Request) (giveBack func()) 
 	ctx, cancel := context.WithTimeout(r.Context(), scrapeTimeout(r))
 	defer cancel()
 	control := http.NewResponseController(w)
+	defer accesslog.Of(ctx).Waiting(accesslog.ForTurn)()
 	if giveBack = t.Wait(ctx, t.proxies.Client(r), func() { _ = control.SetWriteDeadline(time.Unix(1, 0)) }); giveBack != nil {
 		return giveBack
 	}

@@ -24,7 +24,8 @@ import (
 // PushMany takes a push of several groups in one body. The parameter group_by
 // names the labels that divide the series into groups. Each group has its own
 // outcome, which is nil or an error of Gateway.Push. If err is not nil, no group
-// was pushed. received and err are as for Push.
+// was pushed: one that the client may not push to refuses all. received and err
+// are as for Push.
 func (in *Intake) PushMany(ctx context.Context, r Request) (keys []grouping.Key, outcomes []error, received int64, err error) {
 	r.Settings = cmp.Or(r.Settings, in.usual)
 	by, err := in.groupBy(&r)
@@ -53,13 +54,26 @@ func (in *Intake) PushMany(ctx context.Context, r Request) (keys []grouping.Key,
 	if err != nil {
 		return nil, nil, body.received, hinted(&r, c, err)
 	}
-	for i := range parts {
-		keys, parts[i].rule = append(keys, parts[i].key), r.Settings.Rules.For(parts[i].key)
-	}
-	if err := in.pace(r.Settings, parts...); err != nil {
+	if keys, err = in.admitAll(&r, parts); err != nil {
 		return nil, nil, body.received, err
 	}
 	return keys, in.pushParts(ctx, &r, p, life, parts), body.received, nil
+}
+
+// admitAll finds the rule of each part, and returns the keys of all. It refuses all
+// of them if one must not be pushed to, or if a job pushes too often.
+func (in *Intake) admitAll(r *Request, parts []part) (keys []grouping.Key, err error) {
+	for i := range parts {
+		p := &parts[i]
+		if err := r.may(p.key); err != nil {
+			return nil, err
+		}
+		keys, p.rule = append(keys, p.key), r.Settings.Rules.For(p.key)
+		if p.err == nil {
+			p.err = checkKey(&r.Settings.Limits, p.key)
+		}
+	}
+	return keys, in.pace(r.Settings, parts...)
 }
 
 // groupBy returns the labels that group_by names, sorted.
@@ -180,7 +194,7 @@ func (s *splitter) add(f *metric.Family) error {
 			if err := s.budget.Take(splitFamilySize); err != nil {
 				return err
 			}
-			g.families = append(g.families, &metric.Family{Name: f.Name, Help: f.Help, EmptyHelp: f.EmptyHelp, Type: f.Type})
+			g.families = append(g.families, &metric.Family{Name: f.Name, Help: f.Help, Unit: f.Unit, EmptyHelp: f.EmptyHelp, Type: f.Type})
 			last++
 		}
 		if err := s.append(g.families[last], f.Series[i]); err != nil {

@@ -36,6 +36,12 @@ var formats = []format{
 		read:    (*exposition.Parser).ParseProto,
 	},
 	{
+		Format:  sniff.Format{Name: "OpenMetrics", ContentType: sniff.OpenMetricsType, Looks: sniff.LooksLikeOpenMetrics},
+		matches: isOpenMetrics,
+		read:    (*exposition.Parser).ParseOpenMetrics,
+		valid:   true,
+	},
+	{
 		Format:  sniff.Format{Name: "text", ContentType: "text/plain"},
 		matches: isAny,
 		read:    (*exposition.Parser).ParseText,
@@ -54,6 +60,25 @@ func sniffed() (all []sniff.Format) {
 		all = append(all, f.Format)
 	}
 	return all
+}
+
+// isOpenMetrics wants the end that OpenMetrics has. 1.11 reads everything as
+// text, and so do we where a client only says OpenMetrics.
+func isOpenMetrics(contentType string, body []byte) bool {
+	if !saysOpenMetrics(contentType) {
+		return false
+	}
+	_, params, err := mime.ParseMediaType(contentType)
+	switch params["version"] {
+	case "", "1.0.0", "0.0.1":
+		return err == nil && exposition.HasOpenMetricsEnd(body)
+	}
+	return false
+}
+
+func saysOpenMetrics(contentType string) bool {
+	mediaType, _, _ := strings.Cut(contentType, ";")
+	return strings.EqualFold(strings.TrimSpace(mediaType), sniff.OpenMetricsMedia)
 }
 
 func isAny(string, []byte) bool { return true }

@@ -20,6 +20,7 @@ import (
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/live"
+	"pushgateway/internal/otlp"
 )
 
 // Config configures an intake. The zero value of each field is useful.
@@ -48,11 +49,18 @@ type Config struct {
 	// have other names.
 	OpenMetrics bool
 
+	// OTLP says how metrics in the OpenTelemetry protocol are translated. Its
+	// limits and its memory are those of each request.
+	OTLP otlp.Options
+
 	// Warn logs a message that a client has caused, but not too often.
 	Warn func(message string, args ...any)
 	// Duplicate is called for each series that a push had twice, if the check is
 	// off.
 	Duplicate func()
+	// NotOpenMetrics is called for each push whose Content-Type says OpenMetrics,
+	// but that is read as text, since it has no # EOF or is of another version.
+	NotOpenMetrics func()
 }
 
 // Intake accepts pushes. It is safe for concurrent use.
@@ -77,10 +85,13 @@ func New(g *gateway.Gateway, c Config) *Intake {
 	if c.Duplicate == nil {
 		c.Duplicate = func() {}
 	}
+	if c.NotOpenMetrics == nil {
+		c.NotOpenMetrics = func() {}
+	}
 	c.Limits = c.Limits.WithDefaults()
 	return &Intake{
 		gateway: g, config: c, patterns: exposition.NewPatterns(maxPatterns), usual: &live.Settings{Limits: c.Limits},
-		bodies: bodies{memory: guard.NewMemory(c.Limits.Body.Inflight, c.Inflight, c.Grown), unpacker: compression.NewUnpacker()},
+		bodies: bodies{memory: guard.NewMemory(c.Limits.Body, c.Inflight, c.Grown), unpacker: compression.NewUnpacker()},
 	}
 }
 
@@ -101,10 +112,22 @@ type Request struct {
 	Body   io.Reader
 	// Length is the size of the body in bytes, or -1 if it is unknown.
 	Length int64
+	// May returns why the client may not push to a group. Nil means that it may push
+	// to all groups.
+	May func(grouping.Key) error
 	// Cut makes reads of the body fail soon. It is called to end a body that
 	// arrives slowly while others wait, possibly more than once and from any
 	// goroutine. It may be nil.
 	Cut func()
+}
+
+// may returns why the client may not push to a group, or nil. Nothing happens to
+// a group before.
+func (r *Request) may(key grouping.Key) error {
+	if r.May == nil {
+		return nil
+	}
+	return r.May(key)
 }
 
 // notRead is the size of a body that was not read to its end.
@@ -112,12 +135,15 @@ const notRead = -1
 
 // Push passes a push of one group to the gateway. received is the size of the
 // body as it arrived, or negative if the body was not read to its end. err is an
-// error of Gateway.Push, a KeyError, a ParameterError, or an error about the
-// body.
+// error of Gateway.Push or of Request.May, a KeyError, a ParameterError, or an
+// error about the body.
 func (in *Intake) Push(ctx context.Context, r Request) (received int64, err error) {
 	r.Settings = cmp.Or(r.Settings, in.usual)
 	key, err := in.Key(r.Key, r.Settings)
 	if err != nil {
+		return notRead, err
+	}
+	if err := r.may(key); err != nil {
 		return notRead, err
 	}
 	p, life, err := in.newPush(&r)

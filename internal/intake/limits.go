@@ -17,7 +17,7 @@ import (
 // before its body is read.
 func (in *Intake) admit(r *Request, p *gateway.Push, life lifetime, key grouping.Key) error {
 	r.address(p, part{key: key, rule: r.Settings.Rules.For(key)}, life)
-	if err := checkKey(&r.Settings.Limits.Push, key); err != nil {
+	if err := checkKey(&r.Settings.Limits, key); err != nil {
 		return err
 	}
 	if err := in.pace(r.Settings, part{key: key, rule: p.Rule}); err != nil {
@@ -67,28 +67,32 @@ func (p paced) tooOften(perSecond float64, wait time.Duration) error {
 
 // checkKey checks the labels of a key against the limits of labels that the
 // configuration sets. There are other bounds for all keys.
-func checkKey(l *guard.PushLimits, key grouping.Key) error {
+func checkKey(l *guard.Limits, key grouping.Key) error {
 	if len(l.Sources) == 0 {
 		return nil
 	}
 	labels := key.Labels()
-	if at := l.Sources[guard.LimitLabelsPerSeries]; at != "" && len(labels) > l.LabelCount {
-		return keyOver(guard.LimitLabelsPerSeries, at, key, fmt.Sprintf("%d labels", len(labels)), l.LabelCount)
+	over := func(limit guard.Limit, is, most int) bool { return is > most && l.Sources[limit] != "" }
+	switch n := len(labels); {
+	case over(guard.LimitGroupingLabels, n, l.Key.Labels):
+		return keyOver(guard.LimitGroupingLabels, l.Sources, key, fmt.Sprintf("%d labels", n), l.Key.Labels)
+	case over(guard.LimitLabelsPerSeries, n, l.Push.LabelCount):
+		return keyOver(guard.LimitLabelsPerSeries, l.Sources, key, fmt.Sprintf("%d labels", n), l.Push.LabelCount)
 	}
 	for _, label := range labels {
-		if at := l.Sources[guard.LimitLabelNameLength]; at != "" && len(label.Name) > l.LabelName {
-			return keyOver(guard.LimitLabelNameLength, at, key, fmt.Sprintf("a label name of %d bytes, %q", len(label.Name), excerpt.Of(label.Name)), l.LabelName)
-		}
-		if at := l.Sources[guard.LimitLabelValueLength]; at != "" && len(label.Value) > l.Value {
-			return keyOver(guard.LimitLabelValueLength, at, key, fmt.Sprintf("a value of %d bytes for its label %q", len(label.Value), excerpt.Of(label.Name)), l.Value)
+		switch name, value := len(label.Name), len(label.Value); {
+		case over(guard.LimitLabelNameLength, name, l.Push.LabelName) && label.Name != metric.InstanceLabel:
+			return keyOver(guard.LimitLabelNameLength, l.Sources, key, fmt.Sprintf("a label name of %d bytes, %q", name, excerpt.Of(label.Name)), l.Push.LabelName)
+		case over(guard.LimitLabelValueLength, value, l.Push.Value):
+			return keyOver(guard.LimitLabelValueLength, l.Sources, key, fmt.Sprintf("a value of %d bytes for its label %q", value, excerpt.Of(label.Name)), l.Push.Value)
 		}
 	}
 	return nil
 }
 
-func keyOver(limit guard.Limit, at string, key grouping.Key, has string, most int) error {
+func keyOver(limit guard.Limit, set guard.Sources, key grouping.Key, has string, most int) error {
 	return &guard.LimitError{
-		Limit: limit, At: at,
+		Limit: limit, At: set[limit],
 		Says:   fmt.Sprintf("the grouping key %s has %s, more than the limit of %d", key.Excerpt(), has, most),
 		Advice: "shorten it",
 	}

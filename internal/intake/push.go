@@ -14,6 +14,7 @@ import (
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/metric"
+	"pushgateway/internal/sniff"
 )
 
 // newPush makes a push from everything in a request except its key and its body.
@@ -24,7 +25,7 @@ func (in *Intake) newPush(r *Request) (p gateway.Push, life lifetime, err error)
 	if err != nil {
 		return p, life, err
 	}
-	if p.Mode, err = modeOf(r, query.Get("merge")); err != nil {
+	if p.Mode, p.Gauges, err = modeOf(r, query.Get("merge")); err != nil {
 		return p, life, err
 	}
 	life, err = in.config.TTL.of(r.Header.Get(ttlField), query.Get("ttl"))
@@ -35,21 +36,6 @@ func (in *Intake) newPush(r *Request) (p gateway.Push, life lifetime, err error)
 func (r *Request) address(p *gateway.Push, part part, life lifetime) {
 	p.Key, p.Rule = part.key, part.rule
 	p.TTL, p.Quotas = life.under(p.Rule), r.Settings.Quotas(p.Rule)
-}
-
-// modeOf returns the mode that the method and the parameter merge ask for.
-func modeOf(r *Request, merge string) (gateway.Mode, error) {
-	switch {
-	case merge == "" && r.Replace:
-		return gateway.Replace, nil
-	case merge == "":
-		return gateway.MergeFamilies, nil
-	case merge == "series" && !r.Replace:
-		return gateway.MergeSeries, nil
-	case merge == "series":
-		return 0, &ParameterError{errors.New("merge=series needs POST; PUT replaces the whole group")}
-	}
-	return 0, &ParameterError{fmt.Errorf("merge=%q must be merge=series", excerpt.Of(merge))}
 }
 
 // pushQuery returns the parameters of a push. It ignores unknown parameters, as
@@ -81,7 +67,11 @@ type content struct {
 }
 
 func (in *Intake) content(r *Request, b *body) (content, error) {
-	c := content{formatOf(r.Header.Get("Content-Type"), b.bytes), b.bytes, b, &r.Settings.Limits}
+	contentType := r.Header.Get("Content-Type")
+	c := content{formatOf(contentType, b.bytes), b.bytes, b, &r.Settings.Limits}
+	if c.refills { // it is read as text
+		in.tellOfText(r, contentType, b.bytes)
+	}
 	if c.Binary || !in.config.LenientNewlines || exposition.HasRightNewlines(b.bytes) {
 		return c, nil
 	}
@@ -91,6 +81,18 @@ func (in *Intake) content(r *Request, b *body) (content, error) {
 	}
 	c.bytes = exposition.MendNewlines(b.bytes)
 	return c, nil
+}
+
+// tellOfText counts a body that says that it is OpenMetrics, but is read as text,
+// and warns of the reverse.
+func (in *Intake) tellOfText(r *Request, contentType string, text []byte) {
+	switch {
+	case saysOpenMetrics(contentType):
+		in.config.NotOpenMetrics()
+	case sniff.EndsLikeOpenMetrics(text):
+		in.config.Warn("Read as text what ends like OpenMetrics; if it is that, push it with Content-Type: "+sniff.OpenMetricsType,
+			"client", r.Client, "group", excerpt.Line(r.Key, excerpt.Most), "content_type", excerpt.Line(contentType, excerpt.Most))
+	}
 }
 
 // parse makes finished blocks from a body. They do not use its memory.

@@ -16,14 +16,15 @@ var floors = [][]string{
 	{"cmd/pushgateway"},
 	{"internal/server", "internal/jobrun"},
 	{"internal/storage"},
-	{"internal/connections", "internal/login", "internal/httpapi", "internal/webui", "internal/telemetry", "internal/boltjournal", "internal/natsjournal", "internal/gobfile", "internal/client"},
+	{"internal/connections", "internal/httpapi", "internal/webui", "internal/telemetry", "internal/boltjournal", "internal/natsjournal", "internal/gobfile", "internal/client"},
 	{"internal/record", "internal/intake", "internal/scrape"}, // what all journals store; how pushes come in; what all scrapes get
 	{"internal/gateway", "internal/live"},
+	{"internal/login"}, // who sends requests
 	{"internal/access"},
 	{"internal/config", "internal/sums"}, // what the file says; who makes something of it stands above
-	{"internal/exposition", "internal/selector"},
+	{"internal/exposition", "internal/selector", "internal/otlp"},
 	{"internal/grouping"}, // keys are made of labels
-	{"internal/metric", "internal/sniff", "internal/guard", "internal/compression"},
+	{"internal/metric", "internal/sniff", "internal/guard", "internal/compression", "internal/listen", "internal/accesslog"},
 	{"internal/excerpt"},
 }
 

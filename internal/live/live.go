@@ -11,6 +11,7 @@ import (
 
 	"pushgateway/internal/config"
 	"pushgateway/internal/guard"
+	"pushgateway/internal/login"
 )
 
 // Settings are one configuration, ready for use. They never change: a reload
@@ -22,6 +23,8 @@ type Settings struct {
 	Limits guard.Limits
 	// Rules are the rules for groups; see Rules.For.
 	Rules config.Rules
+	// Users are who may do what. Nil means that everybody may do everything.
+	Users *login.Users
 	// Waiting names the keys, like limits.max_connections, whose new value waits
 	// for a restart. The settings have the value that holds.
 	Waiting []string
@@ -29,8 +32,8 @@ type Settings struct {
 	bounds bounds
 }
 
-// New returns settings from a configuration. base are the limits that hold where
-// it says nothing.
+// New returns settings from a configuration, but no users. base are the limits
+// that hold where it says nothing.
 func New(c *config.Config, base guard.Limits) *Settings {
 	limits := c.Limits.Over(base)
 	limits.Sources = c.Sources()

@@ -46,6 +46,7 @@ type Label struct{ Name, Value string }
 type Family struct {
 	Name   string
 	Help   string
+	Unit   string // of the values, like seconds; "" if unknown
 	Type   Type
 	Series []Series
 	// Distinct means that no two series have the same labels.

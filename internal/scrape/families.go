@@ -90,7 +90,7 @@ func withPushed(v *gateway.View, own []exposition.Exposed) []exposition.Exposed 
 func exposed(f *gateway.Family) exposition.Exposed {
 	first := f.First()
 	return exposition.Exposed{
-		Name: f.Name, Help: first.Help, EmptyHelp: first.EmptyHelp, Type: f.Type,
+		Name: f.Name, Help: first.Help, Unit: first.Unit, EmptyHelp: first.EmptyHelp, Type: f.Type,
 		Series: f.Series, NotLegacy: f.NotLegacy, ProtoSize: f.ProtoSize,
 		Blocks: func(yield func(*exposition.Block) bool) {
 			for _, b := range f.Blocks() {

@@ -19,25 +19,42 @@ import (
 type hiding struct {
 	mu     sync.Mutex
 	view   weak.Pointer[gateway.View] // not kept in memory by the cache
-	hidden map[exposition.Format]map[string]bool
+	hidden map[exposition.Format]hidden
 }
 
-// of returns the names, as pushed, of what a format leaves out of a view.
-func (h *hiding) of(format exposition.Format, reserved map[string]metric.Type, v *gateway.View) map[string]bool {
+// hidden is what a format leaves out of a view.
+type hidden struct {
+	names map[string]bool // of families, as pushed
+	taken map[string]bool // the names of the lines of families that may conflict
+}
+
+// of returns what a format leaves out of a view.
+func (h *hiding) of(format exposition.Format, reserved map[string]metric.Type, v *gateway.View) hidden {
 	if format.Escaping == metric.UTF8 && !format.Moves("x", metric.Counter) {
-		return nil // every name stays as it is
+		return hidden{} // every name stays as it is
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if this := weak.Make(v); h.view != this {
-		h.view, h.hidden = this, make(map[exposition.Format]map[string]bool)
+		h.view, h.hidden = this, make(map[exposition.Format]hidden)
 	}
-	names, known := h.hidden[format]
+	found, known := h.hidden[format]
 	if !known {
-		names = hiddenNames(format, reserved, v)
-		h.hidden[format] = names
+		found = hiddenNames(format, reserved, v)
+		h.hidden[format] = found
 	}
-	return names
+	return found
+}
+
+// untimed reports whether the lines with the start times of a family would have
+// the name of another family, pushed or own. A start time is not worth a family.
+func (h hidden) untimed(format exposition.Format, f exposition.Exposed, reserved map[string]metric.Type, v *gateway.View) bool {
+	name := format.CreatedName(f.Name, f.Type)
+	if name == "" {
+		return f.Untimed
+	}
+	_, ours := reserved[name]
+	return f.Untimed || h.taken[name] || ours || v.Family(name) != nil
 }
 
 // named is a family reduced to its names.
@@ -50,23 +67,23 @@ type named struct {
 // hiddenNames finds the families whose name, in this format, is that of an
 // older family or of its lines. Among families of the same age, one that keeps
 // its name wins.
-func hiddenNames(format exposition.Format, reserved map[string]metric.Type, v *gateway.View) map[string]bool {
+func hiddenNames(format exposition.Format, reserved map[string]metric.Type, v *gateway.View) hidden {
 	families := contenders(format, reserved, v)
 	slices.SortStableFunc(families, func(x, y named) int {
 		return cmp.Or(cmp.Compare(x.claim, y.claim), cmp.Compare(renamed(format, x), renamed(format, y)))
 	})
-	taken, hidden := make(map[string]bool), make(map[string]bool)
+	h := hidden{make(map[string]bool), make(map[string]bool)}
 	for _, f := range families {
 		names := format.LineNames(f.name, f.typ)
-		if slices.ContainsFunc(names, func(name string) bool { return taken[name] }) {
-			hidden[f.name] = true
+		if slices.ContainsFunc(names, func(name string) bool { return h.taken[name] }) {
+			h.names[f.name] = true
 			continue
 		}
 		for _, name := range names {
-			taken[name] = true
+			h.taken[name] = true
 		}
 	}
-	return hidden
+	return h
 }
 
 // contenders returns, sorted by name, the families whose lines have other names

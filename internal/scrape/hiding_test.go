@@ -23,7 +23,7 @@ func TestHiddenNames(t *testing.T) {
 		v := randomView(t, reserved, rand.New(rand.NewPCG(1, uint64(seed))))
 		for _, format := range formats() {
 			var h hiding
-			got, want := h.of(format, reserved, v), hiddenOfAll(format, reserved, v)
+			got, want := h.of(format, reserved, v).names, hiddenOfAll(format, reserved, v)
 			if !maps.Equal(got, want) {
 				t.Errorf("seed %d, %v: got %v, want %v", seed, format, got, want)
 			}

@@ -131,12 +131,13 @@ func (s *Scraper) writeAll(w io.Writer, v *gateway.View, families iter.Seq[claim
 	enc := exposition.NewEncoder(w, format, s.cache)
 	enc.Join(s.runs)
 	for f := range families {
-		if hidden[f.Name] {
+		if hidden.names[f.Name] {
 			if f.claim > 0 { // nobody misses one of the gateway's own
 				leftOut++
 			}
 			continue
 		}
+		f.Untimed = hidden.untimed(format, f.Exposed, s.reserved, v)
 		if err := enc.Encode(f.Exposed); err != nil {
 			return 0, err
 		}
@@ -148,10 +149,11 @@ func (s *Scraper) writeGroup(w io.Writer, v *gateway.View, g *gateway.Group, for
 	hidden := s.hiding.of(format, s.reserved, v)
 	enc := exposition.NewEncoder(w, format, s.cache)
 	for f := range groupFamilies(v, g) {
-		if hidden[f.Name] {
+		if hidden.names[f.Name] {
 			leftOut++
 			continue
 		}
+		f.Untimed = hidden.untimed(format, f, s.reserved, v)
 		if err := enc.Encode(f); err != nil {
 			return 0, err
 		}

@@ -5,7 +5,6 @@ package server
 import (
 	"context"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"pushgateway/internal/gateway"
@@ -63,7 +62,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	if h := store.Health(); h != nil {
 		journal = metrics.ObserveJournal(c.Storage.Name(), h.Size, h.Trouble)
 	}
-	gw, err := gateway.Open(ctx, gateway.Config{Journal: store, Reserved: metrics.Reserved(), Unchecked: c.Unchecked, Limits: gateway.Limits(c.Settings.Get().Limits.Group), Wait: store.Wait(), Now: c.Now, Logger: c.Logger})
+	gw, err := gateway.Open(ctx, gateway.Config{Journal: watched{store}, Reserved: metrics.Reserved(), Unchecked: c.Unchecked, Limits: gateway.Limits(c.Settings.Get().Limits.Group), Wait: store.Wait(), Now: c.Now, Logger: c.Logger})
 	if err != nil {
 		return nil, storage.Explain(err)
 	}
@@ -94,10 +93,11 @@ func (s *Server) tellOfStored(name string, took time.Duration) {
 // Handler returns the HTTP surface, which accepts pushes as in configures. It
 // sets the fields of both that the server provides. It sets Own only if it is
 // nil.
-func (s *Server) Handler(c httpapi.Config, in intake.Config) http.Handler {
+func (s *Server) Handler(c httpapi.Config, in intake.Config) *httpapi.Surface {
 	limits := s.current.Get().Limits // of what does not change
-	c.Gateway, c.Logger, c.Limits, c.Settings, c.Refusals = s.Gateway, s.logger, limits, s.current, guard.NewRefusals(s.logger)
+	c.Gateway, c.Logger, c.Limits, c.Settings, c.Refusals = s.Gateway, s.logger, limits, s.current, guard.NewRefusals(limits.Remember, s.logger)
 	in.Limits, in.OpenMetrics, in.Warn, in.Duplicate = limits, c.EnableOpenMetrics, c.Refusals.Warn, s.Metrics.Duplicate
+	in.NotOpenMetrics = s.Metrics.NotOpenMetrics
 	c.Intake = intake.New(s.Gateway, in)
 	if c.Own == nil {
 		c.Own = s.Metrics.Exposed
@@ -107,6 +107,7 @@ func (s *Server) Handler(c httpapi.Config, in intake.Config) http.Handler {
 	}
 	c.Snapshot, c.Shared = s.store.Snapshot, s.store
 	c.Instrument, c.Refused, c.Pushed = s.Metrics.Instrument, s.Metrics.Refused, s.Metrics.Pushed
+	c.RefusedUser = s.Metrics.RefusedUser
 	c.Scraped = func(x httpapi.Scrape) {
 		s.Metrics.Scraped(x.Format.Syntax.String(), x.Format.Escaping, x.Bytes, x.Took, x.LeftOut)
 	}

@@ -48,15 +48,17 @@ func enough(says string) Hint { return Hint{Says: says, Enough: true} }
 const (
 	// ProtobufType is the only content type that is parsed as protobuf.
 	ProtobufType = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
-	pushText     = "push the text format of Prometheus, as in my_metric 42"
-	head         = 4 << 10 // how many bytes of a body are checked where checking all would take long
+	// OpenMetricsType is the content type of OpenMetrics.
+	OpenMetricsType = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+	pushText        = "push the text format of Prometheus, as in my_metric 42"
+	head            = 4 << 10 // how many bytes of a body are checked where checking all would take long
 )
 
 // Hint guesses. It tries the most certain guesses first.
 func (s Sent) Hint() Hint {
 	guesses := []func() Hint{s.protocol, s.form}
 	if IsText(s.Body) {
-		guesses = append(guesses, s.encoding, s.document, s.mangled, s.textAsBinary, s.lines, s.misnamed, s.openMetrics, s.curl)
+		guesses = append(guesses, s.encoding, s.document, s.mangled, s.textAsBinary, s.lines, s.openMetrics, s.misnamed, s.curl)
 	} else {
 		guesses = append(guesses, s.encoding, s.packed, s.families, s.packedPlainly, s.document, s.binary)
 	}
@@ -102,7 +104,7 @@ func (s Sent) protocol() Hint {
 		s.mediaType() == "application/x-protobuf" && isSnappyBlock(s.Body):
 		return enough("the request is Prometheus remote write, which this gateway does not accept; send it to a Prometheus with --web.enable-remote-write-receiver, or " + pushText)
 	case s.mediaType() == "application/x-protobuf" && !IsText(s.Body) && s.families().Says == "":
-		return enough("the Content-Type application/x-protobuf is that of OTLP and remote write, which this gateway does not accept here; " + pushText)
+		return enough("the Content-Type application/x-protobuf is that of OTLP, which goes to /v1/metrics, and of remote write, which this gateway does not accept; " + pushText)
 	}
 	return Hint{}
 }
@@ -111,6 +113,9 @@ func (s Sent) protocol() Hint {
 func (s Sent) misnamed() Hint {
 	for _, f := range s.Formats {
 		if f.Looks != nil && f.Binary != IsText(s.Body) && f.Looks(s.Body) && f.Name != s.As.Name {
+			if s.Header == nil { // it is a file
+				return Hint{Says: fmt.Sprintf("the content is %s; send it to the gateway with Content-Type: %s", f.Name, f.ContentType), Enough: f.Binary}
+			}
 			says := fmt.Sprintf("the body is %s, but its Content-Type does not say so; send Content-Type: %s", f.Name, f.ContentType)
 			return Hint{Says: says, Enough: f.Binary}
 		}

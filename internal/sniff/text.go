@@ -79,7 +79,7 @@ func (s Sent) document() Hint {
 	lower := strings.ToLower(text)
 	switch {
 	case isJSON(text) && strings.Contains(text, `"resourceMetrics"`):
-		return enough("the body is OTLP in JSON, which this path does not accept; " + pushText)
+		return enough("the body is OTLP in JSON; send it to /v1/metrics")
 	case isString(text):
 		return enough("the body is a quoted string, as in JSON; send its content without the quotes, and with real newlines")
 	case isJSON(text), strings.HasSuffix(s.mediaType(), "json") && (strings.ContainsAny(text[:min(len(text), 1)], "{[") || json.Valid([]byte(text))):
@@ -241,12 +241,29 @@ func (s Sent) isCSV() bool {
 	})
 }
 
-// openMetrics recognizes what OpenMetrics has and the text format does not.
+// openMetrics recognizes what is sent as OpenMetrics and was read as text.
 func (s Sent) openMetrics() Hint {
-	if s.mediaType() == "application/openmetrics-text" || openMetrics.Match(s.Body[:min(len(s.Body), head)]) || bytes.HasSuffix(bytes.TrimSpace(s.Body), []byte("# EOF")) {
-		return Hint{Says: "the body is OpenMetrics; this gateway reads only what OpenMetrics has in common with the text format"}
+	if s.mediaType() != OpenMetricsMedia || s.As.ContentType == OpenMetricsType {
+		return Hint{}
 	}
-	return Hint{}
+	if !EndsLikeOpenMetrics(s.Body) {
+		return Hint{Says: "the Content-Type says OpenMetrics, but the body does not end with the line # EOF and is read as text; add that line"}
+	}
+	return Hint{Says: "the Content-Type says a version of OpenMetrics that this gateway reads as text; send Content-Type: " + OpenMetricsType}
+}
+
+// OpenMetricsMedia is OpenMetricsType without its parameters.
+const OpenMetricsMedia = "application/openmetrics-text"
+
+// LooksLikeOpenMetrics reports whether a body has what OpenMetrics has and the
+// text format does not.
+func LooksLikeOpenMetrics(body []byte) bool {
+	return openMetrics.Match(body[:min(len(body), head)]) || EndsLikeOpenMetrics(body)
+}
+
+// EndsLikeOpenMetrics reports whether a body ends with # EOF.
+func EndsLikeOpenMetrics(body []byte) bool {
+	return bytes.HasSuffix(bytes.TrimRight(body, "\r\n\t "), []byte("# EOF"))
 }
 
 var openMetrics = regexp.MustCompile(`(?m)^# (EOF$|UNIT |TYPE \S+ (info|stateset|unknown)\s*$)`)

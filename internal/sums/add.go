@@ -5,13 +5,10 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
-	"strings"
 	"time"
 
 	"pushgateway/internal/metric"
 )
-
-func joined(names []string) string { return strings.Join(names, ", ") }
 
 // add returns the sum of a series and what a push adds to it. before is nil if
 // there is none. It changes neither. reconciled reports whether a histogram lost
@@ -40,8 +37,8 @@ func startOf(t metric.Type, before, pushed *metric.Series, at time.Time) *metric
 	switch {
 	case t == metric.Gauge || t == metric.GaugeHistogram || t == metric.Untyped:
 		return nil
-	case before != nil && before.Created != nil:
-		return before.Created
+	case before != nil:
+		return before.Created // none if a plain push made the series: what it had counted then is not known
 	case pushed.Created != nil:
 		return pushed.Created
 	}

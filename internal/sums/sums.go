@@ -3,7 +3,8 @@
 package sums
 
 import (
-	"maps"
+	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -81,6 +82,9 @@ func labelSet(labels []metric.Label) string {
 	return string(key)
 }
 
+// Name returns the name of the family.
+func (f *Family) Name() string { return f.name }
+
 // Series returns the number of series.
 func (f *Family) Series() int { return len(f.series) }
 
@@ -129,6 +133,9 @@ func (f *Family) invalid(format string, args ...any) error {
 	return exposition.Invalid(f.name, format, args...)
 }
 
+// Family returns the family that the plan is for.
+func (a *Addition) Family() *Family { return a.to }
+
 // Apply changes the family.
 func (a *Addition) Apply() {
 	for _, s := range a.series {
@@ -172,24 +179,15 @@ func (f *Family) Block(maxBytes int, budget exposition.Budget) (*exposition.Bloc
 	return blocks[0], nil
 }
 
-// gaugesByName are the values of the header that says what happens to gauges.
+// gaugesByName are the names of the ways to treat gauges.
 var gaugesByName = map[string]Gauges{"replace": ReplaceGauges, "sum": SumGauges, "max": MaxGauges, "min": MinGauges}
 
-// ParseGauges parses what a push asks for. An empty text means ReplaceGauges.
-func ParseGauges(s string) (Gauges, error) {
-	if s == "" {
-		return ReplaceGauges, nil
-	}
-	g, ok := gaugesByName[s]
+// ParseGauges parses the name of a way to treat gauges. The empty one means
+// ReplaceGauges.
+func ParseGauges(name string) (Gauges, error) {
+	g, ok := gaugesByName[cmp.Or(name, "replace")]
 	if !ok {
-		return 0, &unknownGauges{s}
+		return 0, fmt.Errorf("%q must be replace, sum, max or min", excerpt.Of(name))
 	}
 	return g, nil
-}
-
-type unknownGauges struct{ given string }
-
-func (e *unknownGauges) Error() string {
-	names := slices.Sorted(maps.Keys(gaugesByName))
-	return "gauges cannot be treated as " + excerpt.Of(e.given) + "; ask for one of " + joined(names)
 }

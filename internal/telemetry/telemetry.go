@@ -31,7 +31,9 @@ type Metrics struct {
 	pushSize      *prometheus.SummaryVec
 	pushDuration  *prometheus.SummaryVec
 	refused       *prometheus.CounterVec
+	refusedUsers  *prometheus.CounterVec
 	duplicates    prometheus.Counter
+	readAsText    prometheus.Counter
 	lastScrape    prometheus.Gauge
 	scrapeSeconds *prometheus.SummaryVec
 	scrapeBytes   *prometheus.SummaryVec
@@ -56,7 +58,9 @@ func New(reasons []string) (*Metrics, error) {
 	for _, reason := range reasons {
 		m.refused.WithLabelValues(reason)
 	}
+	m.refusedUsers = m.counters("pushgateway_requests_refused_total", "Refused requests, by user of the configuration and reason; the user is anonymous for clients that are not known.", "user", "reason")
 	m.duplicates = m.counters("pushgateway_duplicate_series_total", "Series left out because they occurred twice in a push; with the consistency check such a push is refused.").WithLabelValues()
+	m.readAsText = m.counters("pushgateway_openmetrics_read_as_text_total", "Pushes whose Content-Type says OpenMetrics, but that were read as text, because they lack the line # EOF or have another version than 1.0.0 and 0.0.1.").WithLabelValues()
 	m.lastScrape = m.gauge("pushgateway_last_scrape_timestamp_seconds", "Unix time of the last scrape that the client read to the end, 0 if there was none.")
 	m.scrapeSeconds = m.summaries("pushgateway_scrape_duration_seconds", "Duration of scrapes until the last byte was sent.", "format")
 	m.scrapeBytes = m.summaries("pushgateway_scrape_size_bytes", "Size of scrapes before compression.", "format")
@@ -177,6 +181,7 @@ func (m *Metrics) Exposed() ([]exposition.Exposed, error) {
 	for i, b := range blocks {
 		out[i] = exposition.ExposeBlock(b)
 		out[i].Passing = true
+		out[i].Untimed = true // in OpenMetrics each would be one more series
 	}
 	return out, gathered
 }
@@ -219,8 +224,16 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 // Refused counts a refused push.
 func (m *Metrics) Refused(reason string) { m.refused.WithLabelValues(reason).Inc() }
 
+// RefusedUser counts a refused request of a user.
+func (m *Metrics) RefusedUser(user, reason string) {
+	m.refusedUsers.WithLabelValues(user, reason).Inc()
+}
+
 // Duplicate counts a series that was left out because its push had it twice.
 func (m *Metrics) Duplicate() { m.duplicates.Inc() }
+
+// NotOpenMetrics counts a push that says OpenMetrics and was read as text.
+func (m *Metrics) NotOpenMetrics() { m.readAsText.Inc() }
 
 // Pushed records the size on the wire and the duration of a push. A negative
 // size means that the body was not read to its end.

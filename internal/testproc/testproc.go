@@ -31,7 +31,9 @@ func Main(m *testing.M, binary *string) int {
 	}
 	defer os.RemoveAll(dir)
 	*binary = filepath.Join(dir, "pushgateway")
-	build := exec.Command("go", "build", "-o", *binary, "pushgateway/cmd/pushgateway")
+	// With the flags of a release, so that tests of releases find all packages in
+	// the build cache.
+	build := exec.Command("go", "build", "-trimpath", "-o", *binary, "pushgateway/cmd/pushgateway")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building the gateway: %v\n%s", err, out)

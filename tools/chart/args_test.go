@@ -75,6 +75,41 @@ func TestProbes(t *testing.T) {
 	}
 }
 
+// TestTelemetryPort has scrapes and health at a port of their own.
+func TestTelemetryPort(t *testing.T) {
+	apart := parse(t, "extraArgs: [--web.telemetry-listen-address=:9092, --web.route-prefix=/gw]\nserviceMonitor: {enabled: true}\nnetworkPolicy: {allowAll: true}")
+	together := parse(t, "extraArgs: [--web.route-prefix=/gw]\nserviceMonitor: {enabled: true}\nnetworkPolicy: {allowAll: true}")
+	own := parse(t, "extraArgs: [--web.telemetry-listen-address=:9092]\nlivenessProbe: {httpGet: {path: /-/healthy, port: 8080}}")
+	const container = ".spec.template.spec.containers[0]"
+	for _, c := range []struct {
+		values           map[string]any
+		kind, path, want string
+	}{
+		{apart, "Deployment", "{" + container + ".livenessProbe.httpGet.port}", "9092"},
+		{apart, "Deployment", "{" + container + ".readinessProbe.httpGet.port}", "9092"},
+		{apart, "Deployment", "{" + container + ".ports[*].containerPort}", "9091 9092"},
+		{apart, "Service", "{.spec.ports[*].port}", "9091 9092"},
+		{apart, "ServiceMonitor", "{.spec.endpoints[0].port}", "telemetry"},
+		{apart, "NetworkPolicy", "{.spec.ingress[0].ports[*].port}", "9091 9092"},
+		{together, "Deployment", "{" + container + ".readinessProbe.httpGet.port}", "9091"},
+		{together, "Deployment", "{" + container + ".ports[*].containerPort}", "9091"},
+		{together, "Service", "{.spec.ports[*].port}", "9091"},
+		{together, "ServiceMonitor", "{.spec.endpoints[0].port}", "http"},
+		{together, "NetworkPolicy", "{.spec.ingress[0].ports[*].port}", "9091"},
+		{own, "Deployment", "{" + container + ".livenessProbe.httpGet.port}", "8080"},
+		{own, "Deployment", "{" + container + ".readinessProbe.httpGet.port}", "9092"},
+	} {
+		if got := at(t, find(objects(t, c.values), c.kind), c.path); got != c.want {
+			t.Errorf("%s %s: got %q, want %q", c.kind, c.path, got, c.want)
+		}
+	}
+	for _, hook := range mustRender(t, "r", "n", apart).Hooks {
+		if !strings.Contains(hook.Manifest, ":9092/gw") {
+			t.Errorf("helm test asks elsewhere:\n%s", hook.Manifest)
+		}
+	}
+}
+
 // TestArgs has flags of extraArgs win, and bounds on pushes follow the limit of
 // memory.
 func TestArgs(t *testing.T) {
@@ -88,6 +123,8 @@ func TestArgs(t *testing.T) {
 		`{persistentVolume: {enabled: true}, extraArgs: [--persistence.interval=5m]}`:                         file + "/data/metrics.db --persistence.interval=5m",
 		`{webConfiguration: {basicAuthUsers: {a: b}}, extraArgs: [--web.config.file=/etc/config/mine.yml]}`:   "--web.config.file=/etc/config/mine.yml",
 		`{extraArgs: [--push.max-body-bytes, 1000000]}`:                                                       "--push.max-body-bytes 1000000",
+		`{resources: {limits: {memory: 128Mi}}, config: {limits: {max_inflight_bytes: 80MiB}}}`:               "--config.file=/etc/pushgateway/config/config.yml",
+		`{config: {rules: []}, extraArgs: [--config.file=/mine.yml]}`:                                         "--config.file=/mine.yml",
 		`{resources: {limits: {cpu: 1}}}`:                                                                     "",
 		`{resources: {limits: {memory: 2Gi}}}`:                                                                "",
 		`{resources: {limits: {memory: 1048Mi}}}`:                                                             "",
@@ -114,8 +151,8 @@ func TestArgs(t *testing.T) {
 // and probes it as a kubelet would.
 func TestGatewayIsReady(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "pushgateway")
-	build := exec.Command("go", "build", "-o", binary, "./cmd/pushgateway")
-	build.Dir = "../.."
+	build := exec.Command("go", "build", "-trimpath", "-o", binary, "./cmd/pushgateway")
+	build.Dir, build.Env = "../..", append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

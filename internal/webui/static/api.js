@@ -71,6 +71,9 @@ export function status(again) {
 
 export const adminAllowed = async () => (await status()).flags["web.enable-admin-api"] === "true";
 
+// denied says why the reader may not do something, or nothing.
+export const denied = (permission) => status().then((s) => s.denied?.[permission] ?? "", () => "");
+
 export const remove = (path) => request(`metrics/${path}`, { method: "DELETE" });
 export const removeMatching = (parameters) => data("api/v1/admin/delete_groups", { method: "POST", body: parameters });
 export const wipe = () => request("api/v1/admin/wipe", { method: "PUT" });

@@ -1,6 +1,7 @@
 // Which page is shown, refreshing it, and what is around it.
 
-import { onReach } from "./api.js";
+import { onReach, status } from "./api.js";
+import { visible } from "./dom.js";
 import { GroupsPage } from "./groups.js";
 
 const main = document.getElementById("main");
@@ -130,6 +131,19 @@ onReach((problem) => {
   offline.hidden = false;
 });
 
+// Who the reader is, if the gateway has users.
+
+async function showUser() {
+  const { user } = await status().catch(() => ({}));
+  if (!user) return;
+  const a = document.getElementById("user");
+  const stranger = user === "anonymous";
+  a.textContent = stranger ? "Log in" : visible(user);
+  a.href = stranger ? "api/v1/login" : "./status";
+  a.title = stranger ? "Show what only users may see or do" : "The user that you are";
+  a.hidden = false;
+}
+
 // Colors.
 
 const themes = ["", "light", "dark"];
@@ -156,5 +170,6 @@ document.addEventListener("click", follow);
 document.addEventListener("keydown", shortcut);
 addEventListener("popstate", route);
 showTheme();
+showUser();
 route();
 forever();

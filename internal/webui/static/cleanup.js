@@ -54,14 +54,17 @@ function actions(cancel, ...buttons) {
 
 // cleanUp offers to delete what the search finds, and to wipe.
 export async function cleanUp(query, done) {
-  const allowed = await api.adminAllowed().catch(() => false);
+  const enabled = await api.adminAllowed().catch(() => false);
+  const why = await api.denied("admin") || await api.denied("delete");
+  const allowed = enabled && !why;
   const finish = (message) => {
     d.close();
     tell(message);
     done();
   };
   const d = dialog("Clean up",
-    allowed ? null : h("p", { class: "note" }, "This gateway does not allow deleting many groups at once. Start it with ", h("code", {}, "--web.enable-admin-api"), " to allow it. You can still delete a single group on its own page."),
+    why ? h("p", { class: "note" }, `You may not delete many groups at once: ${why}.`) : null,
+    enabled || why ? null : h("p", { class: "note" }, "This gateway does not allow deleting many groups at once. Start it with ", h("code", {}, "--web.enable-admin-api"), " to allow it. You can still delete a single group on its own page."),
     matching(query, allowed, finish), wiping(allowed, finish));
 }
 
@@ -71,8 +74,8 @@ function matching(query, allowed, finish) {
   const problem = problemLine();
   const found = h("div", { "aria-live": "polite" });
   const button = h("button", { type: "button", class: "danger", disabled: true, onclick: () => attempt(button, problem, async () => {
-    const { deleted } = await api.removeMatching(filter(query));
-    finish(`Deleted ${plural(deleted, "group")}.`);
+    const { deleted, left } = await api.removeMatching(filter(query));
+    finish(`Deleted ${plural(deleted, "group")}${leftWords(left)}.`);
   }) }, "Delete");
   const section = h("section", {}, h("h3", {}, "Delete matching groups"),
     h("p", {}, which ? `All groups ${which}.` : "Search for groups or choose a state first. You can then delete them here."), found, problem,
@@ -87,8 +90,8 @@ async function preview(query, found, button, problem) {
   await attempt(button, problem, async () => {
     const parameters = filter(query);
     parameters.set("dry_run", "true");
-    const { deleted, groups } = await api.removeMatching(parameters);
-    found.replaceChildren(h("p", {}, h("strong", {}, plural(deleted, "group")), " would be deleted:"),
+    const { deleted, groups, left } = await api.removeMatching(parameters);
+    found.replaceChildren(h("p", {}, h("strong", {}, plural(deleted, "group")), ` would be deleted${leftWords(left)}:`),
       h("ul", { class: "preview" }, groups.slice(0, listed).map((g) => h("li", {}, h("code", {}, text(g)))),
         deleted > listed ? h("li", {}, `and ${count(deleted - listed)} more`) : null));
     button.textContent = `Delete ${plural(deleted, "group")}`;
@@ -96,11 +99,14 @@ async function preview(query, found, button, problem) {
   });
 }
 
+// leftWords tells of the groups that the reader may not delete.
+const leftWords = (left) => left ? `; ${plural(left, "group")} that you may not delete ${left === 1 ? "stays" : "stay"}` : "";
+
 function wiping(allowed, finish) {
   const problem = problemLine();
   const button = h("button", { type: "button", class: "danger", disabled: true, onclick: () => attempt(button, problem, async () => {
-    await api.wipe();
-    finish("Deleted all groups.");
+    const left = await api.wipe();
+    finish(left || "Deleted all groups.");
   }) }, "Wipe everything");
   const sure = h("input", { type: "text", id: "sure", size: "6", autocomplete: "off", disabled: !allowed,
     oninput: () => { button.disabled = sure.value !== "wipe"; } });

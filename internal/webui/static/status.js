@@ -34,10 +34,11 @@ function cards(status, o) {
   return [
     card("Scrapes", scrapes(o.scrapers, status.flags)),
     card("Storage", storage(o.storage, status.flags)),
-    card("Refused pushes", refusals(o.refusals), true),
+    card(status.user ? "Refused requests" : "Refused pushes", refusals(o.refusals), true),
     card("Enabled features", allowed(status.flags)),
     card("Build", facts([["Version", build.version], ["Revision", build.revision], ["Branch", build.branch], ["Go", build.goVersion],
       ["Started", exact(status.start_time)]])),
+    ...(status.user ? [card("You", you(status))] : []),
   ];
 }
 
@@ -47,7 +48,8 @@ function facts(pairs) {
 
 function scrapes(list, flags) {
   if (list.length === 0) {
-    const target = location.host;
+    const apart = /(?:^|,)[^,/]*:(\d+)(?:,|$)/.exec(flags["web.telemetry-listen-address"] ?? "");
+    const target = apart ? `${location.hostname}:${apart[1]}` : location.host;
     return h("div", {}, h("p", { class: "banner bad" }, h("strong", {}, "Nobody has scraped this gateway since it started."), " Prometheus does not see what is pushed here. Add this to its configuration:"),
       h("pre", { tabindex: "0" }, [
         "scrape_configs:", "  - job_name: pushgateway", "    honor_labels: true",
@@ -67,9 +69,18 @@ function refusals(list) {
   if (list.length === 0) return h("p", { class: "good" }, "None since the gateway started.");
   return h("ul", { class: "refusals" }, list.map((r) => h("li", {},
     h("p", {}, h("span", { class: "badge failing" }, r.reason), " ", h("time", { title: exact(r.time) }, age(r.time)),
-      r.times > 1 ? `, ${plural(r.times, "time")} so far,` : null, ` from ${r.client}, ${r.user_agent || "an unknown program"}`),
+      r.times > 1 ? `, ${plural(r.times, "time")} so far,` : null, ` from ${r.user ? `${r.user} at ` : ""}${r.client}, ${r.user_agent || "an unknown program"}`),
     h("code", {}, `${r.method} ${r.path}`),
     h("p", { class: "why" }, r.error))));
+}
+
+// you says who the reader is, and what they may do.
+function you(s) {
+  const list = [...s.may.map((name) => [name, ""]), ...Object.entries(s.denied ?? {})];
+  return h("div", {},
+    h("p", {}, "You are ", h("strong", {}, s.user), ".", s.match ? [" You may push to and delete groups that ", h("code", {}, s.match), " selects."] : null),
+    h("ul", { class: "permissions" }, list.map(([name, why]) => h("li", {},
+      h("span", { class: `badge ${why ? "stale" : "fresh"}` }, why ? "no" : "yes"), h("span", {}, name, why ? h("p", { class: "none" }, why) : null)))));
 }
 
 function storage(s, flags) {

@@ -17,6 +17,11 @@
 {{- printf "/%s" $given | clean | trimSuffix "/" }}
 {{- end }}
 
+{{- /* The port of scrapes and health where extraArgs give them an address of their own; otherwise empty. */ -}}
+{{- define "pushgateway.telemetryPort" -}}
+{{- include "pushgateway.flag" (dict "root" . "name" "web.telemetry-listen-address") | regexFind ":[0-9]+\\s*$" | trim | trimPrefix ":" }}
+{{- end }}
+
 {{- /* .path behind the prefix, unless it is there already. */ -}}
 {{- define "pushgateway.path" -}}
 {{- $prefix := include "pushgateway.prefix" .root }}
@@ -40,7 +45,8 @@ below 64 MiB a push may exceed it, so that the size of a push is bounded, too.
 {{- $limit := ((.Values.resources | default dict).limits).memory }}
 {{- $inflight := include "pushgateway.flag" (dict "root" . "name" "push.max-inflight-bytes") }}
 {{- $body := include "pushgateway.flag" (dict "root" . "name" "push.max-body-bytes") }}
-{{- if and $limit (not $inflight) (not $body) }}
+{{- $file := (.Values.config | default dict).limits | default dict }}
+{{- if and $limit (not $inflight) (not $body) (not $file.max_inflight_bytes) (not $file.max_body_bytes) }}
 {{- $bound := div (sub (include "pushgateway.mebibytes" $limit | int64) 24) 2 | max 1 }}
 {{- if lt $bound 512 }}
 - --push.max-inflight-bytes={{ $bound }}MiB
@@ -56,6 +62,9 @@ below 64 MiB a push may exceed it, so that the size of a push is bounded, too.
 {{- $volume := .Values.persistentVolume }}
 {{- if and $volume.enabled (not (include "pushgateway.flag" (dict "root" . "name" "persistence.file"))) }}
 - --persistence.file={{ trimSuffix "/" $volume.mountPath }}/metrics.db
+{{- end }}
+{{- if and .Values.config (not (include "pushgateway.flag" (dict "root" . "name" "config.file"))) }}
+- --config.file=/etc/pushgateway/config/config.yml
 {{- end }}
 {{- if and (include "pushgateway.webConfigSecret" .) (not (include "pushgateway.flag" (dict "root" . "name" "web.config.file"))) }}
 - --web.config.file=/etc/config/web-config.yaml

@@ -72,6 +72,11 @@ ports:
   - name: metrics
     containerPort: {{ regexMatch "^[0-9]+$" (toString .Values.service.targetPort) | ternary .Values.service.targetPort 9091 }}
     protocol: TCP
+{{- with include "pushgateway.telemetryPort" . }}
+  - name: telemetry
+    containerPort: {{ . }}
+    protocol: TCP
+{{- end }}
 {{- if (.Values.liveness).enabled }}
 {{- with .Values.livenessProbe | default .Values.liveness.probe }}
 livenessProbe: {{- include "pushgateway.probe" (dict "root" $ "probe" .) | nindent 2 }}
@@ -97,6 +102,11 @@ volumeMounts:
     {{- with .Values.persistentVolume.subPath }}
     subPath: {{ . | quote }}
     {{- end }}
+  {{- if .Values.config }}
+  - name: config
+    mountPath: /etc/pushgateway/config
+    readOnly: true
+  {{- end }}
   {{- if include "pushgateway.webConfigSecret" . }}
   - name: web-config
     mountPath: /etc/config
@@ -113,6 +123,14 @@ that the chart cannot read it looks whether the port is open.
 */ -}}
 {{- define "pushgateway.probe" -}}
 {{- $probe := deepCopy .probe }}
+{{- $telemetry := include "pushgateway.telemetryPort" .root }}
+{{- range list "httpGet" "tcpSocket" }}
+{{- with get $probe . }}
+{{- if and $telemetry (has (toString .port) (list "9091" "metrics" (toString $.root.Values.service.targetPort))) }}
+{{- $_ := set . "port" (int $telemetry) }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- $web := .root.Values.webConfiguration | default dict }}
 {{- with $probe.httpGet }}
 {{- $plain := and (not .httpHeaders) (ne (upper (.scheme | default "HTTP")) "HTTPS") }}
@@ -161,6 +179,11 @@ that the chart cannot read it looks whether the port is open.
 - name: storage-volume
   persistentVolumeClaim:
     claimName: {{ $volume.existingClaim | default (include "pushgateway.fullname" .) | quote }}
+{{- end }}
+{{- if .Values.config }}
+- name: config
+  secret:
+    secretName: {{ printf "%s-config" (include "pushgateway.fullname" .) | quote }}
 {{- end }}
 {{- with include "pushgateway.webConfigSecret" . }}
 - name: web-config

@@ -1,0 +1,287 @@
+package gateway
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"pushgateway/internal/exposition"
+	"pushgateway/internal/grouping"
+	"pushgateway/internal/guard"
+	"pushgateway/internal/sums"
+)
+
+// Pushes that add to one group do not wait for the disk one after another. The
+// one that locks the group adds up all that wait for it, and stores the result in
+// one commit. Each has its own verdict.
+
+// addition is what one push adds to a group.
+type addition struct {
+	key    grouping.Key
+	client string
+	blocks []*exposition.Block // those with series, sorted by name
+	gauges sums.Gauges
+	ttl    time.Duration
+	// alone means that it must not be stored together with others, since one of
+	// them was refused for what only the engine sees.
+	alone   bool
+	refused error         // why the push itself is refused, while it is tried
+	err     error         // its outcome, valid once done is closed
+	done    chan struct{} // closed once it is stored or refused
+}
+
+func newAddition(p Push) *addition {
+	empty := func(b *exposition.Block) bool { return b.Series() == 0 } // it adds nothing
+	return &addition{key: p.Key, client: p.Client, blocks: slices.DeleteFunc(p.Blocks, empty), gauges: p.Gauges, ttl: p.TTL, done: make(chan struct{})}
+}
+
+// settled returns a channel that is closed once the addition is stored or
+// refused. For nil it is never closed.
+func (a *addition) settled() <-chan struct{} {
+	if a == nil {
+		return nil
+	}
+	return a.done
+}
+
+// additions are those that wait for their groups. It is safe for concurrent use.
+type additions struct {
+	mu      sync.Mutex
+	waiting map[grouping.Key][]*addition
+}
+
+// maxTogether bounds how many additions are stored together.
+const maxTogether = 1000
+
+func (as *additions) await(all ...*addition) {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	if as.waiting == nil {
+		as.waiting = make(map[grouping.Key][]*addition)
+	}
+	for _, a := range all {
+		as.waiting[a.key] = append(as.waiting[a.key], a)
+	}
+}
+
+// take returns the additions to store together with own, in the order in which
+// they came. They no longer wait. It returns nil if somebody else took own.
+func (as *additions) take(own *addition) []*addition {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	waiting := as.waiting[own.key]
+	at := slices.Index(waiting, own)
+	if at < 0 {
+		return nil
+	}
+	with := func(i int, a *addition) bool { return i == at || !own.alone && !a.alone }
+	var taken, left []*addition
+	for i, a := range waiting {
+		if with(i, a) && (len(taken) < maxTogether-1 || i == at) {
+			taken = append(taken, a)
+		} else {
+			left = append(left, a)
+		}
+	}
+	as.keep(own.key, left)
+	return taken
+}
+
+// withdraw removes an addition from those that wait. It returns false if somebody
+// has taken it.
+func (as *additions) withdraw(a *addition) bool {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	waiting := as.waiting[a.key]
+	at := slices.Index(waiting, a)
+	if at >= 0 {
+		as.keep(a.key, slices.Delete(waiting, at, at+1))
+	}
+	return at >= 0
+}
+
+func (as *additions) keep(key grouping.Key, waiting []*addition) {
+	if len(waiting) == 0 {
+		delete(as.waiting, key)
+		return
+	}
+	as.waiting[key] = waiting
+}
+
+// errSettled means that an addition was stored or refused together with others
+// while it waited for its group.
+var errSettled = errors.New("somebody else has stored it")
+
+// gather takes the additions that wait for the groups of those pushes in todo
+// that add up. It returns the pushes that are still to be stored.
+func (g *Gateway) gather(pushes []Push, todo []int, errs []error) []int {
+	return slices.DeleteFunc(todo, func(i int) bool {
+		own := pushes[i].own
+		if own == nil {
+			return false
+		}
+		if pushes[i].together = g.additions.take(own); pushes[i].together != nil {
+			return false
+		}
+		<-own.done // already closed: nobody else stores while this push holds the lock
+		errs[i] = own.err
+		return true
+	})
+}
+
+// notLocked returns the outcome of a push whose group could not be locked.
+func (g *Gateway) notLocked(p *Push, err error) error {
+	if p.own == nil || g.additions.withdraw(p.own) {
+		return err
+	}
+	<-p.own.done // whoever took it stores it in any case
+	return p.own.err
+}
+
+// answer ends the additions of a push with its outcome, and returns that of its
+// own.
+func (g *Gateway) answer(p *Push, outcome error) error {
+	if p.own == nil {
+		return outcome
+	}
+	for _, a := range p.together {
+		if a.err = cmp.Or(a.refused, outcome); a.refused != nil {
+			g.fail(a.key, a.client, a.refused)
+		}
+		close(a.done)
+	}
+	p.together = nil
+	return p.own.err
+}
+
+// isShared reports whether a push stores additions of others that are not
+// refused.
+func (p *Push) isShared() bool {
+	return slices.ContainsFunc(p.together, func(a *addition) bool { return a != p.own && a.refused == nil })
+}
+
+// separate leaves the additions of others to these, each alone, because one of
+// all is refused.
+func (g *Gateway) separate(p *Push) {
+	for _, a := range p.together {
+		a.alone = true
+	}
+	g.handBack(p)
+}
+
+// leave ends a push that has waited in vain. The additions of others wait on.
+func (g *Gateway) leave(p *Push, err error) error {
+	g.handBack(p)
+	return g.answer(p, err)
+}
+
+// handBack leaves the additions of others to these.
+func (g *Gateway) handBack(p *Push) {
+	if len(p.together) < 2 {
+		return
+	}
+	g.additions.await(slices.DeleteFunc(p.together, func(a *addition) bool { return a == p.own })...)
+	p.together = []*addition{p.own}
+}
+
+// addUp sets the blocks of a push to the sums of what its group has and the
+// additions that it stores. It returns what is new in each block. It fails if no
+// addition can be stored, with the reason of the push's own.
+func (g *Gateway) addUp(old *Group, p *Push) (fresh []*exposition.Block, err error) {
+	s := summing{gateway: g, old: old, push: p, families: make(map[string]*sums.Family)}
+	if old != nil {
+		s.series = old.Series
+	}
+	var added []*addition
+	for _, a := range p.together {
+		if a.refused = s.add(a); a.refused == nil {
+			added = append(added, a)
+		}
+	}
+	if len(added) == 0 {
+		return nil, p.own.refused
+	}
+	p.TTL = added[len(added)-1].ttl
+	if p.Blocks, err = s.blocks(); err != nil {
+		return nil, err
+	}
+	if len(added) == 1 {
+		return added[0].blocks, nil
+	}
+	return p.Blocks, nil
+}
+
+// summing is the work of addUp.
+type summing struct {
+	gateway  *Gateway
+	old      *Group
+	push     *Push
+	families map[string]*sums.Family // those that change
+	series   int                     // of the group
+}
+
+// add adds all families of a push, or none.
+func (s *summing) add(a *addition) error {
+	plans, fresh := make([]*sums.Addition, len(a.blocks)), 0
+	limits := cmp.Or(s.push.Limits, &s.gateway.config.Limits)
+	var refused exposition.Refused
+	for i, b := range a.blocks {
+		f := s.family(b)
+		plan, err := f.Plan(b, sums.Push{Gauges: a.gauges, At: s.gateway.config.Now(), MaxBuckets: limits.SumBuckets})
+		if err != nil {
+			refused.Add(err)
+			continue
+		}
+		plans[i], fresh = plan, fresh+plan.Fresh
+	}
+	if err := refused.Err(); err != nil {
+		return err
+	}
+	if fresh > 0 && s.series+fresh > limits.SumSeries {
+		return limits.tooManySums(a.key, s.series+fresh)
+	}
+	for _, plan := range plans {
+		plan.Apply()
+		s.families[plan.Family().Name()] = plan.Family()
+		s.gateway.reconciled.Add(uint64(plan.Reconciled))
+	}
+	s.series += fresh
+	return nil
+}
+
+// family returns the family that a block is added to.
+func (s *summing) family(b *exposition.Block) *sums.Family {
+	if f := s.families[b.Name]; f != nil {
+		return f
+	}
+	if h := s.old.findSeries(b.Name); h != nil {
+		return sums.Of(h.Block)
+	}
+	return sums.Like(b)
+}
+
+// blocks returns the families that have changed, sorted by name.
+func (s *summing) blocks() (blocks []*exposition.Block, err error) {
+	for _, f := range s.families {
+		b, err := f.Block(s.push.MaxBytes, s.push.Budget)
+		if err != nil {
+			return nil, err
+		}
+		blocks = append(blocks, b)
+	}
+	slices.SortFunc(blocks, func(a, b *exposition.Block) int { return strings.Compare(a.Name, b.Name) })
+	return blocks, nil
+}
+
+// tooManySums refuses a push that would add series to a group beyond the limit.
+func (l *Limits) tooManySums(key grouping.Key, series int) error {
+	return &guard.LimitError{
+		Limit: guard.LimitSeriesPerSum, At: l.Sources[guard.LimitSeriesPerSum], Err: exposition.ErrTooLarge,
+		Says:   fmt.Sprintf("%v: the group %s, which pushes add to, would have %d series, more than the limit of %d", exposition.ErrTooLarge, key.Excerpt(), series, l.SumSeries),
+		Advice: "add to several groups",
+	}
+}

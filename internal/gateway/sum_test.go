@@ -1,0 +1,227 @@
+package gateway_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
+	"pushgateway/internal/guard"
+)
+
+// slow is a journal whose commits take a while, so that pushes gather meanwhile.
+type slow struct {
+	gateway.Memory
+	commits atomic.Int64
+	fails   atomic.Bool // the next commits
+}
+
+func (j *slow) Commit(ctx context.Context, changes []gateway.Change) []gateway.Outcome {
+	j.commits.Add(1)
+	time.Sleep(time.Millisecond)
+	if j.fails.Load() {
+		return slices.Repeat([]gateway.Outcome{{Verdict: gateway.Failed, Err: errors.New("the disk is full")}}, len(changes))
+	}
+	return j.Memory.Commit(ctx, changes)
+}
+
+func add(t testing.TB, g *gateway.Gateway, k grouping.Key, text string) error {
+	t.Helper()
+	return g.Push(context.Background(), gateway.Push{Key: k, Blocks: blocks(t, k, text), Mode: gateway.Sum})
+}
+
+// sumOf returns the value of the only series of a family.
+func sumOf(t *testing.T, g *gateway.Gateway, name string) (value float64) {
+	t.Helper()
+	f := g.View().Family(name)
+	if f == nil {
+		return 0
+	}
+	for _, b := range f.Blocks() {
+		for s := range b.EachSeries {
+			value += s.Value
+		}
+	}
+	return value
+}
+
+// Many add to one group at once, some of them what must be refused. Every push
+// that was answered counts once, and far fewer commits than pushes are needed.
+func TestAdditionsShareCommits(t *testing.T) {
+	j := new(slow)
+	g := open(t, gateway.Config{Journal: j})
+	k := key(t, "lambda")
+	const clients, pushes = 64, 20
+	var added, refused atomic.Int64
+	var all sync.WaitGroup
+	for c := range clients {
+		all.Go(func() {
+			r := rand.New(rand.NewPCG(1, uint64(c)))
+			for range pushes {
+				n := r.IntN(10)
+				if n == 0 {
+					if err := add(t, g, k, "# TYPE sum_total counter\nsum_total -1\n"); err == nil {
+						t.Error("a negative addend was taken")
+					}
+					refused.Add(1)
+					continue
+				}
+				if err := add(t, g, k, fmt.Sprintf("# TYPE sum_total counter\nsum_total %d\n", n)); err != nil {
+					t.Error(err)
+				}
+				added.Add(int64(n))
+			}
+		})
+	}
+	all.Wait()
+	if got := sumOf(t, g, "sum_total"); got != float64(added.Load()) {
+		t.Errorf("the sum is %v, want %d", got, added.Load())
+	}
+	if refused.Load() == 0 || !g.View().Group(k).Failed.After(time.Time{}) {
+		t.Error("no push was refused, or its group does not show it")
+	}
+	if n := j.commits.Load(); n > clients*pushes/4 {
+		t.Errorf("%d pushes took %d commits", clients*pushes, n)
+	}
+}
+
+// One push brings a name that another group has with another type. Those that it
+// came together with are stored.
+func TestRefusedAdditionSparesOthers(t *testing.T) {
+	g := open(t, gateway.Config{Journal: new(slow)})
+	mustPush(t, g, key(t, "other"), "# TYPE taken gauge\ntaken 1\n")
+	k := key(t, "lambda")
+	var all sync.WaitGroup
+	for i := range 40 {
+		all.Go(func() {
+			text, bad := "# TYPE sum_total counter\nsum_total 1\n", i%10 == 0
+			if bad {
+				text += "# TYPE taken counter\ntaken 1\n"
+			}
+			err := add(t, g, k, text)
+			var conflict *gateway.ConflictError
+			if bad && !errors.As(err, &conflict) || !bad && err != nil {
+				t.Errorf("push %d: %v", i, err)
+			}
+		})
+	}
+	all.Wait()
+	if got := sumOf(t, g, "sum_total"); got != 36 {
+		t.Errorf("the sum is %v, want 36", got)
+	}
+}
+
+// If the commit fails, everybody hears of it, and nothing was added.
+func TestFailedCommitOfAdditions(t *testing.T) {
+	j := new(slow)
+	g := open(t, gateway.Config{Journal: j})
+	k := key(t, "lambda")
+	if err := add(t, g, k, "# TYPE sum_total counter\nsum_total 1\n"); err != nil {
+		t.Fatal(err)
+	}
+	j.fails.Store(true)
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			if err := add(t, g, k, "# TYPE sum_total counter\nsum_total 1\n"); !errors.Is(err, gateway.ErrUnavailable) {
+				t.Errorf("the push returned %v", err)
+			}
+		})
+	}
+	all.Wait()
+	j.fails.Store(false)
+	if err := add(t, g, k, "# TYPE sum_total counter\nsum_total 1\n"); err != nil {
+		t.Fatal(err)
+	}
+	if got := sumOf(t, g, "sum_total"); got != 2 {
+		t.Errorf("the sum is %v, want 2", got)
+	}
+}
+
+// A client that leaves while it waits does not take along those that wait with
+// it.
+func TestClientsThatLeaveSums(t *testing.T) {
+	g := open(t, gateway.Config{Journal: new(slow)})
+	k := key(t, "lambda")
+	var stored atomic.Int64
+	var all sync.WaitGroup
+	for i := range 100 {
+		all.Go(func() {
+			ctx, leave := context.WithCancel(context.Background())
+			defer leave()
+			if i%3 == 0 {
+				time.AfterFunc(time.Duration(i)*20*time.Microsecond, leave)
+			}
+			err := g.Push(ctx, gateway.Push{Key: k, Blocks: blocks(t, k, "# TYPE sum_total counter\nsum_total 1\n"), Mode: gateway.Sum})
+			switch {
+			case err == nil:
+				stored.Add(1)
+			case i%3 != 0:
+				t.Errorf("push %d: %v", i, err)
+			}
+		})
+	}
+	all.Wait()
+	if got := sumOf(t, g, "sum_total"); got != float64(stored.Load()) {
+		t.Errorf("the sum is %v, but %d pushes were stored", got, stored.Load())
+	}
+}
+
+func TestPlainPushBeginsAnew(t *testing.T) {
+	g := open(t, gateway.Config{})
+	k := key(t, "lambda")
+	for _, step := range []struct {
+		mode gateway.Mode
+		text string
+		want string
+	}{
+		{gateway.Sum, "a 1\nb 1\n", "a 1 b 1"},
+		{gateway.Sum, "a 2\n", "a 3 b 1"},
+		{gateway.MergeFamilies, "a 10\n", "a 10 b 1"},
+		{gateway.Sum, "a 1\n", "a 11 b 1"},
+		{gateway.Replace, "a 5\n", "a 5"},
+		{gateway.Sum, "", "a 5"},
+		{gateway.Sum, "c 1\n", "a 5 c 1"},
+	} {
+		if err := g.Push(t.Context(), gateway.Push{Key: k, Blocks: blocks(t, k, step.text), Mode: step.mode}); err != nil {
+			t.Fatalf("pushing %q: %v", step.text, err)
+		}
+		var got []string
+		for b := range g.View().Group(k).Blocks() {
+			for s := range b.EachSeries {
+				got = append(got, fmt.Sprintf("%s %v", b.Name, s.Value))
+			}
+		}
+		if strings.Join(got, " ") != step.want {
+			t.Errorf("after %q: %s, want %s", step.text, got, step.want)
+		}
+	}
+}
+
+func TestSumsHaveFewSeries(t *testing.T) {
+	g := open(t, gateway.Config{Limits: gateway.Limits{SumSeries: 3}})
+	k := key(t, "lambda")
+	var limit *guard.LimitError
+	for _, step := range []struct {
+		text string
+		over bool
+	}{
+		{"a{i=\"1\"} 1\na{i=\"2\"} 1\n", false},
+		{"a{i=\"1\"} 1\nb 1\n", false},
+		{"c 1\n", true},
+		{"a{i=\"2\"} 1\n", false},
+	} {
+		err := add(t, g, k, step.text)
+		if over := errors.As(err, &limit) && limit.Limit == guard.LimitSeriesPerSum; over != step.over || !over && err != nil {
+			t.Errorf("adding %q: %v", step.text, err)
+		}
+	}
+}

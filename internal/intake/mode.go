@@ -1,0 +1,63 @@
+package intake
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"pushgateway/internal/excerpt"
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/sums"
+)
+
+const (
+	// MergeHeader says how a push merges, for clients that cannot set the parameter
+	// merge.
+	MergeHeader = "X-Pushgateway-Merge"
+	// GaugesHeader says what a push that adds up does to gauges.
+	GaugesHeader = "X-Pushgateway-Gauges"
+)
+
+// gaugesField is GaugesHeader, and mergeField MergeHeader, in the form that needs
+// no conversion to be looked up.
+var (
+	mergeField  = http.CanonicalHeaderKey(MergeHeader)
+	gaugesField = http.CanonicalHeaderKey(GaugesHeader)
+)
+
+// modes are the values of the parameter merge.
+var modes = map[string]gateway.Mode{"series": gateway.MergeSeries, "sum": gateway.Sum}
+
+// modeOf returns the mode of a push, and what it does to gauges. parameter is the
+// value of the parameter merge.
+func modeOf(r *Request, parameter string) (gateway.Mode, sums.Gauges, error) {
+	header, asked := r.Header.Get(mergeField), r.Header.Get(gaugesField)
+	name, merge := "merge=", parameter
+	switch {
+	case header != "" && parameter == "":
+		name, merge = MergeHeader+": ", header
+	case header != "" && header != parameter:
+		return 0, 0, &ParameterError{fmt.Errorf("the header %s says %q and the parameter merge says %q; use one of them", MergeHeader, excerpt.Of(header), excerpt.Of(parameter))}
+	}
+	mode := gateway.MergeFamilies
+	if r.Replace {
+		mode = gateway.Replace
+	}
+	if merge != "" {
+		known := false
+		switch mode, known = modes[merge]; {
+		case !known:
+			return 0, 0, &ParameterError{fmt.Errorf("%s%q must be series or sum", name, excerpt.Of(merge))}
+		case r.Replace:
+			return 0, 0, &ParameterError{fmt.Errorf("%s%s needs POST; PUT replaces the whole group", name, merge)}
+		}
+	}
+	if asked != "" && mode != gateway.Sum {
+		return 0, 0, &ParameterError{errors.New("the header " + GaugesHeader + " is for pushes that add up; add merge=sum, or leave it out")}
+	}
+	gauges, err := sums.ParseGauges(asked)
+	if err != nil {
+		return 0, 0, &ParameterError{fmt.Errorf("%s: %w", GaugesHeader, err)}
+	}
+	return mode, gauges, nil
+}
