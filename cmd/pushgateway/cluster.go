@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -40,7 +41,7 @@ func (c *clusterSettings) addFlags(serve *kingpin.CmdClause) {
 	serve.Flag("cluster.tls-key-file", "File with the key of that certificate.").Default("").StringVar(&c.tls.KeyFile)
 	serve.Flag("cluster.tls-server-name", "Name that the certificates of the NATS servers must have, if it is not the host of the URL.").Default("").StringVar(&c.tls.ServerName)
 	serve.Flag("cluster.tls-insecure-skip-verify", "Accept any certificate of the NATS servers.").Default("false").BoolVar(&c.tls.InsecureSkipVerify)
-	serve.Flag("cluster.advertise-address", "Host and port under which Prometheus reaches this gateway itself, and not a load balancer. The default is the name of the host with the port of --web.listen-address.").Default("").StringVar(&c.address)
+	serve.Flag("cluster.advertise-address", "Host and port under which Prometheus reaches this gateway itself, and not a load balancer. The default is the name of the host with the port of --web.telemetry-listen-address or --web.listen-address.").Default("").StringVar(&c.address)
 	serve.Flag("cluster.allow-old-servers", "Accept NATS servers older than 2.15.2, which leak memory or lose data.").Default("false").BoolVar(&c.allowOld)
 }
 
@@ -112,7 +113,7 @@ func (c *clusterSettings) stored(all *settings) *storage.Cluster {
 	tls, _ := c.tlsConfig() // validate has already reported the error
 	return &storage.Cluster{
 		URLs: c.urls, Stream: c.stream, Replicas: c.replicas, MaxBytes: int64(c.maxBytes), Credentials: c.credentials,
-		TLS: tls, AllowOld: c.allowOld, Address: c.advertised(*all.web.WebListenAddresses),
+		TLS: tls, AllowOld: c.allowOld, Address: c.advertised(slices.Concat(all.telemetryAddresses, *all.web.WebListenAddresses)),
 	}
 }
 
