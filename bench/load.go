@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -29,6 +30,9 @@ type load struct {
 	bodies []string
 	// contentType is that of the bodies, if they are not text.
 	contentType string
+	// export means that the bodies are metrics in the OpenTelemetry protocol,
+	// without the resource, which names the group.
+	export bool
 	// ttl gives the time to live that the nth push asks for, if it is set.
 	ttl func(n int) time.Duration
 }
@@ -53,10 +57,25 @@ func newLoad(series int) *load {
 func (l *load) series() int { return l.groups * l.each }
 
 // body is that of the nth push.
-func (l *load) body(n int) string { return l.bodies[n%len(l.bodies)] }
+func (l *load) body(n int) string {
+	if l.export {
+		return exported(n%l.groups, l.bodies[n%len(l.bodies)])
+	}
+	return l.bodies[n%len(l.bodies)]
+}
+
+func (l *load) method() string {
+	if l.export {
+		return http.MethodPost
+	}
+	return http.MethodPut
+}
 
 // appendPath appends the path of the nth push: n cycles over the groups.
 func (l *load) appendPath(to []byte, n int) []byte {
+	if l.export {
+		return append(to, "/v1/metrics"...)
+	}
 	return strconv.AppendInt(append(to, "/metrics/job/bench/instance/i-"...), int64(n%l.groups), 10)
 }
 
@@ -68,7 +87,7 @@ func (l *load) media() string { return cmp.Or(l.contentType, contentType) }
 // appendPush appends the request of the nth push.
 func (l *load) appendPush(to []byte, n int) []byte {
 	body := l.body(n)
-	to = l.appendPath(append(to, "PUT "...), n)
+	to = l.appendPath(append(to, l.method()+" "...), n)
 	to = append(to, " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: "+l.media()+"\r\nContent-Length: "...)
 	to = strconv.AppendInt(to, int64(len(body)), 10)
 	if l.ttl != nil {

@@ -63,6 +63,7 @@ type settings struct {
 	persistenceFile     string
 	persistenceInterval time.Duration
 	persistenceSalvage  bool
+	cluster             clusterSettings
 
 	unchecked        bool
 	utf8Names        bool
@@ -72,6 +73,7 @@ type settings struct {
 	timestamps       string // "reject" or "strip"
 	lenientNewlines  bool
 	reservedNames    namesValue
+	otlp             otlpSettings
 
 	flags map[string]string // all flags, as /api/v1/status shows them
 	given map[string]*bool  // which of some flags are set
@@ -119,6 +121,8 @@ func (c *settings) addFlags(serve *kingpin.CmdClause) {
 	serve.Flag("persistence.interval", "The minimum interval at which to write out the persistence file. With 0, the gateway answers a push once it is on disk. With more, it answers earlier, and a crash loses the pushes of up to one interval.").Default("0s").DurationVar(&c.persistenceInterval)
 	serve.Flag("persistence.salvage", "If the persistence file is damaged, start from the groups that are intact. The gateway keeps the damaged file and logs what was lost.").Default("false").BoolVar(&c.persistenceSalvage)
 
+	c.cluster.addFlags(serve)
+
 	serve.Flag("push.disable-consistency-check", "Accept pushes that contradict other groups. The gateway answers them with 202, and exposes the older of two metrics that contradict each other.").Default("false").BoolVar(&c.unchecked)
 	serve.Flag("push.enable-utf8-names", "Allow UTF-8 names of metrics and labels in the text format, and of labels in grouping keys, where the gateway then decodes U__ escapes. Protobuf may always have UTF-8 names.").Default("false").BoolVar(&c.utf8Names)
 	bytesFlag(serve, &c.maxBodyBytes, "push.max-body-bytes", "Maximum size of a push, both compressed and uncompressed, like 64MiB or 1000000. The gateway answers larger pushes with 413.", "64MiB")
@@ -129,6 +133,8 @@ func (c *settings) addFlags(serve *kingpin.CmdClause) {
 	serve.Flag("push.timestamps", "What to do with timestamps in pushes: reject the push, or strip the timestamps.").Default("reject").StringVar(&c.timestamps)
 	serve.Flag("push.lenient-newlines", "Accept text with CRLF line endings, or without a newline at the end.").Default("false").BoolVar(&c.lenientNewlines)
 	serve.Flag("push.reserved-names", "Refuse pushes of metrics whose whole name matches this regular expression, like up|scrape_.*|ALERTS.*. With honor_labels, such metrics can pass for series that Prometheus itself makes. If empty, no name is refused.").Default("").SetValue(&c.reservedNames)
+
+	c.otlp.addFlags(serve)
 
 	c.watchFlags(serve, "push.max-body-bytes", "push.max-inflight-bytes", "push.ttl")
 	c.log = &promslog.Config{Level: promslog.NewLevel(), Format: promslog.NewFormat()}
@@ -221,7 +227,7 @@ const minBodyBytes = units.KiB
 
 // validate returns an error for settings that cannot work. It changes nothing.
 func (c *settings) validate() error {
-	return checkAll(c.checkPersistence, c.checkAddresses, c.checkWebConfig, c.checkOrigins, c.checkPaths, c.checkPushes, c.checkLog)
+	return checkAll(c.checkPersistence, c.checkCluster, c.checkAddresses, c.checkWebConfig, c.checkOrigins, c.checkPaths, c.checkPushes, c.checkLog)
 }
 
 // resolve derives settings from others: paths in their final form, and whom to
@@ -248,6 +254,9 @@ func (c *settings) checkPushes() error {
 	}
 	if c.configFile == "" && c.maxInflightBytes < c.maxBodyBytes {
 		return fmt.Errorf("--push.max-inflight-bytes=%s: it must not be less than --push.max-body-bytes=%s, or the gateway would never take the largest pushes", c.maxInflightBytes, c.maxBodyBytes)
+	}
+	if err := c.otlp.check(c.utf8Names); err != nil {
+		return err
 	}
 	if c.timestamps != "reject" && c.timestamps != "strip" {
 		return fmt.Errorf("--push.timestamps=%q: it must be reject or strip", c.timestamps)
@@ -349,7 +358,7 @@ func hostsOf(list string) (hosts []string, err error) {
 }
 
 // taken lists the paths that the telemetry path would shadow.
-var taken = []string{"/", "/status", "/-/healthy", "/-/ready", "/-/quit"}
+var taken = []string{"/", "/status", "/-/healthy", "/-/ready", "/-/metrics", "/-/quit", "/-/reload"}
 
 func checkTelemetryPath(given string) error {
 	if !strings.HasPrefix(given, "/") || strings.ContainsAny(given, ":*") || strings.HasSuffix(given, "/") {

@@ -39,8 +39,14 @@ func users(anonymous []config.Permission, all ...config.User) *live.Current {
 // as asks as a user, or as nobody.
 func as(h http.Handler, user, method, target, body string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	if strings.HasPrefix(body, `{"resourceMetrics"`) {
+		r.Header.Set("Content-Type", "application/json")
+	}
 	if user != "" {
 		r.Header.Set("Authorization", "Bearer "+user)
+	}
+	if strings.HasPrefix(body, `{"resourceMetrics"`) {
+		r.Header.Set("Content-Type", "application/json")
 	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
@@ -135,6 +141,16 @@ func stored(c Config) (keys []grouping.Key) {
 	return keys
 }
 
+// exportOf is a request in the OpenTelemetry protocol with a metric of each
+// service.
+func exportOf(services ...string) string {
+	var all []string
+	for _, s := range services {
+		all = append(all, fmt.Sprintf(`{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":%q}}]},"scopeMetrics":[{"metrics":[{"name":"m","gauge":{"dataPoints":[{"asInt":"1"}]}}]}]}`, s))
+	}
+	return `{"resourceMetrics":[` + strings.Join(all, ",") + `]}`
+}
+
 // TestMatchOnEveryWay tries all routes that change groups: those with a key in
 // the path, and those with keys in the body.
 func TestMatchOnEveryWay(t *testing.T) {
@@ -151,8 +167,11 @@ func TestMatchOnEveryWay(t *testing.T) {
 			if strings.Contains(r.path, "@base64") {
 				path = pathOf(r, map[string]string{"mine": "bWluZQ", "other": "b3RoZXI"}[job])
 			}
+			if r.name == nameOTLP {
+				body = exportOf(job)
+			}
 			w := as(h, "u", r.method, path, body)
-			if (w.Code/100 == 2) != allowed || !allowed && (w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), `{job=\"other\"}`) && !strings.Contains(w.Body.String(), `{job="other"}`)) {
+			if names := strings.Contains(strings.ReplaceAll(w.Body.String(), `\`, ""), `{job="other"}`); (w.Code/100 == 2) != allowed || !allowed && (w.Code != http.StatusForbidden || !names) {
 				t.Errorf("%s %s: got %d %s", r.method, path, w.Code, w.Body)
 			}
 			if got := as(h, "ops", http.MethodGet, "/api/v1/group/job/other?format=text", "").Body.String(); !strings.Contains(got, "kept") || strings.Contains(got, "\nm") {
@@ -168,9 +187,12 @@ func TestBatchIsAllOrNothing(t *testing.T) {
 	c := configured(t)
 	c.Settings = users(nil, config.User{Name: "u", May: []config.Permission{config.Push}, Match: selecting(t, `{job=~"a|b"}`)})
 	h := New(c)
+	if w := as(h, "u", http.MethodPost, "/v1/metrics", exportOf("a", "b", "c")); w.Code != http.StatusForbidden || len(stored(c)) > 0 {
+		t.Errorf("an export: got %d %s, and stored are %v", w.Code, w.Body, stored(c))
+	}
 	for body, want := range map[string]int{
-		"m{job=\"a\"} 1\nm{job=\"b\"} 1\n":           http.StatusOK,
-		"m{job=\"a\"} 2\nm{job=\"c\"} 1\n":           http.StatusForbidden,
+		"m{job=\"a\"} 1\nm{job=\"b\"} 1\n":            http.StatusOK,
+		"m{job=\"a\"} 2\nm{job=\"c\"} 1\n":            http.StatusForbidden,
 		"m{job=\"a\"} 2\nm{job=\"b\"} 2\nm{x=\"\"} 1": http.StatusBadRequest,
 	} {
 		if w := as(h, "u", http.MethodPut, "/api/v1/push?group_by=job", body); w.Code != want {
@@ -178,6 +200,22 @@ func TestBatchIsAllOrNothing(t *testing.T) {
 		}
 	}
 	if got := stored(c); len(got) != 2 || got[0].String() != `{job="a"}` || got[1].String() != `{job="b"}` {
+		t.Errorf("stored are %v", got)
+	}
+}
+
+// TestExportIsAllOrNothing holds that no resource of an export is pushed if the
+// group of one must not be, and that the job of that group has pushed nothing.
+func TestExportIsAllOrNothing(t *testing.T) {
+	c := configured(t)
+	c.Settings = users(nil, config.User{Name: "u", May: []config.Permission{config.Push}, Match: selecting(t, `{job="mine"}`)})
+	h := New(c)
+	for _, services := range [][]string{{"mine", "other"}, {"other"}, {"other", "mine"}} {
+		if w := as(h, "u", http.MethodPost, "/v1/metrics", exportOf(services...)); w.Code != http.StatusForbidden {
+			t.Errorf("%q: got %d %s", services, w.Code, w.Body)
+		}
+	}
+	if got := stored(c); len(got) != 0 {
 		t.Errorf("stored are %v", got)
 	}
 }
@@ -382,17 +420,21 @@ func TestPreflight(t *testing.T) {
 	}
 }
 
-// TestFormsOfErrors answers in JSON below /api/, and with text elsewhere.
+// TestFormsOfErrors answers in JSON below /api/, with text elsewhere, and to
+// exports as their protocol wants it.
 func TestFormsOfErrors(t *testing.T) {
 	c := configured(t)
 	c.Prefix = "/gw"
 	c.Settings = users(nil, config.User{Name: "u"})
 	h := New(c)
-	for path, want := range map[string]string{"/gw/api/v1/groups": "application/json", "/gw/api/v1/push": "application/json", "/gw/metrics": "text/plain", "/gw/metrics/job/a": "text/plain"} {
+	for path, want := range map[string]string{"/gw/api/v1/groups": "application/json", "/gw/api/v1/push": "application/json", "/gw/metrics": "text/plain", "/gw/metrics/job/a": "text/plain", "/gw/v1/metrics": "application/x-protobuf"} {
 		for _, user := range []string{"", "u"} {
 			method := http.MethodGet
 			if strings.HasSuffix(path, "/push") || strings.HasSuffix(path, "/a") {
 				method = http.MethodPut
+			}
+			if strings.HasSuffix(path, "/v1/metrics") {
+				method = http.MethodPost
 			}
 			w := as(h, user, method, path, "")
 			if got, _, _ := strings.Cut(w.Header().Get("Content-Type"), ";"); got != want || cmp.Or(w.Code, 200)/100 != 4 || w.Body.Len() == 0 {

@@ -67,6 +67,9 @@ type Config struct {
 	Snapshot func(context.Context, *gateway.View) (io.ReadSeekCloser, error)
 	// Storage is the persistence file. It is nil if there is none.
 	Storage Storage
+	// Shared tells about the state that several gateways share. Nil means that
+	// there is one gateway.
+	Shared Shared
 	// UI serves /, /status and /static/.
 	UI http.Handler
 
@@ -121,6 +124,9 @@ func New(c Config) *Surface {
 	}
 	if c.Addresses == nil {
 		c.Addresses = func() Addresses { return Addresses{} }
+	}
+	if c.Shared == nil {
+		c.Shared = alone{}
 	}
 	c.Limits = c.Limits.WithDefaults()
 	if c.Settings == nil {

@@ -34,6 +34,7 @@ func (a *api) routes() []route {
 	all := []route{
 		{get, "/-/healthy", "healthy", permHealth, a.healthy},
 		{get, "/-/ready", "ready", permHealth, a.ready},
+		{get, ownPath, "", permScrape, a.ownMetrics},
 		{put, "/-/quit", "quit", permLifecycle, a.quit},
 		{post, "/-/quit", "quit", permLifecycle, a.quit},
 		{put, "/-/reload", "reload", permLifecycle, a.reload},
@@ -51,6 +52,9 @@ func (a *api) routes() []route {
 		{del, "/metrics/job/*key", "delete", permDelete, a.delete},
 		{del, "/metrics/job@base64/*key", "delete", permDelete, a.delete},
 
+		{post, "/v1/metrics", nameOTLP, permPush, a.otlp},
+		{post, "/api/v1/otlp/v1/metrics", nameOTLP, permPush, a.otlp},
+
 		{options, "/api/v1/*path", "api/v1/options", permPreflight, ok},
 		{get, "/api/v1/login", "api/v1/login", permLogin, a.login},
 		{get, "/api/v1/status", "api/v1/status", permOpenQuery, a.status},
@@ -59,6 +63,7 @@ func (a *api) routes() []route {
 		{post, "/api/v1/push", "api/v1/push", permPush, a.pushMany(false)},
 		{get, "/api/v1/groups", "api/v1/groups", permQuery, a.groups},
 		{get, "/api/v1/jobs", "api/v1/jobs", permQuery, a.jobs},
+		{get, "/api/v1/targets", "api/v1/targets", permQuery, a.targets},
 		{get, "/api/v1/overview", "api/v1/overview", permQuery, a.overview},
 		{get, "/api/v1/labels", "api/v1/labels", permQuery, a.labelNames},
 		{get, "/api/v1/label/:name/values", "api/v1/label", permQuery, a.labelValues},

@@ -144,12 +144,16 @@ func (in *Intake) split(c content, by []string) ([]part, error) {
 }
 
 // pushParts pushes the rendered parts in one commit, and returns the outcome of
-// each.
+// each. It leaves alone the groups that the client may not push to, in case that
+// its caller has not asked.
 func (in *Intake) pushParts(ctx context.Context, r *Request, p gateway.Push, life lifetime, parts []part) []error {
 	errs := make([]error, len(parts))
 	var pushes []gateway.Push
 	var of []int
 	for i, part := range parts {
+		if errs[i] = r.may(part.key); errs[i] != nil {
+			continue
+		}
 		if errs[i] = part.err; part.err != nil {
 			if isVerdict(part.err) {
 				in.gateway.Refuse(part.key, p.Client, part.err)
@@ -262,12 +266,8 @@ func (s *splitter) group(f *metric.Family, labels []metric.Label) (*splitGroup, 
 	if g := s.groups[string(key)]; g != nil {
 		return g, nil
 	}
-	if most := s.limits.Groups; len(s.groups) == most {
-		return nil, &guard.LimitError{
-			Limit: guard.LimitGroupsPerPush, At: s.limits.Sources[guard.LimitGroupsPerPush], Err: exposition.ErrTooLarge,
-			Says:   fmt.Sprintf("%v: it has more than %d groups", exposition.ErrTooLarge, most),
-			Advice: "push fewer at once",
-		}
+	if len(s.groups) == s.limits.Groups {
+		return nil, tooManyGroups(s.limits)
 	}
 	if err := s.budget.Take(splitGroupSize + 2*len(key)); err != nil {
 		return nil, err
@@ -279,4 +279,12 @@ func (s *splitter) group(f *metric.Family, labels []metric.Label) (*splitGroup, 
 	g := &splitGroup{key: checked}
 	s.groups[string(key)] = g
 	return g, nil
+}
+
+func tooManyGroups(l *guard.BodyLimits) error {
+	return &guard.LimitError{
+		Limit: guard.LimitGroupsPerPush, At: l.Sources[guard.LimitGroupsPerPush], Err: exposition.ErrTooLarge,
+		Says:   fmt.Sprintf("%v: it has more than %d groups", exposition.ErrTooLarge, l.Groups),
+		Advice: "push fewer at once",
+	}
 }

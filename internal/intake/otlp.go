@@ -1,0 +1,222 @@
+package intake
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/url"
+	"slices"
+	"time"
+
+	"pushgateway/internal/exposition"
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
+	"pushgateway/internal/guard"
+	"pushgateway/internal/metric"
+	"pushgateway/internal/otlp"
+)
+
+// Exported is what became of a request in the OpenTelemetry protocol.
+type Exported struct {
+	// Rejected are the points that were not taken.
+	Rejected otlp.Rejected
+	// Refused are the errors of groups that were refused as a whole, as those of
+	// Gateway.Push, and of families over a limit. Their points are rejected, too.
+	Refused []error
+}
+
+// PushOTLP takes a request in the OpenTelemetry protocol. Each resource is a push
+// that merges by series. received and err are as for Push; if err is not nil, no
+// group was pushed, or the client should send all of it again.
+func (in *Intake) PushOTLP(ctx context.Context, r Request, e otlp.Encoding) (out Exported, received int64, err error) {
+	r.Settings = cmp.Or(r.Settings, in.usual)
+	p, life, err := in.newPush(&r)
+	if err != nil {
+		return out, notRead, err
+	}
+	options, err := in.translation(&r)
+	if err != nil {
+		return out, notRead, err
+	}
+	arrived := time.Now()
+	body, err := in.bodies.read(&r)
+	if err != nil {
+		return out, notRead, err
+	}
+	defer body.Close()
+	if err := gone(ctx, arrived); err != nil {
+		return out, body.received, err
+	}
+	options.Take = body.Take
+	p.Budget, p.Mode = body, gateway.MergeSeries
+	resources, rejected, err := otlp.Translate(body.bytes, e, options)
+	if err != nil {
+		return out, body.received, err
+	}
+	out.Rejected = rejected
+	named, err := in.named(&r, resources, &out)
+	if err != nil {
+		return out, body.received, err
+	}
+	parts, points, err := in.partsOf(&r, body, named, &out)
+	if err != nil {
+		return out, body.received, err
+	}
+	if _, err := in.admitAll(&r, parts); err != nil {
+		return out, body.received, err
+	}
+	taken := 0
+	for i, err := range in.pushParts(ctx, &r, p, life, parts) {
+		switch {
+		case err == nil:
+			taken++
+		case mayPass(err):
+			return out, body.received, err
+		default:
+			out.refuse(points[i], err)
+		}
+	}
+	if taken == 0 {
+		return out, body.received, out.overLimit()
+	}
+	return out, body.received, nil
+}
+
+// refuse adds the error of a group or a family, and rejects its points.
+func (e *Exported) refuse(points int, err error) {
+	e.Refused = append(e.Refused, err)
+	e.Rejected.Add(points, "%v", err)
+}
+
+// overLimit takes the first error about a limit that the configuration sets out of
+// Refused. It returns nil if there is none.
+func (e *Exported) overLimit() error {
+	i := slices.IndexFunc(e.Refused, isOverLimit)
+	if i < 0 {
+		return nil
+	}
+	err := e.Refused[i]
+	e.Refused = slices.Delete(e.Refused, i, i+1)
+	return err
+}
+
+func isOverLimit(err error) bool {
+	var limit *guard.LimitError
+	return errors.As(err, &limit) && limit.At != ""
+}
+
+// mayPass reports whether the same push may be taken later.
+func mayPass(err error) bool {
+	return errors.Is(err, gateway.ErrUnavailable) || errors.Is(err, gateway.ErrGone) || errors.Is(err, exposition.ErrBusy)
+}
+
+// translation returns how to translate a request.
+func (in *Intake) translation(r *Request) (otlp.Options, error) {
+	o := in.config.OTLP
+	o.Limits = r.Settings.Limits.Push
+	query, err := url.ParseQuery(r.Query)
+	if err != nil {
+		return o, &ParameterError{err}
+	}
+	switch instance := query.Get("instance"); instance {
+	case "":
+	case "drop":
+		o.DropInstance = true
+	default:
+		return o, &ParameterError{errors.New("instance must be instance=drop, or not be there")}
+	}
+	return o, nil
+}
+
+// namedResource is a resource with the key of its group.
+type namedResource struct {
+	*otlp.Resource
+	key grouping.Key
+}
+
+// named returns the resources whose keys are allowed, and rejects the others. If
+// the client may not push to the group of one, the error says so, and nothing has
+// happened to any group.
+func (in *Intake) named(r *Request, resources []*otlp.Resource, out *Exported) (named []namedResource, err error) {
+	if len(resources) > r.Settings.Limits.Body.Groups {
+		return nil, tooManyGroups(&r.Settings.Limits.Body)
+	}
+	for _, res := range resources {
+		key, err := in.keyOf(res, r)
+		if err != nil {
+			out.Rejected.Add(pointsIn(res), "%v", err)
+			continue
+		}
+		if err := r.may(key); err != nil {
+			return nil, err
+		}
+		if err := checkKey(&r.Settings.Limits, key); err != nil {
+			out.refuse(pointsIn(res), err)
+			continue
+		}
+		named = append(named, namedResource{res, key})
+	}
+	return named, nil
+}
+
+// partsOf renders resources. It returns how many points each part has. A family
+// that cannot be rendered is rejected alone.
+func (in *Intake) partsOf(r *Request, body *body, resources []namedResource, out *Exported) (parts []part, points []int, err error) {
+	c := content{format: format{valid: true}, budget: body, limits: &r.Settings.Limits}
+	left := maxBlocks(c.limits.Body)
+	for _, res := range resources {
+		key, sum := res.key, 0
+		part := part{key: key, rule: r.Settings.Rules.For(key)}
+		for _, f := range res.Families {
+			blocks, err := in.renderOne(f, in.rendering(key, c, max(left, 1)))
+			switch {
+			case err == nil:
+			case isVerdict(err):
+				if isOverLimit(err) {
+					out.refuse(f.Points, err)
+				} else {
+					out.Rejected.Add(f.Points, "%v", err)
+				}
+				in.gateway.Refuse(key, guard.Key(r.Client), err)
+				continue
+			default:
+				return nil, nil, err
+			}
+			for _, b := range blocks {
+				left -= b.Size()
+			}
+			part.blocks, sum = append(part.blocks, blocks...), sum+f.Points
+		}
+		if len(part.blocks) > 0 {
+			parts, points = append(parts, part), append(points, sum)
+		}
+	}
+	return parts, points, nil
+}
+
+// keyOf returns the grouping key of a resource.
+func (in *Intake) keyOf(res *otlp.Resource, r *Request) (grouping.Key, error) {
+	keys := in.keys(r.Settings)
+	for _, l := range res.Labels {
+		if err := keys.CheckName(l.Name); err != nil {
+			return "", err
+		}
+	}
+	return grouping.NewKey(res.Job, res.Labels...)
+}
+
+// renderOne renders a family, unless it has no series, or is one that the gateway
+// makes itself.
+func (in *Intake) renderOne(f *otlp.Family, o exposition.Options) ([]*exposition.Block, error) {
+	if len(f.Series) == 0 || isIgnored(&f.Family) {
+		return nil, nil
+	}
+	return in.render([]*metric.Family{&f.Family}, o)
+}
+
+func pointsIn(r *otlp.Resource) (n int) {
+	for _, f := range r.Families {
+		n += f.Points
+	}
+	return n
+}
