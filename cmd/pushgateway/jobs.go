@@ -134,13 +134,13 @@ func before(t *float64, now float64) string {
 	return coarse(now-*t) + " ago"
 }
 
-// due is when something is expected. A minus sign means that it was.
+// due is when something is expected, or was.
 func due(t *float64, now float64) string {
 	switch {
 	case t == nil:
 		return "-"
 	case *t < now:
-		return "-" + coarse(now-*t)
+		return coarse(now-*t) + " ago"
 	}
 	return "in " + coarse(*t-now)
 }

@@ -63,7 +63,7 @@ function rest(page, state) {
   return more > 0 ? h("p", { class: "none" }, `And ${plural(more, "more job")}. pushgateway jobs lists them.`) : "";
 }
 
-const heads = [["", "Job"], ["", "State"], ["", "Since"], ["extra", "Last success"], ["extra", "Took"], ["extra", "Next"], ["", "Reason"]];
+const heads = [["", "Job"], ["", "State"], ["", "Since"], ["extra", "Success"], ["extra", "Took"], ["extra", "Next"], ["", "Reason"]];
 
 function table(jobs, state) {
   if (jobs.length === 0) return h("p", { class: "none" }, state ? `No job is ${wordsOf(state)}.` : "No jobs yet.");
@@ -96,4 +96,4 @@ function moment(seconds, words) {
   return h("time", { datetime: time, title: exact(time) }, words(time));
 }
 
-const due = (time) => new Date(time) < Date.now() ? `${age(time)}` : left(time);
+const due = (time) => new Date(time) < Date.now() ? age(time) : left(time);
