@@ -11,8 +11,8 @@ import (
 // TestJobs shows which jobs are in trouble, and leads to their groups.
 func TestJobs(t *testing.T) {
 	s := start(t)
-	empty := s.with(t).open(desktop, "?view=jobs")
-	empty.reads("main", "No jobs yet.")
+	empty := s.with(t).open(desktop, "")
+	empty.reads("main", "No groups yet")
 	s.push("job/backup/instance/db1", "job_exit_code 124\njob_duration_seconds 3420\n", http.StatusOK)
 	s.push("job/backup/instance/db2", "job_exit_code 0\n", http.StatusOK)
 	s.push("job/etl", fmt.Sprintf("etl_last_success_unixtime %d\netl_expected_interval_seconds 3600\n", time.Now().Unix()-7250), http.StatusOK)
@@ -21,7 +21,7 @@ func TestJobs(t *testing.T) {
 	axe, _ := os.ReadFile(axeFile) // without it, nobody looks
 	for _, screen := range []screen{desktop, {375, 812, true}} {
 		t.Run(fmt.Sprint(screen.width), func(t *testing.T) {
-			tb := s.with(t).open(screen, "?view=jobs")
+			tb := s.with(t).open(screen, "")
 			tb.until(`[...document.querySelectorAll("table.states tbody tr")].map((r) => r.cells[0].innerText + ": " + r.cells[1].innerText).join(", ") === "backup 2 groups: failing, etl: late, refused: push refused, good: ok"`)
 			tb.reads("tr:nth-child(1) .why", "exit code 124")
 			tb.reads("tr:nth-child(2) td:nth-child(3)", "54m ago")

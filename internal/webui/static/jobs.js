@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { brief, h, update, updateEach } from "./dom.js";
 import { age, count, duration, exact, left, plural } from "./format.js";
-import { groupAddress } from "./groups.js";
+import { groupAddress, noGroups } from "./groups.js";
 import { pairs } from "./keys.js";
 import * as query from "./query.js";
 
@@ -13,7 +13,7 @@ const states = ["failing", "late", "running_too_long", "push_refused", "stale", 
 // wordsOf is how a state is called where people read it.
 const wordsOf = (state) => state.replaceAll("_", " ");
 
-const addressOf = (state) => state ? `./?view=jobs&state=${state}` : "./?view=jobs";
+const addressOf = (state) => state ? `./?view=jobs&state=${state}` : "./";
 
 export class JobsPage {
   constructor() {
@@ -66,7 +66,7 @@ function rest(page, state) {
 const heads = [["", "Job"], ["", "State"], ["", "Since"], ["extra", "Success"], ["extra", "Took"], ["extra", "Next"], ["", "Reason"]];
 
 function table(jobs, state) {
-  if (jobs.length === 0) return h("p", { class: "none" }, state ? `No job is ${wordsOf(state)}.` : "No jobs yet.");
+  if (jobs.length === 0) return state ? h("p", { class: "none" }, `No job is ${wordsOf(state)}.`) : h("div", { class: "empty" }, noGroups());
   return h("table", { class: "states" },
     h("thead", {}, h("tr", {}, heads.map(([className, name]) => h("th", { scope: "col", class: className }, name)))),
     h("tbody", {}, jobs.map(row)));
