@@ -51,6 +51,9 @@ func (in *Intake) PushOTLP(ctx context.Context, r Request, e otlp.Encoding) (out
 	if err != nil {
 		return out, body.received, err
 	}
+	if err := in.mayAll(&r, resources); err != nil {
+		return out, body.received, err
+	}
 	out.Rejected = rejected
 	parts, points, err := in.partsOf(&r, body, resources, &out.Rejected)
 	if err != nil {
@@ -92,6 +95,24 @@ func (in *Intake) translation(r *Request) (otlp.Options, error) {
 		return o, &ParameterError{errors.New("instance must be instance=drop, or not be there")}
 	}
 	return o, nil
+}
+
+// mayAll returns why the client may not push to one of the groups of resources.
+// Then it pushes to none of them.
+func (in *Intake) mayAll(r *Request, resources []*otlp.Resource) error {
+	if r.May == nil {
+		return nil
+	}
+	for _, res := range resources {
+		key, err := in.keyOf(res, r)
+		if err != nil {
+			continue // such a resource is rejected
+		}
+		if err := r.may(key); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // partsOf renders resources. It returns how many points each part has. A family
