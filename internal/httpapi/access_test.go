@@ -163,7 +163,7 @@ func TestMatchOnEveryWay(t *testing.T) {
 			if strings.Contains(r.path, "@base64") {
 				path = pathOf(r, map[string]string{"mine": "bWluZQ", "other": "b3RoZXI"}[job])
 			}
-			if r.name == "otlp" {
+			if r.name == nameOTLP {
 				body = exportOf(job)
 			}
 			w := as(h, "u", r.method, path, body)
@@ -400,17 +400,21 @@ func TestPreflight(t *testing.T) {
 	}
 }
 
-// TestFormsOfErrors answers in JSON below /api/, and with text elsewhere.
+// TestFormsOfErrors answers in JSON below /api/, with text elsewhere, and to
+// exports as their protocol wants it.
 func TestFormsOfErrors(t *testing.T) {
 	c := configured(t)
 	c.Prefix = "/gw"
 	c.Settings = users(nil, config.User{Name: "u"})
 	h := New(c)
-	for path, want := range map[string]string{"/gw/api/v1/groups": "application/json", "/gw/api/v1/push": "application/json", "/gw/metrics": "text/plain", "/gw/metrics/job/a": "text/plain"} {
+	for path, want := range map[string]string{"/gw/api/v1/groups": "application/json", "/gw/api/v1/push": "application/json", "/gw/metrics": "text/plain", "/gw/metrics/job/a": "text/plain", "/gw/v1/metrics": "application/x-protobuf"} {
 		for _, user := range []string{"", "u"} {
 			method := http.MethodGet
 			if strings.HasSuffix(path, "/push") || strings.HasSuffix(path, "/a") {
 				method = http.MethodPut
+			}
+			if strings.HasSuffix(path, "/v1/metrics") {
+				method = http.MethodPost
 			}
 			w := as(h, user, method, path, "")
 			if got, _, _ := strings.Cut(w.Header().Get("Content-Type"), ";"); got != want || cmp.Or(w.Code, 200)/100 != 4 || w.Body.Len() == 0 {

@@ -8,6 +8,9 @@ import (
 	"pushgateway/internal/otlp"
 )
 
+// nameOTLP is the name of the routes of the OpenTelemetry protocol.
+const nameOTLP = "otlp"
+
 // otlp serves exports in the OpenTelemetry protocol. It answers as its
 // specification says.
 func (a *api) otlp(w http.ResponseWriter, r *http.Request) {
