@@ -248,7 +248,7 @@ func (t *translator) family(r *Resource, name string, typ metric.Type) (f *Famil
 		return f, f.Type == typ, nil
 	}
 	if t.families++; t.Limits.Families > 0 && t.families > t.Limits.Families {
-		return nil, false, tooMany("families", t.Limits.Families)
+		return nil, false, t.tooMany(guard.LimitFamiliesPerPush, "families", t.Limits.Families, name)
 	}
 	const size = 600
 	if err := t.Take(size + len(name)); err != nil {
@@ -260,8 +260,18 @@ func (t *translator) family(r *Resource, name string, typ metric.Type) (f *Famil
 	return f, true, nil
 }
 
-func tooMany(what string, most int) error {
-	return fmt.Errorf("%w: it has more than %d %s; export fewer at once", guard.ErrTooLarge, most, what)
+// tooMany returns the error of a push that has more of something than a limit
+// allows. Only the errors of limits that are set name the family of the first one.
+func (t *translator) tooMany(limit guard.Limit, what string, most int, family string) error {
+	over := &guard.LimitError{
+		Limit: limit, At: t.Limits.Sources[limit], Err: guard.ErrTooLarge,
+		Says:   fmt.Sprintf("%v: it has more than %d %s", guard.ErrTooLarge, most, what),
+		Advice: "export fewer at once",
+	}
+	if over.At != "" {
+		over.Says += fmt.Sprintf(", the first one too many in family %q", excerpt.Of(family))
+	}
+	return over
 }
 
 // typeOf returns what a metric becomes, and what its name is made for.
@@ -325,7 +335,7 @@ func (t *translator) place(labels []metric.Label, at uint64) (*metric.Series, er
 		return &f.Series[i], nil
 	}
 	if t.series++; t.Limits.Series > 0 && t.series > t.Limits.Series {
-		return nil, tooMany("series", t.Limits.Series)
+		return nil, t.tooMany(guard.LimitSeriesPerPush, "series", t.Limits.Series, f.Name)
 	}
 	const place = 100
 	if err := t.Take(2*int(unsafe.Sizeof(metric.Series{})) + place + len(key)); err != nil {
