@@ -131,7 +131,7 @@ func TestLimits(t *testing.T) {
 			put(a, xy, 200), put(a, xyz, large).over("families_per_push", "more than 2 families", `"z"`), put(a, `x{i="1"} 1`+"\n"+`x{i="2"} 1`+"\n"+`x{i="3"} 1`+"\n", 200),
 		}},
 		"max_labels_per_series": {"limits: {max_labels_per_series: 3}", []limitStep{
-			put(a, `x{b="1",c="1"} 1`+"\n", 200), put(a, `x{b="1",c="1",d="1"} 1`+"\n", large).over("labels_per_series", "more than 3 labels", `"x"`),
+			put(a, `x{b="1",c="1"} 1`+"\n", 200), put(a, `x{b="1",c="1",d="1"} 1`+"\n", large).over("labels_per_series", "more than 3 labels", `"x"`, "fewer labels"),
 			put(a, histogram(`b="1",c="1"`), 200), put(a, histogram(`b="1",c="1",d="1"`), large).over("labels_per_series", `"h"`),
 			put(a+"/b/1/c/1", x, 200), put(a+"/b/1/c/1/d/1", x, large).over("labels_per_series", "4 labels"), put("/metrics/job/d/b/1", `x{b="2",c="1"} 1`+"\n", 200),
 		}},

@@ -56,6 +56,7 @@ func serve(ctx context.Context, c *settings) error {
 	defer s.reloadOnHangup()()
 	if c.configFile != "" {
 		logger.Info("Loaded the configuration", "file", c.configFile)
+		s.warnOfCertificates()
 	}
 	if err := s.run(ctx); err != nil {
 		return err
