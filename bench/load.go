@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +32,8 @@ type load struct {
 	contentType string
 	// ttl gives the time to live that the nth push asks for, if it is set.
 	ttl func(n int) time.Duration
+	// sums makes pushes add to their groups instead of replacing them.
+	sums bool
 }
 
 // newSmallLoad has groups of a single series each.
@@ -57,7 +60,19 @@ func (l *load) body(n int) string { return l.bodies[n%len(l.bodies)] }
 
 // appendPath appends the path of the nth push: n cycles over the groups.
 func (l *load) appendPath(to []byte, n int) []byte {
-	return strconv.AppendInt(append(to, "/metrics/job/bench/instance/i-"...), int64(n%l.groups), 10)
+	to = strconv.AppendInt(append(to, "/metrics/job/bench/instance/i-"...), int64(n%l.groups), 10)
+	if l.sums {
+		to = append(to, "?merge=sum"...)
+	}
+	return to
+}
+
+// method returns the method of pushes.
+func (l *load) method() string {
+	if l.sums {
+		return http.MethodPost
+	}
+	return http.MethodPut
 }
 
 const contentType = "text/plain; version=0.0.4"
@@ -68,7 +83,7 @@ func (l *load) media() string { return cmp.Or(l.contentType, contentType) }
 // appendPush appends the request of the nth push.
 func (l *load) appendPush(to []byte, n int) []byte {
 	body := l.body(n)
-	to = l.appendPath(append(to, "PUT "...), n)
+	to = l.appendPath(append(append(to, l.method()...), ' '), n)
 	to = append(to, " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: "+l.media()+"\r\nContent-Length: "...)
 	to = strconv.AppendInt(to, int64(len(body)), 10)
 	if l.ttl != nil {

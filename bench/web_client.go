@@ -25,7 +25,7 @@ func newWebClient(addr string) *webClient {
 }
 
 func (c *webClient) push(l *load, n int) error {
-	req, err := http.NewRequest(http.MethodPut, c.url+string(l.appendPath(nil, n)), strings.NewReader(l.body(n)))
+	req, err := http.NewRequest(l.method(), c.url+string(l.appendPath(nil, n)), strings.NewReader(l.body(n)))
 	if err != nil {
 		return err
 	}

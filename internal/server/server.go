@@ -130,6 +130,7 @@ func stateOf(gw *gateway.Gateway) telemetry.State {
 		TooLong:     func() float64 { return float64(gw.View().TooLong) },
 		Taken:       func() float64 { return float64(gw.Taken()) },
 		HelpDiffers: func() float64 { return float64(gw.HelpDiffers()) },
+		Reconciled:  func() float64 { return float64(gw.Reconciled()) },
 		Expired:     func() float64 { return float64(gw.Expired()) },
 		NextExpiry: func() float64 {
 			if at := gw.NextExpiry(); !at.IsZero() {

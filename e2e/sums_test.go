@@ -1,0 +1,122 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"testing"
+	"time"
+)
+
+// counted is a push that adds to a counter.
+func counted(n int) string {
+	return fmt.Sprintf("# TYPE mails_total counter\nmails_total{x=\"1\"} %d\n", n)
+}
+
+// add adds a body to the group of a job.
+func (s *server) add(job, body string, want int, header ...string) answer {
+	s.t.Helper()
+	return s.want(want, http.MethodPost, "/metrics/job/"+job+"?merge=sum", body, header...)
+}
+
+// TestSum adds pushes up, and wants the sum.
+func TestSum(t *testing.T) {
+	s := start(t)
+	gauges := []string{"# TYPE g gauge\ng{x=\"1\"} 3\n", "# TYPE g gauge\ng{x=\"1\"} -4\n"}
+	for name, c := range map[string]struct {
+		pushes []string
+		gauges string
+		want   []string
+	}{
+		"counter":   {pushes: []string{counted(3), counted(4)}, want: []string{`mails_total{x="1"} 7`}},
+		"untyped":   {pushes: []string{"u{x=\"1\"} 0.5\n", "u{x=\"1\"} 0.25\n"}, want: []string{`u{x="1"} 0.75`}},
+		"other":     {pushes: []string{counted(3), "u{x=\"1\"} 1\n"}, want: []string{`mails_total{x="1"} 3`, `u{x="1"} 1`}},
+		"gauge":     {pushes: gauges, want: []string{`g{x="1"} -4`}},
+		"gauge sum": {pushes: gauges, gauges: "sum", want: []string{`g{x="1"} -1`}},
+		"gauge max": {pushes: gauges, gauges: "max", want: []string{`g{x="1"} 3`}},
+		"gauge min": {pushes: gauges, gauges: "min", want: []string{`g{x="1"} -4`}},
+		"summary": {
+			pushes: []string{"# TYPE s summary\ns{x=\"1\",quantile=\"0.5\"} 1\ns_sum{x=\"1\"} 3\ns_count{x=\"1\"} 2\n", "# TYPE s summary\ns_sum{x=\"1\"} 4\ns_count{x=\"1\"} 1\n"},
+			want:   []string{`s_sum{x="1"} 7`, `s_count{x="1"} 3`},
+		},
+		"histogram": {
+			pushes: []string{
+				"# TYPE h histogram\nh_bucket{x=\"1\",le=\"1\"} 1\nh_bucket{x=\"1\",le=\"2\"} 2\nh_bucket{x=\"1\",le=\"+Inf\"} 3\nh_sum{x=\"1\"} 9\nh_count{x=\"1\"} 3\n",
+				"# TYPE h histogram\nh_bucket{x=\"1\",le=\"2\"} 1\nh_bucket{x=\"1\",le=\"4\"} 1\nh_bucket{x=\"1\",le=\"+Inf\"} 1\nh_sum{x=\"1\"} 2\nh_count{x=\"1\"} 1\n",
+			},
+			want: []string{`h_bucket{x="1",le="2"} 3`, `h_bucket{x="1",le="+Inf"} 4`, `h_sum{x="1"} 11`, `h_count{x="1"} 4`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := s.with(t)
+			for _, body := range c.pushes {
+				s.add("a", body, http.StatusOK, "X-Pushgateway-Gauges", c.gauges)
+			}
+			s.wantLines("a", c.want...)
+			s.want(http.StatusAccepted, http.MethodDelete, "/metrics/job/a", "")
+		})
+	}
+	s.wantSeries([]string{"pushgateway_sum_histograms_reconciled_total 1"}, nil)
+}
+
+// TestSumRefused pushes what cannot be added. Nothing of it may count.
+func TestSumRefused(t *testing.T) {
+	s := start(t)
+	s.add("a", counted(3), http.StatusOK)
+	for _, body := range []string{
+		counted(-1), "# TYPE mails_total counter\nmails_total{x=\"1\"} NaN\n", "# TYPE mails_total counter\nmails_total{x=\"1\"} +Inf\n",
+		"# TYPE mails_total gauge\nmails_total 1\n", "u 1\n" + counted(-1),
+	} {
+		s.add("a", body, http.StatusBadRequest)
+	}
+	s.want(http.StatusBadRequest, http.MethodPut, "/metrics/job/a?merge=sum", counted(1))
+	s.want(http.StatusBadRequest, http.MethodPut, "/metrics/job/a", counted(1), "X-Pushgateway-Merge", "sum")
+	s.want(http.StatusBadRequest, http.MethodPost, "/metrics/job/a", counted(1), "X-Pushgateway-Gauges", "sum")
+	s.wantLines("a", `mails_total{x="1"} 3`)
+}
+
+// TestSumRestart adds from many clients at once, and wants the sum, and the time
+// of the first addition as its start, also after a restart.
+func TestSumRestart(t *testing.T) {
+	args := []string{"--persistence.file=" + filepath.Join(t.TempDir(), "data"), "--web.enable-openmetrics"}
+	s := start(t, args...)
+	began := time.Now()
+	s.want(http.StatusOK, http.MethodPost, "/metrics/job/a", counted(1), "X-Pushgateway-Merge", "sum")
+	first := time.Now()
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() { s.add("a", counted(2), http.StatusOK) })
+	}
+	all.Wait()
+	want := func(s *server, sum string) {
+		t.Helper()
+		s.wantLines("a", `mails_total{x="1"} `+sum)
+		if at := s.startOfMails(); at < seconds(began)-1 || at > seconds(first)+1 {
+			t.Errorf("the sum began at %v, want from %v to %v", at, seconds(began), seconds(first))
+		}
+	}
+	want(s, "41")
+	s.proc.Stop()
+	s = start(t, args...)
+	s.add("a", counted(1), http.StatusOK)
+	want(s, "42")
+}
+
+var mailsCreated = regexp.MustCompile(`(?m)^mails_created\{.*\} (.+)$`)
+
+// startOfMails returns the start time of the counter.
+func (s *server) startOfMails() (at float64) {
+	s.t.Helper()
+	m := mailsCreated.FindStringSubmatch(s.scrape("Accept", "application/openmetrics-text; version=1.0.0").body)
+	if m == nil {
+		s.t.Fatal("the sum has no start time")
+	}
+	if _, err := fmt.Sscan(m[1], &at); err != nil {
+		s.t.Fatal(err)
+	}
+	return at
+}
+
+func seconds(t time.Time) float64 { return float64(t.UnixNano()) / 1e9 }
