@@ -3,9 +3,13 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -120,3 +124,111 @@ func (s *server) startOfMails() (at float64) {
 }
 
 func seconds(t time.Time) float64 { return float64(t.UnixNano()) / 1e9 }
+
+// TestSumOnce sends pushes with keys again. Each counts once.
+func TestSumOnce(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "data")
+	s := start(t, "--persistence.file="+file)
+	once := func(s *server, key string, n, want int, replayed string) {
+		t.Helper()
+		a := s.add("a", counted(n), want, "Idempotency-Key", key)
+		if got := a.header.Get("Idempotency-Replayed"); got != replayed {
+			t.Errorf("the push with the key %s is answered as replayed %q, want %q", key, got, replayed)
+		}
+	}
+	once(s, `"k"`, 1, http.StatusOK, "")
+	once(s, `"k"`, 1, http.StatusOK, "true")
+	once(s, "k", 1, http.StatusOK, "true") // the same key, bare
+	once(s, `"k"`, 2, http.StatusUnprocessableEntity, "")
+	once(s, `"a \"b\" \\"`, 2, http.StatusOK, "")
+	s.want(http.StatusOK, http.MethodPost, "/metrics/job/b?merge=sum", counted(1), "Idempotency-Key", "k") // another group
+	once(s, "bad", -1, http.StatusBadRequest, "")
+	once(s, "bad", 4, http.StatusOK, "") // a refusal is not remembered
+	for _, key := range []string{"", `"`, `"k`, `k"`, `"k"x`, `"\x"`, "a b", "ü", `"ü"`, `""`, `"k";a=1`, strings.Repeat("x", 257)} {
+		s.add("a", counted(1), http.StatusBadRequest, "Idempotency-Key", key)
+	}
+	s.wantLines("a", `mails_total{x="1"} 7`)
+	s.wantSeries([]string{"pushgateway_idempotency_keys 4", `pushgateway_pushes_refused_total{reason="idempotency_key"} 1`}, nil)
+
+	s.want(http.StatusAccepted, http.MethodDelete, "/metrics/job/a", "")
+	once(s, "k", 1, http.StatusOK, "true") // a retry after a reset
+	s.wantLines("a")
+	s.proc.Stop()
+	s = start(t, "--persistence.file="+file)
+	once(s, "k", 1, http.StatusOK, "true")
+	once(s, "new", 1, http.StatusOK, "")
+	s.wantLines("a", `mails_total{x="1"} 1`)
+
+	for _, method := range []string{http.MethodPut, http.MethodPost} { // these can be repeated anyway
+		for range 2 {
+			if a := s.want(http.StatusOK, method, "/metrics/job/a", counted(1), "Idempotency-Key", "a b"); a.header.Get("Idempotency-Replayed") != "" {
+				t.Errorf("%s: a push that does not add up was answered as replayed", method)
+			}
+		}
+	}
+}
+
+// TestSumOnceManyGroups sends several groups in one body, with a key.
+func TestSumOnceManyGroups(t *testing.T) {
+	s := start(t)
+	body := "# TYPE mails_total counter\nmails_total{job=\"a\",x=\"1\"} 1\nmails_total{job=\"b\",x=\"1\"} 2\n"
+	for _, replayed := range []string{"", "true"} {
+		a := s.want(http.StatusOK, http.MethodPost, "/api/v1/push?group_by=job&merge=sum", body, "Idempotency-Key", "k")
+		if got := a.header.Get("Idempotency-Replayed"); got != replayed {
+			t.Errorf("answered as replayed %q, want %q", got, replayed)
+		}
+	}
+	s.wantLines("a", `mails_total{x="1"} 1`)
+	s.wantLines("b", `mails_total{x="1"} 2`)
+}
+
+// TestSumOnceAtOnce sends the same push many times at once.
+func TestSumOnceAtOnce(t *testing.T) {
+	s := start(t, "--persistence.file="+filepath.Join(t.TempDir(), "data"))
+	var replayed atomic.Int64
+	var all sync.WaitGroup
+	for range 30 {
+		all.Go(func() {
+			if a := s.add("a", counted(1), http.StatusOK, "Idempotency-Key", "k"); a.header.Get("Idempotency-Replayed") == "true" {
+				replayed.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if s.wantLines("a", `mails_total{x="1"} 1`); replayed.Load() != 29 {
+		t.Errorf("%d were answered as replayed, want 29", replayed.Load())
+	}
+}
+
+// TestSumOnceLimit uses up the keys.
+func TestSumOnceLimit(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "gateway.yml")
+	if err := os.WriteFile(file, []byte("limits:\n  max_idempotency_keys: 2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, "--config.file="+file)
+	s.add("a", counted(1), http.StatusOK, "Idempotency-Key", "1")
+	s.add("b", counted(1), http.StatusOK, "Idempotency-Key", "2")
+	a := s.add("a", counted(1), http.StatusTooManyRequests, "Idempotency-Key", "3")
+	if !strings.Contains(a.body, "max_idempotency_keys in "+file+":2") || a.header.Get("Retry-After") == "" {
+		t.Errorf("got %q, Retry-After %q", a.body, a.header.Get("Retry-After"))
+	}
+	s.add("a", counted(1), http.StatusOK, "Idempotency-Key", "1")
+	s.add("a", counted(1), http.StatusOK)
+	s.wantLines("a", `mails_total{x="1"} 2`)
+}
+
+// TestSumOnceBackup restores a backup. Its keys are known.
+func TestSumOnceBackup(t *testing.T) {
+	dir := t.TempDir()
+	s := start(t, "--web.enable-admin-api", "--persistence.file="+filepath.Join(dir, "data"))
+	s.add("a", counted(1), http.StatusOK, "Idempotency-Key", "k")
+	copied := filepath.Join(dir, "copy")
+	cmd := exec.Command(binary, "backup", "--url="+s.base, copied)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	s = start(t, "--persistence.file="+copied)
+	s.add("a", counted(1), http.StatusOK, "Idempotency-Key", "k")
+	s.wantLines("a", `mails_total{x="1"} 1`)
+}
