@@ -3,6 +3,9 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -231,4 +234,38 @@ func TestSumOnceBackup(t *testing.T) {
 	s = start(t, "--persistence.file="+copied)
 	s.add("a", counted(1), http.StatusOK, "Idempotency-Key", "k")
 	s.wantLines("a", `mails_total{x="1"} 1`)
+}
+
+// TestPushCommandSums loses the first answers to a push of the command, which then
+// sends it again. The push counts once.
+func TestPushCommandSums(t *testing.T) {
+	s := start(t)
+	to, err := url.Parse(s.base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forward := httputil.NewSingleHostReverseProxy(to)
+	var pushes atomic.Int64
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost || pushes.Add(1) > 2 {
+			forward.ServeHTTP(w, r)
+			return
+		}
+		forward.ServeHTTP(httptest.NewRecorder(), r)
+		panic(http.ErrAbortHandler)
+	}))
+	defer proxy.Close()
+	file := filepath.Join(t.TempDir(), "counts.prom")
+	if err := os.WriteFile(file, []byte(counted(3)+"# TYPE g gauge\ng{x=\"1\"} 2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, gateway := range []string{proxy.URL, s.base} {
+		cmd := exec.Command(binary, "push", "--url="+gateway, "--retry=30s", "--job=a", "--merge=sum", "--gauges=max", file)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	if s.wantLines("a", `mails_total{x="1"} 6`, `g{x="1"} 2`); pushes.Load() != 3 {
+		t.Errorf("the command sent %d pushes through the proxy, want 3", pushes.Load())
+	}
 }
