@@ -45,6 +45,7 @@ test:
 fuzz:
 	scripts/fuzz $(FUZZTIME)
 	go test ./attack -count=1 -timeout 0 -run TestSearchCosts -costs.search $(FUZZTIME)
+	go test ./e2e -count=1 -run TestReloadUnderLoad -reloads.many
 
 release:
 	go -C tools run ./release -url '$(URL)' -registry '$(REGISTRY)'

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -15,7 +16,7 @@ import (
 
 // withUsers is a gateway with users: one with a token, and two whose passwords
 // take long to check.
-func withUsers(t *testing.T) *gateway {
+func withUsers(t *testing.T, run func(args ...string) *exec.Cmd) *gateway {
 	t.Helper()
 	hash := func(password string) string {
 		h, err := bcrypt.GenerateFromPassword([]byte(password), 12)
@@ -36,7 +37,7 @@ func withUsers(t *testing.T) *gateway {
 			t.Fatal(err)
 		}
 	}
-	g := begin(t, command("--config.file="+filepath.Join(dir, "config.yml")))
+	g := begin(t, run("--config.file="+filepath.Join(dir, "config.yml")))
 	g.header = []string{"Authorization", "Bearer t0ken"}
 	return g
 }
@@ -45,7 +46,7 @@ func withUsers(t *testing.T) *gateway {
 // others, over many connections and as fast as they are answered. Users with
 // tokens, known and new passwords are served, and the log stays short.
 func TestWrongCredentials(t *testing.T) {
-	g := besieged(t, withUsers(t))
+	g := besieged(t, withUsers(t, command))
 	known, late := *g, *g
 	known.header, late.header = as("known", "known"), as("late", "late")
 	known.watch(1)
@@ -89,5 +90,15 @@ func TestWrongCredentials(t *testing.T) {
 	all.Wait()
 	if n, size := answered.Load(), len(g.proc.Log.String()); n < 24 || size > 100_000 {
 		t.Errorf("%d requests were answered, and the log has %d bytes", n, size)
+	}
+}
+
+// TestWrongPasswordsOnAllConnections has a wrong password on each connection
+// that there may be, with requests that change something and have no body.
+func TestWrongPasswordsOnAllConnections(t *testing.T) {
+	g := besieged(t, withUsers(t, func(args ...string) *exec.Cmd { return withFiles(300, args...) }))
+	for range 3 {
+		sendAll(g.connectAll(400), "DELETE /metrics/job/a HTTP/1.1\r\nHost: a\r\nAuthorization: "+as("known", "wrong")[1]+"\r\n\r\n")
+		g.watch(5)
 	}
 }

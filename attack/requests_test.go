@@ -90,6 +90,12 @@ var makers = map[string]func(recipe) crafted{
 	"openmetrics": func(r recipe) crafted {
 		return r.pushed(http.MethodPut, "/metrics"+r.key(), r.openMetrics(), "application/openmetrics-text; version=1.0.0")
 	},
+	"otlp": func(r recipe) crafted {
+		return r.pushed(http.MethodPost, "/v1/metrics", r.otlp(), "application/x-protobuf")
+	},
+	"otlp json": func(r recipe) crafted {
+		return r.pushed(http.MethodPost, "/v1/metrics", r.otlpJSON(), "application/json")
+	},
 	"groups": func(r recipe) crafted {
 		return r.pushed(http.MethodPost, "/api/v1/push?group_by=job,l0,l1,l2", r.text(), "")
 	},

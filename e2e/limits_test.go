@@ -115,6 +115,10 @@ func TestLimits(t *testing.T) {
 		"max_series, unlike groups": {"limits: {max_series: 3}", []limitStep{
 			put(a, histogram(`i="1"`), 200), put(b, xyz, many).over("series"), put(b, xy, 200), put(a, "", 200), post(b, gauges("z"), 200),
 		}},
+		"max_series, added up": {"limits: {max_series: 2}", []limitStep{
+			post(a+"?merge=sum", "# TYPE x counter\nx 1\n", 200), post(b+"?merge=sum", "# TYPE x counter\nx 1\n", 200), post(a+"?merge=sum", "# TYPE x counter\nx 1\n", 200),
+			post(a+"?merge=sum", "# TYPE x counter\nx{i=\"1\"} 1\n", many).over("series", `{job="a"}`), post(c+"?merge=sum", "# TYPE x counter\nx 1\n", many).over("series"),
+		}},
 		"max_label_sets": {"limits: {max_label_sets: 2}", []limitStep{
 			put(a, x, 200), put(b, x, 200), put(a+"/i/1", x, 200), put(a+"/k/1", x, many).over("label_sets", `{job="a",k="1"}`, "the limit of 2"), put(a+"/i/2", x, 200),
 			del(a + "/i/1"), put(a+"/k/1", x, many).over("label_sets"), del(a + "/i/2"), put(a+"/k/1", x, 200),
@@ -223,7 +227,8 @@ func TestLimitsHoldExactly(t *testing.T) {
 			for i := range 64 {
 				all.Go(func() {
 					for n := range 4 {
-						s.do(http.MethodPost, fmt.Sprintf("/metrics/job/a/i/%d?merge=series", i), fmt.Sprintf("x{n=\"%d\"} 1\n", n))
+						merge := []string{"series", "sum"}[i%2]
+						s.do(http.MethodPost, fmt.Sprintf("/metrics/job/a/i/%d?merge=%s", i%32, merge), fmt.Sprintf("# TYPE x counter\nx{n=\"%d\"} 1\n", n))
 					}
 				})
 			}

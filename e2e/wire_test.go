@@ -93,11 +93,7 @@ func TestOverload(t *testing.T) {
 	s := start(t, "--push.max-body-bytes=1MiB", "--push.max-inflight-bytes=1MiB", "--web.enable-openmetrics")
 	s.pushGood()
 	body := strings.Repeat("# nothing\n", 100_000)
-	conn, r := s.beginPush(len(body))
-	if _, err := io.WriteString(conn, body[:len(body)-1]); err != nil {
-		t.Fatal(err)
-	}
-	a := s.pushUntil(http.StatusTooManyRequests)
+	conn, r, a := s.fillWith(body)
 	if a.header.Get("Retry-After") == "" || !strings.Contains(a.body, "--push.max-inflight-bytes") {
 		t.Errorf("got %v %q", a.header, a.body)
 	}
@@ -109,6 +105,36 @@ func TestOverload(t *testing.T) {
 		t.Errorf("the push that was there first: got %d %q", a.status, a.body)
 	}
 	s.pushUntil(http.StatusOK)
+}
+
+// fillWith begins a push whose last byte is missing, so that another one finds no
+// room. It returns the answer of the other. If the other took the room first, it
+// begins again.
+func (s *server) fillWith(body string) (net.Conn, *bufio.Reader, answer) {
+	s.t.Helper()
+	other := strings.Repeat("# nothing\n", 90_000)
+	var conn net.Conn
+	var r *bufio.Reader
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		if conn == nil {
+			conn, r = s.beginPush(len(body))
+			if _, err := io.WriteString(conn, body[:len(body)-1]); err != nil {
+				s.t.Fatal(err)
+			}
+		}
+		if a := s.do(http.MethodPut, "/metrics/job/b", other); a.status == http.StatusTooManyRequests {
+			return conn, r, a
+		}
+		_ = conn.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+		if _, err := r.Peek(1); err == nil { // it was refused
+			conn.Close()
+			conn = nil
+			continue
+		}
+		_ = conn.SetReadDeadline(time.Time{})
+	}
+	s.t.Fatal("no push found too little room")
+	return nil, nil, answer{}
 }
 
 // TestPromisedBodies announces bodies that are never sent, many more than all

@@ -144,6 +144,7 @@ func (s *service) pushes() intake.Config {
 		StripTimestamps: s.timestamps == "strip",
 		LenientNewlines: s.lenientNewlines,
 		ReservedNames:   s.reservedNames.matcher,
+		OTLP:            s.otlp.options(),
 	}
 }
 

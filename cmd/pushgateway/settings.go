@@ -72,6 +72,7 @@ type settings struct {
 	timestamps       string // "reject" or "strip"
 	lenientNewlines  bool
 	reservedNames    namesValue
+	otlp             otlpSettings
 
 	flags map[string]string // all flags, as /api/v1/status shows them
 	given map[string]*bool  // which of some flags are set
@@ -129,6 +130,8 @@ func (c *settings) addFlags(serve *kingpin.CmdClause) {
 	serve.Flag("push.timestamps", "What to do with timestamps in pushes: reject the push, or strip the timestamps.").Default("reject").StringVar(&c.timestamps)
 	serve.Flag("push.lenient-newlines", "Accept text with CRLF line endings, or without a newline at the end.").Default("false").BoolVar(&c.lenientNewlines)
 	serve.Flag("push.reserved-names", "Refuse pushes of metrics whose whole name matches this regular expression, like up|scrape_.*|ALERTS.*. With honor_labels, such metrics can pass for series that Prometheus itself makes. If empty, no name is refused.").Default("").SetValue(&c.reservedNames)
+
+	c.otlp.addFlags(serve)
 
 	c.watchFlags(serve, "push.max-body-bytes", "push.max-inflight-bytes", "push.ttl")
 	c.log = &promslog.Config{Level: promslog.NewLevel(), Format: promslog.NewFormat()}
@@ -249,6 +252,9 @@ func (c *settings) checkPushes() error {
 	if c.configFile == "" && c.maxInflightBytes < c.maxBodyBytes {
 		return fmt.Errorf("--push.max-inflight-bytes=%s: it must not be less than --push.max-body-bytes=%s, or the gateway would never take the largest pushes", c.maxInflightBytes, c.maxBodyBytes)
 	}
+	if err := c.otlp.check(c.utf8Names); err != nil {
+		return err
+	}
 	if c.timestamps != "reject" && c.timestamps != "strip" {
 		return fmt.Errorf("--push.timestamps=%q: it must be reject or strip", c.timestamps)
 	}
@@ -349,7 +355,7 @@ func hostsOf(list string) (hosts []string, err error) {
 }
 
 // taken lists the paths that the telemetry path would shadow.
-var taken = []string{"/", "/status", "/-/healthy", "/-/ready", "/-/quit"}
+var taken = []string{"/", "/status", "/-/healthy", "/-/ready", "/-/quit", "/-/reload"}
 
 func checkTelemetryPath(given string) error {
 	if !strings.HasPrefix(given, "/") || strings.ContainsAny(given, ":*") || strings.HasSuffix(given, "/") {

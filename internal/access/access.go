@@ -36,7 +36,7 @@ func (p *Principal) Restricted() bool {
 type Denied struct {
 	Who        *Principal
 	Permission config.Permission // "" if only users may
-	Key        grouping.Key // "" if it is not about one group
+	Key        grouping.Key      // "" if it is not about one group
 }
 
 // Check returns nil if a principal may do something to the group with a key, or

@@ -51,13 +51,20 @@ func serve(t *testing.T, c accesslog.Config, h http.HandlerFunc) (s *httptest.Se
 	c.Logger = slog.New(slog.NewJSONHandler(&to, nil))
 	c.Client = func(*http.Request) string { return "192.0.2.1" }
 	log := accesslog.New(c)
-	s = httptest.NewUnstartedServer(log.Handler(h))
+	logged := log.Handler(h)
+	var all sync.WaitGroup // of requests: over HTTP/2 the server does not wait for handlers
+	s = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		all.Add(1)
+		defer all.Done()
+		logged.ServeHTTP(w, r)
+	}))
 	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	s.EnableHTTP2 = true
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	return s, func() []map[string]any {
 		s.Close()
+		all.Wait()
 		log.Close()
 		return to.lines(t)
 	}

@@ -5,17 +5,37 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/bcrypt"
+
+	"pushgateway/internal/exposition"
 )
 
 // check notes what the values of single keys do not show, and reads the files of
 // secrets.
 func (d *decoder) check() {
+	d.checkLengths(d.config.Limits)
 	for i := range d.config.Rules {
 		d.config.Rules[i].Index = i
 		d.checkRule(&d.config.Rules[i])
 	}
 	if d.config.Access != nil {
 		d.checkUsers(d.config.Access.Users)
+	}
+}
+
+// checkLengths refuses limits beyond which a push could end a Prometheus.
+func (d *decoder) checkLengths(l Limits) {
+	most := exposition.StoredLimits()
+	for _, of := range []struct {
+		key       string
+		has, most int
+	}{
+		{"limits.max_name_length", l.NameLength, most.Name},
+		{"limits.max_label_name_length", l.LabelNameLength, most.LabelName},
+		{"limits.max_label_value_length", l.LabelValueLength, most.Value},
+	} {
+		if of.has > of.most {
+			d.mistake(of.key, "%d is more than %d: Prometheus panics on what is longer; lower it", of.has, of.most)
+		}
 	}
 }
 

@@ -150,7 +150,20 @@ func hint(section, unknown string, known []string) string {
 	case unknown == "<<":
 		return "write out the keys that you want to merge"
 	}
+	for _, other := range sections {
+		if _, ok := fieldsOf(other.of).find(unknown); ok {
+			return "it belongs in " + other.name
+		}
+	}
 	return instead(unknown, known)
+}
+
+// sections are the parts of a file, for keys that are in the wrong one.
+var sections = []struct {
+	name string
+	of   reflect.Type
+}{
+	{"limits", reflect.TypeFor[Limits]()}, {"a rule", reflect.TypeFor[Rule]()}, {"access", reflect.TypeFor[Access]()}, {"a user", reflect.TypeFor[User]()},
 }
 
 // field is a field of a struct that a file can set.

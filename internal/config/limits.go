@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"math"
 
 	"pushgateway/internal/guard"
 )
@@ -26,7 +27,7 @@ func (l Limits) Over(other guard.Limits) guard.Limits {
 		{&other.Group.Series, l.SeriesPerGroup},
 		{&other.Group.SumSeries, l.SeriesPerSum},
 		{&other.Group.Receipts, l.IdempotencyKeys},
-		{&other.Group.Text, int(l.GroupBytes)},
+		{&other.Group.Text, int(min(l.GroupBytes, math.MaxInt))},
 		{&other.Stored.Groups, l.Groups},
 		{&other.Stored.Series, l.Series},
 		{&other.Stored.LabelSets, l.LabelSets},

@@ -31,8 +31,11 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 		size, err = units.ParseBase2Bytes(string(text))
 		n = int64(size)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return errSize
+	case n < 1:
+		return errors.New("it is less than 1 byte; write it like 64MiB")
 	}
 	*b = Bytes(n)
 	return nil

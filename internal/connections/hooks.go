@@ -54,8 +54,9 @@ func (p *Pool) Context(ctx context.Context, c net.Conn) context.Context {
 	return ctx
 }
 
-// Answer marks a push as being answered once its body is complete. Passwords
-// must be checked before.
+// Answer marks a push as being answered once its body is complete, or if it has
+// none, once its body's method Admitted is called. Passwords must be checked
+// before: a connection with such a push is not closed.
 func (p *Pool) Answer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, ok := r.Context().Value(connKey{}).(*conn)
@@ -63,10 +64,7 @@ func (p *Pool) Answer(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		p := &push{ReadCloser: r.Body, conn: c}
-		if r.ContentLength == 0 {
-			p.isThere()
-		}
+		p := &push{ReadCloser: r.Body, conn: c, empty: r.ContentLength == 0}
 		if r.ProtoMajor > 1 {
 			defer p.isAnswered() // otherwise the answer may still be being sent
 		}
@@ -79,7 +77,16 @@ func (p *Pool) Answer(next http.Handler) http.Handler {
 type push struct {
 	io.ReadCloser
 	conn  *conn
+	empty bool
 	there bool
+}
+
+// Admitted says that the sender of the push may send it. It may be called by
+// whoever has the request.
+func (p *push) Admitted() {
+	if p.empty {
+		p.isThere()
+	}
 }
 
 func (p *push) Read(b []byte) (int, error) {

@@ -75,6 +75,34 @@ func TestPushesAreFinished(t *testing.T) {
 	}
 }
 
+// TestRequestsBeforeTheyAreAdmitted has requests without a body on all
+// connections. A new connection gets the place of one whose sender is not known
+// yet to be allowed to send it.
+func TestRequestsBeforeTheyAreAdmitted(t *testing.T) {
+	for name, admitted := range map[string]bool{"admitted": true, "not yet": false} {
+		begun, end := make(chan struct{}), make(chan struct{})
+		addr := serve(t, 3, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodDelete {
+				return
+			}
+			if admitted {
+				r.Body.(interface{ Admitted() }).Admitted()
+			}
+			begun <- struct{}{}
+			<-end
+		}))
+		for range 3 {
+			dial(t, addr, "DELETE / HTTP/1.1\r\nHost: a\r\n\r\n")
+			<-begun
+		}
+		answer, _ := io.ReadAll(dial(t, addr, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"))
+		if served := strings.HasPrefix(string(answer), "HTTP/1.1 200"); served == admitted {
+			t.Errorf("%s: got %q", name, answer)
+		}
+		close(end)
+	}
+}
+
 // piece is a connection from which a text comes in pieces.
 type piece struct {
 	net.Conn

@@ -203,14 +203,23 @@ func (g *Gateway) Stored() Stored {
 // Use is the most groups, and the most series, that a job has.
 type Use struct{ Groups, Series int }
 
+// atOnce is how many jobs are looked at while the index is locked.
+const atOnce = 1000
+
 // JobUse returns the most that a job has of those that quotas bound. If the groups
-// of a job have different ones, those of its last push count.
+// of a job have different ones, those of its last push count. Pushes go on
+// meanwhile.
 func (g *Gateway) JobUse() map[*guard.Quotas]Use {
 	g.expire()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	most := make(map[*guard.Quotas]Use)
+	seen := 0
 	for _, j := range g.index.stock.jobs {
+		if seen++; seen%atOnce == 0 { // a map may change while it is ranged over
+			g.mu.Unlock()
+			g.mu.Lock()
+		}
 		if j.bounds != nil {
 			u := most[j.bounds]
 			most[j.bounds] = Use{max(u.Groups, j.groups), max(u.Series, j.series)}

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"hash/maphash"
 	"math"
 	"sync"
 	"time"
@@ -8,13 +9,18 @@ import (
 
 // Rates bounds how often something may happen, by name: so many times at once,
 // and that many times a second. It remembers a name only as long as its past
-// still counts, so it takes no more memory than the names of about a second. The
-// zero value is ready for use. It is safe for concurrent use.
+// still counts, and no more than maxNames. The zero value is ready for use. It is
+// safe for concurrent use.
 type Rates struct {
 	mu      sync.Mutex
-	buckets map[string]bucket
+	seed    maphash.Seed
+	buckets map[uint64]bucket // by the hash of the name
 	swept   time.Time
 }
+
+// maxNames bounds the names that are remembered, in some 8 MB. Only names with
+// slow rates are remembered for long; beyond the bound some are forgotten early.
+const maxNames = 100_000
 
 // bucket is what has happened of late.
 type bucket struct {
@@ -41,24 +47,37 @@ const sweepEvery = time.Second
 func (s *Rates) Take(now time.Time, rates ...Rate) (over int, wait time.Duration, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.buckets == nil {
+		s.buckets, s.seed = make(map[uint64]bucket), maphash.MakeSeed()
+	}
 	s.sweep(now)
 	for i, r := range rates {
 		if excess := s.used(now, r) + 1 - r.burst(); excess > 0 {
 			return i, time.Duration(math.Ceil(excess / r.PerSecond * float64(time.Second))), false
 		}
 	}
-	if s.buckets == nil {
-		s.buckets = make(map[string]bucket)
-	}
 	for _, r := range rates {
-		s.buckets[r.Name] = bucket{s.used(now, r) + 1, now, r.PerSecond}
+		s.buckets[s.hash(r)] = bucket{s.used(now, r) + 1, now, r.PerSecond}
 	}
+	s.forgetSome()
 	return 0, 0, true
+}
+
+func (s *Rates) hash(r Rate) uint64 { return maphash.String(s.seed, r.Name) }
+
+// forgetSome keeps to the bound of names.
+func (s *Rates) forgetSome() {
+	for name := range s.buckets {
+		if len(s.buckets) <= maxNames {
+			return
+		}
+		delete(s.buckets, name)
+	}
 }
 
 // used returns what counts of the past of a name.
 func (s *Rates) used(now time.Time, r Rate) float64 {
-	return s.buckets[r.Name].left(now)
+	return s.buckets[s.hash(r)].left(now)
 }
 
 func (b bucket) left(now time.Time) float64 {

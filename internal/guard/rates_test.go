@@ -51,4 +51,10 @@ func TestRatesForget(t *testing.T) {
 	if n := len(rates.buckets); n > 2500 {
 		t.Errorf("%d names are remembered", n)
 	}
+	for i := range maxNames + 1000 {
+		rates.Take(start, Rate{Name: fmt.Sprint("slow", i), PerSecond: 0.001})
+	}
+	if n := len(rates.buckets); n > maxNames {
+		t.Errorf("%d names are remembered of slow ones", n)
+	}
 }

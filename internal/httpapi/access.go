@@ -13,6 +13,7 @@ import (
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/login"
+	"pushgateway/internal/otlp"
 )
 
 // sender is the key of the principal in the context of a request.
@@ -35,33 +36,44 @@ func withSender(r *http.Request, who *access.Principal) *http.Request {
 
 // admitted serves a request if its sender may do what the route needs. The
 // selectors of users are held against keys later: see mayTouch.
-func (a *api) admitted(p permission, next http.HandlerFunc) http.HandlerFunc {
+func (a *api) admitted(to route, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		users := a.settings(r).Users
 		if users == nil {
+			admit(r)
 			next(w, r)
 			return
 		}
 		who, err := users.Identify(r)
 		if err == nil {
-			err = access.Check(who, rules[p].needs, "")
+			err = access.Check(who, rules[to.permission].needs, "")
 		}
 		if err == nil {
+			admit(r)
 			next(w, withSender(r, who))
 			return
 		}
-		if p == permPush {
+		if to.permission == permPush {
 			a.activity.note(time.Now(), false)
 		}
-		a.turnAway(w, withSender(r, who), users, p, err)
+		a.turnAway(w, withSender(r, who), users, to, err)
+	}
+}
+
+// admit tells the body of a request that its sender may send it. From then on
+// the connection is not closed to make room for others.
+func admit(r *http.Request) {
+	if body, ok := r.Body.(interface{ Admitted() }); ok {
+		body.Admitted()
 	}
 }
 
 // turnAway answers a request whose sender may not do what the route needs. Only
-// pushes and deletes count as such.
-func (a *api) turnAway(w http.ResponseWriter, r *http.Request, users *login.Users, p permission, err error) {
+// pushes and deletes count as such. The answer has the form of the others of that
+// route.
+func (a *api) turnAway(w http.ResponseWriter, r *http.Request, users *login.Users, to route, err error) {
 	status, reason := classify(err)
-	if p == permPush || p == permDelete {
+	if to.permission == permPush || to.permission == permDelete {
 		a.Refused(reason)
 	}
 	a.note(r, status, reason, err)
@@ -71,11 +83,15 @@ func (a *api) turnAway(w http.ResponseWriter, r *http.Request, users *login.User
 	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", retryAfter)
 	}
-	if strings.HasPrefix(strings.TrimPrefix(r.URL.Path, a.Prefix), "/api/") {
+	switch {
+	case to.name == nameOTLP:
+		encoding, _ := otlp.EncodingOf(r.Header.Get("Content-Type"))
+		otlp.WriteError(w, encoding, status, excerpt.Message(err))
+	case strings.HasPrefix(to.path, "/api/"):
 		writeError(w, status, err)
-		return
+	default:
+		writePlainError(w, status, err)
 	}
-	http.Error(w, excerpt.Message(err), status)
 }
 
 // note remembers and logs a refused request, and counts it for its sender if
@@ -105,11 +121,13 @@ func mayTouch(r *http.Request, what config.Permission) func(grouping.Key) error 
 func (a *api) login(w http.ResponseWriter, r *http.Request) {
 	if users := a.settings(r).Users; users != nil {
 		who, err := users.Identify(r)
-		if err == nil && !who.Known() {
-			err = &access.Denied{Who: who}
-		}
-		if err != nil {
-			a.turnAway(w, withSender(r, who), users, permLogin, err)
+		switch {
+		case err != nil:
+			a.turnAway(w, withSender(r, who), users, route{path: "/api/v1/login", permission: permLogin}, err)
+			return
+		case !who.Known(): // as was to be expected
+			w.Header()["Www-Authenticate"] = users.Challenges()
+			writeError(w, http.StatusUnauthorized, &access.Denied{Who: who})
 			return
 		}
 	}

@@ -39,6 +39,9 @@ func users(anonymous []config.Permission, all ...config.User) *live.Current {
 // as asks as a user, or as nobody.
 func as(h http.Handler, user, method, target, body string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	if strings.HasPrefix(body, `{"resourceMetrics"`) {
+		r.Header.Set("Content-Type", "application/json")
+	}
 	if user != "" {
 		r.Header.Set("Authorization", "Bearer "+user)
 	}
@@ -135,6 +138,15 @@ func stored(c Config) (keys []grouping.Key) {
 	return keys
 }
 
+// exportOf is a body in the OpenTelemetry protocol.
+func exportOf(jobs ...string) string {
+	var resources []string
+	for _, job := range jobs {
+		resources = append(resources, fmt.Sprintf(`{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":%q}}]},"scopeMetrics":[{"metrics":[{"name":"m","gauge":{"dataPoints":[{"asDouble":1}]}}]}]}`, job))
+	}
+	return `{"resourceMetrics":[` + strings.Join(resources, ",") + `]}`
+}
+
 // TestMatchOnEveryWay tries all routes that change groups: those with a key in
 // the path, and those with keys in the body.
 func TestMatchOnEveryWay(t *testing.T) {
@@ -150,6 +162,9 @@ func TestMatchOnEveryWay(t *testing.T) {
 			path, body := pathOf(r, job)+"?group_by=job", fmt.Sprintf("m{job=%q} 1\n", job)
 			if strings.Contains(r.path, "@base64") {
 				path = pathOf(r, map[string]string{"mine": "bWluZQ", "other": "b3RoZXI"}[job])
+			}
+			if r.name == nameOTLP {
+				body = exportOf(job)
 			}
 			w := as(h, "u", r.method, path, body)
 			if (w.Code/100 == 2) != allowed || !allowed && (w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), `{job=\"other\"}`) && !strings.Contains(w.Body.String(), `{job="other"}`)) {
@@ -168,9 +183,12 @@ func TestBatchIsAllOrNothing(t *testing.T) {
 	c := configured(t)
 	c.Settings = users(nil, config.User{Name: "u", May: []config.Permission{config.Push}, Match: selecting(t, `{job=~"a|b"}`)})
 	h := New(c)
+	if w := as(h, "u", http.MethodPost, "/v1/metrics", exportOf("a", "b", "c")); w.Code != http.StatusForbidden || len(stored(c)) > 0 {
+		t.Errorf("an export: got %d %s, and stored are %v", w.Code, w.Body, stored(c))
+	}
 	for body, want := range map[string]int{
-		"m{job=\"a\"} 1\nm{job=\"b\"} 1\n":           http.StatusOK,
-		"m{job=\"a\"} 2\nm{job=\"c\"} 1\n":           http.StatusForbidden,
+		"m{job=\"a\"} 1\nm{job=\"b\"} 1\n":            http.StatusOK,
+		"m{job=\"a\"} 2\nm{job=\"c\"} 1\n":            http.StatusForbidden,
 		"m{job=\"a\"} 2\nm{job=\"b\"} 2\nm{x=\"\"} 1": http.StatusBadRequest,
 	} {
 		if w := as(h, "u", http.MethodPut, "/api/v1/push?group_by=job", body); w.Code != want {
@@ -382,17 +400,21 @@ func TestPreflight(t *testing.T) {
 	}
 }
 
-// TestFormsOfErrors answers in JSON below /api/, and with text elsewhere.
+// TestFormsOfErrors answers in JSON below /api/, with text elsewhere, and to
+// exports as their protocol wants it.
 func TestFormsOfErrors(t *testing.T) {
 	c := configured(t)
 	c.Prefix = "/gw"
 	c.Settings = users(nil, config.User{Name: "u"})
 	h := New(c)
-	for path, want := range map[string]string{"/gw/api/v1/groups": "application/json", "/gw/api/v1/push": "application/json", "/gw/metrics": "text/plain", "/gw/metrics/job/a": "text/plain"} {
+	for path, want := range map[string]string{"/gw/api/v1/groups": "application/json", "/gw/api/v1/push": "application/json", "/gw/metrics": "text/plain", "/gw/metrics/job/a": "text/plain", "/gw/v1/metrics": "application/x-protobuf"} {
 		for _, user := range []string{"", "u"} {
 			method := http.MethodGet
 			if strings.HasSuffix(path, "/push") || strings.HasSuffix(path, "/a") {
 				method = http.MethodPut
+			}
+			if strings.HasSuffix(path, "/v1/metrics") {
+				method = http.MethodPost
 			}
 			w := as(h, user, method, path, "")
 			if got, _, _ := strings.Cut(w.Header().Get("Content-Type"), ";"); got != want || cmp.Or(w.Code, 200)/100 != 4 || w.Body.Len() == 0 {

@@ -83,7 +83,7 @@ func (a *api) guarded(r route) route {
 		r.handler = a.unless(rule.off, r.handler)
 	}
 	if rule.needs != "" {
-		r.handler = a.admitted(r.permission, r.handler)
+		r.handler = a.admitted(r, r.handler)
 	}
 	if rule.own {
 		r.handler = a.ownOrigin(r.handler)

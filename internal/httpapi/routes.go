@@ -51,6 +51,9 @@ func (a *api) routes() []route {
 		{del, "/metrics/job/*key", "delete", permDelete, a.delete},
 		{del, "/metrics/job@base64/*key", "delete", permDelete, a.delete},
 
+		{post, "/v1/metrics", nameOTLP, permPush, a.otlp},
+		{post, "/api/v1/otlp/v1/metrics", nameOTLP, permPush, a.otlp},
+
 		{options, "/api/v1/*path", "api/v1/options", permPreflight, ok},
 		{get, "/api/v1/login", "api/v1/login", permLogin, a.login},
 		{get, "/api/v1/status", "api/v1/status", permOpenQuery, a.status},

@@ -145,12 +145,16 @@ func (in *Intake) split(c content, by []string) ([]part, error) {
 }
 
 // pushParts pushes the rendered parts in one commit, and returns the outcome of
-// each.
+// each. It leaves alone the groups that the client may not push to, in case that
+// its caller has not asked.
 func (in *Intake) pushParts(ctx context.Context, r *Request, p gateway.Push, life lifetime, parts []part) []error {
 	errs := make([]error, len(parts))
 	var pushes []gateway.Push
 	var of []int
 	for i, part := range parts {
+		if errs[i] = r.may(part.key); errs[i] != nil {
+			continue
+		}
 		if errs[i] = part.err; part.err != nil {
 			if isVerdict(part.err) {
 				in.gateway.Refuse(part.key, p.Client, part.err)

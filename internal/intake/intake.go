@@ -20,6 +20,7 @@ import (
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/live"
+	"pushgateway/internal/otlp"
 )
 
 // Config configures an intake. The zero value of each field is useful.
@@ -47,6 +48,10 @@ type Config struct {
 	// OpenMetrics means that scrapes may ask for OpenMetrics, in which counters
 	// have other names.
 	OpenMetrics bool
+
+	// OTLP says how metrics in the OpenTelemetry protocol are translated. Its
+	// limits and its memory are those of each request.
+	OTLP otlp.Options
 
 	// Warn logs a message that a client has caused, but not too often.
 	Warn func(message string, args ...any)

@@ -23,6 +23,10 @@ const (
 	maxProven = 1000
 	// patience is how long a password waits for its check.
 	patience = 30 * time.Second
+	// maxWaiting is how many passwords of one address wait. A client that leaves is
+	// not noticed while the body of its request is unread, so its password waits
+	// on.
+	maxWaiting = 64
 )
 
 // Hashes compares passwords with bcrypt hashes. It leaves one core to other
@@ -33,8 +37,9 @@ type Hashes struct {
 	places *guard.Shares // turns of checks
 	secret []byte
 
-	mu     sync.Mutex
-	proven map[digest]bool
+	mu      sync.Mutex
+	proven  map[digest]bool
+	waiting map[string]int // passwords, by what their address counts as
 }
 
 // digest identifies texts in a form that reveals none of them, and that nobody
@@ -45,7 +50,7 @@ type digest [sha256.Size]byte
 func NewHashes() *Hashes {
 	secret := make([]byte, sha256.Size)
 	_, _ = rand.Read(secret) // never fails
-	return &Hashes{secret: secret, proven: make(map[digest]bool), places: guard.NewShares(int64(max(1, runtime.GOMAXPROCS(0)-1)))}
+	return &Hashes{secret: secret, proven: make(map[digest]bool), waiting: make(map[string]int), places: guard.NewShares(int64(max(1, runtime.GOMAXPROCS(0)-1)))}
 }
 
 // digest returns the digest of texts. The time that it takes depends on their
@@ -61,8 +66,8 @@ func (h *Hashes) digest(texts ...string) digest {
 }
 
 // check reports whether the password of a user, which a client with this address
-// has sent, has a hash. If the client must not wait longer for its turn, the
-// error is guard.ErrNoRoom. With known unset it takes as long, and the answer is
+// has sent, has a hash. If the client must not wait, or not longer, for its turn,
+// the error is guard.ErrNoRoom. With known unset it takes as long, and the answer is
 // no.
 func (h *Hashes) check(ctx context.Context, client, user, password, hash string, known bool) (bool, error) {
 	if len(password) > maxPassword {
@@ -104,6 +109,11 @@ func (h *Hashes) remember(login digest) {
 // compare waits for its turn, of which each address has one at a time, and
 // hashes the password.
 func (h *Hashes) compare(ctx context.Context, client, password, hash string) (bool, error) {
+	key := guard.Key(client)
+	if !h.enter(key) {
+		return false, guard.ErrNoRoom
+	}
+	defer h.leave(key)
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	place := h.places.Open(client)
@@ -112,4 +122,24 @@ func (h *Hashes) compare(ctx context.Context, client, password, hash string) (bo
 		return false, err
 	}
 	return bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)) == nil, nil
+}
+
+// enter reports whether one more password of an address may wait. If so, call
+// leave.
+func (h *Hashes) enter(key string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.waiting[key] >= maxWaiting {
+		return false
+	}
+	h.waiting[key]++
+	return true
+}
+
+func (h *Hashes) leave(key string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.waiting[key]--; h.waiting[key] == 0 {
+		delete(h.waiting, key)
+	}
 }

@@ -51,3 +51,38 @@ func TestGoodLoginsAreRemembered(t *testing.T) {
 		t.Errorf("after a change of the hash: got %v, %v", good, err)
 	}
 }
+
+// TestFewPasswordsWait bounds how many passwords of one address wait, also if
+// nobody waits for the answers any more. Other addresses have room.
+func TestFewPasswordsWait(t *testing.T) {
+	h := NewHashes()
+	taken := h.places.Open("127.0.0.9")
+	defer taken.Close()
+	if err := taken.Wait(t.Context(), int64(max(1, runtime.GOMAXPROCS(0)-1))); err != nil {
+		t.Fatal(err)
+	}
+	ctx, end := context.WithCancel(t.Context())
+	ended := make(chan error)
+	ask := func(client string) {
+		_, err := h.check(ctx, client, "user", "wrong", "no hash", true)
+		ended <- err
+	}
+	for range maxWaiting + 1 {
+		go ask("127.0.0.1")
+	}
+	if err := <-ended; !errors.Is(err, guard.ErrNoRoom) { // the one too many; the others wait
+		t.Errorf("got %v", err)
+	}
+	for range maxWaiting {
+		go ask("127.0.0.2")
+	}
+	end()
+	for range 2 * maxWaiting {
+		if err := <-ended; !errors.Is(err, guard.ErrNoRoom) {
+			t.Errorf("got %v", err)
+		}
+	}
+	if len(h.waiting) != 0 {
+		t.Errorf("still waiting are %v", h.waiting)
+	}
+}

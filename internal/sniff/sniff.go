@@ -104,7 +104,7 @@ func (s Sent) protocol() Hint {
 		s.mediaType() == "application/x-protobuf" && isSnappyBlock(s.Body):
 		return enough("the request is Prometheus remote write, which this gateway does not accept; send it to a Prometheus with --web.enable-remote-write-receiver, or " + pushText)
 	case s.mediaType() == "application/x-protobuf" && !IsText(s.Body) && s.families().Says == "":
-		return enough("the Content-Type application/x-protobuf is that of OTLP and remote write, which this gateway does not accept here; " + pushText)
+		return enough("the Content-Type application/x-protobuf is that of OTLP, which goes to /v1/metrics, and of remote write, which this gateway does not accept; " + pushText)
 	}
 	return Hint{}
 }

@@ -79,7 +79,7 @@ func (s Sent) document() Hint {
 	lower := strings.ToLower(text)
 	switch {
 	case isJSON(text) && strings.Contains(text, `"resourceMetrics"`):
-		return enough("the body is OTLP in JSON, which this path does not accept; " + pushText)
+		return enough("the body is OTLP in JSON; send it to /v1/metrics")
 	case isString(text):
 		return enough("the body is a quoted string, as in JSON; send its content without the quotes, and with real newlines")
 	case isJSON(text), strings.HasSuffix(s.mediaType(), "json") && (strings.ContainsAny(text[:min(len(text), 1)], "{[") || json.Valid([]byte(text))):

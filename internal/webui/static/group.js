@@ -63,7 +63,7 @@ export class GroupPage {
     this.badge = h("span", { class: "badge" });
     this.element.replaceChildren(
       h("a", { href: "./", class: "back", onclick: (e) => this.back(e) }, "← All groups"),
-      this.heading(), this.failure(), this.times,
+      this.heading(), this.denial(), this.failure(), this.times,
       h("section", { "aria-labelledby": "families" }, this.familiesHead(), this.families),
       this.commands(), linesSection(lines));
     this.title = brief(text(group.labels));
@@ -89,8 +89,12 @@ export class GroupPage {
       }, h("b", {}, brief(n)), brief(v) || "“”"))),
       this.badge,
       h("button", { type: "button", class: "danger quiet", disabled: Boolean(why), title: why, "aria-describedby": why ? "why-not" : null,
-        onclick: () => removeGroup(group, () => this.go("./")) }, "Delete…"),
-      why ? h("p", { class: "note", id: "why-not" }, `You may not delete it: ${why}.`) : null);
+        onclick: () => removeGroup(group, () => this.go("./")) }, "Delete…"));
+  }
+
+  denial() {
+    const why = this.group.denied?.delete;
+    return why ? h("p", { class: "note", id: "why-not" }, `You may not delete this group: ${why}.`) : "";
   }
 
   failure() {

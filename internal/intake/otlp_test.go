@@ -1,0 +1,86 @@
+package intake_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/textparse"
+	metrics "go.opentelemetry.io/proto/otlp/metrics/v1"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
+	"pushgateway/internal/exposition"
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/intake"
+	"pushgateway/internal/metric"
+	"pushgateway/internal/otlp"
+	"pushgateway/internal/scrape"
+)
+
+// exports are metrics in JSON, each of a kind.
+var exports = []string{
+	`{"name":"my.requests","unit":"By","sum":{"isMonotonic":true,"aggregationTemporality":2,"dataPoints":[{"asInt":"3","startTimeUnixNano":"1600000000500000000","attributes":[{"key":"http.method","value":{"stringValue":"GET"}},{"key":"__x","value":{"stringValue":"1"}}],"exemplars":[{"asDouble":1.5,"traceId":"0af7651916cd43dd8448eb211c80319c"}]}]}}`,
+	`{"name":"queue","sum":{"aggregationTemporality":1,"dataPoints":[{"asDouble":-1.5}]}}`,
+	`{"name":"h","unit":"s","histogram":{"aggregationTemporality":2,"dataPoints":[{"count":"3","sum":4.5,"explicitBounds":[1,2],"bucketCounts":["1","0","2"],"exemplars":[{"asDouble":0.5}]}]}}`,
+	`{"name":"e","exponentialHistogram":{"aggregationTemporality":2,"dataPoints":[{"count":"5","scale":9,"zeroCount":"1","positive":{"offset":-1,"bucketCounts":["1","0","0","0","2"]},"negative":{"bucketCounts":["1"]},"exemplars":[{"asInt":"1","timeUnixNano":"1"}]}]}}`,
+	`{"name":"q","summary":{"dataPoints":[{"count":"2","sum":3,"quantileValues":[{"quantile":0.5,"value":1}]}]}}`,
+	`{"name":"g","gauge":{"dataPoints":[{"asInt":"1","attributes":[{"key":"l","value":{"arrayValue":{"values":[{"kvlistValue":{"values":[{"key":"a","value":{"bytesValue":"AAE="}}]}}]}}}]},{"flags":1}]}}`,
+}
+
+// FuzzOTLP exports anything, and wants every scrape to be readable.
+func FuzzOTLP(f *testing.F) {
+	for _, m := range exports {
+		body := fmt.Sprintf(`{"resourceMetrics":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"a"}},{"key":"a.b","value":{"intValue":"1"}}]},"scopeMetrics":[{"metrics":[%s]}]}]}`, m)
+		f.Add([]byte(body), true, true)
+		req := new(metrics.MetricsData)
+		if err := protojson.Unmarshal([]byte(body), req); err != nil {
+			f.Fatal(err)
+		}
+		wire, err := proto.Marshal(req)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(wire, false, false)
+	}
+	f.Fuzz(func(t *testing.T, body []byte, inJSON, escape bool) {
+		c := intake.Config{UTF8Names: !escape}
+		if !escape {
+			c.OTLP.Strategy = "NoTranslation"
+		}
+		g := open(t)
+		e := otlp.Protobuf
+		if inJSON {
+			e = otlp.JSON
+		}
+		r := intake.Request{Header: http.Header{}, Client: "192.0.2.1", Body: bytes.NewReader(body), Length: -1}
+		if _, _, err := intake.New(g, c).PushOTLP(t.Context(), r, e); err != nil {
+			return
+		}
+		for _, syntax := range []exposition.Syntax{exposition.Text, exposition.Protobuf, exposition.OpenMetrics1} {
+			for _, escaping := range metric.Escapings {
+				checkScrape(t, g.View(), exposition.Format{Syntax: syntax, Escaping: escaping})
+			}
+		}
+	})
+}
+
+// checkScrape reads a scrape as Prometheus does.
+func checkScrape(t *testing.T, v *gateway.View, format exposition.Format) {
+	t.Helper()
+	var b bytes.Buffer
+	if _, err := scrape.New(nil, nil).All(&b, v, format); err != nil {
+		t.Fatal(err)
+	}
+	p, err := textparse.New(b.Bytes(), format.ContentType(), labels.NewSymbolTable(), textparse.ParserOptions{})
+	for err == nil {
+		_, err = p.Next()
+	}
+	if !errors.Is(err, io.EOF) {
+		t.Fatalf("%s: %v\n%q", format.ContentType(), err, b.Bytes())
+	}
+}

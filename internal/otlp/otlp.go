@@ -1,0 +1,201 @@
+// Package otlp reads metrics in the OpenTelemetry protocol, and translates them
+// to families as Prometheus does. It also writes the answers of the protocol.
+package otlp
+
+import (
+	"encoding/json"
+	"fmt"
+	"mime"
+	"net/http"
+	"strings"
+
+	metrics "go.opentelemetry.io/proto/otlp/metrics/v1"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"pushgateway/internal/excerpt"
+)
+
+// Encoding is how a request, and so its answer, is written.
+type Encoding uint8
+
+// The encodings of the protocol over HTTP.
+const (
+	Protobuf Encoding = iota
+	JSON
+)
+
+var mediaTypes = [...]string{Protobuf: "application/x-protobuf", JSON: "application/json"}
+
+// EncodingOf returns the encoding that a Content-Type names.
+func EncodingOf(contentType string) (Encoding, bool) {
+	media, _, _ := mime.ParseMediaType(contentType)
+	for e, known := range mediaTypes {
+		if media == known {
+			return Encoding(e), true
+		}
+	}
+	return Protobuf, false
+}
+
+// SyntaxError means that a body is not a request of the protocol.
+type SyntaxError struct{ error }
+
+func (e *SyntaxError) Unwrap() error { return e.error }
+
+// deepest is how many messages may be within each other. Real ones have ten.
+const deepest = 64
+
+// read parses a request, which has the wire form of MetricsData. take provides
+// the memory for the result before it is allocated.
+func read(body []byte, e Encoding, take func(bytes int) error) (*metrics.MetricsData, error) {
+	req := new(metrics.MetricsData)
+	if e == JSON {
+		if err := take(costOfJSON(body)); err != nil {
+			return nil, err
+		}
+		o := protojson.UnmarshalOptions{DiscardUnknown: true, RecursionLimit: deepest}
+		if err := o.Unmarshal(body, req); err != nil {
+			return nil, &SyntaxError{fmt.Errorf("the body is not OTLP in JSON: %s; send an ExportMetricsServiceRequest", said(err))}
+		}
+		return req, nil
+	}
+	cost := costOf(req.ProtoReflect().Descriptor(), body, 0)
+	if err := take(cost); err != nil {
+		return nil, err
+	}
+	if err := (proto.UnmarshalOptions{DiscardUnknown: true, RecursionLimit: deepest}).Unmarshal(body, req); err != nil {
+		return nil, &SyntaxError{fmt.Errorf("the body is not OTLP in protobuf: %s; send an ExportMetricsServiceRequest", said(err))}
+	}
+	return req, nil
+}
+
+// said returns the message of an error of the library, which puts odd blanks
+// into it so that nobody compares it.
+func said(err error) string {
+	text := strings.ReplaceAll(err.Error(), "\u00a0", " ")
+	return excerpt.Of(strings.TrimPrefix(strings.TrimPrefix(text, "proto: "), "syntax error "))
+}
+
+// messageSize is about how many bytes a message takes with what points to it.
+const messageSize = 200
+
+// costOf estimates, without making it, what a message takes in memory.
+func costOf(d protoreflect.MessageDescriptor, msg []byte, depth int) int {
+	cost := messageSize
+	for len(msg) > 0 && depth < deepest {
+		num, typ, n := protowire.ConsumeField(msg)
+		if n < 0 {
+			break // parsing says what is wrong
+		}
+		if typ == protowire.BytesType {
+			cost += costOfField(d.Fields().ByNumber(num), msg[:n], depth)
+		}
+		msg = msg[n:]
+	}
+	return cost
+}
+
+// costOfField is costOf for a field with a length. Unknown fields cost nothing.
+func costOfField(f protoreflect.FieldDescriptor, field []byte, depth int) int {
+	if f == nil {
+		return 0
+	}
+	_, _, head := protowire.ConsumeTag(field)
+	content, _ := protowire.ConsumeBytes(field[head:])
+	switch {
+	case f.Message() != nil:
+		return costOf(f.Message(), content, depth+1)
+	case f.IsList() && f.Kind() != protoreflect.StringKind:
+		const number = 8
+		return 2 * number * len(content) // varints may have a byte each
+	}
+	return len(content)
+}
+
+// costOfJSON is costOf for JSON: each message has a brace, and each number of a
+// list a comma.
+func costOfJSON(body []byte) int {
+	cost := 2 * len(body)
+	for _, c := range body {
+		switch c {
+		case '{':
+			cost += messageSize
+		case ',':
+			cost += 16
+		}
+	}
+	return cost
+}
+
+// WriteAnswer answers a request that was read. rejected says what of it was not
+// taken.
+func WriteAnswer(w http.ResponseWriter, e Encoding, rejected Rejected) {
+	w.Header().Set("Content-Type", mediaTypes[e])
+	points, text := rejected.Points, rejected.String()
+	if e == JSON {
+		answer := struct {
+			Partial *partialSuccess `json:"partialSuccess,omitempty"`
+		}{}
+		if points > 0 || text != "" {
+			answer.Partial = &partialSuccess{points, text}
+		}
+		writeJSON(w, answer)
+		return
+	}
+	if points == 0 && text == "" {
+		return // an empty message
+	}
+	partial := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), uint64(points))
+	partial = protowire.AppendString(protowire.AppendTag(partial, 2, protowire.BytesType), text)
+	_, _ = w.Write(protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), partial)) // the client may be gone
+}
+
+type partialSuccess struct {
+	Points int64  `json:"rejectedDataPoints,string,omitempty"`
+	Text   string `json:"errorMessage,omitempty"`
+}
+
+// WriteError answers a request that was not taken, with a google.rpc.Status.
+func WriteError(w http.ResponseWriter, e Encoding, status int, text string) {
+	w.Header().Set("Content-Type", mediaTypes[e])
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	code := codeOf(status)
+	if e == JSON {
+		writeJSON(w, struct {
+			Code    int    `json:"code"`
+			Message string `json:"message"`
+		}{code, text})
+		return
+	}
+	b := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), uint64(code))
+	b = protowire.AppendString(protowire.AppendTag(b, 2, protowire.BytesType), text)
+	_, _ = w.Write(b)
+}
+
+// codeOf returns the code of google.rpc.Code for a status.
+func codeOf(status int) int {
+	const invalidArgument, permissionDenied, resourceExhausted, unavailable, unauthenticated = 3, 7, 8, 14, 16
+	switch status {
+	case http.StatusUnauthorized:
+		return unauthenticated
+	case http.StatusForbidden:
+		return permissionDenied
+	case http.StatusTooManyRequests, http.StatusRequestEntityTooLarge:
+		return resourceExhausted
+	case http.StatusServiceUnavailable:
+		return unavailable
+	}
+	return invalidArgument
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("an answer cannot be written as JSON: %v", err)) // it has only numbers and strings
+	}
+	_, _ = w.Write(b)
+}

@@ -1,0 +1,347 @@
+package otlp
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unsafe"
+
+	"github.com/prometheus/otlptranslator"
+	metrics "go.opentelemetry.io/proto/otlp/metrics/v1"
+	resources "go.opentelemetry.io/proto/otlp/resource/v1"
+
+	"pushgateway/internal/excerpt"
+	"pushgateway/internal/guard"
+	"pushgateway/internal/metric"
+)
+
+// Options say how metrics are translated.
+type Options struct {
+	// Strategy is how names are made. The zero value is
+	// UnderscoreEscapingWithSuffixes.
+	Strategy otlptranslator.TranslationStrategyOption
+	// Promoted are the attributes of resources that become grouping labels.
+	Promoted []string
+	// DropInstance leaves out service.instance.id.
+	DropInstance bool
+	// Limits bound families and series. Its zero fields mean no bound.
+	Limits guard.PushLimits
+	// Take provides memory before it is allocated.
+	Take func(bytes int) error
+}
+
+// Resource is what a request has for one group.
+type Resource struct {
+	Job      string
+	Labels   []metric.Label // the other grouping labels
+	Families []*Family
+}
+
+// Family is a family, and how many points it was made from.
+type Family struct {
+	metric.Family
+	Points int
+
+	places map[string]int // of series, by their labels
+	times  []uint64       // of the points of the series
+}
+
+// Attributes of resources that are not in target_info.
+const (
+	serviceName      = "service.name"
+	serviceNamespace = "service.namespace"
+	serviceInstance  = "service.instance.id"
+)
+
+const targetInfo = "target_info"
+
+// Translate reads a request. Points that cannot be taken are rejected; an error
+// refuses the whole request.
+func Translate(body []byte, e Encoding, o Options) (all []*Resource, rejected Rejected, err error) {
+	req, err := read(body, e, o.Take)
+	if err != nil {
+		return nil, rejected, err
+	}
+	t := newTranslator(o)
+	for _, rm := range req.GetResourceMetrics() {
+		if err := t.resource(rm); err != nil {
+			return nil, rejected, err
+		}
+	}
+	return t.all, t.rejected, nil
+}
+
+// translator translates one request.
+type translator struct {
+	Options
+	metrics  otlptranslator.MetricNamer
+	labels   otlptranslator.LabelNamer
+	units    otlptranslator.UnitNamer
+	all      []*Resource
+	byKey    map[string]*Resource
+	rejected Rejected
+	series   int
+	families int
+
+	// of the present metric
+	to *Family
+	// byName are the families of the present resource.
+	byName map[string]*Family
+	of     map[*Resource]map[string]*Family
+}
+
+func newTranslator(o Options) *translator {
+	if o.Strategy == "" {
+		o.Strategy = otlptranslator.UnderscoreEscapingWithSuffixes
+	}
+	utf8 := !o.Strategy.ShouldEscape()
+	return &translator{
+		Options: o,
+		metrics: otlptranslator.NewMetricNamer("", o.Strategy),
+		labels:  otlptranslator.LabelNamer{UTF8Allowed: utf8},
+		units:   otlptranslator.UnitNamer{UTF8Allowed: utf8},
+		byKey:   make(map[string]*Resource),
+		of:      make(map[*Resource]map[string]*Family),
+	}
+}
+
+// resource translates what a request has of one resource.
+func (t *translator) resource(rm *metrics.ResourceMetrics) error {
+	points := 0
+	for _, sm := range rm.GetScopeMetrics() {
+		for _, m := range sm.GetMetrics() {
+			points += pointsOf(m)
+		}
+	}
+	if points == 0 {
+		return nil
+	}
+	r, err := t.group(rm.GetResource())
+	if err != nil {
+		t.rejected.Add(points, "%v", err)
+		return nil
+	}
+	if t.byName = t.of[r]; t.byName == nil {
+		t.byName = make(map[string]*Family)
+		t.of[r] = t.byName
+	}
+	for _, sm := range rm.GetScopeMetrics() {
+		for _, m := range sm.GetMetrics() {
+			if err := t.metric(r, m); err != nil {
+				return err
+			}
+		}
+	}
+	return t.target(r, rm.GetResource())
+}
+
+// group returns the group of a resource, which several may share.
+func (t *translator) group(res *resources.Resource) (*Resource, error) {
+	r := &Resource{Job: attribute(res, serviceName)}
+	if r.Job == "" {
+		return nil, fmt.Errorf("a resource has no %s, which becomes the job; set OTEL_SERVICE_NAME", serviceName)
+	}
+	if namespace := attribute(res, serviceNamespace); namespace != "" {
+		r.Job = namespace + "/" + r.Job
+	}
+	if instance := attribute(res, serviceInstance); instance != "" && !t.DropInstance {
+		r.Labels = append(r.Labels, metric.Label{Name: metric.InstanceLabel, Value: instance})
+	}
+	for _, name := range t.Promoted {
+		value := attribute(res, name)
+		if value == "" {
+			continue
+		}
+		label, err := t.labels.Build(name)
+		if err != nil {
+			return nil, err
+		}
+		has := func(l metric.Label) bool { return l.Name == label }
+		if label != metric.JobLabel && !slices.ContainsFunc(r.Labels, has) {
+			r.Labels = append(r.Labels, metric.Label{Name: label, Value: value})
+		}
+	}
+	slices.SortStableFunc(r.Labels, func(a, b metric.Label) int { return strings.Compare(a.Name, b.Name) })
+	key := fmt.Sprintf("%q %q", r.Job, r.Labels)
+	if known := t.byKey[key]; known != nil {
+		return known, nil
+	}
+	if err := t.Take(1<<10 + 4*len(key)); err != nil {
+		return nil, err
+	}
+	t.byKey[key] = r
+	t.all = append(t.all, r)
+	return r, nil
+}
+
+// attribute returns the value of an attribute as text.
+func attribute(res *resources.Resource, name string) string {
+	for _, a := range res.GetAttributes() {
+		if a.GetKey() == name {
+			return textOf(a.GetValue())
+		}
+	}
+	return ""
+}
+
+// target adds target_info with the other attributes of a resource.
+func (t *translator) target(r *Resource, res *resources.Resource) error {
+	own := func(name string) bool {
+		return name == serviceName || name == serviceNamespace || name == serviceInstance || slices.Contains(t.Promoted, name)
+	}
+	labels, err := t.labelsOf(res.GetAttributes(), own)
+	if err != nil || len(labels) == 0 {
+		return nil // a name that cannot be one is left out with its companions
+	}
+	f, ok, err := t.family(r, targetInfo, metric.Gauge)
+	if err != nil || !ok {
+		return err
+	}
+	f.Help = "Target metadata"
+	t.to = f
+	s, err := t.place(labels, 0)
+	if err != nil || s == nil {
+		return err
+	}
+	s.Value = 1
+	return nil
+}
+
+// metric translates one metric.
+func (t *translator) metric(r *Resource, m *metrics.Metric) error {
+	typ, named, err := typeOf(m)
+	points := pointsOf(m)
+	switch {
+	case points == 0:
+		return nil
+	case err != nil:
+		t.rejected.Add(points, "metric %q: %v", excerpt.Of(m.GetName()), err)
+		return nil
+	}
+	name, err := t.metrics.Build(otlptranslator.Metric{Name: m.GetName(), Unit: m.GetUnit(), Type: named})
+	if err != nil {
+		t.rejected.Add(points, "metric %q: %v; give it another name", excerpt.Of(m.GetName()), err)
+		return nil
+	}
+	f, ok, err := t.family(r, name, typ)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		t.rejected.Add(points, "metric %q: the request has the name %q with another type, %s; use one type", excerpt.Of(m.GetName()), excerpt.Of(name), f.Type)
+		return nil
+	}
+	if f.Help == "" {
+		f.Help = m.GetDescription()
+	}
+	if unit := t.units.Build(m.GetUnit()); strings.HasSuffix(strings.TrimSuffix(name, "_total"), "_"+unit) {
+		f.Unit = unit
+	}
+	f.Points += points
+	t.to = f
+	return t.points(m)
+}
+
+// family returns the family of a name. It is not ok if that has another type.
+func (t *translator) family(r *Resource, name string, typ metric.Type) (f *Family, ok bool, err error) {
+	if f := t.byName[name]; f != nil {
+		return f, f.Type == typ, nil
+	}
+	if t.families++; t.Limits.Families > 0 && t.families > t.Limits.Families {
+		return nil, false, tooMany("families", t.Limits.Families)
+	}
+	const size = 600
+	if err := t.Take(size + len(name)); err != nil {
+		return nil, false, err
+	}
+	f = &Family{Family: metric.Family{Name: name, Type: typ}, places: make(map[string]int)}
+	t.byName[name] = f
+	r.Families = append(r.Families, f)
+	return f, true, nil
+}
+
+func tooMany(what string, most int) error {
+	return fmt.Errorf("%w: it has more than %d %s; export fewer at once", guard.ErrTooLarge, most, what)
+}
+
+// typeOf returns what a metric becomes, and what its name is made for.
+func typeOf(m *metrics.Metric) (typ metric.Type, named otlptranslator.MetricType, err error) {
+	switch d := m.GetData().(type) {
+	case *metrics.Metric_Gauge:
+		return metric.Gauge, otlptranslator.MetricTypeGauge, nil
+	case *metrics.Metric_Sum:
+		if err := cumulative(d.Sum.GetAggregationTemporality()); err != nil || d.Sum.GetIsMonotonic() {
+			return metric.Counter, otlptranslator.MetricTypeMonotonicCounter, err
+		}
+		return metric.Gauge, otlptranslator.MetricTypeNonMonotonicCounter, nil
+	case *metrics.Metric_Histogram:
+		return metric.Histogram, otlptranslator.MetricTypeHistogram, cumulative(d.Histogram.GetAggregationTemporality())
+	case *metrics.Metric_ExponentialHistogram:
+		return metric.Histogram, otlptranslator.MetricTypeExponentialHistogram, cumulative(d.ExponentialHistogram.GetAggregationTemporality())
+	case *metrics.Metric_Summary:
+		return metric.Summary, otlptranslator.MetricTypeSummary, nil
+	}
+	return 0, 0, fmt.Errorf("it has no data of a known kind")
+}
+
+// cumulative refuses what only makes sense if it is added up.
+func cumulative(t metrics.AggregationTemporality) error {
+	switch t {
+	case metrics.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE:
+		return nil
+	case metrics.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA:
+		return fmt.Errorf("delta temporality is not supported; set OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=cumulative")
+	}
+	return fmt.Errorf("its aggregation temporality is missing; send cumulative values")
+}
+
+func pointsOf(m *metrics.Metric) int {
+	switch d := m.GetData().(type) {
+	case *metrics.Metric_Gauge:
+		return len(d.Gauge.GetDataPoints())
+	case *metrics.Metric_Sum:
+		return len(d.Sum.GetDataPoints())
+	case *metrics.Metric_Histogram:
+		return len(d.Histogram.GetDataPoints())
+	case *metrics.Metric_ExponentialHistogram:
+		return len(d.ExponentialHistogram.GetDataPoints())
+	case *metrics.Metric_Summary:
+		return len(d.Summary.GetDataPoints())
+	}
+	return 0
+}
+
+// place returns where the point of these labels goes, or nil if the request has
+// a later one.
+func (t *translator) place(labels []metric.Label, at uint64) (*metric.Series, error) {
+	f := t.to
+	key := keyOf(labels)
+	if i, known := f.places[key]; known {
+		if f.times[i] > at {
+			return nil, nil
+		}
+		f.times[i] = at
+		f.Series[i] = metric.Series{Labels: labels}
+		return &f.Series[i], nil
+	}
+	if t.series++; t.Limits.Series > 0 && t.series > t.Limits.Series {
+		return nil, tooMany("series", t.Limits.Series)
+	}
+	const place = 100
+	if err := t.Take(2*int(unsafe.Sizeof(metric.Series{})) + place + len(key)); err != nil {
+		return nil, err
+	}
+	f.places[key] = len(f.Series)
+	f.times = append(f.times, at)
+	f.Series = append(f.Series, metric.Series{Labels: labels})
+	return &f.Series[len(f.Series)-1], nil
+}
+
+// keyOf returns a text that only equal label sets have. They are sorted.
+func keyOf(labels []metric.Label) string {
+	var b strings.Builder
+	for _, l := range labels {
+		fmt.Fprintf(&b, "%d:%s%d:%s", len(l.Name), l.Name, len(l.Value), l.Value)
+	}
+	return b.String()
+}
