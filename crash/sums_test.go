@@ -119,3 +119,54 @@ func (s *server) sum() int {
 	}
 	return int(n)
 }
+
+// TestFaultSums makes syncs fail now and then while clients add to one group. They
+// send each push until it is taken. Each counts once, also after a kill.
+func TestFaultSums(t *testing.T) {
+	t.Parallel()
+	needStrace(t)
+	const clients, pushes = 8, 20
+	file := filepath.Join(t.TempDir(), "journal")
+	s := start(t, file)
+	trace := s.attach("-e", "trace="+calls, "-e", "inject=fdatasync:error=EIO:when=3+23")
+	var all sync.WaitGroup
+	for c := range clients {
+		all.Go(func() {
+			for i := range pushes {
+				s.insist(addend{fmt.Sprint(c, "-", i), 1})
+			}
+		})
+	}
+	all.Wait()
+	if len(trace.injected()) == 0 {
+		t.Error("no sync has failed")
+	}
+	trace.detach()
+	if got := s.sum(); got != clients*pushes {
+		t.Errorf("the sum is %d, want %d", got, clients*pushes)
+	}
+	s.Kill()
+	s = start(t, file)
+	for c := range clients {
+		s.insist(addend{fmt.Sprint(c, "-", pushes-1), 1})
+	}
+	if got := s.sum(); got != clients*pushes {
+		t.Errorf("the sum is %d after a restart and retries, want %d", got, clients*pushes)
+	}
+}
+
+// insist sends a push until it is taken.
+func (s *server) insist(a addend) {
+	s.t.Helper()
+	for deadline := time.Now().Add(testproc.Patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		status, err := s.add(http.DefaultClient, a)
+		if err == nil && status == http.StatusOK {
+			return
+		}
+		if err != nil || status != http.StatusServiceUnavailable {
+			s.t.Errorf("got %d, %v", status, err)
+			return
+		}
+	}
+	s.t.Error("the push is not taken")
+}
