@@ -269,3 +269,27 @@ func TestPushCommandSums(t *testing.T) {
 		t.Errorf("the command sent %d pushes through the proxy, want 3", pushes.Load())
 	}
 }
+
+// TestAggregate pushes as clients of prom-aggregation-gateway do.
+func TestAggregate(t *testing.T) {
+	s := start(t, "--push.aggregate=zapier", "--web.cors.origin=https://shop\\.example")
+	body := counted(1) + "# TYPE g gauge\ng{x=\"1\"} 2\n"
+	for _, path := range []string{"/metrics", "/metrics/", "/metrics/job/aggregate", "//metrics/job/aggregate", "/metrics/job/aggregate/"} {
+		s.want(http.StatusAccepted, http.MethodPost, path, body)
+		s.want(http.StatusAccepted, http.MethodPut, path, body)
+	}
+	s.wantLines("aggregate", `mails_total{x="1"} 10`, `g{x="1"} 20`)
+	for range 2 {
+		s.want(http.StatusAccepted, http.MethodPost, "/metrics/instance/nginx-1/domain/example.com", body, "Idempotency-Key", "k")
+	}
+	s.wantSeries([]string{`mails_total{domain="example.com",instance="nginx-1",job="aggregate",x="1"} 1`}, nil)
+	s.want(http.StatusBadRequest, http.MethodPost, "/metrics", counted(-1))
+	s.want(http.StatusBadRequest, http.MethodPost, "/metrics/domain", body)
+	a := s.want(http.StatusOK, http.MethodOptions, "/metrics/domain/x", "", "Origin", "https://shop.example", "Access-Control-Request-Method", "POST")
+	if got := a.header.Get("Access-Control-Allow-Origin"); got != "https://shop.example" {
+		t.Errorf("a page may not push: got %q", got)
+	}
+	s.want(http.StatusAccepted, http.MethodPost, "/metrics", body, "Origin", "https://shop.example")
+	s.want(http.StatusAccepted, http.MethodDelete, "/metrics/job/aggregate", "")
+	s.wantSeries([]string{`mails_total{domain="example.com",instance="nginx-1",job="aggregate",x="1"} 1`}, []string{`mails_total{instance="",job="aggregate",x="1"} 11`})
+}
