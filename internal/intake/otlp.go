@@ -202,7 +202,11 @@ func (in *Intake) keyOf(res *otlp.Resource, r *Request) (grouping.Key, error) {
 			return "", err
 		}
 	}
-	return grouping.NewKey(res.Job, res.Labels...)
+	key, err := grouping.NewKey(res.Job, res.Labels...)
+	if err != nil {
+		return "", err
+	}
+	return key, checkKey(&r.Settings.Limits, key)
 }
 
 // renderOne renders a family, unless it has no series, or is one that the gateway

@@ -259,14 +259,18 @@ func (t *translator) family(r *Resource, name string, typ metric.Type) (f *Famil
 	return f, true, nil
 }
 
-// tooMany returns the error of a request that has more of something than a limit
-// allows. family has the first one beyond it.
+// tooMany returns the error of a push that has more of something than a limit
+// allows. Only the errors of limits that are set name the family of the first one.
 func (t *translator) tooMany(limit guard.Limit, what string, most int, family string) error {
-	return &guard.LimitError{
+	over := &guard.LimitError{
 		Limit: limit, At: t.Limits.Sources[limit], Err: guard.ErrTooLarge,
-		Says:   fmt.Sprintf("%v: it has more than %d %s, the first one too many in family %q", guard.ErrTooLarge, most, what, excerpt.Of(family)),
+		Says:   fmt.Sprintf("%v: it has more than %d %s", guard.ErrTooLarge, most, what),
 		Advice: "export fewer at once",
 	}
+	if over.At != "" {
+		over.Says += fmt.Sprintf(", the first one too many in family %q", excerpt.Of(family))
+	}
+	return over
 }
 
 // typeOf returns what a metric becomes, and what its name is made for.
