@@ -42,6 +42,8 @@ func TestScreenshots(t *testing.T) {
 		press string // a button
 		typed string // into the search
 	}{
+		{"jobs", "", `document.querySelector("table.states .badge")`, screen{1280, 860, false}, "", ""},
+		{"jobs-phone", "", `document.querySelector("table.states .badge")`, screen{375, 1100, true}, "", ""},
 		{"groups", production, rowsDrawn, screen{1280, 760, false}, "", ""},
 		{"groups-dark", production, rowsDrawn, screen{1280, 760, true}, "", ""},
 		{"groups-phone", production, rowsDrawn, phone, "", ""},
