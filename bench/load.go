@@ -30,6 +30,9 @@ type load struct {
 	bodies []string
 	// contentType is that of the bodies, if they are not text.
 	contentType string
+	// export means that the bodies are metrics in the OpenTelemetry protocol,
+	// without the resource, which names the group.
+	export bool
 	// ttl gives the time to live that the nth push asks for, if it is set.
 	ttl func(n int) time.Duration
 	// sums makes pushes add to their groups instead of replacing them.
@@ -56,23 +59,30 @@ func newLoad(series int) *load {
 func (l *load) series() int { return l.groups * l.each }
 
 // body is that of the nth push.
-func (l *load) body(n int) string { return l.bodies[n%len(l.bodies)] }
+func (l *load) body(n int) string {
+	if l.export {
+		return exported(n%l.groups, l.bodies[n%len(l.bodies)])
+	}
+	return l.bodies[n%len(l.bodies)]
+}
+
+func (l *load) method() string {
+	if l.export || l.sums {
+		return http.MethodPost
+	}
+	return http.MethodPut
+}
 
 // appendPath appends the path of the nth push: n cycles over the groups.
 func (l *load) appendPath(to []byte, n int) []byte {
+	if l.export {
+		return append(to, "/v1/metrics"...)
+	}
 	to = strconv.AppendInt(append(to, "/metrics/job/bench/instance/i-"...), int64(n%l.groups), 10)
 	if l.sums {
 		to = append(to, "?merge=sum"...)
 	}
 	return to
-}
-
-// method returns the method of pushes.
-func (l *load) method() string {
-	if l.sums {
-		return http.MethodPost
-	}
-	return http.MethodPut
 }
 
 const contentType = "text/plain; version=0.0.4"
@@ -83,7 +93,7 @@ func (l *load) media() string { return cmp.Or(l.contentType, contentType) }
 // appendPush appends the request of the nth push.
 func (l *load) appendPush(to []byte, n int) []byte {
 	body := l.body(n)
-	to = l.appendPath(append(append(to, l.method()...), ' '), n)
+	to = l.appendPath(append(to, l.method()+" "...), n)
 	to = append(to, " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: "+l.media()+"\r\nContent-Length: "...)
 	to = strconv.AppendInt(to, int64(len(body)), 10)
 	if l.ttl != nil {

@@ -9,7 +9,7 @@ import (
 // text, each into a gateway of its own.
 func (b *bench) measureFormats(ctx context.Context) ([]row, error) {
 	text := b.middle()
-	loads := []*load{text, openMetrics(text, false), openMetrics(text, true)}
+	loads := []*load{text, openMetrics(text, false), openMetrics(text, true), otlp(text)}
 	var turns []func() (float64, error)
 	for _, l := range loads {
 		gateway, err := b.startGateway(ctx, l)
@@ -29,9 +29,10 @@ func (b *bench) measureFormats(ctx context.Context) ([]row, error) {
 
 func formatRows(rates []float64) []row {
 	rows := []row{
-		{what: "pushes/s of text, beside the next two", unit: perSecond, gateway: rates[0]},
+		{what: "pushes/s of text, beside the next three", unit: perSecond, gateway: rates[0]},
 		{what: "pushes/s of OpenMetrics", unit: perSecond, gateway: rates[1]},
 		{what: "the same, with start times", unit: perSecond, gateway: rates[2]},
+		{what: "pushes/s of OTLP in protobuf, with start times", unit: perSecond, gateway: rates[3]},
 	}
 	rows[1].goals = []goal{atLeast("half of text", rates[1], 0.5, rates[0])}
 	return rows

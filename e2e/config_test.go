@@ -223,3 +223,25 @@ func (s *server) limitsSeen() string {
 	}
 	return strings.Join(limits, " ")
 }
+
+// TestWarnings reloads files that do what nobody wants, but are valid.
+func TestWarnings(t *testing.T) {
+	users := "access:\n  users:\n    - {name: u, certificate: u.example.org, may: [push]}\n    - {name: ops, addresses: [127.0.0.1], may: [lifecycle, scrape]}\n"
+	file := newConfig(t, users)
+	s := start(t, "--config.file="+file.path, "--web.enable-lifecycle")
+	const unverified, open = "Nobody can be this user", "everybody may do everything"
+	if log := s.log.String(); !strings.Contains(log, unverified) || strings.Contains(log, open) {
+		t.Errorf("at the start the log is\n%s", log)
+	}
+	file.write("")
+	s.want(http.StatusOK, http.MethodPost, "/-/reload", "")
+	if log := s.log.String(); strings.Count(log, unverified) != 1 || strings.Count(log, open) != 1 {
+		t.Errorf("after access is gone, the log is\n%s", log)
+	}
+	s.want(http.StatusOK, http.MethodPost, "/-/reload", "")
+	file.write(strings.Replace(users, "certificate: u.example.org", "certificate: u.example.org, password_hash: "+bcryptOf("u"), 1))
+	s.want(http.StatusOK, http.MethodPost, "/-/reload", "")
+	if log := s.log.String(); strings.Count(log, unverified) != 1 || strings.Count(log, open) != 1 {
+		t.Errorf("at the end the log is\n%s", log)
+	}
+}

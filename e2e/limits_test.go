@@ -131,7 +131,7 @@ func TestLimits(t *testing.T) {
 			put(a, xy, 200), put(a, xyz, large).over("families_per_push", "more than 2 families", `"z"`), put(a, `x{i="1"} 1`+"\n"+`x{i="2"} 1`+"\n"+`x{i="3"} 1`+"\n", 200),
 		}},
 		"max_labels_per_series": {"limits: {max_labels_per_series: 3}", []limitStep{
-			put(a, `x{b="1",c="1"} 1`+"\n", 200), put(a, `x{b="1",c="1",d="1"} 1`+"\n", large).over("labels_per_series", "more than 3 labels", `"x"`),
+			put(a, `x{b="1",c="1"} 1`+"\n", 200), put(a, `x{b="1",c="1",d="1"} 1`+"\n", large).over("labels_per_series", "more than 3 labels", `"x"`, "fewer labels"),
 			put(a, histogram(`b="1",c="1"`), 200), put(a, histogram(`b="1",c="1",d="1"`), large).over("labels_per_series", `"h"`),
 			put(a+"/b/1/c/1", x, 200), put(a+"/b/1/c/1/d/1", x, large).over("labels_per_series", "4 labels"), put("/metrics/job/d/b/1", `x{b="2",c="1"} 1`+"\n", 200),
 		}},
@@ -379,5 +379,35 @@ func TestNoLimits(t *testing.T) {
 	long := s.push("/metrics/job/a", "x{a=\""+strings.Repeat("b", 1<<20+1)+"\"} 1\n", http.StatusBadRequest)
 	if strings.Contains(long.body, "max_") {
 		t.Errorf("the built-in bound is named by a key: %s", long.body)
+	}
+}
+
+// TestLimitsOfExports exports metrics over limits in the OpenTelemetry protocol.
+func TestLimitsOfExports(t *testing.T) {
+	const two = `{"name":"g","gauge":{"dataPoints":[{"asInt":"1"},{"asInt":"1","attributes":[{"key":"n","value":{"intValue":"1"}}]}]}},{"name":"h","gauge":{"dataPoints":[{"asInt":"1"}]}}`
+	for key, tt := range map[string]struct {
+		config string
+		status int
+	}{
+		"series_per_push":    {"limits: {max_series_per_push: 2}", http.StatusRequestEntityTooLarge},
+		"families_per_push":  {"limits: {max_families_per_push: 1}", http.StatusRequestEntityTooLarge},
+		"labels_per_series":  {"limits: {max_labels_per_series: 2}", http.StatusRequestEntityTooLarge},
+		"label_sets":         {"limits: {max_label_sets: 1}", http.StatusOK}, // with what was rejected
+		"series":             {"limits: {max_series: 2}", http.StatusOK},
+		"series_per_job":     {"rules: [{match: '{job=\"a\"}', max_series_per_job: 2}]", http.StatusOK},
+		"pushes_per_second":  {"rules: [{match: '{job=\"a\"}', max_pushes_per_second: 0.01}]", http.StatusTooManyRequests},
+		"grouping_labels":    {"limits: {max_grouping_labels: 1}", http.StatusOK},
+		"label_value_length": {"limits: {max_label_value_length: 3}", http.StatusOK},
+	} {
+		s, _ := withLimits(t, tt.config)
+		s.push("/metrics/job/a", "x 1\n", http.StatusOK)
+		instance := attributeOf("service.instance.id", "long")
+		a := s.want(tt.status, http.MethodPost, "/v1/metrics", exportOf(instance, two), "Content-Type", otlpJSON)
+		if !strings.Contains(a.body, "max_"+key) || !strings.Contains(a.body, "gateway.yml:1") {
+			t.Errorf("%s: the answer is %s", key, a.body)
+		}
+		if strings.Contains(s.scrape().body, "\ng{") && tt.status != http.StatusOK {
+			t.Errorf("%s: something of the export is stored", key)
+		}
 	}
 }

@@ -51,10 +51,12 @@ func serve(ctx context.Context, c *settings) error {
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
 	s := &service{settings: c, pace: pace, logger: logger, gate: httpapi.NewGate(c.routePrefix, c.telemetryPath), quit: quit, listening: make(chan struct{})}
+	s.gate.Reads(s.storage().Name())
 	s.requests = accesslog.New(accesslog.Config{Logger: logger, All: c.logAccess, Slow: c.logSlow, Client: c.proxies.Client})
 	defer s.reloadOnHangup()()
 	if c.configFile != "" {
 		logger.Info("Loaded the configuration", "file", c.configFile)
+		s.warnOfCertificates()
 	}
 	if err := s.run(ctx); err != nil {
 		return err
@@ -64,12 +66,12 @@ func serve(ctx context.Context, c *settings) error {
 }
 
 // run opens the gateway, then listens. If opening takes long, it listens at
-// once, and clients learn that a file is being read. Without a file it always
-// waits.
+// once, and clients learn that a file or a stream is being read. Without one it
+// always waits.
 func (s *service) run(ctx context.Context) error {
 	opened := make(chan error, 1)
 	var long <-chan time.Time
-	if s.persistenceFile != "" {
+	if s.persistenceFile != "" || s.cluster.isSet() {
 		long = time.After(quickStart)
 	}
 	go func() { opened <- s.open(ctx) }()
@@ -116,13 +118,7 @@ func (s *service) open(ctx context.Context) (err error) {
 		return fmt.Errorf("preparing the pages: %w", err)
 	}
 	s.server, err = server.Open(ctx, server.Config{
-		Storage: storage.Config{
-			File:     s.persistenceFile,
-			Interval: s.persistenceInterval,
-			Salvage:  s.persistenceSalvage,
-			Logger:   s.logger,
-			Progress: s.gate.Progress,
-		},
+		Storage:   s.storage(),
 		Unchecked: s.unchecked,
 		Settings:  s.current,
 		Logger:    s.logger,
@@ -132,6 +128,22 @@ func (s *service) open(ctx context.Context) (err error) {
 	}
 	s.gate.Open(s.server.Handler(s.surface(ui), s.pushes()))
 	return nil
+}
+
+// storage returns where groups are kept.
+func (s *service) storage() storage.Config {
+	c := storage.Config{
+		File:     s.persistenceFile,
+		Interval: s.persistenceInterval,
+		Salvage:  s.persistenceSalvage,
+		Logger:   s.logger,
+		Progress: s.gate.Progress,
+		Waiting:  s.gate.Waiting,
+	}
+	if s.cluster.isSet() {
+		c.Cluster = s.cluster.stored(s.settings)
+	}
+	return c
 }
 
 // pushes returns the configuration of the intake of pushes.

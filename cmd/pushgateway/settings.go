@@ -64,6 +64,7 @@ type settings struct {
 	persistenceFile     string
 	persistenceInterval time.Duration
 	persistenceSalvage  bool
+	cluster             clusterSettings
 
 	unchecked        bool
 	utf8Names        bool
@@ -122,6 +123,8 @@ func (c *settings) addFlags(serve *kingpin.CmdClause) {
 	serve.Flag("persistence.file", "File to persist metrics. If empty, metrics are only kept in memory. The gateway imports a file written by Pushgateway 1.11, leaves it unchanged, and uses <file>.db from then on.").Default("").Envar("PUSHGATEWAY_PERSISTENCE_FILE").StringVar(&c.persistenceFile)
 	serve.Flag("persistence.interval", "The minimum interval at which to write out the persistence file. With 0, the gateway answers a push once it is on disk. With more, it answers earlier, and a crash loses the pushes of up to one interval.").Default("0s").DurationVar(&c.persistenceInterval)
 	serve.Flag("persistence.salvage", "If the persistence file is damaged, start from the groups that are intact. The gateway keeps the damaged file and logs what was lost.").Default("false").BoolVar(&c.persistenceSalvage)
+
+	c.cluster.addFlags(serve)
 
 	serve.Flag("push.disable-consistency-check", "Accept pushes that contradict other groups. The gateway answers them with 202, and exposes the older of two metrics that contradict each other.").Default("false").BoolVar(&c.unchecked)
 	serve.Flag("push.enable-utf8-names", "Allow UTF-8 names of metrics and labels in the text format, and of labels in grouping keys, where the gateway then decodes U__ escapes. Protobuf may always have UTF-8 names.").Default("false").BoolVar(&c.utf8Names)
@@ -229,7 +232,7 @@ const minBodyBytes = units.KiB
 
 // validate returns an error for settings that cannot work. It changes nothing.
 func (c *settings) validate() error {
-	return checkAll(c.checkPersistence, c.checkAddresses, c.checkWebConfig, c.checkOrigins, c.checkPaths, c.checkPushes, c.checkLog)
+	return checkAll(c.checkPersistence, c.checkCluster, c.checkAddresses, c.checkWebConfig, c.checkOrigins, c.checkPaths, c.checkPushes, c.checkLog)
 }
 
 // resolve derives settings from others: paths in their final form, and whom to
@@ -370,7 +373,7 @@ func hostsOf(list string) (hosts []string, err error) {
 }
 
 // taken lists the paths that the telemetry path would shadow.
-var taken = []string{"/", "/status", "/-/healthy", "/-/ready", "/-/quit", "/-/reload"}
+var taken = []string{"/", "/status", "/-/healthy", "/-/ready", "/-/metrics", "/-/quit", "/-/reload"}
 
 func checkTelemetryPath(given string) error {
 	if !strings.HasPrefix(given, "/") || strings.ContainsAny(given, ":*") || strings.HasSuffix(given, "/") {

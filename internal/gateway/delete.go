@@ -61,10 +61,10 @@ func (g *Gateway) certain() error {
 	return nil
 }
 
-// Wipe deletes all groups that exist when it begins.
-func (g *Gateway) Wipe(ctx context.Context) error {
-	_, err := g.DeleteMatching(ctx, func(*Group) bool { return true })
-	return err
+// Wipe deletes all groups that exist when it begins, and returns them. After an
+// error, groups that were not returned may still exist.
+func (g *Gateway) Wipe(ctx context.Context) (ended []*Group, err error) {
+	return g.DeleteMatching(ctx, func(*Group) bool { return true })
 }
 
 // DeleteMatching deletes the groups that match when it begins, and returns

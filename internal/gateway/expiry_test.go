@@ -257,7 +257,7 @@ func TestDeleteOfEnded(t *testing.T) {
 	ctx := context.Background()
 	for name, end := range map[string]func(*gateway.Gateway, grouping.Key) error{
 		"delete": func(g *gateway.Gateway, k grouping.Key) error { return g.Delete(ctx, k) },
-		"wipe":   func(g *gateway.Gateway, _ grouping.Key) error { return g.Wipe(ctx) },
+		"wipe":   func(g *gateway.Gateway, _ grouping.Key) error { return wipe(ctx, g) },
 		"by selector": func(g *gateway.Gateway, _ grouping.Key) error {
 			ended, err := g.DeleteMatching(ctx, func(*gateway.Group) bool { return true })
 			if len(ended) != 1 {

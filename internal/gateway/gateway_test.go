@@ -274,7 +274,7 @@ func TestDeleteOfNothing(t *testing.T) {
 	a := key(t, "a")
 	deletes := func() []error {
 		_, err := g.DeleteMatching(context.Background(), func(*gateway.Group) bool { return true })
-		return []error{g.Delete(context.Background(), a), err, g.Wipe(context.Background())}
+		return []error{g.Delete(context.Background(), a), err, wipe(context.Background(), g)}
 	}
 	journal.setDown(true)
 	if err := push(t, g, a, "m 1\n"); !errors.Is(err, gateway.ErrUnavailable) {
@@ -446,7 +446,7 @@ func TestWipeWaitsForPushesUnderWay(t *testing.T) {
 	})
 	<-j.arrived
 	wiped := make(chan error, 1)
-	wg.Go(func() { wiped <- g.Wipe(context.Background()) })
+	wg.Go(func() { wiped <- wipe(context.Background(), g) })
 	close(j.letGo)
 	if err := <-wiped; err != nil {
 		t.Fatal(err)
@@ -625,7 +625,7 @@ func TestViewsAreImmutable(t *testing.T) {
 	mustPush(t, g, k, "m 1\n")
 	before := g.View()
 	mustPush(t, g, k, "m 2\nn 1\n")
-	if err := g.Wipe(t.Context()); err != nil {
+	if err := wipe(t.Context(), g); err != nil {
 		t.Fatal(err)
 	}
 	if got := exposedLines(before, "m"); len(got) != 1 || got[0] != `m{instance="",job="a"} 1` || before.Family("n") != nil || before.Groups() != 1 {
@@ -679,4 +679,10 @@ func BenchmarkPush(b *testing.B) {
 			}
 		})
 	}
+}
+
+// wipe deletes all groups.
+func wipe(ctx context.Context, g *gateway.Gateway) error {
+	_, err := g.Wipe(ctx)
+	return err
 }

@@ -111,7 +111,8 @@ type Outcome struct {
 // So both sides may share it, keep it, and write it later.
 type Journal interface {
 	// Open replays the present state through apply. It passes each group once,
-	// with its revision, and a stamp after its group. The journal keeps apply and
+	// with its revision, and a stamp after its group. It passes a group again that
+	// another member changes meanwhile. The journal keeps apply and
 	// calls it for every later change and stamp, including those of other members.
 	// It never calls apply from two goroutines at once. apply calls no method of
 	// the journal and does not keep the slice. The end of ctx stops the replay.

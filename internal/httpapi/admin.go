@@ -16,17 +16,6 @@ import (
 
 func (a *api) healthy(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "OK") }
 
-// ready reports whether scrapes are served, which they always are by now, and
-// with ?for=push, whether pushes are accepted.
-func (a *api) ready(w http.ResponseWriter, r *http.Request) {
-	if err := a.Gateway.Err(); err != nil && r.URL.Query().Get("for") == "push" {
-		w.Header().Set("Retry-After", retryAfter)
-		http.Error(w, "The gateway refuses pushes: "+excerpt.Message(err), http.StatusServiceUnavailable)
-		return
-	}
-	_, _ = io.WriteString(w, "OK")
-}
-
 func (a *api) quit(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, "Requesting termination... Goodbye!")
 	a.Quit()
@@ -97,13 +86,22 @@ func (a *api) wipeFor(ctx context.Context, who *access.Principal) (left int, err
 	// Once begun, it is completed, whether or not the client waits.
 	ctx = context.WithoutCancel(ctx)
 	if !who.Restricted() {
-		return 0, a.Gateway.Wipe(ctx)
+		ended, err := a.Gateway.Wipe(ctx)
+		return 0, wiped(ended, err)
 	}
 	if err := a.Gateway.Sync(ctx); err != nil {
 		return 0, err
 	}
 	groups, left := deletable(who, a.Gateway.View().EachGroup(""))
 	keys := keysOf(groups)
-	_, err = a.Gateway.DeleteMatching(ctx, func(g *gateway.Group) bool { return keys[g.Key] })
-	return left, err
+	ended, err := a.Gateway.DeleteMatching(ctx, func(g *gateway.Group) bool { return keys[g.Key] })
+	return left, wiped(ended, err)
+}
+
+// wiped adds to the error of a wipe how far it came.
+func wiped(ended []*gateway.Group, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w; %d groups were deleted before", err, len(ended))
 }

@@ -85,11 +85,15 @@ func (a *api) deleteGroups(w http.ResponseWriter, r *http.Request) {
 	if !dry {
 		groups, err = a.endGroups(r.Context(), &f, groups)
 	}
-	if err != nil {
+	done := deletedGroups{dry, len(groups), listOf(slices.Values(groups), func(g *gateway.Group) any { return labelsJSON(g.Key.Labels()) }), left}
+	switch {
+	case err == nil:
+		writeData(w, done)
+	case len(groups) == 0:
 		writeError(w, a.refused(w, r, err), err)
-		return
+	default: // some are gone, and the client must know which
+		writeJSON(w, a.refused(w, r, err), answer{Status: "error", Error: excerpt.Message(err), Data: done})
 	}
-	writeData(w, deletedGroups{dry, len(groups), listOf(slices.Values(groups), func(g *gateway.Group) any { return labelsJSON(g.Key.Labels()) }), left})
 }
 
 // deletable returns the groups that a principal may delete, and how many others

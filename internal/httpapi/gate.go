@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"pushgateway/internal/excerpt"
 )
 
 // Gate stands in front of everything else while the journal is replayed. The
@@ -16,21 +18,34 @@ import (
 type Gate struct {
 	prefix, telemetryPath string
 
-	done, all atomic.Int64  // groups replayed
-	opened    chan struct{} // closed once next is set
-	ended     chan struct{} // closed if next will never be set
+	reads     string                // what is replayed
+	done, all atomic.Int64          // groups replayed
+	waits     atomic.Pointer[error] // what replaying waits for, or nil
+	opened    chan struct{}         // closed once next is set
+	ended     chan struct{}         // closed if next will never be set
 	next      *Surface
 }
 
 // NewGate returns a closed gate for paths below prefix.
 func NewGate(prefix, telemetryPath string) *Gate {
-	return &Gate{prefix: prefix, telemetryPath: telemetryPath, opened: make(chan struct{}), ended: make(chan struct{})}
+	return &Gate{prefix: prefix, telemetryPath: telemetryPath, reads: "persistence file", opened: make(chan struct{}), ended: make(chan struct{})}
 }
 
 // Progress records how many of all groups are replayed.
 func (g *Gate) Progress(done, all int) {
 	g.done.Store(int64(done))
 	g.all.Store(int64(all))
+}
+
+// Reads sets what is replayed, if that is not a persistence file. Call it before
+// the gate serves.
+func (g *Gate) Reads(what string) { g.reads = what }
+
+// Waiting records what replaying waits for, or that it goes on.
+func (g *Gate) Waiting(err error) {
+	if g.waits.Store(&err); err == nil {
+		g.waits.Store(nil)
+	}
 }
 
 // Open lets all requests through to next, including those that wait. Call it
@@ -97,9 +112,12 @@ func scrapeTimeout(r *http.Request) time.Duration {
 
 func (g *Gate) notYet(w http.ResponseWriter) {
 	w.Header().Set("Retry-After", retryAfter)
-	progress := "it is reading the persistence file"
+	progress := "it is reading the " + g.reads
 	if all := g.all.Load(); all > 0 {
-		progress = fmt.Sprintf("it has read %d of %d groups from the persistence file", g.done.Load(), all)
+		progress = fmt.Sprintf("it has read %d of %d groups from the %s", g.done.Load(), all, g.reads)
+	}
+	if err := g.waits.Load(); err != nil {
+		progress = "it waits: " + excerpt.Message(*err)
 	}
 	http.Error(w, "The gateway is starting: "+progress+".", http.StatusServiceUnavailable)
 }

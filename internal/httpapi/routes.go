@@ -34,6 +34,7 @@ func (a *api) routes() []route {
 	all := []route{
 		{get, "/-/healthy", "healthy", permHealth, a.healthy},
 		{get, "/-/ready", "ready", permHealth, a.ready},
+		{get, ownPath, "", permScrape, a.ownMetrics},
 		{put, "/-/quit", "quit", permLifecycle, a.quit},
 		{post, "/-/quit", "quit", permLifecycle, a.quit},
 		{put, "/-/reload", "reload", permLifecycle, a.reload},
@@ -57,6 +58,8 @@ func (a *api) routes() []route {
 		{put, "/api/v1/push", "api/v1/push", permPush, a.pushMany(true)},
 		{post, "/api/v1/push", "api/v1/push", permPush, a.pushMany(false)},
 		{get, "/api/v1/groups", "api/v1/groups", permQuery, a.groups},
+		{get, "/api/v1/jobs", "api/v1/jobs", permQuery, a.jobs},
+		{get, "/api/v1/targets", "api/v1/targets", permQuery, a.targets},
 		{get, "/api/v1/overview", "api/v1/overview", permQuery, a.overview},
 		{get, "/api/v1/labels", "api/v1/labels", permQuery, a.labelNames},
 		{get, "/api/v1/label/:name/values", "api/v1/label", permQuery, a.labelValues},

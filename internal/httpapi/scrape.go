@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pushgateway/internal/compression"
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/scrape"
 )
@@ -14,6 +15,11 @@ import (
 // scrape streams the present view.
 func (a *api) scrape(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
+	withoutOwn, err := isWithoutOwn(r)
+	if err != nil {
+		http.Error(w, excerpt.Message(err), http.StatusBadRequest)
+		return
+	}
 	giveBack := a.turns.await(w, r)
 	if giveBack == nil {
 		return
@@ -28,8 +34,12 @@ func (a *api) scrape(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", format.ContentType())
 	w.Header().Set("Vary", "Accept, Accept-Encoding")
+	v, write := a.present(w), a.scraper.All
+	if withoutOwn {
+		write = a.scraper.Pushed
+	}
 	out := packed(w, r)
-	written, err := a.scraper.All(out, a.Gateway.View(), format)
+	written, err := write(out, v, format)
 	unread := out.Close()
 	switch {
 	case scrape.IsUnread(err) || unread != nil:

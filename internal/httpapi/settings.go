@@ -24,8 +24,10 @@ func (a *api) settled(next http.Handler) http.Handler {
 
 // settings returns the settings of a request.
 func (a *api) settings(r *http.Request) *live.Settings {
-	if s, ok := r.Context().Value(settingsKey{}).(*live.Settings); ok {
-		return s
+	if a.Settings.Changes() {
+		if s, ok := r.Context().Value(settingsKey{}).(*live.Settings); ok {
+			return s
+		}
 	}
 	return a.Settings.Get() // they never change
 }

@@ -268,12 +268,8 @@ func (s *splitter) group(f *metric.Family, labels []metric.Label) (*splitGroup, 
 	if g := s.groups[string(key)]; g != nil {
 		return g, nil
 	}
-	if most := s.limits.Groups; len(s.groups) == most {
-		return nil, &guard.LimitError{
-			Limit: guard.LimitGroupsPerPush, At: s.limits.Sources[guard.LimitGroupsPerPush], Err: exposition.ErrTooLarge,
-			Says:   fmt.Sprintf("%v: it has more than %d groups", exposition.ErrTooLarge, most),
-			Advice: "push fewer at once",
-		}
+	if len(s.groups) == s.limits.Groups {
+		return nil, tooManyGroups(s.limits)
 	}
 	if err := s.budget.Take(splitGroupSize + 2*len(key)); err != nil {
 		return nil, err
@@ -285,4 +281,12 @@ func (s *splitter) group(f *metric.Family, labels []metric.Label) (*splitGroup, 
 	g := &splitGroup{key: checked}
 	s.groups[string(key)] = g
 	return g, nil
+}
+
+func tooManyGroups(l *guard.BodyLimits) error {
+	return &guard.LimitError{
+		Limit: guard.LimitGroupsPerPush, At: l.Sources[guard.LimitGroupsPerPush], Err: exposition.ErrTooLarge,
+		Says:   fmt.Sprintf("%v: it has more than %d groups", exposition.ErrTooLarge, l.Groups),
+		Advice: "push fewer at once",
+	}
 }

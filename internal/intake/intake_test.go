@@ -11,9 +11,10 @@ import (
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/intake"
+	"pushgateway/internal/otlp"
 )
 
-func open(t *testing.T) *gateway.Gateway {
+func open(t testing.TB) *gateway.Gateway {
 	t.Helper()
 	g, err := gateway.Open(t.Context(), gateway.Config{Journal: new(gateway.Memory)})
 	if err != nil {
@@ -133,6 +134,38 @@ func TestLimits(t *testing.T) {
 		}
 		if _, err := push(t.Context(), r); err == nil || !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("%s: got %v, want %q", name, err, tt.says)
+		}
+		r.Body = strings.NewReader(tt.body + "# EOF\n")
+		r.Header.Set("Content-Type", "application/openmetrics-text")
+		if _, err := push(t.Context(), r); err == nil || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%s, OpenMetrics: got %v, want %q", name, err, tt.says)
+		}
+	}
+}
+
+// TestLimitsOfExports sets limits of a push for exports in the OpenTelemetry
+// protocol.
+func TestLimitsOfExports(t *testing.T) {
+	const two = `{"name":"m","gauge":{"dataPoints":[{"asInt":"1","attributes":[{"key":"a","value":{"stringValue":"longer"}}]},{"asInt":"1"}]}},{"name":"longer","gauge":{"dataPoints":[{"asInt":"1"}]}}`
+	body := `{"resourceMetrics":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"a"}}]},"scopeMetrics":[{"metrics":[` + two + `]}]}]}`
+	for name, tt := range map[string]struct {
+		limits guard.PushLimits
+		says   string
+		points int64 // rejected, or 0 if all is refused
+	}{
+		"families": {guard.PushLimits{Families: 1}, "more than 1 families", 0},
+		"series":   {guard.PushLimits{Series: 1}, "more than 1 series", 0},
+		"name":     {guard.PushLimits{Name: 5}, "more than the limit of 5", 1},
+		"value":    {guard.PushLimits{Value: 5}, "more than the limit of 5", 2},
+	} {
+		in, r := intake.New(open(t), intake.Config{Limits: guard.Limits{Push: tt.limits}}), request(body)
+		out, _, err := in.PushOTLP(t.Context(), r, otlp.JSON)
+		said := out.Rejected.String()
+		if err != nil {
+			said = err.Error()
+		}
+		if !strings.Contains(said, tt.says) || out.Rejected.Points != tt.points || (err != nil) != (tt.points == 0) {
+			t.Errorf("%s: got %q, %d points, %v", name, said, out.Rejected.Points, err)
 		}
 	}
 }

@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"slices"
 	"time"
 
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
+	"pushgateway/internal/guard"
 	"pushgateway/internal/metric"
 	"pushgateway/internal/otlp"
 )
@@ -19,7 +21,7 @@ type Exported struct {
 	// Rejected are the points that were not taken.
 	Rejected otlp.Rejected
 	// Refused are the errors of groups that were refused as a whole, as those of
-	// Gateway.Push. Their points are rejected, too.
+	// Gateway.Push, and of families over a limit. Their points are rejected, too.
 	Refused []error
 }
 
@@ -51,27 +53,56 @@ func (in *Intake) PushOTLP(ctx context.Context, r Request, e otlp.Encoding) (out
 	if err != nil {
 		return out, body.received, err
 	}
-	if err := in.mayAll(&r, resources); err != nil {
-		return out, body.received, err
-	}
 	out.Rejected = rejected
-	parts, points, err := in.partsOf(&r, body, resources, &out.Rejected)
+	named, err := in.named(&r, resources, &out)
 	if err != nil {
 		return out, body.received, err
 	}
-	if err := in.pace(r.Settings, parts...); err != nil {
+	parts, points, err := in.partsOf(&r, body, named, &out)
+	if err != nil {
 		return out, body.received, err
 	}
+	if _, err := in.admitAll(&r, parts); err != nil {
+		return out, body.received, err
+	}
+	taken := 0
 	for i, err := range in.pushParts(ctx, &r, p, life, parts) {
-		if err != nil && mayPass(err) {
+		switch {
+		case err == nil:
+			taken++
+		case mayPass(err):
 			return out, body.received, err
-		}
-		if err != nil {
-			out.Refused = append(out.Refused, err)
-			out.Rejected.Add(points[i], "%v", err)
+		default:
+			out.refuse(points[i], err)
 		}
 	}
+	if taken == 0 {
+		return out, body.received, out.overLimit()
+	}
 	return out, body.received, nil
+}
+
+// refuse adds the error of a group or a family, and rejects its points.
+func (e *Exported) refuse(points int, err error) {
+	e.Refused = append(e.Refused, err)
+	e.Rejected.Add(points, "%v", err)
+}
+
+// overLimit takes the first error about a limit that the configuration sets out of
+// Refused. It returns nil if there is none.
+func (e *Exported) overLimit() error {
+	i := slices.IndexFunc(e.Refused, isOverLimit)
+	if i < 0 {
+		return nil
+	}
+	err := e.Refused[i]
+	e.Refused = slices.Delete(e.Refused, i, i+1)
+	return err
+}
+
+func isOverLimit(err error) bool {
+	var limit *guard.LimitError
+	return errors.As(err, &limit) && limit.At != ""
 }
 
 // mayPass reports whether the same push may be taken later.
@@ -97,44 +128,56 @@ func (in *Intake) translation(r *Request) (otlp.Options, error) {
 	return o, nil
 }
 
-// mayAll returns why the client may not push to one of the groups of resources.
-// Then it pushes to none of them.
-func (in *Intake) mayAll(r *Request, resources []*otlp.Resource) error {
-	if r.May == nil {
-		return nil
+// namedResource is a resource with the key of its group.
+type namedResource struct {
+	*otlp.Resource
+	key grouping.Key
+}
+
+// named returns the resources whose keys are allowed, and rejects the others. If
+// the client may not push to the group of one, the error says so, and nothing has
+// happened to any group.
+func (in *Intake) named(r *Request, resources []*otlp.Resource, out *Exported) (named []namedResource, err error) {
+	if len(resources) > r.Settings.Limits.Body.Groups {
+		return nil, tooManyGroups(&r.Settings.Limits.Body)
 	}
 	for _, res := range resources {
 		key, err := in.keyOf(res, r)
 		if err != nil {
-			continue // such a resource is rejected
+			out.Rejected.Add(pointsIn(res), "%v", err)
+			continue
 		}
 		if err := r.may(key); err != nil {
-			return err
+			return nil, err
 		}
+		if err := checkKey(&r.Settings.Limits, key); err != nil {
+			out.refuse(pointsIn(res), err)
+			continue
+		}
+		named = append(named, namedResource{res, key})
 	}
-	return nil
+	return named, nil
 }
 
 // partsOf renders resources. It returns how many points each part has. A family
 // that cannot be rendered is rejected alone.
-func (in *Intake) partsOf(r *Request, body *body, resources []*otlp.Resource, rejected *otlp.Rejected) (parts []part, points []int, err error) {
+func (in *Intake) partsOf(r *Request, body *body, resources []namedResource, out *Exported) (parts []part, points []int, err error) {
 	c := content{format: format{valid: true}, budget: body, limits: &r.Settings.Limits}
 	left := maxBlocks(c.limits.Body)
 	for _, res := range resources {
-		key, err := in.keyOf(res, r)
-		if err != nil {
-			rejected.Add(pointsIn(res), "%v", err)
-			continue
-		}
+		key, sum := res.key, 0
 		part := part{key: key, rule: r.Settings.Rules.For(key)}
-		sum := 0
 		for _, f := range res.Families {
 			blocks, err := in.renderOne(f, in.rendering(key, c, max(left, 1)))
 			switch {
 			case err == nil:
 			case isVerdict(err):
-				rejected.Add(f.Points, "%v", err)
-				in.gateway.Refuse(key, r.Client, err)
+				if isOverLimit(err) {
+					out.refuse(f.Points, err)
+				} else {
+					out.Rejected.Add(f.Points, "%v", err)
+				}
+				in.gateway.Refuse(key, guard.Key(r.Client), err)
 				continue
 			default:
 				return nil, nil, err
@@ -159,7 +202,11 @@ func (in *Intake) keyOf(res *otlp.Resource, r *Request) (grouping.Key, error) {
 			return "", err
 		}
 	}
-	return grouping.NewKey(res.Job, res.Labels...)
+	key, err := grouping.NewKey(res.Job, res.Labels...)
+	if err != nil {
+		return "", err
+	}
+	return key, checkKey(&r.Settings.Limits, key)
 }
 
 // renderOne renders a family, unless it has no series, or is one that the gateway

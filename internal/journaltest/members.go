@@ -450,7 +450,10 @@ func testSync(t *testing.T, s *Shared) {
 			}
 			return err
 		},
-		"wipe": func(m *member, _ grouping.Key) error { return m.Wipe(context.Background()) },
+		"wipe": func(m *member, _ grouping.Key) error {
+			_, err := m.Wipe(context.Background())
+			return err
+		},
 		"by selector": func(m *member, _ grouping.Key) error {
 			_, err := m.DeleteMatching(context.Background(), all)
 			return err

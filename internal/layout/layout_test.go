@@ -16,8 +16,8 @@ var floors = [][]string{
 	{"cmd/pushgateway"},
 	{"internal/server", "internal/jobrun"},
 	{"internal/storage"},
-	{"internal/connections", "internal/httpapi", "internal/webui", "internal/telemetry", "internal/boltjournal", "internal/gobfile", "internal/client"},
-	{"internal/record", "internal/intake", "internal/scrape"}, // what all journals store; how pushes come in; what all scrapes get
+	{"internal/connections", "internal/httpapi", "internal/webui", "internal/telemetry", "internal/boltjournal", "internal/natsjournal", "internal/gobfile", "internal/client"},
+	{"internal/record", "internal/intake", "internal/scrape", "internal/jobs"}, // what all journals store; how pushes come in; what all scrapes get; how jobs are
 	{"internal/gateway", "internal/live"},
 	{"internal/login"}, // who sends requests
 	{"internal/access"},
@@ -29,7 +29,20 @@ var floors = [][]string{
 }
 
 // outside are packages that are not part of the binary.
-var outside = []string{"attack", "bench", "browser", "crash", "e2e", "internal/testproc", "internal/journaltest", "internal/layout"}
+var outside = []string{"attack", "bench", "browser", "crash", "e2e", "internal/testproc", "internal/journaltest", "internal/natstest", "internal/layout"}
+
+// TestReleasedPackages looks that what only tests need is not in the binary.
+func TestReleasedPackages(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "pushgateway/cmd/pushgateway").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for path := range strings.Lines(string(out)) {
+		if path = strings.TrimSpace(path); strings.HasPrefix(path, "github.com/nats-io/nats-server/") || path == "pushgateway/internal/natstest" {
+			t.Errorf("the binary contains %s, which is for tests", path)
+		}
+	}
+}
 
 type pkg struct {
 	ImportPath, Doc string

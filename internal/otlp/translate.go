@@ -83,11 +83,10 @@ type translator struct {
 	series   int
 	families int
 
-	// of the present metric
-	to *Family
-	// byName are the families of the present resource.
-	byName map[string]*Family
+	to     *Family            // of the present metric
+	byName map[string]*Family // of the present resource
 	of     map[*Resource]map[string]*Family
+	key    []byte // of the present point
 }
 
 func newTranslator(o Options) *translator {
@@ -248,7 +247,7 @@ func (t *translator) family(r *Resource, name string, typ metric.Type) (f *Famil
 		return f, f.Type == typ, nil
 	}
 	if t.families++; t.Limits.Families > 0 && t.families > t.Limits.Families {
-		return nil, false, tooMany("families", t.Limits.Families)
+		return nil, false, t.tooMany(guard.LimitFamiliesPerPush, "families", t.Limits.Families, name)
 	}
 	const size = 600
 	if err := t.Take(size + len(name)); err != nil {
@@ -260,8 +259,18 @@ func (t *translator) family(r *Resource, name string, typ metric.Type) (f *Famil
 	return f, true, nil
 }
 
-func tooMany(what string, most int) error {
-	return fmt.Errorf("%w: it has more than %d %s; export fewer at once", guard.ErrTooLarge, most, what)
+// tooMany returns the error of a push that has more of something than a limit
+// allows. Only the errors of limits that are set name the family of the first one.
+func (t *translator) tooMany(limit guard.Limit, what string, most int, family string) error {
+	over := &guard.LimitError{
+		Limit: limit, At: t.Limits.Sources[limit], Err: guard.ErrTooLarge,
+		Says:   fmt.Sprintf("%v: it has more than %d %s", guard.ErrTooLarge, most, what),
+		Advice: "export fewer at once",
+	}
+	if over.At != "" {
+		over.Says += fmt.Sprintf(", the first one too many in family %q", excerpt.Of(family))
+	}
+	return over
 }
 
 // typeOf returns what a metric becomes, and what its name is made for.
@@ -315,8 +324,8 @@ func pointsOf(m *metrics.Metric) int {
 // a later one.
 func (t *translator) place(labels []metric.Label, at uint64) (*metric.Series, error) {
 	f := t.to
-	key := keyOf(labels)
-	if i, known := f.places[key]; known {
+	t.key = appendKey(t.key[:0], labels)
+	if i, known := f.places[string(t.key)]; known {
 		if f.times[i] > at {
 			return nil, nil
 		}
@@ -325,23 +334,25 @@ func (t *translator) place(labels []metric.Label, at uint64) (*metric.Series, er
 		return &f.Series[i], nil
 	}
 	if t.series++; t.Limits.Series > 0 && t.series > t.Limits.Series {
-		return nil, tooMany("series", t.Limits.Series)
+		return nil, t.tooMany(guard.LimitSeriesPerPush, "series", t.Limits.Series, f.Name)
 	}
 	const place = 100
-	if err := t.Take(2*int(unsafe.Sizeof(metric.Series{})) + place + len(key)); err != nil {
+	if err := t.Take(2*int(unsafe.Sizeof(metric.Series{})) + place + len(t.key)); err != nil {
 		return nil, err
 	}
-	f.places[key] = len(f.Series)
+	f.places[string(t.key)] = len(f.Series)
 	f.times = append(f.times, at)
 	f.Series = append(f.Series, metric.Series{Labels: labels})
 	return &f.Series[len(f.Series)-1], nil
 }
 
-// keyOf returns a text that only equal label sets have. They are sorted.
-func keyOf(labels []metric.Label) string {
-	var b strings.Builder
+// appendKey appends a text that only equal label sets have. They are sorted. Text
+// in UTF-8 never has the separator.
+func appendKey(b []byte, labels []metric.Label) []byte {
+	const separator = 0xff
 	for _, l := range labels {
-		fmt.Fprintf(&b, "%d:%s%d:%s", len(l.Name), l.Name, len(l.Value), l.Value)
+		b = append(append(b, l.Name...), separator)
+		b = append(append(b, l.Value...), separator)
 	}
-	return b.String()
+	return b
 }

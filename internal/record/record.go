@@ -77,6 +77,9 @@ const (
 // errDamaged means that a record is not what was written.
 var errDamaged = errors.New("the record is damaged")
 
+// ErrNewer means that a newer version of this program wrote a record.
+var ErrNewer = errors.New("a newer version of this program wrote the record")
+
 // The fields of the messages.
 const (
 	groupPushed   = 1
@@ -170,7 +173,7 @@ func Check(rec []byte, key grouping.Key) (gateway.Revision, error) {
 		return 0, fmt.Errorf("%w: its checksum does not match its content", errDamaged)
 	}
 	if version := rec[0] &^ stampedBit; version != format {
-		return 0, fmt.Errorf("a newer version of this program wrote the record: its format is %d, but this version reads %d", version, format)
+		return 0, fmt.Errorf("%w: its format is %d, but this version reads %d", ErrNewer, version, format)
 	}
 	return gateway.Revision(binary.LittleEndian.Uint64(rec[revisionAt:])), nil
 }
@@ -182,31 +185,46 @@ func Decode(rec []byte, key grouping.Key) (*gateway.Group, gateway.Revision, err
 	if err != nil {
 		return nil, 0, err
 	}
+	group, err := decode(rec, key, r)
+	return group, r, err
+}
+
+// DecodeAs is Decode for a store that keeps the revision beside the record,
+// which was sealed without one.
+func DecodeAs(rec []byte, key grouping.Key, r gateway.Revision) (*gateway.Group, error) {
+	if _, err := Check(rec, key); err != nil {
+		return nil, err
+	}
+	return decode(rec, key, r)
+}
+
+// decode returns the group of an intact record.
+func decode(rec []byte, key grouping.Key, r gateway.Revision) (*gateway.Group, error) {
 	stamp, packed, err := cutStamp(rec)
 	if err != nil {
-		return nil, 0, fmt.Errorf("%w: reading its stamp: %w", errDamaged, err)
+		return nil, fmt.Errorf("%w: reading its stamp: %w", errDamaged, err)
 	}
 	buf := scratch.Get().(*buffers)
 	defer buf.release()
 	content, err := s2.Decode(buf.content[:cap(buf.content)], packed)
 	if err != nil {
-		return nil, 0, fmt.Errorf("%w: unpacking it: %w", errDamaged, err)
+		return nil, fmt.Errorf("%w: unpacking it: %w", errDamaged, err)
 	}
 	buf.content = content
 	g := reading{Group: gateway.Group{Key: key, Revision: r, Since: r}, stored: exposition.GetStoredReader()}
 	defer g.stored.Release()
 	g.Families = make([]gateway.Held, 0, countFamilies(content))
 	if err := eachField(content, g.take); err != nil {
-		return nil, 0, fmt.Errorf("%w: %w", errDamaged, err)
+		return nil, fmt.Errorf("%w: %w", errDamaged, err)
 	}
 	if err := g.takeStamp(stamp); err != nil {
-		return nil, 0, fmt.Errorf("%w: reading its stamp: %w", errDamaged, err)
+		return nil, fmt.Errorf("%w: reading its stamp: %w", errDamaged, err)
 	}
 	group := gateway.Restore(g.Group)
 	if g.last != 0 {
 		group.Failing = g.last == lastRefused
 	}
-	return group, r, nil
+	return group, nil
 }
 
 // appendHead appends the fields of a group except its families.

@@ -21,7 +21,13 @@ type claimed struct {
 // families before them are sent meanwhile.
 func (s *Scraper) families(v *gateway.View) iter.Seq[claimed] {
 	own := sync.OnceValue(func() []exposition.Exposed { return withPushed(v, s.own()) })
-	return among(among(pushedFamilies(v), "", func() []exposition.Exposed { return times(v) }), s.firstOwn, own)
+	return among(withTimes(v), s.firstOwn, own)
+}
+
+// withTimes yields the families of groups, sorted by name: pushed ones and
+// their times.
+func withTimes(v *gateway.View) iter.Seq[claimed] {
+	return among(pushedFamilies(v), "", func() []exposition.Exposed { return times(v) })
 }
 
 // pushedFamilies yields the pushed families, except those that the gateway

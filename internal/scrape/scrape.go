@@ -5,6 +5,7 @@ package scrape
 import (
 	"errors"
 	"io"
+	"iter"
 	"maps"
 	"slices"
 
@@ -72,7 +73,26 @@ func IsUnread(err error) bool {
 // what no earlier scrape has asked for. It writes from another goroutine, which
 // has ended when All returns.
 func (s *Scraper) All(w io.Writer, v *gateway.View, format exposition.Format) (Written, error) {
-	return written(w, func(p *pipeline) (int, error) { return s.writeAll(p, v, format) })
+	return written(w, func(p *pipeline) (int, error) { return s.writeAll(p, v, s.families(v), format) })
+}
+
+// Pushed is All without the gateway's own families. Gateways that have the same
+// groups write the same bytes.
+func (s *Scraper) Pushed(w io.Writer, v *gateway.View, format exposition.Format) (Written, error) {
+	return written(w, func(p *pipeline) (int, error) { return s.writeAll(p, v, withTimes(v), format) })
+}
+
+// Own writes only the gateway's own families.
+func (s *Scraper) Own(w io.Writer, format exposition.Format) (Written, error) {
+	return written(w, func(p *pipeline) (int, error) {
+		enc := exposition.NewEncoder(p, format, s.cache)
+		for _, f := range s.own() {
+			if err := enc.Encode(f); err != nil {
+				return 0, err
+			}
+		}
+		return enc.Dropped, enc.Close()
+	})
 }
 
 // Group writes one group of the view as scrapes get it, in a format.
@@ -106,11 +126,11 @@ func Escaped(v *gateway.View, format exposition.Format) (series int) {
 	return series
 }
 
-func (s *Scraper) writeAll(w io.Writer, v *gateway.View, format exposition.Format) (leftOut int, err error) {
+func (s *Scraper) writeAll(w io.Writer, v *gateway.View, families iter.Seq[claimed], format exposition.Format) (leftOut int, err error) {
 	hidden := s.hiding.of(format, s.reserved, v)
 	enc := exposition.NewEncoder(w, format, s.cache)
 	enc.Join(s.runs)
-	for f := range s.families(v) {
+	for f := range families {
 		if hidden.names[f.Name] {
 			if f.claim > 0 { // nobody misses one of the gateway's own
 				leftOut++

@@ -60,28 +60,31 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 		return nil, storage.Explain(err)
 	}
 	if h := store.Health(); h != nil {
-		journal = metrics.ObserveJournal(h.Size, h.Trouble)
+		journal = metrics.ObserveJournal(c.Storage.Name(), h.Size, h.Trouble)
 	}
-	gw, err := gateway.Open(ctx, gateway.Config{Journal: watched{store}, Reserved: metrics.Reserved(), Unchecked: c.Unchecked, Limits: gateway.Limits(c.Settings.Get().Limits.Group), Now: c.Now, Logger: c.Logger})
+	gw, err := gateway.Open(ctx, gateway.Config{Journal: watched{store}, Reserved: metrics.Reserved(), Unchecked: c.Unchecked, Limits: gateway.Limits(c.Settings.Get().Limits.Group), Wait: store.Wait(), Now: c.Now, Logger: c.Logger})
 	if err != nil {
 		return nil, storage.Explain(err)
 	}
 	metrics.Observe(stateOf(gw))
+	if _, shared := store.Cluster(); shared {
+		metrics.ObserveCluster(func() telemetry.Cluster { return clusterOf(store) })
+	}
 	if c.Settings.Changes() {
 		metrics.ObserveConfig(func() (bool, time.Time) { state := c.Settings.State(); return state.Successful, state.Success })
 	}
 	s := &Server{Gateway: gw, Metrics: metrics, store: store, current: c.Settings, logger: c.Logger}
 	s.observeLimits()
 	if store.Health() != nil {
-		s.tellOfFile(time.Since(start))
+		s.tellOfStored(c.Storage.Name(), time.Since(start))
 	}
 	return s, nil
 }
 
-// tellOfFile logs what the persistence file held.
-func (s *Server) tellOfFile(took time.Duration) {
+// tellOfStored logs what the persistence file or the stream held.
+func (s *Server) tellOfStored(name string, took time.Duration) {
 	v := s.Gateway.View()
-	s.logger.Info("Read the persistence file", "groups", v.Groups(), "series", v.Series, "took", took)
+	s.logger.Info("Read the "+name, "groups", v.Groups(), "series", v.Series, "took", took)
 	if err := s.store.RemoveSnapshots(); err != nil {
 		s.logger.Warn("Could not remove what an interrupted snapshot left behind", "err", err)
 	}
@@ -102,7 +105,7 @@ func (s *Server) Handler(c httpapi.Config, in intake.Config) *httpapi.Surface {
 	if h := s.store.Health(); h != nil {
 		c.Storage = h
 	}
-	c.Snapshot = s.store.Snapshot
+	c.Snapshot, c.Shared = s.store.Snapshot, s.store
 	c.Instrument, c.Refused, c.Pushed = s.Metrics.Instrument, s.Metrics.Refused, s.Metrics.Pushed
 	c.RefusedUser = s.Metrics.RefusedUser
 	c.Scraped = func(x httpapi.Scrape) {
@@ -139,5 +142,14 @@ func stateOf(gw *gateway.Gateway) telemetry.State {
 			}
 			return 0
 		},
+	}
+}
+
+func clusterOf(store *storage.Store) telemetry.Cluster {
+	s, _ := store.Cluster()
+	return telemetry.Cluster{
+		Connected: s.Connected, Behind: s.Behind, Lag: s.Lag, Skew: s.Skew, Revision: s.Revision,
+		Retries: s.Retries, Conflicts: s.Conflicts, Unknown: s.Unknown,
+		Unreadable: s.Unreadable, Members: s.Peers, MaxBytes: s.MaxBytes,
 	}
 }

@@ -1,6 +1,6 @@
-// Package storage decides where groups are kept: only in memory, or in the
-// journal that --persistence.file means. No other package distinguishes the
-// two.
+// Package storage decides where groups are kept: only in memory, in the journal
+// that --persistence.file means, or in a stream that several members share. No
+// other package distinguishes them.
 //
 // The file is the journal itself, unless Pushgateway 1.11 has written it. Then
 // the file stays as it is, its groups are imported once, and the journal lies
@@ -32,8 +32,10 @@ const Suffix = ".db"
 
 // Config says where groups are kept.
 type Config struct {
-	// File is the persistence file. If it is empty, groups are only kept in
-	// memory, and the other fields have no meaning.
+	// Cluster is the stream that members share, or nil. Then File must be empty.
+	Cluster *Cluster
+	// File is the persistence file. If it is empty and there is no stream, groups
+	// are only kept in memory, and the other fields have no meaning.
 	File     string
 	Interval time.Duration
 	Salvage  bool
@@ -42,6 +44,9 @@ type Config struct {
 	Written func(changes, bytes int, took time.Duration, err error)
 	// Progress is called with the number of groups replayed and their total.
 	Progress func(done, all int)
+	// Waiting is called with what the start waits for, and with nil once it waits
+	// for nothing more. It may be nil.
+	Waiting func(error)
 	// Reading receives a copy of what is read from a file of Pushgateway 1.11, to
 	// show progress. It may be nil.
 	Reading io.Writer

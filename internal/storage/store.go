@@ -5,9 +5,11 @@ import (
 	"errors"
 	"io"
 	"path/filepath"
+	"time"
 
 	"pushgateway/internal/boltjournal"
 	"pushgateway/internal/gateway"
+	"pushgateway/internal/natsjournal"
 )
 
 // Store is the journal that a Config means, of either kind, with further
@@ -15,7 +17,8 @@ import (
 type Store struct {
 	gateway.Journal
 	file string               // as configured
-	bolt *boltjournal.Journal // nil if groups are only kept in memory
+	bolt *boltjournal.Journal // nil unless there is a file
+	nats *natsjournal.Journal // nil unless there is a stream
 }
 
 // Health is the state of a store that outlives the process.
@@ -27,6 +30,9 @@ type Health interface {
 // Open returns the journal that the configuration means, for a gateway to open.
 // It imports a file of Pushgateway 1.11 first.
 func Open(ctx context.Context, c Config) (*Store, error) {
+	if c.Cluster != nil {
+		return openCluster(c), nil
+	}
 	if c.File == "" {
 		return &Store{Journal: new(gateway.Memory)}, nil
 	}
@@ -50,10 +56,29 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 
 // Health returns nil if groups are only kept in memory.
 func (s *Store) Health() Health {
-	if s.bolt == nil {
-		return nil
+	switch {
+	case s.nats != nil:
+		return s.nats
+	case s.bolt != nil:
+		return s.bolt
 	}
-	return s.bolt
+	return nil
+}
+
+// Name says what a journal of this kind is to people.
+func (c Config) Name() string {
+	if c.Cluster != nil {
+		return "stream"
+	}
+	return "persistence file"
+}
+
+// Wait returns how long a change may wait, or 0 for the usual time.
+func (s *Store) Wait() time.Duration {
+	if s.nats != nil {
+		return natsjournal.Wait
+	}
+	return 0
 }
 
 // Snapshot writes the state of a view into a persistence file, which is removed

@@ -8,8 +8,8 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// Journal holds the metrics of a persistence file. Without a file their names
-// are reserved but not exposed.
+// Journal holds the metrics of a persistence file or a stream. Without one their
+// names are reserved but not exposed.
 type Journal struct {
 	commits, failures, bytes prometheus.Counter
 	changes, seconds         prometheus.Summary
@@ -39,20 +39,21 @@ var journalFamilies = map[string]metric.Type{
 	journalWritable: metric.Gauge,
 }
 
-// ObserveJournal exposes the metrics of a persistence file. size returns its
-// size in bytes. err returns why it cannot be written, or nil.
-func (m *Metrics) ObserveJournal(size func() int64, err func() error) *Journal {
+// ObserveJournal exposes the metrics of a journal. name says what it is: the
+// persistence file or the stream. size returns its size in bytes. err returns
+// why it cannot be written, or nil.
+func (m *Metrics) ObserveJournal(name string, size func() int64, err func() error) *Journal {
 	j := &Journal{
-		commits:  prometheus.NewCounter(prometheus.CounterOpts{Name: journalCommits, Help: "Attempts to write changes to the persistence file. Each writes all waiting changes."}),
-		failures: prometheus.NewCounter(prometheus.CounterOpts{Name: journalFailures, Help: "Failed attempts to write changes to the persistence file."}),
-		bytes:    prometheus.NewCounter(prometheus.CounterOpts{Name: journalBytes, Help: "Bytes of the groups written to the persistence file, compressed."}),
+		commits:  prometheus.NewCounter(prometheus.CounterOpts{Name: journalCommits, Help: "Attempts to write changes to the " + name + ". Each writes all waiting changes."}),
+		failures: prometheus.NewCounter(prometheus.CounterOpts{Name: journalFailures, Help: "Failed attempts to write changes to the " + name + "."}),
+		bytes:    prometheus.NewCounter(prometheus.CounterOpts{Name: journalBytes, Help: "Bytes of the groups written to the " + name + ", compressed."}),
 		changes:  prometheus.NewSummary(prometheus.SummaryOpts{Name: journalChanges, Help: "Groups written by each commit.", Objectives: quantiles}),
-		seconds:  prometheus.NewSummary(prometheus.SummaryOpts{Name: journalSeconds, Help: "Time taken by commits, including the wait for the disk.", Objectives: quantiles}),
+		seconds:  prometheus.NewSummary(prometheus.SummaryOpts{Name: journalSeconds, Help: "Time taken by commits, including the wait for the disk or the servers.", Objectives: quantiles}),
 		last:     prometheus.NewGauge(prometheus.GaugeOpts{Name: journalLast, Help: "Unix time of the last successful commit, 0 if there was none."}),
 	}
 	m.registry.MustRegister(j.commits, j.failures, j.bytes, j.changes, j.seconds, j.last,
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: journalSize, Help: "Size of the persistence file."}, func() float64 { return float64(size()) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: journalWritable, Help: "1 if the persistence file can be written, 0 if not: then pushes are refused, or with --persistence.interval only kept in memory. If the file was moved, removed, replaced or changed, they are always refused."}, func() float64 {
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: journalSize, Help: "Size of the " + name + "."}, func() float64 { return float64(size()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: journalWritable, Help: "1 if the " + name + " can be written, 0 if not: then pushes are refused, or with --persistence.interval only kept in memory. If the file was moved, removed, replaced or changed, they are always refused."}, func() float64 {
 			if err() != nil {
 				return 0
 			}

@@ -114,6 +114,9 @@ func (m *Metrics) Reserved() map[string]metric.Type {
 	for _, f := range states {
 		all[f.name] = f.typ
 	}
+	for _, f := range clusterFamilies {
+		all[f.name] = f.typ
+	}
 	return all
 }
 

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/alecthomas/units"
+	"github.com/prometheus/common/config"
+
+	"pushgateway/internal/storage"
+)
+
+// clusterSettings are the flags of a gateway that shares its groups with
+// others.
+type clusterSettings struct {
+	urls        natsURLs
+	stream      string
+	replicas    int
+	maxBytes    units.Base2Bytes
+	credentials string
+	tls         config.TLSConfig
+	address     string
+	allowOld    bool
+}
+
+func (c *clusterSettings) addFlags(serve *kingpin.CmdClause) {
+	serve.Flag("cluster.url", "URL of a NATS server with JetStream, like nats://nats-1:4222. Repeat the flag for each server. All gateways with the same servers and stream share their groups.").SetValue(&c.urls)
+	serve.Flag("cluster.stream", "Name of the stream that holds the groups. The gateway makes it if it does not exist.").Default("PUSHGATEWAY").StringVar(&c.stream)
+	serve.Flag("cluster.replicas", "Number of NATS servers that hold the stream: 1, 3 or 5.").Default("3").IntVar(&c.replicas)
+	bytesFlag(serve, &c.maxBytes, "cluster.max-bytes", "Maximum size of a new stream. A full stream refuses new groups. For a stream that exists, use `nats stream edit`.", "1GiB")
+	serve.Flag("cluster.credentials-file", "File with the credentials for the NATS servers.").Default("").StringVar(&c.credentials)
+	serve.Flag("cluster.tls-ca-file", "File with the certificates of the authorities that sign those of the NATS servers. If empty, the gateway trusts those of the system.").Default("").StringVar(&c.tls.CAFile)
+	serve.Flag("cluster.tls-cert-file", "File with the certificate that the gateway shows to the NATS servers.").Default("").StringVar(&c.tls.CertFile)
+	serve.Flag("cluster.tls-key-file", "File with the key of that certificate.").Default("").StringVar(&c.tls.KeyFile)
+	serve.Flag("cluster.tls-server-name", "Name that the certificates of the NATS servers must have, if it is not the host of the URL.").Default("").StringVar(&c.tls.ServerName)
+	serve.Flag("cluster.tls-insecure-skip-verify", "Accept any certificate of the NATS servers.").Default("false").BoolVar(&c.tls.InsecureSkipVerify)
+	serve.Flag("cluster.advertise-address", "Host and port under which Prometheus reaches this gateway itself, and not a load balancer. The default is the name of the host with the port of --web.telemetry-listen-address or --web.listen-address.").Default("").StringVar(&c.address)
+	serve.Flag("cluster.allow-old-servers", "Accept NATS servers older than 2.15.2, which leak memory or lose data.").Default("false").BoolVar(&c.allowOld)
+}
+
+func (c *clusterSettings) isSet() bool { return len(c.urls) > 0 }
+
+// checkCluster returns an error for settings that cannot work.
+func (c *settings) checkCluster() error {
+	k := &c.cluster
+	if !k.isSet() {
+		return k.checkUnset()
+	}
+	if c.persistenceFile != "" {
+		return errors.New("--cluster.url: the groups are kept in the cluster or in a file, not in both; leave out --persistence.file")
+	}
+	if c.persistenceInterval != 0 {
+		return errors.New("--persistence.interval: it is for --persistence.file; leave it out with --cluster.url, where each push waits for the servers")
+	}
+	if k.replicas < 1 || k.replicas > 5 || k.replicas%2 == 0 {
+		return fmt.Errorf("--cluster.replicas=%d: it must be 1, 3 or 5", k.replicas)
+	}
+	if k.stream == "" || strings.ContainsAny(k.stream, " .*>/\\\t\r\n") {
+		return fmt.Errorf("--cluster.stream=%q: it must be a name without blanks, dots, slashes, '*' and '>', like PUSHGATEWAY", k.stream)
+	}
+	if k.address != "" {
+		if _, _, err := net.SplitHostPort(k.address); err != nil {
+			return fmt.Errorf("--cluster.advertise-address=%q: it must be a host and a port, like gateway-1:9091", k.address)
+		}
+	}
+	if k.credentials != "" {
+		if _, err := os.ReadFile(k.credentials); err != nil {
+			return fmt.Errorf("--cluster.credentials-file=%q: %w; name the file that `nsc generate creds` writes", k.credentials, err)
+		}
+	}
+	_, err := k.tlsConfig()
+	return err
+}
+
+// checkUnset returns an error if flags are set that need a cluster.
+func (c *clusterSettings) checkUnset() error {
+	for flag, set := range map[string]bool{
+		"credentials-file": c.credentials != "", "tls-ca-file": c.tls.CAFile != "", "tls-cert-file": c.tls.CertFile != "",
+		"tls-key-file": c.tls.KeyFile != "", "tls-server-name": c.tls.ServerName != "", "advertise-address": c.address != "",
+	} {
+		if set {
+			return fmt.Errorf("--cluster.%s: it needs the servers of a cluster; set --cluster.url", flag)
+		}
+	}
+	return nil
+}
+
+// tlsConfig returns the configuration of TLS, or nil if no flag sets one.
+func (c *clusterSettings) tlsConfig() (*tls.Config, error) {
+	if c.tls == (config.TLSConfig{}) {
+		return nil, nil
+	}
+	err := c.tls.Validate()
+	if err != nil {
+		return nil, fmt.Errorf("--cluster.tls-cert-file and --cluster.tls-key-file: %w", err)
+	}
+	made, err := config.NewTLSConfig(&c.tls)
+	if err != nil {
+		return nil, fmt.Errorf("--cluster.tls-ca-file, --cluster.tls-cert-file and --cluster.tls-key-file: %w", err)
+	}
+	return made, nil
+}
+
+// stored returns what the storage needs to know. The settings must be valid.
+func (c *clusterSettings) stored(all *settings) *storage.Cluster {
+	tls, _ := c.tlsConfig() // validate has already reported the error
+	return &storage.Cluster{
+		URLs: c.urls, Stream: c.stream, Replicas: c.replicas, MaxBytes: int64(c.maxBytes), Credentials: c.credentials,
+		TLS: tls, AllowOld: c.allowOld, Address: c.advertised(slices.Concat(all.telemetryAddresses, *all.web.WebListenAddresses)),
+	}
+}
+
+// advertised returns where others reach this member.
+func (c *clusterSettings) advertised(listening []string) string {
+	if c.address != "" {
+		return c.address
+	}
+	host, port := "", ""
+	for _, address := range listening {
+		if h, p, err := net.SplitHostPort(address); err == nil {
+			host, port = h, p
+			break
+		}
+	}
+	if ip := net.ParseIP(host); host == "" || ip.IsUnspecified() {
+		host, _ = os.Hostname() // without a name, the port alone identifies it
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// natsURLs is the kingpin value of a repeatable flag.
+type natsURLs []string
+
+// Set implements kingpin.Value.
+func (v *natsURLs) Set(s string) error {
+	for one := range strings.SplitSeq(s, ",") {
+		u, err := url.Parse(one)
+		if err != nil || u.Host == "" || u.Scheme != "nats" && u.Scheme != "tls" && u.Scheme != "ws" && u.Scheme != "wss" {
+			return errors.New("it must be a URL like nats://nats-1:4222 or tls://nats-1:4222")
+		}
+		*v = append(*v, one)
+	}
+	return nil
+}
+
+// String implements kingpin.Value. It hides passwords, since the page shows all
+// flags.
+func (v *natsURLs) String() string {
+	shown := make([]string, 0, len(*v))
+	for _, one := range *v {
+		if u, err := url.Parse(one); err == nil {
+			one = u.Redacted()
+		}
+		shown = append(shown, one)
+	}
+	return strings.Join(shown, ",")
+}
+
+// IsCumulative lets the flag be repeated.
+func (v *natsURLs) IsCumulative() bool { return true }

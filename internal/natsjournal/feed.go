@@ -1,0 +1,306 @@
+package natsjournal
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
+)
+
+const (
+	// pollEvery is how often the journal looks for messages that the feed has
+	// lost.
+	pollEvery = 250 * time.Millisecond
+	// pageMessages and pageBytes bound what is fetched at once.
+	pageMessages = 10_000
+	pageBytes    = 8 << 20
+	// fetchWithin is how long a page may take.
+	fetchWithin = 2 * time.Second
+)
+
+// heard handles a message of the feed.
+func (j *Journal) heard(m *nats.Msg) {
+	got, err := j.names.read(m)
+	if err != nil {
+		j.config.Logger.Debug("Ignored a message", "subject", m.Subject, "err", err)
+		return
+	}
+	j.mu.Lock()
+	if j.closed || j.foreign.Load() != nil || got.seq <= j.position && got.kind != groups {
+		j.mu.Unlock()
+		return
+	}
+	if !j.loaded {
+		j.early = append(j.early, got)
+		j.mu.Unlock()
+		return
+	}
+	j.mu.Unlock()
+	j.receive([]message{got}, false)
+}
+
+// decoded is a message with what it says.
+type decoded struct {
+	message
+	key     grouping.Key
+	group   *gateway.Group
+	refusal gateway.Stamp
+}
+
+// receive applies messages in the order of the stream. fetched means that they
+// are all that follows the position, in a prefix of the stream.
+func (j *Journal) receive(batch []message, fetched bool) {
+	ready := j.decodeNew(batch)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed || j.foreign.Load() != nil {
+		return
+	}
+	var applied []gateway.Applied
+	for _, d := range ready {
+		applied = j.take(d, applied)
+	}
+	if len(applied) > 0 {
+		j.apply(applied)
+	}
+	for _, m := range batch {
+		if fetched {
+			j.fetchedTo(m.seq)
+		} else if j.advance(m.seq) {
+			j.fetchSoon()
+		}
+	}
+	j.caughtUp()
+}
+
+// decodeNew decodes the messages that are news. Several goroutines share a
+// long batch.
+func (j *Journal) decodeNew(batch []message) []decoded {
+	ready, todo := make([]decoded, len(batch)), make([]int, 0, len(batch))
+	j.mu.Lock()
+	for i, m := range batch {
+		if ready[i].message = m; j.isNews(m) {
+			todo = append(todo, i)
+		}
+	}
+	j.mu.Unlock()
+	workers := min(runtime.GOMAXPROCS(0), (len(todo)+63)/64)
+	if workers <= 1 {
+		for _, i := range todo {
+			ready[i].decode()
+		}
+		return ready
+	}
+	var wg sync.WaitGroup
+	for n := range workers {
+		wg.Go(func() {
+			for at := n; at < len(todo); at += workers {
+				ready[todo[at]].decode()
+			}
+		})
+	}
+	wg.Wait()
+	return ready
+}
+
+// isNews reports whether a message says something that must be decoded. The
+// caller holds mu.
+func (j *Journal) isNews(m message) bool {
+	if m.marker || j.writes[m.id] != nil {
+		return false
+	}
+	e := j.entries[m.token]
+	switch m.kind {
+	case groups:
+		return e == nil || m.seq > e.seq
+	case stamps:
+		return e == nil || m.seq > e.stamp.seq
+	}
+	return false
+}
+
+func (d *decoded) decode() {
+	if d.kind == stamps {
+		d.refusal, d.err = d.message.decodeStamp()
+		d.key = d.refusal.Key
+	} else {
+		d.key, d.group, d.err = d.message.decode()
+	}
+	if d.err == nil && tokenOf(d.key) != d.token {
+		d.err = fmt.Errorf("its subject is not that of its key %s", d.key.Excerpt())
+	}
+}
+
+// take appends what a message changes to applied. The caller holds mu.
+func (j *Journal) take(d decoded, applied []gateway.Applied) []gateway.Applied {
+	switch d.kind {
+	case groups:
+		return j.takeGroup(d, applied)
+	case stamps:
+		return j.takeStamp(d, applied)
+	case members:
+		j.peers.heard(d.message, time.Now())
+	}
+	return applied
+}
+
+func (j *Journal) takeGroup(d decoded, applied []gateway.Applied) []gateway.Applied {
+	if w := j.writes[d.id]; w != nil && !d.marker {
+		if len(applied) > 0 {
+			j.apply(applied) // in order
+		}
+		j.succeeded(w, d.seq)
+		return nil
+	}
+	e := j.entry(d.token)
+	if d.seq <= e.seq {
+		return applied
+	}
+	if d.marker {
+		d.key = e.key
+	} else if d.err != nil {
+		j.unreadable(e, d)
+		return applied
+	}
+	known := e.live || e.stamp.at != 0
+	e.key = d.key
+	e.took(d.seq, d.group != nil, len(d.body))
+	if w := e.write; w != nil && w.left && d.seq > w.expected {
+		j.finish(w, gateway.Failed, errStale) // it cannot happen any more, or this has replaced it
+	}
+	if d.group == nil {
+		j.dropStamp(e)
+		if !known {
+			return applied
+		}
+	}
+	return append(applied, gateway.Applied{Change: gateway.Change{Key: d.key, Group: d.group}, Revision: gateway.Revision(d.seq)})
+}
+
+// unreadable keeps a group as it was, because a member has written something
+// that this one cannot read. The caller holds mu.
+func (j *Journal) unreadable(e *entry, d decoded) {
+	e.took(d.seq, true, len(d.body))
+	e.unreadable = d.err
+	j.unread++
+	j.config.Logger.Error("Another member has stored a group that this version cannot read; it is exposed as it was before, and refuses pushes. Upgrade this member", "sequence", d.seq, "err", d.err)
+}
+
+// takeStamp applies a stamp of the stream, unless it is the one that the group
+// has, as when this member has made it.
+func (j *Journal) takeStamp(d decoded, applied []gateway.Applied) []gateway.Applied {
+	delete(j.stamping, d.id)
+	e := j.entry(d.token)
+	if d.err != nil || d.seq <= e.stamp.seq {
+		return applied
+	}
+	known := e.stamp.at == d.refusal.At.UnixNano()
+	if d.key == "" {
+		return applied // a marker
+	}
+	e.key, e.stamp.seq = d.key, d.seq
+	if !e.live && d.seq < e.seq || !e.admits(d.refusal) {
+		j.dropStamp(e) // the group has ended since
+		return applied
+	}
+	if known {
+		return applied
+	}
+	e.stamp.at = d.refusal.At.UnixNano()
+	return append(applied, gateway.Applied{Change: gateway.Change{Key: d.key}, Stamp: &d.refusal})
+}
+
+// admits reports whether a stamp is about the group as it is, and not about one
+// that has ended.
+func (e *entry) admits(s gateway.Stamp) bool { return e.live || s.Against == 0 || s.Over }
+
+// fetchSoon makes the journal look for missing messages. It does not block.
+func (j *Journal) fetchSoon() {
+	select {
+	case j.fetch <- struct{}{}:
+	default:
+	}
+}
+
+// catchUp fetches messages when some are missing, and now and then.
+func (j *Journal) catchUp() {
+	defer j.running.Done()
+	ticker := time.NewTicker(pollEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-j.fetch:
+		case <-j.stop:
+			return
+		}
+		for more := true; more; {
+			page, left, err := j.page(j.reached() + 1)
+			j.reads.note(err, time.Now())
+			if len(page) > 0 {
+				j.receive(page, true)
+			}
+			more = err == nil && left > 0 && len(page) > 0
+		}
+	}
+}
+
+// reached returns the position.
+func (j *Journal) reached() uint64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.position
+}
+
+// page fetches messages from a sequence on, from any replica. It returns how
+// many follow there. A replica may lag behind, so the absence of messages means
+// nothing.
+func (j *Journal) page(from uint64) (page []message, left uint64, err error) {
+	request, err := json.Marshal(map[string]any{"seq": from, "batch": pageMessages, "max_bytes": pageBytes})
+	if err != nil {
+		return nil, 0, err
+	}
+	inbox := j.conn.NewInbox()
+	sub, err := j.conn.SubscribeSync(inbox)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	if err := sub.SetPendingLimits(-1, -1); err != nil { // pageBytes bounds them
+		return nil, 0, err
+	}
+	if err := j.conn.PublishRequest(j.api("DIRECT.GET."+j.config.Stream), inbox, request); err != nil {
+		return nil, 0, err
+	}
+	for {
+		m, err := sub.NextMsg(fetchWithin)
+		if err != nil {
+			return page, 0, fmt.Errorf("reading the stream: %w", err)
+		}
+		switch m.Header.Get(headerStatus) {
+		case "404": // there is nothing
+			return page, 0, nil
+		case "204": // that was all
+			left, _ := strconv.ParseUint(m.Header.Get("Nats-Num-Pending"), 10, 64)
+			return page, left, nil
+		case "503":
+			return page, 0, errNobody
+		case "":
+		default:
+			return page, 0, fmt.Errorf("reading the stream: %s %s", m.Header.Get(headerStatus), m.Header.Get("Description"))
+		}
+		got, err := j.names.read(m)
+		if errors.Is(err, errSubject) {
+			continue
+		}
+		page = append(page, got)
+	}
+}

@@ -1,0 +1,130 @@
+package natsjournal
+
+import (
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// window is how many changes are sent without an answer. It keeps below what a
+// server buffers for a stream.
+const window = 512
+
+// outbox queues what is to be sent, since sending blocks while a server reads
+// nothing. It is safe for concurrent use.
+type outbox struct {
+	mu     sync.Mutex
+	writes []*write
+	others []*nats.Msg
+	more   chan struct{}
+}
+
+func newOutbox() *outbox { return &outbox{more: make(chan struct{}, 1)} }
+
+// put queues a write. It does not block.
+func (o *outbox) put(w *write) {
+	o.mu.Lock()
+	o.writes = append(o.writes, w)
+	o.mu.Unlock()
+	o.signal()
+}
+
+// putOther queues another message. It does not block.
+func (o *outbox) putOther(m *nats.Msg) {
+	o.mu.Lock()
+	o.others = append(o.others, m)
+	o.mu.Unlock()
+	o.signal()
+}
+
+// signal wakes the goroutine that sends.
+func (o *outbox) signal() {
+	select {
+	case o.more <- struct{}{}:
+	default:
+	}
+}
+
+// take returns the other messages, and up to n writes.
+func (o *outbox) take(n int) (others []*nats.Msg, writes []*write) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	others, o.others = o.others, nil
+	n = min(max(n, 0), len(o.writes))
+	writes, o.writes = o.writes[:n:n], o.writes[n:]
+	if len(o.writes) == 0 {
+		o.writes = nil
+	}
+	return others, writes
+}
+
+// post is the goroutine that sends.
+func (j *Journal) post() {
+	defer j.running.Done()
+	for {
+		select {
+		case <-j.outbox.more:
+		case <-j.stop:
+			return
+		}
+		for {
+			others, writes := j.outbox.take(j.canFly())
+			if len(others)+len(writes) == 0 {
+				break
+			}
+			for _, m := range others {
+				_ = j.conn.PublishMsg(m) // whoever needs an answer sends it again
+			}
+			for _, w := range writes {
+				j.publish(w)
+			}
+		}
+	}
+}
+
+// canFly returns how many more writes may be sent.
+func (j *Journal) canFly() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return window - j.inFlight
+}
+
+// publish sends a write, unless it has been decided meanwhile.
+func (j *Journal) publish(w *write) {
+	msg := j.sending(w)
+	if msg == nil {
+		return
+	}
+	if err := j.conn.PublishMsg(msg); err != nil { // nothing was sent
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.landed(w)
+		w.refused()
+		w.deferred(err)
+	}
+}
+
+// sending notes that a copy of a write is sent, and returns it. It returns nil
+// if there is nothing to send.
+func (j *Journal) sending(w *write) *nats.Msg {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	w.queued = false
+	if w.over || w.behind != 0 {
+		return nil
+	}
+	w.flying = true
+	j.inFlight++
+	if w.sent++; w.sent > 1 {
+		j.counts.retries.Add(1)
+	}
+	w.doubts++
+	w.due = time.Now().Add(answerWithin)
+	msg := *w.msg
+	msg.Header = make(nats.Header, len(w.msg.Header))
+	for name, values := range w.msg.Header {
+		msg.Header[name] = values
+	}
+	return &msg
+}

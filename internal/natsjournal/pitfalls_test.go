@@ -1,0 +1,179 @@
+package natsjournal_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
+	"pushgateway/internal/natsjournal"
+	"pushgateway/internal/natstest"
+)
+
+// operator changes the stream from outside.
+type operator struct {
+	t *testing.T
+	*nats.Conn
+}
+
+func newOperator(t *testing.T, c *natstest.Cluster) operator {
+	t.Helper()
+	conn, err := nats.Connect(strings.Join(c.URLs(), ","))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	return operator{t, conn}
+}
+
+// ask sends a request to the API, which must succeed.
+func (o operator) ask(name string, body any) []byte {
+	o.t.Helper()
+	var content []byte
+	if body != nil {
+		var err error
+		if content, err = json.Marshal(body); err != nil {
+			o.t.Fatal(err)
+		}
+	}
+	m, err := o.Request("$JS.API."+name, content, 5*time.Second)
+	if err != nil || strings.Contains(string(m.Data), `"error"`) {
+		o.t.Fatalf("%s: %v %s", name, err, m.Data)
+	}
+	return m.Data
+}
+
+func subjectOf(key grouping.Key) string {
+	sum := sha256.Sum256([]byte(key))
+	return "pg.S.g." + base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+func push(t *testing.T, g *gateway.Gateway, job, text string) error {
+	t.Helper()
+	return g.Push(context.Background(), pushOf(t, keyOf(t, job), text))
+}
+
+func mustPush(t *testing.T, g *gateway.Gateway, job, text string) {
+	t.Helper()
+	if err := push(t, g, job, text); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestStreamMadeAnew replaces the stream under a running member. The member
+// keeps what it has, and refuses changes.
+func TestStreamMadeAnew(t *testing.T) {
+	c := natstest.Start(t, 1)
+	a := open(t, c.URLs(), 1)
+	for _, job := range []string{"a", "b", "c", "d"} {
+		mustPush(t, a, job, "m 1\n")
+	}
+	newOperator(t, c).ask("STREAM.DELETE.S", nil)
+	b := open(t, c.URLs(), 1)
+	if n := b.View().Groups(); n != 0 {
+		t.Errorf("the new stream has %d groups", n)
+	}
+	err := push(t, a, "new", "m 1\n")
+	if !errors.Is(err, gateway.ErrUnavailable) {
+		t.Errorf("a push to another stream: %v", err)
+	}
+	for end := time.Now().Add(20 * time.Second); a.Err() == nil || !strings.Contains(a.Err().Error(), "pushgateway backup"); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the member does not say that the stream is another one: %v", a.Err())
+		}
+	}
+	mustPush(t, b, "a", "other 1\n")
+	if err := push(t, a, "a", "m 2\n"); !errors.Is(err, gateway.ErrUnavailable) {
+		t.Errorf("a push to another stream: %v", err)
+	}
+	if n := a.View().Groups(); n != 4 || a.View().Family("other") != nil {
+		t.Errorf("the member has %d groups, want those that it had", n)
+	}
+}
+
+// TestGroupGone removes the message of a group behind the members' backs, as
+// when a member hears nothing for longer than the stream remembers ends.
+func TestGroupGone(t *testing.T) {
+	c := natstest.Start(t, 1)
+	a := open(t, c.URLs(), 1)
+	mustPush(t, a, "kept", "m 1\n")
+	mustPush(t, a, "gone", "m 1\n")
+	newOperator(t, c).ask("STREAM.MSG.DELETE.S", map[string]any{"seq": a.Group(keyOf(t, "gone")).Revision})
+	mustPush(t, a, "gone", "n 1\n")
+	if g := a.Group(keyOf(t, "gone")); len(g.Families) != 1 || g.Since != g.Revision {
+		t.Errorf("the group that was gone came back with %d families", len(g.Families))
+	}
+	if a.View().Groups() != 2 {
+		t.Error("a group that is not gone was removed")
+	}
+}
+
+// TestNewerMember stores a message that this version cannot read. A running
+// member keeps the group as it was; one that starts says why it cannot.
+func TestNewerMember(t *testing.T) {
+	c := natstest.Start(t, 1)
+	a := open(t, c.URLs(), 1)
+	mustPush(t, a, "a", "m 1\n")
+	m := nats.NewMsg(subjectOf(keyOf(t, "a")))
+	m.Header.Set("Pushgateway-Op", "put")
+	m.Header.Set("Pushgateway-Encoding", "2")
+	if _, err := newOperator(t, c).RequestMsg(m, 5*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if a.View().Family("m") == nil {
+		t.Error("the group is gone")
+	}
+	if err := push(t, a, "a", "m 2\n"); !errors.Is(err, gateway.ErrUnavailable) || !strings.Contains(err.Error(), "cannot be read") {
+		t.Errorf("a push to a group that cannot be read: %v", err)
+	}
+	mustPush(t, a, "b", "m 1\n")
+	_, err := gateway.Open(t.Context(), gateway.Config{Journal: natsjournal.New(natsjournal.Config{URLs: c.URLs(), Stream: "S"})})
+	if err == nil || !strings.Contains(err.Error(), "Start the version that wrote it") {
+		t.Errorf("a member that starts: %v", err)
+	}
+}
+
+// TestClocks gives a member a clock that is half a minute ahead. It hides
+// groups too early, and ends none.
+func TestClocks(t *testing.T) {
+	c := natstest.Start(t, 1)
+	a := open(t, c.URLs(), 1)
+	ahead, err := gateway.Open(t.Context(), gateway.Config{
+		Journal: natsjournal.New(natsjournal.Config{URLs: c.URLs(), Stream: "S"}),
+		Now:     func() time.Time { return time.Now().Add(30 * time.Second) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := pushOf(t, keyOf(t, "a"), "m 1\n")
+	p.TTL = 20 * time.Second
+	if err := a.Push(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	if err := ahead.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if ahead.View().Family("m") != nil {
+		t.Error("the member whose clock is ahead does not hide the group")
+	}
+	if err := ahead.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := a.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if a.View().Family("m") == nil {
+		t.Error("the member whose clock is ahead has ended a group of the others")
+	}
+}

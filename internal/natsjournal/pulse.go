@@ -1,0 +1,220 @@
+package natsjournal
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+const (
+	// pulseEvery is how often a member gives a sign of life.
+	pulseEvery = 2 * time.Second
+	// pulseWithin is how long the servers may take to acknowledge it.
+	pulseWithin = 2 * time.Second
+	// retryPulse is how long a member waits after a failure.
+	retryPulse = 200 * time.Millisecond
+)
+
+// pulses are the signs of life of a member: small messages in the stream. One
+// that is acknowledged proves that the servers accept writes, and its sequence
+// is behind everything that was acknowledged before it was sent. It is safe for
+// concurrent use.
+type pulses struct {
+	process string        // a name for this run of this member
+	wanted  chan struct{} // has an element if somebody waits
+
+	mu      sync.Mutex
+	waiting []chan uint64 // for the sequence of the next pulse
+	caught  time.Time     // everything that was acknowledged then is applied
+}
+
+func newPulses() pulses {
+	return pulses{process: rand.Text()[:12], wanted: make(chan struct{}, 1), caught: time.Now()}
+}
+
+// want asks for a pulse soon.
+func (p *pulses) want() {
+	select {
+	case p.wanted <- struct{}{}:
+	default:
+	}
+}
+
+// next returns a channel that receives the sequence of a pulse that is sent
+// from now on.
+func (p *pulses) next() <-chan uint64 {
+	c := make(chan uint64, 1)
+	p.mu.Lock()
+	p.waiting = append(p.waiting, c)
+	p.mu.Unlock()
+	p.want()
+	return c
+}
+
+func (p *pulses) take() []chan uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := p.waiting
+	p.waiting = nil
+	return all
+}
+
+func (p *pulses) putBack(all []chan uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waiting = append(p.waiting, all...)
+}
+
+// beat is the goroutine that gives signs of life.
+func (j *Journal) beat() {
+	ctx, end := context.WithCancel(context.Background())
+	defer end()
+	go func() {
+		<-j.stop
+		end()
+	}()
+	ticker := time.NewTicker(pulseEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-j.pulses.wanted:
+		case <-j.stop:
+			return
+		}
+		waiting, sent := j.pulses.take(), time.Now()
+		seq, err := j.pulse(ctx)
+		if err != nil {
+			j.pulses.putBack(waiting)
+			select {
+			case <-time.After(retryPulse):
+				j.pulses.want()
+			case <-j.stop:
+			}
+			continue
+		}
+		for _, c := range waiting {
+			c <- seq
+		}
+		j.noteCaught(seq, sent)
+	}
+}
+
+// noteCaught notes, once everything up to seq is applied, since when nothing is
+// missing.
+func (j *Journal) noteCaught(seq uint64, sent time.Time) {
+	j.mu.Lock()
+	reached := j.wait(seq)
+	j.mu.Unlock()
+	go func() {
+		select {
+		case <-reached:
+			j.pulses.mu.Lock()
+			defer j.pulses.mu.Unlock()
+			j.pulses.caught = sent
+		case <-j.stop:
+		}
+	}()
+}
+
+// alive is the body of a sign of life.
+type alive struct {
+	Member string    `json:"member"`
+	At     time.Time `json:"at"` // by the member's clock
+}
+
+// pulse sends a sign of life, and returns its sequence.
+func (j *Journal) pulse(ctx context.Context) (uint64, error) {
+	before := j.reached()
+	seq, err := j.tryPulse(ctx, opAlive)
+	if err == nil {
+		j.mu.Lock()
+		if j.isBack(seq, before) {
+			err = errForeign
+		}
+		j.mu.Unlock()
+	}
+	if ctx.Err() == nil {
+		j.acks.note(err, time.Now())
+	}
+	return seq, err
+}
+
+func (j *Journal) tryPulse(ctx context.Context, op string) (uint64, error) {
+	body, err := json.Marshal(alive{j.config.Member, time.Now()})
+	if err != nil {
+		return 0, err
+	}
+	ctx, end := context.WithTimeout(ctx, pulseWithin)
+	defer end()
+	m, err := j.conn.RequestMsgWithContext(ctx, &nats.Msg{
+		Subject: j.names.of(members, j.pulses.process), Data: body,
+		Header: nats.Header{headerOp: {op}, headerEncoding: {encoding}, headerTTL: {markerTTL.String()}},
+	})
+	switch {
+	case errors.Is(err, nats.ErrNoResponders):
+		return 0, errNobody
+	case err != nil && !j.conn.IsConnected():
+		return 0, errors.New("there is no connection to a NATS server")
+	case err != nil:
+		return 0, fmt.Errorf("the servers of the stream do not answer: %w", err)
+	}
+	r, err := readReply(m)
+	if err == nil && r.Error != nil {
+		err = r.Error
+	}
+	return r.Seq, err
+}
+
+// Sync waits until everything is applied that any member had acknowledged when
+// it was called: everything before a message of this member's own.
+func (j *Journal) Sync(ctx context.Context) error {
+	if err := j.Err(); err != nil {
+		return err
+	}
+	if err := j.enter(); err != nil {
+		return err
+	}
+	defer j.calls.Done()
+	select {
+	case seq := <-j.pulses.next():
+		return j.reach(ctx, seq)
+	case <-ctx.Done():
+		if err := j.acks.last(); err != nil {
+			return fmt.Errorf("%w: %w", ctx.Err(), err)
+		}
+		return ctx.Err()
+	}
+}
+
+// reach waits until everything up to seq is applied.
+func (j *Journal) reach(ctx context.Context, seq uint64) error {
+	j.mu.Lock()
+	reached := j.wait(seq)
+	j.mu.Unlock()
+	j.fetchSoon()
+	select {
+	case <-reached:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("the messages up to %d have not arrived: %w", seq, ctx.Err())
+	}
+}
+
+// Lag returns for how long this member has not known that it has everything. It
+// is 0 if it has.
+func (j *Journal) Lag() time.Duration {
+	j.pulses.mu.Lock()
+	defer j.pulses.mu.Unlock()
+	age := time.Since(j.pulses.caught)
+	if age < pulseEvery+pulseWithin/2 {
+		return 0
+	}
+	return age
+}

@@ -1,0 +1,250 @@
+package natsjournal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/record"
+)
+
+// Open connects, makes or checks the stream, and replays it. While no server
+// answers it waits. The error says what to do.
+func (j *Journal) Open(ctx context.Context, apply func([]gateway.Applied)) error {
+	j.apply = apply
+	if err := j.open(ctx); err != nil {
+		_ = j.Close()
+		return fmt.Errorf("the stream %s: %w", j.config.Stream, err)
+	}
+	return nil
+}
+
+func (j *Journal) open(ctx context.Context) error {
+	if err := j.connect(ctx); err != nil {
+		return err
+	}
+	if err := j.checkVersion(); err != nil {
+		return err
+	}
+	if err := j.subscribe(); err != nil {
+		return err
+	}
+	err := j.patiently(ctx, "making or checking the stream", func(ctx context.Context) error { return j.ensureStream(ctx) })
+	if err != nil {
+		return err
+	}
+	j.running.Go(j.beat)
+	j.running.Add(1)
+	go j.post()
+	if err := j.load(ctx); err != nil {
+		return err
+	}
+	j.running.Add(1)
+	go j.catchUp()
+	j.running.Go(j.tend)
+	return nil
+}
+
+// retryStart is how long the start waits before it tries again.
+const retryStart = 500 * time.Millisecond
+
+// patiently tries until it succeeds, the error is permanent, or ctx ends.
+func (j *Journal) patiently(ctx context.Context, what string, try func(context.Context) error) error {
+	defer j.config.Waiting(nil)
+	for told := false; ; told = true {
+		err := try(ctx)
+		if permanent := (*permanentError)(nil); err == nil || errors.As(err, &permanent) {
+			return err
+		}
+		err = fmt.Errorf("%s: %w", what, err)
+		if j.config.Waiting(err); !told {
+			j.config.Logger.Warn("Waiting for NATS", "err", err)
+		}
+		select {
+		case <-time.After(retryStart):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// permanentError is an error that waiting does not mend.
+type permanentError struct{ error }
+
+func (e *permanentError) Unwrap() error { return e.error }
+
+// connect waits until a server accepts the connection.
+func (j *Journal) connect(ctx context.Context) error {
+	options := []nats.Option{
+		nats.Name("pushgateway " + j.config.Member),
+		nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond), nats.ReconnectBufSize(-1),
+		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2),
+		nats.FlusherTimeout(5 * time.Second), nats.Timeout(2 * time.Second),
+		nats.IgnoreAuthErrorAbort(),
+		nats.DisconnectErrHandler(j.disconnected), nats.ReconnectHandler(j.reconnected),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			j.config.Logger.Debug("NATS", "err", err)
+		}),
+	}
+	if j.config.Credentials != "" {
+		options = append(options, nats.UserCredentials(j.config.Credentials))
+	}
+	if j.config.TLS != nil {
+		options = append(options, nats.Secure(j.config.TLS))
+	}
+	urls := strings.Join(j.config.URLs, ",")
+	return j.patiently(ctx, "connecting to "+urls, func(context.Context) (err error) {
+		j.conn, err = nats.Connect(urls, options...)
+		if errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrNoServers) {
+			return err // it may start, or learn of us
+		}
+		return err
+	})
+}
+
+func (j *Journal) disconnected(_ *nats.Conn, err error) {
+	if err != nil {
+		j.config.Logger.Warn("Lost the connection to NATS; scrapes go on, and pushes wait", "err", err)
+	}
+}
+
+func (j *Journal) reconnected(c *nats.Conn) {
+	j.config.Logger.Info("Connected to NATS again", "server", c.ConnectedUrlRedacted())
+	j.pulses.want()
+	j.fetchSoon()
+}
+
+// subscribe begins to receive answers and the feed.
+func (j *Journal) subscribe() error {
+	j.answers = j.conn.NewInbox() + "."
+	if _, err := j.conn.Subscribe(j.answers+"*", j.answer); err != nil {
+		return err
+	}
+	feed, err := j.conn.Subscribe(j.names.fed+">", j.heard)
+	if err != nil {
+		return err
+	}
+	return feed.SetPendingLimits(-1, feedBytes) // what is dropped is fetched
+}
+
+// feedBytes bounds the messages of the feed that wait to be applied.
+const feedBytes = 64 << 20
+
+// answer handles the answer to a write or a stamp.
+func (j *Journal) answer(m *nats.Msg) {
+	id := strings.TrimPrefix(m.Subject, j.answers)
+	r, err := readReply(m)
+	j.answered(id, r, err)
+	if err == nil && r.Error == nil {
+		j.acks.note(nil, time.Now())
+		j.stampAnswered(id, r.Seq)
+	}
+}
+
+// load replays everything that was acknowledged before it began.
+func (j *Journal) load(ctx context.Context) error {
+	var end uint64
+	err := j.patiently(ctx, "waiting for a leader of the stream", func(ctx context.Context) (err error) {
+		end, err = j.pulse(ctx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	done := 0
+	err = j.patiently(ctx, "reading the stream", func(ctx context.Context) error {
+		for j.reached() < end {
+			page, left, err := j.page(j.reached() + 1)
+			if err := j.replay(page); err != nil {
+				return err
+			}
+			done += len(page)
+			j.config.Progress(done, done+int(left))
+			if err != nil {
+				return err
+			}
+			if len(page) == 0 {
+				return errBehind
+			}
+			if ctx.Err() != nil {
+				return &permanentError{ctx.Err()}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	j.mu.Lock()
+	j.settleStamps()
+	j.mu.Unlock()
+	j.joinFeed()
+	return nil
+}
+
+var errBehind = errors.New("the replica that answers is behind")
+
+// replay applies a page of the stream. What this version cannot read ends the
+// start, since others would be misled by a part.
+func (j *Journal) replay(page []message) error {
+	for _, m := range page {
+		if m.err != nil {
+			return &permanentError{fmt.Errorf("message %d: %w. The stream was not changed. Start the version that wrote it", m.seq, m.err)}
+		}
+	}
+	ready := j.decodeNew(page)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var applied []gateway.Applied
+	for _, d := range ready {
+		switch {
+		case d.err != nil:
+			return &permanentError{explain(d)}
+		case d.kind == stamps:
+			j.held[d.token] = d
+		case d.kind == groups:
+			if d.group != nil {
+				j.times[d.token] = times{d.group.Since, d.group.Failed}
+			}
+			applied = j.takeGroup(d, applied)
+		default:
+			applied = j.take(d, applied)
+		}
+	}
+	if len(applied) > 0 {
+		j.apply(applied)
+	}
+	if n := len(page); n > 0 {
+		j.fetchedTo(page[n-1].seq)
+	}
+	return nil
+}
+
+func explain(d decoded) error {
+	err := fmt.Errorf("message %d: %w", d.seq, d.err)
+	if errors.Is(d.err, record.ErrNewer) {
+		return fmt.Errorf("%w. The stream was not changed. Start the version that wrote it", err)
+	}
+	return fmt.Errorf("%w. The stream was not changed. Remove the message with `nats stream rmm`, which loses its group, or name another stream", err)
+}
+
+// joinFeed applies what the feed has brought meanwhile, and everything that it
+// brings from now on.
+func (j *Journal) joinFeed() {
+	for {
+		j.mu.Lock()
+		early := j.early
+		j.early = nil
+		j.loaded = len(early) == 0
+		j.mu.Unlock()
+		if len(early) == 0 {
+			return
+		}
+		j.receive(early, false)
+	}
+}

@@ -1,0 +1,302 @@
+package natsjournal
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"pushgateway/internal/gateway"
+)
+
+// write is a change on its way. Its bytes, its id and the sequence that it
+// expects stay the same each time it is sent, so that the server takes it once.
+type write struct {
+	id, token string
+	change    gateway.Change
+	msg       *nats.Msg
+	expected  uint64
+	call      *call
+	index     int // of its outcome in the call
+
+	due     time.Time // when to send it (again)
+	backoff time.Duration
+	since   uint64 // the position when it was first sent
+	sent    int
+	// doubts is how many copies were sent that nobody has refused. While it is 0,
+	// the change has not happened.
+	doubts int
+	behind uint64 // it waits until this message is applied; 0 if it does not
+	left   bool   // nobody waits for the outcome any more
+	over   bool
+	queued bool  // in the outbox
+	flying bool  // sent, and neither answered nor overdue
+	last   error // why it was last refused
+}
+
+// call is a call of Commit.
+type call struct {
+	outcomes []gateway.Outcome
+	writes   []*write
+	open     int // outcomes that are not known yet
+	done     chan struct{}
+}
+
+const (
+	// answerWithin is how long a write waits for an answer before it is sent
+	// again.
+	answerWithin = 2 * time.Second
+	// leastBackoff and mostBackoff are how long a refused write waits.
+	leastBackoff = 5 * time.Millisecond
+	mostBackoff  = 250 * time.Millisecond
+)
+
+// begin starts a write. The caller holds mu.
+func (j *Journal) begin(c *call, i int, change gateway.Change, token string, msg *nats.Msg) {
+	e := j.entry(token)
+	e.key = change.Key
+	switch {
+	case e.unreadable != nil:
+		c.conclude(i, gateway.Failed, fmt.Errorf("group %s cannot be read, so it cannot be changed: %w", change.Key.Excerpt(), e.unreadable))
+		return
+	case change.Against != e.revision():
+		c.conclude(i, gateway.Stale, errStale)
+		return
+	}
+	if err := j.room(e, change, len(msg.Data)); err != nil {
+		c.conclude(i, gateway.Failed, err)
+		return
+	}
+	w := &write{id: msg.Header.Get(headerID), token: token, change: change, msg: msg, expected: e.seq, call: c, index: i, since: j.position}
+	msg.Header.Set(headerExpected, strconv.FormatUint(w.expected, 10))
+	msg.Reply = j.answers + w.id
+	e.write = w
+	j.writes[w.id] = w
+	c.writes = append(c.writes, w)
+	j.send(w)
+}
+
+// conclude sets an outcome.
+func (c *call) conclude(i int, v gateway.Verdict, err error) {
+	c.outcomes[i] = gateway.Outcome{Verdict: v, Err: err}
+	if c.open--; c.open == 0 {
+		close(c.done)
+	}
+}
+
+// send queues a write to be sent. The caller holds mu.
+func (j *Journal) send(w *write) {
+	w.queued = true
+	j.outbox.put(w)
+}
+
+// retry sends writes whose time has come. The caller holds mu.
+func (j *Journal) retry(now time.Time) {
+	for _, w := range j.writes {
+		if w.behind == 0 && !w.queued && now.After(w.due) {
+			j.landed(w)
+			j.send(w)
+		}
+	}
+}
+
+// landed notes that no answer to a write is expected any more, so that others
+// can be sent. The caller holds mu.
+func (j *Journal) landed(w *write) {
+	if w.flying {
+		w.flying = false
+		j.inFlight--
+		j.outbox.signal()
+	}
+}
+
+// deferred lets a write that the server has not taken wait for a while. The
+// caller holds mu.
+func (w *write) deferred(err error) {
+	w.last = err
+	w.backoff = min(max(2*w.backoff, leastBackoff), mostBackoff)
+	w.due = time.Now().Add(w.backoff)
+}
+
+// answered handles the answer to a write.
+func (j *Journal) answered(id string, r reply, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	w := j.writes[id]
+	if w == nil || w.over || j.closed {
+		return // it has come back with the feed before
+	}
+	j.landed(w)
+	switch {
+	case errors.Is(err, errNobody):
+		w.refused()
+		w.deferred(err)
+	case err != nil:
+		w.last = err // it is sent again
+	case r.Error != nil:
+		w.refused()
+		j.refused(w, r.Error)
+	default:
+		j.succeeded(w, r.Seq)
+		j.newest = max(j.newest, r.Seq)
+		j.acknowledged(r.Seq)
+	}
+}
+
+func (w *write) refused() { w.doubts = max(0, w.doubts-1) }
+
+// succeeded applies a write that the stream has, unless a later change of the
+// group is already applied. The caller holds mu.
+func (j *Journal) succeeded(w *write, seq uint64) {
+	e := j.entry(w.token)
+	if j.isBack(seq, w.since) {
+		j.voided(w, *j.foreign.Load())
+		return
+	}
+	if seq > e.seq {
+		e.took(seq, w.change.Group != nil, len(w.msg.Data))
+		j.apply([]gateway.Applied{{Change: w.change, Revision: gateway.Revision(seq)}})
+		if w.change.Group == nil {
+			j.dropStamp(e)
+		}
+	}
+	j.finish(w, gateway.Committed, nil)
+}
+
+// took notes the latest message of a group.
+func (e *entry) took(seq uint64, live bool, size int) {
+	e.seq, e.live, e.size, e.unreadable = seq, live, size, nil
+	if !live {
+		e.ended = time.Now()
+	}
+}
+
+// refused handles an error of the server. The caller holds mu.
+func (j *Journal) refused(w *write, err *apiError) {
+	last, wrong := err.wrongLast()
+	switch {
+	case wrong:
+		j.outrun(w, last)
+	case err.ErrCode == codeInProgress, err.isTemporary():
+		w.deferred(err)
+	case err.isFull():
+		j.finish(w, gateway.Failed, fmt.Errorf("%w: %w", errFull, err))
+	case w.doubts > 0:
+		w.deferred(err) // an earlier copy may still have arrived
+	default:
+		j.finish(w, gateway.Failed, fmt.Errorf("NATS refused it: %w", err))
+	}
+}
+
+// outrun handles a write that expected another sequence than the subject has.
+// The caller holds mu.
+func (j *Journal) outrun(w *write, last uint64) {
+	e := j.entry(w.token)
+	switch {
+	case last == w.expected: // a new leader has not caught up
+		w.deferred(errStale)
+	case last == 0 && e.live && e.seq == w.expected:
+		w.deferred(errGone) // until the group is gone here too
+		j.wantGhosts()
+	case last == 0 || last <= max(j.position, e.seq):
+		j.compare(w, last)
+	default:
+		w.behind = last
+		j.late[w] = true
+		j.fetchSoon()
+	}
+}
+
+// compare decides about a write whose subject has the sequence last, which is
+// applied. The caller holds mu.
+func (j *Journal) compare(w *write, last uint64) {
+	e := j.entry(w.token)
+	switch {
+	case e.live || w.change.Against != 0:
+		j.outdated(w)
+	case w.doubts > 0 && w.sent > 1 && last != 0:
+		j.outdated(w)
+	default: // only an end came between, or the stream has forgotten one
+		w.expected, w.behind = last, 0
+		w.msg.Header.Set(headerExpected, strconv.FormatUint(last, 10))
+		j.send(w)
+	}
+}
+
+// outdated finishes a write that cannot happen any more because its group has a
+// later revision. If no message was missed since it was sent, it has not
+// happened. Otherwise an earlier copy of it may have, and the later revision
+// has replaced it. The caller holds mu.
+func (j *Journal) outdated(w *write) {
+	if w.sent == 1 || j.fetched <= w.since {
+		j.finish(w, gateway.Stale, errStale)
+		return
+	}
+	j.voided(w, errReplaced)
+}
+
+// voided finishes a write that may have happened, but is not the state of its
+// group. The caller holds mu.
+func (j *Journal) voided(w *write, why error) {
+	left := w.left
+	j.finish(w, gateway.Unknown, why)
+	if !left {
+		j.apply([]gateway.Applied{{Change: w.change, Void: true}})
+	}
+}
+
+// caughtUp decides about writes that waited for what is now applied. The caller
+// holds mu.
+func (j *Journal) caughtUp() {
+	for w := range j.late {
+		if last := w.behind; last <= max(j.position, j.entry(w.token).seq) {
+			w.behind = 0
+			delete(j.late, w)
+			j.compare(w, last)
+		}
+	}
+}
+
+// finish ends a write. The caller holds mu.
+func (j *Journal) finish(w *write, v gateway.Verdict, err error) {
+	j.landed(w)
+	delete(j.writes, w.id)
+	delete(j.late, w)
+	w.over = true
+	if e := j.entries[w.token]; e != nil && e.write == w {
+		e.write = nil
+	}
+	if !w.left {
+		w.call.conclude(w.index, v, err)
+		return
+	}
+	j.forgotten -= len(w.msg.Data)
+	if v != gateway.Committed {
+		j.apply([]gateway.Applied{{Change: w.change, Void: true}})
+	}
+}
+
+// leave ends the wait of a call. A change that may still happen stays a write,
+// and its outcome is unknown. The others have not happened.
+func (j *Journal) leave(c *call, why error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, w := range c.writes {
+		if w.over {
+			continue
+		}
+		reason := why
+		if w.last != nil {
+			reason = fmt.Errorf("%w: %w", why, w.last)
+		}
+		if w.doubts == 0 {
+			j.finish(w, gateway.Failed, reason)
+			continue
+		}
+		w.left = true
+		j.forgotten += len(w.msg.Data)
+		c.conclude(w.index, gateway.Unknown, reason)
+	}
+}

@@ -1,0 +1,165 @@
+// Package natstest runs NATS servers for tests: real ones, in the process of
+// the test. Nothing of it is in the released binary.
+package natstest
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// Cluster is some servers with a common JetStream.
+type Cluster struct {
+	t       testing.TB
+	options []*server.Options
+	servers []*server.Server // nil if stopped
+}
+
+const (
+	// memory and storage bound each server, in bytes. Each stream reserves its
+	// maximum size, which no test fills.
+	memory  = 64 << 20
+	storage = 100 << 30
+	// ready is how long a server may take to start.
+	ready = 20 * time.Second
+)
+
+// Start starts n servers, which end with the test. Each write is synced.
+func Start(t testing.TB, n int) *Cluster {
+	t.Helper()
+	return start(t, n, true)
+}
+
+// StartUnsynced starts a server that does not wait for the disk, for tests that
+// store much.
+func StartUnsynced(t testing.TB) *Cluster {
+	t.Helper()
+	return start(t, 1, false)
+}
+
+func start(t testing.TB, n int, synced bool) *Cluster {
+	t.Helper()
+	c := &Cluster{t: t, options: make([]*server.Options, n), servers: make([]*server.Server, n)}
+	dir := t.TempDir()
+	for i := range n {
+		c.options[i] = &server.Options{
+			ServerName: fmt.Sprint("n", i), Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true,
+			JetStream: true, StoreDir: filepath.Join(dir, fmt.Sprint(i)), SyncAlways: synced,
+			JetStreamMaxMemory: memory, JetStreamMaxStore: storage, MaxPayload: 1 << 20,
+		}
+	}
+	t.Cleanup(c.stopAll)
+	if n > 1 {
+		c.join()
+		return c
+	}
+	c.Run(0)
+	return c
+}
+
+// join makes the servers a cluster. The ports of the routes must be known, so
+// that each server finds the others.
+func (c *Cluster) join() {
+	c.t.Helper()
+	ports := freePorts(c.t, len(c.options))
+	var routes []string
+	for _, port := range ports {
+		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", port))
+	}
+	for i, o := range c.options {
+		o.Cluster = server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: ports[i]}
+		o.Routes = server.RoutesFromStr(strings.Join(routes, ","))
+	}
+	for i := range c.options {
+		c.start(i)
+	}
+	for i := range c.options {
+		c.await(i)
+	}
+	c.awaitLeader()
+}
+
+// Run starts a server that is stopped, on the port that it had, and waits for
+// it.
+func (c *Cluster) Run(i int) {
+	c.t.Helper()
+	c.start(i)
+	c.await(i)
+}
+
+func (c *Cluster) start(i int) {
+	c.t.Helper()
+	s, err := server.NewServer(c.options[i].Clone())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	s.Start()
+	c.servers[i] = s
+}
+
+func (c *Cluster) await(i int) {
+	c.t.Helper()
+	if !c.servers[i].ReadyForConnections(ready) {
+		c.t.Fatalf("the NATS server %d did not start", i)
+	}
+	if c.options[i].Port == -1 {
+		c.options[i].Port = c.port(i)
+	}
+}
+
+func (c *Cluster) awaitLeader() {
+	c.t.Helper()
+	for end := time.Now().Add(ready); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		for _, s := range c.servers {
+			if s != nil && s.JetStreamIsLeader() && s.JetStreamIsCurrent() {
+				return
+			}
+		}
+	}
+	c.t.Fatal("the NATS servers elected no leader")
+}
+
+// Stop stops a server.
+func (c *Cluster) Stop(i int) {
+	if s := c.servers[i]; s != nil {
+		s.Shutdown()
+		s.WaitForShutdown()
+		c.servers[i] = nil
+	}
+}
+
+// Leader returns the index of the server that leads a stream, or -1.
+func (c *Cluster) Leader(stream string) int {
+	for i, s := range c.servers {
+		if s != nil && s.JetStreamIsStreamLeader(server.DEFAULT_GLOBAL_ACCOUNT, stream) {
+			return i
+		}
+	}
+	return -1
+}
+
+func (c *Cluster) stopAll() {
+	for i := range c.servers {
+		c.Stop(i)
+	}
+}
+
+func (c *Cluster) port(i int) int {
+	var port int
+	if _, err := fmt.Sscanf(c.servers[i].ClientURL(), "nats://127.0.0.1:%d", &port); err != nil {
+		c.t.Fatalf("the address of the NATS server %d: %v", i, err)
+	}
+	return port
+}
+
+// URLs returns the addresses of all servers.
+func (c *Cluster) URLs() (urls []string) {
+	for _, o := range c.options {
+		urls = append(urls, fmt.Sprintf("nats://127.0.0.1:%d", o.Port))
+	}
+	return urls
+}

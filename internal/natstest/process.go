@@ -1,0 +1,152 @@
+package natstest
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Processes are servers in processes of their own, which can be paused and
+// killed.
+type Processes struct {
+	t       testing.TB
+	binary  string
+	configs []string
+	ports   []int
+	running []*exec.Cmd // nil if killed
+}
+
+// Launch builds the server, starts n processes of it, and waits until they have
+// a leader.
+func Launch(t testing.TB, n int) *Processes {
+	t.Helper()
+	dir := t.TempDir()
+	p := &Processes{t: t, binary: filepath.Join(dir, "nats-server"), ports: freePorts(t, 2*n), running: make([]*exec.Cmd, n)}
+	if out, err := exec.Command("go", "build", "-o", p.binary, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
+		t.Fatalf("building nats-server: %v\n%s", err, out)
+	}
+	var routes []string
+	for _, port := range p.ports[n:] {
+		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", port))
+	}
+	t.Cleanup(p.killAll)
+	for i := range n {
+		config := fmt.Sprintf("server_name: n%d\nlisten: 127.0.0.1:%d\nmax_payload: 1MB\njetstream { store_dir: %q, max_mem: %d, max_file: %d, sync_interval: always }\n",
+			i, p.ports[i], filepath.Join(dir, fmt.Sprint(i)), memory, storage)
+		if n > 1 {
+			config += fmt.Sprintf("cluster { name: test, listen: 127.0.0.1:%d, routes: [%s] }\n", p.ports[n+i], strings.Join(routes, ", "))
+		}
+		path := filepath.Join(dir, fmt.Sprintf("%d.conf", i))
+		if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p.configs = append(p.configs, path)
+		p.Run(i)
+	}
+	for i := range n {
+		p.await(i)
+	}
+	return p
+}
+
+// Run starts a process that does not run.
+func (p *Processes) Run(i int) {
+	p.t.Helper()
+	cmd := exec.Command(p.binary, "-c", p.configs[i])
+	cmd.Env = append(os.Environ(), "GOMEMLIMIT=256MiB")
+	if err := cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	p.running[i] = cmd
+}
+
+// await waits until JetStream of a server answers.
+func (p *Processes) await(i int) {
+	p.t.Helper()
+	for end := time.Now().Add(ready); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		conn, err := nats.Connect(p.url(i), nats.Timeout(time.Second))
+		if err != nil {
+			continue
+		}
+		m, err := conn.Request("$JS.API.INFO", nil, time.Second)
+		conn.Close()
+		if err == nil && !strings.Contains(string(m.Data), `"error"`) {
+			return
+		}
+	}
+	p.t.Fatalf("the NATS server %d does not answer", i)
+}
+
+// Pause stops a process without ending it. Resume lets it go on.
+func (p *Processes) Pause(i int)  { p.signal(i, syscall.SIGSTOP) }
+func (p *Processes) Resume(i int) { p.signal(i, syscall.SIGCONT) }
+
+func (p *Processes) signal(i int, s syscall.Signal) {
+	p.t.Helper()
+	if err := p.running[i].Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// Kill kills a process.
+func (p *Processes) Kill(i int) {
+	if cmd := p.running[i]; cmd != nil {
+		_ = cmd.Process.Kill() // it may have ended
+		_ = cmd.Wait()
+		p.running[i] = nil
+	}
+}
+
+func (p *Processes) killAll() {
+	for i := range p.running {
+		p.Kill(i)
+	}
+}
+
+// Leader returns the index of the server that leads a stream, or -1.
+func (p *Processes) Leader(stream string) int {
+	p.t.Helper()
+	conn, err := nats.Connect(strings.Join(p.URLs(), ","), nats.Timeout(time.Second))
+	if err != nil {
+		return -1
+	}
+	defer conn.Close()
+	m, err := conn.Request("$JS.API.STREAM.INFO."+stream, nil, time.Second)
+	if err != nil {
+		return -1
+	}
+	var info struct {
+		Cluster struct {
+			Leader string `json:"leader"`
+		} `json:"cluster"`
+	}
+	var i int
+	if json.Unmarshal(m.Data, &info) != nil {
+		return -1
+	}
+	if _, err := fmt.Sscanf(info.Cluster.Leader, "n%d", &i); err != nil {
+		return -1
+	}
+	return i
+}
+
+func (p *Processes) url(i int) string {
+	return "nats://" + net.JoinHostPort("127.0.0.1", fmt.Sprint(p.ports[i]))
+}
+
+// URLs returns the addresses of all servers.
+func (p *Processes) URLs() (urls []string) {
+	for i := range p.running {
+		urls = append(urls, p.url(i))
+	}
+	return urls
+}

@@ -1,0 +1,57 @@
+package telemetry
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"pushgateway/internal/metric"
+)
+
+// Cluster is the state of a gateway that shares its groups with others.
+type Cluster struct {
+	Connected                   bool // to a server
+	Behind                      uint64
+	Lag, Skew                   time.Duration
+	Revision                    uint64
+	Retries, Conflicts, Unknown uint64
+	Unreadable, Members         int
+	MaxBytes                    uint64 // of the stream; 0 means no bound
+}
+
+// clusterFamilies are the families that ObserveCluster fills. They are always
+// reserved.
+var clusterFamilies = []struct {
+	name, help string
+	typ        metric.Type
+	value      func(Cluster) float64
+}{
+	{"pushgateway_cluster_connected", "1 if there is a connection to a NATS server, 0 if not.", metric.Gauge, func(c Cluster) float64 {
+		if c.Connected {
+			return 1
+		}
+		return 0
+	}},
+	{"pushgateway_cluster_lag_seconds", "For how long the gateway has not known that it has everything that others have stored, 0 if it has.", metric.Gauge, func(c Cluster) float64 { return c.Lag.Seconds() }},
+	{"pushgateway_cluster_lag_messages", "Messages of the stream that the gateway knows of and has not applied.", metric.Gauge, func(c Cluster) float64 { return float64(c.Behind) }},
+	{"pushgateway_cluster_revision", "The message of the stream up to which everything is applied.", metric.Gauge, func(c Cluster) float64 { return float64(c.Revision) }},
+	{"pushgateway_cluster_retries_total", "Changes sent to the NATS servers again.", metric.Counter, func(c Cluster) float64 { return float64(c.Retries) }},
+	{"pushgateway_cluster_conflicts_total", "Changes made again because another gateway changed the same group first.", metric.Counter, func(c Cluster) float64 { return float64(c.Conflicts) }},
+	{"pushgateway_cluster_unknown_total", "Changes whose outcome was not known in time.", metric.Counter, func(c Cluster) float64 { return float64(c.Unknown) }},
+	{"pushgateway_cluster_unreadable_groups_total", "Groups of other gateways that this version could not read.", metric.Counter, func(c Cluster) float64 { return float64(c.Unreadable) }},
+	{"pushgateway_cluster_clock_skew_seconds", "By how much the clock of the gateway is ahead of that of the NATS servers.", metric.Gauge, func(c Cluster) float64 { return c.Skew.Seconds() }},
+	{"pushgateway_cluster_members", "Gateways that share the stream and gave a sign of life within the last hour.", metric.Gauge, func(c Cluster) float64 { return float64(c.Members) }},
+	{"pushgateway_cluster_stream_max_bytes", "Maximum size of the stream, 0 if there is none.", metric.Gauge, func(c Cluster) float64 { return float64(c.MaxBytes) }},
+}
+
+// ObserveCluster exposes the state of a gateway that shares its groups.
+func (m *Metrics) ObserveCluster(state func() Cluster) {
+	for _, f := range clusterFamilies {
+		opts, value := prometheus.Opts{Name: f.name, Help: f.help}, func() float64 { return f.value(state()) }
+		if f.typ == metric.Counter {
+			m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts(opts), value))
+		} else {
+			m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts), value))
+		}
+	}
+}
