@@ -157,6 +157,7 @@ func (s *service) pushes() intake.Config {
 		LenientNewlines: s.lenientNewlines,
 		ReservedNames:   s.reservedNames.matcher,
 		OTLP:            s.otlp.options(),
+		NoOnce:          s.cluster.isSet(),
 	}
 }
 
@@ -175,7 +176,7 @@ func (s *service) surface(ui http.Handler) httpapi.Config {
 		UI:                ui,
 	}
 	if s.aggregate != "" {
-		c.AggregateJob = s.aggregateJob
+		c.AggregateJob, c.AggregateGauges = s.aggregateJob, aggregations[s.aggregate]
 	}
 	if s.enableLifecycle {
 		c.Quit, c.Reload = s.quit, s.reload
