@@ -157,7 +157,6 @@ func (s *service) pushes() intake.Config {
 		LenientNewlines: s.lenientNewlines,
 		ReservedNames:   s.reservedNames.matcher,
 		OTLP:            s.otlp.options(),
-		NoOnce:          s.cluster.isSet(),
 	}
 }
 

@@ -53,10 +53,6 @@ type Config struct {
 	// limits and its memory are those of each request.
 	OTLP otlp.Options
 
-	// NoOnce refuses pushes that must count once, because the journal keeps no
-	// receipts.
-	NoOnce bool
-
 	// Warn logs a message that a client has caused, but not too often.
 	Warn func(message string, args ...any)
 	// Duplicate is called for each series that a push had twice, if the check is

@@ -25,9 +25,6 @@ var onceField = http.CanonicalHeaderKey(OnceHeader)
 // maxOnceKey bounds a key, in bytes.
 const maxOnceKey = 256
 
-// errNoOnce refuses a key that could be forgotten.
-var errNoOnce = &ParameterError{errors.New(OnceHeader + ": gateways that share their groups do not keep keys yet, so the push could count twice; push without the header, which counts at least once")}
-
 // onceKey returns the key that makes a push count once, or "" if it has none. It
 // is for pushes that add up. Others can be repeated without harm, so their keys
 // are ignored.

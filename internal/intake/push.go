@@ -31,9 +31,6 @@ func (in *Intake) newPush(r *Request) (p gateway.Push, life lifetime, err error)
 	if r.once.key, err = onceKey(r.Header, p.Mode); err != nil {
 		return p, life, err
 	}
-	if r.once.key != "" && in.config.NoOnce {
-		return p, life, errNoOnce
-	}
 	life, err = in.config.TTL.of(r.Header.Get(ttlField), query.Get("ttl"))
 	return p, life, err
 }

@@ -26,9 +26,6 @@ type Store struct {
 	New func() gateway.Journal
 	// Durable means that a journal finds what the previous one stored.
 	Durable bool
-	// NoReceipts means that the store keeps no receipts, and fails changes that have
-	// some.
-	NoReceipts bool
 }
 
 // Run runs the contract. Each part gets a store of its own from fresh.

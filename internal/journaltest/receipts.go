@@ -14,14 +14,6 @@ import (
 // change, and outlast a restart and the end of their group.
 func testReceipts(t *testing.T, s Store) {
 	j, r := open(t, s)
-	if s.NoReceipts {
-		c := change(t, r, keyOf(t, "a"), "m 1\n")
-		c.Receipts = []gateway.Receipt{{At: time.Now().UnixNano()}}
-		if o := j.Commit(t.Context(), []gateway.Change{c})[0]; o.Verdict != gateway.Failed {
-			t.Errorf("verdict %d for a change with a receipt, want that it failed", o.Verdict)
-		}
-		return
-	}
 	want := make(map[gateway.Receipt]bool)
 	for round := range 3 {
 		for i := range 200 {

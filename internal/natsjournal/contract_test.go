@@ -17,7 +17,7 @@ func TestContract(t *testing.T) {
 			cluster, streams := natstest.Start(t, servers), new(atomic.Int64)
 			journaltest.Run(t, func(*testing.T) journaltest.Store {
 				stream := fmt.Sprint("S", streams.Add(1))
-				return journaltest.Store{Durable: true, NoReceipts: true, New: func() gateway.Journal {
+				return journaltest.Store{Durable: true, New: func() gateway.Journal {
 					return natsjournal.New(natsjournal.Config{URLs: cluster.URLs(), Stream: stream, Replicas: servers})
 				}}
 			})

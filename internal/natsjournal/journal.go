@@ -18,7 +18,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -117,7 +116,6 @@ var (
 	errStale    = errors.New("the group has changed meanwhile")
 	errReplaced = errors.New("another change has replaced the group, and whether this one came before it is not known")
 	errGone     = errors.New("the group is not in the stream any more")
-	errReceipts = errors.New("the stream does not keep idempotency keys; push without one")
 	errClosed   = errors.New("the journal is closed")
 	// errFull means that the stream has no room.
 	errFull = errors.New("the stream is full; delete groups, or give the stream more room with `nats stream edit --max-bytes`")
@@ -199,9 +197,6 @@ func (j *Journal) observe(c *call, w Written) {
 func (j *Journal) prepare(ctx context.Context, changes []gateway.Change) ([]*nats.Msg, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
-	}
-	if slices.ContainsFunc(changes, func(c gateway.Change) bool { return len(c.Receipts) > 0 }) {
-		return nil, errReceipts
 	}
 	if err := j.Err(); err != nil {
 		return nil, err
