@@ -392,11 +392,11 @@ func TestLimitsOfExports(t *testing.T) {
 		"series_per_push":    {"limits: {max_series_per_push: 2}", http.StatusRequestEntityTooLarge},
 		"families_per_push":  {"limits: {max_families_per_push: 1}", http.StatusRequestEntityTooLarge},
 		"labels_per_series":  {"limits: {max_labels_per_series: 2}", http.StatusRequestEntityTooLarge},
-		"label_sets":         {"limits: {max_label_sets: 1}", http.StatusOK}, // with what was rejected
-		"series":             {"limits: {max_series: 2}", http.StatusOK},
-		"series_per_job":     {"rules: [{match: '{job=\"a\"}', max_series_per_job: 2}]", http.StatusOK},
+		"label_sets":         {"limits: {max_label_sets: 1}", http.StatusTooManyRequests},
+		"series":             {"limits: {max_series: 2}", http.StatusTooManyRequests},
+		"series_per_job":     {"rules: [{match: '{job=\"a\"}', max_series_per_job: 2}]", http.StatusTooManyRequests},
 		"pushes_per_second":  {"rules: [{match: '{job=\"a\"}', max_pushes_per_second: 0.01}]", http.StatusTooManyRequests},
-		"grouping_labels":    {"limits: {max_grouping_labels: 1}", http.StatusOK},
+		"grouping_labels":    {"limits: {max_grouping_labels: 1}", http.StatusOK}, // with what was rejected
 		"label_value_length": {"limits: {max_label_value_length: 3}", http.StatusOK},
 	} {
 		s, _ := withLimits(t, tt.config)

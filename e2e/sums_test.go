@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -292,4 +293,29 @@ func TestAggregate(t *testing.T) {
 	s.want(http.StatusAccepted, http.MethodPost, "/metrics", body, "Origin", "https://shop.example")
 	s.want(http.StatusAccepted, http.MethodDelete, "/metrics/job/aggregate", "")
 	s.wantSeries([]string{`mails_total{domain="example.com",instance="nginx-1",job="aggregate",x="1"} 1`}, []string{`mails_total{instance="",job="aggregate",x="1"} 11`})
+}
+
+// TestAggregateByLabel pushes as clients of Gravel Gateway do.
+func TestAggregateByLabel(t *testing.T) {
+	s := start(t, "--push.aggregate=gravel", "--push.aggregate-job=a")
+	for i := range 2 {
+		s.want(http.StatusAccepted, http.MethodPost, "/metrics", fmt.Sprintf(`# TYPE value_total counter
+value_total{x="1"} %d
+value_total{x="2",clearmode="replace"} %[1]d
+# TYPE value2 gauge
+value2{x="1",clearmode="aggregate"} 1
+value2{x="2",clearmode="sum"} 1
+value2{x="3"} %[1]d
+# TYPE version gauge
+version{version="0.0.%[1]d",clearmode="family"} 1
+# TYPE other gauge
+other{clearmode="info",version="0.0.%[1]d"} 1
+`, i+1))
+	}
+	want := []string{`value_total{x="1"} 3`, `value_total{x="2"} 2`, `value2{x="1"} 2`, `value2{x="2"} 2`, `value2{x="3"} 2`, `version{version="0.0.2"} 1`, `other{version="0.0.2"} 1`}
+	s.wantLines("a", slices.Clone(want)...)
+	for _, body := range []string{"# TYPE g gauge\ng{clearmode=\"mean5m\"} 1\n", "# TYPE g gauge\ng{clearmode=\"sum\"} 1\ng{clearmode=\"replace\"} 1\n"} {
+		s.want(http.StatusBadRequest, http.MethodPost, "/metrics", body)
+	}
+	s.wantLines("a", want...)
 }

@@ -175,7 +175,7 @@ func (s *service) surface(ui http.Handler) httpapi.Config {
 		UI:                ui,
 	}
 	if s.aggregate != "" {
-		c.AggregateJob = s.aggregateJob
+		c.AggregateJob, c.AggregateGauges = s.aggregateJob, aggregations[s.aggregate]
 	}
 	if s.enableLifecycle {
 		c.Quit, c.Reload = s.quit, s.reload

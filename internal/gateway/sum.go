@@ -224,7 +224,7 @@ func (g *Gateway) addUp(old *Group, p *Push) (fresh []*exposition.Block, err err
 	if p.Blocks, err = s.blocks(); err != nil {
 		return nil, err
 	}
-	if len(added) == 1 {
+	if len(added) == 1 && added[0].gauges != sums.ByLabel {
 		return added[0].blocks, nil
 	}
 	return p.Blocks, nil

@@ -29,12 +29,12 @@ func (a *api) pushRoutes() []route {
 	}
 }
 
-// aggregate adds a push to a group, gauges too, unless its headers say otherwise.
+// aggregate adds a push to a group. Its headers may say what becomes of gauges.
 func (a *api) aggregate(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	r.SetPathValue("key", a.aggregateKey(r.PathValue("labels")))
 	push := a.pushRequest(w, r, false)
-	push.Header = adding(r.Header)
+	push.Header = a.adding(r.Header)
 	size, err := a.Intake.Push(r.Context(), push)
 	a.Pushed(strings.ToLower(r.Method), size, time.Since(start))
 	a.activity.note(time.Now(), err == nil)
@@ -60,11 +60,11 @@ func (a *api) aggregateKey(path string) string {
 }
 
 // adding returns the headers of a push that adds up.
-func adding(h http.Header) http.Header {
+func (a *api) adding(h http.Header) http.Header {
 	h = h.Clone()
 	h.Set(intake.MergeHeader, "sum")
 	if h.Get(intake.GaugesHeader) == "" {
-		h.Set(intake.GaugesHeader, "sum")
+		h.Set(intake.GaugesHeader, a.AggregateGauges)
 	}
 	return h
 }

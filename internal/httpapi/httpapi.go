@@ -39,6 +39,8 @@ type Config struct {
 	// AggregateJob makes the paths of an aggregating gateway work, where all pushes
 	// add up. It is the job of those that name none. "" switches that off.
 	AggregateJob string
+	// AggregateGauges is what then becomes of gauges, as sums.ParseGauges takes it.
+	AggregateGauges string
 	// Addresses returns those of the doors, for messages. It may be nil.
 	Addresses func() Addresses
 	// Intake accepts pushes.
