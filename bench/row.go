@@ -147,6 +147,7 @@ var measurements = []measurement{
 	{"scrape-text", (*bench).measureTextScrape},
 	{"scrape-gzip", (*bench).measureGzipScrape},
 	{"scrape-protobuf", (*bench).measureProtobufScrape},
+	{"abuse", (*bench).measureAbuse},
 	{"memory", (*bench).measureMemory},
 	{"groups", (*bench).measureGroups},
 	{"deadlines", (*bench).measureDeadlines},

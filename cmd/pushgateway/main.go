@@ -94,6 +94,7 @@ func parseArgs(args []string, stdin io.Reader, stdout, stderr io.Writer) (comman
 		newRun(app, stderr),
 		newPush(app, stdin, stderr),
 		newDelete(app, stdout, stderr),
+		newJobs(app, stdout, stderr),
 		newGroups(app, stdout),
 		newGet(app, stdout, stderr),
 		newLint(check(), stdin, stdout),

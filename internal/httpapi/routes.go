@@ -62,6 +62,7 @@ func (a *api) routes() []route {
 		{put, "/api/v1/push", "api/v1/push", permPush, a.pushMany(true)},
 		{post, "/api/v1/push", "api/v1/push", permPush, a.pushMany(false)},
 		{get, "/api/v1/groups", "api/v1/groups", permQuery, a.groups},
+		{get, "/api/v1/jobs", "api/v1/jobs", permQuery, a.jobs},
 		{get, "/api/v1/targets", "api/v1/targets", permQuery, a.targets},
 		{get, "/api/v1/overview", "api/v1/overview", permQuery, a.overview},
 		{get, "/api/v1/labels", "api/v1/labels", permQuery, a.labelNames},

@@ -10,6 +10,7 @@ const refreshEvery = 5000;
 // pages are loaded when they are first shown, but for the first.
 const loaders = {
   groups: async () => GroupsPage,
+  jobs: async () => (await import("./jobs.js")).JobsPage,
   group: async () => (await import("./group.js")).GroupPage,
   overview: async () => (await import("./overview.js")).OverviewPage,
   status: async () => (await import("./status.js")).StatusPage,
@@ -22,7 +23,8 @@ function nameOf(url) {
   const p = url.searchParams;
   if (url.pathname.endsWith("/status")) return "status";
   if (p.has("group")) return "group";
-  return p.get("view") === "overview" ? "overview" : "groups";
+  const view = p.get("view");
+  return view === "overview" || view === "jobs" ? view : "groups";
 }
 
 // route shows what the address says.
