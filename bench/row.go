@@ -144,6 +144,7 @@ var measurements = []measurement{
 	{"formats", (*bench).measureFormats},
 	{"growth", (*bench).measureGrowth},
 	{"durable", (*bench).measureDurable},
+	{"sums", (*bench).measureSums},
 	{"scrape-text", (*bench).measureTextScrape},
 	{"scrape-gzip", (*bench).measureGzipScrape},
 	{"scrape-protobuf", (*bench).measureProtobufScrape},

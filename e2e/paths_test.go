@@ -151,7 +151,6 @@ func lostPaths() []lostPath {
 		{"POST", "/", 405, push},
 		{"POST", "/api/v1/write", 404, "a path of remote write, which this gateway does not accept"},
 		{"POST", "/write?db=x", 404, "a path of InfluxDB"},
-		{"POST", "/v1/metrics", 404, "a path of OTLP"},
 		{"POST", "/api/v1/import/prometheus", 404, "a path of VictoriaMetrics"},
 		{"PATCH", "/metrics/job/a", 405, "only PUT, POST, DELETE"},
 		{"BREW", "/metrics/job/a", 405, "push to /metrics/job/a, with PUT"},

@@ -174,6 +174,9 @@ func (s *service) surface(ui http.Handler) httpapi.Config {
 		Info:              httpapi.Status{Build: buildInfo(), Flags: s.flags, Start: time.Now()},
 		UI:                ui,
 	}
+	if s.aggregate != "" {
+		c.AggregateJob = s.aggregateJob
+	}
 	if s.enableLifecycle {
 		c.Quit, c.Reload = s.quit, s.reload
 	}

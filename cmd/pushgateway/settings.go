@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/alecthomas/units"
@@ -73,6 +74,8 @@ type settings struct {
 	timestamps       string // "reject" or "strip"
 	lenientNewlines  bool
 	reservedNames    namesValue
+	aggregate        string // "" or "zapier"
+	aggregateJob     string
 	otlp             otlpSettings
 
 	flags map[string]string // all flags, as /api/v1/status shows them
@@ -134,6 +137,8 @@ func (c *settings) addFlags(serve *kingpin.CmdClause) {
 	serve.Flag("push.lenient-newlines", "Accept text with CRLF line endings, or without a newline at the end.").Default("false").BoolVar(&c.lenientNewlines)
 	serve.Flag("push.reserved-names", "Refuse pushes of metrics whose whole name matches this regular expression, like up|scrape_.*|ALERTS.*. With honor_labels, such metrics can pass for series that Prometheus itself makes. If empty, no name is refused.").Default("").SetValue(&c.reservedNames)
 
+	serve.Flag("push.aggregate", "zapier makes all pushes add up, on the paths of prom-aggregation-gateway, and answers them with 202.").Default("").StringVar(&c.aggregate)
+	serve.Flag("push.aggregate-job", "With --push.aggregate, the job of pushes whose path names none.").Default("aggregate").StringVar(&c.aggregateJob)
 	c.otlp.addFlags(serve)
 
 	c.watchFlags(serve, "push.max-body-bytes", "push.max-inflight-bytes", "push.ttl")
@@ -257,6 +262,12 @@ func (c *settings) checkPushes() error {
 	}
 	if err := c.otlp.check(c.utf8Names); err != nil {
 		return err
+	}
+	if c.aggregate != "" && c.aggregate != "zapier" {
+		return fmt.Errorf("--push.aggregate=%q: it must be zapier, or empty", c.aggregate)
+	}
+	if c.aggregateJob == "" || !utf8.ValidString(c.aggregateJob) {
+		return fmt.Errorf("--push.aggregate-job=%q: it must be a text that is not empty; leave it out for aggregate", c.aggregateJob)
 	}
 	if c.timestamps != "reject" && c.timestamps != "strip" {
 		return fmt.Errorf("--push.timestamps=%q: it must be reject or strip", c.timestamps)

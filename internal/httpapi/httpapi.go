@@ -36,6 +36,9 @@ type Config struct {
 	Proxies guard.Proxies
 	// TelemetryPath is where Prometheus scrapes, like "/metrics".
 	TelemetryPath string
+	// AggregateJob makes the paths of an aggregating gateway work, where all pushes
+	// add up. It is the job of those that name none. "" switches that off.
+	AggregateJob string
 	// Addresses returns those of the doors, for messages. It may be nil.
 	Addresses func() Addresses
 	// Intake accepts pushes.
