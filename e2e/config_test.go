@@ -230,18 +230,21 @@ func TestWarnings(t *testing.T) {
 	file := newConfig(t, users)
 	s := start(t, "--config.file="+file.path, "--web.enable-lifecycle")
 	const unverified, open = "Nobody can be this user", "everybody may do everything"
-	if log := s.log.String(); !strings.Contains(log, unverified) || strings.Contains(log, open) {
-		t.Errorf("at the start the log is\n%s", log)
+	logged := func(reloads, unverifieds, opens int) {
+		t.Helper()
+		s.eventually("the log", func() bool { return strings.Count(s.log.String(), "Reloaded the configuration") == reloads })
+		s.eventually("the warnings", func() bool {
+			log := s.log.String()
+			return strings.Count(log, unverified) == unverifieds && strings.Count(log, open) == opens
+		})
 	}
+	logged(0, 1, 0)
 	file.write("")
 	s.want(http.StatusOK, http.MethodPost, "/-/reload", "")
-	if log := s.log.String(); strings.Count(log, unverified) != 1 || strings.Count(log, open) != 1 {
-		t.Errorf("after access is gone, the log is\n%s", log)
-	}
+	logged(1, 1, 1)
 	s.want(http.StatusOK, http.MethodPost, "/-/reload", "")
+	logged(2, 1, 1)
 	file.write(strings.Replace(users, "certificate: u.example.org", "certificate: u.example.org, password_hash: "+bcryptOf("u"), 1))
 	s.want(http.StatusOK, http.MethodPost, "/-/reload", "")
-	if log := s.log.String(); strings.Count(log, unverified) != 1 || strings.Count(log, open) != 1 {
-		t.Errorf("at the end the log is\n%s", log)
-	}
+	logged(3, 1, 1)
 }
