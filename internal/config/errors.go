@@ -88,7 +88,14 @@ func (c *Config) Summary() string {
 	if c.Access != nil {
 		users = len(c.Access.Users)
 	}
-	return fmt.Sprintf("%d limits, %d rules, %d users", limits, len(c.Rules), users)
+	return numberOf(limits, "limit") + ", " + numberOf(len(c.Rules), "rule") + ", " + numberOf(users, "user")
+}
+
+func numberOf(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // sorted returns the mistakes in the order of the file, or nil if there are
