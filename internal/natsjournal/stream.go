@@ -211,6 +211,9 @@ func (j *Journal) ask(ctx context.Context, name string, body any) (info streamIn
 	if errors.Is(err, nats.ErrNoResponders) {
 		return info, errors.New("JetStream does not answer; it needs `jetstream` in the servers' configuration, a leader, and the right to use it")
 	}
+	if denied := j.denied.Load(); err != nil && denied != nil {
+		return info, fmt.Errorf("asking NATS: %w: %w; allow the user what docs/cluster.md lists", err, *denied)
+	}
 	if err != nil {
 		return info, fmt.Errorf("asking NATS: %w", err)
 	}
