@@ -34,7 +34,7 @@ func TestAnswersThatWalkTheStateHaveTurns(t *testing.T) {
 	g.manyFamilies()
 	g.fill(3_000, 10)
 	asked := []string{
-		"/api/v1/overview", "/api/v1/group/job/large?format=text", "/api/v1/group/job/large", "/api/v1/groups?limit=10000",
+		"/api/v1/overview", "/api/v1/jobs", "/api/v1/group/job/large?format=text", "/api/v1/group/job/large", "/api/v1/groups?limit=10000",
 		"/api/v1/labels", "/api/v1/label/job/values?limit=10000", "/api/v1/metrics", "/metrics",
 	}
 	for _, path := range asked {
@@ -65,7 +65,7 @@ func TestAnswersEndWithTheirClients(t *testing.T) {
 	g.manyFamilies()
 	g.fill(3_000, 1_000)
 	client := clientFrom(attacker, 20*time.Millisecond)
-	for _, path := range []string{"/api/v1/overview", "/api/v1/group/job/large?format=text", "/api/v1/group/job/large", "/api/v1/groups?limit=10000", "/api/v1/admin/snapshot"} {
+	for _, path := range []string{"/api/v1/overview", "/api/v1/jobs", "/api/v1/group/job/large?format=text", "/api/v1/group/job/large", "/api/v1/groups?limit=10000", "/api/v1/admin/snapshot"} {
 		var leaving sync.WaitGroup
 		for range 40 {
 			leaving.Go(func() { _, _, _ = ask(client, http.MethodGet, g.base+path, "") })

@@ -14,6 +14,7 @@ import (
 var waysToSelect = []struct{ method, path string }{
 	{http.MethodGet, "/api/v1/groups"},
 	{http.MethodGet, "/api/v1/labels"},
+	{http.MethodGet, "/api/v1/jobs"},
 	{http.MethodGet, "/api/v1/label/job/values"},
 	{http.MethodPost, "/api/v1/admin/delete_groups"},
 }

@@ -35,6 +35,8 @@ type load struct {
 	export bool
 	// ttl gives the time to live that the nth push asks for, if it is set.
 	ttl func(n int) time.Duration
+	// sums makes pushes add to their groups instead of replacing them.
+	sums bool
 }
 
 // newSmallLoad has groups of a single series each.
@@ -65,7 +67,7 @@ func (l *load) body(n int) string {
 }
 
 func (l *load) method() string {
-	if l.export {
+	if l.export || l.sums {
 		return http.MethodPost
 	}
 	return http.MethodPut
@@ -76,7 +78,11 @@ func (l *load) appendPath(to []byte, n int) []byte {
 	if l.export {
 		return append(to, "/v1/metrics"...)
 	}
-	return strconv.AppendInt(append(to, "/metrics/job/bench/instance/i-"...), int64(n%l.groups), 10)
+	to = strconv.AppendInt(append(to, "/metrics/job/bench/instance/i-"...), int64(n%l.groups), 10)
+	if l.sums {
+		to = append(to, "?merge=sum"...)
+	}
+	return to
 }
 
 const contentType = "text/plain; version=0.0.4"

@@ -63,7 +63,8 @@ func TestAccessible(t *testing.T) {
 				tb.accessible(string(axe), what)
 			})
 		}
-		look(s, "groups", "", "#row-3 .badge")
+		look(s, "jobs", "", "table.states .badge")
+		look(s, "groups", "?view=groups", "#row-3 .badge")
 		look(s, "clean-up", "?q=etl", "#row-0 .badge", "Clean up…")
 		look(s, "group", "?group=job/etl", ".chart canvas", "Buckets as a table")
 		look(s, "refused group", "?group=job/bad", ".banner.bad strong")

@@ -41,7 +41,7 @@ func TestDeleteMatching(t *testing.T) {
 func TestWipe(t *testing.T) {
 	s := start(t, "--web.enable-admin-api")
 	s.push("job/a", "m 1\n", http.StatusOK)
-	tb := s.open(desktop, "")
+	tb := s.open(desktop, "?view=groups")
 	tb.reads(".total", "1 group.")
 	tb.press("Clean up…")
 	tb.reads("dialog", "Search for groups")

@@ -64,7 +64,7 @@ func TestGroup(t *testing.T) {
 	s.push("job/etl/path@base64/L3Zhci90bXA", drawable, http.StatusOK)
 	for _, screen := range []screen{desktop, phone} {
 		t.Run(fmt.Sprint(screen.width), func(t *testing.T) {
-			tb := s.with(t).open(screen, "")
+			tb := s.with(t).open(screen, "?view=groups")
 			tb.click("#row-0 .age")
 			tb.reads("h1", "/var/tmp")
 			tb.reads(`[data-family="latency_seconds"] summary`, "How long it took.")
@@ -125,7 +125,7 @@ func TestCommands(t *testing.T) {
 	for _, path := range []string{"job/it's", "job/a/x@base64/=", "job@base64/Li4", "job/b/U__b_2e_c/%25%20ü"} {
 		s.push(path, "m 1\n", http.StatusOK)
 	}
-	tb := s.open(desktop, "")
+	tb := s.open(desktop, "?view=groups")
 	for left := 4; left > 0; left-- {
 		tb.reads(".total", fmt.Sprintf("%d group", left))
 		tb.click("#row-0 .age")

@@ -35,7 +35,7 @@ func TestGroups(t *testing.T) {
 	s.push("job/expires", "m 1\n", http.StatusOK, "X-Pushgateway-TTL", "90m")
 	for _, screen := range []screen{desktop, phone} {
 		t.Run(fmt.Sprint(screen.width), func(t *testing.T) {
-			tb := s.with(t).open(screen, "")
+			tb := s.with(t).open(screen, "?view=groups")
 			tb.reads(".total", "4 groups.")
 			tb.until(rows + ` === "backup backup certs expires"`)
 			tb.reads("#row-2 .badge", "push refused")
@@ -67,7 +67,7 @@ func TestSort(t *testing.T) {
 	s.push("job/c", "m{a=\"1\"} 1\nm{a=\"2\"} 1\nm{a=\"3\"} 1\n", http.StatusOK, "X-Pushgateway-TTL", "1h")
 	s.push("job/a", "m 1\nn 1\n", http.StatusOK, "X-Pushgateway-TTL", "90m")
 	s.push("job/b", "m 1 1000\n", http.StatusBadRequest)
-	tb := s.open(desktop, "")
+	tb := s.open(desktop, "?view=groups")
 	tb.until(rows + ` === "a b c"`)
 	for _, column := range []struct{ name, first, second string }{
 		{"Series", "c a b", "b a c"},
@@ -83,7 +83,7 @@ func TestSort(t *testing.T) {
 		tb.until(rows + fmt.Sprintf(" === %q", column.second))
 		tb.until(`document.querySelectorAll(".head [aria-sort$=scending]").length === 1`)
 	}
-	tb = s.open(phone, "")
+	tb = s.open(phone, "?view=groups")
 	tb.until(rows + ` === "a b c"`)
 	tb.run(chromedp.SetValue(".phone select", "-series", chromedp.ByQuery))
 	tb.run(chromedp.Evaluate(`document.querySelector(".phone select").dispatchEvent(new Event("change"))`, nil))
@@ -95,7 +95,7 @@ func TestSearch(t *testing.T) {
 	for _, path := range []string{"job/backup/instance/db1", "job/backup/instance/web1", "job/certs/instance/web1"} {
 		s.push(path, "m 1\n", http.StatusOK)
 	}
-	tb := s.open(desktop, "")
+	tb := s.open(desktop, "?view=groups")
 	tb.reads(".total", "3 groups.")
 
 	tb.search("WEB")
@@ -125,7 +125,7 @@ func TestSearch(t *testing.T) {
 func TestSearchSlowly(t *testing.T) {
 	s := start(t)
 	s.push("job/backup/instance/db1", "m 1\n", http.StatusOK)
-	tb := s.open(desktop, "")
+	tb := s.open(desktop, "?view=groups")
 	tb.expect("400 (Bad Request)") // of a selector that is being typed
 	tb.reads(".total", "1 group.")
 	eval[bool](tb, `(() => {
@@ -152,7 +152,7 @@ func TestSearchByMouse(t *testing.T) {
 	s := start(t)
 	s.push("job/backup", "m 1\n", http.StatusOK)
 	s.push("job/certs", "m 1\n", http.StatusOK)
-	tb := s.open(phone, "")
+	tb := s.open(phone, "?view=groups")
 	tb.reads(".total", "2 groups.")
 	tb.click("#search")
 	tb.keys("bac")
@@ -164,7 +164,7 @@ func TestSearchByMouse(t *testing.T) {
 func TestSearchErrors(t *testing.T) {
 	s := start(t)
 	s.push("job/backup", "m 1\n", http.StatusOK)
-	tb := s.open(desktop, "")
+	tb := s.open(desktop, "?view=groups")
 	tb.expect("400 (Bad Request)")
 	tb.reads(".total", "1 group.")
 	tb.search(`{job="`)
@@ -182,7 +182,7 @@ func TestKeyboard(t *testing.T) {
 	for i := range 300 {
 		s.push(fmt.Sprintf("job/j%03d", i), "m 1\n", http.StatusOK)
 	}
-	tb := s.open(desktop, "")
+	tb := s.open(desktop, "?view=groups")
 	tb.reads(".total", "300 groups.")
 	tb.search("")
 	tb.keys(kb.ArrowDown)
@@ -211,7 +211,7 @@ func TestKeyboardOnGone(t *testing.T) {
 	for _, job := range []string{"a", "b", "c"} {
 		s.push("job/"+job, "m 1\n", http.StatusOK)
 	}
-	tb := s.open(desktop, "")
+	tb := s.open(desktop, "?view=groups")
 	tb.until(rows + ` === "a b c"`)
 	tb.search("")
 	tb.keys(kb.ArrowDown + kb.ArrowDown)
@@ -227,7 +227,7 @@ func TestKeyboardOnGone(t *testing.T) {
 func TestManyGroups(t *testing.T) {
 	s := start(t)
 	s.fill(5000)
-	tb := s.open(desktop, "")
+	tb := s.open(desktop, "?view=groups")
 	tb.reads(".total", "5,000 groups.")
 	few := `document.querySelectorAll(".rows .row").length < 40`
 	tb.until(`document.getElementById("row-0")?.innerText.includes("many") && ` + few)
@@ -264,7 +264,7 @@ func (s *server) pushMany(body string) {
 // TestNoGroups tells how to begin, with a command that works.
 func TestNoGroups(t *testing.T) {
 	s := start(t)
-	tb := s.open(desktop, "")
+	tb := s.open(desktop, "?view=groups")
 	tb.reads(".empty", "No groups yet")
 	s.shell(eval[string](tb, `document.querySelector(".empty pre").textContent`))
 	tb.reads("#row-0", "my_job") // by itself

@@ -14,7 +14,7 @@ func TestLive(t *testing.T) {
 	for i := range 400 {
 		s.push(fmt.Sprintf("job/j%03d", i), "m 1\n", http.StatusOK)
 	}
-	tb := s.open(desktop, "")
+	tb := s.open(desktop, "?view=groups")
 	tb.reads(".total", "400 groups.")
 	tb.run(chromedp.Evaluate(`document.querySelector(".grid").scrollTop = 200 * 42`, nil))
 	tb.reads("#row-203", "j203")
@@ -36,7 +36,7 @@ func TestLive(t *testing.T) {
 func TestPause(t *testing.T) {
 	s := start(t)
 	s.push("job/a", "m 1\n", http.StatusOK)
-	tb := s.open(desktop, "")
+	tb := s.open(desktop, "?view=groups")
 	tb.reads(".total", "1 group.")
 	tb.press("Live")
 	tb.reads("#live", "Paused")
@@ -49,7 +49,7 @@ func TestPause(t *testing.T) {
 func TestUnreachable(t *testing.T) {
 	s := start(t)
 	s.push("job/a", "m 1\n", http.StatusOK)
-	tb := s.open(phone, "")
+	tb := s.open(phone, "?view=groups")
 	tb.expect("net::ERR_CONNECTION_REFUSED")
 	tb.reads(".total", "1 group.")
 	s.proc.Stop()
@@ -63,7 +63,7 @@ func TestUnreachable(t *testing.T) {
 // TestTheme follows the system unless told otherwise, and remembers.
 func TestTheme(t *testing.T) {
 	s := start(t)
-	tb := s.open(screen{1280, 800, true}, "")
+	tb := s.open(screen{1280, 800, true}, "?view=groups")
 	dark := func(want bool) {
 		t.Helper()
 		tb.until(fmt.Sprintf(`(getComputedStyle(document.body).backgroundColor === "rgb(20, 23, 27)") === %t`, want))

@@ -30,7 +30,7 @@ func TestMarkupIsText(t *testing.T) {
 	path := "job/" + url.PathEscape(strings.ReplaceAll(markup, "/", "|")) + "/instance/1"
 	s.push(path, body, http.StatusOK)
 	s.push(path, fmt.Sprintf("m{l=%q} 1\nm{l=%q} 2\n", markup, markup), http.StatusBadRequest, "User-Agent", markup)
-	tb := s.open(desktop, "")
+	tb := s.open(desktop, "?view=groups")
 	safe := func() {
 		t.Helper()
 		tb.until(`window.pwned === undefined && !document.querySelector("main script, main img, main b b, dialog img")`)
@@ -62,7 +62,7 @@ func TestMarkupIsText(t *testing.T) {
 func TestNothingHides(t *testing.T) {
 	s := start(t)
 	s.push("job/"+url.PathEscape("\u202ekcab\u200bup"), "m{l=\"\u202e1\"} 1\n", http.StatusOK)
-	tb := s.open(desktop, "")
+	tb := s.open(desktop, "?view=groups")
 	tb.reads("#row-0 .chip", `\u202ekcab\u200bup`)
 	tb.click("#row-0 .chip")
 	tb.reads(".total", `1 group matching {job="\u202ekcab\u200bup"}.`)
@@ -80,7 +80,7 @@ func TestLongTextsAreCut(t *testing.T) {
 	long := strings.Repeat("a", 199)
 	s := start(t)
 	s.push("job/"+long+"äz", fmt.Sprintf("# HELP m %[1]säz\nm{l=\"%[2]s\"} 1\n", long, long+"\U000e0061"), http.StatusOK)
-	tb := s.open(desktop, "")
+	tb := s.open(desktop, "?view=groups")
 	tb.reads("#row-0 .chip", long+"ä…")
 	tb.click("#row-0 .age")
 	tb.reads("h1", long+"ä…")
@@ -110,7 +110,7 @@ func TestPolicy(t *testing.T) {
 			t.Errorf("/%s: the policy is %q", path, policy)
 		}
 	}
-	tb := s.open(desktop, "")
+	tb := s.open(desktop, "?view=groups")
 	tb.reads("#row-0", "a")
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
@@ -157,8 +157,7 @@ func TestBehindPrefixPasswordAndTLS(t *testing.T) {
 	s.shell(command)
 	tb := s.open(desktop, "about:blank")
 	tb.run(security.SetIgnoreCertificateErrors(true), chromedp.Navigate(withPassword))
-	tb.reads("#row-0", "a")
-	tb.click("#row-0 .age")
+	tb.press("a")
 	tb.reads(".command", s.base+"metrics/job/a")
 	tb.press("Status")
 	tb.until(`location.pathname === "/push/gw/status"`)
@@ -174,14 +173,14 @@ func TestFits(t *testing.T) {
 	long := strings.Repeat("long-", 40)
 	s.push("job/"+long+"/instance/"+long, drawable+fmt.Sprintf("# HELP x %s\nx{l=%q} 1\n", long, long), http.StatusOK)
 	s.scrape()
-	for _, address := range []string{"", "?group=job/" + long + "/instance/" + long, "?view=overview", "status"} {
+	for _, address := range []string{"", "?view=groups", "?group=job/" + long + "/instance/" + long, "?view=overview", "status"} {
 		tb := s.open(phone, address)
-		tb.until(`document.querySelector(".row .chip, .chart canvas, .jobs td, .permissions") !== null`)
+		tb.until(`document.querySelector(".states .badge, .row .chip, .chart canvas, .jobs td, .permissions") !== null`)
 		if wide := eval[int](tb, `document.documentElement.scrollWidth`); wide > 375 {
 			t.Errorf("/%s is %d pixels wide", clip(address), wide)
 		}
 	}
-	tb := s.open(phone, "")
+	tb := s.open(phone, "?view=groups")
 	tb.reads("#row-0", "long")
 	tb.run(chromedp.Evaluate(`window.scrollTo(0, 1e6)`, nil))
 }

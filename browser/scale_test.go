@@ -30,12 +30,12 @@ func TestScale(t *testing.T) {
 		}
 	}
 	last := *scale - 1
-	measure("first view", func() { tb.visit(""); tb.reads("#row-0", "host-00000") })
+	measure("first view", func() { tb.visit("?view=groups"); tb.reads("#row-0", "host-00000") })
 	measure("search for a text", func() { tb.search(fmt.Sprintf("host-%05d", last)); tb.reads("#row-0", fmt.Sprintf("host-%05d", last)) })
 	measure("search with a selector", func() { tb.visit(`?q={instance=~"host-.*7"}`); tb.reads("#row-0", "host-00007") })
 	measure("sorted by last push", func() { tb.visit("?sort=-push_time"); tb.reads("#row-0", "host-") })
 	measure("scrolled to the end", func() {
-		tb.visit("")
+		tb.visit("?view=groups")
 		tb.reads("#row-0", "host-00000")
 		tb.run(chromedp.Evaluate(`document.querySelector(".grid").scrollTop = 1e9`, nil))
 		tb.reads(fmt.Sprintf("#row-%d", last), fmt.Sprintf("host-%05d", last))

@@ -42,10 +42,12 @@ func TestScreenshots(t *testing.T) {
 		press string // a button
 		typed string // into the search
 	}{
+		{"jobs", "", `document.querySelector("table.states .badge")`, screen{1280, 860, false}, "", ""},
+		{"jobs-phone", "", `document.querySelector("table.states .badge")`, screen{375, 1100, true}, "", ""},
 		{"groups", production, rowsDrawn, screen{1280, 760, false}, "", ""},
 		{"groups-dark", production, rowsDrawn, screen{1280, 760, true}, "", ""},
 		{"groups-phone", production, rowsDrawn, phone, "", ""},
-		{"search", "", rowsDrawn, screen{1280, 560, false}, "", `{job="b`},
+		{"search", "?view=groups", rowsDrawn, screen{1280, 560, false}, "", `{job="b`},
 		{"clean-up", "?q=apt&state=stale&stale=30d", rowsDrawn, screen{1280, 760, false}, "Clean up…", ""},
 		{"group", group, chart, screen{1280, 1080, false}, "", ""},
 		{"group-dark", group, chart, screen{1280, 1080, true}, "", ""},

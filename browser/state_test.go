@@ -23,7 +23,7 @@ func TestExpiring(t *testing.T) {
 	s.ready()
 	for _, screen := range []screen{desktop, phone} {
 		t.Run(fmt.Sprint(screen.width), func(t *testing.T) {
-			tb := s.with(t).open(screen, "")
+			tb := s.with(t).open(screen, "?view=groups")
 			tb.reads("#row-2 .badge", "expiring")
 			tb.reads("#row-0 .badge", "stale")
 			tb.press("Expiring")
@@ -48,7 +48,7 @@ func TestStale(t *testing.T) {
 	})
 	s := start(t, "--persistence.file="+file)
 	s.ready()
-	tb := s.open(desktop, "")
+	tb := s.open(desktop, "?view=groups")
 	tb.reads("#row-0 .badge", "stale")
 	tb.reads("#row-0 time", "3d")
 	tb.reads("#row-2 .badge", "pushed")
@@ -58,7 +58,7 @@ func TestStale(t *testing.T) {
 	tb.until(rows + ` === "older"`)
 	tb.stale("nonsense")
 	tb.reads(".problem", "is not a duration")
-	tb.visit("") // it is remembered
+	tb.visit("?view=groups") // it is remembered
 	tb.until(`document.getElementById("stale").value === "7d"`)
 	tb.reads("#row-0 .badge", "pushed")
 	tb.visit("?view=overview")
@@ -80,7 +80,7 @@ func TestOverview(t *testing.T) {
 	s.push("job/b", "# TYPE m counter\nm 1\n", http.StatusAccepted)
 	for _, screen := range []screen{desktop, phone} {
 		t.Run(fmt.Sprint(screen.width), func(t *testing.T) {
-			tb := s.with(t).open(screen, "")
+			tb := s.with(t).open(screen, "?view=groups")
 			tb.press("Overview")
 			tb.until(`document.querySelectorAll(".chart canvas").length === 2`)
 			tb.reads(".hidden-list li", "its type is counter here, but gauge in an older push of another group. That group is {job=\"a\"}.")
@@ -133,7 +133,7 @@ func TestRefusals(t *testing.T) {
 			if wide := eval[int](tb, `document.querySelector(".scrapes").scrollWidth`); wide > int(screen.width) {
 				t.Errorf("the scrapes are %d pixels wide", wide)
 			}
-			tb.visit("")
+			tb.visit("?view=groups")
 			tb.press("Refused pushes")
 			tb.reads(".refusals .why", reason)
 			tb.press("Overview")

@@ -225,3 +225,28 @@ func (s *server) limitsSeen() string {
 	}
 	return strings.Join(limits, " ")
 }
+
+// TestWarnings reloads files that do what nobody wants, but are valid.
+func TestWarnings(t *testing.T) {
+	users := "access:\n  users:\n    - {name: u, certificate: u.example.org, may: [push]}\n    - {name: ops, addresses: [127.0.0.1], may: [lifecycle, scrape]}\n"
+	file := newConfig(t, users)
+	s := start(t, "--config.file="+file.path, "--web.enable-lifecycle")
+	const unverified, open = "Nobody can be this user", "everybody may do everything"
+	logged := func(reloads, unverifieds, opens int) {
+		t.Helper()
+		s.eventually("the log", func() bool { return strings.Count(s.log.String(), "Reloaded the configuration") == reloads })
+		s.eventually("the warnings", func() bool {
+			log := s.log.String()
+			return strings.Count(log, unverified) == unverifieds && strings.Count(log, open) == opens
+		})
+	}
+	logged(0, 1, 0)
+	file.write("")
+	s.want(http.StatusOK, http.MethodPost, "/-/reload", "")
+	logged(1, 1, 1)
+	s.want(http.StatusOK, http.MethodPost, "/-/reload", "")
+	logged(2, 1, 1)
+	file.write(strings.Replace(users, "certificate: u.example.org", "certificate: u.example.org, password_hash: "+bcryptOf("u"), 1))
+	s.want(http.StatusOK, http.MethodPost, "/-/reload", "")
+	logged(3, 1, 1)
+}

@@ -59,7 +59,7 @@ func TestOfflineUsage(t *testing.T) {
 		"nonsense":                     `unknown command "nonsense"; see pushgateway --help`,
 		"--push.lenient-newlines pusj": `unknown command "pusj"; see pushgateway --help`,
 		"version":                      `unknown command "version"; use --version`,
-		"check metric":                 `unknown command "metric"; use check metrics`,
+		"check metric":                 `unknown command "metric"; use check metrics or check config`,
 		"--push.ttl=5h groups":         "unexpected groups; see pushgateway --help",
 		"serve pusj":                   "unexpected pusj; see pushgateway --help",
 		"backup --retry=5 a":           `--retry="5": it must be a duration like 10s or 2m; see pushgateway backup --help`,

@@ -37,7 +37,7 @@ func TestWhoMayRead(t *testing.T) {
 	s := start(t)
 	s.push("/metrics/job/a", "m 1\n", http.StatusOK)
 	for path, want := range map[string]string{
-		"/api/v1/status": "*", "/api/v1/metrics": "*", "/api/v1/groups": "", "/api/v1/overview": "", "/api/v1/labels": "",
+		"/api/v1/status": "*", "/api/v1/metrics": "*", "/api/v1/groups": "", "/api/v1/overview": "", "/api/v1/jobs": "", "/api/v1/labels": "",
 		"/api/v1/label/job/values": "", "/api/v1/group/job/a": "", "/metrics": "", "/": "",
 	} {
 		if a := s.get(path, "Origin", "https://evil.example.org"); a.header.Get("Access-Control-Allow-Origin") != want {

@@ -151,7 +151,6 @@ func lostPaths() []lostPath {
 		{"POST", "/", 405, push},
 		{"POST", "/api/v1/write", 404, "a path of remote write, which this gateway does not accept"},
 		{"POST", "/write?db=x", 404, "a path of InfluxDB"},
-		{"POST", "/v1/metrics", 404, "a path of OTLP"},
 		{"POST", "/api/v1/import/prometheus", 404, "a path of VictoriaMetrics"},
 		{"PATCH", "/metrics/job/a", 405, "only PUT, POST, DELETE"},
 		{"BREW", "/metrics/job/a", 405, "push to /metrics/job/a, with PUT"},
@@ -261,7 +260,7 @@ func TestHead(t *testing.T) {
 	s := start(t, "--web.enable-pprof", "--web.enable-admin-api")
 	s.push("/metrics/job/a", "m 1\n", http.StatusOK)
 	for _, path := range []string{
-		"/", "/status", "/metrics", "/-/healthy", "/-/ready", "/api/v1/status", "/api/v1/metrics", "/api/v1/groups", "/api/v1/overview", "/api/v1/labels",
+		"/", "/status", "/metrics", "/-/healthy", "/-/ready", "/api/v1/status", "/api/v1/metrics", "/api/v1/groups", "/api/v1/jobs", "/api/v1/overview", "/api/v1/labels",
 		"/api/v1/label/job/values", "/api/v1/group/job/a", "/api/v1/group/job/none", "/api/v1/groups?limit=x", "/debug/pprof/cmdline", "/nope", "/metrics/job/a",
 	} {
 		get, head := s.path(http.MethodGet, path), s.path(http.MethodHead, path)
@@ -278,7 +277,7 @@ func TestHead(t *testing.T) {
 func TestJSONEndsWithNewline(t *testing.T) {
 	s := start(t, "--web.enable-admin-api")
 	s.push("/metrics/job/a", "m 1\n", http.StatusOK)
-	for _, path := range []string{"/api/v1/status", "/api/v1/metrics", "/api/v1/groups", "/api/v1/groups?limit=x", "/api/v1/overview", "/api/v1/labels", "/api/v1/label/job/values", "/api/v1/group/job/a", "/api/v1/group/job/b"} {
+	for _, path := range []string{"/api/v1/status", "/api/v1/metrics", "/api/v1/groups", "/api/v1/groups?limit=x", "/api/v1/jobs", "/api/v1/overview", "/api/v1/labels", "/api/v1/label/job/values", "/api/v1/group/job/a", "/api/v1/group/job/b"} {
 		if a := s.do(http.MethodGet, path, ""); !strings.HasSuffix(a.body, "}\n") {
 			t.Errorf("%s ends with %q", path, a.body[max(0, len(a.body)-20):])
 		}

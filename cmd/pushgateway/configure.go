@@ -130,6 +130,7 @@ func (c *settings) agreeWith(r *config.Rule, add func(key, format string, args .
 // says what waits for a restart.
 func (s *service) reload() (note string, err error) {
 	start := time.Now()
+	before := s.current.Get()
 	now, err := s.current.Reload()
 	switch {
 	case errors.Is(err, live.ErrFixed):
@@ -140,11 +141,25 @@ func (s *service) reload() (note string, err error) {
 		return "", err
 	}
 	s.logger.Info("Reloaded the configuration", "file", s.configFile, "took", time.Since(start))
+	if before.Users != nil && now.Users == nil {
+		s.logger.Warn("The configuration file no longer says who may do what, so everybody may do everything; restore its section access if that is a mistake", "file", s.configFile)
+	}
+	s.warnOfCertificates()
 	if len(now.Waiting) == 0 {
 		return "", nil
 	}
 	s.logger.Warn("Some settings hold only after a restart", "file", s.configFile, "keys", strings.Join(now.Waiting, ","))
 	return fmt.Sprintf("These settings hold only after a restart: %s.", strings.Join(now.Waiting, ", ")), nil
+}
+
+// warnOfCertificates warns of a user whom nobody can be, since no certificate is
+// verified.
+func (s *service) warnOfCertificates() {
+	user := s.current.Get().Users.NeedsCertificates()
+	if user == "" || login.VerifiesCertificates(*s.web.WebConfigFile) {
+		return
+	}
+	s.logger.Warn("Nobody can be this user, since --web.config.file has no client certificate verified; set its client_auth_type to VerifyClientCertIfGiven, with client_ca_file", "user", user, "file", s.configFile)
 }
 
 // reloadOnHangup reloads on each SIGHUP, until stop is called. From then on the

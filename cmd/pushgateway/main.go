@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -93,6 +94,7 @@ func parseArgs(args []string, stdin io.Reader, stdout, stderr io.Writer) (comman
 		newRun(app, stderr),
 		newPush(app, stdin, stderr),
 		newDelete(app, stdout, stderr),
+		newJobs(app, stdout, stderr),
 		newGroups(app, stdout),
 		newGet(app, stdout, stderr),
 		newLint(check(), stdin, stdout),
@@ -156,13 +158,22 @@ func unknownCommand(app *kingpin.Application, args []string) error {
 	case !slices.Contains(args, name), app.GetCommand(name) != nil: // the value of a flag, or a command behind one of serve
 		return nil
 	case len(within.Commands) > 0:
-		return fmt.Errorf("unknown command %q; use %s", name, within.Commands[0].FullCommand)
+		return fmt.Errorf("unknown command %q; use %s", name, commandsOf(within))
 	case !within.Default || slices.Contains(args, within.Name):
 		return nil
 	case name == "version":
 		return fmt.Errorf("unknown command %q; use --version", name)
 	}
 	return fmt.Errorf("unknown command %q; see %s --help", name, app.Name)
+}
+
+// commandsOf lists the commands of a command.
+func commandsOf(c *kingpin.CmdModel) string {
+	var names []string
+	for _, sub := range c.Commands {
+		names = append(names, sub.FullCommand)
+	}
+	return strings.Join(names, " or ")
 }
 
 // named adds the flag whose value kingpin refused to its error, which names

@@ -21,17 +21,20 @@ func newPush(app *kingpin.Application, stdin io.Reader, stderr io.Writer) comman
 	clause := app.Command("push", "Push metrics in the text format from files or standard input. The command checks them first, and adds a missing newline at the end.").HelpLong(`Examples:
   echo 'backup_size_bytes 1.2e9' | pushgateway push --job=backup --label=instance=db1
   pushgateway push --job=etl --replace metrics.prom
-  pushgateway push --job=etl --merge-series --ttl=7d part-1.prom part-2.prom`)
+  pushgateway push --job=etl --merge=series --ttl=7d part-1.prom part-2.prom
+  pushgateway push --job=mailer --merge=sum counts.prom`)
 	group, gw := addWhich(clause), addWhere(clause)
 	var p client.Push
 	files := clause.Arg("file", "Files in the text format. - is standard input, which is also the default.").Strings()
 	clause.Flag("replace", "Replace the whole group (PUT). By default, a push replaces only the families in the files (POST).").BoolVar(&p.Replace)
-	clause.Flag("merge-series", "Replace only the series in the files.").BoolVar(&p.MergeSeries)
+	clause.Flag("merge", "series replaces only the series in the files. sum adds the files to what the group has, once: retries do not count again.").PlaceHolder("series|sum").EnumVar(&p.Merge, "series", "sum")
+	mergeSeries := clause.Flag("merge-series", "The same as --merge=series.").Bool()
+	clause.Flag("gauges", "With --merge=sum, what becomes of gauges: replace (the default), sum, max or min.").PlaceHolder("replace|sum|max|min").EnumVar(&p.Gauges, "replace", "sum", "max", "min")
 	clause.Flag("ttl", "Time to live of the group without further pushes, like 7d. By default, the gateway decides.").PlaceHolder("DURATION").StringVar(&p.TTL)
 	empty := clause.Flag("allow-empty", "Push even if there are no metrics. With --replace, the group then holds nothing but the push time.").Bool()
 	check := func() (err error) {
-		if p.Replace && p.MergeSeries {
-			return errors.New("--replace and --merge-series exclude each other; give one of them")
+		if err := checkMerge(&p, *mergeSeries); err != nil {
+			return err
 		}
 		if p.Key, err = group.key(); err != nil {
 			return err
@@ -58,6 +61,23 @@ func newPush(app *kingpin.Application, stdin io.Reader, stderr io.Writer) comman
 			return nil
 		})
 	}}
+}
+
+// checkMerge checks how a push merges, which --merge-series says too.
+func checkMerge(p *client.Push, series bool) error {
+	if series {
+		if p.Merge == "sum" {
+			return errors.New("--merge=sum and --merge-series exclude each other; give one of them")
+		}
+		p.Merge = "series"
+	}
+	switch {
+	case p.Replace && p.Merge != "":
+		return fmt.Errorf("--replace and --merge=%s exclude each other; give one of them", p.Merge)
+	case p.Gauges != "" && p.Merge != "sum":
+		return errors.New("--gauges is for pushes that add up; add --merge=sum, or leave it out")
+	}
+	return nil
 }
 
 // document is a text and the name of its source.

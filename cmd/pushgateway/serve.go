@@ -56,6 +56,7 @@ func serve(ctx context.Context, c *settings) error {
 	defer s.reloadOnHangup()()
 	if c.configFile != "" {
 		logger.Info("Loaded the configuration", "file", c.configFile)
+		s.warnOfCertificates()
 	}
 	if err := s.run(ctx); err != nil {
 		return err
@@ -172,6 +173,9 @@ func (s *service) surface(ui http.Handler) httpapi.Config {
 		EnableOpenMetrics: s.enableOpenMetrics,
 		Info:              httpapi.Status{Build: buildInfo(), Flags: s.flags, Start: time.Now()},
 		UI:                ui,
+	}
+	if s.aggregate != "" {
+		c.AggregateJob, c.AggregateGauges = s.aggregateJob, aggregations[s.aggregate]
 	}
 	if s.enableLifecycle {
 		c.Quit, c.Reload = s.quit, s.reload

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/alecthomas/units"
@@ -73,6 +74,8 @@ type settings struct {
 	timestamps       string // "reject" or "strip"
 	lenientNewlines  bool
 	reservedNames    namesValue
+	aggregate        string // "", or a key of aggregations
+	aggregateJob     string
 	otlp             otlpSettings
 
 	flags map[string]string // all flags, as /api/v1/status shows them
@@ -135,6 +138,8 @@ func (c *settings) addFlags(serve *kingpin.CmdClause) {
 	serve.Flag("push.lenient-newlines", "Accept text with CRLF line endings, or without a newline at the end.").Default("false").BoolVar(&c.lenientNewlines)
 	serve.Flag("push.reserved-names", "Refuse pushes of metrics whose whole name matches this regular expression, like up|scrape_.*|ALERTS.*. With honor_labels, such metrics can pass for series that Prometheus itself makes. If empty, no name is refused.").Default("").SetValue(&c.reservedNames)
 
+	serve.Flag("push.aggregate", "Make all pushes add up, on the paths of an aggregating gateway, and answer them with 202: zapier for prom-aggregation-gateway, gravel for Gravel Gateway.").Default("").StringVar(&c.aggregate)
+	serve.Flag("push.aggregate-job", "With --push.aggregate, the job of pushes whose path names none.").Default("aggregate").StringVar(&c.aggregateJob)
 	c.otlp.addFlags(serve)
 
 	c.watchFlags(serve, "push.ttl")
@@ -249,6 +254,10 @@ func (c *settings) checkPersistence() error {
 	return nil
 }
 
+// aggregations are the aggregating gateways whose paths --push.aggregate serves,
+// and what becomes of gauges there.
+var aggregations = map[string]string{"zapier": "sum", "gravel": "clearmode"}
+
 func (c *settings) checkPushes() error {
 	if c.maxBodyBytes < minBodyBytes {
 		return fmt.Errorf("--push.max-body-bytes=%s: it must be at least %s; write it like 64MiB", c.maxBodyBytes, minBodyBytes)
@@ -258,6 +267,12 @@ func (c *settings) checkPushes() error {
 	}
 	if err := c.otlp.check(c.utf8Names); err != nil {
 		return err
+	}
+	if c.aggregate != "" && aggregations[c.aggregate] == "" {
+		return fmt.Errorf("--push.aggregate=%q: it must be zapier, gravel, or empty", c.aggregate)
+	}
+	if c.aggregateJob == "" || !utf8.ValidString(c.aggregateJob) {
+		return fmt.Errorf("--push.aggregate-job=%q: it must be a text that is not empty; leave it out for aggregate", c.aggregateJob)
 	}
 	if c.timestamps != "reject" && c.timestamps != "strip" {
 		return fmt.Errorf("--push.timestamps=%q: it must be reject or strip", c.timestamps)

@@ -79,7 +79,7 @@ local variable(name, label, description, values) = {
         panel('table', 'Failing jobs, exit code', 'Jobs whose last completed run failed. An exit code above 128 is 128 plus the number of the signal that ended the run.', 'none', [
           query('%s != 0' % pushed('job_exit_code'), '{{job}}'),
         ]),
-        panel('table', 'Stale jobs, time since the last success that was due', 'Jobs that have not succeeded for longer than 1.1 times --expect. JobMissing fires for these.', 's', [
+        panel('table', 'Late jobs, time since the last success that was due', 'Jobs that have not succeeded for longer than 1.1 times --expect. JobMissing fires for these.', 's', [
           query('(time() - %(success)s > 1.1 * %(expected)s) or ((time() - %(start)s > 1.1 * %(expected)s) unless %(success)s)' % {
             success: pushed('job_last_success_timestamp_seconds'),
             start: pushed('job_last_start_timestamp_seconds'),

@@ -142,7 +142,7 @@ func (j *Journal) commit(batch []*request) {
 
 func (j *Journal) commitBatch(batch []*request) error {
 	puts, changes := j.number(batch)
-	waits, revision := j.late()
+	waits, receipts, revision := j.late()
 	for i, c := range changes {
 		puts[i].stamp = waits[c.Key].beside(c)
 	}
@@ -150,9 +150,13 @@ func (j *Journal) commitBatch(batch []*request) error {
 	if len(puts) == 0 {
 		return nil
 	}
+	slips := slipsOf(receipts)
+	for _, c := range changes {
+		slips = append(slips, slipsOf(c.Receipts)...)
+	}
 	next := j.state
 	next.revision = revision + gateway.Revision(len(changes))
-	if err := j.update(puts, &next); err != nil {
+	if err := j.update(writes{puts, slips, time.Now()}, &next); err != nil {
 		j.tried = next
 		return j.fail(err)
 	}
@@ -165,6 +169,7 @@ func (j *Journal) commitBatch(batch []*request) error {
 			delete(j.waiting, key)
 		}
 	}
+	j.receipts = slices.Clone(j.receipts[len(receipts):])
 	for _, c := range changes {
 		if c.Group == nil {
 			delete(j.waiting, c.Key) // including stamps made meanwhile
@@ -209,15 +214,15 @@ func (j *Journal) number(batch []*request) (puts []put, changes []gateway.Change
 	return puts, changes
 }
 
-// late returns the groups that wait to be written, and the last revision
-// applied.
-func (j *Journal) late() (map[grouping.Key]*late, gateway.Revision) {
+// late returns the groups and the receipts that wait to be written, and the last
+// revision applied.
+func (j *Journal) late() (map[grouping.Key]*late, []gateway.Receipt, gateway.Revision) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if len(j.waiting) == 0 {
-		return nil, j.revision
+		return nil, nil, j.revision
 	}
-	return maps.Clone(j.waiting), j.revision
+	return maps.Clone(j.waiting), j.receipts, j.revision
 }
 
 func (l *late) put(key grouping.Key) put {
@@ -232,9 +237,19 @@ func (l *late) put(key grouping.Key) put {
 	return put{key: key, rec: rec, stamp: l.stamp}
 }
 
+// writes are what one transaction writes.
+type writes struct {
+	puts  []put
+	slips []slip
+	// now is when receipts must not be over to stay. If it is zero, all stay.
+	now time.Time
+}
+
 // update writes to the file in one transaction. next becomes the state in the
-// file. If the transaction fails, debt holds what the groups had before.
-func (j *Journal) update(puts []put, next *state) error {
+// file. If the transaction fails, debt holds what the groups had before, and owed
+// what undoes the change of receipts.
+func (j *Journal) update(all writes, next *state) error {
+	puts, undo := all.puts, []slip(nil)
 	slices.SortFunc(puts, func(a, b put) int { return strings.Compare(string(a.key), string(b.key)) })
 	j.old = j.old[:0]
 	ends := make([]int, 0, len(puts)) // of the old records; -1 if there was none
@@ -257,6 +272,11 @@ func (j *Journal) update(puts []put, next *state) error {
 			}
 			w.Bytes += len(p.key) + len(rec)
 		}
+		w.Bytes += len(all.slips) * (receiptKey + receiptValue)
+		var err error
+		if undo, err = next.writeReceipts(tx, all.slips, all.now); err != nil {
+			return err
+		}
 		return putState(tx, next)
 	})
 	if w.Err == nil {
@@ -265,7 +285,7 @@ func (j *Journal) update(puts []put, next *state) error {
 	w.Took = time.Since(start)
 	j.config.Observe(w)
 	if w.Err != nil {
-		j.debt = debt(puts[:len(ends)], ends, bytes.Clone(j.old))
+		j.debt, j.owed = debt(puts[:len(ends)], ends, bytes.Clone(j.old)), undo
 	}
 	if cap(j.old) > maxOld {
 		j.old = nil
@@ -352,20 +372,20 @@ func (j *Journal) settle() error {
 	if err != nil {
 		return j.fail(err)
 	}
-	j.debt = nil
+	j.debt, j.owed = nil, nil
 	j.works()
 	return nil
 }
 
 // pay writes the debt into a file that has this state. The debt stays.
 func (j *Journal) pay(now *state) error {
-	debt, puts := j.debt, make([]put, 0, len(j.debt))
+	debt, owed, puts := j.debt, j.owed, make([]put, 0, len(j.debt))
 	for key, rec := range debt {
 		puts = append(puts, put{key: key, rec: rec})
 	}
 	now.revision = j.state.revision
-	err := j.update(puts, now)
-	j.debt = debt
+	err := j.update(writes{puts: puts, slips: owed}, now)
+	j.debt, j.owed = debt, owed
 	return err
 }
 

@@ -115,6 +115,8 @@ type File struct {
 	// So a journal that an administrator creates for a service does not belong to
 	// the administrator.
 	OwnedLike string
+	// Receipts are the receipts in the journal, oldest first. Nil means none.
+	Receipts iter.Seq[gateway.Receipt]
 }
 
 // Create writes a new journal with the given groups, which must be sorted by
@@ -156,7 +158,7 @@ func (f File) create(s *state, entries iter.Seq[entry]) (err error) {
 			_ = os.Remove(temp) // the next start would remove it
 		}
 	}()
-	if err := write(temp, s, entries); err != nil {
+	if err := write(temp, s, entries, f.Receipts); err != nil {
 		return fmt.Errorf("writing %s: %w", temp, err)
 	}
 	return Replace(temp, f.Path, f.OwnedLike)
@@ -201,14 +203,14 @@ func Replace(made, path, ownedLike string) error {
 	return syncName(path)
 }
 
-// write creates a file of entries, no larger than necessary, and waits until it
+// write creates a file of entries and receipts, no larger than necessary, and waits until it
 // is on disk.
-func write(path string, s *state, entries iter.Seq[entry]) (err error) {
+func write(path string, s *state, entries iter.Seq[entry], receipts iter.Seq[gateway.Receipt]) (err error) {
 	db, err := openBolt(path, nil)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(fill(db.DB, s, entries), db.Close()); err != nil {
+	if err := errors.Join(fill(db.DB, s, entries, receipts), db.Close()); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
@@ -226,8 +228,9 @@ func write(path string, s *state, entries iter.Seq[entry]) (err error) {
 	return f.Sync()
 }
 
-// fill puts entries into a new file without syncing.
-func fill(db *bbolt.DB, s *state, entries iter.Seq[entry]) error {
+// fill puts entries and receipts, which may be nil, into a new file without
+// syncing.
+func fill(db *bbolt.DB, s *state, entries iter.Seq[entry], receipts iter.Seq[gateway.Receipt]) error {
 	db.NoSync = true
 	s.groups, s.sum = 0, 0
 	const chunk = 10_000 // records of one transaction, which holds them in memory
@@ -254,6 +257,11 @@ func fill(db *bbolt.DB, s *state, entries iter.Seq[entry]) error {
 			return putState(tx, s)
 		})
 		if err != nil {
+			return err
+		}
+	}
+	if receipts != nil {
+		if err := s.fillReceipts(db, receipts); err != nil {
 			return err
 		}
 	}

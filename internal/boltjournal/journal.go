@@ -80,6 +80,8 @@ type Journal struct {
 	// waiting are the groups whose newest state is not in the file yet: with an
 	// interval all changed groups, otherwise those with a stamp.
 	waiting map[grouping.Key]*late
+	// receipts are those of these groups.
+	receipts []gateway.Receipt
 
 	leftBehind atomic.Int64 // bytes of changes whose callers have left
 
@@ -98,6 +100,8 @@ type Journal struct {
 	// debt is what groups must have in the file after a commit that may or may
 	// not have reached it. It is empty, not nil, if the file only needs a check.
 	debt map[grouping.Key][]byte
+	// owed is what such a commit has to take back of receipts.
+	owed []slip
 	// tried is the state that this commit would have made.
 	tried    state
 	retry    time.Time // earliest time of the next attempt
@@ -317,6 +321,7 @@ func (j *Journal) take(changes []gateway.Change) []gateway.Outcome {
 	defer j.mu.Unlock()
 	for i, c := range changes {
 		j.waiting[c.Key] = &late{changed: true, group: j.withStamp(c), revision: j.revision + gateway.Revision(i+1)}
+		j.receipts = append(j.receipts, c.Receipts...)
 	}
 	j.applyLocked(changes)
 	return make([]gateway.Outcome, len(changes))

@@ -52,6 +52,7 @@ func (j *Journal) open(ctx context.Context) error {
 	if j.state.sum != s.state.sum || j.state.groups != s.state.groups {
 		return errors.Join(ErrLocked, j.shut()) // held briefly by a process that has changed it
 	}
+	j.state.receipts, j.state.receiptSum = s.state.receipts, s.state.receiptSum
 	j.revision, j.origin = j.state.revision, j.state.imported
 	return nil
 }
@@ -232,7 +233,7 @@ func (c *chunk) decode() {
 	c.records = nil
 }
 
-// replay passes all groups of a file to apply. Several goroutines decode; only
+// replay passes all groups and receipts of a file to apply. Several goroutines decode; only
 // what they hold is in memory twice.
 func replay(ctx context.Context, f *os.File, apply func([]gateway.Applied), progress func(done, all int)) (*scan, error) {
 	const chunkSize, chunkBytes = 64, 1 << 20 // of records
@@ -270,6 +271,9 @@ func replay(ctx context.Context, f *os.File, apply func([]gateway.Applied), prog
 		return nil, err
 	}
 	s.faults = append(s.faults, faults...)
+	if len(s.receipts) > 0 {
+		apply([]gateway.Applied{{Change: gateway.Change{Receipts: s.receipts}}})
+	}
 	return s, nil
 }
 
@@ -303,7 +307,7 @@ func (j *Journal) compact(f *os.File, s *scan) error {
 	}
 	before := j.Size()
 	next := s.state
-	err = File{Path: j.config.Path}.create(&next, slices.Values(all))
+	err = File{Path: j.config.Path, Receipts: slices.Values(s.receipts)}.create(&next, slices.Values(all))
 	switch {
 	case err == nil:
 		j.config.Logger.Info("Shrank the journal, which was mostly empty", "file", j.config.Path, "bytes_before", before, "bytes", j.Size())
@@ -323,7 +327,7 @@ type Summary struct {
 	Faults   []Fault
 }
 
-// Read passes all intact groups of a file to apply, without changing the file.
+// Read passes all intact groups and receipts of a file to apply, without changing the file.
 // Damaged groups are no error: the summary lists their faults.
 func Read(ctx context.Context, path string, apply func([]gateway.Applied)) (Summary, error) {
 	f, err := openLocked(path, shared)

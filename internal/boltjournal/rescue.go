@@ -12,13 +12,13 @@ import (
 	"pushgateway/internal/gateway"
 )
 
-// Rescue writes groups, sorted by key, to a file for the next start, and
+// Rescue writes groups, sorted by key, and receipts to a file for the next start, and
 // returns its path. It is for a journal that was closed with ErrTaken. It
 // replaces no file: if there is one, or the directory is gone, it writes the
 // groups elsewhere, and the error says where.
-func (j *Journal) Rescue(groups iter.Seq[*gateway.Group]) (path string, err error) {
+func (j *Journal) Rescue(groups iter.Seq[*gateway.Group], receipts iter.Seq[gateway.Receipt]) (path string, err error) {
 	path = j.vacancy()
-	aside, err := j.writeAside(path, groups)
+	aside, err := j.writeAside(path, groups, receipts)
 	if err != nil {
 		return "", fmt.Errorf("the groups in memory are lost: %w", err)
 	}
@@ -45,11 +45,11 @@ func (j *Journal) vacancy() string {
 // writeAside writes groups to a new file beside the path, or in the directory
 // for temporary files, with the mode and the owner of the file that was taken
 // away.
-func (j *Journal) writeAside(path string, groups iter.Seq[*gateway.Group]) (string, error) {
+func (j *Journal) writeAside(path string, groups iter.Seq[*gateway.Group], receipts iter.Seq[gateway.Receipt]) (string, error) {
 	name := filepath.Base(path) + ".rescued-" + time.Now().UTC().Format("20060102T150405.000Z")
 	var errs []error
 	for _, dir := range []string{filepath.Dir(path), os.TempDir()} {
-		made := File{Path: filepath.Join(dir, name), MustBeNew: true, Imported: j.origin}
+		made := File{Path: filepath.Join(dir, name), MustBeNew: true, Imported: j.origin, Receipts: receipts}
 		err := made.Create(groups)
 		if err == nil {
 			handOver(made.Path, j.left)

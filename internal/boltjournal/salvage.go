@@ -46,7 +46,7 @@ func (j *Journal) salvage(ctx context.Context, f *os.File) (*os.File, error) {
 	if !s.hasState {
 		s.state.imported = j.config.Origin
 	}
-	if err := (File{Path: j.config.Path}).create(&s.state, slices.Values(whole)); err != nil {
+	if err := (File{Path: j.config.Path, Receipts: slices.Values(s.receipts)}).create(&s.state, slices.Values(whole)); err != nil {
 		if stillAt(j.config.Path, f) == nil {
 			_ = os.Remove(aside) // a hard link or a copy; otherwise each attempt would leave one
 		}

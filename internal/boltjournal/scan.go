@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"pushgateway/internal/excerpt"
+	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/record"
 )
@@ -30,6 +31,9 @@ type scan struct {
 	sum      uint64        // sum of their checksums
 	faults   []Fault
 	visit    func(stored)
+
+	receipts   []gateway.Receipt // intact ones, oldest first
+	receiptSum uint64            // sum of their checksums
 }
 
 // scanFile reads all records of a file in the order of their keys and finds
@@ -50,6 +54,9 @@ func (s *scan) run(f io.ReaderAt, visit func(stored)) error {
 		s.bucket(e, s.take)
 	} else {
 		s.fault(Fault{Page: s.meta.root, Msg: "the bucket with the groups is missing"})
+	}
+	if e, ok := s.buckets[string(receiptsBucket)]; ok {
+		s.bucket(e, s.takeReceipt)
 	}
 	s.compare()
 	return nil
@@ -183,6 +190,7 @@ func (s *scan) compare() {
 	if !s.hasState || len(s.faults) > 0 {
 		return
 	}
+	s.compareReceipts()
 	switch {
 	case s.groups != s.state.groups:
 		s.fault(Fault{Page: s.meta.root, Msg: fmt.Sprintf("the file holds %d groups, but its state counts %d", s.groups, s.state.groups)})

@@ -32,12 +32,17 @@ type state struct {
 	groups   uint64           // 2: number of groups
 	sum      uint64           // 3: sum of the checksums of all records
 	imported []byte           // 4: SHA-256 of the file that the groups were imported from
+
+	receipts   uint64 // 5: number of receipts
+	receiptSum uint64 // 6: sum of their checksums
 }
 
 const stateHeader = 1 + 8
 
-// holds reports whether two states count the same records.
-func (s *state) holds(other *state) bool { return s.groups == other.groups && s.sum == other.sum }
+// holds reports whether two states count the same records and receipts.
+func (s *state) holds(other *state) bool {
+	return s.groups == other.groups && s.sum == other.sum && s.receipts == other.receipts && s.receiptSum == other.receiptSum
+}
 
 func (s *state) marshal() []byte {
 	b := make([]byte, stateHeader, 128)
@@ -49,6 +54,12 @@ func (s *state) marshal() []byte {
 	if s.imported != nil {
 		b = protowire.AppendTag(b, 4, protowire.BytesType)
 		b = protowire.AppendBytes(b, s.imported)
+	}
+	if s.receipts != 0 {
+		b = protowire.AppendTag(b, 5, protowire.VarintType)
+		b = protowire.AppendVarint(b, s.receipts)
+		b = protowire.AppendTag(b, 6, protowire.VarintType)
+		b = protowire.AppendVarint(b, s.receiptSum)
 	}
 	binary.LittleEndian.PutUint64(b[1:], checksumState(b))
 	return b
@@ -100,6 +111,10 @@ func (s *state) take(num protowire.Number, typ protowire.Type, b []byte) int {
 		s.groups = v
 	case 3:
 		s.sum = v
+	case 5:
+		s.receipts = v
+	case 6:
+		s.receiptSum = v
 	}
 	return n
 }

@@ -5,12 +5,14 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -238,8 +240,11 @@ type Push struct {
 	// Replace replaces the whole group. Otherwise the push replaces only the
 	// families in the body.
 	Replace bool
-	// MergeSeries replaces only the series in the body.
-	MergeSeries bool
+	// Merge is "series" to replace only the series in the body, or "sum" to add the
+	// body to what the group has, once, however often the push is retried.
+	Merge string
+	// Gauges says what adding does to gauges. If empty, the gateway decides.
+	Gauges string
 	// TTL is a time to live like "2h". If empty, the gateway decides.
 	TTL string
 	// Once turns off retries, whatever the configuration of the client.
@@ -261,8 +266,14 @@ func (c *Client) Push(ctx context.Context, p Push) error {
 	if p.Replace {
 		r.method = http.MethodPut
 	}
-	if p.MergeSeries {
-		r.query.Set("merge", "series")
+	if p.Merge != "" {
+		r.query.Set("merge", p.Merge)
+	}
+	if p.Merge == "sum" {
+		r.header.Set("Idempotency-Key", strconv.Quote(rand.Text()))
+	}
+	if p.Gauges != "" {
+		r.header.Set("X-Pushgateway-Gauges", p.Gauges)
 	}
 	if p.TTL != "" {
 		r.header.Set("X-Pushgateway-TTL", p.TTL)

@@ -40,6 +40,9 @@ type Limits struct {
 	SeriesPerSum   int   `yaml:"max_series_per_sum_group"`
 	GroupBytes     Bytes `yaml:"max_group_bytes"`
 
+	// All groups that pushes add to.
+	IdempotencyKeys int `yaml:"max_idempotency_keys"`
+
 	// One series. Lengths are in bytes.
 	LabelsPerSeries  int `yaml:"max_labels_per_series"`
 	NameLength       int `yaml:"max_name_length"`

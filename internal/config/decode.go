@@ -87,6 +87,8 @@ func (d *decoder) count(n *yaml.Node, to reflect.Value, key string) {
 	}
 	var number int
 	switch err := n.Decode(&number); {
+	case err != nil && n.Style == 0 && strings.Trim(n.Value, "0123456789") == "":
+		d.wrong(n, key, "%s is too large; remove the key for the default", excerpt.Of(n.Value))
 	case n.ShortTag() != "!!int" || err != nil:
 		d.wrong(n, key, "%q is not a whole number; write it like 1000", excerpt.Of(n.Value))
 	case number < 1:

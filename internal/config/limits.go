@@ -26,6 +26,7 @@ func (l Limits) Over(other guard.Limits) guard.Limits {
 		{&other.Push.Buckets, l.Buckets},
 		{&other.Group.Series, l.SeriesPerGroup},
 		{&other.Group.SumSeries, l.SeriesPerSum},
+		{&other.Group.Receipts, l.IdempotencyKeys},
 		{&other.Group.Text, int(min(l.GroupBytes, math.MaxInt))},
 		{&other.Stored.Groups, l.Groups},
 		{&other.Stored.Series, l.Series},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -24,7 +25,7 @@ const maxSize = 16 << 20
 func Load(file string) (*Config, error) {
 	content, err := readFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("reading the configuration file: %w; create it, and let the user of the gateway read it", err)
+		return nil, fmt.Errorf("reading the configuration file: %w; %s", err, remedy(err))
 	}
 	return Parse(file, content)
 }
@@ -52,9 +53,20 @@ func readFile(path string) ([]byte, error) {
 	defer f.Close()
 	content, err := io.ReadAll(io.LimitReader(f, maxSize+1))
 	if err == nil && len(content) > maxSize {
-		err = fmt.Errorf("%s has more than %d bytes; name another file", path, maxSize)
+		err = fmt.Errorf("%s has more than %d bytes", path, maxSize)
 	}
 	return content, err
+}
+
+// remedy says what to do about a file that cannot be read.
+func remedy(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "create the file, and let the user of the gateway read it"
+	case errors.Is(err, fs.ErrPermission):
+		return "let the user of the gateway read it"
+	}
+	return "name another file"
 }
 
 // document returns the root of the file's document, or nil if it is empty.
@@ -118,7 +130,7 @@ func (d *decoder) secret(key, file string) Secret {
 	text := strings.TrimSpace(string(content))
 	switch {
 	case err != nil:
-		d.mistake(key, "reading the secret: %s; create the file, and let the user of the gateway read it", err)
+		d.mistake(key, "reading the secret: %s; %s", err, remedy(err))
 	case text == "":
 		d.mistake(key, "the file %s is empty; write the secret into it", file)
 	}

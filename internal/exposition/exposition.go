@@ -80,7 +80,7 @@ func invalid(family, format string, args ...any) error {
 // tooMany returns the error of a push that has more of something than a limit
 // allows. limit is "" if no configuration can set it. family has the first one
 // beyond the limit; only the errors of limits that are set name it.
-func (l *Limits) tooMany(limit guard.Limit, what string, most int, family string) error {
+func (l *Limits) tooMany(limit guard.Limit, what string, most int, family string) *guard.LimitError {
 	over := &guard.LimitError{
 		Limit: limit, At: l.Sources[limit], Err: ErrTooLarge,
 		Says:   fmt.Sprintf("%v: it has more than %d %s", ErrTooLarge, most, what),

@@ -72,7 +72,9 @@ func (l *Limits) checkCount(family string, own, all int) error {
 }
 
 func (l *Limits) tooManyLabels(family string) error {
-	return l.tooMany(guard.LimitLabelsPerSeries, "labels in one series", l.LabelCount, family)
+	err := l.tooMany(guard.LimitLabelsPerSeries, "labels in one series", l.LabelCount, family)
+	err.Advice = "give the series fewer labels"
+	return err
 }
 
 // checkFamily checks the longest name in the lines of a family against the

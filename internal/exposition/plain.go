@@ -106,6 +106,26 @@ func (b *Block) eachLine(f func([]metric.Label, float64) bool) {
 	}
 }
 
+// EachValue calls f with the value of each series of a counter, gauge or untyped
+// family, until it returns false. labels is what the line of the series has
+// between its name and the value: within a group equal label sets have equal
+// ones. It allocates nothing.
+func (b *Block) EachValue(f func(labels string, value float64) bool) {
+	head := len(b.Name)
+	if !metric.IsLegacyName(b.Name) {
+		head = len(appendName(nil, b.Name, false)) + len("{")
+	}
+	for rest := view(b.Text()); len(rest) > 0; {
+		end := strings.IndexByte(rest, '\n')
+		space := strings.LastIndexByte(rest[:end], ' ')
+		value, _ := parseFloat(rest[space+1 : end]) // we wrote it ourselves
+		if !f(rest[head:space], value) {
+			return
+		}
+		rest = rest[end+1:]
+	}
+}
+
 // plainLine is a line of a plain family.
 type plainLine struct {
 	labels []metric.Label

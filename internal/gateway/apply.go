@@ -54,6 +54,9 @@ func (g *Gateway) take(batch []Applied) (taken int, freed []grouping.Key) {
 		if x.isOutlived(a) {
 			break
 		}
+		if !a.Void {
+			x.receipts.take(a.Receipts, g.config.Now())
+		}
 		changed = x.take(a, changed)
 		x.view.Revision = max(x.view.Revision, a.Revision) // revisions of other members come in any order
 		taken++
@@ -94,7 +97,7 @@ func (g *Gateway) settle(changed []*indexed) {
 // journal. discover makes a copy of the group for the engine. It treats an
 // outlived change like one of another member.
 func (g *Gateway) discover(a *Applied) {
-	if a.Void || a.Stamp != nil || a.pending != nil && !g.disown(a) {
+	if a.Key == "" || a.Void || a.Stamp != nil || a.pending != nil && !g.disown(a) {
 		return
 	}
 	g.foreign.Add(1)
@@ -161,6 +164,9 @@ func (x *index) makeView() *View {
 	v.groups = x.groups.Copy()
 	v.muted = x.muted.Copy()
 	v.families = x.exposed.Copy()
+	if x.receipts.byTime.Len() > 0 {
+		v.receipts = x.receipts.byTime.Copy()
+	}
 	return &v
 }
 
@@ -189,6 +195,8 @@ func (x *index) touch(f *indexed) {
 // whose claims have changed to changed.
 func (x *index) take(a Applied, changed []*indexed) []*indexed {
 	switch {
+	case a.Key == "": // only receipts
+		return changed
 	case a.Void:
 		x.finish(a.pending, void)
 		return changed

@@ -314,7 +314,8 @@ func (x *index) finish(p *pending, f fate) {
 		delete(x.unknown, p.key)
 		x.freed = append(x.freed, p.key)
 	}
-	if p.fate = f; p.shape != nil {
+	x.receipts.reserved -= p.receipts
+	if p.receipts, p.fate = 0, f; p.shape != nil {
 		x.displace(p)
 	}
 }

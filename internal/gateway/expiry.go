@@ -137,6 +137,7 @@ func (g *Gateway) reap() {
 func (g *Gateway) reapAll() {
 	defer g.sweep()
 	g.expire()
+	g.forgetReceipts()
 	for !g.journalEnds && g.config.Journal.Err() == nil && g.reapSome() {
 	}
 }

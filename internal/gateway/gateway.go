@@ -177,6 +177,10 @@ func (g *Gateway) Group(key grouping.Key) *Group {
 // different help texts.
 func (g *Gateway) HelpDiffers() uint64 { return g.helpDiffers.Load() }
 
+// Reconciled returns how many histograms lost buckets when a push was added to
+// them.
+func (g *Gateway) Reconciled() uint64 { return g.reconciled.Load() }
+
 // claim checks a change, unless c is nil, and the quotas, and places its
 // provisional claims. It fails if ctx ends during the check. fresh are the blocks
 // to compare with other groups: those of brings, or, if they were merged, what

@@ -27,7 +27,8 @@ type index struct {
 	muted     *btree.Map[grouping.Key, struct{}]
 	deadlines *btree.BTreeG[deadline] // deadlines of the groups that have one
 	// ghosts are expired groups whose record the journal may still have.
-	ghosts map[grouping.Key]*Group
+	ghosts   map[grouping.Key]*Group
+	receipts receipts
 	// freed are groups that may change again, because the outcome of their change
 	// is now known.
 	freed []grouping.Key
@@ -95,6 +96,8 @@ type pending struct {
 	shape *shape   // nil if it has no claims
 	job   *job     // nil if nothing is reserved
 	adds  tally    // what is reserved
+	// receipts is the number of receipts for which there is room.
+	receipts int
 	// indexes are the indexes that must contain the series of each block in
 	// brings, or nil where none is needed.
 	indexes []*seriesIndex
@@ -125,6 +128,7 @@ func newIndex(reserved map[string]metric.Type, limits Limits) *index {
 		muted:     btree.NewMap[grouping.Key, struct{}](treeDegree),
 		exposed:   btree.NewMap[string, *Family](treeDegree),
 		ghosts:    make(map[grouping.Key]*Group),
+		receipts:  newReceipts(),
 		deadlines: btree.NewBTreeGOptions(deadline.less, btree.Options{NoLocks: true}),
 	}
 	for name, t := range reserved {

@@ -21,6 +21,9 @@ type Change struct {
 	// if there was no group, or only a stamp. If the journal has another revision
 	// of the group, the change is stale.
 	Against Revision
+	// Receipts are those that the change adds. They become durable together with
+	// Group, for ReceiptLife, and outlast the group.
+	Receipts []Receipt
 
 	// Budget provides the memory for storing Group, until Commit returns. It may
 	// be nil. If it refuses, the change is Failed.
@@ -56,7 +59,8 @@ type Stamp struct {
 type Applied struct {
 	// Change is what Commit received if this journal's Commit made it. For a
 	// replayed group, or a change of another member, the journal need only set Key
-	// and Group. For a stamp it sets only Key.
+	// and Group, and the Receipts of a change. For a stamp it sets only Key. Replayed
+	// receipts may come without a key and a group.
 	Change
 	Revision Revision // of the change; 0 for a stamp or a void change
 	// Stamp is the stamp, or nil for a change.

@@ -29,6 +29,9 @@ type Push struct {
 	Mode Mode
 	// Gauges says what Sum does to gauges.
 	Gauges sums.Gauges
+	// Once makes the push count once, if the mode is Sum. Nil means that it counts
+	// as often as it is sent.
+	Once *Once
 	// Limits bound the group. They have a value in each field. Nil means those of
 	// the Config.
 	Limits *Limits
@@ -48,6 +51,7 @@ type Push struct {
 	own *addition // what the push adds; nil unless the mode is Sum
 	// together are the additions that this push stores, its own among them.
 	together []*addition
+	receipts []Receipt // of what it adds
 }
 
 // Mode selects what a group keeps of its families when it is pushed to.
@@ -158,6 +162,8 @@ func (g *Gateway) tryPushes(p patience, pushes []Push, todo []int, errs []error)
 		}
 		c, err := g.prepare(p, pushes[i])
 		switch {
+		case errors.Is(err, errCounted):
+			errs[i] = g.answer(&pushes[i], nil)
 		case err == nil:
 			changes, of = append(changes, c), append(of, i)
 		case pushes[i].isShared():
@@ -192,6 +198,9 @@ func (g *Gateway) tryPushes(p patience, pushes []Push, todo []int, errs []error)
 // that is used up, it applies the latest changes of other members, which may have
 // removed the conflict or made room.
 func (g *Gateway) prepare(p patience, push Push) (Change, error) {
+	if err := g.catchUp(p, &push); err != nil {
+		return Change{}, err
+	}
 	seen := g.foreign.Load()
 	c, err := g.changeOf(p, push, g.Group(push.Key))
 	if isConflict(err) || isOverQuota(err) {
@@ -202,10 +211,16 @@ func (g *Gateway) prepare(p patience, push Push) (Change, error) {
 			c, err = g.changeOf(p, push, g.Group(push.Key))
 		}
 	}
-	if err != nil && len(push.together) < 2 && !errors.Is(err, ErrUnavailable) && !errors.Is(err, exposition.ErrBusy) {
+	if err != nil && len(push.together) < 2 && isVerdict(err) {
 		g.fail(push.Key, push.Client, err)
 	}
 	return c, err
+}
+
+// isVerdict reports whether an error is about what was pushed. The group then shows
+// that its last push failed.
+func isVerdict(err error) bool {
+	return !errors.Is(err, ErrUnavailable) && !errors.Is(err, exposition.ErrBusy) && !errors.Is(err, errCounted)
 }
 
 func isConflict(err error) bool {
@@ -236,7 +251,10 @@ func (g *Gateway) changeOf(p patience, push Push, old *Group) (c Change, err err
 		group = pushed(old, push, now)
 		pending, suspects, err = g.claim(p.client, nil, group, old, brings, fresh, push.Quotas)
 	}
-	return Change{Key: push.Key, Group: group, Budget: push.Budget, Against: g.against(push.Key, old), suspects: suspects, pending: pending}, err
+	if err == nil && len(push.receipts) > 0 {
+		err = g.reserveReceipts(pending, len(push.receipts), cmp.Or(push.Limits, &g.config.Limits))
+	}
+	return Change{Key: push.Key, Group: group, Receipts: push.receipts, Budget: push.Budget, Against: g.against(push.Key, old), suspects: suspects, pending: pending}, err
 }
 
 // claiming returns the blocks that have series, and the elements of fresh that

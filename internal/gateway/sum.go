@@ -26,17 +26,19 @@ type addition struct {
 	blocks []*exposition.Block // those with series, sorted by name
 	gauges sums.Gauges
 	ttl    time.Duration
+	once   *Once // nil if it counts as often as it is sent
 	// alone means that it must not be stored together with others, since one of
 	// them was refused for what only the engine sees.
-	alone   bool
-	refused error         // why the push itself is refused, while it is tried
-	err     error         // its outcome, valid once done is closed
-	done    chan struct{} // closed once it is stored or refused
+	alone    bool
+	refused  error         // why the push itself is refused, while it is tried
+	replayed bool          // it had counted before, as long as nothing is refused
+	err      error         // its outcome, valid once done is closed
+	done     chan struct{} // closed once it is stored or refused
 }
 
 func newAddition(p Push) *addition {
 	empty := func(b *exposition.Block) bool { return b.Series() == 0 } // it adds nothing
-	return &addition{key: p.Key, client: p.Client, blocks: slices.DeleteFunc(p.Blocks, empty), gauges: p.Gauges, ttl: p.TTL, done: make(chan struct{})}
+	return &addition{key: p.Key, client: p.Client, blocks: slices.DeleteFunc(p.Blocks, empty), gauges: p.Gauges, ttl: p.TTL, once: p.Once, done: make(chan struct{})}
 }
 
 // settled returns a channel that is closed once the addition is stored or
@@ -149,8 +151,11 @@ func (g *Gateway) answer(p *Push, outcome error) error {
 		return outcome
 	}
 	for _, a := range p.together {
-		if a.err = cmp.Or(a.refused, outcome); a.refused != nil {
+		if a.err = cmp.Or(a.refused, outcome); a.refused != nil && isVerdict(a.refused) {
 			g.fail(a.key, a.client, a.refused)
+		}
+		if a.once != nil {
+			a.once.Replayed = a.replayed && a.err == nil
 		}
 		close(a.done)
 	}
@@ -189,27 +194,37 @@ func (g *Gateway) handBack(p *Push) {
 }
 
 // addUp sets the blocks of a push to the sums of what its group has and the
-// additions that it stores. It returns what is new in each block. It fails if no
-// addition can be stored, with the reason of the push's own.
+// additions that it stores. It returns what is new in each block. If no addition
+// is to be stored, it fails: with errCounted if some had counted before, or else
+// with the reason of the push's own.
 func (g *Gateway) addUp(old *Group, p *Push) (fresh []*exposition.Block, err error) {
-	s := summing{gateway: g, old: old, push: p, families: make(map[string]*sums.Family)}
+	s := summing{gateway: g, old: old, push: p, limits: cmp.Or(p.Limits, &g.config.Limits), families: make(map[string]*sums.Family)}
 	if old != nil {
 		s.series = old.Series
 	}
 	var added []*addition
+	counted := false
 	for _, a := range p.together {
+		if a.replayed, a.refused = s.hasCounted(a); a.replayed || a.refused != nil {
+			counted = counted || a.replayed
+			continue
+		}
 		if a.refused = s.add(a); a.refused == nil {
 			added = append(added, a)
+			s.receipt(a)
 		}
 	}
-	if len(added) == 0 {
+	switch {
+	case len(added) == 0 && counted:
+		return nil, errCounted
+	case len(added) == 0:
 		return nil, p.own.refused
 	}
 	p.TTL = added[len(added)-1].ttl
 	if p.Blocks, err = s.blocks(); err != nil {
 		return nil, err
 	}
-	if len(added) == 1 {
+	if len(added) == 1 && added[0].gauges != sums.ByLabel {
 		return added[0].blocks, nil
 	}
 	return p.Blocks, nil
@@ -220,6 +235,8 @@ type summing struct {
 	gateway  *Gateway
 	old      *Group
 	push     *Push
+	limits   *Limits
+	receipts map[[16]byte]Receipt    // of what it adds
 	families map[string]*sums.Family // those that change
 	series   int                     // of the group
 }
@@ -227,11 +244,10 @@ type summing struct {
 // add adds all families of a push, or none.
 func (s *summing) add(a *addition) error {
 	plans, fresh := make([]*sums.Addition, len(a.blocks)), 0
-	limits := cmp.Or(s.push.Limits, &s.gateway.config.Limits)
 	var refused exposition.Refused
 	for i, b := range a.blocks {
 		f := s.family(b)
-		plan, err := f.Plan(b, sums.Push{Gauges: a.gauges, At: s.gateway.config.Now(), MaxBuckets: limits.SumBuckets})
+		plan, err := f.Plan(b, sums.Push{Gauges: a.gauges, At: s.gateway.config.Now(), MaxBuckets: s.limits.SumBuckets})
 		if err != nil {
 			refused.Add(err)
 			continue
@@ -241,8 +257,8 @@ func (s *summing) add(a *addition) error {
 	if err := refused.Err(); err != nil {
 		return err
 	}
-	if fresh > 0 && s.series+fresh > limits.SumSeries {
-		return limits.tooManySums(a.key, s.series+fresh)
+	if fresh > 0 && s.series+fresh > s.limits.SumSeries {
+		return s.limits.tooManySums(a.key, s.series+fresh)
 	}
 	for _, plan := range plans {
 		plan.Apply()

@@ -29,7 +29,8 @@ type View struct {
 	families *btree.Map[string, *Family]
 	times    Times // numbers of the exposed time families
 	// muted are the groups whose times are hidden.
-	muted *btree.Map[grouping.Key, struct{}]
+	muted    *btree.Map[grouping.Key, struct{}]
+	receipts *btree.BTreeG[Receipt] // nil if there are none
 }
 
 // Family is one exposed family: a type, and a block of each group.

@@ -28,6 +28,7 @@ const (
 	LimitSeriesPerPush    Limit = "series_per_push"
 	LimitSeriesPerGroup   Limit = "series_per_group"
 	LimitSeriesPerSum     Limit = "series_per_sum_group"
+	LimitIdempotencyKeys  Limit = "idempotency_keys"
 	LimitGroupBytes       Limit = "group_bytes"
 	LimitGroupingLabels   Limit = "grouping_labels"
 	LimitLabelsPerSeries  Limit = "labels_per_series"
@@ -41,7 +42,7 @@ const (
 // AllLimits lists all of them.
 var AllLimits = [...]Limit{
 	LimitGroups, LimitSeries, LimitLabelSets, LimitGroupsPerJob, LimitSeriesPerJob, LimitPushesPerSecond,
-	LimitBodyBytes, LimitInflightBytes, LimitGroupsPerPush, LimitFamiliesPerPush, LimitSeriesPerPush, LimitSeriesPerGroup, LimitSeriesPerSum, LimitGroupBytes, LimitGroupingLabels,
+	LimitBodyBytes, LimitInflightBytes, LimitGroupsPerPush, LimitFamiliesPerPush, LimitSeriesPerPush, LimitSeriesPerGroup, LimitSeriesPerSum, LimitIdempotencyKeys, LimitGroupBytes, LimitGroupingLabels,
 	LimitLabelsPerSeries, LimitNameLength, LimitLabelNameLength, LimitLabelValueLength, LimitLabelsLength, LimitBuckets,
 }
 

@@ -159,6 +159,8 @@ type GroupLimits struct {
 	// SumSeries bounds the series of a group that pushes add to. Each addition
 	// reads and writes the families that it names.
 	SumSeries int
+	// Receipts bounds the idempotency keys of all groups that are remembered.
+	Receipts int
 	// SumBuckets bounds the buckets of a native histogram that pushes add to. Over
 	// it, the histogram gets a lower resolution.
 	SumBuckets int
@@ -185,6 +187,7 @@ func (l GroupLimits) WithDefaults() GroupLimits {
 	return GroupLimits{
 		Series:      cmp.Or(l.Series, 1_000_000),
 		SumSeries:   cmp.Or(l.SumSeries, 10_000),
+		Receipts:    cmp.Or(l.Receipts, 1_000_000),
 		SumBuckets:  cmp.Or(l.SumBuckets, 1000),
 		Text:        cmp.Or(l.Text, 256<<20),
 		Failed:      failed,

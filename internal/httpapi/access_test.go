@@ -181,6 +181,24 @@ func TestMatchOnEveryWay(t *testing.T) {
 	}
 }
 
+// TestLabelsOfBodies holds that a user whose match says which values a label must
+// have cannot push series with other ones.
+func TestLabelsOfBodies(t *testing.T) {
+	c := configured(t)
+	c.Settings = users(nil, config.User{Name: "u", May: []config.Permission{config.Push}, Match: selecting(t, `{job="a",env=~"test|staging"}`)}, config.User{Name: "ops", May: config.Permissions})
+	h := New(c)
+	const body = "m{env=\"production\",job=\"b\"} 1\n"
+	for path, want := range map[string]int{"/metrics/job/a": 403, "/metrics/job/a/env@base64/=": 403, "/metrics/job/a/env/test": 200, "/api/v1/push?group_by=job": 403, "/api/v1/push?group_by=job,env": 403} {
+		if w := as(h, "u", http.MethodPost, path, body); w.Code != want {
+			t.Errorf("%s: got %d %s, want %d", path, w.Code, w.Body, want)
+		}
+	}
+	scrape := as(h, "ops", http.MethodGet, "/metrics", "").Body.String()
+	if !strings.Contains(scrape, `m{env="test",instance="",job="a"} 1`) || strings.Contains(scrape, "production") {
+		t.Errorf("the scrape is\n%s", scrape)
+	}
+}
+
 // TestBatchIsAllOrNothing holds that no group of a body is pushed if one of them
 // must not be.
 func TestBatchIsAllOrNothing(t *testing.T) {

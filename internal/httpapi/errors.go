@@ -26,6 +26,7 @@ const (
 	reasonParameter    = "parameter"
 	reasonSyntax       = "syntax"
 	reasonInvalid      = "invalid"
+	reasonKeyReused    = "idempotency_key"
 	reasonTimestamps   = "timestamps"
 	reasonInconsistent = "inconsistent"
 	reasonTooLarge     = "too_large"
@@ -36,7 +37,7 @@ const (
 )
 
 // Reasons lists all reasons.
-var Reasons = append([]string{reasonPath, reasonOrigin, reasonNobody, reasonCredentials, reasonForbidden, reasonKey, reasonParameter, reasonSyntax, reasonInvalid, reasonTimestamps, reasonInconsistent, reasonTooLarge, reasonOverload, reasonTimeout, reasonUnavailable, reasonGone}, limitReasons()...)
+var Reasons = append([]string{reasonPath, reasonOrigin, reasonNobody, reasonCredentials, reasonForbidden, reasonKey, reasonParameter, reasonSyntax, reasonInvalid, reasonKeyReused, reasonTimestamps, reasonInconsistent, reasonTooLarge, reasonOverload, reasonTimeout, reasonUnavailable, reasonGone}, limitReasons()...)
 
 // limitReasons lists the reasons of pushes over a limit that the configuration
 // sets.
@@ -96,6 +97,8 @@ func classify(err error) (status int, reason string) {
 		return http.StatusServiceUnavailable, reasonGone
 	case errors.Is(err, gateway.ErrUnavailable):
 		return http.StatusServiceUnavailable, reasonUnavailable
+	case errors.Is(err, gateway.ErrKeyReused):
+		return http.StatusUnprocessableEntity, reasonKeyReused
 	case errors.Is(err, exposition.ErrTimestamps):
 		return http.StatusBadRequest, reasonTimestamps
 	case errors.As(err, &invalid):

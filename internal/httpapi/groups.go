@@ -224,7 +224,9 @@ func (q *groupsQuery) page(ctx context.Context, v *gateway.View) (found []*gatew
 // for one group, what follows the page may be missing.
 func (q *groupsQuery) arrange(groups []*gateway.Group) []*gateway.Group {
 	if !q.byJob {
-		return q.leading(groups, min(q.offset, len(groups))+q.limit+1)
+		return leading(groups, min(q.offset, len(groups))+q.limit+1, func(a, b *gateway.Group) int {
+			return q.order(positionOf(a), positionOf(b))
+		})
 	}
 	groups = gathered(groups)
 	if q.reverse {
@@ -233,19 +235,19 @@ func (q *groupsQuery) arrange(groups []*gateway.Group) []*gateway.Group {
 	return groups
 }
 
-// leading returns at least the first n groups in order. Open pages ask for the
-// first hundred again and again, and the rest need not be sorted for that.
-func (q *groupsQuery) leading(groups []*gateway.Group, n int) []*gateway.Group {
-	compare := func(a, b *gateway.Group) int { return q.order(positionOf(a), positionOf(b)) }
-	var last *gateway.Group // of the n that lead so far
-	kept := groups[:0]
-	for _, g := range groups {
-		if last != nil && compare(last, g) < 0 {
+// leading returns at least the first n items in order, and reuses their slice.
+// Open pages ask for the first hundred again and again, and the rest need not be
+// sorted for that.
+func leading[T any](items []T, n int, compare func(a, b T) int) []T {
+	var last T // of the n that lead so far
+	kept, full := items[:0], false
+	for _, item := range items {
+		if full && compare(last, item) < 0 {
 			continue
 		}
-		if kept = append(kept, g); len(kept) == 2*n {
+		if kept = append(kept, item); len(kept) == 2*n {
 			slices.SortFunc(kept, compare)
-			kept, last = kept[:n], kept[n-1]
+			kept, last, full = kept[:n], kept[n-1], true
 		}
 	}
 	slices.SortFunc(kept, compare)

@@ -16,6 +16,7 @@ import (
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/intake"
+	"pushgateway/internal/jobs"
 	"pushgateway/internal/live"
 	"pushgateway/internal/scrape"
 )
@@ -35,6 +36,11 @@ type Config struct {
 	Proxies guard.Proxies
 	// TelemetryPath is where Prometheus scrapes, like "/metrics".
 	TelemetryPath string
+	// AggregateJob makes the paths of an aggregating gateway work, where all pushes
+	// add up. It is the job of those that name none. "" switches that off.
+	AggregateJob string
+	// AggregateGauges is what then becomes of gauges, as sums.ParseGauges takes it.
+	AggregateGauges string
 	// Addresses returns those of the doors, for messages. It may be nil.
 	Addresses func() Addresses
 	// Intake accepts pushes.
@@ -108,7 +114,8 @@ type api struct {
 	tables   *turns // of groups without metrics, of their labels, and of numbers
 	details  *turns // of one group with its metrics
 	copies   *turns // of snapshots
-	surveys  surveys
+	surveys  surveys[overview]
+	judged   surveys[[]jobs.Judged]
 	activity activity
 	scrapers scrapers
 	// comparing bounds how many groups are compared with missing ones.
@@ -135,7 +142,8 @@ func New(c Config) *Surface {
 		Config: c,
 		turns:  newTurns(c, most.Answers, writePlainError), escaped: newTurns(c, most.Escaped, writePlainError),
 		listings: newTurns(c, most.Answers, writeError), tables: newTurns(c, most.Answers, writeError), details: newTurns(c, most.Answers, writeError),
-		copies: newTurns(c, most.Copies, writePlainError), surveys: newSurveys(), comparing: newComparing(),
+		copies: newTurns(c, most.Copies, writePlainError), comparing: newComparing(),
+		surveys: newSurveys(func(v *gateway.View, now time.Time) overview { return *look(c.Gateway, v, now) }), judged: newSurveys(judgeAll),
 	}
 	a.scraper = scrape.New(c.Gateway.Reserved(), a.own)
 	routes := a.routes()

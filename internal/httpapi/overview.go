@@ -85,12 +85,13 @@ func (a *api) overview(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer giveBack()
-	o, now := a.surveys.latest(r.Context(), a.Gateway), time.Now()
-	if o == nil {
+	o, _, ok := a.surveys.latest(r.Context(), a.Gateway)
+	if !ok {
 		return // the client is gone
 	}
+	now := time.Now()
 	o.Activity, o.Scrapers, o.Refusals, o.Storage = a.activity.recent(now), a.scrapers.latest(), a.Refusals.Latest(), a.storage()
-	writeData(w, o)
+	writeData(w, &o)
 }
 
 func (a *api) storage() *storageJSON {

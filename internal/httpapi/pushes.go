@@ -48,7 +48,8 @@ func (a *api) pushRequest(w http.ResponseWriter, r *http.Request, replace bool) 
 		Settings: a.settings(r),
 		Key:      r.PathValue("key"), Replace: replace, Query: r.URL.RawQuery, Header: r.Header,
 		Client: a.Proxies.Client(r), Body: r.Body, Length: r.ContentLength, May: mayTouch(r, config.Push),
-		Cut: func() { _ = control.SetReadDeadline(time.Unix(1, 0)) },
+		Cut:      func() { _ = control.SetReadDeadline(time.Unix(1, 0)) },
+		Replayed: func() { w.Header().Set(intake.ReplayedHeader, "true") },
 	}
 }
 

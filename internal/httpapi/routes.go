@@ -45,10 +45,6 @@ func (a *api) routes() []route {
 		{get, "/static/*filepath", "static", permPage, a.UI.ServeHTTP},
 
 		{get, a.TelemetryPath, "", permScrape, a.scrape},
-		{put, "/metrics/job/*key", "push", permPush, a.push(true)},
-		{put, "/metrics/job@base64/*key", "push", permPush, a.push(true)},
-		{post, "/metrics/job/*key", "push", permPush, a.push(false)},
-		{post, "/metrics/job@base64/*key", "push", permPush, a.push(false)},
 		{del, "/metrics/job/*key", "delete", permDelete, a.delete},
 		{del, "/metrics/job@base64/*key", "delete", permDelete, a.delete},
 
@@ -62,6 +58,7 @@ func (a *api) routes() []route {
 		{put, "/api/v1/push", "api/v1/push", permPush, a.pushMany(true)},
 		{post, "/api/v1/push", "api/v1/push", permPush, a.pushMany(false)},
 		{get, "/api/v1/groups", "api/v1/groups", permQuery, a.groups},
+		{get, "/api/v1/jobs", "api/v1/jobs", permQuery, a.jobs},
 		{get, "/api/v1/targets", "api/v1/targets", permQuery, a.targets},
 		{get, "/api/v1/overview", "api/v1/overview", permQuery, a.overview},
 		{get, "/api/v1/labels", "api/v1/labels", permQuery, a.labelNames},
@@ -72,6 +69,7 @@ func (a *api) routes() []route {
 		{get, "/api/v1/admin/snapshot", "api/v1/admin/snapshot", permAdmin, a.snapshot},
 		{put, "/api/v1/admin/wipe", "wipe", permAdmin, a.wipe},
 	}
+	all = append(all, a.pushRoutes()...)
 	if a.EnablePprof {
 		all = append(all, profiles()...)
 	}

@@ -19,39 +19,41 @@ const (
 
 // surveys makes surveys of all groups, one at a time, and shares them among all
 // who ask. It is safe for concurrent use.
-type surveys struct {
-	place chan struct{} // held while reading the fields below, or making a survey
-	last  *survey
+type surveys[T any] struct {
+	look  func(*gateway.View, time.Time) T
+	place chan struct{} // held while reading the field below, or making a survey
+	last  *survey[T]
 }
 
-// survey is the state of a view in numbers. It is immutable.
-type survey struct {
-	overview
+// survey is what was seen in a view. It is immutable.
+type survey[T any] struct {
+	seen T
 	view weak.Pointer[gateway.View] // does not keep the view in memory
 	made time.Time
 }
 
-func newSurveys() surveys { return surveys{place: make(chan struct{}, 1)} }
+// newSurveys returns surveys that look makes. What it returns must not change.
+func newSurveys[T any](look func(*gateway.View, time.Time) T) surveys[T] {
+	return surveys[T]{look: look, place: make(chan struct{}, 1)}
+}
 
-// latest returns a survey, which the caller completes, or nil if ctx ends
-// before. The first caller makes the survey for the others too, and so finishes
-// it in any case.
-func (s *surveys) latest(ctx context.Context, g *gateway.Gateway) *overview {
+// latest returns what was seen and when, or false if ctx ends before. The first
+// caller makes the survey for the others too, and so finishes it in any case.
+func (s *surveys[T]) latest(ctx context.Context, g *gateway.Gateway) (seen T, at time.Time, ok bool) {
 	select {
 	case s.place <- struct{}{}:
 		defer func() { <-s.place }()
 	case <-ctx.Done():
-		return nil
+		return seen, at, false
 	}
 	now, v := time.Now(), g.View()
 	if s.last == nil || !s.last.serves(v, now) {
-		s.last = &survey{*look(g, v, now), weak.Make(v), now}
+		s.last = &survey[T]{s.look(v, now), weak.Make(v), now}
 	}
-	o := s.last.overview
-	return &o
+	return s.last.seen, s.last.made, true
 }
 
 // serves reports whether a survey can be used for a view.
-func (s *survey) serves(v *gateway.View, now time.Time) bool {
+func (s *survey[T]) serves(v *gateway.View, now time.Time) bool {
 	return now.Sub(s.made) < surveyAge && (s.view == weak.Make(v) || v.Groups()+v.Held > surveyLarge)
 }

@@ -31,7 +31,7 @@ func TestSurveysAreShared(t *testing.T) {
 				}
 			}
 		}
-		s := newSurveys()
+		s := newSurveys(func(v *gateway.View, now time.Time) overview { return *look(g, v, now) })
 		for _, step := range []struct {
 			name  string
 			do    func()
@@ -48,7 +48,7 @@ func TestSurveysAreShared(t *testing.T) {
 		} {
 			before := s.last
 			step.do()
-			o := s.latest(t.Context(), g)
+			o, _, _ := s.latest(t.Context(), g)
 			if anew := s.last != before; anew != step.anew || o.Groups != step.known {
 				t.Errorf("%s: made anew: %v, with %d groups; want %v, %d", step.name, anew, o.Groups, step.anew, step.known)
 			}

@@ -50,6 +50,7 @@ func (in *Intake) PushMany(ctx context.Context, r Request) (keys []grouping.Key,
 		return nil, nil, body.received, err
 	}
 	p.Budget = body
+	r.once.hash(body.bytes)
 	parts, err := in.split(c, by)
 	if err != nil {
 		return nil, nil, body.received, hinted(&r, c, err)
@@ -161,12 +162,13 @@ func (in *Intake) pushParts(ctx context.Context, r *Request, p gateway.Push, lif
 			continue
 		}
 		r.address(&p, part, life)
-		p.Blocks = part.blocks
+		p.Blocks, p.Once = part.blocks, r.once.of(part.key)
 		pushes, of = append(pushes, p), append(of, i)
 	}
 	for n, err := range in.gateway.PushAll(ctx, pushes) {
 		errs[of[n]] = err
 	}
+	r.tellReplayed(pushes...)
 	return errs
 }
 

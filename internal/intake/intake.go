@@ -119,6 +119,11 @@ type Request struct {
 	// arrives slowly while others wait, possibly more than once and from any
 	// goroutine. It may be nil.
 	Cut func()
+	// Replayed is called if all that the request pushes had counted before. It may
+	// be nil.
+	Replayed func()
+
+	once once
 }
 
 // may returns why the client may not push to a group, or nil. Nothing happens to
@@ -163,8 +168,12 @@ func (in *Intake) Push(ctx context.Context, r Request) (received int64, err erro
 		return body.received, err
 	}
 	p.Budget = body
+	r.once.hash(body.bytes)
+	p.Once = r.once.of(key)
 	if p.Blocks, err = in.readOne(&r, body, key); err == nil {
-		return body.received, in.gateway.Push(ctx, p)
+		err = in.gateway.Push(ctx, p)
+		r.tellReplayed(p)
+		return body.received, err
 	}
 	if isVerdict(err) {
 		in.gateway.Refuse(key, p.Client, err)

@@ -202,11 +202,7 @@ func (in *Intake) keyOf(res *otlp.Resource, r *Request) (grouping.Key, error) {
 			return "", err
 		}
 	}
-	key, err := grouping.NewKey(res.Job, res.Labels...)
-	if err != nil {
-		return "", err
-	}
-	return key, checkKey(&r.Settings.Limits, key)
+	return grouping.NewKey(res.Job, res.Labels...)
 }
 
 // renderOne renders a family, unless it has no series, or is one that the gateway

@@ -28,6 +28,9 @@ func (in *Intake) newPush(r *Request) (p gateway.Push, life lifetime, err error)
 	if p.Mode, p.Gauges, err = modeOf(r, query.Get("merge")); err != nil {
 		return p, life, err
 	}
+	if r.once.key, err = onceKey(r.Header, p.Mode); err != nil {
+		return p, life, err
+	}
 	life, err = in.config.TTL.of(r.Header.Get(ttlField), query.Get("ttl"))
 	return p, life, err
 }

@@ -41,6 +41,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Store) {
 		"random":       testRandom,
 		"contents":     testContents,
 		"many at once": testMany,
+		"receipts":     testReceipts,
 	} {
 		t.Run(name, func(t *testing.T) { part(t, fresh(t)) })
 	}
@@ -55,12 +56,14 @@ type reader struct {
 	last   gateway.Revision
 	groups map[grouping.Key]*gateway.Group
 	void   map[grouping.Key]bool // keys of changes that are void
+	// receipts are those that were applied.
+	receipts map[gateway.Receipt]bool
 }
 
 // open opens a journal of the store and returns what it has replayed.
 func open(t *testing.T, s Store) (gateway.Journal, *reader) {
 	t.Helper()
-	j, r := s.New(), &reader{t: t, groups: make(map[grouping.Key]*gateway.Group), void: make(map[grouping.Key]bool)}
+	j, r := s.New(), &reader{t: t, groups: make(map[grouping.Key]*gateway.Group), void: make(map[grouping.Key]bool), receipts: make(map[gateway.Receipt]bool)}
 	if err := j.Open(t.Context(), r.apply); err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +85,12 @@ func (r *reader) apply(batch []gateway.Applied) {
 		r.t.Error("apply is called for nothing")
 	}
 	for _, a := range batch {
+		for _, receipt := range a.Receipts {
+			r.receipts[receipt] = !a.Void
+		}
 		switch {
+		case a.Key == "":
+			continue
 		case a.Void:
 			r.void[a.Key] = true
 			continue

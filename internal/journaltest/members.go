@@ -37,6 +37,7 @@ func RunMembers(t *testing.T) {
 		"two clocks":                         testTwoClocks,
 		"the store ends groups":              testEndsGroups,
 		"a replay":                           testReplay,
+		"a retry through another member":     testRetryElsewhere,
 	} {
 		t.Run(name, func(t *testing.T) { part(t, NewShared(t)) })
 	}

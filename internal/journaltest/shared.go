@@ -24,6 +24,7 @@ type Shared struct {
 	revision gateway.Revision
 	groups   map[grouping.Key]gateway.Applied
 	stamps   map[grouping.Key]gateway.Stamp
+	receipts []gateway.Receipt
 	log      []event
 	given    map[*gateway.Group]string // groups as they were when given to Commit
 	members  []*Member
@@ -76,6 +77,7 @@ func (s *Shared) add(c gateway.Change, by *Member) {
 	a := gateway.Applied{Change: c, Revision: s.revision}
 	s.log = append(s.log, event{a, by})
 	s.groups[c.Key] = a
+	s.receipts = append(s.receipts, c.Receipts...)
 	if c.Group == nil {
 		delete(s.groups, c.Key)
 		delete(s.stamps, c.Key)
@@ -211,7 +213,7 @@ func (m *Member) tell(of func(grouping.Key) bool) {
 		}
 		m.told[i] = true
 		if e.by != m {
-			e.Change = gateway.Change{Key: e.Key, Group: e.Group}
+			e.Change = gateway.Change{Key: e.Key, Group: e.Group, Receipts: e.Receipts}
 		}
 		batch = append(batch, e.Applied)
 	}
@@ -231,6 +233,9 @@ func (m *Member) Open(_ context.Context, apply func([]gateway.Applied)) error {
 	}
 	for key, s := range m.store.stamps {
 		batch = append(batch, gateway.Applied{Change: gateway.Change{Key: key}, Stamp: &s})
+	}
+	if len(m.store.receipts) > 0 {
+		batch = append(batch, gateway.Applied{Change: gateway.Change{Receipts: m.store.receipts}})
 	}
 	for i := range m.store.log {
 		m.told[i] = true

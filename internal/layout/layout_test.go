@@ -17,7 +17,7 @@ var floors = [][]string{
 	{"internal/server", "internal/jobrun"},
 	{"internal/storage"},
 	{"internal/connections", "internal/httpapi", "internal/webui", "internal/telemetry", "internal/boltjournal", "internal/natsjournal", "internal/gobfile", "internal/client"},
-	{"internal/record", "internal/intake", "internal/scrape"}, // what all journals store; how pushes come in; what all scrapes get
+	{"internal/record", "internal/intake", "internal/scrape", "internal/jobs"}, // what all journals store; how pushes come in; what all scrapes get; how jobs are
 	{"internal/gateway", "internal/live"},
 	{"internal/login"}, // who sends requests
 	{"internal/access"},

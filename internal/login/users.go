@@ -6,6 +6,7 @@ import (
 	"crypto/hmac"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -98,6 +99,20 @@ func (u *Users) challengesOf() (all []string) {
 		all = append(all, `Bearer realm="pushgateway"`)
 	}
 	return all
+}
+
+// NeedsCertificates returns the name of a user who is known by a certificate
+// alone, or "" if there is none. A nil Users has none.
+func (u *Users) NeedsCertificates() string {
+	if u == nil {
+		return ""
+	}
+	for i := range u.all {
+		if k := &u.all[i]; k.certificate != "" && u.names[k.who.Name] != k && !slices.Contains(slices.Collect(maps.Values(u.tokens)), k) {
+			return k.who.Name
+		}
+	}
+	return ""
 }
 
 // Challenges returns the values of the header WWW-Authenticate.

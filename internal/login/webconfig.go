@@ -103,3 +103,18 @@ func (g *Guard) read() (map[string]string, error) {
 	}
 	return g.users, nil
 }
+
+// VerifiesCertificates reports whether a file for --web.config.file has client
+// certificates verified. If it cannot be read, nothing is.
+func VerifiesCertificates(file string) bool {
+	var config struct {
+		TLS struct {
+			ClientAuth string `yaml:"client_auth_type"`
+		} `yaml:"tls_server_config"`
+	}
+	content, err := os.ReadFile(file)
+	if err != nil || yaml.Unmarshal(content, &config) != nil {
+		return false
+	}
+	return config.TLS.ClientAuth == "VerifyClientCertIfGiven" || config.TLS.ClientAuth == "RequireAndVerifyClientCert"
+}

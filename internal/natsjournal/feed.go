@@ -53,6 +53,7 @@ type decoded struct {
 	key     grouping.Key
 	group   *gateway.Group
 	refusal gateway.Stamp
+	known   []gateway.Receipt // of the group
 }
 
 // receive applies messages in the order of the stream. fetched means that they
@@ -134,6 +135,9 @@ func (d *decoded) decode() {
 	} else {
 		d.key, d.group, d.err = d.message.decode()
 	}
+	if d.err == nil && d.receipts != "" {
+		d.known, d.err = decodeReceipts(d.receipts)
+	}
 	if d.err == nil && tokenOf(d.key) != d.token {
 		d.err = fmt.Errorf("its subject is not that of its key %s", d.key.Excerpt())
 	}
@@ -176,13 +180,17 @@ func (j *Journal) takeGroup(d decoded, applied []gateway.Applied) []gateway.Appl
 	if w := e.write; w != nil && w.left && d.seq > w.expected {
 		j.finish(w, gateway.Failed, errStale) // it cannot happen any more, or this has replaced it
 	}
+	var fresh []gateway.Receipt
+	if !d.marker {
+		fresh = e.learn(d.known)
+	}
 	if d.group == nil {
 		j.dropStamp(e)
-		if !known {
+		if !known && len(fresh) == 0 {
 			return applied
 		}
 	}
-	return append(applied, gateway.Applied{Change: gateway.Change{Key: d.key, Group: d.group}, Revision: gateway.Revision(d.seq)})
+	return append(applied, gateway.Applied{Change: gateway.Change{Key: d.key, Group: d.group, Receipts: fresh}, Revision: gateway.Revision(d.seq)})
 }
 
 // unreadable keeps a group as it was, because a member has written something

@@ -86,8 +86,10 @@ type message struct {
 	at     time.Time // when the server stored it, by the server's clock
 	op, id string
 	marker bool // the server ended the group
-	body   []byte
-	err    error // why it cannot be read; then only kind, token and seq are set
+	// receipts are those of the group, encoded.
+	receipts string
+	body     []byte
+	err      error // why it cannot be read; then only kind, token and seq are set
 }
 
 var errDamaged = errors.New("the message is damaged")
@@ -105,6 +107,7 @@ func (n names) read(m *nats.Msg) (message, error) {
 	got := message{
 		kind: rest[0], token: rest[2:], seq: seq, at: at, body: m.Data,
 		op: m.Header.Get(headerOp), id: m.Header.Get(headerID), marker: m.Header.Get(headerMarker) != "",
+		receipts: m.Header.Get(headerReceipts),
 	}
 	if format := m.Header.Get(headerEncoding); !got.marker && format != encoding {
 		got.err = fmt.Errorf("%w: the message has the encoding %q, but this version reads %q", record.ErrNewer, format, encoding)

@@ -36,6 +36,8 @@ type entry struct {
 	write *write // in progress, or nil
 	ended time.Time
 	stamp stamped
+	// receipts are those of the last hour, oldest first.
+	receipts []gateway.Receipt
 	// unreadable is why the latest message cannot be read, or nil. The engine then
 	// still has the group as it was before.
 	unreadable error

@@ -16,6 +16,7 @@ import (
 type write struct {
 	id, token string
 	change    gateway.Change
+	receipts  []gateway.Receipt // in the message
 	msg       *nats.Msg
 	expected  uint64
 	call      *call
@@ -70,6 +71,10 @@ func (j *Journal) begin(c *call, i int, change gateway.Change, token string, msg
 		return
 	}
 	w := &write{id: msg.Header.Get(headerID), token: token, change: change, msg: msg, expected: e.seq, call: c, index: i, since: j.position}
+	if err := j.carry(w, e); err != nil {
+		c.conclude(i, gateway.Failed, err)
+		return
+	}
 	msg.Header.Set(headerExpected, strconv.FormatUint(w.expected, 10))
 	msg.Reply = j.answers + w.id
 	e.write = w
@@ -157,6 +162,7 @@ func (j *Journal) succeeded(w *write, seq uint64) {
 	}
 	if seq > e.seq {
 		e.took(seq, w.change.Group != nil, len(w.msg.Data))
+		e.receipts = w.receipts
 		j.apply([]gateway.Applied{{Change: w.change, Revision: gateway.Revision(seq)}})
 		if w.change.Group == nil {
 			j.dropStamp(e)
@@ -219,6 +225,10 @@ func (j *Journal) compare(w *write, last uint64) {
 	case w.doubts > 0 && w.sent > 1 && last != 0:
 		j.outdated(w)
 	default: // only an end came between, or the stream has forgotten one
+		if err := j.carry(w, e); err != nil {
+			j.finish(w, gateway.Failed, err)
+			return
+		}
 		w.expected, w.behind = last, 0
 		w.msg.Header.Set(headerExpected, strconv.FormatUint(last, 10))
 		j.send(w)

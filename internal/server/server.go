@@ -127,13 +127,15 @@ func (s *Server) Close() error {
 
 func stateOf(gw *gateway.Gateway) telemetry.State {
 	return telemetry.State{
-		Groups:      func() float64 { return float64(gw.View().Groups()) },
-		Series:      func() float64 { return float64(gw.View().Series) },
-		LeftOut:     func() float64 { return float64(gw.View().LeftOut) },
-		TooLong:     func() float64 { return float64(gw.View().TooLong) },
-		Taken:       func() float64 { return float64(gw.Taken()) },
-		HelpDiffers: func() float64 { return float64(gw.HelpDiffers()) },
-		Expired:     func() float64 { return float64(gw.Expired()) },
+		Groups:          func() float64 { return float64(gw.View().Groups()) },
+		Series:          func() float64 { return float64(gw.View().Series) },
+		LeftOut:         func() float64 { return float64(gw.View().LeftOut) },
+		TooLong:         func() float64 { return float64(gw.View().TooLong) },
+		Taken:           func() float64 { return float64(gw.Taken()) },
+		HelpDiffers:     func() float64 { return float64(gw.HelpDiffers()) },
+		Reconciled:      func() float64 { return float64(gw.Reconciled()) },
+		IdempotencyKeys: func() float64 { return float64(gw.Receipts()) },
+		Expired:         func() float64 { return float64(gw.Expired()) },
 		NextExpiry: func() float64 {
 			if at := gw.NextExpiry(); !at.IsZero() {
 				return float64(at.UnixNano()) / 1e9

@@ -41,7 +41,9 @@ func Verify(ctx context.Context, path string) (Report, error) {
 	}
 	s, err := boltjournal.Read(ctx, path, func(batch []gateway.Applied) {
 		for _, a := range batch {
-			r.count(a.Group)
+			if a.Group != nil { // otherwise it is about receipts
+				r.count(a.Group)
+			}
 		}
 	})
 	if err != nil {

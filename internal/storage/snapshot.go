@@ -52,7 +52,7 @@ func snapshotIn(ctx context.Context, dir, file string, imported []byte, v *gatew
 	}
 	defer func() { _ = os.RemoveAll(made) }() // otherwise Close removes it
 	path := filepath.Join(made, "snapshot.db")
-	if err := (boltjournal.File{Path: path, MustBeNew: true, Imported: imported}).Create(until(ctx, v.EachGroup(""))); err != nil {
+	if err := (boltjournal.File{Path: path, MustBeNew: true, Imported: imported, Receipts: v.Receipts()}).Create(until(ctx, v.EachGroup(""))); err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {

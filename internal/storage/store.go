@@ -110,7 +110,7 @@ func (s *Store) Rescue(closing error, v *gateway.View) (path string, err error) 
 	if s.bolt == nil || !errors.Is(closing, boltjournal.ErrTaken) {
 		return "", closing
 	}
-	path, err = s.bolt.Rescue(v.EachGroup(""))
+	path, err = s.bolt.Rescue(v.EachGroup(""), v.Receipts())
 	if err != nil {
 		return "", errors.Join(closing, err)
 	}

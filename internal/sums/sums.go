@@ -25,6 +25,9 @@ const (
 	MaxGauges
 	// MinGauges keeps the smallest value.
 	MinGauges
+	// ByLabel lets each series say with the label clearmode what becomes of it,
+	// whatever its type. The label is removed. Gauges without it are replaced.
+	ByLabel
 )
 
 // Push is how one push adds to a family.
@@ -95,6 +98,7 @@ type Addition struct {
 	series    []metric.Series
 	help      string
 	emptyHelp bool
+	renews    bool // removes the series that it does not have
 	// Fresh is the number of series that the push brings.
 	Fresh int
 	// Reconciled is the number of histograms that lose buckets, because those of
@@ -111,22 +115,53 @@ func (f *Family) Plan(pushed *exposition.Block, p Push) (*Addition, error) {
 	}
 	a := &Addition{to: f, series: make([]metric.Series, 0, pushed.Series()), help: pushed.Help, emptyHelp: pushed.EmptyHelp}
 	for s := range pushed.EachSeries {
-		var before *metric.Series
-		if i, ok := f.places[labelSet(s.Labels)]; ok {
-			before = &f.series[i]
-		} else {
-			a.Fresh++
-		}
-		sum, reconciled, err := add(f.typ, before, &s, p)
-		if err != nil {
+		if err := a.plan(s, p); err != nil {
 			return nil, f.invalid("the series %s %s", exposition.FormatSeries(f.name, s.Labels), err)
 		}
-		if reconciled {
-			a.Reconciled++
-		}
-		a.series = append(a.series, sum)
+	}
+	if p.Gauges == ByLabel && a.repeats() {
+		return nil, f.invalid("two series are the same without their labels %s; push each once", clearMode)
 	}
 	return a, nil
+}
+
+// plan adds the effect on one series.
+func (a *Addition) plan(s metric.Series, p Push) error {
+	mode := byType
+	if p.Gauges == ByLabel {
+		var err error
+		if s, mode, err = cutMode(s); err != nil {
+			return err
+		}
+		if p.Gauges = ReplaceGauges; mode == adds {
+			p.Gauges = SumGauges
+		}
+	}
+	a.renews = a.renews || mode == renews
+	var before *metric.Series
+	if i, ok := a.to.places[labelSet(s.Labels)]; !ok {
+		a.Fresh++
+	} else if mode == byType || mode == adds {
+		before = &a.to.series[i]
+	}
+	sum, reconciled, err := add(a.to.typ, before, &s, p)
+	if err != nil {
+		return err
+	}
+	if reconciled {
+		a.Reconciled++
+	}
+	a.series = append(a.series, sum)
+	return nil
+}
+
+// repeats reports whether a series occurs twice.
+func (a *Addition) repeats() bool {
+	seen := make(map[string]bool, len(a.series))
+	for _, s := range a.series {
+		seen[labelSet(s.Labels)] = true
+	}
+	return len(seen) < len(a.series)
 }
 
 func (f *Family) invalid(format string, args ...any) error {
@@ -138,6 +173,10 @@ func (a *Addition) Family() *Family { return a.to }
 
 // Apply changes the family.
 func (a *Addition) Apply() {
+	if a.renews {
+		a.to.series = a.to.series[:0:0]
+		clear(a.to.places)
+	}
 	for _, s := range a.series {
 		a.to.put(s)
 	}
@@ -180,14 +219,14 @@ func (f *Family) Block(maxBytes int, budget exposition.Budget) (*exposition.Bloc
 }
 
 // gaugesByName are the names of the ways to treat gauges.
-var gaugesByName = map[string]Gauges{"replace": ReplaceGauges, "sum": SumGauges, "max": MaxGauges, "min": MinGauges}
+var gaugesByName = map[string]Gauges{"replace": ReplaceGauges, "sum": SumGauges, "max": MaxGauges, "min": MinGauges, clearMode: ByLabel}
 
 // ParseGauges parses the name of a way to treat gauges. The empty one means
 // ReplaceGauges.
 func ParseGauges(name string) (Gauges, error) {
 	g, ok := gaugesByName[cmp.Or(name, "replace")]
 	if !ok {
-		return 0, fmt.Errorf("%q must be replace, sum, max or min", excerpt.Of(name))
+		return 0, fmt.Errorf("%q must be replace, sum, max, min or clearmode", excerpt.Of(name))
 	}
 	return g, nil
 }

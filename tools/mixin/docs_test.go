@@ -39,7 +39,7 @@ func TestAlertsAreDescribed(t *testing.T) {
 				t.Errorf("%s has no %s", r.Alert, name)
 			}
 		}
-		if !slices.Contains([]string{"warning", "critical"}, r.Labels["severity"]) {
+		if !slices.Contains([]string{"info", "warning", "critical"}, r.Labels["severity"]) {
 			t.Errorf("%s has the severity %q", r.Alert, r.Labels["severity"])
 		}
 		anchor, found := strings.CutPrefix(r.Annotations["runbook_url"], "docs/operations.md#")

@@ -48,6 +48,7 @@ export async function data(url, options) {
 }
 
 export const groups = (query, signal) => data(`api/v1/groups?${query}`, { signal });
+export const jobs = (query) => data(`api/v1/jobs?${query}`);
 export const overview = () => data("api/v1/overview");
 export const group = (path) => request(`api/v1/group/${path}`);
 

@@ -3,13 +3,16 @@
 import { onReach, status } from "./api.js";
 import { visible } from "./dom.js";
 import { GroupsPage } from "./groups.js";
+import { JobsPage } from "./jobs.js";
+import { allGroups } from "./query.js";
 
 const main = document.getElementById("main");
 const refreshEvery = 5000;
 
-// pages are loaded when they are first shown, but for the first.
+// pages are loaded when they are first shown, but for the first two.
 const loaders = {
   groups: async () => GroupsPage,
+  jobs: async () => JobsPage,
   group: async () => (await import("./group.js")).GroupPage,
   overview: async () => (await import("./overview.js")).OverviewPage,
   status: async () => (await import("./status.js")).StatusPage,
@@ -22,7 +25,8 @@ function nameOf(url) {
   const p = url.searchParams;
   if (url.pathname.endsWith("/status")) return "status";
   if (p.has("group")) return "group";
-  return p.get("view") === "overview" ? "overview" : "groups";
+  if (["overview", "jobs", "groups"].includes(p.get("view"))) return p.get("view");
+  return ["q", "state", "sort", "stale"].some((name) => p.has(name)) ? "groups" : "jobs";
 }
 
 // route shows what the address says.
@@ -75,14 +79,14 @@ function shortcut(e) {
     focusSearch();
   } else if (e.key === "Escape" && !inText(e.target)) {
     if (current === pages.groups) focusSearch();
-    else history.state?.from === "groups" ? history.back() : go("./");
+    else if (current !== pages.jobs) ["groups", "jobs"].includes(history.state?.from) ? history.back() : go("./");
   }
 }
 
 async function focusSearch() {
   if (current === pages.group) return document.getElementById("series-search")?.focus();
   if (current !== pages.groups) {
-    go("./");
+    go(allGroups);
     await new Promise((resolve) => { setTimeout(resolve); });
   }
   const input = document.getElementById("search");

@@ -50,7 +50,7 @@ export class GroupPage {
     this.known = null;
     this.element.replaceChildren(h("div", { class: "empty" },
       h("h1", {}, e.status === 404 ? "This group is gone" : "This group cannot be shown"),
-      h("p", {}, e.message), h("a", { class: "button", href: "./" }, "All groups")));
+      h("p", {}, e.message), h("a", { class: "button", href: query.allGroups }, "All groups")));
   }
 
   draw(group, lines) {
@@ -62,7 +62,7 @@ export class GroupPage {
     this.families = h("div", { class: "families" });
     this.badge = h("span", { class: "badge" });
     this.element.replaceChildren(
-      h("a", { href: "./", class: "back", onclick: (e) => this.back(e) }, "← All groups"),
+      h("a", { href: query.allGroups, class: "back", onclick: (e) => this.back(e) }, "← All groups"),
       this.heading(), this.denial(), this.failure(), this.times,
       h("section", { "aria-labelledby": "families" }, this.familiesHead(), this.families),
       this.commands(), linesSection(lines));
@@ -89,7 +89,7 @@ export class GroupPage {
       }, h("b", {}, brief(n)), brief(v) || "“”"))),
       this.badge,
       h("button", { type: "button", class: "danger quiet", disabled: Boolean(why), title: why, "aria-describedby": why ? "why-not" : null,
-        onclick: () => removeGroup(group, () => this.go("./")) }, "Delete…"));
+        onclick: () => removeGroup(group, () => this.go(query.allGroups)) }, "Delete…"));
   }
 
   denial() {

@@ -224,12 +224,13 @@ function nothingFound(what, clear) {
   ];
 }
 
-function noGroups() {
+// noGroups is what is shown of a gateway without groups.
+export function noGroups() {
   const url = api.here("metrics/job/my_job");
   return [
     h("h2", {}, "No groups yet"),
     h("p", {}, "Nothing has been pushed to this gateway. This command pushes a first metric:"),
     h("pre", { tabindex: "0" }, `echo 'my_metric 3.14' | curl -m 5 --data-binary @- '${url}'`),
-    h("p", {}, "The group then appears here automatically."),
+    h("p", {}, "It then appears here automatically."),
   ];
 }

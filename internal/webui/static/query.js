@@ -3,6 +3,8 @@
 import { matcher } from "./keys.js";
 import { parseDuration } from "./format.js";
 
+// allGroups is the address of the page without a question.
+export const allGroups = "./?view=groups";
 export const defaultStale = "24h";
 export const defaultSort = "job";
 
@@ -30,7 +32,7 @@ export function toAddress(q) {
   if (q.state) p.set("state", q.state);
   if (q.sort !== defaultSort) p.set("sort", q.sort);
   if (q.stale !== defaultStale) p.set("stale", q.stale);
-  return p.size > 0 ? `./?${p}` : "./";
+  return p.size > 0 ? `./?${p}` : allGroups;
 }
 
 // selector gives the text as a PromQL selector, or "" if it is plain text.

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+
+	"pushgateway/internal/client"
+	"pushgateway/internal/jobs"
+)
+
+// newJobs adds the command that lists jobs.
+func newJobs(app *kingpin.Application, stdout, stderr io.Writer) command {
+	clause := app.Command("jobs", "List jobs with their state, worst first: "+strings.Join(jobs.Names(), ", ")+".").HelpLong(`Examples:
+  pushgateway jobs
+  pushgateway jobs --state=failing --state=late -o wide
+  pushgateway jobs --by=instance --match='{job="backup"}'
+  pushgateway jobs --fail-on=failing --fail-on=late > /dev/null || echo trouble
+  pushgateway jobs -o json | jq -r '.jobs[] | select(.state != "ok") | .labels.job'`)
+	gw := addWhere(clause)
+	var l jobList
+	clause.Flag("state", "Only jobs in this state. Repeatable.").PlaceHolder("STATE").HintOptions(jobs.Names()...).StringsVar(&l.query.States)
+	clause.Flag("match", "PromQL selector of groups. Repeatable; a group must match any of them.").Short('m').PlaceHolder("SELECTOR").StringsVar(&l.query.Selectors)
+	clause.Flag("by", "Grouping label that tells rows apart, besides job. Repeatable.").PlaceHolder("LABEL").StringsVar(&l.query.By)
+	clause.Flag("limit", "Maximum number of jobs to list, 1 to 10000.").Default("1000").IntVar(&l.query.Limit)
+	clause.Flag("fail-on", "Exit with 1 if any job that --match selects is in this state. Repeatable.").PlaceHolder("STATE").HintOptions(jobs.Names()...).StringsVar(&l.failOn)
+	outputs := []string{"table", "wide", "json"}
+	clause.Flag("output", "Output format: table, wide or json. The table fits 100 columns; wide shows whole labels and reasons.").Short('o').Default("table").HintOptions(outputs...).StringVar(&l.output)
+	check := func() error {
+		if !slices.Contains(outputs, l.output) {
+			return fmt.Errorf("--output=%q: it must be table, wide or json", l.output)
+		}
+		return errors.Join(checkStates("state", l.query.States), checkStates("fail-on", l.failOn), gw.check())
+	}
+	return command{clause, check, func(ctx context.Context) error {
+		return gw.talk(ctx, func(ctx context.Context, c *client.Client) error {
+			page, err := c.Jobs(ctx, l.query)
+			if err != nil {
+				return describe("listing jobs", err)
+			}
+			return l.show(page, stdout, stderr)
+		})
+	}}
+}
+
+// jobList is which jobs to list, and how.
+type jobList struct {
+	query  client.JobsQuery
+	failOn []string
+	output string
+}
+
+func checkStates(flag string, states []string) error {
+	for _, s := range states {
+		if _, ok := jobs.Parse(s); !ok {
+			return fmt.Errorf("--%s=%q: it must be one of %s", flag, s, strings.Join(jobs.Names(), ", "))
+		}
+	}
+	return nil
+}
+
+// show writes jobs. It returns an exit code if one is in a state to fail on.
+func (l *jobList) show(page *client.JobsPage, stdout, stderr io.Writer) error {
+	var err error
+	if l.output == "json" {
+		err = writeIndented(stdout, page.Raw)
+	} else {
+		err = l.table(page.Jobs, stdout)
+	}
+	if more := l.matching(page.Counts) - len(page.Jobs); more > 0 {
+		fmt.Fprintf(stderr, "%d more jobs are not listed; use --state, --match or --limit.\n", more)
+	}
+	for _, s := range l.failOn {
+		if page.Counts[s] > 0 && err == nil {
+			return exit(exitFailed)
+		}
+	}
+	return err
+}
+
+// matching returns how many jobs are in the states to list.
+func (l *jobList) matching(counts map[string]int) (n int) {
+	for state, count := range counts {
+		if len(l.query.States) == 0 || slices.Contains(l.query.States, state) {
+			n += count
+		}
+	}
+	return n
+}
+
+// table writes one job per line, for people.
+func (l *jobList) table(list []client.Job, stdout io.Writer) error {
+	wide := l.output == "wide"
+	tabs := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tabs, "JOB\tSTATE\tSINCE\tSUCCESS\tTOOK\tNEXT\tREASON")
+	now := float64(time.Now().Unix())
+	for _, j := range list {
+		job, reason := visibleLine(jobName(j.Labels)), visibleLine(j.Reason)
+		if !wide {
+			job, reason = shorten(job, keptJob, 0), shorten(reason, keptReason, 0)
+		}
+		fmt.Fprintln(tabs, strings.Join([]string{job, j.State, before(j.Since, now), before(j.LastSuccess, now), took(j.Duration), due(j.NextExpected, now), dash(reason)}, "\t"))
+	}
+	return tabs.Flush()
+}
+
+// How much of a job and a reason the table keeps, in characters. A line then has
+// at most 100, unless something was years ago.
+const (
+	keptJob    = 19
+	keptReason = 23
+)
+
+// jobName is the name of a job alone, or all labels of the row.
+func jobName(labels map[string]string) string {
+	if len(labels) == 1 && labels["job"] != "" {
+		return labels["job"]
+	}
+	return showLabels(labels)
+}
+
+func before(t *float64, now float64) string {
+	if t == nil {
+		return "-"
+	}
+	return coarse(now-*t) + " ago"
+}
+
+// due is when something is expected, or was.
+func due(t *float64, now float64) string {
+	switch {
+	case t == nil:
+		return "-"
+	case *t < now:
+		return coarse(now-*t) + " ago"
+	}
+	return "in " + coarse(*t-now)
+}
+
+func took(seconds *float64) string {
+	if seconds == nil {
+		return "-"
+	}
+	return coarse(*seconds)
+}
+
+// coarse is a duration in the largest unit of which there are at least two.
+func coarse(seconds float64) string {
+	for _, unit := range []struct {
+		size float64
+		name string
+	}{{24 * 3600, "d"}, {3600, "h"}, {60, "m"}} {
+		if seconds >= 2*unit.size {
+			return fmt.Sprintf("%.0f%s", math.Floor(seconds/unit.size), unit.name)
+		}
+	}
+	return fmt.Sprintf("%.0fs", max(seconds, 0))
+}

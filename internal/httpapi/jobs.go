@@ -1,0 +1,155 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"pushgateway/internal/excerpt"
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/guard"
+	"pushgateway/internal/jobs"
+)
+
+// jobsPage is how jobs are.
+type jobsPage struct {
+	Counts map[string]int `json:"counts"` // of jobs, by state
+	Jobs   list           `json:"jobs"`   // of jobInfo
+}
+
+// jobInfo is a job: groups with the same values of some labels. Times are in
+// Unix seconds. What is not known is null.
+type jobInfo struct {
+	Labels       map[string]string `json:"labels"`
+	State        string            `json:"state"`
+	Since        *float64          `json:"since"`
+	LastSuccess  *float64          `json:"last_success"`
+	Duration     *float64          `json:"duration_seconds"`
+	NextExpected *float64          `json:"next_expected"`
+	Reason       string            `json:"reason"`
+	Groups       int               `json:"groups"`
+	Group        map[string]string `json:"group"` // labels of the worst group, which all other fields are about
+}
+
+// jobsQuery is a parsed query.
+type jobsQuery struct {
+	filter
+	by     []string
+	states []jobs.State // empty for all
+	limit  int
+}
+
+func judgeAll(v *gateway.View, now time.Time) []jobs.Judged {
+	return jobs.All(v, float64(now.UnixNano())/1e9)
+}
+
+// jobs serves how jobs are, worst first.
+func (a *api) jobs(w http.ResponseWriter, r *http.Request) {
+	ctx, end := a.searching(w, r)
+	if end == nil {
+		return
+	}
+	defer end()
+	q, err := parseJobsQuery(r.URL.Query(), a.Limits)
+	if err != nil {
+		writeError(w, http.StatusBadRequest, err)
+		return
+	}
+	all, _, _ := a.judged.latest(ctx, a.Gateway)
+	table := q.table(ctx, all)
+	if cutShort(ctx, w) {
+		return
+	}
+	page := jobsPage{Counts: make(map[string]int)}
+	for state, n := range table.Counts() {
+		page.Counts[jobs.State(state).String()] = n
+	}
+	rows := leading(table.Rows(q.states), q.limit, table.Order)
+	page.Jobs = listOf(slices.Values(rows[:min(q.limit, len(rows))]), func(r jobs.Row) any { return jobInfoOf(&r, q.by) })
+	writeData(w, page)
+}
+
+// table returns the rows of the groups that the query selects. Groups of the
+// same survey are judged once, whoever asks.
+func (q *jobsQuery) table(ctx context.Context, all []jobs.Judged) *jobs.Table {
+	t := jobs.NewTable(q.by)
+	for i := range all {
+		j := &all[i]
+		if ctx.Err() != nil {
+			break
+		}
+		if (q.search == "" || contains(j.Key, q.search)) && q.selectors.Matches(ctx, j.Key) {
+			t.Add(j)
+		}
+	}
+	return t
+}
+
+func jobInfoOf(r *jobs.Row, by []string) jobInfo {
+	return jobInfo{
+		Labels: labelsJSON(r.Labels(by)), State: r.State.String(), Reason: r.Reason(),
+		Since: wholeSeconds(r.Since), LastSuccess: wholeSeconds(positive(r.LastSuccess)), Duration: finite(r.Duration), NextExpected: wholeSeconds(r.NextExpected),
+		Groups: r.Groups, Group: labelsJSON(r.Key.Labels()),
+	}
+}
+
+// finite returns a number, or nil if there is none that JSON has.
+func finite(v float64) *float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
+	}
+	return &v
+}
+
+func wholeSeconds(t float64) *float64 { return finite(math.Floor(t)) }
+
+// positive returns NaN for 0, which jobs push that have never succeeded.
+func positive(t float64) float64 {
+	if t > 0 {
+		return t
+	}
+	return math.NaN()
+}
+
+// maxBy is how many labels can make up a row.
+const maxBy = 20
+
+func parseJobsQuery(v url.Values, l guard.Limits) (q jobsQuery, err error) {
+	if q.filter, err = parseFilter(url.Values{"match[]": v["match[]"], "search": v["search"]}, time.Now(), l); err != nil {
+		return q, err
+	}
+	for _, name := range v["state"] {
+		s, ok := jobs.Parse(name)
+		if !ok {
+			return q, fmt.Errorf("state=%q must be one of %s", excerpt.Of(name), strings.Join(jobs.Names(), ", "))
+		}
+		q.states = append(q.states, s)
+	}
+	if q.by, err = parseBy(v["by"]); err != nil {
+		return q, err
+	}
+	q.limit, err = parseLimit(v, l.Query.Page)
+	return q, err
+}
+
+// parseBy returns the labels that tell rows apart: job, and those in lists with
+// commas.
+func parseBy(lists []string) ([]string, error) {
+	by := []string{"job"}
+	for _, list := range lists {
+		for name := range strings.SplitSeq(list, ",") {
+			if name == "" {
+				return nil, fmt.Errorf("by=%q must name grouping labels, like by=instance", excerpt.Of(list))
+			}
+			if by = append(by, name); len(by) > maxBy {
+				return nil, fmt.Errorf("by names over %d labels; name fewer", maxBy-1)
+			}
+		}
+	}
+	return by, nil
+}

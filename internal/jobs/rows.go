@@ -1,0 +1,149 @@
+package jobs
+
+import (
+	"cmp"
+	"hash/maphash"
+	"slices"
+
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
+	"pushgateway/internal/metric"
+)
+
+// Judged is a group with the verdict on its job. If the group tells of several
+// jobs, it is the worst one.
+type Judged struct {
+	Key grouping.Key
+	Verdict
+}
+
+// All judges all groups of a view at a Unix time in seconds, in the order of
+// their keys.
+func All(v *gateway.View, now float64) []Judged {
+	all := make([]Judged, 0, v.Groups())
+	var c collector
+	for g := range v.EachGroup("") {
+		all = append(all, Judged{g.Key, c.judge(g, now)})
+	}
+	return all
+}
+
+func (c *collector) judge(g *gateway.Group, now float64) (worst Verdict) {
+	p := pushOf(g)
+	subjects := c.collect(g)
+	if len(subjects) == 0 {
+		return Judge(noFacts(""), p, now)
+	}
+	for i, s := range subjects {
+		if v := Judge(s.Facts, p, now); i == 0 || v.compare(&worst) < 0 {
+			worst = v
+		}
+	}
+	return worst
+}
+
+// compare orders verdicts: the worst first, and of one state those that hold
+// since the latest time, because they are news.
+func (v *Verdict) compare(w *Verdict) int {
+	return cmp.Or(cmp.Compare(v.State, w.State), cmp.Compare(w.Since, v.Since))
+}
+
+// Row is a job: all groups with the same values of some labels. The worst group
+// speaks for it.
+type Row struct {
+	*Judged
+	Groups int
+}
+
+// Labels returns the labels that the groups of a row have in common, if these
+// are the names that tell rows apart.
+func (r *Row) Labels(by []string) (labels []metric.Label) {
+	for _, name := range by {
+		if value, _ := r.Key.Value(name); value != "" {
+			labels = append(labels, metric.Label{Name: name, Value: value})
+		}
+	}
+	return labels
+}
+
+// Table makes rows of groups. It copies no keys, which may be long.
+type Table struct {
+	by   []string
+	seed maphash.Seed
+	rows []Row
+	at   map[uint64]int // places in rows, by hashes of values
+}
+
+// NewTable returns an empty table with a row for each value of the labels by. A
+// label that a group does not have counts as empty.
+func NewTable(by []string) *Table {
+	return &Table{by: by, seed: maphash.MakeSeed(), at: make(map[uint64]int)}
+}
+
+// Add adds a group to the row that it belongs to. The table keeps the pointer.
+func (t *Table) Add(j *Judged) {
+	for hash := t.hash(j.Key); ; hash++ {
+		at, taken := t.at[hash]
+		if !taken {
+			t.at[hash] = len(t.rows)
+			t.rows = append(t.rows, Row{j, 1})
+			return
+		}
+		if r := &t.rows[at]; t.compare(r.Key, j.Key) == 0 {
+			r.add(j)
+			return
+		}
+	}
+}
+
+func (r *Row) add(j *Judged) {
+	if r.Groups++; j.compare(&r.Verdict) < 0 {
+		r.Judged = j
+	}
+}
+
+func (t *Table) hash(key grouping.Key) (sum uint64) {
+	for _, name := range t.by {
+		value, _ := key.Value(name)
+		sum = sum*31 + maphash.String(t.seed, value)
+	}
+	return sum
+}
+
+// compare orders keys by the values of the labels that tell rows apart.
+func (t *Table) compare(a, b grouping.Key) int {
+	for _, name := range t.by {
+		v, _ := a.Value(name)
+		w, _ := b.Value(name)
+		if c := cmp.Compare(v, w); c != 0 {
+			return c
+		}
+	}
+	return 0
+}
+
+// Counts returns the number of rows in each state.
+func (t *Table) Counts() (counts [len(stateNames)]int) {
+	for i := range t.rows {
+		counts[t.rows[i].State]++
+	}
+	return counts
+}
+
+// Rows returns the rows in one of the states, or all if there are none.
+func (t *Table) Rows(states []State) (rows []Row) {
+	for _, r := range t.rows {
+		if len(states) == 0 || slices.Contains(states, r.State) {
+			rows = append(rows, r)
+		}
+	}
+	return rows
+}
+
+// Order orders rows: worst first, then the latest, then by labels.
+func (t *Table) Order(a, b Row) int {
+	if c := a.Verdict.compare(&b.Verdict); c != 0 {
+		return c
+	}
+	return t.compare(a.Key, b.Key)
+}

@@ -1,0 +1,167 @@
+package jobs_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/intake"
+	"pushgateway/internal/jobs"
+)
+
+// store is a gateway whose pushes all have the time now.
+type store struct {
+	testing.TB
+	gateway *gateway.Gateway
+	intake  *intake.Intake
+}
+
+func open(t testing.TB) *store {
+	t.Helper()
+	g, err := gateway.Open(t.Context(), gateway.Config{Journal: new(gateway.Memory), Now: func() time.Time { return time.Unix(now, 0) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = g.Close() })
+	return &store{t, g, intake.New(g, intake.Config{UTF8Names: true})}
+}
+
+// push pushes to a group, whose key is as in a path.
+func (s *store) push(key, body string) {
+	s.Helper()
+	if _, err := s.intake.Push(s.Context(), intake.Request{Key: key, Body: strings.NewReader(body), Length: int64(len(body))}); err != nil {
+		s.Fatalf("%s: %v", key, err)
+	}
+}
+
+func (s *store) all() []jobs.Judged { return jobs.All(s.gateway.View(), now) }
+
+// late is a time long ago, as text.
+var late = fmt.Sprint(now - 2*day)
+
+func TestNames(t *testing.T) {
+	for _, c := range []struct {
+		name, body string
+		want       jobs.State
+	}{
+		{"the names of run", "# TYPE job_exit_code gauge\njob_exit_code 3\n", jobs.Failing},
+		{"another prefix", "backup_exit_code 3\n", jobs.Failing},
+		{"a prefix that is no word", "backupexit_code 3\n", jobs.Failing},
+		{"no prefix", "exit_code 3\n", jobs.Failing},
+		{"a name beyond ASCII", "{\"größe.exit_code\"} 3\n", jobs.Failing},
+		{"a name beyond ASCII, with a label", "{\"größe.exit_code\",a=\"b\"} 3\n", jobs.Failing},
+		{"Unix time", "db_last_success_unixtime " + late + "\ndb_expected_interval_seconds 3600\n", jobs.Late},
+		{"timestamp", "db_last_success_timestamp_seconds " + late + "\ndb_expected_interval_seconds 3600\n", jobs.Late},
+		{"the interval of another", "a_last_success_unixtime " + late + "\nb_expected_interval_seconds 3600\n", jobs.OK},
+		{"labels", "a_last_success_unixtime{x=\"a b\"} " + late + "\na_expected_interval_seconds{x=\"a b\"} 3600\n", jobs.Late},
+		{"other labels", "a_last_success_unixtime{x=\"1\"} " + late + "\na_expected_interval_seconds{x=\"2\"} 3600\n", jobs.OK},
+		{"the worst of several", "a_exit_code{x=\"1\"} 0\na_exit_code{x=\"2\"} 1\na_exit_code{x=\"3\"} 0\n", jobs.Failing},
+		{"a flag", "dump_success 0\n", jobs.Failing},
+		{"a flag that is a number", "dump_success 17\n", jobs.Unknown},
+		{"a flag that is a counter", "# TYPE dump_success counter\ndump_success 0\n", jobs.Unknown},
+		{"a word that ends like one", "unsuccess 0\n", jobs.Unknown},
+		{"a histogram", "# TYPE a_exit_code summary\na_exit_code_sum 1\na_exit_code_count 1\n", jobs.Unknown},
+		{"something that takes long", "http_duration_seconds 1e9\nnginx_running 1\n", jobs.Unknown},
+		{"many that take long before a failure", manyDurations() + "z_exit_code 1\n", jobs.Failing},
+		{"no series", "# TYPE a_exit_code gauge\n", jobs.Unknown},
+	} {
+		s := open(t)
+		s.push("job/a", c.body)
+		if got := s.all()[0].State; got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+func manyDurations() string {
+	var b strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&b, "a_duration_seconds{x=\"%d\"} 1\n", i)
+	}
+	return b.String()
+}
+
+func TestTable(t *testing.T) {
+	s := open(t)
+	s.push("job/b/instance/1", "job_exit_code 0\n")
+	s.push("job/b/instance/2", "job_exit_code 1\n")
+	s.push("job/a/instance/1", "job_exit_code 0\n")
+	s.push("job/a/zone/z", "job_exit_code 0\n")
+	s.push("job/c", "job_exit_code 1\njob_last_completion_timestamp_seconds "+late+"\n")
+	s.push("job/d", "m 1\n")
+	for _, c := range []struct {
+		by     []string
+		states []jobs.State
+		want   string
+	}{
+		{[]string{"job"}, nil, `b failing 2, c failing 1, a ok 2, d unknown 1`},
+		{[]string{"job", "instance"}, nil, `b 2 failing 1, c failing 1, a ok 1, a 1 ok 1, b 1 ok 1, d unknown 1`},
+		{[]string{"job"}, []jobs.State{jobs.Unknown, jobs.Failing}, `b failing 2, c failing 1, d unknown 1`},
+		{[]string{"job"}, []jobs.State{jobs.Late}, ``},
+	} {
+		all, table := s.all(), jobs.NewTable(c.by)
+		for i := range all {
+			table.Add(&all[i])
+		}
+		var rows []string
+		sorted := table.Rows(c.states)
+		slices.SortFunc(sorted, table.Order)
+		for _, r := range sorted {
+			var values []string
+			for _, l := range r.Labels(c.by) {
+				values = append(values, l.Value)
+			}
+			rows = append(rows, fmt.Sprintf("%s %s %d", strings.Join(values, " "), r.State, r.Groups))
+		}
+		if got := strings.Join(rows, ", "); got != c.want {
+			t.Errorf("by %v, %v: %s\nwant %s", c.by, c.states, got, c.want)
+		}
+	}
+}
+
+// ended is what run pushes at the end, beside nine families that say nothing.
+const endedRun = `job_cpu_seconds{mode="user"} 1
+job_cpu_seconds{mode="system"} 1
+job_duration_seconds 12.5
+job_exit_code 0
+job_expected_interval_seconds 86400
+job_last_completion_timestamp_seconds 1795599000.25
+job_last_start_timestamp_seconds 1795598987.75
+job_last_success_timestamp_seconds 1795599000.25
+job_max_resident_memory_bytes 1.7e+07
+job_running 0
+rows_total 1
+rows_failed 1
+size_bytes 1
+`
+
+func BenchmarkAll(b *testing.B) {
+	const groups = 100_000
+	s := open(b)
+	for i := range groups {
+		s.push(fmt.Sprintf("job/j%d/instance/%d", i%1000, i), endedRun)
+	}
+	v := s.gateway.View()
+	b.Run("judge", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			jobs.All(v, now)
+		}
+	})
+	all := jobs.All(v, now)
+	for _, by := range [][]string{{"job"}, {"job", "instance"}} {
+		b.Run("rows by "+strings.Join(by, ","), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				t := jobs.NewTable(by)
+				for i := range all {
+					t.Add(&all[i])
+				}
+				t.Rows(nil)
+			}
+		})
+	}
+}

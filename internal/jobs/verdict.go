@@ -1,0 +1,187 @@
+package jobs
+
+import (
+	"cmp"
+	"math"
+	"strconv"
+
+	"pushgateway/internal/excerpt"
+)
+
+// The alerts in deploy/mixin use the same numbers.
+const (
+	// lateAfter is how many expected intervals may pass without a success.
+	lateAfter = 1.1
+	// A run may take longerBy times as long as the last one, and graceSeconds more.
+	longerBy     = 3
+	graceSeconds = 600
+	// staleSeconds is how long a job that says nothing about its interval may be
+	// silent: a day longer than a weekly job.
+	staleSeconds = 8 * 24 * 3600
+	// aheadSeconds is how far the clock of a job may be ahead.
+	aheadSeconds = 3600
+)
+
+// Verdict is how a job is, as far as one group says.
+type Verdict struct {
+	State State
+	// Since is the Unix time in seconds since when the state holds, or NaN.
+	Since float64
+	// NextExpected is when the next success is expected, or NaN.
+	NextExpected float64
+	Facts                // without times that cannot be right
+	push         Push    // to the group
+	at           float64 // the time of the verdict
+	odd          string  // which time cannot be right, or ""
+	oddTime      float64
+}
+
+// Judge returns how a job is at a Unix time in seconds, by what a group says
+// about it and by the pushes to the group. It is the only place that decides.
+func Judge(f Facts, p Push, now float64) Verdict {
+	v := Verdict{State: Unknown, Since: math.NaN(), NextExpected: math.NaN(), Facts: f, push: p, at: now}
+	v.dropOdd()
+	base := v.LastSuccess
+	if math.IsNaN(base) {
+		base = v.LastStart
+	}
+	if due := base + v.Expected; base > 0 && !math.IsInf(due, 0) {
+		v.NextExpected = due
+	}
+	late, long, silent := v.Expected*lateAfter, v.longestRun(), v.lastSign()
+	switch {
+	case v.ExitCode > 0, v.ExitCode < 0, v.Success == 0:
+		v.State, v.Since = Failing, first(v.LastEnd, p.At)
+	case now-base > late:
+		v.State, v.Since = Late, base+late
+	case v.Running == 1 && now-v.LastStart > long:
+		v.State, v.Since = RunningTooLong, v.LastStart+long
+	case p.Refused:
+		v.State, v.Since = PushRefused, p.RefusedAt
+	case math.IsNaN(v.Expected) && now-silent > staleSeconds:
+		v.State, v.Since = Stale, silent+staleSeconds
+	case v.ExitCode == 0, v.Success == 1, v.LastSuccess > 0:
+		v.State = OK
+	}
+	if v.State == Late && base == 0 {
+		v.Since = math.NaN() // it says that it never succeeded
+	}
+	return v
+}
+
+// dropOdd drops numbers that cannot be right, as the alerts do.
+func (v *Verdict) dropOdd() {
+	v.LastEnd = v.past(v.LastEnd, "completion")
+	v.LastStart = v.past(v.LastStart, "start")
+	v.LastSuccess = v.past(v.LastSuccess, "success")
+	if v.Expected <= 0 {
+		v.Expected = math.NaN()
+	}
+	if v.Duration < 0 {
+		v.Duration = math.NaN()
+	}
+}
+
+// past returns a time if it can be one of a run, or else NaN. It remembers such
+// a time for the reason.
+func (v *Verdict) past(t float64, name string) float64 {
+	if t >= 0 && t <= v.at+aheadSeconds || math.IsNaN(t) {
+		return t
+	}
+	v.odd, v.oddTime = name, t
+	return math.NaN()
+}
+
+// longestRun returns how long a run may take, or NaN.
+func (v *Verdict) longestRun() float64 {
+	long := graceSeconds + longerBy*v.Duration
+	if v.Expected < long || math.IsNaN(long) {
+		return v.Expected
+	}
+	return long
+}
+
+// lastSign returns when the job was last known to be well: the last success, or
+// the last push if no success is known.
+func (v *Verdict) lastSign() float64 { return first(v.LastSuccess, v.push.At) }
+
+// first returns the first number that is known, or NaN.
+func first(a, b float64) float64 {
+	if math.IsNaN(a) {
+		return b
+	}
+	return a
+}
+
+// Reason returns why the state holds, for people, or "" if there is nothing to
+// say.
+func (v *Verdict) Reason() string {
+	switch v.State {
+	case Failing:
+		return v.failure()
+	case Late:
+		return v.lateness()
+	case RunningTooLong:
+		return v.length()
+	case PushRefused:
+		return cmp.Or(excerpt.Line(v.push.Why, excerpt.MostMessage), "push refused")
+	case Stale:
+		if math.IsNaN(v.LastSuccess) {
+			return "no push for " + v.ago(v.push.At) + ", and no interval is expected"
+		}
+		return "no success for " + v.ago(v.LastSuccess) + ", and no interval is expected"
+	case Unknown:
+		return v.ignorance()
+	}
+	return v.oddity()
+}
+
+func (v *Verdict) failure() string {
+	if v.ExitCode == 0 || math.IsNaN(v.ExitCode) {
+		return v.Prefix + "success is 0"
+	}
+	return "exit code " + strconv.FormatFloat(v.ExitCode, 'f', -1, 64)
+}
+
+func (v *Verdict) lateness() string {
+	expected := "expected every " + Span(v.Expected)
+	switch {
+	case v.LastSuccess > 0:
+		return expected + ", no success for " + v.ago(v.LastSuccess)
+	case v.LastSuccess == 0:
+		return expected + ", never succeeded"
+	}
+	return expected + ", no success since the start " + v.ago(v.LastStart) + " ago"
+}
+
+func (v *Verdict) length() string {
+	running := "running for " + v.ago(v.LastStart)
+	if v.longestRun() == v.Expected {
+		return "expected every " + Span(v.Expected) + ", " + running
+	}
+	return running + ", the last run took " + Span(v.Duration)
+}
+
+func (v *Verdict) ignorance() string {
+	switch {
+	case v.odd != "":
+		return v.oddity()
+	case v.Running == 1:
+		return "the first run is in progress"
+	}
+	return "no metric says how the job went"
+}
+
+// oddity names the time that cannot be right, if there is one.
+func (v *Verdict) oddity() string {
+	if v.odd == "" {
+		return ""
+	}
+	hint := ""
+	if v.oddTime > v.at*100 {
+		hint = " (milliseconds?)"
+	}
+	return "the time of the last " + v.odd + ", " + strconv.FormatFloat(v.oddTime, 'f', -1, 64) + ", does not count: it is not a past Unix time in seconds" + hint
+}
+
+func (v *Verdict) ago(t float64) string { return Span(v.at - t) }
