@@ -106,6 +106,32 @@ func TestClusterSums(t *testing.T) {
 			s.exposes(line, true)
 		}
 	}
+	membersMet(t, both)
+}
+
+// TestClusterKeys sends each addition to both members at the same moment, with
+// the same key. It counts once.
+func TestClusterKeys(t *testing.T) {
+	const pushes = 40
+	c := natstest.Start(t, 1)
+	both := []*server{joinCluster(t, c, "S"), joinCluster(t, c, "S")}
+	for i := range pushes {
+		var wg sync.WaitGroup
+		for _, s := range both {
+			wg.Go(func() {
+				s.want(http.StatusOK, http.MethodPost, "/metrics/job/j?merge=sum", "# TYPE c counter\nc 1\n", "Idempotency-Key", fmt.Sprintf(`"key %d"`, i))
+			})
+		}
+		wg.Wait()
+	}
+	for _, s := range both {
+		s.exposes(fmt.Sprintf(`c{instance="",job="j"} %d`, pushes), true)
+	}
+}
+
+// membersMet fails if no member has outrun another one.
+func membersMet(t *testing.T, both []*server) {
+	t.Helper()
 	conflicts := 0
 	for _, s := range both {
 		if !strings.Contains(s.get("/-/metrics").body, "pushgateway_cluster_conflicts_total 0\n") {
