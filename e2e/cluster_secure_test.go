@@ -112,6 +112,24 @@ func TestClusterSecured(t *testing.T) {
 	s.push("/metrics/job/j", "m 1\n", http.StatusOK)
 }
 
+// TestClusterPasswords waits for servers whose URLs have a password. Neither the
+// log nor an answer may show it.
+func TestClusterPasswords(t *testing.T) {
+	const url = "nats://gateway:s3cret@127.0.0.1:1"
+	for name, args := range map[string][]string{
+		"flag": {"--cluster.url=" + url},
+		"file": {"--config.file=" + newConfig(t, "cluster: {url: ['"+url+"']}\n").path},
+	} {
+		s := unready(t, args...)
+		s.eventually("what it waits for", func() bool {
+			return strings.Contains(s.want(http.StatusServiceUnavailable, http.MethodGet, "/-/ready", "").body, "connecting to nats://gateway:xxxxx@127.0.0.1:1")
+		})
+		if body := s.want(http.StatusServiceUnavailable, http.MethodGet, "/-/ready", "").body; strings.Contains(body+s.log.String(), "s3cret") {
+			t.Errorf("%s: the password is in %s\n%s", name, body, s.log)
+		}
+	}
+}
+
 // oldServer greets each client as a NATS server of an old version, and answers
 // nothing but pings.
 func oldServer(t *testing.T, version string) (url string) {

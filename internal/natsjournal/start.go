@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -96,13 +97,24 @@ func (j *Journal) connect(ctx context.Context) error {
 		options = append(options, nats.Secure(j.config.TLS))
 	}
 	urls := strings.Join(j.config.URLs, ",")
-	return j.patiently(ctx, "connecting to "+urls, func(context.Context) (err error) {
+	return j.patiently(ctx, "connecting to "+redacted(j.config.URLs), func(context.Context) (err error) {
 		j.conn, err = nats.Connect(urls, options...)
 		if errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrNoServers) {
 			return err // it may start, or learn of us
 		}
 		return err
 	})
+}
+
+// redacted returns URLs without their passwords.
+func redacted(urls []string) string {
+	shown := make([]string, len(urls))
+	for i, one := range urls {
+		if u, err := url.Parse(one); err == nil {
+			shown[i] = u.Redacted()
+		}
+	}
+	return strings.Join(shown, ",")
 }
 
 // complained notes an error that belongs to no request.
