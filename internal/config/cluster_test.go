@@ -24,6 +24,9 @@ func TestCluster(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if said := c.Summary(); said != "0 limits, 0 rules, 0 users, a cluster" {
+		t.Errorf("the summary is %q", said)
+	}
 	k := c.Cluster
 	if len(k.URLs) != 2 || k.URLs[1] != "tls://b" || k.Stream != "S" || k.Replicas != 5 || k.MaxBytes != 1<<20 || k.Advertise != "a:9091" || k.AllowOld ||
 		!k.TLS.Insecure || k.TLS.ServerName != "nats" || k.CredentialsFile != filepath.Join(dir, "user.creds") {

@@ -88,7 +88,11 @@ func (c *Config) Summary() string {
 	if c.Access != nil {
 		users = len(c.Access.Users)
 	}
-	return fmt.Sprintf("%d limits, %d rules, %d users", limits, len(c.Rules), users)
+	said := fmt.Sprintf("%d limits, %d rules, %d users", limits, len(c.Rules), users)
+	if c.Cluster != nil {
+		said += ", a cluster"
+	}
+	return said
 }
 
 // sorted returns the mistakes in the order of the file, or nil if there are
