@@ -56,6 +56,7 @@ func TestClusterMembers(t *testing.T) {
 		"refusals":     clusterRefusals,
 		"conflicts":    clusterConflicts,
 		"races":        clusterRace,
+		"sums":         clusterSums,
 	} {
 		t.Run(name, func(t *testing.T) {
 			test(t, joinCluster(t, c, name), joinCluster(t, c, name))
@@ -95,6 +96,36 @@ func clusterMerge(t *testing.T, a, b *server) {
 		s.exposes(`two{instance="",job="j"} 2`, true)
 		s.exposes(`three{instance="",job="j"} 3`, true)
 	}
+}
+
+// clusterSums adds through both members. A push with a key counts once, also if it
+// is sent again to the other member, or to one that starts later.
+func clusterSums(t *testing.T, a, b *server) {
+	const add = "/metrics/job/j?merge=sum"
+	replayed := func(s *server, key string, want bool) {
+		t.Helper()
+		got := s.want(200, http.MethodPost, add, "# TYPE m counter\nm 1\n", "Idempotency-Key", key)
+		if is := got.header.Get("Idempotency-Replayed") == "true"; is != want {
+			t.Errorf("the push with the key %s is replayed: %v, want %v", key, is, want)
+		}
+	}
+	for i := range 20 {
+		first, other := a, b
+		if i%2 == 1 {
+			first, other = b, a
+		}
+		replayed(first, fmt.Sprint("k", i), false)
+		replayed(other, fmt.Sprint("k", i), true)
+	}
+	a.want(202, http.MethodDelete, "/metrics/job/j", "")
+	replayed(b, "k0", true)
+	replayed(b, "new", false)
+	for _, s := range []*server{a, b} {
+		s.exposes(`m{instance="",job="j"} 1`, true)
+	}
+	late := start(t, a.proc.Cmd.Args[1:]...)
+	replayed(late, "k1", true)
+	replayed(late, "new", true)
 }
 
 func clusterWipe(t *testing.T, a, b *server) {

@@ -32,6 +32,15 @@ func (p *Principal) Restricted() bool {
 	return p != nil && !p.Anybody.Has(config.Delete) && (!p.May.Has(config.Delete) || p.Match != nil)
 }
 
+// Guarded returns the names of the labels that decide to which groups the
+// principal may push, sorted.
+func (p *Principal) Guarded() []string {
+	if p == nil || p.Match == nil || p.Anybody.Has(config.Push) {
+		return nil
+	}
+	return p.Match.Names()
+}
+
 // Denied is the error for something that a principal may not do.
 type Denied struct {
 	Who        *Principal

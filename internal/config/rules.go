@@ -24,5 +24,8 @@ func (r Rules) For(key grouping.Key) *Rule {
 // Where names a key of the rule for messages, like rules[0].ttl.
 func (r *Rule) Where(key string) string { return fmt.Sprintf("rules[%d].%s", r.Index, key) }
 
+// Names returns the names of the labels that the selector looks at, sorted.
+func (s Selector) Names() []string { return s.set.Names() }
+
 // Matches reports whether the selector selects a grouping key.
 func (s Selector) Matches(key grouping.Key) bool { return s.set.Matches(context.Background(), key) }

@@ -199,6 +199,46 @@ func TestLabelsOfBodies(t *testing.T) {
 	}
 }
 
+// TestLabelsThatKeysLack holds that no label of a series makes it look like one of
+// a group that the user may not push to, in any format.
+func TestLabelsThatKeysLack(t *testing.T) {
+	c := configured(t)
+	c.Settings = users(nil, config.User{Name: "u", May: []config.Permission{config.Push}, Match: selecting(t, `{job=~"ci_.*",env!="production"}`)}, config.User{Name: "ops", May: config.Permissions})
+	h := New(c)
+	as(h, "ops", http.MethodPut, "/metrics/job/ci_a", "m{env=\"production\"} 1\n") // which a refill must not bring back
+	as(h, "ops", http.MethodPut, "/metrics/job/ci_a", "m{env=\"production\"} 2\n")
+	as(h, "ops", http.MethodDelete, "/metrics/job/ci_a", "")
+	for body, want := range map[string]int{
+		"m{env=\"production\"} 3\n":                    403,
+		"m 1\nn{x=\"1\"} 1\nn{env=\"production\"} 1\n": 403,
+		"m{env=\"test\"} 1\n":                          200,
+		"m{env=\"test\"} 1\nm{env=\"\"} 1\n":           200,
+		"m{Env=\"production\"} 1\n":                    200,
+		"m{\"env\"=\"production\"} 1\n":                403,
+	} {
+		for _, path := range []string{"/metrics/job/ci_a", "/metrics/job/ci_a?merge=series", "/metrics/job/ci_a?merge=sum"} {
+			if w := as(h, "u", http.MethodPost, path, body); w.Code != want {
+				t.Errorf("%s %q: got %d %s, want %d", path, body, w.Code, w.Body, want)
+			}
+			as(h, "ops", http.MethodDelete, "/metrics/job/ci_a", "")
+		}
+		batch := strings.NewReplacer("{", "{job=\"ci_a\",", "m 1", "m{job=\"ci_a\"} 1").Replace(body)
+		if w := as(h, "u", http.MethodPost, "/api/v1/push?group_by=job", batch); w.Code != want {
+			t.Errorf("a batch of %q: got %d %s, want %d", batch, w.Code, w.Body, want)
+		}
+		as(h, "ops", http.MethodDelete, "/metrics/job/ci_a", "")
+	}
+	for _, path := range []string{"/metrics/job/ci_a/env/test", "/metrics/job/ci_a/env@base64/="} { // the key overrides the label
+		if w := as(h, "u", http.MethodPut, path, "m{env=\"production\"} 1\n"); w.Code != 200 {
+			t.Errorf("%s: got %d %s", path, w.Code, w.Body)
+		}
+	}
+	export := strings.Replace(exportOf("ci_b"), `"asInt":"1"`, `"asInt":"1","attributes":[{"key":"env","value":{"stringValue":"production"}}]`, 1)
+	if w := as(h, "u", http.MethodPost, "/v1/metrics", export); w.Code != 403 {
+		t.Errorf("an export: got %d %s", w.Code, w.Body)
+	}
+}
+
 // TestBatchIsAllOrNothing holds that no group of a body is pushed if one of them
 // must not be.
 func TestBatchIsAllOrNothing(t *testing.T) {

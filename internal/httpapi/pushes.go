@@ -47,7 +47,7 @@ func (a *api) pushRequest(w http.ResponseWriter, r *http.Request, replace bool) 
 	return intake.Request{
 		Settings: a.settings(r),
 		Key:      r.PathValue("key"), Replace: replace, Query: r.URL.RawQuery, Header: r.Header,
-		Client: a.Proxies.Client(r), Body: r.Body, Length: r.ContentLength, May: mayTouch(r, config.Push),
+		Client: a.Proxies.Client(r), Body: r.Body, Length: r.ContentLength, May: mayTouch(r, config.Push), Guarded: senderOf(r).Guarded(),
 		Cut:      func() { _ = control.SetReadDeadline(time.Unix(1, 0)) },
 		Replayed: func() { w.Header().Set(intake.ReplayedHeader, "true") },
 	}

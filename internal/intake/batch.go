@@ -69,6 +69,9 @@ func (in *Intake) admitAll(r *Request, parts []part) (keys []grouping.Key, err e
 		if err := r.may(p.key); err != nil {
 			return nil, err
 		}
+		if err := r.mayBring(p.key, p.blocks); err != nil {
+			return nil, err
+		}
 		keys, p.rule = append(keys, p.key), r.Settings.Rules.For(p.key)
 		if p.err == nil {
 			p.err = checkKey(&r.Settings.Limits, p.key)

@@ -115,6 +115,8 @@ type Request struct {
 	// May returns why the client may not push to a group. Nil means that it may push
 	// to all groups.
 	May func(grouping.Key) error
+	// Guarded are the names of the labels that May looks at.
+	Guarded []string
 	// Cut makes reads of the body fail soon. It is called to end a body that
 	// arrives slowly while others wait, possibly more than once and from any
 	// goroutine. It may be nil.
@@ -124,15 +126,6 @@ type Request struct {
 	Replayed func()
 
 	once once
-}
-
-// may returns why the client may not push to a group, or nil. Nothing happens to
-// a group before.
-func (r *Request) may(key grouping.Key) error {
-	if r.May == nil {
-		return nil
-	}
-	return r.May(key)
 }
 
 // notRead is the size of a body that was not read to its end.
@@ -170,7 +163,11 @@ func (in *Intake) Push(ctx context.Context, r Request) (received int64, err erro
 	p.Budget = body
 	r.once.hash(body.bytes)
 	p.Once = r.once.of(key)
-	if p.Blocks, err = in.readOne(&r, body, key); err == nil {
+	p.Blocks, err = in.readOne(&r, body, key)
+	if denied := r.mayBring(key, p.Blocks); denied != nil {
+		return body.received, denied
+	}
+	if err == nil {
 		err = in.gateway.Push(ctx, p)
 		r.tellReplayed(p)
 		return body.received, err

@@ -153,6 +153,18 @@ func (s Set) Matches(ctx context.Context, key grouping.Key) bool {
 	return len(s.selectors) == 0 || slices.ContainsFunc(s.selectors, func(matchers []matcher) bool { return selects(ctx, matchers, key) })
 }
 
+// Names returns the names of the labels that the selectors look at, sorted.
+func (s Set) Names() []string {
+	var names []string
+	for _, matchers := range s.selectors {
+		for _, m := range matchers {
+			names = append(names, m.name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 func selects(ctx context.Context, matchers []matcher, key grouping.Key) bool {
 	for i := range matchers {
 		value, _ := key.Value(matchers[i].name)
