@@ -161,22 +161,30 @@ func greet(c net.Conn, version string) {
 // TestClusterOldServers refuses servers that are known to lose data, unless told
 // to accept them.
 func TestClusterOldServers(t *testing.T) {
-	for version, old := range map[string]bool{"2.9.25": true, "2.15.1": true, "2.15.2-RC.1": false, "2.15.2": false, "2.16.0": false, "3.0.0": false} {
-		url := oldServer(t, version)
-		if !old {
-			s := unready(t, "--cluster.url="+url)
-			s.eventually("that it waits", func() bool {
-				return strings.Contains(s.want(503, http.MethodGet, "/-/ready", "").body, "it waits: making or checking the stream")
-			})
-			continue
-		}
-		out, err := exec.Command(binary, "--web.listen-address=127.0.0.1:0", "--cluster.url="+url).CombinedOutput()
-		if want := "has version " + version; err == nil || !strings.Contains(string(out), want) || !strings.Contains(string(out), "upgrade it to 2.15.2, or accept that with --cluster.allow-old-servers") {
-			t.Errorf("%s: got %v, %s", version, err, out)
-		}
+	const accept = "--cluster.allow-old-servers"
+	for _, tt := range []struct {
+		version, flag string
+		refused       bool
+	}{
+		{"2.9.25", "", true}, {"2.15.1", "", true}, {"", "", true}, {"2.9.25", accept, false},
+		{"2.15.2-RC.1", "", false}, {"2.15.2", "", false}, {"2.16.0", "", false}, {"3.0.0", "", false},
+	} {
+		t.Run(tt.version+tt.flag, func(t *testing.T) {
+			t.Parallel() // each waits for answers
+			args := append(strings.Fields(tt.flag), "--cluster.url="+oldServer(t, tt.version))
+			if !tt.refused {
+				s := unready(t, args...)
+				s.eventually("that it waits", func() bool {
+					return strings.Contains(s.want(http.StatusServiceUnavailable, http.MethodGet, "/-/ready", "").body, "it waits: making or checking the stream")
+				})
+				return
+			}
+			out, err := exec.Command(binary, append(args, "--web.listen-address=127.0.0.1:0")...).CombinedOutput()
+			for _, want := range []string{"has version " + tt.version, "upgrade it to 2.15.2, or accept that with " + accept} {
+				if err == nil || !strings.Contains(string(out), want) {
+					t.Errorf("got %v, %s", err, out)
+				}
+			}
+		})
 	}
-	s := unready(t, "--cluster.url="+oldServer(t, "2.9.25"), "--cluster.allow-old-servers")
-	s.eventually("that it waits", func() bool {
-		return strings.Contains(s.want(503, http.MethodGet, "/-/ready", "").body, "it waits: making or checking the stream")
-	})
 }
