@@ -23,8 +23,8 @@ type Cluster struct {
 const (
 	// memory and storage bound each server, in bytes. Each stream reserves its
 	// maximum size, which no test fills.
-	memory  = 64 << 20
-	storage = 100 << 30
+	memory        = 64 << 20
+	storage int64 = 100 << 30
 	// ready is how long a server may take to start.
 	ready = 20 * time.Second
 )
