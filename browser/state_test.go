@@ -9,6 +9,8 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"pushgateway/internal/natstest"
 )
 
 // TestExpiring finds the groups that end soon, and only these.
@@ -109,6 +111,17 @@ func TestStatus(t *testing.T) {
 	tb.keys("max-body")
 	tb.until(`document.querySelectorAll("#flags tbody tr").length === 1`)
 	tb.reads("#flags td", "64MiB")
+}
+
+// TestStatusOfStream shows where several gateways keep their groups.
+func TestStatusOfStream(t *testing.T) {
+	servers := natstest.Start(t, 1)
+	s := start(t, "--cluster.url="+servers.URLs()[0], "--cluster.replicas=1", "--cluster.stream=GROUPS", "--cluster.advertise-address=gateway-1:9091")
+	s.ready()
+	tb := s.open(desktop, "status")
+	for _, fact := range []string{"GROUPS", "of 1.1 GB", "gateway-1:9091", "the NATS servers have acknowledged"} {
+		tb.until(fmt.Sprintf(`[...document.querySelectorAll(".pairs dd")].some((d) => d.textContent.includes(%q))`, fact))
+	}
 }
 
 // TestRefusals tells whose pushes were refused, and why, and leads there.

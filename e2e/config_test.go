@@ -128,6 +128,8 @@ func TestFlagsAgainstConfig(t *testing.T) {
 		{`rules: [{match: '{job="a"}', ttl: 2d}]`, "--push.max-ttl=1d", "rules[0].ttl: 2d is longer than --push.max-ttl=1d"},
 		{`rules: [{match: '{job="a"}', ttl: 0}]`, "--push.max-ttl=1d", "rules[0].ttl: 0 means forever, which is longer than --push.max-ttl=1d"},
 		{`rules: [{match: '{}', ttl: 2d}]`, "--push.ttl=1d", "rules[0].ttl: the rule is for all groups, and so is the flag --push.ttl; remove one of them"},
+		{"cluster: {url: [nats://a:1]}", "--cluster.url=nats://b:1", "cluster.url: the flag --cluster.url sets it too; remove one of them"},
+		{"cluster: {url: [nats://a:1], tls: {server_name: a}}", "--cluster.tls-server-name=b", "cluster.tls.server_name: the flag --cluster.tls-server-name sets it too"},
 		{"limits: {", "", "it is not YAML"},
 	} {
 		file := newConfig(t, c.file)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/alecthomas/units"
 	"github.com/prometheus/common/config"
 
+	checked "pushgateway/internal/config"
 	"pushgateway/internal/storage"
 )
 
@@ -47,6 +49,28 @@ func (c *clusterSettings) addFlags(serve *kingpin.CmdClause) {
 
 func (c *clusterSettings) isSet() bool { return len(c.urls) > 0 }
 
+// adopt takes what the configuration file says. It and the flags do not set the
+// same.
+func (c *clusterSettings) adopt(file *checked.Cluster) {
+	if file == nil {
+		return
+	}
+	for _, url := range file.URLs {
+		c.urls = append(c.urls, string(url))
+	}
+	c.stream = cmp.Or(string(file.Stream), c.stream)
+	c.replicas = cmp.Or(file.Replicas, c.replicas)
+	c.maxBytes = cmp.Or(units.Base2Bytes(file.MaxBytes), c.maxBytes)
+	c.credentials = cmp.Or(file.CredentialsFile, c.credentials)
+	c.address = cmp.Or(string(file.Advertise), c.address)
+	c.allowOld = c.allowOld || file.AllowOld
+	c.tls.CAFile = cmp.Or(file.TLS.CAFile, c.tls.CAFile)
+	c.tls.CertFile = cmp.Or(file.TLS.CertFile, c.tls.CertFile)
+	c.tls.KeyFile = cmp.Or(file.TLS.KeyFile, c.tls.KeyFile)
+	c.tls.ServerName = cmp.Or(file.TLS.ServerName, c.tls.ServerName)
+	c.tls.InsecureSkipVerify = c.tls.InsecureSkipVerify || file.TLS.Insecure
+}
+
 // checkCluster returns an error for settings that cannot work.
 func (c *settings) checkCluster() error {
 	k := &c.cluster
@@ -54,20 +78,20 @@ func (c *settings) checkCluster() error {
 		return k.checkUnset()
 	}
 	if c.persistenceFile != "" {
-		return errors.New("--cluster.url: the groups are kept in the cluster or in a file, not in both; leave out --persistence.file")
+		return errors.New("--cluster.url, or cluster in the configuration file: the groups are kept in the cluster or in a file, not in both; leave out --persistence.file")
 	}
 	if c.persistenceInterval != 0 {
-		return errors.New("--persistence.interval: it is for --persistence.file; leave it out with --cluster.url, where each push waits for the servers")
+		return errors.New("--persistence.interval: it is for --persistence.file; leave it out with a cluster, where each push waits for the servers")
 	}
-	if k.replicas < 1 || k.replicas > 5 || k.replicas%2 == 0 {
-		return fmt.Errorf("--cluster.replicas=%d: it must be 1, 3 or 5", k.replicas)
+	if err := checked.CheckReplicas(k.replicas); err != nil {
+		return fmt.Errorf("--cluster.replicas=%d: %w", k.replicas, err)
 	}
-	if k.stream == "" || strings.ContainsAny(k.stream, " .*>/\\\t\r\n") {
-		return fmt.Errorf("--cluster.stream=%q: it must be a name without blanks, dots, slashes, '*' and '>', like PUSHGATEWAY", k.stream)
+	if err := new(checked.StreamName).UnmarshalText([]byte(k.stream)); err != nil {
+		return fmt.Errorf("--cluster.stream=%q: %w", k.stream, err)
 	}
 	if k.address != "" {
-		if _, _, err := net.SplitHostPort(k.address); err != nil {
-			return fmt.Errorf("--cluster.advertise-address=%q: it must be a host and a port, like gateway-1:9091", k.address)
+		if err := new(checked.HostPort).UnmarshalText([]byte(k.address)); err != nil {
+			return fmt.Errorf("--cluster.advertise-address=%q: %w", k.address, err)
 		}
 	}
 	if k.credentials != "" {
@@ -86,7 +110,7 @@ func (c *clusterSettings) checkUnset() error {
 		"tls-key-file": c.tls.KeyFile != "", "tls-server-name": c.tls.ServerName != "", "advertise-address": c.address != "",
 	} {
 		if set {
-			return fmt.Errorf("--cluster.%s: it needs the servers of a cluster; set --cluster.url", flag)
+			return fmt.Errorf("--cluster.%s: it needs the servers of a cluster; set --cluster.url, or cluster in the configuration file", flag)
 		}
 	}
 	return nil
@@ -99,7 +123,7 @@ func (c *clusterSettings) tlsConfig() (*tls.Config, error) {
 	}
 	err := c.tls.Validate()
 	if err != nil {
-		return nil, fmt.Errorf("--cluster.tls-cert-file and --cluster.tls-key-file: %w", err)
+		return nil, fmt.Errorf("--cluster.tls-ca-file, --cluster.tls-cert-file and --cluster.tls-key-file: %w", err)
 	}
 	made, err := config.NewTLSConfig(&c.tls)
 	if err != nil {
@@ -141,9 +165,8 @@ type natsURLs []string
 // Set implements kingpin.Value.
 func (v *natsURLs) Set(s string) error {
 	for one := range strings.SplitSeq(s, ",") {
-		u, err := url.Parse(one)
-		if err != nil || u.Host == "" || u.Scheme != "nats" && u.Scheme != "tls" && u.Scheme != "ws" && u.Scheme != "wss" {
-			return errors.New("it must be a URL like nats://nats-1:4222 or tls://nats-1:4222")
+		if err := new(checked.ServerURL).UnmarshalText([]byte(one)); err != nil {
+			return err
 		}
 		*v = append(*v, one)
 	}

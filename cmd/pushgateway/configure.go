@@ -23,6 +23,18 @@ import (
 var covered = []struct{ flag, key string }{
 	{"push.max-body-bytes", keyBody},
 	{"push.max-inflight-bytes", keyInflight},
+	{"cluster.url", "cluster.url"},
+	{"cluster.stream", "cluster.stream"},
+	{"cluster.replicas", "cluster.replicas"},
+	{"cluster.max-bytes", "cluster.max_bytes"},
+	{"cluster.credentials-file", "cluster.credentials_file"},
+	{"cluster.tls-ca-file", "cluster.tls.ca_file"},
+	{"cluster.tls-cert-file", "cluster.tls.cert_file"},
+	{"cluster.tls-key-file", "cluster.tls.key_file"},
+	{"cluster.tls-server-name", "cluster.tls.server_name"},
+	{"cluster.tls-insecure-skip-verify", "cluster.tls.insecure_skip_verify"},
+	{"cluster.advertise-address", "cluster.advertise_address"},
+	{"cluster.allow-old-servers", "cluster.allow_old_servers"},
 }
 
 const (
@@ -31,9 +43,12 @@ const (
 )
 
 // watchFlags notes in given which flags the command line sets, also those that
-// are set by a variable of the environment.
+// are set by a variable of the environment: the covered ones, and those named.
 func (c *settings) watchFlags(serve *kingpin.CmdClause, names ...string) {
 	c.given = make(map[string]*bool)
+	for _, both := range covered {
+		names = append(names, both.flag)
+	}
 	for _, name := range names {
 		c.given[name] = new(bool)
 		serve.GetFlag(name).IsSetByUser(c.given[name])

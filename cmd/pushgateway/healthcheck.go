@@ -23,7 +23,7 @@ func newHealthcheck(app *kingpin.Application) command {
 	var given bool
 	clause.GetFlag("url").IsSetByUser(&given)
 	paths := map[string]string{"alive": "/-/healthy", "scrape": "/-/ready", "push": "/-/ready?for=push"}
-	what := clause.Flag("for", "What to check. alive: the gateway answers. scrape: it has read its persistence file. push: it also accepts pushes.").Default("scrape").HintOptions("alive", "scrape", "push").String()
+	what := clause.Flag("for", "What to check. alive: the gateway answers. scrape: it has read its persistence file or its stream. push: it also accepts pushes.").Default("scrape").HintOptions("alive", "scrape", "push").String()
 	printURL := clause.Flag("print-url", "Print the URL for pushes and the API if the check succeeds.").Bool()
 	printTelemetry := clause.Flag("print-telemetry-url", "Print the URL for scrapes and health if the check succeeds. It differs from the other one with --web.telemetry-listen-address.").Bool()
 	check := func() error {

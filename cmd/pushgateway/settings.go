@@ -97,14 +97,15 @@ func newServe(app *kingpin.Application) command {
 			}
 			c.resolve()
 			c.flags = flagValues(serving)
-			return nil
+			c.cluster.adopt(c.current.Get().Cluster)
+			return c.checkCluster()
 		},
 		run: func(ctx context.Context) error { return serve(ctx, c) },
 	}
 }
 
 func (c *settings) addFlags(serve *kingpin.CmdClause) {
-	serve.Flag("config.file", "File with limits, rules for groups and who may do what. The gateway reads it again on SIGHUP, and on POST /-/reload with --web.enable-lifecycle.").Default("").Envar("PUSHGATEWAY_CONFIG_FILE").StringVar(&c.configFile)
+	serve.Flag("config.file", "File with limits, rules for groups, who may do what, and the cluster. The gateway reads it again on SIGHUP, and on POST /-/reload with --web.enable-lifecycle.").Default("").Envar("PUSHGATEWAY_CONFIG_FILE").StringVar(&c.configFile)
 	c.web = webflag.AddFlags(serve, ":9091")
 	serve.GetFlag("web.listen-address").Help("Address to listen on: host:port, :port, vsock://:port, or a unix socket like unix:/run/pushgateway/http.sock?mode=0660. Repeatable.")
 	serve.Flag("web.telemetry-listen-address", "Address for scrapes and health alone, which --web.listen-address then no longer serves. Repeatable, and written like --web.listen-address.").PlaceHolder("ADDRESS").StringsVar(&c.telemetryAddresses)
@@ -141,7 +142,7 @@ func (c *settings) addFlags(serve *kingpin.CmdClause) {
 	serve.Flag("push.aggregate-job", "With --push.aggregate, the job of pushes whose path names none.").Default("aggregate").StringVar(&c.aggregateJob)
 	c.otlp.addFlags(serve)
 
-	c.watchFlags(serve, "push.max-body-bytes", "push.max-inflight-bytes", "push.ttl")
+	c.watchFlags(serve, "push.ttl")
 	c.log = &promslog.Config{Level: promslog.NewLevel(), Format: promslog.NewFormat()}
 	serve.Flag(promslogflag.LevelFlagName, promslogflag.LevelFlagHelp).Default("info").SetValue(c.log.Level)
 	serve.Flag(promslogflag.FormatFlagName, promslogflag.FormatFlagHelp).Default("logfmt").SetValue(c.log.Format)
@@ -232,7 +233,7 @@ const minBodyBytes = units.KiB
 
 // validate returns an error for settings that cannot work. It changes nothing.
 func (c *settings) validate() error {
-	return checkAll(c.checkPersistence, c.checkCluster, c.checkAddresses, c.checkWebConfig, c.checkOrigins, c.checkPaths, c.checkPushes, c.checkLog)
+	return checkAll(c.checkPersistence, c.checkAddresses, c.checkWebConfig, c.checkOrigins, c.checkPaths, c.checkPushes, c.checkLog)
 }
 
 // resolve derives settings from others: paths in their final form, and whom to

@@ -63,7 +63,7 @@ local lib = import 'lib.libsonnet';
             increase(%(failures)s[5m]) > 0
           ||| % { writable: own('pushgateway_journal_writable'), failures: own('pushgateway_journal_commit_failures_total') },
           '1m',
-          '{{ $labels.instance }} cannot write its persistence file.',
+          '{{ $labels.instance }} cannot write its persistence file or stream.',
           'Pushes to {{ $labels.instance }} are refused with 503, or with --persistence.interval kept in memory only. Groups that are stored stay exposed.',
         ),
         alert(
@@ -130,6 +130,39 @@ local lib = import 'lib.libsonnet';
           '5m',
           '{{ $labels.instance }} uses {{ $value | humanizePercentage }} of its limit max_{{ $labels.limit }}.',
           'Beyond the limit, {{ $labels.instance }} refuses pushes that add to what is stored{{ with $labels.rule }}, here those of the largest job of the rule for {{ . }}{{ end }}. Delete what nobody needs, or raise the limit in the configuration file.',
+        ),
+        alert(
+          'PushgatewayClusterDisconnected',
+          'warning',
+          '%s == 0' % own('pushgateway_cluster_connected'),
+          '1m',
+          '{{ $labels.instance }} has no connection to a NATS server.',
+          'Pushes to {{ $labels.instance }} get 503. Its scrapes show what it knew before, and lack what other gateways have stored since.',
+        ),
+        alert(
+          'PushgatewayClusterLags',
+          'warning',
+          '%s > %d' % [own('pushgateway_cluster_lag_seconds'), config.clusterLagSeconds],
+          '1m',
+          '{{ $labels.instance }} has not known for {{ $value | humanizeDuration }} whether it has what other gateways have stored.',
+          'Scrapes of {{ $labels.instance }} may show old values. Behind a load balancer that does not check /-/ready?max_lag=5s, counters may seem to go back.',
+        ),
+        alert(
+          'PushgatewayClusterNearlyFull',
+          'warning',
+          // Without a maximum there is nothing that could be full.
+          '%(size)s / (%(most)s > 0) > %(share).2f' % { size: own('pushgateway_journal_file_size_bytes'), most: own('pushgateway_cluster_stream_max_bytes'), share: config.nearlyFull },
+          '5m',
+          'The stream of {{ $labels.instance }} is {{ $value | humanizePercentage }} full.',
+          'From 95 % on, all gateways of the stream refuse pushes of new groups. Delete what nobody needs, or give the stream more room.',
+        ),
+        alert(
+          'PushgatewayClusterClockSkew',
+          'warning',
+          'abs(%s) > %d' % [own('pushgateway_cluster_clock_skew_seconds'), config.clusterSkewSeconds],
+          '5m',
+          'The clock of {{ $labels.instance }} is {{ $value | humanizeDuration }} away from that of the NATS servers.',
+          'Groups with a time to live end too early or too late on {{ $labels.instance }}. Synchronize the clocks of the machines.',
         ),
       ],
     }],

@@ -30,6 +30,16 @@
     // How much of a limit of what is stored may be used, from 0 to 1.
     nearLimit: 0.9,
 
+    // How much of a stream that several gateways share may be full, from 0 to 1.
+    // At 0.95 new groups are refused.
+    nearlyFull: 0.8,
+
+    // How long a gateway may not know whether it has what others have stored.
+    clusterLagSeconds: 30,
+
+    // How far the clock of a gateway may be from that of the NATS servers.
+    clusterSkewSeconds: 5,
+
     // A gateway that nobody has scraped for longer than this is forgotten.
     notScrapedSeconds: 900,
 

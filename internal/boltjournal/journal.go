@@ -186,6 +186,15 @@ func (j *Journal) Trouble() error {
 	return nil
 }
 
+// Kind says that groups are in a file.
+func (j *Journal) Kind() string { return "file" }
+
+// Name returns the path of the file.
+func (j *Journal) Name() string { return j.config.Name }
+
+// MaxSize returns 0: the disk bounds the file.
+func (j *Journal) MaxSize() int64 { return 0 }
+
 // Size returns the size of the file in bytes, or 0 if it is unknown.
 func (j *Journal) Size() int64 {
 	info, err := os.Stat(j.config.Path)

@@ -17,6 +17,9 @@ func (d *decoder) check() {
 		d.config.Rules[i].Index = i
 		d.checkRule(&d.config.Rules[i])
 	}
+	if d.config.Cluster != nil {
+		d.checkCluster(d.config.Cluster)
+	}
 	if d.config.Access != nil {
 		d.checkUsers(d.config.Access.Users)
 	}

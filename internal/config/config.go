@@ -1,5 +1,5 @@
-// Package config reads the configuration file: limits, rules for groups, and who
-// may do what. It is strict, so that a misspelt key never passes for one that
+// Package config reads the configuration file: limits, rules for groups, who may
+// do what, and with whom the gateway shares its groups. It is strict, so that a misspelt key never passes for one that
 // holds. It knows the file and what its values mean, but does nothing with them.
 package config
 
@@ -13,6 +13,9 @@ type Config struct {
 	// Access is nil if the file does not say who may do what. Then everybody may
 	// do everything.
 	Access *Access `yaml:"access"`
+	// Cluster is nil if the file does not say that the gateway shares its groups.
+	// It is read only at the start.
+	Cluster *Cluster `yaml:"cluster"`
 
 	file string
 	at   map[string]place // of each key that the file has, by its path

@@ -54,6 +54,8 @@ func (d *decoder) value(n *yaml.Node, to reflect.Value, key string) {
 		d.list(n, to, key)
 	case to.Kind() == reflect.Int:
 		d.count(n, to, key)
+	case to.Kind() == reflect.Bool:
+		d.yesOrNo(n, to, key)
 	case to.Kind() == reflect.String:
 		if d.isScalar(n, key, "a text") {
 			to.SetString(n.Value)
@@ -94,6 +96,18 @@ func (d *decoder) count(n *yaml.Node, to reflect.Value, key string) {
 	default:
 		to.SetInt(int64(number))
 	}
+}
+
+// yesOrNo fills a bool.
+func (d *decoder) yesOrNo(n *yaml.Node, to reflect.Value, key string) {
+	if !d.isScalar(n, key, "true or false") {
+		return
+	}
+	if n.Value != "true" && n.Value != "false" {
+		d.wrong(n, key, "%q is neither true nor false; write one of them", excerpt.Of(n.Value))
+		return
+	}
+	to.SetBool(n.Value == "true")
 }
 
 // list fills a list.
@@ -166,6 +180,7 @@ var sections = []struct {
 	of   reflect.Type
 }{
 	{"limits", reflect.TypeFor[Limits]()}, {"a rule", reflect.TypeFor[Rule]()}, {"access", reflect.TypeFor[Access]()}, {"a user", reflect.TypeFor[User]()},
+	{"cluster", reflect.TypeFor[Cluster]()}, {"cluster.tls", reflect.TypeFor[ClusterTLS]()},
 }
 
 // field is a field of a struct that a file can set.

@@ -38,6 +38,7 @@ func TestKeysInDocs(t *testing.T) {
 	page := page(t)
 	for heading, of := range map[string]any{
 		"## limits": config.Limits{}, "## rules": config.Rule{}, "## access": config.Access{}, "### users": config.User{},
+		"## cluster": config.Cluster{}, "### tls": config.ClusterTLS{},
 	} {
 		var listed, known []string
 		for _, m := range row.FindAllStringSubmatch(section(page, heading), -1) {

@@ -88,7 +88,11 @@ func (c *Config) Summary() string {
 	if c.Access != nil {
 		users = len(c.Access.Users)
 	}
-	return numberOf(limits, "limit") + ", " + numberOf(len(c.Rules), "rule") + ", " + numberOf(users, "user")
+	said := numberOf(limits, "limit") + ", " + numberOf(len(c.Rules), "rule") + ", " + numberOf(users, "user")
+	if c.Cluster != nil {
+		said += ", a cluster"
+	}
+	return said
 }
 
 func numberOf(n int, what string) string {

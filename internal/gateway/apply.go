@@ -149,7 +149,7 @@ func (g *Gateway) placeForeign(a *Applied, old *Group) (brings []*exposition.Blo
 	}
 	a.pending = &pending{key: a.Key, group: a.Group, brings: brings, fresh: brings, since: old.since()}
 	a.pending.takes = takenAnew(a.Group, old, brings)
-	g.index.place(a.pending)
+	g.index.place(a.pending, old)
 	return brings, g.index.helpNews(brings)
 }
 

@@ -262,9 +262,10 @@ func (x *index) pendingHolder(name string, t metric.Type, but grouping.Key) stri
 }
 
 // place adds the provisional claims of a change, so that checks of other
-// changes see them. Its series are compared with others from enter on.
-func (x *index) place(p *pending) {
-	p.shape, p.indexes = x.shapes.useOf(p.group), make([]*seriesIndex, len(p.brings))
+// changes see them. Its series are compared with others from enter on. old is the
+// state of the group before, or nil.
+func (x *index) place(p *pending, old *Group) {
+	p.shape, p.indexes = x.shapes.useOf(p.key, old), make([]*seriesIndex, len(p.brings))
 	for i, b := range p.brings {
 		f := x.family(b.Name)
 		f.pending[b.Type]++

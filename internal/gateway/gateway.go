@@ -219,7 +219,7 @@ func (g *Gateway) tryPlace(c *check, p *pending, old *Group, q *guard.Quotas) (_
 			return nil, err
 		}
 	}
-	g.index.place(p)
+	g.index.place(p, old)
 	if err := g.index.reserve(p, q); err != nil {
 		g.index.finish(p, void)
 		return nil, err

@@ -33,8 +33,8 @@ type Group struct {
 	// each group. expiryTime is nil if Expires is zero.
 	pushTime, failTime, expiryTime *exposition.Block
 
-	shape *shape // set when applied; before that, the shape of the old state or nil
-	job   *job   // set when applied
+	shape *shape // set when applied
+	job   *job   // likewise
 }
 
 // Held is what a group has of one family. A family without series claims
@@ -202,7 +202,7 @@ func pushed(old *Group, p Push, at time.Time) *Group {
 		g.Expires = at.Add(p.TTL).Round(0) // by the wall clock
 	}
 	if old != nil {
-		g.Failed, g.Failure, g.Since, g.shape = old.Failed, old.Failure, old.Since, old.shape
+		g.Failed, g.Failure, g.Since = old.Failed, old.Failure, old.Since
 	}
 	brought := make([]Held, len(p.Blocks))
 	var before []Held

@@ -58,13 +58,14 @@ func (s *shapes) use(key grouping.Key) *shape {
 	return sh
 }
 
-// useOf is use for the key of a group. It is quicker if the group is stored.
-func (s *shapes) useOf(g *Group) *shape {
-	if sh := g.shape; sh != nil && sh.users > 0 {
-		sh.users++
-		return sh
+// useOf is use for the key of a group that was stored before. It is quicker if the
+// group is still stored. old may be nil.
+func (s *shapes) useOf(key grouping.Key, old *Group) *shape {
+	if old != nil && old.shape.users > 0 {
+		old.shape.users++
+		return old.shape
 	}
-	return s.use(g.Key)
+	return s.use(key)
 }
 
 // release undoes one use.

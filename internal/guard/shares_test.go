@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -73,9 +74,9 @@ func TestEnded(t *testing.T) {
 		hog := leases(t, s, "a", 1, 1)
 		time.Sleep(time.Millisecond) // this is the older one
 		hog = append(hog, leases(t, s, "a", 1, 1)...)
-		ended := make([]bool, len(hog))
+		ended := make([]atomic.Bool, len(hog))
 		for i, l := range hog {
-			l.Endable(func() { ended[i] = true })
+			l.Endable(func() { ended[i].Store(true) })
 		}
 		var all sync.WaitGroup
 		all.Go(func() {
@@ -84,7 +85,7 @@ func TestEnded(t *testing.T) {
 			}
 		})
 		time.Sleep(2 * time.Second)
-		if !ended[0] || hog[0].Take(1) == nil || ended[1] {
+		if !ended[0].Load() || hog[0].Take(1) == nil || ended[1].Load() {
 			t.Error("not the oldest was ended")
 		}
 		hog[0].Close()

@@ -70,7 +70,7 @@ type Config struct {
 	// Snapshot writes the state of a view into a persistence file, which is
 	// removed when it is closed. It fails when the context ends.
 	Snapshot func(context.Context, *gateway.View) (io.ReadSeekCloser, error)
-	// Storage is the persistence file. It is nil if there is none.
+	// Storage is the persistence file or the stream. It is nil if there is neither.
 	Storage Storage
 	// Shared tells about the state that several gateways share. Nil means that
 	// there is one gateway.

@@ -26,7 +26,7 @@ type overview struct {
 	Hidden   []hidden        `json:"left_out"`
 	Scrapers []scraper       `json:"scrapers"` // latest first
 	Refusals []guard.Refusal `json:"refusals"` // latest first
-	Storage  *storageJSON    `json:"storage"`  // null without a persistence file
+	Storage  *storageJSON    `json:"storage"`  // null if groups are only in memory
 }
 
 // ageCount is the number of groups whose last successful push is at most this
@@ -49,12 +49,19 @@ type hidden struct {
 }
 
 type storageJSON struct {
-	Bytes int64  `json:"size_bytes"`
-	Error string `json:"error,omitempty"` // why it cannot be written
+	Kind     string   `json:"kind"`
+	Name     string   `json:"name"`
+	Bytes    int64    `json:"size_bytes"`
+	MaxBytes int64    `json:"max_size_bytes,omitempty"` // 0 if there is no maximum
+	Members  []string `json:"members,omitempty"`        // gateways that share it
+	Error    string   `json:"error,omitempty"`          // why it cannot be written
 }
 
 // Storage is where groups are kept.
 type Storage interface {
+	Kind() string   // "file" or "stream"
+	Name() string   // its path, or the name of the stream
+	MaxSize() int64 // in bytes, 0 if there is none
 	Size() int64    // in bytes
 	Trouble() error // why the last write failed, or nil
 }
@@ -91,7 +98,10 @@ func (a *api) storage() *storageJSON {
 	if a.Storage == nil {
 		return nil
 	}
-	s := &storageJSON{Bytes: a.Storage.Size()}
+	s := &storageJSON{
+		Kind: a.Storage.Kind(), Name: excerpt.Of(a.Storage.Name()),
+		Bytes: a.Storage.Size(), MaxBytes: a.Storage.MaxSize(), Members: a.Shared.Members(),
+	}
 	if err := a.Storage.Trouble(); err != nil {
 		s.Error = excerpt.Message(err)
 	}

@@ -5,6 +5,7 @@ package live
 
 import (
 	"errors"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +26,8 @@ type Settings struct {
 	Rules config.Rules
 	// Users are who may do what. Nil means that everybody may do everything.
 	Users *login.Users
+	// Cluster is nil if the file does not say that the gateway shares its groups.
+	Cluster *config.Cluster
 	// Waiting names the keys, like limits.max_connections, whose new value waits
 	// for a restart. The settings have the value that holds.
 	Waiting []string
@@ -37,7 +40,7 @@ type Settings struct {
 func New(c *config.Config, base guard.Limits) *Settings {
 	limits := c.Limits.Over(base)
 	limits.Sources = c.Sources()
-	s := &Settings{File: c.File(), Limits: limits.WithDefaults(), Rules: c.Rules}
+	s := &Settings{File: c.File(), Limits: limits.WithDefaults(), Rules: c.Rules, Cluster: c.Cluster}
 	s.bounds = boundsOf(c, s.Limits.Stored)
 	return s
 }
@@ -51,6 +54,10 @@ func (s *Settings) keep(old *Settings) {
 	if old.Limits.Connections.Connections != s.Limits.Connections.Connections {
 		s.Limits.Connections.Connections = old.Limits.Connections.Connections
 		s.Waiting = append(s.Waiting, "limits.max_connections")
+	}
+	if !reflect.DeepEqual(old.Cluster, s.Cluster) {
+		s.Cluster = old.Cluster
+		s.Waiting = append(s.Waiting, "cluster")
 	}
 }
 

@@ -80,6 +80,21 @@ func (j *Journal) noteUsage(info streamInfo) {
 	j.checkIdentity(info)
 }
 
+// Kind says that groups are in a stream.
+func (j *Journal) Kind() string { return "stream" }
+
+// Name returns the name of the stream.
+func (j *Journal) Name() string { return j.config.Stream }
+
+// MaxSize returns the maximum size of the stream in bytes, or 0 if there is
+// none.
+func (j *Journal) MaxSize() int64 {
+	if u := j.usage.Load(); u != nil {
+		return int64(u.most)
+	}
+	return 0
+}
+
 // Size returns the size of the stream in bytes, as its leader last said.
 func (j *Journal) Size() int64 {
 	if u := j.usage.Load(); u != nil {

@@ -27,15 +27,24 @@ var historyTime = flag.Duration("history", 4*time.Second, "how long TestHistory 
 // open opens a member: an engine with a journal.
 func open(t testing.TB, urls []string, replicas int) *gateway.Gateway {
 	t.Helper()
+	g, err := tryOpen(t, urls, replicas)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func tryOpen(t testing.TB, urls []string, replicas int) (*gateway.Gateway, error) {
+	t.Helper()
 	g, err := gateway.Open(t.Context(), gateway.Config{
 		Journal: natsjournal.New(natsjournal.Config{URLs: urls, Stream: "S", Replicas: replicas}),
 		Wait:    natsjournal.Wait,
 	})
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	t.Cleanup(func() { _ = g.Close() })
-	return g
+	return g, nil
 }
 
 func keyOf(t testing.TB, job string) grouping.Key {

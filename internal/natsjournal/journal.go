@@ -89,6 +89,7 @@ type Journal struct {
 	numbers atomic.Uint64 // for ids
 	usage   atomic.Pointer[usage]
 	counts  counts
+	denied  atomic.Pointer[error] // what the servers last did not allow, or nil
 	foreign atomic.Pointer[error] // why the stream is not the one that was read, or nil
 
 	stop    chan struct{}

@@ -77,11 +77,17 @@ func TestStreamMadeAnew(t *testing.T) {
 		mustPush(t, a, job, "m 1\n")
 	}
 	newOperator(t, c).ask("STREAM.DELETE.S", nil)
-	b := open(t, c.URLs(), 1)
+	b, err := tryOpen(t, c.URLs(), 1)
+	for end := time.Now().Add(20 * time.Second); err != nil && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		b, err = tryOpen(t, c.URLs(), 1) // a server needs a while to remove what the old stream had
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	if n := b.View().Groups(); n != 0 {
 		t.Errorf("the new stream has %d groups", n)
 	}
-	err := push(t, a, "new", "m 1\n")
+	err = push(t, a, "new", "m 1\n")
 	if !errors.Is(err, gateway.ErrUnavailable) {
 		t.Errorf("a push to another stream: %v", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -87,9 +88,7 @@ func (j *Journal) connect(ctx context.Context) error {
 		nats.FlusherTimeout(5 * time.Second), nats.Timeout(2 * time.Second),
 		nats.IgnoreAuthErrorAbort(),
 		nats.DisconnectErrHandler(j.disconnected), nats.ReconnectHandler(j.reconnected),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			j.config.Logger.Debug("NATS", "err", err)
-		}),
+		nats.ErrorHandler(j.complained),
 	}
 	if j.config.Credentials != "" {
 		options = append(options, nats.UserCredentials(j.config.Credentials))
@@ -98,13 +97,34 @@ func (j *Journal) connect(ctx context.Context) error {
 		options = append(options, nats.Secure(j.config.TLS))
 	}
 	urls := strings.Join(j.config.URLs, ",")
-	return j.patiently(ctx, "connecting to "+urls, func(context.Context) (err error) {
+	return j.patiently(ctx, "connecting to "+redacted(j.config.URLs), func(context.Context) (err error) {
 		j.conn, err = nats.Connect(urls, options...)
 		if errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrNoServers) {
 			return err // it may start, or learn of us
 		}
 		return err
 	})
+}
+
+// redacted returns URLs without their passwords.
+func redacted(urls []string) string {
+	shown := make([]string, len(urls))
+	for i, one := range urls {
+		if u, err := url.Parse(one); err == nil {
+			shown[i] = u.Redacted()
+		}
+	}
+	return strings.Join(shown, ",")
+}
+
+// complained notes an error that belongs to no request.
+func (j *Journal) complained(_ *nats.Conn, _ *nats.Subscription, err error) {
+	if !errors.Is(err, nats.ErrPermissionViolation) {
+		j.config.Logger.Debug("NATS", "err", err)
+		return
+	}
+	j.denied.Store(&err)
+	j.config.Logger.Warn("The NATS servers do not allow this user something", "err", err)
 }
 
 func (j *Journal) disconnected(_ *nats.Conn, err error) {
@@ -115,6 +135,9 @@ func (j *Journal) disconnected(_ *nats.Conn, err error) {
 
 func (j *Journal) reconnected(c *nats.Conn) {
 	j.config.Logger.Info("Connected to NATS again", "server", c.ConnectedUrlRedacted())
+	if err := j.checkVersion(); err != nil {
+		j.config.Logger.Error("Connected to a NATS server that is too old", "err", err)
+	}
 	j.pulses.want()
 	j.fetchSoon()
 }
@@ -157,26 +180,7 @@ func (j *Journal) load(ctx context.Context) error {
 		return err
 	}
 	done := 0
-	err = j.patiently(ctx, "reading the stream", func(ctx context.Context) error {
-		for j.reached() < end {
-			page, left, err := j.page(j.reached() + 1)
-			if err := j.replay(page); err != nil {
-				return err
-			}
-			done += len(page)
-			j.config.Progress(done, done+int(left))
-			if err != nil {
-				return err
-			}
-			if len(page) == 0 {
-				return errBehind
-			}
-			if ctx.Err() != nil {
-				return &permanentError{ctx.Err()}
-			}
-		}
-		return nil
-	})
+	err = j.patiently(ctx, "reading the stream", func(ctx context.Context) error { return j.replayTo(ctx, end, &done) })
 	if err != nil {
 		return err
 	}
@@ -185,6 +189,60 @@ func (j *Journal) load(ctx context.Context) error {
 	j.mu.Unlock()
 	j.joinFeed()
 	return nil
+}
+
+// replayTo replays what follows up to a message. It adds to done how many
+// messages that were.
+func (j *Journal) replayTo(ctx context.Context, last uint64, done *int) error {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	for got := range j.pages(ctx, j.reached()+1, last) {
+		if err := j.replay(got.page); err != nil {
+			return err
+		}
+		*done += len(got.page)
+		j.config.Progress(*done, *done+int(got.left))
+		if got.err != nil {
+			return got.err
+		}
+		if len(got.page) == 0 {
+			return errBehind
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return &permanentError{err}
+	}
+	return nil
+}
+
+// fetched is a page of the stream, and how many messages follow it there. err
+// says why the page is not whole.
+type fetched struct {
+	page []message
+	left uint64
+	err  error
+}
+
+// pages fetches the messages from one to another, a page while the one before is
+// replayed. It stops after an error, or an empty page, or if ctx ends.
+func (j *Journal) pages(ctx context.Context, from, to uint64) <-chan fetched {
+	ahead := make(chan fetched)
+	j.running.Go(func() {
+		defer close(ahead)
+		for from <= to {
+			page, left, err := j.page(from)
+			select {
+			case ahead <- fetched{page, left, err}:
+			case <-ctx.Done():
+				return
+			}
+			if err != nil || len(page) == 0 {
+				return
+			}
+			from = page[len(page)-1].seq + 1
+		}
+	})
+	return ahead
 }
 
 var errBehind = errors.New("the replica that answers is behind")

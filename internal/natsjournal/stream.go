@@ -156,7 +156,16 @@ func (j *Journal) ensureStream(ctx context.Context) error {
 		return &permanentError{fmt.Errorf("it exists with another configuration: %s. Change it with `nats stream edit`, name another stream with --cluster.stream, or adapt the flags", strings.Join(found, "; "))}
 	}
 	j.noteUsage(info)
+	j.tellOfChecks(info)
 	return nil
+}
+
+// tellOfChecks logs what was checked, and what only the servers themselves know.
+func (j *Journal) tellOfChecks(info streamInfo) {
+	j.config.Logger.Info("Checked the stream and the NATS server", "stream", j.config.Stream, "replicas", info.Config.Replicas,
+		"server", j.conn.ConnectedUrlRedacted(), "version", j.conn.ConnectedServerVersion(), "max_payload", j.conn.MaxPayload())
+	j.config.Logger.Info("Not checked, since clients cannot see it", "settings", "sync_interval of the servers, versions of the other servers, damage of replicas",
+		"advice", "set sync_interval: always, and look at `nats stream report`")
 }
 
 // explainRefusal says what to do about an error of the servers. It is permanent
@@ -201,6 +210,9 @@ func (j *Journal) ask(ctx context.Context, name string, body any) (info streamIn
 	m, err := j.conn.RequestWithContext(ctx, j.api(name+j.config.Stream), content)
 	if errors.Is(err, nats.ErrNoResponders) {
 		return info, errors.New("JetStream does not answer; it needs `jetstream` in the servers' configuration, a leader, and the right to use it")
+	}
+	if denied := j.denied.Load(); err != nil && denied != nil {
+		return info, fmt.Errorf("asking NATS: %w: %w; allow the user what docs/cluster.md lists", err, *denied)
 	}
 	if err != nil {
 		return info, fmt.Errorf("asking NATS: %w", err)

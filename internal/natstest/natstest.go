@@ -4,6 +4,7 @@ package natstest
 
 import (
 	"fmt"
+	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -31,26 +32,27 @@ const (
 // Start starts n servers, which end with the test. Each write is synced.
 func Start(t testing.TB, n int) *Cluster {
 	t.Helper()
-	return start(t, n, true)
+	return start(t, n, func(o *server.Options) { o.SyncAlways = true })
 }
 
 // StartUnsynced starts a server that does not wait for the disk, for tests that
 // store much.
 func StartUnsynced(t testing.TB) *Cluster {
 	t.Helper()
-	return start(t, 1, false)
+	return start(t, 1, func(*server.Options) {})
 }
 
-func start(t testing.TB, n int, synced bool) *Cluster {
+func start(t testing.TB, n int, set func(*server.Options)) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t, options: make([]*server.Options, n), servers: make([]*server.Server, n)}
 	dir := t.TempDir()
 	for i := range n {
 		c.options[i] = &server.Options{
 			ServerName: fmt.Sprint("n", i), Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true,
-			JetStream: true, StoreDir: filepath.Join(dir, fmt.Sprint(i)), SyncAlways: synced,
+			JetStream: true, StoreDir: filepath.Join(dir, fmt.Sprint(i)),
 			JetStreamMaxMemory: memory, JetStreamMaxStore: storage, MaxPayload: 1 << 20,
 		}
+		set(c.options[i])
 	}
 	t.Cleanup(c.stopAll)
 	if n > 1 {
@@ -149,11 +151,11 @@ func (c *Cluster) stopAll() {
 }
 
 func (c *Cluster) port(i int) int {
-	var port int
-	if _, err := fmt.Sscanf(c.servers[i].ClientURL(), "nats://127.0.0.1:%d", &port); err != nil {
-		c.t.Fatalf("the address of the NATS server %d: %v", i, err)
+	address, ok := c.servers[i].Addr().(*net.TCPAddr)
+	if !ok {
+		c.t.Fatalf("the address of the NATS server %d is %v", i, c.servers[i].Addr())
 	}
-	return port
+	return address.Port
 }
 
 // URLs returns the addresses of all servers.

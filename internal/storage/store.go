@@ -23,6 +23,9 @@ type Store struct {
 
 // Health is the state of a store that outlives the process.
 type Health interface {
+	Kind() string   // "file" or "stream"
+	Name() string   // its path as configured, or the name of the stream
+	MaxSize() int64 // in bytes, 0 if there is none
 	Size() int64    // in bytes
 	Trouble() error // why the last write failed, or nil
 }

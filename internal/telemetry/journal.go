@@ -53,7 +53,7 @@ func (m *Metrics) ObserveJournal(name string, size func() int64, err func() erro
 	}
 	m.registry.MustRegister(j.commits, j.failures, j.bytes, j.changes, j.seconds, j.last,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: journalSize, Help: "Size of the " + name + "."}, func() float64 { return float64(size()) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: journalWritable, Help: "1 if the " + name + " can be written, 0 if not: then pushes are refused, or with --persistence.interval only kept in memory. If the file was moved, removed, replaced or changed, they are always refused."}, func() float64 {
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: journalWritable, Help: "1 if the " + name + " can be written, 0 if not: then pushes are refused, or with --persistence.interval only kept in memory. They are always refused if the " + name + " was replaced or changed."}, func() float64 {
 			if err() != nil {
 				return 0
 			}

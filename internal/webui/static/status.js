@@ -85,11 +85,20 @@ function you(s) {
 
 function storage(s, flags) {
   if (!s) return h("p", {}, "In memory only: a restart loses all groups. Use ", h("code", {}, "--persistence.file"), " to keep them on disk.");
+  if (s.kind === "stream") return stream(s);
   const interval = flags["persistence.interval"];
   return h("div", {},
     s.error ? h("p", { class: "banner bad" }, h("strong", {}, interval === "0s" ? "Pushes are refused: " : "Pushes are accepted, but not written to disk: "), s.error) : null,
-    facts([["File", flags["persistence.file"]], ["Size", bytes(s.size_bytes)],
+    facts([["File", s.name], ["Size", bytes(s.size_bytes)],
       ["Written", interval === "0s" ? "at once: an answered push is on disk" : `every ${interval}`]]));
+}
+
+// stream describes what several gateways share.
+function stream(s) {
+  return h("div", {},
+    s.error ? h("p", { class: "banner bad" }, h("strong", {}, "Pushes are refused: "), s.error) : null,
+    facts([["Stream", s.name], ["Size", s.max_size_bytes ? `${bytes(s.size_bytes)} of ${bytes(s.max_size_bytes)}` : bytes(s.size_bytes)],
+      ["Gateways", (s.members ?? []).join(", ")], ["Written", "at once: the NATS servers have acknowledged an answered push"]]));
 }
 
 const permissions = [
