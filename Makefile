@@ -38,7 +38,7 @@ check:
 test:
 	scripts/test-deps
 	$(MAKE) --no-print-directory check
-	scripts/fuzz 2000x
+	scripts/fuzz 300x
 	scripts/test-32bit
 	scripts/test
 

@@ -193,15 +193,20 @@ func read(t *testing.T, path string) string {
 	return string(b)
 }
 
-// TestEmulated runs the binaries for other machines under emulation. The image
-// is made for arm64 anyway; to build for each of the others takes some 90 seconds
-// of a core.
+// needsTime skips the test unless somebody has asked for the long ones. To build
+// for another machine takes some 90 seconds of a core.
+func needsTime(t *testing.T) {
+	t.Helper()
+	if !*full {
+		t.Skip("make release-test runs this: it takes minutes")
+	}
+}
+
+// TestEmulated runs the binaries for other machines under emulation.
 func TestEmulated(t *testing.T) {
 	for arch, emulator := range map[string]string{"arm64": "qemu-aarch64-static", "arm": "qemu-arm-static", "riscv64": "qemu-riscv64-static"} {
 		t.Run(arch, func(t *testing.T) {
-			if arch != "arm64" && !*full {
-				t.Skip("make release-test runs this: it takes minutes")
-			}
+			needsTime(t)
 			needs(t, emulator, "curl")
 			r, err := prepare("../..", filepath.Join(t.TempDir(), "dist"), "v1.0.0")
 			if err != nil {
