@@ -57,9 +57,7 @@ func TestRelease(t *testing.T) {
 
 // TestWholeRelease makes everything twice, and looks whether both are the same.
 func TestWholeRelease(t *testing.T) {
-	if !*full {
-		t.Skip("make release-test runs this: it takes minutes")
-	}
+	needsTime(t)
 	once := made(t, "v1.0.0", "")
 	sums := read(t, filepath.Join(once, "SHA256SUMS"))
 	if again := read(t, filepath.Join(made(t, "v1.0.0", ""), "SHA256SUMS")); again != sums {
