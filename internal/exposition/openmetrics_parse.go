@@ -200,11 +200,8 @@ func (p *Parser) enterOpen(name string) error {
 	if name == p.lastName && p.current != nil {
 		return nil
 	}
-	switch {
-	case name == "" || !utf8.ValidString(name):
-		return p.syntaxError("invalid metric name %q", excerpt.Of(name))
-	case p.LegacyNames && !metric.IsLegacyName(name):
-		return p.needsUTF8("metric name", name, metric.EscapeName(name, metric.Underscores))
+	if err := p.checkMetricName(name); err != nil {
+		return err
 	}
 	f, r := p.findOpen(name)
 	if f == nil {

@@ -403,6 +403,17 @@ func (p *Parser) needsUTF8(kind, name, legacy string) error {
 	return p.syntaxError("the %s %q needs a gateway with --push.enable-utf8-names; start it with that flag, or write %q", kind, excerpt.Of(name), excerpt.Of(legacy))
 }
 
+// checkMetricName returns an error for a name that no family may have.
+func (p *Parser) checkMetricName(name string) error {
+	switch {
+	case name == "" || !utf8.ValidString(name):
+		return p.syntaxError("invalid metric name %q", excerpt.Of(name))
+	case p.LegacyNames && !metric.IsLegacyName(name):
+		return p.needsUTF8("metric name", name, metric.EscapeName(name, metric.Underscores))
+	}
+	return nil
+}
+
 // enter makes the family that name belongs to the current one. The name of a
 // summary's or histogram's count, sum or buckets belongs to that family, unless
 // a family of exactly that name occurred before.
@@ -410,11 +421,8 @@ func (p *Parser) enter(name string) error {
 	if name == p.lastName && p.current != nil {
 		return nil
 	}
-	switch {
-	case name == "" || !utf8.ValidString(name):
-		return p.syntaxError("invalid metric name %q", excerpt.Of(name))
-	case p.LegacyNames && !metric.IsLegacyName(name):
-		return p.needsUTF8("metric name", name, metric.EscapeName(name, metric.Underscores))
+	if err := p.checkMetricName(name); err != nil {
+		return err
 	}
 	f, r := p.find(name)
 	if f == nil {

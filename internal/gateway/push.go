@@ -211,7 +211,8 @@ func (g *Gateway) prepare(p patience, push Push) (Change, error) {
 			c, err = g.changeOf(p, push, g.Group(push.Key))
 		}
 	}
-	if err != nil && len(push.together) < 2 && isVerdict(err) {
+	answered := push.own != nil && (len(push.together) > 1 || push.own.refused != nil) // answer stamps the failure
+	if err != nil && !answered && isVerdict(err) {
 		g.fail(push.Key, push.Client, err)
 	}
 	return c, err

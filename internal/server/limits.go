@@ -11,8 +11,8 @@ import (
 // observeLimits exposes the limits of what may be stored. It costs nothing unless
 // a configuration sets such limits.
 func (s *Server) observeLimits() {
+	s.current.OnChange(s.bound) // first, so that no reload is missed
 	s.bound(s.current.Get())
-	s.current.OnChange(s.bound)
 	s.Metrics.ObserveLimits(func() []telemetry.LimitUse { return uses(s.Gateway, s.current.Get()) })
 }
 
