@@ -143,8 +143,9 @@ func New(c Config) *Surface {
 		turns:  newTurns(c, most.Answers, writePlainError), escaped: newTurns(c, most.Escaped, writePlainError),
 		listings: newTurns(c, most.Answers, writeError), tables: newTurns(c, most.Answers, writeError), details: newTurns(c, most.Answers, writeError),
 		copies: newTurns(c, most.Copies, writePlainError), comparing: newComparing(),
-		surveys: newSurveys(func(v *gateway.View, now time.Time) overview { return *look(c.Gateway, v, now) }), judged: newSurveys(judgeAll),
+		surveys: newSurveys(func(v *gateway.View, now time.Time) overview { return *look(c.Gateway, v, now) }),
 	}
+	a.judged = newSurveys(a.judgeAll)
 	a.scraper = scrape.New(c.Gateway.Reserved(), a.own)
 	routes := a.routes()
 	for i, r := range routes {

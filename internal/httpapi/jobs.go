@@ -44,8 +44,8 @@ type jobsQuery struct {
 	limit  int
 }
 
-func judgeAll(v *gateway.View, now time.Time) []jobs.Judged {
-	return jobs.All(v, float64(now.UnixNano())/1e9)
+func (a *api) judgeAll(v *gateway.View, now time.Time) []jobs.Judged {
+	return jobs.All(v, a.Settings.Get().Jobs, float64(now.UnixNano())/1e9)
 }
 
 // jobs serves how jobs are, worst first.
