@@ -28,9 +28,6 @@ type Group struct {
 	Series   int       // number of series in all families
 	Text     int       // size of their lines in bytes
 	TooLong  int       // series too long for Prometheus; see exposition.Block
-	// Runs are what Config.Runs made of the pushes to the group. The engine does not
-	// look into them.
-	Runs string
 
 	// pushTime, failTime and expiryTime are the families that the gateway adds to
 	// each group. expiryTime is nil if Expires is zero.
@@ -205,7 +202,7 @@ func pushed(old *Group, p Push, at time.Time) *Group {
 		g.Expires = at.Add(p.TTL).Round(0) // by the wall clock
 	}
 	if old != nil {
-		g.Failed, g.Failure, g.Since, g.Runs = old.Failed, old.Failure, old.Since, old.Runs
+		g.Failed, g.Failure, g.Since = old.Failed, old.Failure, old.Since
 	}
 	brought := make([]Held, len(p.Blocks))
 	var before []Held
