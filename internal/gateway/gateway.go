@@ -45,7 +45,7 @@ type Config struct {
 	// Runs returns the runs that a group has after a push to it, in at most size
 	// bytes. old is the group before, or nil. It changes neither. Nil means that the
 	// runs stay as they are.
-	Runs func(old, group *Group, size int) string
+	Runs func(old, group *Group, size int) []byte
 	// RunsBytes bounds the runs of all groups together. Beyond it, those of no group
 	// grow. 0 means no bound.
 	RunsBytes int64

@@ -25,14 +25,14 @@ var collectors = sync.Pool{New: func() any { return new([2]collector) }}
 //
 // Groups that say nothing of a job have no runs.
 func After(old, group *gateway.Group, rules config.JobRules, most, size int) Runs {
-	before := Runs("")
+	var before Runs
 	if old != nil {
-		before = Runs(old.Runs)
+		before = old.Runs
 	}
 	rule := rules.For(group.Key)
 	switch {
 	case most == 0:
-		return ""
+		return nil
 	case !tells(group, rule):
 		return before
 	}

@@ -142,24 +142,24 @@ func TestHistoryIsBounded(t *testing.T) {
 // TestRoomForHistory fills all the room that there is. Then a new run takes that
 // of older ones of its group.
 func TestRoomForHistory(t *testing.T) {
-	group := func(runs string, exit float64) *gateway.Group {
+	group := func(runs jobs.Runs, exit float64) *gateway.Group {
 		s := open(t)
 		s.push("job/a", fmt.Sprintf("job_exit_code %v\n", exit))
 		g := *s.gateway.Group(s.all()[0].Key)
 		g.Runs = runs
 		return &g
 	}
-	runs := jobs.Runs("")
+	var runs jobs.Runs
 	for range 5 {
-		runs = jobs.After(group(string(runs), 0), group("", 300), nil, 50, math.MaxInt)
+		runs = jobs.After(group(runs, 0), group(nil, 300), nil, 50, math.MaxInt)
 	}
 	for size := range len(runs) + 1 {
-		after := jobs.After(group(string(runs), 0), group("", 0), nil, 50, size)
+		after := jobs.After(group(runs, 0), group(nil, 0), nil, 50, size)
 		if n := len(after); n > size || n < size-12 {
 			t.Errorf("%d bytes of %d", n, size)
 		}
 	}
-	if off := jobs.After(group(string(runs), 0), group("", 0), nil, 0, math.MaxInt); off != "" {
+	if off := jobs.After(group(runs, 0), group(nil, 0), nil, 0, math.MaxInt); off != nil {
 		t.Error("there are runs, though none are kept")
 	}
 }

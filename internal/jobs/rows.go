@@ -25,7 +25,7 @@ func All(v *gateway.View, rules config.JobRules, now float64) []Judged {
 	all := make([]Judged, 0, v.Groups())
 	var c collector
 	for g := range v.EachGroup("") {
-		all = append(all, Judged{g.Key, c.judge(g, rules.For(g.Key), now), Runs(g.Runs)})
+		all = append(all, Judged{g.Key, c.judge(g, rules.For(g.Key), now), g.Runs})
 	}
 	return all
 }
@@ -112,7 +112,7 @@ func (r *Row) add(j *Judged) {
 }
 
 func (r *Row) remember(j *Judged) {
-	if j.runs != "" {
+	if len(j.runs) > 0 {
 		r.runs = append(r.runs, j.runs)
 	}
 }

@@ -28,8 +28,8 @@ func open(t testing.TB) *store {
 	var err error
 	s.gateway, err = gateway.Open(t.Context(), gateway.Config{
 		Journal: new(gateway.Memory), Now: func() time.Time { return time.Unix(s.now, 0) },
-		Runs: func(old, group *gateway.Group, size int) string {
-			return string(jobs.After(old, group, s.rules, 50, size))
+		Runs: func(old, group *gateway.Group, size int) []byte {
+			return jobs.After(old, group, s.rules, 50, size)
 		},
 	})
 	if err != nil {

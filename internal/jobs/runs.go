@@ -5,7 +5,6 @@ import (
 	"iter"
 	"math"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -28,7 +27,7 @@ type Run struct {
 //	an unsigned varint: its duration in ms, if a flag says so
 //
 // Text that is not like that ends the runs.
-type Runs string
+type Runs []byte
 
 // The flags of a run. Others are 0.
 const (
@@ -56,7 +55,7 @@ type runsCursor struct {
 // next returns the next run, or false if there is none.
 func (c *runsCursor) next() (r Run, ok bool) {
 	rest := c.rest
-	if rest == "" || rest[0] > runFlags || rest[0]&runExited0 != 0 && rest[0]&runExited != 0 {
+	if len(rest) == 0 || rest[0] > runFlags || rest[0]&runExited0 != 0 && rest[0]&runExited != 0 {
 		return r, false
 	}
 	flags := rest[0]
@@ -141,10 +140,10 @@ func (s Runs) LatestFirst() iter.Seq[Run] {
 func (s Runs) latest() (r Run, before Runs, ok bool) {
 	c := runsCursor{rest: s}
 	if r, ok = c.next(); !ok {
-		return r, "", false
+		return r, nil, false
 	}
 	if second, ok := c.next(); ok {
-		before = Runs(appendRun(nil, second, c.ended)) + c.rest
+		before = append(appendRun(nil, second, c.ended), c.rest...)
 	}
 	return r, before, true
 }
@@ -152,20 +151,19 @@ func (s Runs) latest() (r Run, before Runs, ok bool) {
 // With returns the runs with a later one, but at most as many runs and bytes as
 // said. The oldest go first.
 func (s Runs) With(r Run, runs, size int) Runs {
-	var buf [2 * maxRunSize]byte
 	ended := r.Ended.UnixMilli()
-	head := appendRun(buf[:0], r, ended)
+	head := appendRun(make(Runs, 0, len(s)+maxRunSize), r, ended)
 	if runs < 1 || len(head) > size {
-		return ""
+		return nil
 	}
 	c := runsCursor{rest: s}
 	second, ok := c.next()
 	if !ok || runs < 2 {
-		return Runs(head)
+		return head
 	}
 	one := len(head)
 	if head = appendRun(head, second, ended-c.ended); len(head) > size {
-		return Runs(head[:one])
+		return head[:one]
 	}
 	tail := c.rest
 	for n := 2; n < runs; n++ {
@@ -178,15 +176,11 @@ func (s Runs) With(r Run, runs, size int) Runs {
 			break
 		}
 	}
-	var b strings.Builder
-	b.Grow(len(head) + len(tail) - len(c.rest))
-	b.Write(head)
-	b.WriteString(string(tail[:len(tail)-len(c.rest)]))
-	return Runs(b.String())
+	return append(head, tail[:len(tail)-len(c.rest)]...)
 }
 
 // appendRun appends a run. step is the first number of Runs.
-func appendRun(b []byte, r Run, step int64) []byte {
+func appendRun(b Runs, r Run, step int64) Runs {
 	at := len(b)
 	b = binary.AppendVarint(append(b, 0), step)
 	if r.Failed {
