@@ -16,7 +16,6 @@ import (
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/intake"
-	"pushgateway/internal/jobs"
 	"pushgateway/internal/live"
 	"pushgateway/internal/scrape"
 )
@@ -115,7 +114,7 @@ type api struct {
 	details  *turns // of one group with its metrics
 	copies   *turns // of snapshots
 	surveys  surveys[overview]
-	judged   surveys[[]jobs.Judged]
+	judged   surveys[*judged]
 	activity activity
 	scrapers scrapers
 	// comparing bounds how many groups are compared with missing ones.
