@@ -32,6 +32,12 @@ type jobsAnswer struct {
 		NextExpected *float64 `json:"next_expected"`
 		Reason       string
 		Groups       int
+		Runs         []struct {
+			Ended    float64
+			Outcome  string
+			ExitCode *float64 `json:"exit_code"`
+			Duration *float64 `json:"duration_seconds"`
+		}
 	}
 }
 
