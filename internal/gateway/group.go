@@ -28,6 +28,7 @@ type Group struct {
 	Series   int       // number of series in all families
 	Text     int       // size of their lines in bytes
 	TooLong  int       // series too long for Prometheus; see exposition.Block
+	Runs     []byte    // the history of a job's runs, encoded; immutable; nil if there is none
 
 	firstEnd int64 // when the first series ends, in Unix ns; 0 if none does
 
@@ -209,7 +210,7 @@ func pushed(old *Group, p Push, at time.Time) *Group {
 		g.Expires = at.Add(p.TTL).Round(0) // by the wall clock
 	}
 	if old != nil {
-		g.Failed, g.Failure, g.Since = old.Failed, old.Failure, old.Since
+		g.Failed, g.Failure, g.Since, g.Runs = old.Failed, old.Failure, old.Since, old.Runs
 	}
 	brought := make([]Held, len(p.Blocks))
 	var before []Held
