@@ -40,7 +40,7 @@ func newPush(app *kingpin.Application, stdin io.Reader, stderr io.Writer) comman
 		if p.Key, err = group.key(); err != nil {
 			return err
 		}
-		return checkAll(gw.check, func() error { return checkTTL(p.TTL) }, func() error { return checkTTL(p.SeriesTTL) })
+		return checkAll(gw.check, func() error { return checkTTL("--ttl", p.TTL) }, func() error { return checkTTL("--series-ttl", p.SeriesTTL) })
 	}
 	return command{clause, check, func(ctx context.Context) (err error) {
 		if p.Body, err = readText(*files, stdin); err != nil {

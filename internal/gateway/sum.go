@@ -28,7 +28,7 @@ type addition struct {
 	ttl    time.Duration
 	// seriesTTL is how long the series that it adds to live without more, or 0.
 	seriesTTL time.Duration
-	once   *Once // nil if it counts as often as it is sent
+	once      *Once // nil if it counts as often as it is sent
 	// alone means that it must not be stored together with others, since one of
 	// them was refused for what only the engine sees.
 	alone    bool
@@ -248,6 +248,9 @@ func (s *summing) add(a *addition) error {
 	plans, fresh := make([]*sums.Addition, len(a.blocks)), 0
 	by := sums.Push{Gauges: a.gauges, At: s.gateway.config.Now(), MaxBuckets: s.limits.SumBuckets}
 	if a.seriesTTL > 0 {
+		if err := s.gateway.Allows(Format2); err != nil {
+			return err
+		}
 		by.Ends = by.At.Add(a.seriesTTL).UnixNano()
 	}
 	var refused exposition.Refused

@@ -113,7 +113,7 @@ type Addition struct {
 	ends       int64 // of each of them
 	help, unit string
 	emptyHelp  bool
-	renews    bool // removes the series that it does not have
+	renews     bool // removes the series that it does not have
 	// Fresh is the number of series that the push brings.
 	Fresh int
 	// Reconciled is the number of histograms that lose buckets, because those of
