@@ -9,7 +9,7 @@ type Format uint8
 // The formats.
 const (
 	Format1 Format = 1
-	// Format2 also has Group.Runs.
+	// Format2 also has Group.Runs and Held.Ends.
 	Format2 Format = 2
 
 	NewestFormat = Format2
@@ -22,6 +22,9 @@ func (g *Group) Formats() (whole, least Format) {
 	whole, least = Format1, Format1
 	if len(g.Runs) > 0 {
 		whole = Format2
+	}
+	if g.firstEnd != 0 {
+		whole, least = Format2, Format2
 	}
 	return whole, least
 }

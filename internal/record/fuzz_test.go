@@ -96,6 +96,12 @@ func groups(t testing.TB, key grouping.Key) (all []*gateway.Group) {
 		all = append(all, gateway.Restore(g))
 		g.Runs = []byte("a history")
 		all = append(all, gateway.Restore(g))
+		g.Families = slices.Clone(g.Families)
+		for i := range g.Families {
+			h := &g.Families[i]
+			h.Ends = gateway.NewEnds(slices.Repeat([]int64{now.UnixNano()}, h.Series()))
+		}
+		all = append(all, gateway.Restore(g))
 	}
 	return all
 }

@@ -21,6 +21,7 @@
 //	  bytes  text   = 4;  // its lines, instead of its metrics; see exposition.StoredReader
 //	  sint64 pushed = 2;  // ns after that of the group, or after 1970 if it has none; absent: at the same time
 //	  uint64 claim  = 3;  // revision; absent or 0: that of the record. The highest bit means that it took the name
+//	  bytes  ends   = 5;  // when its series end by themselves, see appendEnds; since format 2
 //	}
 //
 // If there is text, field 1000 of the MetricFamily is the version of the
@@ -103,6 +104,7 @@ const (
 	familyPushed = 2
 	familyClaim  = 3
 	familyText   = 4
+	familyEnds   = 5 // since format 2
 )
 
 // buffers are the buffers that encoding a record needs.
@@ -302,7 +304,7 @@ func appendTail(b []byte, g *gateway.Group, h *gateway.Held) []byte {
 		b = protowire.AppendTag(b, familyPushed, protowire.VarintType)
 		b = protowire.AppendVarint(b, protowire.EncodeZigZag(after))
 	}
-	return appendRevision(b, familyClaim, claimOf(h))
+	return appendEnds(appendRevision(b, familyClaim, claimOf(h)), h.Ends)
 }
 
 // tookBit is set in a claim that took the name. Versions of this program that do
@@ -456,13 +458,18 @@ func (g *reading) takeFamily(msg []byte) error {
 
 func (g *reading) readHeld(msg []byte) (h gateway.Held, err error) {
 	h.Pushed, h.Claim = g.Pushed, g.Revision
-	var family, text []byte
+	var family, text, ends []byte
 	err = eachField(msg, func(f field) error {
+		if f.num >= familyEnds && g.format < gateway.Format2 {
+			return fmt.Errorf("field %d of a family is unknown in format %d", f.num, g.format)
+		}
 		switch f.num {
 		case familyBlock:
 			family = f.bytes
 		case familyText:
 			text = f.bytes
+		case familyEnds:
+			ends = f.bytes
 		case familyPushed:
 			h.Pushed = time.Unix(0, base(g.Pushed)+protowire.DecodeZigZag(f.value))
 		case familyClaim:
@@ -475,6 +482,9 @@ func (g *reading) readHeld(msg []byte) (h gateway.Held, err error) {
 	})
 	if err == nil {
 		h.Block, err = g.stored.Read(family, text)
+	}
+	if err == nil && ends != nil {
+		h.Ends, err = readEnds(ends, h.Block)
 	}
 	return h, err
 }

@@ -153,6 +153,7 @@ func stateOf(gw *gateway.Gateway, history int) telemetry.State {
 		HistoryBytes:    func() float64 { return float64(gw.RunsBytes()) },
 		HistoryMaxBytes: func() float64 { return float64(min(history, 1) * maxHistory) },
 		Expired:         func() float64 { return float64(gw.Expired()) },
+		SeriesExpired:   func() float64 { return float64(gw.SeriesExpired()) },
 		NextExpiry: func() float64 {
 			if at := gw.NextExpiry(); !at.IsZero() {
 				return float64(at.UnixNano()) / 1e9
