@@ -25,8 +25,11 @@ type addition struct {
 	client string
 	blocks []*exposition.Block // those with series, sorted by name
 	gauges sums.Gauges
-	ttl    time.Duration
-	once   *Once // nil if it counts as often as it is sent
+	// overwrites and removes are as in Push.
+	overwrites map[string]bool
+	removes    []*exposition.Block
+	ttl        time.Duration
+	once       *Once // nil if it counts as often as it is sent
 	// alone means that it must not be stored together with others, since one of
 	// them was refused for what only the engine sees.
 	alone    bool
@@ -38,7 +41,7 @@ type addition struct {
 
 func newAddition(p Push) *addition {
 	empty := func(b *exposition.Block) bool { return b.Series() == 0 } // it adds nothing
-	return &addition{key: p.Key, client: p.Client, blocks: slices.DeleteFunc(p.Blocks, empty), gauges: p.Gauges, ttl: p.TTL, once: p.Once, done: make(chan struct{})}
+	return &addition{key: p.Key, client: p.Client, blocks: slices.DeleteFunc(p.Blocks, empty), gauges: p.Gauges, overwrites: p.Overwrites, removes: p.Removes, ttl: p.TTL, once: p.Once, done: make(chan struct{})}
 }
 
 // settled returns a channel that is closed once the addition is stored or
@@ -224,7 +227,7 @@ func (g *Gateway) addUp(old *Group, p *Push) (fresh []*exposition.Block, err err
 	if p.Blocks, err = s.blocks(); err != nil {
 		return nil, err
 	}
-	if len(added) == 1 && added[0].gauges != sums.ByLabel {
+	if len(added) == 1 && added[0].gauges != sums.ByLabel && len(added[0].removes) == 0 {
 		return added[0].blocks, nil
 	}
 	return p.Blocks, nil
@@ -247,7 +250,7 @@ func (s *summing) add(a *addition) error {
 	var refused exposition.Refused
 	for i, b := range a.blocks {
 		f := s.family(b)
-		plan, err := f.Plan(b, sums.Push{Gauges: a.gauges, At: s.gateway.config.Now(), MaxBuckets: s.limits.SumBuckets})
+		plan, err := f.Plan(b, sums.Push{Gauges: a.gauges, At: s.gateway.config.Now(), MaxBuckets: s.limits.SumBuckets, Overwrites: a.overwrites[b.Name]})
 		if err != nil {
 			refused.Add(err)
 			continue
@@ -266,7 +269,22 @@ func (s *summing) add(a *addition) error {
 		s.gateway.reconciled.Add(uint64(plan.Reconciled))
 	}
 	s.series += fresh
+	for _, b := range a.removes {
+		s.remove(b)
+	}
 	return nil
+}
+
+// remove removes series from what the group has of a family.
+func (s *summing) remove(b *exposition.Block) {
+	if s.families[b.Name] == nil && s.old.findSeries(b.Name) == nil {
+		return
+	}
+	f := s.family(b)
+	if removed := f.Remove(b); removed > 0 {
+		s.families[f.Name()] = f
+		s.series -= removed
+	}
 }
 
 // family returns the family that a block is added to.

@@ -38,12 +38,16 @@ type Push struct {
 	// MaxBuckets bounds the buckets of a native histogram. Over it, the histogram
 	// gets a lower resolution. It must be positive.
 	MaxBuckets int
+	// Overwrites replaces the series that the push has, whatever their type,
+	// instead of adding to them.
+	Overwrites bool
 }
 
 // Family is what a group has of one family, while pushes are added to it. It is
 // for one goroutine.
 type Family struct {
 	name, help string
+	unit       string
 	emptyHelp  bool
 	typ        metric.Type
 	series     []metric.Series
@@ -53,7 +57,7 @@ type Family struct {
 
 // Of returns the family that a block holds, for pushes to add to.
 func Of(stored *exposition.Block) *Family {
-	f := &Family{name: stored.Name, help: stored.Help, emptyHelp: stored.EmptyHelp, typ: stored.Type, places: make(map[string]int, stored.Series())}
+	f := &Family{name: stored.Name, help: stored.Help, unit: stored.Unit, emptyHelp: stored.EmptyHelp, typ: stored.Type, places: make(map[string]int, stored.Series())}
 	for s := range stored.EachSeries {
 		f.put(s)
 	}
@@ -97,6 +101,7 @@ type Addition struct {
 	to        *Family
 	series    []metric.Series
 	help      string
+	unit      string
 	emptyHelp bool
 	renews    bool // removes the series that it does not have
 	// Fresh is the number of series that the push brings.
@@ -113,7 +118,7 @@ func (f *Family) Plan(pushed *exposition.Block, p Push) (*Addition, error) {
 	if pushed.Type != f.typ {
 		return nil, f.invalid("its type is %s in the group, but %s in this push, so they cannot be added up; push the same type, or delete the group first", f.typ, pushed.Type)
 	}
-	a := &Addition{to: f, series: make([]metric.Series, 0, pushed.Series()), help: pushed.Help, emptyHelp: pushed.EmptyHelp}
+	a := &Addition{to: f, series: make([]metric.Series, 0, pushed.Series()), help: pushed.Help, unit: pushed.Unit, emptyHelp: pushed.EmptyHelp}
 	for s := range pushed.EachSeries {
 		if err := a.plan(s, p); err != nil {
 			return nil, f.invalid("the series %s %s", exposition.FormatSeries(f.name, s.Labels), err)
@@ -143,6 +148,10 @@ func (a *Addition) plan(s metric.Series, p Push) error {
 		a.Fresh++
 	} else if mode == byType || mode == adds {
 		before = &a.to.series[i]
+	}
+	if p.Overwrites {
+		a.series = append(a.series, s)
+		return nil
 	}
 	sum, reconciled, err := add(a.to.typ, before, &s, p)
 	if err != nil {
@@ -181,6 +190,7 @@ func (a *Addition) Apply() {
 		a.to.put(s)
 	}
 	a.to.changed = a.to.changed || len(a.series) > 0
+	a.to.unit = cmp.Or(a.unit, a.to.unit)
 	switch {
 	case a.help != "":
 		a.to.help, a.to.emptyHelp = a.help, false
@@ -204,13 +214,27 @@ func (f *Family) Drop(drop func(labels []metric.Label) bool) (dropped int) {
 	return dropped
 }
 
+// Remove removes the series that a block of the same name has, whatever their
+// values. It does nothing if the types differ.
+func (f *Family) Remove(b *exposition.Block) (removed int) {
+	if b.Type != f.typ {
+		return 0
+	}
+	gone := make(map[string]bool, b.Series())
+	b.EachLabels(func(labels []metric.Label) bool {
+		gone[labelSet(labels)] = true
+		return true
+	})
+	return f.Drop(func(labels []metric.Label) bool { return gone[labelSet(labels)] })
+}
+
 // Changed reports whether the family differs from the block that it was made of.
 func (f *Family) Changed() bool { return f.changed }
 
 // Block returns the family as a block. maxBytes bounds it; 0 means no bound.
 func (f *Family) Block(maxBytes int, budget exposition.Budget) (*exposition.Block, error) {
 	blocks, err := exposition.Render([]*metric.Family{{
-		Name: f.name, Help: f.help, EmptyHelp: f.emptyHelp, Type: f.typ, Series: f.series, Distinct: true,
+		Name: f.name, Help: f.help, Unit: f.unit, EmptyHelp: f.emptyHelp, Type: f.typ, Series: f.series, Distinct: true,
 	}}, exposition.Options{MaxBytes: maxBytes, Budget: budget, Bare: true, Valid: true, Limits: exposition.StoredLimits()})
 	if err != nil {
 		return nil, err
