@@ -136,6 +136,7 @@ func stateOf(gw *gateway.Gateway) telemetry.State {
 		Reconciled:      func() float64 { return float64(gw.Reconciled()) },
 		IdempotencyKeys: func() float64 { return float64(gw.Receipts()) },
 		Expired:         func() float64 { return float64(gw.Expired()) },
+		SeriesExpired:   func() float64 { return float64(gw.SeriesExpired()) },
 		NextExpiry: func() float64 {
 			if at := gw.NextExpiry(); !at.IsZero() {
 				return float64(at.UnixNano()) / 1e9
