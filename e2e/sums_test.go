@@ -114,6 +114,36 @@ func TestSumRestart(t *testing.T) {
 
 var mailsCreated = regexp.MustCompile(`(?m)^mails_created\{.*\} (.+)$`)
 
+// TestSumSeriesExpire lets a series expire that nobody adds to. Another one, the
+// unit and an exemplar stay.
+func TestSumSeriesExpire(t *testing.T) {
+	args := []string{"--persistence.file=" + filepath.Join(t.TempDir(), "data"), "--web.enable-openmetrics"}
+	s := start(t, args...)
+	openMetrics := "# TYPE mail_bytes counter\n# UNIT mail_bytes bytes\nmail_bytes_total 1 # {id=\"1\"} 1.0\n# EOF\n"
+	s.add("a", openMetrics, http.StatusOK, "Content-Type", "application/openmetrics-text; version=1.0.0")
+	s.add("a", "# TYPE mail_bytes_total counter\nmail_bytes_total 2\n", http.StatusOK)
+	s.add("a", "u{x=\"1\"} 1\nu{x=\"2\"} 1\n", http.StatusOK, "X-Pushgateway-Series-TTL", "1s")
+	s.add("a", "u{x=\"2\"} 1\n", http.StatusOK, "X-Pushgateway-Series-TTL", "1h")
+	s.add("b", "u{x=\"2\"} 1\n", http.StatusOK, "X-Pushgateway-Series-TTL", "1s") // the group ends with it
+	for _, header := range []string{"x", "-1s", "1", "200y", "1s,2s"} {
+		s.add("a", "u{x=\"2\"} 1\n", http.StatusBadRequest, "X-Pushgateway-Series-TTL", header)
+	}
+	s.want(http.StatusBadRequest, http.MethodPost, "/metrics/job/a", "u 1\n", "X-Pushgateway-Series-TTL", "1h")
+	s.want(http.StatusBadRequest, http.MethodPut, "/metrics/job/a", "u 1\n", "X-Pushgateway-Series-TTL", "1h")
+	s.awaitGone("/metrics/job/b")
+	gone := []string{`u{instance="",job="a",x="1"} 1`}
+	s.wantSeries([]string{`u{instance="",job="a",x="2"} 2`, "pushgateway_series_expired_total 1"}, gone)
+	s.proc.Stop()
+	s = start(t, args...)
+	s.wantSeries([]string{`u{instance="",job="a",x="2"} 2`}, gone)
+	exposed := s.scrape("Accept", "application/openmetrics-text; version=1.0.0").body
+	for _, want := range []string{"# UNIT mail_bytes bytes\n", "mail_bytes_total{instance=\"\",job=\"a\"} 3.0 # {id=\"1\"} 1.0\n"} {
+		if !strings.Contains(exposed, want) {
+			t.Errorf("scrapes lack %q", want)
+		}
+	}
+}
+
 // startOfMails returns the start time of the counter.
 func (s *server) startOfMails() (at float64) {
 	s.t.Helper()
