@@ -252,19 +252,39 @@ func TestSumOnceLimit(t *testing.T) {
 	s.wantLines("a", `mails_total{x="1"} 2`)
 }
 
-// TestSumOnceBackup restores a backup. Its keys are known.
-func TestSumOnceBackup(t *testing.T) {
+// TestSumOnceMoved moves groups with keys to other files: by a backup, by an export
+// that a start imports, and by an import on demand. Their keys are known.
+func TestSumOnceMoved(t *testing.T) {
 	dir := t.TempDir()
-	s := start(t, "--web.enable-admin-api", "--persistence.file="+filepath.Join(dir, "data"))
-	s.add("a", counted(1), http.StatusOK, "Idempotency-Key", "k")
-	copied := filepath.Join(dir, "copy")
-	cmd := exec.Command(binary, "backup", "--url="+s.base, copied)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	data := filepath.Join(dir, "data")
+	run := func(args ...string) {
+		t.Helper()
+		if out, err := exec.Command(binary, args...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, out)
+		}
 	}
-	s = start(t, "--persistence.file="+copied)
+	s := start(t, "--web.enable-admin-api", "--persistence.file="+data)
 	s.add("a", counted(1), http.StatusOK, "Idempotency-Key", "k")
-	s.wantLines("a", `mails_total{x="1"} 1`)
+	s.add("gone", counted(1), http.StatusOK, "Idempotency-Key", "k")
+	s.want(http.StatusAccepted, http.MethodDelete, "/metrics/job/gone", "")
+	copied, exported := filepath.Join(dir, "copy"), filepath.Join(dir, "exported.gob")
+	run("backup", "--url="+s.base, copied)
+	s.proc.Stop()
+	run("export", "--format=gob", "--output="+exported, data)
+	again := filepath.Join(dir, "again.gob")
+	run("export", "--format=gob", "--output="+again, exported)
+	run("import", again)
+	for _, file := range []string{copied, exported, again} {
+		s := start(t, "--persistence.file="+file)
+		for _, job := range []string{"a", "gone"} {
+			if a := s.add(job, counted(1), http.StatusOK, "Idempotency-Key", "k"); a.header.Get("Idempotency-Replayed") != "true" {
+				t.Errorf("%s: a push to %s counts twice", filepath.Base(file), job)
+			}
+		}
+		s.wantLines("a", `mails_total{x="1"} 1`)
+		s.wantLines("gone")
+		s.proc.Stop()
+	}
 }
 
 // TestPushCommandSums loses the first answers to a push of the command, which then
