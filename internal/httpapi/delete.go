@@ -78,6 +78,7 @@ func (a *api) deleteGroups(w http.ResponseWriter, r *http.Request) {
 		writeError(w, a.refused(w, r, err), err)
 		return
 	}
+	f.refused = a.refusedPushes()
 	groups, left := deletable(senderOf(r), f.among(ctx, a.Gateway.View()))
 	if cutShort(ctx, w) {
 		return

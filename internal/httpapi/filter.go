@@ -26,9 +26,10 @@ import (
 type filter struct {
 	now       time.Time    // time of the request
 	selectors selector.Set // match[]
-	status    string       // "", "success", "failure" or "expiring"
+	status    string       // "", "success", "failure", "refused" or "expiring"
 	search    string       // in lower case
 	before    time.Time    // older_than, as a time; zero if not set
+	refused   refusedPushes
 }
 
 // narrowing lists the parameters of a filter.
@@ -52,9 +53,9 @@ func parseFilter(v url.Values, now time.Time, l guard.Limits) (f filter, err err
 		return f, err
 	}
 	switch f.status = v.Get("status"); f.status {
-	case "", "success", "failure", "expiring":
+	case "", "success", "failure", "refused", "expiring":
 	default:
-		return f, fmt.Errorf("status=%q must be success, failure or expiring", excerpt.Of(f.status))
+		return f, fmt.Errorf("status=%q must be success, failure, refused or expiring", excerpt.Of(f.status))
 	}
 	if s := v.Get("older_than"); s != "" {
 		age, err := model.ParseDuration(s)
@@ -130,6 +131,8 @@ func (f *filter) hasStatus(g *gateway.Group) bool {
 		return g.LastPushSuccessful()
 	case "failure":
 		return !g.LastPushSuccessful()
+	case "refused":
+		return !g.LastPushSuccessful() || f.refused.since(g)
 	case "expiring":
 		return !g.Expires.IsZero() && g.Expires.Sub(f.now) < ttl(g)/5
 	}

@@ -57,7 +57,9 @@ func (a *api) group(w http.ResponseWriter, r *http.Request) {
 	}
 	switch format := r.URL.Query().Get("format"); format {
 	case "", "json":
-		writeData(w, detail(a.Gateway, v, g, senderOf(r)))
+		d := detail(a.Gateway, v, g, senderOf(r))
+		d.Refusal = a.refusedPushes()[g.Key]
+		writeData(w, d)
 	case "text":
 		a.writeText(w, r, v, g)
 	default:
