@@ -80,7 +80,7 @@ func (a *api) turnAway(w http.ResponseWriter, r *http.Request, users *login.User
 	a.note(r, key, status, reason, err)
 	switch status {
 	case http.StatusUnauthorized:
-		w.Header()["Www-Authenticate"] = users.Challenges()
+		w.Header()["Www-Authenticate"] = challenges(r, users)
 	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", retryAfter)
 	}
@@ -93,6 +93,18 @@ func (a *api) turnAway(w http.ResponseWriter, r *http.Request, users *login.User
 	default:
 		writePlainError(w, status, err)
 	}
+}
+
+// pageHeader is in the requests of the page.
+const pageHeader = "X-Pushgateway-Page"
+
+// challenges returns how a client can show who it is. The page gets no challenge
+// that makes a browser ask for a password: it first says what is missing.
+func challenges(r *http.Request, users *login.Users) []string {
+	if r.Header.Get(pageHeader) == "" || !reads(r.Method) {
+		return users.Challenges()
+	}
+	return []string{`Page realm="pushgateway"`}
 }
 
 // note remembers and logs a refused request, and counts it for its sender if

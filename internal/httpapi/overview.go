@@ -93,6 +93,7 @@ func (a *api) overview(w http.ResponseWriter, r *http.Request) {
 	}
 	now := time.Now()
 	o.Activity, o.Scrapers, o.Refusals, o.Storage = a.activity.recent(now), a.scrapers.latest(), a.refusalsJSON(maxRefusals), a.storage()
+	o.Activity.Begin = a.Info.Start
 	o.Refused = o.Failing + a.refusedSince(a.Gateway.View())
 	writeData(w, &o)
 }
