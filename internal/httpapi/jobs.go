@@ -118,6 +118,16 @@ func runInfos(runs []jobs.Run) []runInfo {
 	return all
 }
 
+// jobOf is the job that one group tells of.
+func (a *api) jobOf(g *gateway.Group, now time.Time) jobInfo {
+	j := jobs.Of(g, a.Settings.Get().Jobs, float64(now.UnixNano())/1e9)
+	var by []string
+	for _, l := range g.Key.Labels() {
+		by = append(by, l.Name)
+	}
+	return jobInfoOf(jobs.RowOf(&j), by, maxRuns)
+}
+
 // finite returns a number, or nil if there is none that JSON has.
 func finite(v float64) *float64 {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
