@@ -58,6 +58,7 @@ func TestClusterMembers(t *testing.T) {
 		"races":        clusterRace,
 		"sums":         clusterSums,
 		"expired-keys": clusterExpiredKeys,
+		"history":      clusterHistory,
 	} {
 		t.Run(name, func(t *testing.T) {
 			test(t, joinCluster(t, c, name), joinCluster(t, c, name))
