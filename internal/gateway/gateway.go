@@ -100,7 +100,7 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	g := &Gateway{config: c, index: newIndex(c.Reserved, c.Limits), merging: guard.NewShares(int64(runtime.GOMAXPROCS(0))), stop: make(chan struct{}), reaped: make(chan struct{})}
 	g.firstDeadline.Store(never)
 	g.journalEnds = c.Journal.EndsGroups()
-	if err := c.Journal.Open(ctx, g.apply); err != nil {
+	if err := c.Journal.Open(ctx, g.apply, g.stored); err != nil {
 		return nil, err
 	}
 	if n := g.View().TooLong; n > 0 {
@@ -167,6 +167,11 @@ func (g *Gateway) View() *View {
 // Group returns a group of the present state, or nil. It needs no view.
 func (g *Gateway) Group(key grouping.Key) *Group {
 	g.expire()
+	return g.stored(key)
+}
+
+// stored is Group without regard to the clock.
+func (g *Gateway) stored(key grouping.Key) *Group {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	group, _ := g.index.groups.Get(key)

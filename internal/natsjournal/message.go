@@ -136,7 +136,7 @@ func cutKey(body []byte) (grouping.Key, []byte, error) {
 
 // decode returns the group of a message, and its key. The group is nil if the
 // message is its end.
-func (m message) decode() (key grouping.Key, group *gateway.Group, err error) {
+func (m message) decode(stored func(grouping.Key) *gateway.Group) (key grouping.Key, group *gateway.Group, err error) {
 	if m.err != nil {
 		return "", nil, m.err
 	}
@@ -147,7 +147,7 @@ func (m message) decode() (key grouping.Key, group *gateway.Group, err error) {
 	if m.op != opPut {
 		return key, nil, fmt.Errorf("%w: the operation %q is unknown", record.ErrNewer, m.op)
 	}
-	group, err = record.DecodeAs(rest, key, gateway.Revision(m.seq))
+	group, err = record.DecodeAs(rest, key, gateway.Revision(m.seq), stored(key))
 	return key, group, err
 }
 

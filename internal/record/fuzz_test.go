@@ -53,6 +53,12 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("revision %d, families %v", revision, g.Families)
 		}
 		once := stored(t, g)
+		for _, old := range append(groups(t, key), g) {
+			like, err := record.DecodeAs(rec, key, 7, old)
+			if err != nil || !bytes.Equal(stored(t, like), once) || like.Series != g.Series {
+				t.Fatalf("decoded with the knowledge of %q, the record is another: %v", stored(t, old), err)
+			}
+		}
 		if twice := stored(t, reread(t, once, key)); !bytes.Equal(stored(t, reread(t, twice, key)), twice) {
 			t.Fatalf("encoding %q again changes the record", twice)
 		}

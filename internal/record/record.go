@@ -185,21 +185,22 @@ func Decode(rec []byte, key grouping.Key) (*gateway.Group, gateway.Revision, err
 	if err != nil {
 		return nil, 0, err
 	}
-	group, err := decode(rec, key, r)
+	group, err := decode(rec, key, r, nil)
 	return group, r, err
 }
 
 // DecodeAs is Decode for a store that keeps the revision beside the record,
-// which was sealed without one.
-func DecodeAs(rec []byte, key grouping.Key, r gateway.Revision) (*gateway.Group, error) {
+// which was sealed without one. old is what is known of the group, or nil. It
+// only makes decoding faster.
+func DecodeAs(rec []byte, key grouping.Key, r gateway.Revision, old *gateway.Group) (*gateway.Group, error) {
 	if _, err := Check(rec, key); err != nil {
 		return nil, err
 	}
-	return decode(rec, key, r)
+	return decode(rec, key, r, old)
 }
 
 // decode returns the group of an intact record.
-func decode(rec []byte, key grouping.Key, r gateway.Revision) (*gateway.Group, error) {
+func decode(rec []byte, key grouping.Key, r gateway.Revision, old *gateway.Group) (*gateway.Group, error) {
 	stamp, packed, err := cutStamp(rec)
 	if err != nil {
 		return nil, fmt.Errorf("%w: reading its stamp: %w", errDamaged, err)
@@ -213,14 +214,15 @@ func decode(rec []byte, key grouping.Key, r gateway.Revision) (*gateway.Group, e
 	buf.content = content
 	g := reading{Group: gateway.Group{Key: key, Revision: r, Since: r}, stored: exposition.GetStoredReader()}
 	defer g.stored.Release()
-	g.Families = make([]gateway.Held, 0, countFamilies(content))
-	if err := eachField(content, g.take); err != nil {
-		return nil, fmt.Errorf("%w: %w", errDamaged, err)
+	if old == nil || !g.repeat(content, old) {
+		if err := g.read(content); err != nil {
+			return nil, fmt.Errorf("%w: %w", errDamaged, err)
+		}
 	}
 	if err := g.takeStamp(stamp); err != nil {
 		return nil, fmt.Errorf("%w: reading its stamp: %w", errDamaged, err)
 	}
-	group := gateway.Restore(g.Group)
+	group := gateway.RestoreLike(old, g.Group)
 	if g.last != 0 {
 		group.Failing = g.last == lastRefused
 	}
@@ -390,6 +392,12 @@ func countFamilies(content []byte) (n int) {
 	return n
 }
 
+// read reads the message of a group.
+func (g *reading) read(content []byte) error {
+	g.Families = make([]gateway.Held, 0, countFamilies(content))
+	return eachField(content, g.take)
+}
+
 func (g *reading) take(f field) error {
 	switch f.num {
 	case groupPushed:
@@ -415,7 +423,10 @@ func (g *reading) take(f field) error {
 }
 
 func (g *reading) takeFamily(msg []byte) error {
-	h, err := g.readHeld(msg)
+	h, family, text, err := g.readHeld(msg)
+	if err == nil {
+		h.Block, err = g.stored.Read(family, text)
+	}
 	if err != nil {
 		return err
 	}
@@ -426,9 +437,10 @@ func (g *reading) takeFamily(msg []byte) error {
 	return nil
 }
 
-func (g *reading) readHeld(msg []byte) (h gateway.Held, err error) {
+// readHeld reads the message of a family, except its block, which is in family
+// and text.
+func (g *reading) readHeld(msg []byte) (h gateway.Held, family, text []byte, err error) {
 	h.Pushed, h.Claim = g.Pushed, g.Revision
-	var family, text []byte
 	err = eachField(msg, func(f field) error {
 		switch f.num {
 		case familyBlock:
@@ -445,8 +457,5 @@ func (g *reading) readHeld(msg []byte) (h gateway.Held, err error) {
 		}
 		return nil
 	})
-	if err == nil {
-		h.Block, err = g.stored.Read(family, text)
-	}
-	return h, err
+	return h, family, text, err
 }
