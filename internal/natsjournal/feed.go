@@ -151,6 +151,9 @@ func (j *Journal) take(d decoded, applied []gateway.Applied) []gateway.Applied {
 	case stamps:
 		return j.takeStamp(d, applied)
 	case members:
+		if d.token == j.pulses.process {
+			j.spoke(d.at)
+		}
 		j.peers.heard(d.message)
 	}
 	return applied
