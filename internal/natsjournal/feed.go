@@ -151,7 +151,10 @@ func (j *Journal) take(d decoded, applied []gateway.Applied) []gateway.Applied {
 	case stamps:
 		return j.takeStamp(d, applied)
 	case members:
-		j.peers.heard(d.message, time.Now())
+		if d.token == j.pulses.process {
+			j.spoke(d.at)
+		}
+		j.peers.heard(d.message)
 	}
 	return applied
 }

@@ -49,6 +49,7 @@ func (j *Journal) open(ctx context.Context) error {
 	j.running.Add(1)
 	go j.catchUp()
 	j.running.Go(j.tend)
+	j.running.Go(j.inspect)
 	return nil
 }
 
