@@ -80,7 +80,7 @@ func writeOut(stdout io.Writer, write func(io.Writer) error) error {
 func export(gw *gateway.Gateway, format string, w io.Writer) error {
 	switch format {
 	case "gob":
-		return gobfile.Write(w, gw.View().EachGroup(""))
+		return gobfile.WriteWith(w, gw.View().EachGroup(""), gw.View().Receipts())
 	case "json":
 		return httpapi.WriteMetrics(w, gw.View())
 	}

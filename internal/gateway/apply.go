@@ -90,6 +90,7 @@ func (g *Gateway) settle(changed []*indexed) {
 	}
 	g.firstDeadline.Store(firstOf(x.deadlines))
 	g.firstEnding.Store(firstOf(x.endings))
+	g.runsBytes.Store(x.runs)
 	g.view.Store(nil)
 }
 
@@ -288,6 +289,7 @@ func (x *index) count(g *Group, sign int) {
 	x.view.Series += sign * g.Series
 	x.view.Held += sign * len(g.Families)
 	x.view.TooLong += sign * g.TooLong
+	x.runs += int64(sign * len(g.Runs))
 	x.stock.count(tallyOf(g), g.shape, g.job, sign)
 	if isExplicit(g.Key) {
 		x.explicit += sign

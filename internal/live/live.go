@@ -24,6 +24,8 @@ type Settings struct {
 	Limits guard.Limits
 	// Rules are the rules for groups; see Rules.For.
 	Rules config.Rules
+	// Jobs are the rules for jobs; see JobRules.For.
+	Jobs config.JobRules
 	// Users are who may do what. Nil means that everybody may do everything.
 	Users *login.Users
 	// Cluster is nil if the file does not say that the gateway shares its groups.
@@ -40,7 +42,7 @@ type Settings struct {
 func New(c *config.Config, base guard.Limits) *Settings {
 	limits := c.Limits.Over(base)
 	limits.Sources = c.Sources()
-	s := &Settings{File: c.File(), Limits: limits.WithDefaults(), Rules: c.Rules, Cluster: c.Cluster}
+	s := &Settings{File: c.File(), Limits: limits.WithDefaults(), Rules: c.Rules, Jobs: c.Jobs, Cluster: c.Cluster}
 	s.bounds = boundsOf(c, s.Limits.Stored)
 	return s
 }
@@ -79,6 +81,10 @@ type State struct {
 	Successful bool
 	// Success is when settings were last read successfully.
 	Success time.Time
+	// Failure is when the last reload failed, and Err is why. They are zero if it was
+	// successful.
+	Failure time.Time
+	Err     error
 }
 
 // Fixed returns settings that never change.
@@ -125,7 +131,7 @@ func (c *Current) Reload() (*Settings, error) {
 	old := c.settings.Load()
 	s, err := c.read()
 	if err != nil {
-		c.state.Store(&State{Success: c.State().Success})
+		c.state.Store(&State{Success: c.State().Success, Failure: time.Now(), Err: err})
 		return old, err
 	}
 	if old != nil {
