@@ -38,14 +38,16 @@ func (p *peers) heard(m message, now time.Time) {
 	p.all[m.token] = Peer{Address: body.Member, Heard: now, Skew: body.At.Sub(m.at), Reads: max(body.Reads, gateway.Format1)}
 }
 
-// Peers returns the members that gave a sign of life within the last hour and
-// have not left, sorted by address, each address once.
+// Peers returns the members with an address that gave a sign of life within the
+// last hour and have not left, sorted by address, each address once.
 func (j *Journal) Peers() []Peer {
 	j.peers.mu.Lock()
 	defer j.peers.mu.Unlock()
 	all := make([]Peer, 0, len(j.peers.all))
 	for _, peer := range j.peers.all {
-		all = append(all, peer)
+		if peer.Address != "" {
+			all = append(all, peer)
+		}
 	}
 	slices.SortFunc(all, func(a, b Peer) int {
 		return cmp.Or(cmp.Compare(a.Address, b.Address), b.Heard.Compare(a.Heard))
@@ -74,7 +76,7 @@ func (j *Journal) Writes() (newest gateway.Format, member string) {
 // The caller holds mu.
 func (p *peers) replaced(old Peer) bool {
 	for _, peer := range p.all {
-		if peer.Address == old.Address && peer.Heard.Sub(old.Heard) > silence {
+		if old.Address != "" && peer.Address == old.Address && peer.Heard.Sub(old.Heard) > silence {
 			return true
 		}
 	}
