@@ -88,7 +88,8 @@ func (g *Gateway) settle(changed []*indexed) {
 	if len(x.stale) > maxStale {
 		x.publishStale()
 	}
-	g.firstDeadline.Store(x.firstDeadline())
+	g.firstDeadline.Store(firstOf(x.deadlines))
+	g.firstEnding.Store(firstOf(x.endings))
 	g.view.Store(nil)
 }
 
@@ -249,7 +250,7 @@ func (x *index) apply(a Applied, changed []*indexed) []*indexed {
 	x.failures.move(a.Key, a.Group)
 	x.mute(a.Key, twin)
 	x.countTimes(a.Group, twin, +1)
-	x.moveDeadline(old, a.Group)
+	x.moveDeadlines(old, a.Group)
 	return x.exchange(a, old, changed)
 }
 
