@@ -31,7 +31,9 @@ func (s *Server) watchTroubles(start time.Time) {
 func (s *Server) storageTrouble(now time.Time) *trouble.Finding {
 	f := &trouble.Finding{Kind: trouble.Storage}
 	where, health := "", s.store.Health()
-	if health != nil {
+	if health == nil {
+		s.unstored.Worked(now) // memory has no write that could show it
+	} else {
 		where = fmt.Sprintf(": the %s %s cannot be written", s.storageName, health.Name())
 	}
 	err := s.unstored.Add(f, now)
