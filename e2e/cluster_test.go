@@ -57,6 +57,7 @@ func TestClusterMembers(t *testing.T) {
 		"conflicts":    clusterConflicts,
 		"races":        clusterRace,
 		"sums":         clusterSums,
+		"history":      clusterHistory,
 	} {
 		t.Run(name, func(t *testing.T) {
 			test(t, joinCluster(t, c, name), joinCluster(t, c, name))

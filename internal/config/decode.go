@@ -179,7 +179,7 @@ var sections = []struct {
 	name string
 	of   reflect.Type
 }{
-	{"limits", reflect.TypeFor[Limits]()}, {"a rule", reflect.TypeFor[Rule]()}, {"access", reflect.TypeFor[Access]()}, {"a user", reflect.TypeFor[User]()},
+	{"limits", reflect.TypeFor[Limits]()}, {"a rule", reflect.TypeFor[Rule]()}, {"a rule of jobs", reflect.TypeFor[JobRule]()}, {"access", reflect.TypeFor[Access]()}, {"a user", reflect.TypeFor[User]()},
 	{"cluster", reflect.TypeFor[Cluster]()}, {"cluster.tls", reflect.TypeFor[ClusterTLS]()},
 }
 

@@ -89,6 +89,9 @@ func (c *Config) Summary() string {
 		users = len(c.Access.Users)
 	}
 	said := numberOf(limits, "limit") + ", " + numberOf(len(c.Rules), "rule") + ", " + numberOf(users, "user")
+	if len(c.Jobs) > 0 {
+		said += ", " + numberOf(len(c.Jobs), "rule") + " of jobs"
+	}
 	if c.Cluster != nil {
 		said += ", a cluster"
 	}

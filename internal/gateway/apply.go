@@ -88,7 +88,9 @@ func (g *Gateway) settle(changed []*indexed) {
 	if len(x.stale) > maxStale {
 		x.publishStale()
 	}
-	g.firstDeadline.Store(x.firstDeadline())
+	g.firstDeadline.Store(firstOf(x.deadlines))
+	g.firstEnding.Store(firstOf(x.endings))
+	g.runsBytes.Store(x.runs)
 	g.view.Store(nil)
 }
 
@@ -249,7 +251,7 @@ func (x *index) apply(a Applied, changed []*indexed) []*indexed {
 	x.failures.move(a.Key, a.Group)
 	x.mute(a.Key, twin)
 	x.countTimes(a.Group, twin, +1)
-	x.moveDeadline(old, a.Group)
+	x.moveDeadlines(old, a.Group)
 	return x.exchange(a, old, changed)
 }
 
@@ -287,6 +289,7 @@ func (x *index) count(g *Group, sign int) {
 	x.view.Series += sign * g.Series
 	x.view.Held += sign * len(g.Families)
 	x.view.TooLong += sign * g.TooLong
+	x.runs += int64(sign * len(g.Runs))
 	x.stock.count(tallyOf(g), g.shape, g.job, sign)
 	if isExplicit(g.Key) {
 		x.explicit += sign

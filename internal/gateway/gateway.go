@@ -42,6 +42,13 @@ type Config struct {
 	// Limits bound each group, unless a push has its own, and the groups that exist
 	// only through failures.
 	Limits Limits
+	// Runs returns the runs that a group has after a push to it, in at most size
+	// bytes. old is the group before, or nil. It changes neither. Nil means that the
+	// runs stay as they are.
+	Runs func(old, group *Group, size int) []byte
+	// RunsBytes bounds the runs of all groups together. Beyond it, those of no group
+	// grow. 0 means no bound.
+	RunsBytes int64
 	// Wait is how long a change waits at most for its turn, for the journal, and
 	// for other changes of the same group. 0 means 30 s.
 	Wait time.Duration
@@ -77,10 +84,15 @@ type Gateway struct {
 	// mu.
 	firstDeadline atomic.Int64
 	expired       atomic.Uint64
+	// firstEnding is when the next series ends, in Unix ns. It is stored under mu.
+	firstEnding   atomic.Int64
+	cutting       sync.Mutex // held by whoever removes the series that have ended
+	seriesExpired atomic.Uint64
 	stop, reaped  chan struct{} // stop is closed to end reap, reaped when it has ended
 	closing       sync.Once
 
-	trimming    sync.Mutex // held while trimFailures runs
+	trimming    sync.Mutex   // held while trimFailures runs
+	runsBytes   atomic.Int64 // of all groups; stored under mu
 	taken       atomic.Uint64
 	foreign     atomic.Uint64 // number of applied changes of other members
 	helpDiffers atomic.Uint64
@@ -99,6 +111,7 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	c.Wait, c.Limits = cmp.Or(c.Wait, defaultWait), c.Limits.withDefaults()
 	g := &Gateway{config: c, index: newIndex(c.Reserved, c.Limits), merging: guard.NewShares(int64(runtime.GOMAXPROCS(0))), stop: make(chan struct{}), reaped: make(chan struct{})}
 	g.firstDeadline.Store(never)
+	g.firstEnding.Store(never)
 	g.journalEnds = c.Journal.EndsGroups()
 	if err := c.Journal.Open(ctx, g.apply); err != nil {
 		return nil, err
@@ -151,6 +164,7 @@ func (g *Gateway) Close() error {
 // View returns the present state. It includes every push that was answered.
 func (g *Gateway) View() *View {
 	g.expire()
+	g.cutEnded()
 	if v := g.view.Load(); v != nil {
 		return v
 	}
@@ -167,6 +181,21 @@ func (g *Gateway) View() *View {
 // Group returns a group of the present state, or nil. It needs no view.
 func (g *Gateway) Group(key grouping.Key) *Group {
 	g.expire()
+	for {
+		group := g.stored(key)
+		if group == nil || group.firstEnd == 0 {
+			return group
+		}
+		now := g.config.Now().UnixNano()
+		if group.firstEnd > now {
+			return group
+		}
+		g.cut([]*Group{group}, now)
+	}
+}
+
+// stored returns a group as it was last stored here, or nil.
+func (g *Gateway) stored(key grouping.Key) *Group {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	group, _ := g.index.groups.Get(key)

@@ -136,6 +136,10 @@ type Journal interface {
 	// member whose clock says that a group has expired only hides it, until the
 	// journal applies its end or a newer state.
 	EndsGroups() bool
+	// Writes returns the newest format that the journal may write now: the newest
+	// one that every member reads that shares what is stored. If that is not
+	// NewestFormat, member is the address of a member that reads no newer one.
+	Writes() (newest Format, member string)
 	// Err returns why the journal refuses changes at present. It returns nil if it
 	// accepts them and no failed change can come back. It does not wait.
 	Err() error

@@ -35,7 +35,13 @@ func (j *slow) Commit(ctx context.Context, changes []gateway.Change) []gateway.O
 
 func add(t testing.TB, g *gateway.Gateway, k grouping.Key, text string) error {
 	t.Helper()
-	return g.Push(context.Background(), gateway.Push{Key: k, Blocks: blocks(t, k, text), Mode: gateway.Sum})
+	return addFor(t, g, k, text, 0)
+}
+
+// addFor adds series that end after a while, unless it is 0.
+func addFor(t testing.TB, g *gateway.Gateway, k grouping.Key, text string, ttl time.Duration) error {
+	t.Helper()
+	return g.Push(context.Background(), gateway.Push{Key: k, Blocks: blocks(t, k, text), Mode: gateway.Sum, SeriesTTL: ttl})
 }
 
 // sumOf returns the value of the only series of a family.

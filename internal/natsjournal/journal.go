@@ -13,6 +13,7 @@
 package natsjournal
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -48,6 +49,9 @@ type Config struct {
 	AllowOld bool
 	// Member is the address of this member, which it shows to others.
 	Member string
+	// Newest is the newest format that this member reads and writes. 0 means
+	// gateway.NewestFormat. With another one it acts as an older version.
+	Newest gateway.Format
 	// Logger receives what operators should know. Nil means no logging.
 	Logger *slog.Logger
 	// Observe is called after each answered change. It must not block.
@@ -137,6 +141,7 @@ func New(c Config) *Journal {
 		c.Waiting = func(error) {}
 	}
 	c.Replicas = max(c.Replicas, 1)
+	c.Newest = cmp.Or(c.Newest, gateway.NewestFormat)
 	return &Journal{
 		config: c, names: namesOf(c.Stream), state: newState(), outbox: newOutbox(),
 		fetch: make(chan struct{}, 1), look: make(chan struct{}, 1), stop: make(chan struct{}), pulses: newPulses(), peers: newPeers(),
@@ -220,7 +225,11 @@ func (j *Journal) messageOf(c gateway.Change) (*nats.Msg, error) {
 		msg.Header.Set(headerTTL, markerTTL.String())
 		return msg, nil
 	}
-	rec, err := record.EncodeWithin(c.Group, c.Budget)
+	newest, member := j.Writes()
+	rec, err := record.EncodeWithin(c.Group, newest, c.Budget)
+	if errors.Is(err, record.ErrOlder) {
+		return nil, gateway.OlderMember(member)
+	}
 	if err != nil {
 		return nil, err
 	}
