@@ -49,6 +49,8 @@ type Config struct {
 	AllowOld bool
 	// Member is the address of this member, which it shows to others.
 	Member string
+	// Version is that of the program, which it shows to others.
+	Version string
 	// Newest is the newest format that this member reads and writes. 0 means
 	// gateway.NewestFormat. With another one it acts as an older version.
 	Newest gateway.Format

@@ -18,10 +18,8 @@ type peers struct {
 
 // Peer is a member, which may be this one.
 type Peer struct {
-	Address string
-	Heard   time.Time      // when it last gave a sign of life
-	Skew    time.Duration  // by how much its clock is ahead of that of the servers
-	Reads   gateway.Format // the newest one that it reads
+	gateway.Member
+	Reads gateway.Format // the newest one that it reads
 }
 
 func newPeers() peers { return peers{all: make(map[string]Peer)} }
@@ -35,7 +33,14 @@ func (p *peers) heard(m message, now time.Time) {
 		delete(p.all, m.token)
 		return
 	}
-	p.all[m.token] = Peer{Address: body.Member, Heard: now, Skew: body.At.Sub(m.at), Reads: max(body.Reads, gateway.Format1)}
+	peer := Peer{
+		Member: gateway.Member{Address: body.Member, Version: body.Version, Heard: now, Skew: body.At.Sub(m.at), Revision: gateway.Revision(body.Applied), Lag: body.Lag},
+		Reads:  max(body.Reads, gateway.Format1),
+	}
+	if body.Applied != 0 && body.Applied+1 < m.seq {
+		peer.Behind = m.seq - 1 - body.Applied
+	}
+	p.all[m.token] = peer
 }
 
 // Peers returns the members that gave a sign of life within the last hour and
@@ -44,7 +49,11 @@ func (j *Journal) Peers() []Peer {
 	j.peers.mu.Lock()
 	defer j.peers.mu.Unlock()
 	all := make([]Peer, 0, len(j.peers.all))
-	for _, peer := range j.peers.all {
+	for process, peer := range j.peers.all {
+		peer.Self = process == j.pulses.process
+		if silent := time.Since(peer.Heard); silent > overdue {
+			peer.Lag = max(peer.Lag, silent)
+		}
 		all = append(all, peer)
 	}
 	slices.SortFunc(all, func(a, b Peer) int {

@@ -132,6 +132,11 @@ type alive struct {
 	// Reads is the newest format that the member reads. Members of versions before
 	// gateway.Format2 do not tell it.
 	Reads gateway.Format `json:"reads,omitempty"`
+	// Version is that of the program. Applied is up to where the member had
+	// everything when it sent this, and Lag how old its last proof of that was.
+	Version string        `json:"version,omitempty"`
+	Applied uint64        `json:"applied,omitempty"`
+	Lag     time.Duration `json:"lag,omitempty"`
 }
 
 // pulse sends a sign of life, and returns its sequence.
@@ -152,7 +157,7 @@ func (j *Journal) pulse(ctx context.Context) (uint64, error) {
 }
 
 func (j *Journal) tryPulse(ctx context.Context, op string) (uint64, error) {
-	body, err := json.Marshal(alive{j.config.Member, time.Now(), j.config.Newest})
+	body, err := json.Marshal(alive{j.config.Member, time.Now(), j.config.Newest, j.config.Version, j.reached(), j.Lag()})
 	if err != nil {
 		return 0, err
 	}
@@ -212,13 +217,16 @@ func (j *Journal) reach(ctx context.Context, seq uint64) error {
 	}
 }
 
+// overdue is when a sign of life should have come.
+const overdue = pulseEvery + pulseWithin/2
+
 // Lag returns for how long this member has not known that it has everything. It
 // is 0 if it has.
 func (j *Journal) Lag() time.Duration {
 	j.pulses.mu.Lock()
 	defer j.pulses.mu.Unlock()
 	age := time.Since(j.pulses.caught)
-	if age < pulseEvery+pulseWithin/2 {
+	if age < overdue {
 		return 0
 	}
 	return age

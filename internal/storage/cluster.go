@@ -18,6 +18,7 @@ type Cluster struct {
 	TLS         *tls.Config // nil if the URLs decide
 	AllowOld    bool        // accepts servers that are known not to work well
 	Address     string      // where others reach this member
+	Version     string      // of the program
 }
 
 func openCluster(c Config) *Store {
@@ -25,7 +26,7 @@ func openCluster(c Config) *Store {
 	config := natsjournal.Config{
 		URLs: c.Cluster.URLs, Stream: c.Cluster.Stream, Replicas: c.Cluster.Replicas, MaxBytes: c.Cluster.MaxBytes,
 		Credentials: c.Cluster.Credentials, TLS: c.Cluster.TLS, AllowOld: c.Cluster.AllowOld,
-		Member: c.Cluster.Address, Logger: c.Logger, Progress: c.Progress, Waiting: c.Waiting,
+		Member: c.Cluster.Address, Version: c.Cluster.Version, Logger: c.Logger, Progress: c.Progress, Waiting: c.Waiting,
 	}
 	if c.Written != nil {
 		config.Observe = func(w natsjournal.Written) { c.Written(w.Changes, w.Bytes, w.Took, w.Err) }
@@ -34,16 +35,16 @@ func openCluster(c Config) *Store {
 	return &Store{Journal: nats, nats: nats}
 }
 
-// Members returns the addresses of the members that share the stream, this one
-// included. It returns nil if nobody shares what is stored.
-func (s *Store) Members() (addresses []string) {
+// Members returns the members that share the stream, this one included, sorted by
+// address. It returns nil if nobody shares what is stored.
+func (s *Store) Members() (all []gateway.Member) {
 	if s.nats == nil {
 		return nil
 	}
 	for _, peer := range s.nats.Peers() {
-		addresses = append(addresses, peer.Address)
+		all = append(all, peer.Member)
 	}
-	return addresses
+	return all
 }
 
 // Cluster returns the state of this member, or false if nobody shares what is
