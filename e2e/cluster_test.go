@@ -131,6 +131,13 @@ func clusterSums(t *testing.T, a, b *server) {
 	late := start(t, a.proc.Cmd.Args[1:]...)
 	replayed(late, "k1", true)
 	replayed(late, "new", true)
+	for i := range 4 { // an export of deltas counts once by itself
+		body := exportOf("", deltaOf("c", pointOf(1+i/2, "1")))
+		[]*server{a, b, late}[i%3].want(200, http.MethodPost, "/v1/metrics", body, "Content-Type", otlpJSON)
+	}
+	for _, s := range []*server{a, b, late} {
+		s.exposes(`c_total{instance="",job="a",n="1"} 2`, true)
+	}
 }
 
 // clusterExpiredKeys lets a group expire to which a push with a key was added. The

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"iter"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -227,6 +228,10 @@ func pushed(old *Group, p Push, at time.Time) *Group {
 	g.Families = brought
 	if old != nil && p.Mode != Replace {
 		g.Families = merge(old.Families, brought)
+	}
+	if p.Mode == Sum {
+		emptied := func(h Held) bool { return h.Block.Series() == 0 && h.Pushed.Equal(at) } // by Push.Removes
+		g.Families = slices.DeleteFunc(g.Families, emptied)
 	}
 	g.expireWithSeries()
 	return g.finish(old)

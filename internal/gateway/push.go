@@ -29,6 +29,12 @@ type Push struct {
 	Mode Mode
 	// Gauges says what Sum does to gauges.
 	Gauges sums.Gauges
+	// Overwrites has the names of the families whose series Sum replaces, as
+	// MergeSeries does, instead of adding to them.
+	Overwrites map[string]bool
+	// Removes are series that Sum removes from the group after it has added the
+	// others. Their values do not matter.
+	Removes []*exposition.Block
 	// Once makes the push count once, if the mode is Sum. Nil means that it counts
 	// as often as it is sent.
 	Once *Once

@@ -25,7 +25,10 @@ type addition struct {
 	client string
 	blocks []*exposition.Block // those with series, sorted by name
 	gauges sums.Gauges
-	ttl    time.Duration
+	// overwrites and removes are as in Push.
+	overwrites map[string]bool
+	removes    []*exposition.Block
+	ttl        time.Duration
 	// seriesTTL is how long the series that it adds to live without more, or 0.
 	seriesTTL time.Duration
 	once      *Once // nil if it counts as often as it is sent
@@ -40,7 +43,11 @@ type addition struct {
 
 func newAddition(p Push) *addition {
 	empty := func(b *exposition.Block) bool { return b.Series() == 0 } // it adds nothing
-	return &addition{key: p.Key, client: p.Client, blocks: slices.DeleteFunc(p.Blocks, empty), gauges: p.Gauges, ttl: p.TTL, seriesTTL: p.SeriesTTL, once: p.Once, done: make(chan struct{})}
+	return &addition{
+		key: p.Key, client: p.Client, blocks: slices.DeleteFunc(p.Blocks, empty),
+		gauges: p.Gauges, overwrites: p.Overwrites, removes: p.Removes,
+		ttl: p.TTL, seriesTTL: p.SeriesTTL, once: p.Once, done: make(chan struct{}),
+	}
 }
 
 // settled returns a channel that is closed once the addition is stored or
@@ -226,7 +233,7 @@ func (g *Gateway) addUp(old *Group, p *Push) (fresh []*exposition.Block, err err
 	if p.Blocks, p.ends, err = s.blocks(); err != nil {
 		return nil, err
 	}
-	if len(added) == 1 && added[0].gauges != sums.ByLabel {
+	if len(added) == 1 && added[0].gauges != sums.ByLabel && len(added[0].removes) == 0 {
 		return added[0].blocks, nil
 	}
 	return p.Blocks, nil
@@ -256,6 +263,7 @@ func (s *summing) add(a *addition) error {
 	var refused exposition.Refused
 	for i, b := range a.blocks {
 		f := s.family(b)
+		by.Overwrites = a.overwrites[b.Name]
 		plan, err := f.Plan(b, by)
 		if err != nil {
 			refused.Add(err)
@@ -275,7 +283,22 @@ func (s *summing) add(a *addition) error {
 		s.gateway.reconciled.Add(uint64(plan.Reconciled))
 	}
 	s.series += fresh
+	for _, b := range a.removes {
+		s.remove(b)
+	}
 	return nil
+}
+
+// remove removes series from what the group has of a family.
+func (s *summing) remove(b *exposition.Block) {
+	if s.families[b.Name] == nil && s.old.findSeries(b.Name) == nil {
+		return
+	}
+	f := s.family(b)
+	if removed := f.Remove(b); removed > 0 {
+		s.families[f.Name()] = f
+		s.series -= removed
+	}
 }
 
 // family returns the family that a block is added to.

@@ -47,10 +47,16 @@ type Config struct {
 	TLS *tls.Config
 	// AllowOld accepts servers older than Oldest.
 	AllowOld bool
-	// Member is the address of this member, which it shows to others.
+	// Member is the address of this member, which it shows to others. Others do not
+	// show a member without one, such as a command that only copies groups.
 	Member string
 	// Version is that of the program, which it shows to others.
 	Version string
+	// MustExist means that Open fails if the stream does not exist. Then Replicas
+	// and MaxBytes have no meaning.
+	MustExist bool
+	// First is the sequence of the first message if the stream is made. 0 means 1.
+	First uint64
 	// Newest is the newest format that this member reads and writes. 0 means
 	// gateway.NewestFormat. With another one it acts as an older version.
 	Newest gateway.Format

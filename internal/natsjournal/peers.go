@@ -25,7 +25,7 @@ type Peer struct {
 func newPeers() peers { return peers{all: make(map[string]Peer)} }
 
 // heard notes a sign of life, or that the stream has forgotten a member.
-func (p *peers) heard(m message, now time.Time) {
+func (p *peers) heard(m message) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var body alive
@@ -34,7 +34,7 @@ func (p *peers) heard(m message, now time.Time) {
 		return
 	}
 	peer := Peer{
-		Member: gateway.Member{Address: body.Member, Version: body.Version, Heard: now, Skew: body.At.Sub(m.at), Revision: gateway.Revision(body.Applied), Lag: body.Lag},
+		Member: gateway.Member{Address: body.Member, Version: body.Version, Heard: m.at, Skew: body.At.Sub(m.at), Revision: gateway.Revision(body.Applied), Lag: body.Lag},
 		Reads:  max(body.Reads, gateway.Format1),
 	}
 	if body.Applied != 0 && body.Applied+1 < m.seq {
@@ -43,15 +43,19 @@ func (p *peers) heard(m message, now time.Time) {
 	p.all[m.token] = peer
 }
 
-// Peers returns the members that gave a sign of life within the last hour and
-// have not left, sorted by address, each address once.
+// Peers returns the members with an address that gave a sign of life within the
+// last hour and have not left, sorted by address, each address once.
 func (j *Journal) Peers() []Peer {
 	j.peers.mu.Lock()
 	defer j.peers.mu.Unlock()
 	all := make([]Peer, 0, len(j.peers.all))
+	now := time.Now().Add(-j.peers.all[j.pulses.process].Skew)
 	for process, peer := range j.peers.all {
+		if peer.Address == "" {
+			continue
+		}
 		peer.Self = process == j.pulses.process
-		if silent := time.Since(peer.Heard); silent > overdue {
+		if silent := now.Sub(peer.Heard); silent > overdue {
 			peer.Lag = max(peer.Lag, silent)
 		}
 		all = append(all, peer)
@@ -83,7 +87,7 @@ func (j *Journal) Writes() (newest gateway.Format, member string) {
 // The caller holds mu.
 func (p *peers) replaced(old Peer) bool {
 	for _, peer := range p.all {
-		if peer.Address == old.Address && peer.Heard.Sub(old.Heard) > silence {
+		if old.Address != "" && peer.Address == old.Address && peer.Heard.Sub(old.Heard) > silence {
 			return true
 		}
 	}

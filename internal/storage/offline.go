@@ -219,6 +219,7 @@ func Source(path string) gateway.Journal {
 			for _, g := range content.Groups {
 				apply([]gateway.Applied{{Change: gateway.Change{Key: g.Key, Group: g}, Revision: g.Revision}})
 			}
+			apply([]gateway.Applied{{Change: gateway.Change{Receipts: content.Receipts}}})
 			return nil
 		}
 		s, err := boltjournal.Read(ctx, path, apply)

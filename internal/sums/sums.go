@@ -40,6 +40,9 @@ type Push struct {
 	// MaxBuckets bounds the buckets of a native histogram. Over it, the histogram
 	// gets a lower resolution. It must be positive.
 	MaxBuckets int
+	// Overwrites replaces the series that the push has, whatever their type,
+	// instead of adding to them.
+	Overwrites bool
 }
 
 // Family is what a group has of one family, while pushes are added to it. It is
@@ -159,6 +162,10 @@ func (a *Addition) plan(s metric.Series, p Push) error {
 	} else if mode == byType || mode == adds {
 		before = &a.to.series[i]
 	}
+	if p.Overwrites {
+		a.series = append(a.series, s)
+		return nil
+	}
 	sum, reconciled, err := add(a.to.typ, before, &s, p)
 	if err != nil {
 		return err
@@ -219,6 +226,20 @@ func (f *Family) Drop(drop func(labels []metric.Label) bool) (dropped int) {
 	}
 	f.changed = f.changed || dropped > 0
 	return dropped
+}
+
+// Remove removes the series that a block of the same name has, whatever their
+// values. It does nothing if the types differ.
+func (f *Family) Remove(b *exposition.Block) (removed int) {
+	if b.Type != f.typ {
+		return 0
+	}
+	gone := make(map[string]bool, b.Series())
+	b.EachLabels(func(labels []metric.Label) bool {
+		gone[labelSet(labels)] = true
+		return true
+	})
+	return f.Drop(func(labels []metric.Label) bool { return gone[labelSet(labels)] })
 }
 
 // Changed reports whether the family differs from the block that it was made of.
