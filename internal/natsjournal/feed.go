@@ -151,7 +151,7 @@ func (j *Journal) take(d decoded, applied []gateway.Applied) []gateway.Applied {
 	case stamps:
 		return j.takeStamp(d, applied)
 	case members:
-		j.peers.heard(d.message, time.Now())
+		j.peers.heard(d.message)
 	}
 	return applied
 }
