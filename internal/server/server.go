@@ -46,7 +46,7 @@ type Server struct {
 
 	storageName string // what people call it
 	troubles    *trouble.Watch
-	unstored    trouble.Streak
+	unstored    *trouble.Streak
 	rhythm      trouble.Rhythm
 }
 
@@ -61,8 +61,12 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 		return nil, err
 	}
 	var journal *telemetry.Journal
+	unstored := new(trouble.Streak)
 	c.Storage.Written = func(changes, bytes int, took time.Duration, err error) {
 		journal.Written(changes, bytes, took, err)
+		if err == nil && changes > 0 {
+			unstored.Worked(time.Now())
+		}
 	}
 	store, err := storage.Open(ctx, c.Storage)
 	if err != nil {
@@ -85,7 +89,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	if c.Settings.Changes() {
 		metrics.ObserveConfig(func() (bool, time.Time) { state := c.Settings.State(); return state.Successful, state.Success })
 	}
-	s := &Server{Gateway: gw, Metrics: metrics, store: store, current: c.Settings, logger: c.Logger, storageName: c.Storage.Name()}
+	s := &Server{Gateway: gw, Metrics: metrics, store: store, current: c.Settings, logger: c.Logger, storageName: c.Storage.Name(), unstored: unstored}
 	s.observeLimits()
 	s.watchTroubles(start)
 	if store.Health() != nil {
@@ -130,7 +134,7 @@ func (s *Server) Handler(c httpapi.Config, in intake.Config) *httpapi.Surface {
 	c.Snapshot, c.Shared = s.store.Snapshot, s.store
 	c.Instrument, c.Refused, c.Pushed = s.Metrics.Instrument, s.Metrics.Refused, s.Metrics.Pushed
 	c.RefusedUser, c.Troubles = s.Metrics.RefusedUser, s.troubles.Troubles
-	c.Unstored = func(err error) { s.unstored.Note(err, time.Now()) }
+	c.Unstored = func(err error) { s.unstored.Failed(err, time.Now()) }
 	c.Scraped = func(x httpapi.Scrape) {
 		s.rhythm.Note(x.By, time.Now())
 		s.Metrics.Scraped(x.Format.Syntax.String(), x.Format.Escaping, x.Bytes, x.Took, x.LeftOut)
@@ -178,6 +182,6 @@ func clusterOf(store *storage.Store) telemetry.Cluster {
 	return telemetry.Cluster{
 		Connected: s.Connected, Behind: s.Behind, Lag: s.Lag, Skew: s.Skew, Revision: s.Revision,
 		Retries: s.Retries, Conflicts: s.Conflicts, Unknown: s.Unknown,
-		Unreadable: s.Unreadable, Members: s.Peers, MaxBytes: s.MaxBytes,
+		Unreadable: s.Unreadable, Diverging: s.Diverging, Members: s.Peers, MaxBytes: s.MaxBytes,
 	}
 }
