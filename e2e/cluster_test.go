@@ -57,6 +57,7 @@ func TestClusterMembers(t *testing.T) {
 		"conflicts":    clusterConflicts,
 		"races":        clusterRace,
 		"sums":         clusterSums,
+		"expired-keys": clusterExpiredKeys,
 	} {
 		t.Run(name, func(t *testing.T) {
 			test(t, joinCluster(t, c, name), joinCluster(t, c, name))
@@ -126,6 +127,40 @@ func clusterSums(t *testing.T, a, b *server) {
 	late := start(t, a.proc.Cmd.Args[1:]...)
 	replayed(late, "k1", true)
 	replayed(late, "new", true)
+	for i := range 4 { // an export of deltas counts once by itself
+		body := exportOf("", deltaOf("c", pointOf(1+i/2, "1")))
+		[]*server{a, b, late}[i%3].want(200, http.MethodPost, "/v1/metrics", body, "Content-Type", otlpJSON)
+	}
+	for _, s := range []*server{a, b, late} {
+		s.exposes(`c_total{instance="",job="a",n="1"} 2`, true)
+	}
+}
+
+// clusterExpiredKeys lets a group expire to which a push with a key was added. The
+// push must not count again, at whichever member, also if all have started since.
+func clusterExpiredKeys(t *testing.T, a, b *server) {
+	add := func(s *server, replayed string) {
+		t.Helper()
+		got := s.want(200, http.MethodPost, "/metrics/job/j?merge=sum", "# TYPE m counter\nm 1\n", "Idempotency-Key", `"k"`, "X-Pushgateway-TTL", "1s")
+		if is := got.header.Get("Idempotency-Replayed"); is != replayed {
+			t.Errorf("the push is replayed: %q, want %q", is, replayed)
+		}
+	}
+	add(a, "")
+	a.exposes(`m{instance="",job="j"} 1`, false)
+	b.exposes(`m{instance="",job="j"} 1`, false)
+	args := a.proc.Cmd.Args[1:]
+	add(start(t, args...), "true")
+	for _, s := range []*server{a, b} {
+		s.proc.Stop()
+	}
+	late := start(t, args...)
+	add(late, "true")
+	late.exposes(`m{instance="",job="j"} 1`, false)
+	late.exposes("pushgateway_groups 0", true)
+	late.push("/metrics/job/j", "n 1\n", 200)
+	late.exposes(`n{instance="",job="j"} 1`, true)
+	add(late, "true")
 }
 
 func clusterWipe(t *testing.T, a, b *server) {

@@ -42,14 +42,30 @@ func TestOTLPSDK(t *testing.T) {
 	await(t, addr, `sdk_took_seconds_count * on (job, instance) group_left(service_version) target_info`, "2")
 }
 
-// TestOTLPSDKDelta wants the SDK to say that delta temporality is rejected.
+// TestOTLPSDKDelta exports with delta temporality, from two runs of a job, and wants
+// the sum.
 func TestOTLPSDKDelta(t *testing.T) {
-	s := start(t)
-	err := s.export(otlpmetrichttp.WithURLPath("/api/v1/otlp/v1/metrics"), otlpmetrichttp.WithTemporalitySelector(sdk.DeltaTemporalitySelector))
-	if err == nil || !strings.Contains(err.Error(), "delta temporality is not supported") {
-		t.Errorf("the SDK says %v", err)
+	t.Parallel() // mostly it waits
+	s := start(t, "--web.enable-openmetrics")
+	for range 2 {
+		if err := s.export(otlpmetrichttp.WithURLPath("/api/v1/otlp/v1/metrics"), otlpmetrichttp.WithTemporalitySelector(sdk.DeltaTemporalitySelector)); err != nil {
+			t.Error(err)
+		}
 	}
-	s.wantSeries([]string{`sdk_load_ratio{instance="i",job="shop/a"} 0.5`}, []string{"sdk_requests_total"})
+	s.wantSeries([]string{
+		`sdk_requests_total{http_method="GET",instance="i",job="shop/a"} 6`, `sdk_load_ratio{instance="i",job="shop/a"} 0.5`,
+		`sdk_took_seconds_bucket{instance="i",job="shop/a",le="5"} 2`, `sdk_took_seconds_sum{instance="i",job="shop/a"} 88`, `sdk_size_bytes_count{instance="i",job="shop/a"} 2`,
+		`target_info{instance="i",job="shop/a",service_version="1.2"} 1`,
+	}, nil)
+	if open := s.get("/metrics", "Accept", openMetricsUTF8).body; !strings.Contains(open, "sdk_requests_created{") || !strings.Contains(open, "# UNIT sdk_took_seconds seconds\n") {
+		t.Errorf("a start time or a unit is missing:\n%s", aboutJob(open))
+	}
+	if proto := s.scrape("Accept", compactAccept).body; !strings.Contains(proto, "schema:") {
+		t.Error("there is no native histogram")
+	}
+	addr := startPrometheus(t, scrapeConfig(s))
+	await(t, addr, `sdk_requests_total{job="shop/a",instance="i",http_method="GET"}`, "6")
+	await(t, addr, `sdk_took_seconds_count`, "4")
 }
 
 // export exports some metrics to the gateway once, and returns what the SDK says

@@ -84,15 +84,23 @@ func TestOTLPRejected(t *testing.T) {
 		body, says string
 		points     int
 	}{
-		"delta":           {exportOf("", good+`,{"name":"d","sum":{"isMonotonic":true,"aggregationTemporality":1,"dataPoints":[{"asInt":"1"},{"asInt":"2"}]}}`), `metric \"d\": delta temporality is not supported; set OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=cumulative`, 2},
-		"no temporality":  {exportOf("", good+`,{"name":"d","sum":{"dataPoints":[{"asInt":"1"}]}}`), "its aggregation temporality is missing", 1},
-		"a coarse scale":  {exportOf("", good+`,{"name":"e","exponentialHistogram":{"aggregationTemporality":2,"dataPoints":[{"scale":-5}]}}`), "the scale of a point is -5", 1},
-		"buckets":         {exportOf("", good+`,{"name":"h","histogram":{"aggregationTemporality":2,"dataPoints":[{"explicitBounds":[1],"bucketCounts":["1"]}]}}`), "a point has 1 buckets for 1 bounds", 1},
-		"bounds":          {exportOf("", good+`,{"name":"h","histogram":{"aggregationTemporality":2,"dataPoints":[{"explicitBounds":[1,1],"bucketCounts":["1","1","1"]}]}}`), "do not rise", 1},
-		"two types":       {exportOf("", good+`,{"name":"good","sum":{"isMonotonic":true,"aggregationTemporality":2,"dataPoints":[{"asInt":"1"}]}},{"name":"good_total","gauge":{"dataPoints":[{"asInt":"1"}]}}`), "with another type", 1},
-		"a reserved name": {exportOf("", good+`,{"name":"up","gauge":{"dataPoints":[{"asInt":"1"}]}}`), "is reserved by --push.reserved-names", 1},
-		"no job":          {strings.ReplaceAll(exportOf("", good), "service.name", "other"), "a resource has no service.name, which becomes the job; set OTEL_SERVICE_NAME", 1},
-		"another group":   {exportOf("", `{"name":"taken","gauge":{"dataPoints":[{"asInt":"1"}]}}`), "its type is counter in group", 1},
+		"a delta that may fall":  {exportOf("", good+`,{"name":"d","sum":{"aggregationTemporality":1,"dataPoints":[{"asInt":"1"},{"asInt":"-2"}]}}`), `metric \"d\": a sum that can go down cannot have delta temporality`, 2},
+		"a delta that falls":     {exportOf("", good+`,{"name":"d","sum":{"isMonotonic":true,"aggregationTemporality":1,"dataPoints":[{"asInt":"-1"},{"asInt":"1"}]}}`), `metric \"d\": a point adds -1 to a sum that only grows`, 1},
+		"a delta without end":    {exportOf("", good+`,{"name":"d","sum":{"isMonotonic":true,"aggregationTemporality":1,"dataPoints":[{"asDouble":"Infinity"},{"asDouble":"NaN"}]}}`), `a point adds +Inf`, 2},
+		"a histogram of nothing": {exportOf("", good+`,{"name":"h","histogram":{"aggregationTemporality":1,"dataPoints":[{"count":"1","sum":"NaN","explicitBounds":[1],"bucketCounts":["1","0"]}]}}`), "a point has the sum NaN", 1},
+		"fewer in buckets":       {exportOf("", good+`,{"name":"h","histogram":{"aggregationTemporality":1,"dataPoints":[{"count":"3","sum":1,"explicitBounds":[1],"bucketCounts":["1","1"]}]}}`), "a point counts 3, but its buckets 2", 1},
+		"no buckets at all":      {exportOf("", good+`,{"name":"e","exponentialHistogram":{"aggregationTemporality":1,"dataPoints":[{"count":"3","sum":1}]}}`), "a point counts 3, but its buckets 0", 1},
+		"two temporalities":      {exportOf("", good+`,{"name":"d","sum":{"isMonotonic":true,"aggregationTemporality":1,"dataPoints":[{"asInt":"1"}]}},{"name":"d","sum":{"isMonotonic":true,"aggregationTemporality":2,"dataPoints":[{"asInt":"5"}]}}`), `the request has the name \"d_total\" with another temporality`, 1},
+		"one of another type":    {exportOf("", good+`,{"name":"taken","gauge":{"dataPoints":[{"asInt":"1"}]}}`), "its type is counter in group", 1},
+		"one delta of another":   {exportOf("", good+`,{"name":"good_too","sum":{"isMonotonic":true,"aggregationTemporality":1,"dataPoints":[{"asInt":"1"}]}},{"name":"taken","gauge":{"dataPoints":[{"asInt":"1"}]}}`), "its type is counter in group", 1},
+		"no temporality":         {exportOf("", good+`,{"name":"d","sum":{"dataPoints":[{"asInt":"1"}]}}`), "its aggregation temporality is missing", 1},
+		"a coarse scale":         {exportOf("", good+`,{"name":"e","exponentialHistogram":{"aggregationTemporality":2,"dataPoints":[{"scale":-5}]}}`), "the scale of a point is -5", 1},
+		"buckets":                {exportOf("", good+`,{"name":"h","histogram":{"aggregationTemporality":2,"dataPoints":[{"explicitBounds":[1],"bucketCounts":["1"]}]}}`), "a point has 1 buckets for 1 bounds", 1},
+		"bounds":                 {exportOf("", good+`,{"name":"h","histogram":{"aggregationTemporality":2,"dataPoints":[{"explicitBounds":[1,1],"bucketCounts":["1","1","1"]}]}}`), "do not rise", 1},
+		"two types":              {exportOf("", good+`,{"name":"good","sum":{"isMonotonic":true,"aggregationTemporality":2,"dataPoints":[{"asInt":"1"}]}},{"name":"good_total","gauge":{"dataPoints":[{"asInt":"1"}]}}`), "with another type", 1},
+		"a reserved name":        {exportOf("", good+`,{"name":"up","gauge":{"dataPoints":[{"asInt":"1"}]}}`), "is reserved by --push.reserved-names", 1},
+		"no job":                 {strings.ReplaceAll(exportOf("", good), "service.name", "other"), "a resource has no service.name, which becomes the job; set OTEL_SERVICE_NAME", 1},
+		"another group":          {exportOf("", `{"name":"taken","gauge":{"dataPoints":[{"asInt":"1"}]}}`), "its type is counter in group", 1},
 	} {
 		a := s.want(http.StatusOK, http.MethodPost, "/v1/metrics", c.body, "Content-Type", otlpJSON)
 		if !strings.Contains(a.body, c.says) || !strings.HasPrefix(a.body, fmt.Sprintf(`{"partialSuccess":{"rejectedDataPoints":"%d","errorMessage":`, c.points)) {
@@ -159,7 +167,7 @@ func TestOTLPProtobuf(t *testing.T) {
 		}
 	}
 	s.wantTogether("", "# TYPE c_total counter\nc_total{$,n=\"0\"} 1\nc_total{$,n=\"1\"} 1\nc_total{$,n=\"2\"} 1\n")
-	body := must(proto.Marshal(exportInProto("3", metrics.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA)))
+	body := must(proto.Marshal(exportInProto("3", metrics.AggregationTemporality_AGGREGATION_TEMPORALITY_UNSPECIFIED)))
 	a := s.want(http.StatusOK, http.MethodPost, "/v1/metrics", string(body), "Content-Type", "application/x-protobuf")
 	partial, n := protowire.ConsumeBytes([]byte(a.body)[1:])
 	if n < 0 || !strings.HasPrefix(string(partial), "\x08\x01\x12") {

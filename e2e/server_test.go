@@ -77,16 +77,22 @@ var client = &http.Client{
 
 func (s *server) send(req *http.Request) answer {
 	s.t.Helper()
-	res, err := client.Do(req)
+	a, err := exchange(req)
 	if err != nil {
 		s.t.Fatalf("%s %s: %v\n%s", req.Method, clip(req.URL.String()), err, s.log)
 	}
+	return a
+}
+
+// exchange sends a request and reads the answer to its end.
+func exchange(req *http.Request) (answer, error) {
+	res, err := client.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		s.t.Fatalf("%s %s: reading the answer: %v", req.Method, clip(req.URL.String()), err)
-	}
-	return answer{res.StatusCode, res.Header, string(b)}
+	return answer{res.StatusCode, res.Header, string(b)}, err
 }
 
 // want sends a request that has to be answered with a status.

@@ -114,6 +114,36 @@ func TestSumRestart(t *testing.T) {
 
 var mailsCreated = regexp.MustCompile(`(?m)^mails_created\{.*\} (.+)$`)
 
+// TestSumSeriesExpire lets a series expire that nobody adds to. Another one, the
+// unit and an exemplar stay.
+func TestSumSeriesExpire(t *testing.T) {
+	args := []string{"--persistence.file=" + filepath.Join(t.TempDir(), "data"), "--web.enable-openmetrics"}
+	s := start(t, args...)
+	openMetrics := "# TYPE mail_bytes counter\n# UNIT mail_bytes bytes\nmail_bytes_total 1 # {id=\"1\"} 1.0\n# EOF\n"
+	s.add("a", openMetrics, http.StatusOK, "Content-Type", "application/openmetrics-text; version=1.0.0")
+	s.add("a", "# TYPE mail_bytes_total counter\nmail_bytes_total 2\n", http.StatusOK)
+	s.add("a", "u{x=\"1\"} 1\nu{x=\"2\"} 1\n", http.StatusOK, "X-Pushgateway-Series-TTL", "1s")
+	s.add("a", "u{x=\"2\"} 1\n", http.StatusOK, "X-Pushgateway-Series-TTL", "1h")
+	s.add("b", "u{x=\"2\"} 1\n", http.StatusOK, "X-Pushgateway-Series-TTL", "1s") // the group ends with it
+	for _, header := range []string{"x", "-1s", "1", "200y", "1s,2s"} {
+		s.add("a", "u{x=\"2\"} 1\n", http.StatusBadRequest, "X-Pushgateway-Series-TTL", header)
+	}
+	s.want(http.StatusBadRequest, http.MethodPost, "/metrics/job/a", "u 1\n", "X-Pushgateway-Series-TTL", "1h")
+	s.want(http.StatusBadRequest, http.MethodPut, "/metrics/job/a", "u 1\n", "X-Pushgateway-Series-TTL", "1h")
+	s.awaitGone("/metrics/job/b")
+	gone := []string{`u{instance="",job="a",x="1"} 1`}
+	s.wantSeries([]string{`u{instance="",job="a",x="2"} 2`, "pushgateway_series_expired_total 1"}, gone)
+	s.proc.Stop()
+	s = start(t, args...)
+	s.wantSeries([]string{`u{instance="",job="a",x="2"} 2`}, gone)
+	exposed := s.scrape("Accept", "application/openmetrics-text; version=1.0.0").body
+	for _, want := range []string{"# UNIT mail_bytes bytes\n", "mail_bytes_total{instance=\"\",job=\"a\"} 3.0 # {id=\"1\"} 1.0\n"} {
+		if !strings.Contains(exposed, want) {
+			t.Errorf("scrapes lack %q", want)
+		}
+	}
+}
+
 // startOfMails returns the start time of the counter.
 func (s *server) startOfMails() (at float64) {
 	s.t.Helper()
@@ -222,19 +252,39 @@ func TestSumOnceLimit(t *testing.T) {
 	s.wantLines("a", `mails_total{x="1"} 2`)
 }
 
-// TestSumOnceBackup restores a backup. Its keys are known.
-func TestSumOnceBackup(t *testing.T) {
+// TestSumOnceMoved moves groups with keys to other files: by a backup, by an export
+// that a start imports, and by an import on demand. Their keys are known.
+func TestSumOnceMoved(t *testing.T) {
 	dir := t.TempDir()
-	s := start(t, "--web.enable-admin-api", "--persistence.file="+filepath.Join(dir, "data"))
-	s.add("a", counted(1), http.StatusOK, "Idempotency-Key", "k")
-	copied := filepath.Join(dir, "copy")
-	cmd := exec.Command(binary, "backup", "--url="+s.base, copied)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	data := filepath.Join(dir, "data")
+	run := func(args ...string) {
+		t.Helper()
+		if out, err := exec.Command(binary, args...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, out)
+		}
 	}
-	s = start(t, "--persistence.file="+copied)
+	s := start(t, "--web.enable-admin-api", "--persistence.file="+data)
 	s.add("a", counted(1), http.StatusOK, "Idempotency-Key", "k")
-	s.wantLines("a", `mails_total{x="1"} 1`)
+	s.add("gone", counted(1), http.StatusOK, "Idempotency-Key", "k")
+	s.want(http.StatusAccepted, http.MethodDelete, "/metrics/job/gone", "")
+	copied, exported := filepath.Join(dir, "copy"), filepath.Join(dir, "exported.gob")
+	run("backup", "--url="+s.base, copied)
+	s.proc.Stop()
+	run("export", "--format=gob", "--output="+exported, data)
+	again := filepath.Join(dir, "again.gob")
+	run("export", "--format=gob", "--output="+again, exported)
+	run("import", again)
+	for _, file := range []string{copied, exported, again} {
+		s := start(t, "--persistence.file="+file)
+		for _, job := range []string{"a", "gone"} {
+			if a := s.add(job, counted(1), http.StatusOK, "Idempotency-Key", "k"); a.header.Get("Idempotency-Replayed") != "true" {
+				t.Errorf("%s: a push to %s counts twice", filepath.Base(file), job)
+			}
+		}
+		s.wantLines("a", `mails_total{x="1"} 1`)
+		s.wantLines("gone")
+		s.proc.Stop()
+	}
 }
 
 // TestPushCommandSums loses the first answers to a push of the command, which then

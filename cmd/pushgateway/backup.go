@@ -14,11 +14,13 @@ import (
 
 // newBackup adds the command that copies the groups of a running gateway.
 func newBackup(app *kingpin.Application, stdout, stderr io.Writer) command {
-	clause := app.Command("backup", "Copy all groups of a running gateway into a persistence file, while pushes go on. The gateway needs --web.enable-admin-api.").HelpLong(`Example:
-  pushgateway backup --url=http://localhost:9091 /var/backups/pushgateway.db`)
+	clause := app.Command("backup", "Copy all groups of a running gateway, or of a cluster, into a persistence file, while pushes go on. The gateway needs --web.enable-admin-api. A cluster needs no gateway.").HelpLong(`Examples:
+  pushgateway backup --url=http://localhost:9091 /var/backups/pushgateway.db
+  pushgateway backup --cluster.url=nats://nats-1:4222 /var/backups/pushgateway.db`)
 	output := clause.Arg("file", "The persistence file to write. An existing file is replaced once the copy is complete.").Required().String()
 	gw := addAddress(clause, "0s")
-	return command{clause, gw.check, func(ctx context.Context) error {
+	stream := addStreamOf(clause, "URL of a NATS server with JetStream, like nats://nats-1:4222, to copy the groups of a cluster without a gateway. Repeat the flag for each server.")
+	return command{clause, func() error { return checkAll(gw.check, stream.check) }, func(ctx context.Context) error {
 		bar := newProgress(stderr, "copying", -1)
 		defer bar.Close()
 		var r storage.Report
@@ -26,12 +28,19 @@ func newBackup(app *kingpin.Application, stdout, stderr io.Writer) command {
 			r, err = wholeCopy(ctx, copied)
 			return err
 		}}.Write(func(w io.Writer) error {
+			if stream.isSet() {
+				return stream.copyTo(ctx, io.MultiWriter(w, bar), *output, stderr)
+			}
 			return gw.talk(ctx, func(ctx context.Context, c *client.Client) error {
 				return describe("fetching a complete journal", c.Snapshot(ctx, io.MultiWriter(w, bar)))
 			})
 		})
 		if err != nil {
-			return fmt.Errorf("backing up %s to %s: %w", gw, *output, err)
+			from := fmt.Stringer(gw)
+			if stream.isSet() {
+				from = stream
+			}
+			return fmt.Errorf("backing up %s to %s: %w", from, *output, err)
 		}
 		return printReport(stdout, *output, r)
 	}}

@@ -32,18 +32,39 @@ type clusterSettings struct {
 	allowOld    bool
 }
 
+// addFlags adds the flags of a gateway in a cluster.
 func (c *clusterSettings) addFlags(serve *kingpin.CmdClause) {
 	serve.Flag("cluster.url", "URL of a NATS server with JetStream, like nats://nats-1:4222. Repeat the flag for each server. All gateways with the same servers and stream share their groups.").SetValue(&c.urls)
-	serve.Flag("cluster.stream", "Name of the stream that holds the groups. The gateway makes it if it does not exist.").Default("PUSHGATEWAY").StringVar(&c.stream)
-	serve.Flag("cluster.replicas", "Number of NATS servers that hold the stream: 1, 3 or 5.").Default("3").IntVar(&c.replicas)
+	c.addStream(serve, "Name of the stream that holds the groups. The gateway makes it if it does not exist.")
+	c.addMaking(serve)
+	c.addConnection(serve)
+	serve.Flag("cluster.advertise-address", "Host and port under which Prometheus reaches this gateway itself, and not a load balancer. The default is the name of the host with the port of --web.telemetry-listen-address or --web.listen-address.").Default("").StringVar(&c.address)
+}
+
+func (c *clusterSettings) addStream(serve *kingpin.CmdClause, help string) {
+	serve.Flag("cluster.stream", help).Default(defaultStream).StringVar(&c.stream)
+}
+
+// defaultStream is the name of the stream if no flag sets one.
+const defaultStream = "PUSHGATEWAY"
+
+// addMaking adds the flags for a stream that does not exist yet.
+func (c *clusterSettings) addMaking(serve *kingpin.CmdClause) {
+	serve.Flag("cluster.replicas", "Number of NATS servers that hold the stream: 1, 3 or 5.").Default(defaultReplicas).IntVar(&c.replicas)
 	bytesFlag(serve, &c.maxBytes, "cluster.max-bytes", "Maximum size of a new stream. A full stream refuses new groups. For a stream that exists, use `nats stream edit`.", "1GiB")
+}
+
+// defaultReplicas is the number of replicas if no flag sets one.
+const defaultReplicas = "3"
+
+// addConnection adds the flags for the connection to the servers.
+func (c *clusterSettings) addConnection(serve *kingpin.CmdClause) {
 	serve.Flag("cluster.credentials-file", "File with the credentials for the NATS servers.").Default("").StringVar(&c.credentials)
 	serve.Flag("cluster.tls-ca-file", "File with the certificates of the authorities that sign those of the NATS servers. If empty, the gateway trusts those of the system.").Default("").StringVar(&c.tls.CAFile)
 	serve.Flag("cluster.tls-cert-file", "File with the certificate that the gateway shows to the NATS servers.").Default("").StringVar(&c.tls.CertFile)
 	serve.Flag("cluster.tls-key-file", "File with the key of that certificate.").Default("").StringVar(&c.tls.KeyFile)
 	serve.Flag("cluster.tls-server-name", "Name that the certificates of the NATS servers must have, if it is not the host of the URL.").Default("").StringVar(&c.tls.ServerName)
 	serve.Flag("cluster.tls-insecure-skip-verify", "Accept any certificate of the NATS servers.").Default("false").BoolVar(&c.tls.InsecureSkipVerify)
-	serve.Flag("cluster.advertise-address", "Host and port under which Prometheus reaches this gateway itself, and not a load balancer. The default is the name of the host with the port of --web.telemetry-listen-address or --web.listen-address.").Default("").StringVar(&c.address)
 	serve.Flag("cluster.allow-old-servers", "Accept NATS servers older than 2.15.2, which leak memory or lose data.").Default("false").BoolVar(&c.allowOld)
 }
 
@@ -83,23 +104,28 @@ func (c *settings) checkCluster() error {
 	if c.persistenceInterval != 0 {
 		return errors.New("--persistence.interval: it is for --persistence.file; leave it out with a cluster, where each push waits for the servers")
 	}
-	if err := checked.CheckReplicas(k.replicas); err != nil {
-		return fmt.Errorf("--cluster.replicas=%d: %w", k.replicas, err)
+	return k.check()
+}
+
+// check returns an error for settings of a cluster that cannot work.
+func (c *clusterSettings) check() error {
+	if err := checked.CheckReplicas(c.replicas); err != nil {
+		return fmt.Errorf("--cluster.replicas=%d: %w", c.replicas, err)
 	}
-	if err := new(checked.StreamName).UnmarshalText([]byte(k.stream)); err != nil {
-		return fmt.Errorf("--cluster.stream=%q: %w", k.stream, err)
+	if err := new(checked.StreamName).UnmarshalText([]byte(c.stream)); err != nil {
+		return fmt.Errorf("--cluster.stream=%q: %w", c.stream, err)
 	}
-	if k.address != "" {
-		if err := new(checked.HostPort).UnmarshalText([]byte(k.address)); err != nil {
-			return fmt.Errorf("--cluster.advertise-address=%q: %w", k.address, err)
+	if c.address != "" {
+		if err := new(checked.HostPort).UnmarshalText([]byte(c.address)); err != nil {
+			return fmt.Errorf("--cluster.advertise-address=%q: %w", c.address, err)
 		}
 	}
-	if k.credentials != "" {
-		if _, err := os.ReadFile(k.credentials); err != nil {
-			return fmt.Errorf("--cluster.credentials-file=%q: %w; name the file that `nsc generate creds` writes", k.credentials, err)
+	if c.credentials != "" {
+		if _, err := os.ReadFile(c.credentials); err != nil {
+			return fmt.Errorf("--cluster.credentials-file=%q: %w; name the file that `nsc generate creds` writes", c.credentials, err)
 		}
 	}
-	_, err := k.tlsConfig()
+	_, err := c.tlsConfig()
 	return err
 }
 
@@ -134,10 +160,18 @@ func (c *clusterSettings) tlsConfig() (*tls.Config, error) {
 
 // stored returns what the storage needs to know. The settings must be valid.
 func (c *clusterSettings) stored(all *settings) *storage.Cluster {
-	tls, _ := c.tlsConfig() // validate has already reported the error
+	cluster := c.connection()
+	cluster.Address = c.advertised(slices.Concat(all.telemetryAddresses, *all.web.WebListenAddresses))
+	return cluster
+}
+
+// connection returns the stream, without an address under which others see who
+// uses it. The settings must be valid.
+func (c *clusterSettings) connection() *storage.Cluster {
+	tls, _ := c.tlsConfig() // check has already reported the error
 	return &storage.Cluster{
 		URLs: c.urls, Stream: c.stream, Replicas: c.replicas, MaxBytes: int64(c.maxBytes), Credentials: c.credentials,
-		TLS: tls, AllowOld: c.allowOld, Address: c.advertised(slices.Concat(all.telemetryAddresses, *all.web.WebListenAddresses)),
+		TLS: tls, AllowOld: c.allowOld,
 	}
 }
 
@@ -175,7 +209,10 @@ func (v *natsURLs) Set(s string) error {
 
 // String implements kingpin.Value. It hides passwords, since the page shows all
 // flags.
-func (v *natsURLs) String() string {
+func (v *natsURLs) String() string { return strings.Join(v.shown(), ",") }
+
+// shown returns the URLs without their passwords.
+func (v *natsURLs) shown() []string {
 	shown := make([]string, 0, len(*v))
 	for _, one := range *v {
 		if u, err := url.Parse(one); err == nil {
@@ -183,7 +220,7 @@ func (v *natsURLs) String() string {
 		}
 		shown = append(shown, one)
 	}
-	return strings.Join(shown, ",")
+	return shown
 }
 
 // IsCumulative lets the flag be repeated.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,24 +22,22 @@ import (
 
 // newExport adds the command that writes groups for other programs.
 func newExport(app *kingpin.Application, stdout, stderr io.Writer) command {
-	clause := app.Command("export", "Write the groups of a persistence file in a format for other programs. The file is only read, and no gateway may be using it.").HelpLong(`Examples:
+	clause := app.Command("export", "Write the groups of a persistence file, or of a cluster, in a format for other programs. The file is only read, and no gateway may be using it. Gateways may use the cluster.").HelpLong(`Examples:
   pushgateway export --format=gob -o metrics.gob metrics.db
-  pushgateway export --format=text metrics.db | less`)
-	path := clause.Arg("file", "The persistence file. For a file of Pushgateway 1.11, the journal <file>.db is used if it exists.").Required().String()
+  pushgateway export --format=text metrics.db | less
+  pushgateway export --format=gob -o metrics.gob --cluster.url=nats://nats-1:4222`)
+	path := clause.Arg("file", "The persistence file. For a file of Pushgateway 1.11, the journal <file>.db is used if it exists.").String()
 	format := clause.Flag("format", "gob: a persistence file for Pushgateway 1.11. text: like a scrape. json: like /api/v1/metrics.").Required().String()
 	output := clause.Flag("output", "File to write. If empty, standard output.").Short('o').Default("").String()
+	stream := addStreamOf(clause, "URL of a NATS server with JetStream, like nats://nats-1:4222, to export the groups of a cluster. Repeat the flag for each server.")
 	check := func() error {
 		if !slices.Contains([]string{"gob", "text", "json"}, *format) {
 			return fmt.Errorf("--format=%q: it must be gob, text or json", *format)
 		}
-		return nil
+		return oneSource(*path, stream)
 	}
 	return command{clause, check, func(ctx context.Context) error {
-		present, err := storage.Present(*path)
-		if err != nil {
-			return err
-		}
-		gw, err := gateway.Open(ctx, gateway.Config{Journal: storage.Source(present)})
+		gw, file, err := openSource(ctx, *path, stream, stderr)
 		if err != nil {
 			return err
 		}
@@ -49,10 +48,22 @@ func newExport(app *kingpin.Application, stdout, stderr io.Writer) command {
 		if *output == "" {
 			err = writeOut(stdout, write)
 		} else {
-			err = storage.File{Path: *output, From: present}.Write(write)
+			err = storage.File{Path: *output, From: file}.Write(write)
 		}
-		return describe("exporting "+present, err)
+		return describe("exporting "+cmp.Or(file, stream.String()), err)
 	}}
+}
+
+// openSource opens a stream for reading, or a file, whose name it returns.
+func openSource(ctx context.Context, path string, stream *streamOf, stderr io.Writer) (gw *gateway.Gateway, file string, err error) {
+	if stream.isSet() {
+		gw, err = stream.open(ctx, stderr)
+		return gw, "", err
+	}
+	if file, err = storage.Present(path); err == nil {
+		gw, err = gateway.Open(ctx, gateway.Config{Journal: storage.Source(file)})
+	}
+	return gw, file, err
 }
 
 // writeOut writes to standard output. It escapes control characters if that is
@@ -69,7 +80,7 @@ func writeOut(stdout io.Writer, write func(io.Writer) error) error {
 func export(gw *gateway.Gateway, format string, w io.Writer) error {
 	switch format {
 	case "gob":
-		return gobfile.Write(w, gw.View().EachGroup(""))
+		return gobfile.WriteWith(w, gw.View().EachGroup(""), gw.View().Receipts())
 	case "json":
 		return httpapi.WriteMetrics(w, gw.View())
 	}

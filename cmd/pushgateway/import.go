@@ -12,21 +12,30 @@ import (
 	"pushgateway/internal/storage"
 )
 
-// newImport adds the command that imports a file of Pushgateway 1.11.
+// newImport adds the command that imports a file of Pushgateway 1.11, or any
+// persistence file into a cluster.
 func newImport(app *kingpin.Application, stdout, stderr io.Writer) command {
-	clause := app.Command("import", "Import a file written by Pushgateway 1.11 into the journal <file>.db, as serve does at its start. The file itself stays unchanged.").HelpLong(`Examples:
+	clause := app.Command("import", "Import a file written by Pushgateway 1.11 into the journal <file>.db, as serve does at its start. Or import a persistence file, a backup or a file of 1.11 into the stream of a cluster. The file itself stays unchanged.").HelpLong(`Examples:
   pushgateway import /var/lib/pushgateway/metrics
-  pushgateway import --replace /var/lib/pushgateway/metrics`)
-	path := clause.Arg("file", "The file written by Pushgateway 1.11.").Required().String()
-	replace := clause.Flag("replace", "If a journal exists, keep it under another name and make a new one.").Bool()
+  pushgateway import --replace /var/lib/pushgateway/metrics
+  pushgateway import --cluster.url=nats://nats-1:4222 /var/lib/pushgateway/metrics.db`)
+	path := clause.Arg("file", "The file written by Pushgateway 1.11. With --cluster.url, also a persistence file or a backup, which no gateway may be using.").Required().String()
+	replace := clause.Flag("replace", "If a journal exists, keep it under another name and make a new one. With --cluster.url: replace the groups of the stream, and print those that the file does not have.").Bool()
 	keep := clause.Flag("keep", "If a journal exists, continue with it, even if the file has changed since.").Bool()
+	stream := addNewStream(clause, "URL of a NATS server with JetStream, like nats://nats-1:4222, to import into a cluster. Repeat the flag for each server.")
 	check := func() error {
-		if *replace && *keep {
+		switch {
+		case *replace && *keep:
 			return errors.New("--replace and --keep exclude each other; give one of them")
+		case *keep && stream.isSet():
+			return errors.New("--keep: it is about a journal beside the file; leave it out with --cluster.url")
 		}
-		return nil
+		return stream.check()
 	}
 	return command{clause, check, func(ctx context.Context) error {
+		if stream.isSet() {
+			return stream.importInto(ctx, *path, *replace, stdout, stderr)
+		}
 		decision := storage.Undecided
 		switch {
 		case *replace:

@@ -85,8 +85,8 @@ func parseArgs(args []string, stdin io.Reader, stdout, stderr io.Writer) (comman
 		version.Version = release()
 	}
 	app := kingpin.New("pushgateway", description)
-	app.UsageTemplate(usage).UsageFuncs(usageFuncs)
-	app.Version(version.Print("pushgateway"))
+	app.UsageFunc(usage)
+	app.Version(versionText())
 	app.HelpFlag.Help("Show this help. `pushgateway man` prints the manual page.").Short('h')
 	check := sync.OnceValue(func() *kingpin.CmdClause { return app.Command("check", "Check files.") })
 	commands := []command{

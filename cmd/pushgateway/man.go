@@ -1,11 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"strings"
-	"text/template"
 
 	"github.com/alecthomas/kingpin/v2"
 )
@@ -15,24 +14,79 @@ func newMan(app *kingpin.Application, stdout io.Writer) command {
 	clause := app.Command("man", "Write the manual page.").HelpLong(`Example:
   pushgateway man | man -l -`)
 	return command{clause, nothingToCheck, func(context.Context) error {
-		page, err := manPage(app.Model())
-		if err != nil {
-			return err
-		}
-		_, err = stdout.Write(page)
+		_, err := io.WriteString(stdout, manPage(app.Model()))
 		return err
 	}}
 }
 
-// manPage writes the commands and flags of the program as a man(7) page.
-func manPage(app *kingpin.ApplicationModel) ([]byte, error) {
-	t := template.New("man").Funcs(template.FuncMap{"roff": roff, "lines": func(s string) []string { return strings.Split(s, "\n") }})
-	if _, err := t.Parse(manTemplate); err != nil {
-		return nil, err
+// manPage returns the commands and flags of the program as a man(7) page.
+func manPage(app *kingpin.ApplicationModel) string {
+	var b strings.Builder
+	b.WriteString(manBeginning)
+	for line := range strings.SplitSeq(app.Help, "\n") {
+		if line == "" {
+			b.WriteString(".PP\n.br\n")
+			continue
+		}
+		b.WriteString(roff(line) + "\n.br\n")
 	}
-	var page bytes.Buffer
-	err := t.Execute(&page, app)
-	return page.Bytes(), err
+	b.WriteString(".SH COMMANDS\n")
+	for _, c := range app.FlattenedCommands() {
+		if !c.Hidden {
+			writeManOfCommand(&b, c)
+		}
+	}
+	b.WriteString(manEnd)
+	return b.String()
+}
+
+func writeManOfCommand(b *strings.Builder, c *kingpin.CmdModel) {
+	b.WriteString(".SS " + roff(c.FullCommand))
+	for _, arg := range c.Args {
+		name := "<" + roff(arg.Name) + ">"
+		if !arg.Required {
+			name = "[" + name + "]"
+		}
+		b.WriteString(" " + name)
+	}
+	if c.Default {
+		b.WriteString(" (default)")
+	}
+	fmt.Fprintf(b, "\n%s\n", roff(c.Help))
+	if c.HelpLong != "" {
+		b.WriteString(".PP\n.nf\n")
+		for line := range strings.SplitSeq(c.HelpLong, "\n") {
+			if line != "" {
+				b.WriteString(`\&` + roff(line))
+			}
+			b.WriteString("\n")
+		}
+		b.WriteString(".fi\n")
+	}
+	for _, arg := range c.Args {
+		fmt.Fprintf(b, ".TP\n\\fB<%s>\\fR\n%s\n", roff(arg.Name), roff(arg.Help))
+	}
+	for _, f := range c.Flags {
+		if !f.Hidden {
+			writeManOfFlag(b, f)
+		}
+	}
+}
+
+func writeManOfFlag(b *strings.Builder, f *kingpin.FlagModel) {
+	b.WriteString(".TP\n\\fB")
+	if f.Short != 0 {
+		fmt.Fprintf(b, `\-%c\fR, \fB`, f.Short)
+	}
+	b.WriteString(`\-\-` + roff(f.Name))
+	if !f.IsBoolFlag() {
+		b.WriteString(`\fR=\fI` + roff(f.FormatPlaceHolder()))
+	}
+	b.WriteString("\\fR\n" + roff(f.Help))
+	if f.Envar != "" {
+		fmt.Fprintf(b, ` (\fB$%s\fR)`, roff(f.Envar))
+	}
+	b.WriteString("\n")
 }
 
 // roff escapes text for a man(7) page.
@@ -44,37 +98,16 @@ func roff(s string) string {
 	return s
 }
 
-const manTemplate = `.TH PUSHGATEWAY 1 "" "Pushgateway" "User Commands"
+const manBeginning = `.TH PUSHGATEWAY 1 "" "Pushgateway" "User Commands"
 .SH NAME
 pushgateway \- keep the metrics that short\-lived jobs push, for Prometheus to scrape
 .SH SYNOPSIS
 .B pushgateway
 [\fIcommand\fR] [\fIflags\fR]
 .SH DESCRIPTION
-{{range .Help|lines}}{{if .}}{{.|roff}}
-{{else}}.PP
-{{end}}.br
-{{end -}}
-.SH COMMANDS
-{{range .FlattenedCommands}}{{if not .Hidden -}}
-.SS {{.FullCommand|roff}}{{range .Args}} {{if not .Required}}[{{end}}<{{.Name|roff}}>{{if not .Required}}]{{end}}{{end}}{{if .Default}} (default){{end}}
-{{.Help|roff}}
-{{with .HelpLong}}.PP
-.nf
-{{range .|lines}}{{if .}}\&{{.|roff}}{{end}}
-{{end}}.fi
-{{end -}}
-{{range .Args -}}
-.TP
-\fB<{{.Name|roff}}>\fR
-{{.Help|roff}}
-{{end -}}
-{{range .Flags}}{{if not .Hidden -}}
-.TP
-\fB{{if .Short}}\-{{printf "%c" .Short}}\fR, \fB{{end}}\-\-{{.Name|roff}}{{if not .IsBoolFlag}}\fR=\fI{{.FormatPlaceHolder|roff}}{{end}}\fR
-{{.Help|roff}}{{with .Envar}} (\fB${{.|roff}}\fR){{end}}
-{{end}}{{end}}{{end}}{{end -}}
-.SH ENVIRONMENT
+`
+
+const manEnd = `.SH ENVIRONMENT
 .TP
 \fBPUSHGATEWAY_URL\fR
 The gateway's address, for commands that talk to a gateway.

@@ -31,6 +31,7 @@ func newPush(app *kingpin.Application, stdin io.Reader, stderr io.Writer) comman
 	mergeSeries := clause.Flag("merge-series", "The same as --merge=series.").Bool()
 	clause.Flag("gauges", "With --merge=sum, what becomes of gauges: replace (the default), sum, max or min.").PlaceHolder("replace|sum|max|min").EnumVar(&p.Gauges, "replace", "sum", "max", "min")
 	clause.Flag("ttl", "Time to live of the group without further pushes, like 7d. By default, the gateway decides.").PlaceHolder("DURATION").StringVar(&p.TTL)
+	clause.Flag("series-ttl", "With --merge=sum, time to live of the series in the files unless a push adds to them again, like 7d. By default, they live as long as the group.").PlaceHolder("DURATION").StringVar(&p.SeriesTTL)
 	empty := clause.Flag("allow-empty", "Push even if there are no metrics. With --replace, the group then holds nothing but the push time.").Bool()
 	check := func() (err error) {
 		if err := checkMerge(&p, *mergeSeries); err != nil {
@@ -39,7 +40,7 @@ func newPush(app *kingpin.Application, stdin io.Reader, stderr io.Writer) comman
 		if p.Key, err = group.key(); err != nil {
 			return err
 		}
-		return checkAll(gw.check, func() error { return checkTTL(p.TTL) })
+		return checkAll(gw.check, func() error { return checkTTL("--ttl", p.TTL) }, func() error { return checkTTL("--series-ttl", p.SeriesTTL) })
 	}
 	return command{clause, check, func(ctx context.Context) (err error) {
 		if p.Body, err = readText(*files, stdin); err != nil {
@@ -76,6 +77,8 @@ func checkMerge(p *client.Push, series bool) error {
 		return fmt.Errorf("--replace and --merge=%s exclude each other; give one of them", p.Merge)
 	case p.Gauges != "" && p.Merge != "sum":
 		return errors.New("--gauges is for pushes that add up; add --merge=sum, or leave it out")
+	case p.SeriesTTL != "" && p.Merge != "sum":
+		return errors.New("--series-ttl is for pushes that add up; add --merge=sum, or leave it out")
 	}
 	return nil
 }

@@ -54,7 +54,7 @@ Additional exit codes: 75 another run holds the lock, 124 the command took longe
 		if job.Key, err = group.key(); err != nil {
 			return err
 		}
-		return checkAll(address.checkTimes, func() error { return checkTTL(job.TTL) })
+		return checkAll(address.checkTimes, func() error { return checkTTL("--ttl", job.TTL) })
 	}
 	return command{clause, check, func(context.Context) (err error) {
 		if quiet {

@@ -136,13 +136,14 @@ func checkAll(checks ...func() error) error {
 	return nil
 }
 
-// checkTTL checks a time to live that goes to the gateway as it is.
-func checkTTL(ttl string) error {
+// checkTTL checks a time to live, the value of a flag, that goes to the gateway as
+// it is.
+func checkTTL(flag, ttl string) error {
 	if ttl == "" {
 		return nil
 	}
 	if _, err := intake.ParseTTL(ttl); err != nil {
-		return fmt.Errorf("--ttl: %w", err)
+		return fmt.Errorf("%s: %w", flag, err)
 	}
 	return nil
 }

@@ -216,7 +216,7 @@ func (j *Journal) Commit(ctx context.Context, changes []gateway.Change) []gatewa
 	r := &request{changes: changes, records: make([][]byte, len(changes)), done: make(chan struct{})}
 	for i, c := range changes {
 		if c.Group != nil {
-			rec, err := record.EncodeWithin(c.Group, c.Budget)
+			rec, err := record.EncodeWithin(c.Group, gateway.NewestFormat, c.Budget)
 			if err != nil {
 				return all(len(changes), gateway.Failed, err)
 			}
@@ -379,6 +379,9 @@ func (j *Journal) Sync(context.Context) error { return nil }
 
 // EndsGroups returns false.
 func (j *Journal) EndsGroups() bool { return false }
+
+// Writes returns gateway.NewestFormat.
+func (j *Journal) Writes() (gateway.Format, string) { return gateway.NewestFormat, "" }
 
 // Close writes what waits and releases the file. The journal must be open.
 func (j *Journal) Close() error {

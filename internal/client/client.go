@@ -247,6 +247,9 @@ type Push struct {
 	Gauges string
 	// TTL is a time to live like "2h". If empty, the gateway decides.
 	TTL string
+	// SeriesTTL is how long the series in the body live unless a push adds to them
+	// again, for pushes that add up. If empty, they live as long as the group.
+	SeriesTTL string
 	// Once turns off retries, whatever the configuration of the client.
 	Once bool
 	// Progress is called with the size of the push and returns a writer that
@@ -277,6 +280,9 @@ func (c *Client) Push(ctx context.Context, p Push) error {
 	}
 	if p.TTL != "" {
 		r.header.Set("X-Pushgateway-TTL", p.TTL)
+	}
+	if p.SeriesTTL != "" {
+		r.header.Set("X-Pushgateway-Series-TTL", p.SeriesTTL)
 	}
 	r.header.Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 	if len(p.Body) >= minGzip {

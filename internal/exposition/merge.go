@@ -5,8 +5,6 @@ import (
 	"cmp"
 	"hash/maphash"
 	"unsafe"
-
-	"pushgateway/internal/metric"
 )
 
 // Merge returns a family with the series of two blocks of the same name. If both
@@ -188,16 +186,7 @@ func (m *merger) replacedProto() (size int, err error) {
 	for _, c := range m.replaced {
 		old.text = append(old.text, c.old.text.of(m.stored.text)...)
 	}
-	size = 0
-	old.EachSeries(func(s metric.Series) bool {
-		n := valueSize(old.Type, &s)
-		for _, l := range s.Labels {
-			n += sizeLabelPair(l.Name, l.Value)
-		}
-		size += sizeBytes(n)
-		return true
-	})
-	return size, nil
+	return old.plainSize(), nil
 }
 
 // copied returns the merged block.

@@ -65,7 +65,26 @@ func (r *Refused) Err() error {
 	if r.named <= 1 {
 		return r.first
 	}
-	return &refusedError{r.String(), r.first}
+	var about []string
+	for _, f := range r.reasons {
+		about = append(about, f.families...)
+	}
+	return &refusedError{r.String(), r.first, about}
+}
+
+// FamiliesOf returns the families that an error names, as excerpts. There are
+// none if the error is not about families.
+func FamiliesOf(err error) []string {
+	var several *refusedError
+	if errors.As(err, &several) {
+		return several.about
+	}
+	var one FamilyError
+	if !errors.As(err, &one) {
+		return nil
+	}
+	family, _ := one.About()
+	return []string{excerpt.Of(family)}
 }
 
 // String returns all reasons as one sentence.
@@ -94,6 +113,7 @@ func (f refusedFor) String() string {
 type refusedError struct {
 	text  string
 	first error
+	about []string
 }
 
 func (e *refusedError) Error() string { return e.text }

@@ -88,7 +88,8 @@ func (g *Gateway) settle(changed []*indexed) {
 	if len(x.stale) > maxStale {
 		x.publishStale()
 	}
-	g.firstDeadline.Store(x.firstDeadline())
+	g.firstDeadline.Store(firstOf(x.deadlines))
+	g.firstEnding.Store(firstOf(x.endings))
 	g.view.Store(nil)
 }
 
@@ -162,8 +163,8 @@ func (g *Gateway) placeForeign(a *Applied, old *Group) (brings []*exposition.Blo
 // old. It takes over what the indexes have of old.
 func (g *Group) repeat(old *Group) bool {
 	repeats := g.Repeats
-	if g.Repeats = nil; repeats == nil || repeats != old {
-		return false
+	if g.Repeats = nil; repeats == nil || repeats != old || old.firstEnd != 0 {
+		return false // series of old may end meanwhile
 	}
 	for i := range g.Families {
 		if is, was := &g.Families[i], &old.Families[i]; is.Claim != was.Claim || is.Took != was.Took {
@@ -272,7 +273,7 @@ func (x *index) apply(a Applied, changed []*indexed) []*indexed {
 	x.failures.move(a.Key, a.Group)
 	x.mute(a.Key, twin)
 	x.countTimes(a.Group, twin, +1)
-	x.moveDeadline(old, a.Group)
+	x.moveDeadlines(old, a.Group)
 	return x.exchange(a, old, changed)
 }
 

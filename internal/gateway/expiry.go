@@ -5,6 +5,8 @@ import (
 	"math"
 	"time"
 
+	"github.com/tidwall/btree"
+
 	"pushgateway/internal/grouping"
 )
 
@@ -45,25 +47,30 @@ func deadlineOf(g *Group) (d deadline, ok bool) {
 	return deadline{g.Expires.UnixNano(), g.Key}, true
 }
 
-// moveDeadline updates the deadlines for a change from one state of a group to
-// another. Either may be nil.
-func (x *index) moveDeadline(old, group *Group) {
-	was, had := deadlineOf(old)
-	is, has := deadlineOf(group)
+// moveDeadlines updates the deadlines and the endings for a change from one state
+// of a group to another. Either may be nil.
+func (x *index) moveDeadlines(old, group *Group) {
+	moveDeadline(x.deadlines, old, group, deadlineOf)
+	moveDeadline(x.endings, old, group, endingOf)
+}
+
+func moveDeadline(all *btree.BTreeG[deadline], old, group *Group, of func(*Group) (deadline, bool)) {
+	was, had := of(old)
+	is, has := of(group)
 	if was == is {
 		return
 	}
 	if had {
-		x.deadlines.Delete(was)
+		all.Delete(was)
 	}
 	if has {
-		x.deadlines.Set(is)
+		all.Set(is)
 	}
 }
 
-// firstDeadline is when the next group expires.
-func (x *index) firstDeadline() int64 {
-	if d, ok := x.deadlines.Min(); ok {
+// firstOf returns the first of deadlines, or never.
+func firstOf(all *btree.BTreeG[deadline]) int64 {
+	if d, ok := all.Min(); ok {
 		return d.at
 	}
 	return never
@@ -137,6 +144,7 @@ func (g *Gateway) reap() {
 func (g *Gateway) reapAll() {
 	defer g.sweep()
 	g.expire()
+	g.cutEnded()
 	g.forgetReceipts()
 	for !g.journalEnds && g.config.Journal.Err() == nil && g.reapSome() {
 	}

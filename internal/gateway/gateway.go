@@ -77,6 +77,10 @@ type Gateway struct {
 	// mu.
 	firstDeadline atomic.Int64
 	expired       atomic.Uint64
+	// firstEnding is when the next series ends, in Unix ns. It is stored under mu.
+	firstEnding   atomic.Int64
+	cutting       sync.Mutex // held by whoever removes the series that have ended
+	seriesExpired atomic.Uint64
 	stop, reaped  chan struct{} // stop is closed to end reap, reaped when it has ended
 	closing       sync.Once
 
@@ -99,6 +103,7 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	c.Wait, c.Limits = cmp.Or(c.Wait, defaultWait), c.Limits.withDefaults()
 	g := &Gateway{config: c, index: newIndex(c.Reserved, c.Limits), merging: guard.NewShares(int64(runtime.GOMAXPROCS(0))), stop: make(chan struct{}), reaped: make(chan struct{})}
 	g.firstDeadline.Store(never)
+	g.firstEnding.Store(never)
 	g.journalEnds = c.Journal.EndsGroups()
 	if err := c.Journal.Open(ctx, g.apply, g.stored); err != nil {
 		return nil, err
@@ -151,6 +156,7 @@ func (g *Gateway) Close() error {
 // View returns the present state. It includes every push that was answered.
 func (g *Gateway) View() *View {
 	g.expire()
+	g.cutEnded()
 	if v := g.view.Load(); v != nil {
 		return v
 	}
@@ -167,10 +173,20 @@ func (g *Gateway) View() *View {
 // Group returns a group of the present state, or nil. It needs no view.
 func (g *Gateway) Group(key grouping.Key) *Group {
 	g.expire()
-	return g.stored(key)
+	for {
+		group := g.stored(key)
+		if group == nil || group.firstEnd == 0 {
+			return group
+		}
+		now := g.config.Now().UnixNano()
+		if group.firstEnd > now {
+			return group
+		}
+		g.cut([]*Group{group}, now)
+	}
 }
 
-// stored is Group without regard to the clock.
+// stored returns a group as it was last stored here, or nil.
 func (g *Gateway) stored(key grouping.Key) *Group {
 	g.mu.Lock()
 	defer g.mu.Unlock()

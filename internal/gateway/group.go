@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"iter"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -32,6 +33,9 @@ type Group struct {
 	// values, or nil if none is known. A journal may set it to what was stored when
 	// it read a change of another member, which is then applied faster.
 	Repeats *Group
+	Runs    []byte // the history of a job's runs, encoded; immutable; nil if there is none
+
+	firstEnd int64 // when the first series ends, in Unix ns; 0 if none does
 
 	// pushTime, failTime and expiryTime are the families that the gateway adds to
 	// each group. expiryTime is nil if Expires is zero.
@@ -54,6 +58,8 @@ type Held struct {
 	// nobody had pushed to for long. Such a claim comes before all others; of two,
 	// the newer one comes first.
 	Took bool
+	// Ends says which of its series end by themselves. It is nil if none does.
+	Ends *Ends
 
 	entry *seriesEntry // of its series; nil if no index has them
 }
@@ -165,8 +171,11 @@ const (
 // finish sets the derived fields. It reuses the blocks of unchanged times from
 // old, which may be nil.
 func (g *Group) finish(old *Group) *Group {
-	g.Series, g.Text, g.TooLong = 0, 0, 0
+	g.Series, g.Text, g.TooLong, g.firstEnd = 0, 0, 0, 0
 	for _, h := range g.Families {
+		if h.Ends != nil && (g.firstEnd == 0 || h.Ends.first < g.firstEnd) {
+			g.firstEnd = h.Ends.first
+		}
 		g.Series += h.Block.Series()
 		g.Text += len(h.Block.Text())
 		g.TooLong += h.Block.TooLong()
@@ -210,7 +219,7 @@ func pushed(old *Group, p Push, at time.Time) *Group {
 		g.Expires = at.Add(p.TTL).Round(0) // by the wall clock
 	}
 	if old != nil {
-		g.Failed, g.Failure, g.Since = old.Failed, old.Failure, old.Since
+		g.Failed, g.Failure, g.Since, g.Runs = old.Failed, old.Failure, old.Since, old.Runs
 	}
 	brought := make([]Held, len(p.Blocks))
 	var before []Held
@@ -221,13 +230,18 @@ func pushed(old *Group, p Push, at time.Time) *Group {
 		for len(before) > 0 && before[0].Name < b.Name {
 			before = before[1:]
 		}
-		brought[i] = Held{Block: b, Pushed: at}
+		brought[i] = Held{Block: b, Pushed: at, Ends: p.endsOf(i)}
 		brought[i].Claim, brought[i].Took = claimOf(before, b)
 	}
 	g.Families = brought
 	if old != nil && p.Mode != Replace {
 		g.Families = merge(old.Families, brought)
 	}
+	if p.Mode == Sum {
+		emptied := func(h Held) bool { return h.Block.Series() == 0 && h.Pushed.Equal(at) } // by Push.Removes
+		g.Families = slices.DeleteFunc(g.Families, emptied)
+	}
+	g.expireWithSeries()
 	return g.finish(old)
 }
 

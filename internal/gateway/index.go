@@ -26,6 +26,7 @@ type index struct {
 	// muted are groups whose times are hidden by those of their twins.
 	muted     *btree.Map[grouping.Key, struct{}]
 	deadlines *btree.BTreeG[deadline] // deadlines of the groups that have one
+	endings   *btree.BTreeG[deadline] // when the first series of each group ends that has such
 	// ghosts are expired groups whose record the journal may still have.
 	ghosts   map[grouping.Key]*Group
 	receipts receipts
@@ -130,6 +131,7 @@ func newIndex(reserved map[string]metric.Type, limits Limits) *index {
 		ghosts:    make(map[grouping.Key]*Group),
 		receipts:  newReceipts(),
 		deadlines: btree.NewBTreeGOptions(deadline.less, btree.Options{NoLocks: true}),
+		endings:   btree.NewBTreeGOptions(deadline.less, btree.Options{NoLocks: true}),
 	}
 	for name, t := range reserved {
 		x.family(name).reserved = &t

@@ -119,7 +119,8 @@ type Journal interface {
 	//
 	// stored returns what has been applied of a group, or nil. A journal that reads
 	// groups of other members may use it to read them faster. It may be called at
-	// any time, but not while the journal holds a lock that apply needs.
+	// any time, but not while the journal holds a lock that apply needs. It is nil
+	// if the caller keeps no groups.
 	Open(ctx context.Context, apply func([]Applied), stored func(grouping.Key) *Group) error
 	// Commit makes changes of different groups durable. It returns one outcome for
 	// each change, in the same order. Concurrent calls share one wait for the disk
@@ -140,6 +141,10 @@ type Journal interface {
 	// member whose clock says that a group has expired only hides it, until the
 	// journal applies its end or a newer state.
 	EndsGroups() bool
+	// Writes returns the newest format that the journal may write now: the newest
+	// one that every member reads that shares what is stored. If that is not
+	// NewestFormat, member is the address of a member that reads no newer one.
+	Writes() (newest Format, member string)
 	// Err returns why the journal refuses changes at present. It returns nil if it
 	// accepts them and no failed change can come back. It does not wait.
 	Err() error

@@ -29,6 +29,12 @@ type Push struct {
 	Mode Mode
 	// Gauges says what Sum does to gauges.
 	Gauges sums.Gauges
+	// Overwrites has the names of the families whose series Sum replaces, as
+	// MergeSeries does, instead of adding to them.
+	Overwrites map[string]bool
+	// Removes are series that Sum removes from the group after it has added the
+	// others. Their values do not matter.
+	Removes []*exposition.Block
 	// Once makes the push count once, if the mode is Sum. Nil means that it counts
 	// as often as it is sent.
 	Once *Once
@@ -45,6 +51,9 @@ type Push struct {
 	// TTL is how long the group lives unless it is pushed to again. 0 means
 	// forever.
 	TTL time.Duration
+	// SeriesTTL is how long the series that the push adds to live unless a push
+	// adds to them again, if the mode is Sum. 0 means as long as the group.
+	SeriesTTL time.Duration
 	// Quotas bound what is stored. Nil means no bounds.
 	Quotas *guard.Quotas
 
@@ -52,6 +61,15 @@ type Push struct {
 	// together are the additions that this push stores, its own among them.
 	together []*addition
 	receipts []Receipt // of what it adds
+	ends     []*Ends   // of the series in each of Blocks; nil if no series ends
+}
+
+// endsOf returns when the series of a block end.
+func (p *Push) endsOf(i int) *Ends {
+	if p.ends == nil {
+		return nil
+	}
+	return p.ends[i]
 }
 
 // Mode selects what a group keeps of its families when it is pushed to.
@@ -207,7 +225,7 @@ func (g *Gateway) prepare(p patience, push Push) (Change, error) {
 		if behind := g.sync(p); behind != nil {
 			return c, behind
 		}
-		if g.foreign.Load() != seen {
+		if g.cutEnded() || g.foreign.Load() != seen {
 			c, err = g.changeOf(p, push, g.Group(push.Key))
 		}
 	}
@@ -232,7 +250,7 @@ func isConflict(err error) bool {
 func (g *Gateway) changeOf(p patience, push Push, old *Group) (c Change, err error) {
 	fresh := push.Blocks
 	if push.Mode == MergeSeries && old != nil {
-		if push.Blocks, err = g.mergeSeries(p, old, push); err != nil {
+		if push.Blocks, push.ends, err = g.mergeSeries(p, old, push); err != nil {
 			return c, err
 		}
 	}
@@ -274,20 +292,22 @@ func claiming(blocks, fresh []*exposition.Block) (brings, freshOfThem []*exposit
 }
 
 // mergeSeries merges the blocks of a push with the series that the group has
-// already.
-func (g *Gateway) mergeSeries(p patience, old *Group, push Push) ([]*exposition.Block, error) {
-	merged := make([]*exposition.Block, len(push.Blocks))
+// already. It returns when series of the result end.
+func (g *Gateway) mergeSeries(p patience, old *Group, push Push) ([]*exposition.Block, []*Ends, error) {
+	merged, ends := make([]*exposition.Block, len(push.Blocks)), make([]*Ends, len(push.Blocks))
 	var refused exposition.Refused
 	for i, b := range push.Blocks {
 		merged[i] = b
 		if h := old.Find(b.Name); h != nil {
 			var err error
-			if merged[i], err = g.merge(p, h.Block, b, push); err != nil && !refused.Add(err) {
-				return nil, err
+			if merged[i], err = g.merge(p, h.Block, b, push); err == nil {
+				ends[i] = h.Ends.merged(h.Block, b, merged[i])
+			} else if !refused.Add(err) {
+				return nil, nil, err
 			}
 		}
 	}
-	return merged, refused.Err()
+	return merged, ends, refused.Err()
 }
 
 // merge waits for its turn if the family is large, since even a small push

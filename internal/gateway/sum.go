@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -25,8 +25,13 @@ type addition struct {
 	client string
 	blocks []*exposition.Block // those with series, sorted by name
 	gauges sums.Gauges
-	ttl    time.Duration
-	once   *Once // nil if it counts as often as it is sent
+	// overwrites and removes are as in Push.
+	overwrites map[string]bool
+	removes    []*exposition.Block
+	ttl        time.Duration
+	// seriesTTL is how long the series that it adds to live without more, or 0.
+	seriesTTL time.Duration
+	once      *Once // nil if it counts as often as it is sent
 	// alone means that it must not be stored together with others, since one of
 	// them was refused for what only the engine sees.
 	alone    bool
@@ -38,7 +43,11 @@ type addition struct {
 
 func newAddition(p Push) *addition {
 	empty := func(b *exposition.Block) bool { return b.Series() == 0 } // it adds nothing
-	return &addition{key: p.Key, client: p.Client, blocks: slices.DeleteFunc(p.Blocks, empty), gauges: p.Gauges, ttl: p.TTL, once: p.Once, done: make(chan struct{})}
+	return &addition{
+		key: p.Key, client: p.Client, blocks: slices.DeleteFunc(p.Blocks, empty),
+		gauges: p.Gauges, overwrites: p.Overwrites, removes: p.Removes,
+		ttl: p.TTL, seriesTTL: p.SeriesTTL, once: p.Once, done: make(chan struct{}),
+	}
 }
 
 // settled returns a channel that is closed once the addition is stored or
@@ -221,10 +230,10 @@ func (g *Gateway) addUp(old *Group, p *Push) (fresh []*exposition.Block, err err
 		return nil, p.own.refused
 	}
 	p.TTL = added[len(added)-1].ttl
-	if p.Blocks, err = s.blocks(); err != nil {
+	if p.Blocks, p.ends, err = s.blocks(); err != nil {
 		return nil, err
 	}
-	if len(added) == 1 && added[0].gauges != sums.ByLabel {
+	if len(added) == 1 && added[0].gauges != sums.ByLabel && len(added[0].removes) == 0 {
 		return added[0].blocks, nil
 	}
 	return p.Blocks, nil
@@ -244,10 +253,18 @@ type summing struct {
 // add adds all families of a push, or none.
 func (s *summing) add(a *addition) error {
 	plans, fresh := make([]*sums.Addition, len(a.blocks)), 0
+	by := sums.Push{Gauges: a.gauges, At: s.gateway.config.Now(), MaxBuckets: s.limits.SumBuckets}
+	if a.seriesTTL > 0 {
+		if err := s.gateway.Allows(Format2); err != nil {
+			return err
+		}
+		by.Ends = by.At.Add(a.seriesTTL).UnixNano()
+	}
 	var refused exposition.Refused
 	for i, b := range a.blocks {
 		f := s.family(b)
-		plan, err := f.Plan(b, sums.Push{Gauges: a.gauges, At: s.gateway.config.Now(), MaxBuckets: s.limits.SumBuckets})
+		by.Overwrites = a.overwrites[b.Name]
+		plan, err := f.Plan(b, by)
 		if err != nil {
 			refused.Add(err)
 			continue
@@ -266,7 +283,22 @@ func (s *summing) add(a *addition) error {
 		s.gateway.reconciled.Add(uint64(plan.Reconciled))
 	}
 	s.series += fresh
+	for _, b := range a.removes {
+		s.remove(b)
+	}
 	return nil
+}
+
+// remove removes series from what the group has of a family.
+func (s *summing) remove(b *exposition.Block) {
+	if s.families[b.Name] == nil && s.old.findSeries(b.Name) == nil {
+		return
+	}
+	f := s.family(b)
+	if removed := f.Remove(b); removed > 0 {
+		s.families[f.Name()] = f
+		s.series -= removed
+	}
 }
 
 // family returns the family that a block is added to.
@@ -275,22 +307,23 @@ func (s *summing) family(b *exposition.Block) *sums.Family {
 		return f
 	}
 	if h := s.old.findSeries(b.Name); h != nil {
-		return sums.Of(h.Block)
+		return sums.Of(h.Block, h.Ends.At())
 	}
 	return sums.Like(b)
 }
 
-// blocks returns the families that have changed, sorted by name.
-func (s *summing) blocks() (blocks []*exposition.Block, err error) {
-	for _, f := range s.families {
+// blocks returns the families that have changed, sorted by name, and when their
+// series end.
+func (s *summing) blocks() (blocks []*exposition.Block, ends []*Ends, err error) {
+	for _, name := range slices.Sorted(maps.Keys(s.families)) {
+		f := s.families[name]
 		b, err := f.Block(s.push.MaxBytes, s.push.Budget)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		blocks = append(blocks, b)
+		blocks, ends = append(blocks, b), append(ends, NewEnds(f.Ends()))
 	}
-	slices.SortFunc(blocks, func(a, b *exposition.Block) int { return strings.Compare(a.Name, b.Name) })
-	return blocks, nil
+	return blocks, ends, nil
 }
 
 // tooManySums refuses a push that would add series to a group beyond the limit.

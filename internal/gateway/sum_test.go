@@ -35,7 +35,13 @@ func (j *slow) Commit(ctx context.Context, changes []gateway.Change) []gateway.O
 
 func add(t testing.TB, g *gateway.Gateway, k grouping.Key, text string) error {
 	t.Helper()
-	return g.Push(context.Background(), gateway.Push{Key: k, Blocks: blocks(t, k, text), Mode: gateway.Sum})
+	return addFor(t, g, k, text, 0)
+}
+
+// addFor adds series that end after a while, unless it is 0.
+func addFor(t testing.TB, g *gateway.Gateway, k grouping.Key, text string, ttl time.Duration) error {
+	t.Helper()
+	return g.Push(context.Background(), gateway.Push{Key: k, Blocks: blocks(t, k, text), Mode: gateway.Sum, SeriesTTL: ttl})
 }
 
 // sumOf returns the value of the only series of a family.
@@ -223,5 +229,57 @@ func TestSumsHaveFewSeries(t *testing.T) {
 		if over := errors.As(err, &limit) && limit.Limit == guard.LimitSeriesPerSum; over != step.over || !over && err != nil {
 			t.Errorf("adding %q: %v", step.text, err)
 		}
+	}
+}
+
+// One push adds to one family, replaces series of another, and removes series, all
+// or none of it.
+func TestSumReplacesAndRemoves(t *testing.T) {
+	g := open(t, gateway.Config{})
+	k := key(t, "a")
+	push := func(text, removes string) error {
+		p := gateway.Push{Key: k, Blocks: blocks(t, k, text), Mode: gateway.Sum, Overwrites: map[string]bool{"level_total": true}}
+		if removes != "" {
+			p.Removes = blocks(t, k, removes)
+		}
+		return g.Push(t.Context(), p)
+	}
+	for _, step := range []struct {
+		text, removes string
+		refused       bool
+		added, level  []string
+	}{
+		{"# TYPE added_total counter\nadded_total{n=\"1\"} 1\nadded_total{n=\"2\"} 2\n# TYPE level_total counter\nlevel_total 5\nlevel_total{n=\"1\"} 6\n", "", false,
+			[]string{`{n="1"} 1`, `{n="2"} 2`}, []string{`{} 5`, `{n="1"} 6`}},
+		{"# TYPE added_total counter\nadded_total{n=\"1\"} 3\n# TYPE level_total counter\nlevel_total -1\n", "", false,
+			[]string{`{n="1"} 4`, `{n="2"} 2`}, []string{`{} -1`, `{n="1"} 6`}},
+		{"# TYPE added_total counter\nadded_total{n=\"1\"} -3\n# TYPE level_total counter\nlevel_total 7\n", "# TYPE level_total counter\nlevel_total{n=\"1\"} 0\n", true,
+			[]string{`{n="1"} 4`, `{n="2"} 2`}, []string{`{} -1`, `{n="1"} 6`}},
+		{"# TYPE added_total counter\nadded_total{n=\"1\"} 1\n", "# TYPE added_total gauge\nadded_total{n=\"1\"} 0\n# TYPE level_total counter\nlevel_total{n=\"1\"} 0\nlevel_total{n=\"3\"} 0\n# TYPE unknown gauge\nunknown 1\n", false,
+			[]string{`{n="1"} 5`, `{n="2"} 2`}, []string{`{} -1`}},
+		{"", "# TYPE added_total counter\nadded_total{n=\"1\"} 0\nadded_total{n=\"2\"} 0\n", false, nil, []string{`{} -1`}},
+		{"# TYPE added_total counter\nadded_total{n=\"1\"} 1\n", "", false, []string{`{n="1"} 1`}, []string{`{} -1`}},
+	} {
+		if err := push(step.text, step.removes); err != nil != step.refused {
+			t.Errorf("%s: got %v", step.text, err)
+		}
+		wantSums(t, g, "added_total", step.added)
+		wantSums(t, g, "level_total", step.level)
+		if g.Group(k).Find("added_total") != nil != (step.added != nil) {
+			t.Errorf("%s: a family without series is kept", step.removes)
+		}
+	}
+}
+
+// wantSums wants these series of a family, without the labels of their group.
+func wantSums(t *testing.T, g *gateway.Gateway, name string, want []string) {
+	t.Helper()
+	var got []string
+	for _, line := range exposedLines(g.View(), name) {
+		line = strings.NewReplacer(name, "", `instance="",job="a",`, "", `instance="",job="a"`, "", "{}", "").Replace(line)
+		got = append(got, line)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%s is %q, want %q", name, got, want)
 	}
 }

@@ -22,6 +22,7 @@ func FuzzRead(f *testing.F) {
 	}
 	f.Add(small(f))
 	f.Add(write(f, nil))
+	f.Add(withReceipts(f, small(f), receipts(3)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		file, err := gobfile.Read(bytes.NewReader(b))
 		if err != nil {

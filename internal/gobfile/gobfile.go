@@ -15,7 +15,7 @@
 // The series in the file already have their grouping labels and an instance.
 // The times of a group's pushes are two of its families, push_time_seconds and
 // push_failure_time_seconds, with the value 0 for none. The encoding has no
-// checksum, so not all damage is detectable.
+// checksum, so not all damage is detectable. What we add is in receipts.go.
 package gobfile
 
 import (
@@ -66,6 +66,9 @@ type File struct {
 	// order of time, key and name. A group is as old as its oldest time.
 	// Group.Revision is the highest revision in the group.
 	Groups []*gateway.Group
+	// Receipts are those that the file has, oldest first. Only files of this
+	// program have any.
+	Receipts []gateway.Receipt
 	// Problems lists what was not imported, sorted by key and family; at most
 	// 10,000.
 	Problems []Problem
@@ -87,15 +90,22 @@ type Problem struct {
 // Read reads a file. It leaves out and lists families that scrapes could not
 // expose, and takes the rest. An error means that nothing was taken; it wraps
 // ErrTruncated or ErrDamaged unless r failed. Read ignores what follows the
-// value. In addition to the result, it takes a few times the memory of the
+// value, unless it is receipts. In addition to the result, it takes a few times the memory of the
 // largest group in the file, whatever the file claims. r need not be buffered.
 func Read(r io.Reader) (*File, error) {
 	t := newTaker()
 	defer t.parser.Release()
-	if err := newReader(r).eachGroup(t.take); err != nil {
+	in := newReader(r)
+	if err := in.eachGroup(t.take); err != nil {
 		return nil, fmt.Errorf("reading a persistence file: %w", err)
 	}
-	return t.finish(), nil
+	receipts, err := in.readReceipts()
+	if err != nil {
+		return nil, fmt.Errorf("reading a persistence file: %w", err)
+	}
+	f := t.finish()
+	f.Receipts = receipts
+	return f, nil
 }
 
 // finish sorts the groups and assigns their revisions.

@@ -70,11 +70,21 @@ func (f *family) GobEncode() ([]byte, error) {
 // so that reading the file gives exact times. If there is none, it is that of
 // the other time family, as in 1.11.
 func Write(w io.Writer, groups iter.Seq[*gateway.Group]) error {
+	return WriteWith(w, groups, func(func(gateway.Receipt) bool) {})
+}
+
+// WriteWith is Write with receipts, which follow what Pushgateway reads.
+func WriteWith(w io.Writer, groups iter.Seq[*gateway.Group], receipts iter.Seq[gateway.Receipt]) error {
 	all := make(storedGroups)
 	for g := range groups {
 		all[g.Key] = store(g)
 	}
-	if err := gob.NewEncoder(w).Encode(all); err != nil {
+	to := gob.NewEncoder(w)
+	err := to.Encode(all)
+	if err == nil {
+		err = writeReceipts(to, receipts)
+	}
+	if err != nil {
 		return fmt.Errorf("writing a persistence file of %d groups: %w", len(all), err)
 	}
 	return nil

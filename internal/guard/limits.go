@@ -333,5 +333,5 @@ type RememberLimits struct {
 
 // WithDefaults returns the limits with the default in each zero field.
 func (l RememberLimits) WithDefaults() RememberLimits {
-	return RememberLimits{Refusals: cmp.Or(l.Refusals, 20), Scrapers: cmp.Or(l.Scrapers, 10)}
+	return RememberLimits{Refusals: cmp.Or(l.Refusals, 500), Scrapers: cmp.Or(l.Scrapers, 10)}
 }

@@ -1,9 +1,9 @@
 package guard
 
 import (
+	"container/list"
 	"log/slog"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
@@ -21,19 +21,25 @@ const (
 	maxRefusalText = 1000
 )
 
+// maxRefusedKey bounds the keys that are remembered, in bytes.
+const maxRefusedKey = 2000
+
 // Refusals remembers and logs refused requests, latest first. A group
-// shows only some of them, and none with an unreadable body. It is safe for
+// shows only some of them, and none with an unreadable body. When there are too
+// many, it forgets the oldest of the client that has most. It is safe for
 // concurrent use.
 type Refusals struct {
 	logger *slog.Logger
 	few    *rate.Limiter // bounds the warnings that clients cause
 	most   int           // refusals that are remembered
 
-	mu   sync.Mutex
-	list []Refusal
+	mu    sync.Mutex
+	order list.List // of *Refusal, latest first
+	known map[refusalID]*list.Element
+	held  map[string]int // by client
 }
 
-// Refusal is the latest refusal of one client for one path and reason.
+// Refusal is the latest refusal of one client for one path or key, and reason.
 type Refusal struct {
 	Client    string    `json:"client"`         // address of the client
 	User      string    `json:"user,omitempty"` // who sent it, if there are users
@@ -44,16 +50,27 @@ type Refusal struct {
 	Reason    string    `json:"reason"`
 	Error     string    `json:"error"`
 	Times     int       `json:"times"` // how often so far, while it was remembered
+	// Key is the key of the group, or "" if it is unknown or long.
+	Key string `json:"-"`
+
+	id refusalID
 }
+
+// refusalID tells refusals apart.
+type refusalID struct{ client, path, key, reason string }
 
 // NewRefusals returns an empty Refusals that logs to logger.
 func NewRefusals(l RememberLimits, logger *slog.Logger) *Refusals {
-	return &Refusals{most: l.WithDefaults().Refusals, logger: logger, few: rate.NewLimiter(rate.Every(refusalLogEvery), refusalLogBurst)}
+	return &Refusals{
+		most: l.WithDefaults().Refusals, logger: logger, few: rate.NewLimiter(rate.Every(refusalLogEvery), refusalLogBurst),
+		known: make(map[refusalID]*list.Element), held: make(map[string]int),
+	}
 }
 
 // Refused is why a request was refused.
 type Refused struct {
 	Client string // address of the client
+	Key    string // of the group, or "" if it is unknown
 	User   string // name of the user, or "" if there are no users
 	Reason string
 	Err    error
@@ -66,7 +83,7 @@ type Refused struct {
 // warnings, so that a client that fails in a loop does not fill the log.
 func (s *Refusals) Note(r *http.Request, why Refused) {
 	n := Refusal{
-		Client: why.Client, User: why.User, UserAgent: excerpt.Line(r.UserAgent(), excerpt.Most), Time: time.Now(),
+		Key: why.Key, Client: why.Client, User: why.User, UserAgent: excerpt.Line(r.UserAgent(), excerpt.Most), Time: time.Now(),
 		Method: r.Method, Path: excerpt.Line(r.URL.EscapedPath(), excerpt.Most), Reason: why.Reason, Error: excerpt.Line(why.Err.Error(), maxRefusalText),
 	}
 	s.note(n, why.Stranger)
@@ -90,23 +107,61 @@ func (s *Refusals) Warn(message string, args ...any) {
 }
 
 func (s *Refusals) note(latest Refusal, stranger bool) {
+	if len(latest.Key) > maxRefusedKey {
+		latest.Key = ""
+	}
+	latest.id = refusalID{latest.Client, latest.Path, latest.Key, latest.Reason}
+	if stranger {
+		latest.id.path, latest.id.key = "", ""
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	latest.Times = 1
-	s.list = slices.DeleteFunc(s.list, func(o Refusal) bool {
-		same := o.Client == latest.Client && (o.Path == latest.Path || stranger) && o.Reason == latest.Reason
-		if same {
-			latest.Times += o.Times
-		}
-		return same
-	})
-	s.list = slices.Insert(s.list, 0, latest)
-	s.list = s.list[:min(len(s.list), s.most)]
+	if before := s.known[latest.id]; before != nil {
+		latest.Times += s.forget(before).Times
+	}
+	s.known[latest.id] = s.order.PushFront(&latest)
+	s.held[latest.Client]++
+	if s.order.Len() > s.most {
+		s.forget(s.oldestOf(s.largest()))
+	}
 }
 
-// Latest returns the remembered refusals.
-func (s *Refusals) Latest() []Refusal {
+// forget removes a refusal.
+func (s *Refusals) forget(e *list.Element) *Refusal {
+	r := s.order.Remove(e).(*Refusal)
+	delete(s.known, r.id)
+	if s.held[r.Client]--; s.held[r.Client] == 0 {
+		delete(s.held, r.Client)
+	}
+	return r
+}
+
+// largest returns the client that has most refusals.
+func (s *Refusals) largest() (client string) {
+	for c, n := range s.held {
+		if n > s.held[client] {
+			client = c
+		}
+	}
+	return client
+}
+
+func (s *Refusals) oldestOf(client string) *list.Element {
+	e := s.order.Back()
+	for e.Value.(*Refusal).Client != client {
+		e = e.Prev()
+	}
+	return e
+}
+
+// Latest returns the latest of the remembered refusals, at most this many.
+func (s *Refusals) Latest(most int) []Refusal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]Refusal{}, s.list...)
+	all := make([]Refusal, 0, min(s.order.Len(), most))
+	for e := s.order.Front(); e != nil && len(all) < most; e = e.Next() {
+		all = append(all, *e.Value.(*Refusal))
+	}
+	return all
 }

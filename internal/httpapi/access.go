@@ -76,10 +76,11 @@ func (a *api) turnAway(w http.ResponseWriter, r *http.Request, users *login.User
 	if to.permission == permPush || to.permission == permDelete {
 		a.Refused(reason)
 	}
-	a.note(r, status, reason, err)
+	key, _ := a.key(r)
+	a.note(r, key, status, reason, err)
 	switch status {
 	case http.StatusUnauthorized:
-		w.Header()["Www-Authenticate"] = users.Challenges()
+		w.Header()["Www-Authenticate"] = challenges(r, users)
 	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", retryAfter)
 	}
@@ -94,10 +95,22 @@ func (a *api) turnAway(w http.ResponseWriter, r *http.Request, users *login.User
 	}
 }
 
+// pageHeader is in the requests of the page.
+const pageHeader = "X-Pushgateway-Page"
+
+// challenges returns how a client can show who it is. The page gets no challenge
+// that makes a browser ask for a password: it first says what is missing.
+func challenges(r *http.Request, users *login.Users) []string {
+	if r.Header.Get(pageHeader) == "" || !reads(r.Method) {
+		return users.Challenges()
+	}
+	return []string{`Page realm="pushgateway"`}
+}
+
 // note remembers and logs a refused request, and counts it for its sender if
 // there are users. All that strangers with one address send wrong is one entry.
-func (a *api) note(r *http.Request, status int, reason string, err error) {
-	refused := guard.Refused{Client: a.Proxies.Client(r), Reason: reason, Err: err, Stranger: status == http.StatusUnauthorized}
+func (a *api) note(r *http.Request, key grouping.Key, status int, reason string, err error) {
+	refused := guard.Refused{Key: string(key), Client: a.Proxies.Client(r), Reason: reason, Err: err, Stranger: status == http.StatusUnauthorized}
 	if who := senderOf(r); who != nil {
 		refused.User = who.Name
 		a.RefusedUser(who.Name, reason)

@@ -428,7 +428,7 @@ func TestRefusedUsers(t *testing.T) {
 		t.Errorf("counted pushes are %s, want %s", got, want)
 	}
 	var entries []string
-	for _, r := range c.Refusals.Latest() {
+	for _, r := range c.Refusals.Latest(20) {
 		entries = append(entries, fmt.Sprint(r.User, " ", r.Reason, " ", r.Times))
 	}
 	if got, want := strings.Join(entries, ", "), "u syntax 1, u forbidden 1, u forbidden 1, u forbidden 1, u forbidden 1, anonymous credentials 1, anonymous unauthenticated 3"; got != want {

@@ -27,6 +27,7 @@ type activityCount struct {
 
 // activityJSON is the activity for the page: counts per step, oldest first.
 type activityJSON struct {
+	Begin   time.Time `json:"begin"` // of counting; nothing is known of steps before
 	End     time.Time `json:"end"`
 	Step    float64   `json:"step_seconds"`
 	Pushes  []int     `json:"pushes"` // without refused pushes

@@ -78,6 +78,7 @@ func (a *api) deleteGroups(w http.ResponseWriter, r *http.Request) {
 		writeError(w, a.refused(w, r, err), err)
 		return
 	}
+	f.refused = a.refusedPushes()
 	groups, left := deletable(senderOf(r), f.among(ctx, a.Gateway.View()))
 	if cutShort(ctx, w) {
 		return
@@ -124,7 +125,7 @@ func parseDelete(r *http.Request, l guard.Limits) (f filter, dry bool, err error
 		return f, false, err
 	}
 	if !narrows(r.Form) {
-		return f, false, errors.New("name the groups with match[], older_than, status or search; to delete all groups, use PUT /api/v1/admin/wipe")
+		return f, false, errors.New("name the groups with match[], older_than, newer_than, status or search; to delete all groups, use PUT /api/v1/admin/wipe")
 	}
 	if s := r.Form.Get("dry_run"); s != "" {
 		if dry, err = strconv.ParseBool(s); err != nil {
@@ -140,9 +141,9 @@ func parseDelete(r *http.Request, l guard.Limits) (f filter, dry bool, err error
 func knownParameters(v url.Values) error {
 	for name := range v {
 		switch name {
-		case "match[]", "older_than", "status", "search", "dry_run":
+		case "match[]", "older_than", "newer_than", "status", "search", "dry_run":
 		default:
-			return fmt.Errorf("there is no parameter %q; use match[], older_than, status, search and dry_run", excerpt.Of(name))
+			return fmt.Errorf("there is no parameter %q; use match[], older_than, newer_than, status, search and dry_run", excerpt.Of(name))
 		}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/intake"
 	"pushgateway/internal/login"
@@ -130,7 +131,13 @@ func (a *api) refuse(w http.ResponseWriter, r *http.Request, err error) {
 
 // refused records a refused push or delete and returns the status to answer.
 func (a *api) refused(w http.ResponseWriter, r *http.Request, err error) (status int) {
-	status = a.noteRefused(r, err)
+	key, _ := a.key(r)
+	return a.refusedFor(w, r, key, err)
+}
+
+// refusedFor does the same for one of the groups in a request.
+func (a *api) refusedFor(w http.ResponseWriter, r *http.Request, key grouping.Key, err error) (status int) {
+	status = a.noteRefused(r, key, err)
 	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
 		setRetryAfter(w.Header(), err)
 	}
@@ -149,10 +156,14 @@ func setRetryAfter(h http.Header, err error) {
 	}
 }
 
-// noteRefused counts, remembers and logs a refused request.
-func (a *api) noteRefused(r *http.Request, err error) (status int) {
+// noteRefused counts, remembers and logs a refused request. The key is "" if it
+// is unknown.
+func (a *api) noteRefused(r *http.Request, key grouping.Key, err error) (status int) {
 	status, reason := classify(err)
 	a.Refused(reason)
-	a.note(r, status, reason, err)
+	if reason == reasonUnavailable {
+		a.Unstored(err)
+	}
+	a.note(r, key, status, reason, err)
 	return status
 }

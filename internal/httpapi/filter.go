@@ -26,13 +26,15 @@ import (
 type filter struct {
 	now       time.Time    // time of the request
 	selectors selector.Set // match[]
-	status    string       // "", "success", "failure" or "expiring"
+	status    string       // "", "success", "failure", "refused" or "expiring"
 	search    string       // in lower case
 	before    time.Time    // older_than, as a time; zero if not set
+	after     time.Time    // newer_than, as a time; zero if not set
+	refused   refusedPushes
 }
 
 // narrowing lists the parameters of a filter.
-var narrowing = []string{"match[]", "older_than", "status", "search"}
+var narrowing = []string{"match[]", "older_than", "newer_than", "status", "search"}
 
 // narrows reports whether a request asks for less than all groups.
 func narrows(v url.Values) bool {
@@ -52,19 +54,32 @@ func parseFilter(v url.Values, now time.Time, l guard.Limits) (f filter, err err
 		return f, err
 	}
 	switch f.status = v.Get("status"); f.status {
-	case "", "success", "failure", "expiring":
+	case "", "success", "failure", "refused", "expiring":
 	default:
-		return f, fmt.Errorf("status=%q must be success, failure or expiring", excerpt.Of(f.status))
+		return f, fmt.Errorf("status=%q must be success, failure, refused or expiring", excerpt.Of(f.status))
 	}
-	if s := v.Get("older_than"); s != "" {
-		age, err := model.ParseDuration(s)
-		if err != nil {
-			return f, fmt.Errorf("older_than=%q must be a duration like 90m, 24h or 7d", excerpt.Of(s))
-		}
-		f.before = now.Add(-time.Duration(age))
+	if f.before, err = parseAge(v, "older_than", now); err != nil {
+		return f, err
+	}
+	if f.after, err = parseAge(v, "newer_than", now); err != nil {
+		return f, err
 	}
 	f.search, err = parseText(v, "search", l.Query.Search)
 	return f, err
+}
+
+// parseAge returns the time that was so long ago, or zero if the parameter is
+// not given.
+func parseAge(v url.Values, name string, now time.Time) (time.Time, error) {
+	s := v.Get(name)
+	if s == "" {
+		return time.Time{}, nil
+	}
+	age, err := model.ParseDuration(s)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%s=%q must be a duration like 90m, 24h or 7d", name, excerpt.Of(s))
+	}
+	return now.Add(-time.Duration(age)), nil
 }
 
 // parseText returns a search text in lower case. It refuses one of more
@@ -95,7 +110,7 @@ func (f *filter) matches(ctx context.Context, g *gateway.Group) bool {
 // holds reports whether a group matches everything in the filter except its
 // labels. These properties may change.
 func (f *filter) holds(g *gateway.Group) bool {
-	return f.hasStatus(g) && (f.before.IsZero() || lastPush(g).Before(f.before))
+	return f.hasStatus(g) && (f.before.IsZero() || lastPush(g).Before(f.before)) && (f.after.IsZero() || !lastPush(g).Before(f.after))
 }
 
 // searching gives a request that searches groups a turn and a context, which
@@ -130,6 +145,8 @@ func (f *filter) hasStatus(g *gateway.Group) bool {
 		return g.LastPushSuccessful()
 	case "failure":
 		return !g.LastPushSuccessful()
+	case "refused":
+		return !g.LastPushSuccessful() || f.refused.since(g)
 	case "expiring":
 		return !g.Expires.IsZero() && g.Expires.Sub(f.now) < ttl(g)/5
 	}

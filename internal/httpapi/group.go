@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"pushgateway/internal/access"
 	"pushgateway/internal/config"
@@ -19,8 +20,10 @@ type groupDetail struct {
 	groupInfo
 	// Denied says why the reader may not push to the group or delete it, if there
 	// are users.
-	Denied  map[config.Permission]string `json:"denied,omitempty"`
-	Metrics object                       `json:"metrics"` // families by name
+	Denied map[config.Permission]string `json:"denied,omitempty"`
+	// Job is how the job is that the group tells of.
+	Job     jobInfo `json:"job"`
+	Metrics object  `json:"metrics"` // families by name
 }
 
 // key reads the grouping key of a request.
@@ -57,7 +60,10 @@ func (a *api) group(w http.ResponseWriter, r *http.Request) {
 	}
 	switch format := r.URL.Query().Get("format"); format {
 	case "", "json":
-		writeData(w, detail(a.Gateway, v, g, senderOf(r)))
+		d := detail(a.Gateway, v, g, senderOf(r))
+		d.Job = jobOf(g, time.Now())
+		d.Refusal = a.refusedPushes()[g.Key]
+		writeData(w, d)
 	case "text":
 		a.writeText(w, r, v, g)
 	default:
@@ -67,7 +73,7 @@ func (a *api) group(w http.ResponseWriter, r *http.Request) {
 
 // detail is a group with its metrics, for a reader.
 func detail(gw *gateway.Gateway, v *gateway.View, g *gateway.Group, who *access.Principal) groupDetail {
-	return groupDetail{info(gw, v, g), deniedOf(who, g.Key, config.Push, config.Delete), func(yield func(string, any) bool) {
+	return groupDetail{groupInfo: info(gw, v, g), Denied: deniedOf(who, g.Key, config.Push, config.Delete), Metrics: func(yield func(string, any) bool) {
 		for i := range g.Families {
 			h := &g.Families[i]
 			as := h.Type

@@ -35,6 +35,9 @@ type groupInfo struct {
 	TTL      float64           `json:"ttl_seconds,omitempty"` // from the last successful push
 	// Failure is the reason why the last refused push was refused.
 	Failure string `json:"push_failure_message,omitempty"`
+	// Refusal is the last refused push that this gateway remembers. It may be one
+	// that could not be read, which the fields above do not tell of.
+	Refusal *refusalJSON `json:"last_refusal,omitempty"`
 }
 
 type groupsPage struct {
@@ -92,11 +95,16 @@ func (a *api) groups(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v := a.Gateway.View()
+	q.refused = a.refusedPushes()
 	groups, page := q.page(ctx, v)
 	if cutShort(ctx, w) {
 		return
 	}
-	page.Groups = listOf(slices.Values(groups), func(g *gateway.Group) any { return info(a.Gateway, v, g) })
+	page.Groups = listOf(slices.Values(groups), func(g *gateway.Group) any {
+		i := info(a.Gateway, v, g)
+		i.Refusal = q.refused[g.Key]
+		return i
+	})
 	writeData(w, page)
 }
 

@@ -19,6 +19,7 @@ import (
 	"pushgateway/internal/jobs"
 	"pushgateway/internal/live"
 	"pushgateway/internal/scrape"
+	"pushgateway/internal/trouble"
 )
 
 // Config configures the HTTP surface. All fields are required unless they say
@@ -72,6 +73,8 @@ type Config struct {
 	Snapshot func(context.Context, *gateway.View) (io.ReadSeekCloser, error)
 	// Storage is the persistence file or the stream. It is nil if there is neither.
 	Storage Storage
+	// Troubles returns what is and what was wrong. It may be nil.
+	Troubles func() []trouble.Trouble
 	// Shared tells about the state that several gateways share. Nil means that
 	// there is one gateway.
 	Shared Shared
@@ -83,6 +86,9 @@ type Config struct {
 	Instrument func(name string, h http.HandlerFunc) http.HandlerFunc
 	// Refused is called for each refused push with one of few reasons.
 	Refused func(reason string)
+	// Unstored is called for each push or delete that could not be stored. It may be
+	// nil.
+	Unstored func(error)
 	// RefusedUser is called for each refused request of a user, or of anonymous, if
 	// there are users.
 	RefusedUser func(user, reason string)
@@ -102,6 +108,7 @@ type Scrape struct {
 	Format         exposition.Format
 	scrape.Written               // before compression
 	Took           time.Duration // from its arrival to the end of the answer
+	By             string        // who scraped: program, address, and path
 }
 
 // api is the state that the handlers share.
@@ -129,6 +136,12 @@ func New(c Config) *Surface {
 	}
 	if c.Addresses == nil {
 		c.Addresses = func() Addresses { return Addresses{} }
+	}
+	if c.Troubles == nil {
+		c.Troubles = func() []trouble.Trouble { return nil }
+	}
+	if c.Unstored == nil {
+		c.Unstored = func(error) {}
 	}
 	if c.Shared == nil {
 		c.Shared = alone{}

@@ -98,6 +98,16 @@ func jobInfoOf(r *jobs.Row, by []string) jobInfo {
 	}
 }
 
+// jobOf is the job that one group tells of.
+func jobOf(g *gateway.Group, now time.Time) jobInfo {
+	j := jobs.Of(g, float64(now.UnixNano())/1e9)
+	var by []string
+	for _, l := range g.Key.Labels() {
+		by = append(by, l.Name)
+	}
+	return jobInfoOf(&jobs.Row{Judged: &j, Groups: 1}, by)
+}
+
 // finite returns a number, or nil if there is none that JSON has.
 func finite(v float64) *float64 {
 	if math.IsNaN(v) || math.IsInf(v, 0) {

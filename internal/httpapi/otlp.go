@@ -24,7 +24,7 @@ func (a *api) otlp(w http.ResponseWriter, r *http.Request) {
 	a.Pushed("post", size, time.Since(start))
 	a.activity.note(time.Now(), err == nil && len(out.Refused) == 0)
 	for _, err := range out.Refused {
-		a.noteRefused(r, err)
+		a.noteRefused(r, "", err)
 	}
 	if err == nil {
 		otlp.WriteAnswer(w, encoding, out.Rejected)

@@ -10,23 +10,23 @@ import (
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
-	"pushgateway/internal/guard"
 )
 
 // overview is the state of the whole gateway in numbers.
 type overview struct {
-	Groups   int             `json:"groups"`
-	Failing  int             `json:"groups_failing"` // their last push was refused
-	Series   int             `json:"series"`
-	Families int             `json:"families"`          // counted for each group
-	LeftOut  int             `json:"families_left_out"` // stored, but not exposed
-	Activity activityJSON    `json:"activity"`
-	Ages     []ageCount      `json:"ages"`
-	Jobs     []jobSize       `json:"jobs"` // the largest
-	Hidden   []hidden        `json:"left_out"`
-	Scrapers []scraper       `json:"scrapers"` // latest first
-	Refusals []guard.Refusal `json:"refusals"` // latest first
-	Storage  *storageJSON    `json:"storage"`  // null if groups are only in memory
+	Groups   int           `json:"groups"`
+	Failing  int           `json:"groups_failing"` // their last push was refused
+	Series   int           `json:"series"`
+	Families int           `json:"families"`          // counted for each group
+	LeftOut  int           `json:"families_left_out"` // stored, but not exposed
+	Activity activityJSON  `json:"activity"`
+	Ages     []ageCount    `json:"ages"`
+	Jobs     []jobSize     `json:"jobs"` // the largest
+	Hidden   []hidden      `json:"left_out"`
+	Scrapers []scraper     `json:"scrapers"`       // latest first
+	Refused  int           `json:"groups_refused"` // the same, and those whose last push could not even be read
+	Refusals []refusalJSON `json:"refusals"`       // latest first
+	Storage  *storageJSON  `json:"storage"`        // null if groups are only in memory
 }
 
 // ageCount is the number of groups whose last successful push is at most this
@@ -69,6 +69,8 @@ type Storage interface {
 const (
 	maxJobs   = 15
 	maxHidden = 100
+	// maxRefusals is how many refusals the overview has.
+	maxRefusals = 20
 	// maxShown is how many labels of one group are shown.
 	maxShown = 20
 )
@@ -90,7 +92,9 @@ func (a *api) overview(w http.ResponseWriter, r *http.Request) {
 		return // the client is gone
 	}
 	now := time.Now()
-	o.Activity, o.Scrapers, o.Refusals, o.Storage = a.activity.recent(now), a.scrapers.latest(), a.Refusals.Latest(), a.storage()
+	o.Activity, o.Scrapers, o.Refusals, o.Storage = a.activity.recent(now), a.scrapers.latest(), a.refusalsJSON(maxRefusals), a.storage()
+	o.Activity.Begin = a.Info.Start
+	o.Refused = o.Failing + a.refusedSince(a.Gateway.View())
 	writeData(w, &o)
 }
 

@@ -94,6 +94,9 @@ func (a *api) guarded(r route) route {
 	if rule.fresh {
 		r.handler = fresh(r.handler)
 	}
+	if r.permission == permQuery {
+		r.handler = packedAnswer(r.handler)
+	}
 	if r.name != "" {
 		r.handler = a.Instrument(r.name, r.handler)
 	}

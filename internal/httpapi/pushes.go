@@ -34,7 +34,8 @@ func (a *api) push(replace bool) http.HandlerFunc {
 func (a *api) takePush(w http.ResponseWriter, r *http.Request, replace bool) (size int64, err error) {
 	size, err = a.Intake.Push(r.Context(), a.pushRequest(w, r, replace))
 	if a.Gateway.Unchecked() && errors.Is(err, exposition.ErrTimestamps) {
-		a.noteRefused(r, err)
+		key, _ := a.key(r)
+		a.noteRefused(r, key, err)
 		err = nil // 1.11 answers before it checks them
 	}
 	return size, err
@@ -90,10 +91,10 @@ func (a *api) answerMany(w http.ResponseWriter, r *http.Request, keys []grouping
 		ok = http.StatusAccepted
 	}
 	status, refused := ok, 0
-	for _, err := range errs {
+	for i, err := range errs {
 		if err != nil {
 			refused++
-			status = max(status, a.refused(w, r, err))
+			status = max(status, a.refusedFor(w, r, keys[i], err))
 		}
 	}
 	outcomes := func(yield func(any) bool) {

@@ -53,9 +53,11 @@ func (a *api) scrape(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodHead {
 		return // the client only checks that the gateway is there
 	}
-	s := Scrape{format, written, time.Since(start)}
+	s := Scrape{Format: format, Written: written, Took: time.Since(start)}
+	by := scraperOf(a.Proxies.Client(r), r, s, time.Now())
+	s.By = by.who()
 	a.Scraped(s)
-	a.scrapers.note(scraperOf(a.Proxies.Client(r), r, s, time.Now()), a.Limits.Remember.Scrapers)
+	a.scrapers.note(by, a.Limits.Remember.Scrapers)
 }
 
 // packed returns the writer for an answer, which compresses if the client

@@ -70,13 +70,18 @@ func (a *api) ownMetrics(w http.ResponseWriter, r *http.Request) {
 	format := exposition.Negotiate(r.Header, a.EnableOpenMetrics)
 	w.Header().Set("Content-Type", format.ContentType())
 	w.Header().Set("Vary", "Accept, Accept-Encoding")
-	out := packed(w, r)
-	_, err := a.scraper.Own(out, format)
+	out, start := packed(w, r), time.Now()
+	written, err := a.scraper.Own(out, format)
 	unread := out.Close()
-	if err != nil && !scrape.IsUnread(err) && unread == nil {
+	switch {
+	case scrape.IsUnread(err) || unread != nil:
+		return
+	case err != nil:
 		a.Logger.Error("Could not write the gateway's own metrics", "err", err)
 		panic(http.ErrAbortHandler)
 	}
+	s := Scrape{Format: format, Written: written, Took: time.Since(start)}
+	a.scrapers.note(scraperOf(a.Proxies.Client(r), r, s, time.Now()), a.Limits.Remember.Scrapers)
 }
 
 // target is an element of Prometheus' HTTP service discovery.

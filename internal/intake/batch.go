@@ -69,7 +69,7 @@ func (in *Intake) admitAll(r *Request, parts []part) (keys []grouping.Key, err e
 		if err := r.may(p.key); err != nil {
 			return nil, err
 		}
-		if err := r.mayBring(p.key, p.blocks); err != nil {
+		if err := r.mayBring(p.key, p.touches()); err != nil {
 			return nil, err
 		}
 		keys, p.rule = append(keys, p.key), r.Settings.Rules.For(p.key)
@@ -110,7 +110,16 @@ type part struct {
 	key    grouping.Key
 	rule   *config.Rule // for the key, or nil
 	blocks []*exposition.Block
-	err    error // why it is already refused
+	err    error  // why it is already refused
+	adds   *adder // how it adds to the group, if its request does not say that
+}
+
+// touches returns the families of which the part changes series.
+func (p *part) touches() []*exposition.Block {
+	if p.adds == nil {
+		return p.blocks
+	}
+	return slices.Concat(p.blocks, p.adds.removes)
 }
 
 // split parses a body and renders what it holds for each group. Parts are in
@@ -166,7 +175,7 @@ func (in *Intake) pushParts(ctx context.Context, r *Request, p gateway.Push, lif
 		}
 		r.address(&p, part, life)
 		p.Blocks, p.Once = part.blocks, r.once.of(part.key)
-		pushes, of = append(pushes, p), append(of, i)
+		pushes, of = append(pushes, part.adds.to(p)), append(of, i)
 	}
 	for n, err := range in.gateway.PushAll(ctx, pushes) {
 		errs[of[n]] = err

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"slices"
 	"time"
@@ -12,7 +13,6 @@ import (
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/guard"
-	"pushgateway/internal/metric"
 	"pushgateway/internal/otlp"
 )
 
@@ -26,16 +26,21 @@ type Exported struct {
 }
 
 // PushOTLP takes a request in the OpenTelemetry protocol. Each resource is a push
-// that merges by series. received and err are as for Push; if err is not nil, no
-// group was pushed, or the client should send all of it again.
+// that merges by series. One with delta temporality adds up, once for each body.
+// received and err are as for Push; if err is not nil, no group was pushed, or the
+// client should send all of it again.
 func (in *Intake) PushOTLP(ctx context.Context, r Request, e otlp.Encoding) (out Exported, received int64, err error) {
 	r.Settings = cmp.Or(r.Settings, in.usual)
+	options, err := in.translation(&r)
+	if err != nil {
+		return out, notRead, err
+	}
 	p, life, err := in.newPush(&r)
 	if err != nil {
 		return out, notRead, err
 	}
-	options, err := in.translation(&r)
-	if err != nil {
+	p.Mode = gateway.MergeSeries
+	if r.once.key, err = onceKey(r.Header, gateway.Sum); err != nil {
 		return out, notRead, err
 	}
 	arrived := time.Now()
@@ -47,39 +52,51 @@ func (in *Intake) PushOTLP(ctx context.Context, r Request, e otlp.Encoding) (out
 	if err := gone(ctx, arrived); err != nil {
 		return out, body.received, err
 	}
-	options.Take = body.Take
-	p.Budget, p.Mode = body, gateway.MergeSeries
+	options.Take, p.Budget = body.Take, body
 	resources, rejected, err := otlp.Translate(body.bytes, e, options)
 	if err != nil {
 		return out, body.received, err
 	}
 	out.Rejected = rejected
-	named, err := in.named(&r, resources, &out)
+	r.once.ofExport(resources, body.bytes)
+	return out, body.received, in.pushExport(ctx, &r, p, life, resources, &out)
+}
+
+// pushExport pushes what a request has of each resource. p is a push without a
+// key.
+func (in *Intake) pushExport(ctx context.Context, r *Request, p gateway.Push, life lifetime, resources []*otlp.Resource, out *Exported) error {
+	named, err := in.named(r, resources, out)
 	if err != nil {
-		return out, body.received, err
+		return err
 	}
-	parts, points, err := in.partsOf(&r, body, named, &out)
+	exports, err := in.exportsOf(r, p.Budget, named, out)
 	if err != nil {
-		return out, body.received, err
+		return err
 	}
-	if _, err := in.admitAll(&r, parts); err != nil {
-		return out, body.received, err
+	if _, err := in.admitAll(r, partsOf(exports)); err != nil {
+		return err
 	}
 	taken := 0
-	for i, err := range in.pushParts(ctx, &r, p, life, parts) {
-		switch {
-		case err == nil:
-			taken++
-		case mayPass(err):
-			return out, body.received, err
-		default:
-			out.refuse(points[i], err)
+	for tries := mostTries; len(exports) > 0; tries-- {
+		var again []*export
+		for i, err := range in.pushParts(ctx, r, p, life, partsOf(exports)) {
+			switch x := exports[i]; {
+			case err == nil:
+				taken++
+			case mayPass(err), errors.Is(err, gateway.ErrKeyReused):
+				return err
+			case tries > 1 && x.leaveOut(err, out):
+				again = append(again, x)
+			default:
+				out.refuse(x.left(), err)
+			}
 		}
+		exports = again
 	}
 	if taken == 0 {
-		return out, body.received, out.overLimit()
+		return out.overLimit()
 	}
-	return out, body.received, nil
+	return nil
 }
 
 // refuse adds the error of a group or a family, and rejects its points.
@@ -125,6 +142,9 @@ func (in *Intake) translation(r *Request) (otlp.Options, error) {
 	default:
 		return o, &ParameterError{errors.New("instance must be instance=drop, or not be there")}
 	}
+	if merge := cmp.Or(query.Get("merge"), r.Header.Get(mergeField)); merge != "" && merge != "series" || r.Header.Get(gaugesField) != "" {
+		return o, &ParameterError{fmt.Errorf("merge=sum and the headers %s and %s are not for OTLP, where the temporality of each metric says whether it adds up; leave them out", MergeHeader, GaugesHeader)}
+	}
 	return o, nil
 }
 
@@ -159,41 +179,6 @@ func (in *Intake) named(r *Request, resources []*otlp.Resource, out *Exported) (
 	return named, nil
 }
 
-// partsOf renders resources. It returns how many points each part has. A family
-// that cannot be rendered is rejected alone.
-func (in *Intake) partsOf(r *Request, body *body, resources []namedResource, out *Exported) (parts []part, points []int, err error) {
-	c := content{format: format{valid: true}, budget: body, limits: &r.Settings.Limits}
-	left := maxBlocks(c.limits.Body)
-	for _, res := range resources {
-		key, sum := res.key, 0
-		part := part{key: key, rule: r.Settings.Rules.For(key)}
-		for _, f := range res.Families {
-			blocks, err := in.renderOne(f, in.rendering(key, c, max(left, 1)))
-			switch {
-			case err == nil:
-			case isVerdict(err):
-				if isOverLimit(err) {
-					out.refuse(f.Points, err)
-				} else {
-					out.Rejected.Add(f.Points, "%v", err)
-				}
-				in.gateway.Refuse(key, guard.Key(r.Client), err)
-				continue
-			default:
-				return nil, nil, err
-			}
-			for _, b := range blocks {
-				left -= b.Size()
-			}
-			part.blocks, sum = append(part.blocks, blocks...), sum+f.Points
-		}
-		if len(part.blocks) > 0 {
-			parts, points = append(parts, part), append(points, sum)
-		}
-	}
-	return parts, points, nil
-}
-
 // keyOf returns the grouping key of a resource.
 func (in *Intake) keyOf(res *otlp.Resource, r *Request) (grouping.Key, error) {
 	keys := in.keys(r.Settings)
@@ -203,15 +188,6 @@ func (in *Intake) keyOf(res *otlp.Resource, r *Request) (grouping.Key, error) {
 		}
 	}
 	return grouping.NewKey(res.Job, res.Labels...)
-}
-
-// renderOne renders a family, unless it has no series, or is one that the gateway
-// makes itself.
-func (in *Intake) renderOne(f *otlp.Family, o exposition.Options) ([]*exposition.Block, error) {
-	if len(f.Series) == 0 || isIgnored(&f.Family) {
-		return nil, nil
-	}
-	return in.render([]*metric.Family{&f.Family}, o)
 }
 
 func pointsIn(r *otlp.Resource) (n int) {

@@ -31,6 +31,9 @@ func (in *Intake) newPush(r *Request) (p gateway.Push, life lifetime, err error)
 	if r.once.key, err = onceKey(r.Header, p.Mode); err != nil {
 		return p, life, err
 	}
+	if p.SeriesTTL, err = seriesTTL(r.Header, p.Mode); err != nil {
+		return p, life, err
+	}
 	life, err = in.config.TTL.of(r.Header.Get(ttlField), query.Get("ttl"))
 	return p, life, err
 }

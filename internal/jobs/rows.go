@@ -28,6 +28,12 @@ func All(v *gateway.View, now float64) []Judged {
 	return all
 }
 
+// Of judges one group at a Unix time in seconds.
+func Of(g *gateway.Group, now float64) Judged {
+	var c collector
+	return Judged{g.Key, c.judge(g, now)}
+}
+
 func (c *collector) judge(g *gateway.Group, now float64) (worst Verdict) {
 	p := pushOf(g)
 	subjects := c.collect(g)

@@ -42,6 +42,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Store) {
 		"contents":     testContents,
 		"many at once": testMany,
 		"receipts":     testReceipts,
+		"ends":         testEnds,
 	} {
 		t.Run(name, func(t *testing.T) { part(t, fresh(t)) })
 	}

@@ -38,6 +38,7 @@ func RunMembers(t *testing.T) {
 		"the store ends groups":              testEndsGroups,
 		"a replay":                           testReplay,
 		"a retry through another member":     testRetryElsewhere,
+		"series end":                         testSeriesEnd,
 	} {
 		t.Run(name, func(t *testing.T) { part(t, NewShared(t)) })
 	}

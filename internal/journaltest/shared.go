@@ -328,6 +328,9 @@ func (m *Member) Sync(context.Context) error {
 // EndsGroups returns the store's Ends.
 func (m *Member) EndsGroups() bool { return m.store.Ends }
 
+// Writes returns gateway.NewestFormat.
+func (m *Member) Writes() (gateway.Format, string) { return gateway.NewestFormat, "" }
+
 // Err returns an error while the member is disconnected from the store.
 func (m *Member) Err() error {
 	m.mu.Lock()

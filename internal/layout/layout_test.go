@@ -24,7 +24,7 @@ var floors = [][]string{
 	{"internal/config", "internal/sums"}, // what the file says; who makes something of it stands above
 	{"internal/exposition", "internal/selector", "internal/otlp"},
 	{"internal/grouping"}, // keys are made of labels
-	{"internal/metric", "internal/sniff", "internal/guard", "internal/compression", "internal/listen", "internal/accesslog"},
+	{"internal/metric", "internal/sniff", "internal/guard", "internal/compression", "internal/listen", "internal/accesslog", "internal/trouble"},
 	{"internal/excerpt"},
 }
 

@@ -79,6 +79,10 @@ type State struct {
 	Successful bool
 	// Success is when settings were last read successfully.
 	Success time.Time
+	// Failure is when the last reload failed, and Err is why. They are zero if it was
+	// successful.
+	Failure time.Time
+	Err     error
 }
 
 // Fixed returns settings that never change.
@@ -125,7 +129,7 @@ func (c *Current) Reload() (*Settings, error) {
 	old := c.settings.Load()
 	s, err := c.read()
 	if err != nil {
-		c.state.Store(&State{Success: c.State().Success})
+		c.state.Store(&State{Success: c.State().Success, Failure: time.Now(), Err: err})
 		return old, err
 	}
 	if old != nil {

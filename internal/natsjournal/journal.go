@@ -13,6 +13,7 @@
 package natsjournal
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -47,8 +48,17 @@ type Config struct {
 	TLS *tls.Config
 	// AllowOld accepts servers older than Oldest.
 	AllowOld bool
-	// Member is the address of this member, which it shows to others.
+	// Member is the address of this member, which it shows to others. Others do not
+	// show a member without one, such as a command that only copies groups.
 	Member string
+	// MustExist means that Open fails if the stream does not exist. Then Replicas
+	// and MaxBytes have no meaning.
+	MustExist bool
+	// First is the sequence of the first message if the stream is made. 0 means 1.
+	First uint64
+	// Newest is the newest format that this member reads and writes. 0 means
+	// gateway.NewestFormat. With another one it acts as an older version.
+	Newest gateway.Format
 	// Logger receives what operators should know. Nil means no logging.
 	Logger *slog.Logger
 	// Observe is called after each answered change. It must not block.
@@ -139,6 +149,7 @@ func New(c Config) *Journal {
 		c.Waiting = func(error) {}
 	}
 	c.Replicas = max(c.Replicas, 1)
+	c.Newest = cmp.Or(c.Newest, gateway.NewestFormat)
 	return &Journal{
 		config: c, names: namesOf(c.Stream), state: newState(), outbox: newOutbox(),
 		fetch: make(chan struct{}, 1), look: make(chan struct{}, 1), stop: make(chan struct{}), pulses: newPulses(), peers: newPeers(),
@@ -222,7 +233,11 @@ func (j *Journal) messageOf(c gateway.Change) (*nats.Msg, error) {
 		msg.Header.Set(headerTTL, markerTTL.String())
 		return msg, nil
 	}
-	rec, err := record.EncodeWithin(c.Group, c.Budget)
+	newest, member := j.Writes()
+	rec, err := record.EncodeWithin(c.Group, newest, c.Budget)
+	if errors.Is(err, record.ErrOlder) {
+		return nil, gateway.OlderMember(member)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"pushgateway/internal/gateway"
 )
 
 const (
@@ -127,6 +129,9 @@ func (j *Journal) noteCaught(seq uint64, sent time.Time) {
 type alive struct {
 	Member string    `json:"member"`
 	At     time.Time `json:"at"` // by the member's clock
+	// Reads is the newest format that the member reads. Members of versions before
+	// gateway.Format2 do not tell it.
+	Reads gateway.Format `json:"reads,omitempty"`
 }
 
 // pulse sends a sign of life, and returns its sequence.
@@ -147,7 +152,7 @@ func (j *Journal) pulse(ctx context.Context) (uint64, error) {
 }
 
 func (j *Journal) tryPulse(ctx context.Context, op string) (uint64, error) {
-	body, err := json.Marshal(alive{j.config.Member, time.Now()})
+	body, err := json.Marshal(alive{j.config.Member, time.Now(), j.config.Newest})
 	if err != nil {
 		return 0, err
 	}

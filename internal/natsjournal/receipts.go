@@ -14,8 +14,9 @@ import (
 // A stream has no commits of several messages. So the receipts of a group are in a
 // header of its message, all of the last hour: base64 of 40 bytes each, the time
 // (Unix ns, big endian), the ID and the hash of the content. The end of a group
-// has them too. Only the mark of a server that a group has expired has none; the
-// members that run then still know them, and the next write has them again.
+// has them too. Only the mark of a server that a group has expired has none. So
+// the message of a group with a time to live stays until its receipts are over;
+// members hide the group when its own time has come.
 const headerReceipts = "Pushgateway-Receipts"
 
 const receiptSize = 8 + 16 + 16
@@ -52,10 +53,29 @@ func (j *Journal) carry(w *write, e *entry) error {
 		return nil
 	}
 	w.msg.Header.Set(headerReceipts, encodeReceipts(w.receipts))
+	if g := w.change.Group; g != nil && !g.Expires.IsZero() {
+		w.msg.Header.Set(headerTTL, ttlOf(later(g.Expires, endOf(w.receipts)), time.Now()))
+	}
 	if size, most := int64(w.msg.Size())+headerRoom, j.conn.MaxPayload(); size > most {
 		return fmt.Errorf("%w: with the idempotency keys of %d pushes of the last hour, group %s takes %d bytes, and the NATS servers accept messages of %d bytes; add to several groups, or raise max_payload of the servers", exposition.ErrTooLarge, len(w.receipts), w.change.Key.Excerpt(), size, most)
 	}
 	return nil
+}
+
+// endOf returns when the last of some receipts is over.
+func endOf(receipts []gateway.Receipt) time.Time {
+	var last int64
+	for _, r := range receipts {
+		last = max(last, r.At)
+	}
+	return time.Unix(0, last).Add(gateway.ReceiptLife)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // learn notes the receipts of a group in a message of another member, and returns

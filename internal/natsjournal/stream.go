@@ -61,6 +61,7 @@ type streamConfig struct {
 	DenyDelete  bool           `json:"deny_delete"`
 	Sealed      bool           `json:"sealed"`
 	Persist     string         `json:"persist_mode,omitempty"`
+	First       uint64         `json:"first_seq,omitempty"`
 }
 
 type republication struct {
@@ -80,7 +81,7 @@ func (j *Journal) wanted() streamConfig {
 		Name: j.config.Stream, Description: "Groups of a Pushgateway", Subjects: []string{all},
 		Retention: "limits", Storage: "file", Replicas: j.config.Replicas,
 		MaxPerKey: 1, MaxConsumer: -1, MaxMsgs: -1, MaxBytes: most, Discard: "new",
-		Direct: true, TTL: true, MarkerTTL: markerTTL,
+		Direct: true, TTL: true, MarkerTTL: markerTTL, First: j.config.First,
 		Republish: &republication{From: all, To: j.names.fed + ">"},
 	}
 }
@@ -141,6 +142,9 @@ type streamInfo struct {
 func (j *Journal) ensureStream(ctx context.Context) error {
 	info, err := j.ask(ctx, "STREAM.INFO.", nil)
 	if wrong := (*apiError)(nil); errors.As(err, &wrong) && wrong.ErrCode == codeNoStream {
+		if j.config.MustExist {
+			return &permanentError{fmt.Errorf("it does not exist; check --cluster.url and --cluster.stream: %w", err)}
+		}
 		info, err = j.ask(ctx, "STREAM.CREATE.", j.wanted())
 		if errors.As(err, &wrong) && wrong.ErrCode == codeStreamExists {
 			return err // another member has just made it
@@ -152,7 +156,11 @@ func (j *Journal) ensureStream(ctx context.Context) error {
 	if err != nil {
 		return explainRefusal(err)
 	}
-	if found := j.wanted().differences(info.Config); len(found) > 0 {
+	want := j.wanted()
+	if j.config.MustExist {
+		want.Replicas = info.Config.Replicas
+	}
+	if found := want.differences(info.Config); len(found) > 0 {
 		return &permanentError{fmt.Errorf("it exists with another configuration: %s. Change it with `nats stream edit`, name another stream with --cluster.stream, or adapt the flags", strings.Join(found, "; "))}
 	}
 	j.noteUsage(info)

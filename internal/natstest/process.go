@@ -19,9 +19,10 @@ import (
 // killed.
 type Processes struct {
 	t       testing.TB
-	binary  string
-	configs []string
+	command func(i int, args ...string) *exec.Cmd
+	hosts   []string // their addresses
 	ports   []int
+	configs []string
 	running []*exec.Cmd // nil if killed
 }
 
@@ -29,25 +30,57 @@ type Processes struct {
 // a leader.
 func Launch(t testing.TB, n int) *Processes {
 	t.Helper()
-	dir := t.TempDir()
-	p := &Processes{t: t, binary: filepath.Join(dir, "nats-server"), ports: freePorts(t, 2*n), running: make([]*exec.Cmd, n)}
-	if out, err := exec.Command("go", "build", "-o", p.binary, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
+	binary := build(t)
+	p := &Processes{t: t, ports: freePorts(t, 2*n)}
+	for range n {
+		p.hosts = append(p.hosts, "127.0.0.1")
+	}
+	p.command = func(_ int, args ...string) *exec.Cmd { return exec.Command(binary, args...) }
+	p.launch()
+	return p
+}
+
+// LaunchOn does it on the first hosts of a network.
+func LaunchOn(t testing.TB, net *Network, n int) *Processes {
+	t.Helper()
+	binary := build(t)
+	p := &Processes{t: t, ports: make([]int, 2*n)}
+	for i := range n {
+		p.hosts = append(p.hosts, net.Address(i))
+		p.ports[i], p.ports[n+i] = 4222, 6222
+	}
+	p.command = func(i int, args ...string) *exec.Cmd { return net.Command(i, binary, args...) }
+	p.launch()
+	return p
+}
+
+func build(t testing.TB) (binary string) {
+	t.Helper()
+	binary = filepath.Join(t.TempDir(), "nats-server")
+	if out, err := exec.Command("go", "build", "-o", binary, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
 		t.Fatalf("building nats-server: %v\n%s", err, out)
 	}
+	return binary
+}
+
+func (p *Processes) launch() {
+	p.t.Helper()
+	n, dir := len(p.hosts), p.t.TempDir()
+	p.running = make([]*exec.Cmd, n)
 	var routes []string
-	for _, port := range p.ports[n:] {
-		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", port))
+	for i, host := range p.hosts {
+		routes = append(routes, fmt.Sprintf("nats://%s:%d", host, p.ports[n+i]))
 	}
-	t.Cleanup(p.killAll)
-	for i := range n {
-		config := fmt.Sprintf("server_name: n%d\nlisten: 127.0.0.1:%d\nmax_payload: 1MB\njetstream { store_dir: %q, max_mem: %d, max_file: %d, sync_interval: always }\n",
-			i, p.ports[i], filepath.Join(dir, fmt.Sprint(i)), memory, storage)
+	p.t.Cleanup(p.killAll)
+	for i, host := range p.hosts {
+		config := fmt.Sprintf("server_name: n%d\nlisten: %s:%d\nmax_payload: 1MB\njetstream { store_dir: %q, max_mem: %d, max_file: %d, sync_interval: always }\n",
+			i, host, p.ports[i], filepath.Join(dir, fmt.Sprint(i)), memory, storage)
 		if n > 1 {
-			config += fmt.Sprintf("cluster { name: test, listen: 127.0.0.1:%d, routes: [%s] }\n", p.ports[n+i], strings.Join(routes, ", "))
+			config += fmt.Sprintf("cluster { name: test, listen: %s:%d, routes: [%s] }\n", host, p.ports[n+i], strings.Join(routes, ", "))
 		}
 		path := filepath.Join(dir, fmt.Sprintf("%d.conf", i))
 		if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
-			t.Fatal(err)
+			p.t.Fatal(err)
 		}
 		p.configs = append(p.configs, path)
 		p.Run(i)
@@ -55,13 +88,12 @@ func Launch(t testing.TB, n int) *Processes {
 	for i := range n {
 		p.await(i)
 	}
-	return p
 }
 
 // Run starts a process that does not run.
 func (p *Processes) Run(i int) {
 	p.t.Helper()
-	cmd := exec.Command(p.binary, "-c", p.configs[i])
+	cmd := p.command(i, "-c", p.configs[i])
 	cmd.Env = append(os.Environ(), "GOMEMLIMIT=256MiB")
 	if err := cmd.Start(); err != nil {
 		p.t.Fatal(err)
@@ -140,7 +172,7 @@ func (p *Processes) Leader(stream string) int {
 }
 
 func (p *Processes) url(i int) string {
-	return "nats://" + net.JoinHostPort("127.0.0.1", fmt.Sprint(p.ports[i]))
+	return "nats://" + net.JoinHostPort(p.hosts[i], fmt.Sprint(p.ports[i]))
 }
 
 // URLs returns the addresses of all servers.

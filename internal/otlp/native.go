@@ -28,6 +28,9 @@ func (t *translator) exponential(s *metric.Series, p *metrics.ExponentialHistogr
 		down, scale = min(scale-finest, 31), finest
 	}
 	positive, negative := p.GetPositive(), p.GetNegative()
+	if err := t.checkAddend(p.GetSum(), p.GetCount(), p.GetZeroCount(), positive.GetBucketCounts(), negative.GetBucketCounts()); err != nil {
+		return err
+	}
 	buckets := len(positive.GetBucketCounts()) + len(negative.GetBucketCounts())
 	const size = 16 // of a bucket with its share of a span
 	if err := t.Take(int(unsafe.Sizeof(metric.Buckets{})+unsafe.Sizeof(metric.Native{})) + 3*size*buckets); err != nil {

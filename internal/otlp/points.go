@@ -54,9 +54,6 @@ func noValue(p point) bool {
 // its point alone, unless nothing more may be taken.
 func eachPoint[P point](t *translator, m *metrics.Metric, points []P, set func(*metric.Series, P) error) error {
 	for _, p := range points {
-		if noValue(p) {
-			continue
-		}
 		err := addPoint(t, p, set)
 		switch {
 		case err == nil:
@@ -72,23 +69,20 @@ func eachPoint[P point](t *translator, m *metrics.Metric, points []P, set func(*
 
 func addPoint[P point](t *translator, p P, set func(*metric.Series, P) error) error {
 	var s metric.Series
-	if err := set(&s, p); err != nil {
+	gone := noValue(p)
+	if !gone {
+		if err := set(&s, p); err != nil {
+			return err
+		}
+	}
+	var err error
+	if s.Labels, err = t.labelsOf(p.GetAttributes(), nil); err != nil {
 		return err
 	}
-	labels, err := t.labelsOf(p.GetAttributes(), nil)
-	if err != nil {
-		return err
-	}
-	to, err := t.place(labels, p.GetTimeUnixNano())
-	if err != nil || to == nil {
-		return err
-	}
-	s.Labels = labels
 	if start := p.GetStartTimeUnixNano(); start != 0 && t.to.Type != metric.Gauge {
 		s.Created = timestamp(start)
 	}
-	*to = s
-	return nil
+	return t.place(s, p.GetTimeUnixNano(), gone)
 }
 
 func timestamp(nanos uint64) *metric.Timestamp {
@@ -107,6 +101,9 @@ func (t *translator) number(s *metric.Series, p *metrics.NumberDataPoint) error 
 	}
 	if t.to.Type != metric.Counter {
 		return nil
+	}
+	if t.to.Delta && (!(s.Value >= 0) || math.IsInf(s.Value, +1)) {
+		return fmt.Errorf("a point adds %v to a sum that only grows; export finite deltas that are not negative", s.Value)
 	}
 	latest := latestOf(p.GetExemplars())
 	if latest == nil {
@@ -190,6 +187,13 @@ func (t *translator) histogram(s *metric.Series, p *metrics.HistogramDataPoint) 
 	}
 	if !rise(bounds) {
 		return errors.New("the bounds of a histogram do not rise; sort them")
+	}
+	inBuckets := counts
+	if len(counts) == 0 {
+		inBuckets = []uint64{p.GetCount()}
+	}
+	if err := t.checkAddend(p.GetSum(), p.GetCount(), 0, inBuckets); err != nil {
+		return err
 	}
 	if err := t.Take(int(unsafe.Sizeof(metric.Buckets{})) + (len(bounds)+1)*int(unsafe.Sizeof(metric.Bucket{}))); err != nil {
 		return err

@@ -1,10 +1,10 @@
 package otlp
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"unsafe"
 
 	"github.com/prometheus/otlptranslator"
 	metrics "go.opentelemetry.io/proto/otlp/metrics/v1"
@@ -41,9 +41,22 @@ type Resource struct {
 type Family struct {
 	metric.Family
 	Points int
+	// Delta means that the series add to those of the group.
+	Delta bool
+	// Again has the further points of series, if Delta: all of them add.
+	Again []*metric.Family
+	// Gone has series that have no value any more. Their values do not matter.
+	Gone []metric.Series
 
 	places map[string]int // of series, by their labels
-	times  []uint64       // of the points of the series
+	latest []latest       // of the series
+}
+
+// latest is the latest point of a series.
+type latest struct {
+	at     uint64
+	gone   bool // it has no value
+	points int  // of the series, with a value
 }
 
 // Attributes of resources that are not in target_info.
@@ -68,6 +81,11 @@ func Translate(body []byte, e Encoding, o Options) (all []*Resource, rejected Re
 			return nil, rejected, err
 		}
 	}
+	for _, families := range t.of {
+		for _, f := range families {
+			f.part()
+		}
+	}
 	return t.all, t.rejected, nil
 }
 
@@ -84,6 +102,7 @@ type translator struct {
 	families int
 
 	to     *Family            // of the present metric
+	valued bool               // a point of the present resource has a value
 	byName map[string]*Family // of the present resource
 	of     map[*Resource]map[string]*Family
 	key    []byte // of the present point
@@ -120,6 +139,7 @@ func (t *translator) resource(rm *metrics.ResourceMetrics) error {
 		t.rejected.Add(points, "%v", err)
 		return nil
 	}
+	t.valued = false
 	if t.byName = t.of[r]; t.byName == nil {
 		t.byName = make(map[string]*Family)
 		t.of[r] = t.byName
@@ -130,6 +150,9 @@ func (t *translator) resource(rm *metrics.ResourceMetrics) error {
 				return err
 			}
 		}
+	}
+	if !t.valued {
+		return nil
 	}
 	return t.target(r, rm.GetResource())
 }
@@ -192,23 +215,18 @@ func (t *translator) target(r *Resource, res *resources.Resource) error {
 	if err != nil || len(labels) == 0 {
 		return nil // a name that cannot be one is left out with its companions
 	}
-	f, ok, err := t.family(r, targetInfo, metric.Gauge)
+	f, ok, err := t.family(r, targetInfo, kind{typ: metric.Gauge})
 	if err != nil || !ok {
 		return err
 	}
 	f.Help = "Target metadata"
 	t.to = f
-	s, err := t.place(labels, 0)
-	if err != nil || s == nil {
-		return err
-	}
-	s.Value = 1
-	return nil
+	return t.place(metric.Series{Labels: labels, Value: 1}, 0, false)
 }
 
 // metric translates one metric.
 func (t *translator) metric(r *Resource, m *metrics.Metric) error {
-	typ, named, err := typeOf(m)
+	k, err := kindOf(m)
 	points := pointsOf(m)
 	switch {
 	case points == 0:
@@ -217,17 +235,20 @@ func (t *translator) metric(r *Resource, m *metrics.Metric) error {
 		t.rejected.Add(points, "metric %q: %v", excerpt.Of(m.GetName()), err)
 		return nil
 	}
-	name, err := t.metrics.Build(otlptranslator.Metric{Name: m.GetName(), Unit: m.GetUnit(), Type: named})
+	name, err := t.metrics.Build(otlptranslator.Metric{Name: m.GetName(), Unit: m.GetUnit(), Type: k.named})
 	if err != nil {
 		t.rejected.Add(points, "metric %q: %v; give it another name", excerpt.Of(m.GetName()), err)
 		return nil
 	}
-	f, ok, err := t.family(r, name, typ)
-	if err != nil {
+	f, ok, err := t.family(r, name, k)
+	switch {
+	case err != nil:
 		return err
-	}
-	if !ok {
+	case f.Type != k.typ:
 		t.rejected.Add(points, "metric %q: the request has the name %q with another type, %s; use one type", excerpt.Of(m.GetName()), excerpt.Of(name), f.Type)
+		return nil
+	case !ok:
+		t.rejected.Add(points, "metric %q: the request has the name %q with another temporality; use one", excerpt.Of(m.GetName()), excerpt.Of(name))
 		return nil
 	}
 	if f.Help == "" {
@@ -241,10 +262,10 @@ func (t *translator) metric(r *Resource, m *metrics.Metric) error {
 	return t.points(m)
 }
 
-// family returns the family of a name. It is not ok if that has another type.
-func (t *translator) family(r *Resource, name string, typ metric.Type) (f *Family, ok bool, err error) {
+// family returns the family of a name. It is not ok if that is of another kind.
+func (t *translator) family(r *Resource, name string, k kind) (f *Family, ok bool, err error) {
 	if f := t.byName[name]; f != nil {
-		return f, f.Type == typ, nil
+		return f, f.Type == k.typ && f.Delta == k.delta, nil
 	}
 	if t.families++; t.Limits.Families > 0 && t.families > t.Limits.Families {
 		return nil, false, t.tooMany(guard.LimitFamiliesPerPush, "families", t.Limits.Families, name)
@@ -253,7 +274,7 @@ func (t *translator) family(r *Resource, name string, typ metric.Type) (f *Famil
 	if err := t.Take(size + len(name)); err != nil {
 		return nil, false, err
 	}
-	f = &Family{Family: metric.Family{Name: name, Type: typ}, places: make(map[string]int)}
+	f = &Family{Family: metric.Family{Name: name, Type: k.typ}, Delta: k.delta, places: make(map[string]int)}
 	t.byName[name] = f
 	r.Families = append(r.Families, f)
 	return f, true, nil
@@ -273,35 +294,57 @@ func (t *translator) tooMany(limit guard.Limit, what string, most int, family st
 	return over
 }
 
-// typeOf returns what a metric becomes, and what its name is made for.
-func typeOf(m *metrics.Metric) (typ metric.Type, named otlptranslator.MetricType, err error) {
-	switch d := m.GetData().(type) {
-	case *metrics.Metric_Gauge:
-		return metric.Gauge, otlptranslator.MetricTypeGauge, nil
-	case *metrics.Metric_Sum:
-		if err := cumulative(d.Sum.GetAggregationTemporality()); err != nil || d.Sum.GetIsMonotonic() {
-			return metric.Counter, otlptranslator.MetricTypeMonotonicCounter, err
-		}
-		return metric.Gauge, otlptranslator.MetricTypeNonMonotonicCounter, nil
-	case *metrics.Metric_Histogram:
-		return metric.Histogram, otlptranslator.MetricTypeHistogram, cumulative(d.Histogram.GetAggregationTemporality())
-	case *metrics.Metric_ExponentialHistogram:
-		return metric.Histogram, otlptranslator.MetricTypeExponentialHistogram, cumulative(d.ExponentialHistogram.GetAggregationTemporality())
-	case *metrics.Metric_Summary:
-		return metric.Summary, otlptranslator.MetricTypeSummary, nil
-	}
-	return 0, 0, fmt.Errorf("it has no data of a known kind")
+// kind is what a metric becomes.
+type kind struct {
+	typ   metric.Type
+	named otlptranslator.MetricType // what its name is made for
+	delta bool
 }
 
-// cumulative refuses what only makes sense if it is added up.
-func cumulative(t metrics.AggregationTemporality) error {
+// kindOf returns what a metric becomes.
+func kindOf(m *metrics.Metric) (k kind, err error) {
+	switch d := m.GetData().(type) {
+	case *metrics.Metric_Gauge:
+		return kind{typ: metric.Gauge, named: otlptranslator.MetricTypeGauge}, nil
+	case *metrics.Metric_Sum:
+		return kindOfSum(d.Sum)
+	case *metrics.Metric_Histogram:
+		k = kind{typ: metric.Histogram, named: otlptranslator.MetricTypeHistogram}
+		k.delta, err = isDelta(d.Histogram.GetAggregationTemporality())
+		return k, err
+	case *metrics.Metric_ExponentialHistogram:
+		k = kind{typ: metric.Histogram, named: otlptranslator.MetricTypeExponentialHistogram}
+		k.delta, err = isDelta(d.ExponentialHistogram.GetAggregationTemporality())
+		return k, err
+	case *metrics.Metric_Summary:
+		return kind{typ: metric.Summary, named: otlptranslator.MetricTypeSummary}, nil
+	}
+	return k, fmt.Errorf("it has no data of a known kind")
+}
+
+// kindOfSum refuses changes of a sum that can go down: if one is lost, the sum
+// stays wrong, and nothing shows that.
+func kindOfSum(s *metrics.Sum) (k kind, err error) {
+	if k.delta, err = isDelta(s.GetAggregationTemporality()); err != nil || s.GetIsMonotonic() {
+		k.typ, k.named = metric.Counter, otlptranslator.MetricTypeMonotonicCounter
+		return k, err
+	}
+	if k.delta {
+		return k, errors.New("a sum that can go down cannot have delta temporality, since nothing would show that one was lost; export it with cumulative temporality, as SDKs do for OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=delta")
+	}
+	k.typ, k.named = metric.Gauge, otlptranslator.MetricTypeNonMonotonicCounter
+	return k, nil
+}
+
+// isDelta reports whether values only make sense if they are added up.
+func isDelta(t metrics.AggregationTemporality) (bool, error) {
 	switch t {
 	case metrics.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE:
-		return nil
+		return false, nil
 	case metrics.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA:
-		return fmt.Errorf("delta temporality is not supported; set OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=cumulative")
+		return true, nil
 	}
-	return fmt.Errorf("its aggregation temporality is missing; send cumulative values")
+	return false, errors.New("its aggregation temporality is missing; send cumulative or delta values")
 }
 
 func pointsOf(m *metrics.Metric) int {
@@ -318,41 +361,4 @@ func pointsOf(m *metrics.Metric) int {
 		return len(d.Summary.GetDataPoints())
 	}
 	return 0
-}
-
-// place returns where the point of these labels goes, or nil if the request has
-// a later one.
-func (t *translator) place(labels []metric.Label, at uint64) (*metric.Series, error) {
-	f := t.to
-	t.key = appendKey(t.key[:0], labels)
-	if i, known := f.places[string(t.key)]; known {
-		if f.times[i] > at {
-			return nil, nil
-		}
-		f.times[i] = at
-		f.Series[i] = metric.Series{Labels: labels}
-		return &f.Series[i], nil
-	}
-	if t.series++; t.Limits.Series > 0 && t.series > t.Limits.Series {
-		return nil, t.tooMany(guard.LimitSeriesPerPush, "series", t.Limits.Series, f.Name)
-	}
-	const place = 100
-	if err := t.Take(2*int(unsafe.Sizeof(metric.Series{})) + place + len(t.key)); err != nil {
-		return nil, err
-	}
-	f.places[string(t.key)] = len(f.Series)
-	f.times = append(f.times, at)
-	f.Series = append(f.Series, metric.Series{Labels: labels})
-	return &f.Series[len(f.Series)-1], nil
-}
-
-// appendKey appends a text that only equal label sets have. They are sorted. Text
-// in UTF-8 never has the separator.
-func appendKey(b []byte, labels []metric.Label) []byte {
-	const separator = 0xff
-	for _, l := range labels {
-		b = append(append(b, l.Name...), separator)
-		b = append(append(b, l.Value...), separator)
-	}
-	return b
 }

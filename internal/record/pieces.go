@@ -20,11 +20,12 @@ type writer struct {
 	buf    *buffers // not packed yet
 	packed [][]byte // S2 blocks
 	budget exposition.Budget
+	format gateway.Format
 	err    error
 }
 
 func (w *writer) group(g *gateway.Group) {
-	w.buf.content = appendHead(w.buf.content, g)
+	w.buf.content = appendHead(w.buf.content, g, w.format)
 	for i := range g.Families {
 		h := &g.Families[i]
 		w.buf.content = protowire.AppendTag(w.buf.content, groupFamilies, protowire.BytesType)
@@ -91,6 +92,6 @@ func (w *writer) join() ([]byte, error) {
 		return nil, w.err
 	}
 	rec := make([]byte, contentAt)
-	rec[0] = format
+	rec[0] = byte(w.format)
 	return s2.ConcatBlocks(rec, w.packed...)
 }

@@ -14,20 +14,25 @@
 //	  string failure = 6;          // why the last refused push was refused
 //	  string failed_by = 7;        // the client whose failures created a group without a good push
 //	  uint64 last    = 10;         // 1: the last push was refused, 2: it was stored; absent: compare the two times
+//	  bytes  runs    = 11;         // the history of a job's runs; since format 2
 //	}
 //	message Family {
 //	  bytes  family = 1;  // a delimited io.prometheus.client.MetricFamily
 //	  bytes  text   = 4;  // its lines, instead of its metrics; see exposition.StoredReader
 //	  sint64 pushed = 2;  // ns after that of the group, or after 1970 if it has none; absent: at the same time
 //	  uint64 claim  = 3;  // revision; absent or 0: that of the record. The highest bit means that it took the name
+//	  bytes  ends   = 5;  // when its series end by themselves, see appendEnds; since format 2
 //	}
 //
 // If there is text, field 1000 of the MetricFamily is the version of the
 // renderer that wrote the lines. Decode keeps lines of the present version and
 // renders others again. Programs that do not know the field skip it.
 //
-// Decode returns an error for any other unknown field, since ignoring the field
-// could lose data. Revisions that a group receives only when it is stored are
+// A record has the oldest format that holds everything that the group has, so
+// that older versions read what they can. Decode reads all formats up to
+// gateway.NewestFormat. It returns an error for any other unknown field, and for
+// fields that the record's format does not have, since ignoring a field could
+// lose data. Revisions that a group receives only when it is stored are
 // absent. So a record can be made before its place in the order is known.
 //
 // If the highest bit of the version is set, the size of the following message,
@@ -44,6 +49,7 @@
 package record
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"errors"
@@ -61,9 +67,6 @@ import (
 	"pushgateway/internal/grouping"
 )
 
-// format is the version that Encode writes, and the newest that Decode reads.
-const format = 1
-
 // stampedBit is set in the first byte of a record that has a stamp.
 const stampedBit = 0x80
 
@@ -80,6 +83,9 @@ var errDamaged = errors.New("the record is damaged")
 // ErrNewer means that a newer version of this program wrote a record.
 var ErrNewer = errors.New("a newer version of this program wrote the record")
 
+// ErrOlder means that a record must have a newer format than its readers know.
+var ErrOlder = errors.New("the record needs a newer format")
+
 // The fields of the messages.
 const (
 	groupPushed   = 1
@@ -90,6 +96,7 @@ const (
 	groupFailure  = 6
 	groupFailedBy = 7
 	groupLast     = 10
+	groupRuns     = 11 // since format 2
 
 	stampAgainst = 3
 
@@ -97,6 +104,7 @@ const (
 	familyPushed = 2
 	familyClaim  = 3
 	familyText   = 4
+	familyEnds   = 5 // since format 2
 )
 
 // buffers are the buffers that encoding a record needs.
@@ -116,16 +124,22 @@ func (b *buffers) release() {
 // Encode returns the record of a group. The record is not valid until it is
 // sealed.
 func Encode(g *gateway.Group) []byte {
-	rec, _ := EncodeWithin(g, nil) // it fails only because of a budget
+	rec, _ := EncodeWithin(g, gateway.NewestFormat, nil) // it fails only because of a budget or an older format
 	return rec
 }
 
-// EncodeWithin is Encode with a budget, from which it takes the memory that a
-// large record needs for encoding and writing. A nil budget has no bound.
-func EncodeWithin(g *gateway.Group, budget exposition.Budget) ([]byte, error) {
+// EncodeWithin is Encode for readers that know formats up to newest. It leaves
+// out what newest does not have, or returns ErrOlder if that must not be left
+// out. It takes from budget the memory that a large record needs for encoding
+// and writing. A nil budget has no bound.
+func EncodeWithin(g *gateway.Group, newest gateway.Format, budget exposition.Budget) ([]byte, error) {
+	whole, least := g.Formats()
+	if least > newest {
+		return nil, ErrOlder
+	}
 	buf := scratch.Get().(*buffers)
 	defer buf.release()
-	w := writer{buf: buf, budget: budget}
+	w := writer{buf: buf, budget: budget, format: min(whole, newest)}
 	buf.content = buf.content[:0]
 	w.group(g)
 	if w.err != nil {
@@ -136,7 +150,7 @@ func EncodeWithin(g *gateway.Group, budget exposition.Budget) ([]byte, error) {
 	}
 	buf.packed = s2.Encode(buf.packed[:cap(buf.packed)], buf.content)
 	rec := make([]byte, contentAt+len(buf.packed))
-	rec[0] = format
+	rec[0] = byte(w.format)
 	copy(rec[contentAt:], buf.packed)
 	return rec, nil
 }
@@ -172,11 +186,17 @@ func Check(rec []byte, key grouping.Key) (gateway.Revision, error) {
 	if compute(rec, key) != Checksum(rec) {
 		return 0, fmt.Errorf("%w: its checksum does not match its content", errDamaged)
 	}
-	if version := rec[0] &^ stampedBit; version != format {
-		return 0, fmt.Errorf("%w: its format is %d, but this version reads %d", ErrNewer, version, format)
+	switch format := FormatOf(rec); {
+	case format < gateway.Format1:
+		return 0, fmt.Errorf("%w: there is no format %d", errDamaged, format)
+	case format > gateway.NewestFormat:
+		return 0, fmt.Errorf("%w: its format is %d, but this version reads up to %d", ErrNewer, format, gateway.NewestFormat)
 	}
 	return gateway.Revision(binary.LittleEndian.Uint64(rec[revisionAt:])), nil
 }
+
+// FormatOf returns the format of a record, which must not be empty.
+func FormatOf(rec []byte) gateway.Format { return gateway.Format(rec[0] &^ stampedBit) }
 
 // Decode returns the group of a record that was sealed for key. It keeps no
 // reference to rec.
@@ -212,7 +232,7 @@ func decode(rec []byte, key grouping.Key, r gateway.Revision, old *gateway.Group
 		return nil, fmt.Errorf("%w: unpacking it: %w", errDamaged, err)
 	}
 	buf.content = content
-	g := reading{Group: gateway.Group{Key: key, Revision: r, Since: r}, stored: exposition.GetStoredReader()}
+	g := reading{Group: gateway.Group{Key: key, Revision: r, Since: r}, format: FormatOf(rec), stored: exposition.GetStoredReader()}
 	defer g.stored.Release()
 	if old == nil || !g.repeat(content, old) {
 		if err := g.read(content); err != nil {
@@ -230,7 +250,7 @@ func decode(rec []byte, key grouping.Key, r gateway.Revision, old *gateway.Group
 }
 
 // appendHead appends the fields of a group except its families.
-func appendHead(b []byte, g *gateway.Group) []byte {
+func appendHead(b []byte, g *gateway.Group, format gateway.Format) []byte {
 	b = appendTime(b, groupPushed, g.Pushed)
 	b = appendTime(b, groupFailed, g.Failed)
 	b = appendRevision(b, groupSince, g.Since)
@@ -240,6 +260,10 @@ func appendHead(b []byte, g *gateway.Group) []byte {
 	if g.Failing != g.Failed.After(g.Pushed) { // the clock was set, or the times come from two machines
 		b = protowire.AppendTag(b, groupLast, protowire.VarintType)
 		b = protowire.AppendVarint(b, lastOf(g.Failing))
+	}
+	if format >= gateway.Format2 && len(g.Runs) > 0 {
+		b = protowire.AppendTag(b, groupRuns, protowire.BytesType)
+		b = protowire.AppendBytes(b, g.Runs)
 	}
 	return b
 }
@@ -282,7 +306,7 @@ func appendTail(b []byte, g *gateway.Group, h *gateway.Held) []byte {
 		b = protowire.AppendTag(b, familyPushed, protowire.VarintType)
 		b = protowire.AppendVarint(b, protowire.EncodeZigZag(after))
 	}
-	return appendRevision(b, familyClaim, claimOf(h))
+	return appendEnds(appendRevision(b, familyClaim, claimOf(h)), h.Ends)
 }
 
 // tookBit is set in a claim that took the name. Versions of this program that do
@@ -376,6 +400,7 @@ func unknown(num protowire.Number) error { return fmt.Errorf("field %d is unknow
 // reading is a group that is being read.
 type reading struct {
 	gateway.Group
+	format gateway.Format
 	last   uint64 // field 10
 	stored *exposition.StoredReader
 }
@@ -399,6 +424,9 @@ func (g *reading) read(content []byte) error {
 }
 
 func (g *reading) take(f field) error {
+	if f.num >= groupRuns && g.format < gateway.Format2 {
+		return fmt.Errorf("field %d is unknown in format %d", f.num, g.format)
+	}
 	switch f.num {
 	case groupPushed:
 		g.Pushed = f.time()
@@ -414,6 +442,8 @@ func (g *reading) take(f field) error {
 		g.FailedBy = string(f.bytes)
 	case groupLast:
 		g.last = f.value
+	case groupRuns:
+		g.Runs = bytes.Clone(f.bytes)
 	case groupFamilies:
 		return g.takeFamily(f.bytes)
 	default:
@@ -423,9 +453,12 @@ func (g *reading) take(f field) error {
 }
 
 func (g *reading) takeFamily(msg []byte) error {
-	h, family, text, err := g.readHeld(msg)
+	h, s, err := g.readHeld(msg)
 	if err == nil {
-		h.Block, err = g.stored.Read(family, text)
+		h.Block, err = g.stored.Read(s.family, s.text)
+	}
+	if err == nil && s.ends != nil {
+		h.Ends, err = readEnds(s.ends, h.Block)
 	}
 	if err != nil {
 		return err
@@ -437,16 +470,23 @@ func (g *reading) takeFamily(msg []byte) error {
 	return nil
 }
 
-// readHeld reads the message of a family, except its block, which is in family
-// and text.
-func (g *reading) readHeld(msg []byte) (h gateway.Held, family, text []byte, err error) {
+// storedSeries are the series of a family as they are stored.
+type storedSeries struct{ family, text, ends []byte }
+
+// readHeld reads the message of a family, except its series.
+func (g *reading) readHeld(msg []byte) (h gateway.Held, s storedSeries, err error) {
 	h.Pushed, h.Claim = g.Pushed, g.Revision
 	err = eachField(msg, func(f field) error {
+		if f.num >= familyEnds && g.format < gateway.Format2 {
+			return fmt.Errorf("field %d of a family is unknown in format %d", f.num, g.format)
+		}
 		switch f.num {
 		case familyBlock:
-			family = f.bytes
+			s.family = f.bytes
 		case familyText:
-			text = f.bytes
+			s.text = f.bytes
+		case familyEnds:
+			s.ends = f.bytes
 		case familyPushed:
 			h.Pushed = time.Unix(0, base(g.Pushed)+protowire.DecodeZigZag(f.value))
 		case familyClaim:
@@ -457,5 +497,5 @@ func (g *reading) readHeld(msg []byte) (h gateway.Held, family, text []byte, err
 		}
 		return nil
 	})
-	return h, family, text, err
+	return h, s, err
 }

@@ -39,11 +39,11 @@ func (g *reading) repeatFamily(msg []byte, old *gateway.Group) error {
 	if i == len(old.Families) {
 		return errOther
 	}
-	h, family, text, err := g.readHeld(msg)
+	h, s, err := g.readHeld(msg)
 	if err != nil {
 		return err
 	}
-	if !g.stored.Repeats(old.Families[i].Block, family, text) {
+	if s.ends != nil || !g.stored.Repeats(old.Families[i].Block, s.family, s.text) {
 		return errOther
 	}
 	g.Families = append(g.Families, h)

@@ -25,7 +25,7 @@ func Stamped(rec []byte, s gateway.Stamp) ([]byte, error) {
 
 // OfStamp returns the record of a group that has only a failure.
 func OfStamp(s gateway.Stamp, revision gateway.Revision) []byte {
-	return withStamp(format, s2.Encode(nil, nil), s, revision)
+	return withStamp(byte(gateway.Format1), s2.Encode(nil, nil), s, revision)
 }
 
 func withStamp(version byte, packed []byte, s gateway.Stamp, revision gateway.Revision) []byte {

@@ -14,6 +14,7 @@ import (
 	"pushgateway/internal/live"
 	"pushgateway/internal/storage"
 	"pushgateway/internal/telemetry"
+	"pushgateway/internal/trouble"
 )
 
 // Config configures a server.
@@ -39,6 +40,11 @@ type Server struct {
 	store   *storage.Store
 	current *live.Current
 	logger  *slog.Logger
+
+	storageName string // what people call it
+	troubles    *trouble.Watch
+	unstored    trouble.Streak
+	rhythm      trouble.Rhythm
 }
 
 // Open reads what is stored. The error says what to do.
@@ -73,8 +79,9 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	if c.Settings.Changes() {
 		metrics.ObserveConfig(func() (bool, time.Time) { state := c.Settings.State(); return state.Successful, state.Success })
 	}
-	s := &Server{Gateway: gw, Metrics: metrics, store: store, current: c.Settings, logger: c.Logger}
+	s := &Server{Gateway: gw, Metrics: metrics, store: store, current: c.Settings, logger: c.Logger, storageName: c.Storage.Name()}
 	s.observeLimits()
+	s.watchTroubles(start)
 	if store.Health() != nil {
 		s.tellOfStored(c.Storage.Name(), time.Since(start))
 	}
@@ -107,8 +114,10 @@ func (s *Server) Handler(c httpapi.Config, in intake.Config) *httpapi.Surface {
 	}
 	c.Snapshot, c.Shared = s.store.Snapshot, s.store
 	c.Instrument, c.Refused, c.Pushed = s.Metrics.Instrument, s.Metrics.Refused, s.Metrics.Pushed
-	c.RefusedUser = s.Metrics.RefusedUser
+	c.RefusedUser, c.Troubles = s.Metrics.RefusedUser, s.troubles.Troubles
+	c.Unstored = func(err error) { s.unstored.Note(err, time.Now()) }
 	c.Scraped = func(x httpapi.Scrape) {
+		s.rhythm.Note(x.By, time.Now())
 		s.Metrics.Scraped(x.Format.Syntax.String(), x.Format.Escaping, x.Bytes, x.Took, x.LeftOut)
 	}
 	return httpapi.New(c)
@@ -117,6 +126,7 @@ func (s *Server) Handler(c httpapi.Config, in intake.Config) *httpapi.Surface {
 // Close closes the gateway. If the journal's file was removed, it writes the
 // groups to a new one, since they exist nowhere else.
 func (s *Server) Close() error {
+	s.troubles.Close()
 	closing := s.Gateway.Close()
 	path, err := s.store.Rescue(closing, s.Gateway.View())
 	if path != "" {
@@ -136,6 +146,7 @@ func stateOf(gw *gateway.Gateway) telemetry.State {
 		Reconciled:      func() float64 { return float64(gw.Reconciled()) },
 		IdempotencyKeys: func() float64 { return float64(gw.Receipts()) },
 		Expired:         func() float64 { return float64(gw.Expired()) },
+		SeriesExpired:   func() float64 { return float64(gw.SeriesExpired()) },
 		NextExpiry: func() float64 {
 			if at := gw.NextExpiry(); !at.IsZero() {
 				return float64(at.UnixNano()) / 1e9

@@ -17,7 +17,10 @@ type Cluster struct {
 	Credentials string      // a file, or ""
 	TLS         *tls.Config // nil if the URLs decide
 	AllowOld    bool        // accepts servers that are known not to work well
-	Address     string      // where others reach this member
+	Address     string      // where others reach this member; "" for a command that others should not see
+
+	mustExist bool
+	first     uint64 // sequence of the first message of a new stream
 }
 
 func openCluster(c Config) *Store {
@@ -25,7 +28,7 @@ func openCluster(c Config) *Store {
 	config := natsjournal.Config{
 		URLs: c.Cluster.URLs, Stream: c.Cluster.Stream, Replicas: c.Cluster.Replicas, MaxBytes: c.Cluster.MaxBytes,
 		Credentials: c.Cluster.Credentials, TLS: c.Cluster.TLS, AllowOld: c.Cluster.AllowOld,
-		Member: c.Cluster.Address, Logger: c.Logger, Progress: c.Progress, Waiting: c.Waiting,
+		Member: c.Cluster.Address, MustExist: c.Cluster.mustExist, First: c.Cluster.first, Logger: c.Logger, Progress: c.Progress, Waiting: c.Waiting,
 	}
 	if c.Written != nil {
 		config.Observe = func(w natsjournal.Written) { c.Written(w.Changes, w.Bytes, w.Took, w.Err) }

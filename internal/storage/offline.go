@@ -178,11 +178,12 @@ func (source) Commit(_ context.Context, changes []gateway.Change) []gateway.Outc
 	return out
 }
 
-func (source) Stamp(gateway.Stamp)        {}
-func (source) Sync(context.Context) error { return errReadOnly }
-func (source) EndsGroups() bool           { return false }
-func (source) Err() error                 { return errReadOnly }
-func (source) Close() error               { return nil }
+func (source) Stamp(gateway.Stamp)              {}
+func (source) Sync(context.Context) error       { return errReadOnly }
+func (source) EndsGroups() bool                 { return false }
+func (source) Writes() (gateway.Format, string) { return gateway.NewestFormat, "" }
+func (source) Err() error                       { return errReadOnly }
+func (source) Close() error                     { return nil }
 
 // Present returns the file that a gateway with this persistence file would
 // start from: the file itself, or the journal imported from it.
@@ -221,6 +222,7 @@ func Source(path string) gateway.Journal {
 			for _, g := range content.Groups {
 				apply([]gateway.Applied{{Change: gateway.Change{Key: g.Key, Group: g}, Revision: g.Revision}})
 			}
+			apply([]gateway.Applied{{Change: gateway.Change{Receipts: content.Receipts}}})
 			return nil
 		}
 		s, err := boltjournal.Read(ctx, path, apply)

@@ -45,6 +45,17 @@ func snapshot(ctx context.Context, file string, imported []byte, v *gateway.View
 	return elsewhere, nil
 }
 
+// WriteJournal writes the state of a view as a persistence file. It needs room for
+// another copy in the directory of the file near, or in that for temporary files.
+func WriteJournal(ctx context.Context, w io.Writer, v *gateway.View, near string) error {
+	made, err := snapshot(ctx, near, nil, v)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(w, made)
+	return errors.Join(err, made.Close())
+}
+
 func snapshotIn(ctx context.Context, dir, file string, imported []byte, v *gateway.View) (io.ReadSeekCloser, error) {
 	made, err := os.MkdirTemp(dir, snapshotPrefix(file))
 	if err != nil {

@@ -212,7 +212,7 @@ func (c Config) load(ctx context.Context, journal string, mustBeNew bool) error 
 	if content.Unlisted > 0 {
 		c.Logger.Warn("Left out more of the import", "families", content.Unlisted)
 	}
-	made := boltjournal.File{Path: journal, MustBeNew: mustBeNew, Imported: before, OwnedLike: c.File}
+	made := boltjournal.File{Path: journal, MustBeNew: mustBeNew, Imported: before, OwnedLike: c.File, Receipts: slices.Values(content.Receipts)}
 	err = made.Create(slices.Values(content.Groups))
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("importing %s: another process has just made the journal %s from it; start again to use that journal, or stop that process first", c.File, journal)

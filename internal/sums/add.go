@@ -16,6 +16,9 @@ import (
 func add(t metric.Type, before, pushed *metric.Series, p Push) (sum metric.Series, reconciled bool, err error) {
 	sum = *pushed
 	sum.Created = startOf(t, before, pushed, p.At)
+	if before != nil {
+		sum.Exemplar = orElse(pushed.Exemplar, before.Exemplar)
+	}
 	switch t {
 	case metric.Counter, metric.Untyped:
 		sum.Value, err = addValue(before, pushed.Value)

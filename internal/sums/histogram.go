@@ -41,7 +41,7 @@ func addHistogram(before *metric.Series, h *metric.Buckets, maxBuckets int) (sum
 		return h, false, nil
 	}
 	old := before.Histogram
-	sum = &metric.Buckets{Sum: old.Sum + h.Sum, Exemplars: h.Exemplars}
+	sum = &metric.Buckets{Sum: old.Sum + h.Sum, Exemplars: orElse(h.Exemplars, old.Exemplars)}
 	if err := checkSum(h.Sum, sum.Sum); err != nil {
 		return nil, false, err
 	}
@@ -142,7 +142,8 @@ func addClassic(a, b []metric.Bucket) (sum []metric.Bucket, reconciled bool, err
 	return sum, n < na || n < nb, nil
 }
 
-func orElse(a, b *metric.Exemplar) *metric.Exemplar {
+// orElse returns a, or b if a is nil.
+func orElse[T any](a, b *T) *T {
 	if a != nil {
 		return a
 	}

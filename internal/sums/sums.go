@@ -5,7 +5,6 @@ package sums
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"time"
 
 	"pushgateway/internal/excerpt"
@@ -35,27 +34,42 @@ type Push struct {
 	Gauges Gauges
 	// At is the start time of series that the push brings, unless it says one.
 	At time.Time
+	// Ends is when the series that the push adds to end by themselves, in Unix ns. 0
+	// means that they do not.
+	Ends int64
 	// MaxBuckets bounds the buckets of a native histogram. Over it, the histogram
 	// gets a lower resolution. It must be positive.
 	MaxBuckets int
+	// Overwrites replaces the series that the push has, whatever their type,
+	// instead of adding to them.
+	Overwrites bool
 }
 
 // Family is what a group has of one family, while pushes are added to it. It is
 // for one goroutine.
 type Family struct {
-	name, help string
-	emptyHelp  bool
-	typ        metric.Type
-	series     []metric.Series
-	places     map[string]int // of the series, by label set
-	changed    bool
+	name, help, unit string
+	emptyHelp        bool
+	typ              metric.Type
+	series           []metric.Series
+	ends             []int64        // when each of them ends, in Unix ns; 0 if it does not
+	places           map[string]int // of the series, by label set
+	changed          bool
 }
 
-// Of returns the family that a block holds, for pushes to add to.
-func Of(stored *exposition.Block) *Family {
-	f := &Family{name: stored.Name, help: stored.Help, emptyHelp: stored.EmptyHelp, typ: stored.Type, places: make(map[string]int, stored.Series())}
+// Of returns the family that a block holds, for pushes to add to. ends are when its
+// series end by themselves, in Unix ns, and 0 for those that do not. It is nil if
+// none does.
+func Of(stored *exposition.Block, ends []int64) *Family {
+	f := &Family{name: stored.Name, help: stored.Help, unit: stored.Unit, emptyHelp: stored.EmptyHelp, typ: stored.Type, places: make(map[string]int, stored.Series())}
+	i := 0
 	for s := range stored.EachSeries {
-		f.put(s)
+		end := int64(0)
+		if ends != nil {
+			end = ends[i]
+		}
+		f.put(s, end)
+		i++
 	}
 	return f
 }
@@ -65,14 +79,14 @@ func Like(pushed *exposition.Block) *Family {
 	return &Family{name: pushed.Name, typ: pushed.Type, places: make(map[string]int)}
 }
 
-func (f *Family) put(s metric.Series) {
+func (f *Family) put(s metric.Series, end int64) {
 	set := labelSet(s.Labels)
 	if i, ok := f.places[set]; ok {
-		f.series[i] = s
+		f.series[i], f.ends[i] = s, end
 		return
 	}
 	f.places[set] = len(f.series)
-	f.series = append(f.series, s)
+	f.series, f.ends = append(f.series, s), append(f.ends, end)
 }
 
 // labelSet returns a key that equal label sets share. The labels are sorted.
@@ -91,14 +105,18 @@ func (f *Family) Name() string { return f.name }
 // Series returns the number of series.
 func (f *Family) Series() int { return len(f.series) }
 
+// Ends returns when the series end by themselves, as Of takes it.
+func (f *Family) Ends() []int64 { return f.ends }
+
 // Addition is the effect of a push on a family, not applied yet: a push adds to
 // all of its families or to none.
 type Addition struct {
-	to        *Family
-	series    []metric.Series
-	help      string
-	emptyHelp bool
-	renews    bool // removes the series that it does not have
+	to         *Family
+	series     []metric.Series
+	ends       int64 // of each of them
+	help, unit string
+	emptyHelp  bool
+	renews     bool // removes the series that it does not have
 	// Fresh is the number of series that the push brings.
 	Fresh int
 	// Reconciled is the number of histograms that lose buckets, because those of
@@ -113,7 +131,7 @@ func (f *Family) Plan(pushed *exposition.Block, p Push) (*Addition, error) {
 	if pushed.Type != f.typ {
 		return nil, f.invalid("its type is %s in the group, but %s in this push, so they cannot be added up; push the same type, or delete the group first", f.typ, pushed.Type)
 	}
-	a := &Addition{to: f, series: make([]metric.Series, 0, pushed.Series()), help: pushed.Help, emptyHelp: pushed.EmptyHelp}
+	a := &Addition{to: f, series: make([]metric.Series, 0, pushed.Series()), ends: p.Ends, help: pushed.Help, unit: pushed.Unit, emptyHelp: pushed.EmptyHelp}
 	for s := range pushed.EachSeries {
 		if err := a.plan(s, p); err != nil {
 			return nil, f.invalid("the series %s %s", exposition.FormatSeries(f.name, s.Labels), err)
@@ -143,6 +161,10 @@ func (a *Addition) plan(s metric.Series, p Push) error {
 		a.Fresh++
 	} else if mode == byType || mode == adds {
 		before = &a.to.series[i]
+	}
+	if p.Overwrites {
+		a.series = append(a.series, s)
+		return nil
 	}
 	sum, reconciled, err := add(a.to.typ, before, &s, p)
 	if err != nil {
@@ -174,12 +196,13 @@ func (a *Addition) Family() *Family { return a.to }
 // Apply changes the family.
 func (a *Addition) Apply() {
 	if a.renews {
-		a.to.series = a.to.series[:0:0]
+		a.to.series, a.to.ends = a.to.series[:0:0], a.to.ends[:0:0]
 		clear(a.to.places)
 	}
 	for _, s := range a.series {
-		a.to.put(s)
+		a.to.put(s, a.ends)
 	}
+	a.to.unit = cmp.Or(a.unit, a.to.unit)
 	a.to.changed = a.to.changed || len(a.series) > 0
 	switch {
 	case a.help != "":
@@ -191,17 +214,32 @@ func (a *Addition) Apply() {
 
 // Drop removes the series for which drop returns true.
 func (f *Family) Drop(drop func(labels []metric.Label) bool) (dropped int) {
-	before := len(f.series)
-	f.series = slices.DeleteFunc(f.series, func(s metric.Series) bool { return drop(s.Labels) })
-	if dropped = before - len(f.series); dropped == 0 {
+	series, ends := f.series, f.ends
+	f.series, f.ends = nil, nil
+	clear(f.places)
+	for i, s := range series {
+		if drop(s.Labels) {
+			dropped++
+		} else {
+			f.put(s, ends[i])
+		}
+	}
+	f.changed = f.changed || dropped > 0
+	return dropped
+}
+
+// Remove removes the series that a block of the same name has, whatever their
+// values. It does nothing if the types differ.
+func (f *Family) Remove(b *exposition.Block) (removed int) {
+	if b.Type != f.typ {
 		return 0
 	}
-	f.changed = true
-	clear(f.places)
-	for i, s := range f.series {
-		f.places[labelSet(s.Labels)] = i
-	}
-	return dropped
+	gone := make(map[string]bool, b.Series())
+	b.EachLabels(func(labels []metric.Label) bool {
+		gone[labelSet(labels)] = true
+		return true
+	})
+	return f.Drop(func(labels []metric.Label) bool { return gone[labelSet(labels)] })
 }
 
 // Changed reports whether the family differs from the block that it was made of.
@@ -210,7 +248,7 @@ func (f *Family) Changed() bool { return f.changed }
 // Block returns the family as a block. maxBytes bounds it; 0 means no bound.
 func (f *Family) Block(maxBytes int, budget exposition.Budget) (*exposition.Block, error) {
 	blocks, err := exposition.Render([]*metric.Family{{
-		Name: f.name, Help: f.help, EmptyHelp: f.emptyHelp, Type: f.typ, Series: f.series, Distinct: true,
+		Name: f.name, Help: f.help, Unit: f.unit, EmptyHelp: f.emptyHelp, Type: f.typ, Series: f.series, Distinct: true,
 	}}, exposition.Options{MaxBytes: maxBytes, Budget: budget, Bare: true, Valid: true, Limits: exposition.StoredLimits()})
 	if err != nil {
 		return nil, err

@@ -42,7 +42,7 @@ type Metrics struct {
 
 // State holds functions for numbers that change without a call to Metrics.
 type State struct {
-	Groups, Series, LeftOut, TooLong, Taken, HelpDiffers, Reconciled, IdempotencyKeys, Expired, NextExpiry func() float64
+	Groups, Series, LeftOut, TooLong, Taken, HelpDiffers, Reconciled, IdempotencyKeys, Expired, SeriesExpired, NextExpiry func() float64
 }
 
 // quantiles of summaries, with their allowed errors, as in Pushgateway 1.11.
@@ -89,6 +89,7 @@ var states = []struct {
 	{"pushgateway_sum_histograms_reconciled_total", "Histograms that lost buckets when a push was added to them, because the buckets differed.", metric.Counter, func(s State) func() float64 { return s.Reconciled }},
 	{"pushgateway_idempotency_keys", "Keys of pushes that are remembered, so that they count once.", metric.Gauge, func(s State) func() float64 { return s.IdempotencyKeys }},
 	{"pushgateway_groups_expired_total", "Groups that have expired.", metric.Counter, func(s State) func() float64 { return s.Expired }},
+	{"pushgateway_series_expired_total", "Series of groups that add up that have expired, without those of expired groups.", metric.Counter, func(s State) func() float64 { return s.SeriesExpired }},
 	{"pushgateway_next_group_expiry_timestamp_seconds", "Unix time when the next group expires, 0 if none does.", metric.Gauge, func(s State) func() float64 { return s.NextExpiry }},
 }
 

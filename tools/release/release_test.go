@@ -21,6 +21,7 @@ const here = "linux/" + runtime.GOARCH
 // and one over that of Debian, and looked through, and the image run.
 func TestRelease(t *testing.T) {
 	old, upgraded := made(t, "v1.0.0", here), made(t, "v1.1.0", here)
+	t.Run("size", func(t *testing.T) { checkSize(t, (&release{out: old, version: "1.0.0"}).binary(platform{"linux", runtime.GOARCH})) })
 	for _, kind := range []string{"deb", "rpm"} {
 		t.Run(kind, func(t *testing.T) {
 			needsRoot(t, "systemd-analyze", map[string]string{"deb": "dpkg", "rpm": "rpm"}[kind])
@@ -52,6 +53,20 @@ func TestRelease(t *testing.T) {
 			needs(t, tools...)
 			t.Log(run(t, "../../deploy/drop-in-test", engine, one(t, old, "linux-"+runtime.GOARCH+".oci.tar")))
 		})
+	}
+}
+
+// largest is how many bytes the binary may have.
+const largest = 21_000_000
+
+func checkSize(t *testing.T, binary string) {
+	t.Helper()
+	info, err := os.Stat(binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Size() > largest {
+		t.Errorf("the binary has %d bytes, more than %d; third_party/README.md tells how to look whether methods are linked that nothing calls", info.Size(), largest)
 	}
 }
 

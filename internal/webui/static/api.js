@@ -13,6 +13,10 @@ export class Failure extends Error {
 }
 
 let reached = () => {};
+let refusedReader = () => {};
+
+// onDenied is told what the reader may not see, and whether to log in would help.
+export function onDenied(f) { refusedReader = f; }
 
 // onReach is told after each request whether the gateway could be reached:
 // null, or why not.
@@ -22,7 +26,9 @@ export function onReach(f) { reached = f; }
 async function request(url, options) {
   let answer;
   try {
-    answer = await fetch(here(url), { cache: "no-store", ...options });
+    // With the header, the browser does not ask for a password: the page says first
+    // what is missing.
+    answer = await fetch(here(url), { cache: "no-store", ...options, headers: { ...options?.headers, "X-Pushgateway-Page": "1" } });
   } catch (e) {
     if (e.name !== "AbortError") reached("The gateway cannot be reached.");
     throw e;
@@ -30,6 +36,7 @@ async function request(url, options) {
   const body = await answer.text();
   if (answer.status === 502 || answer.status === 503 || answer.status === 504) reached(body.trim() || "The gateway is not available.");
   else reached(null);
+  if (!options?.method && (answer.status === 401 || answer.status === 403)) refusedReader(errorText(body) || answer.statusText, answer.status === 401);
   if (!answer.ok) throw new Failure(answer.status, errorText(body) || answer.statusText);
   return body;
 }
@@ -49,6 +56,8 @@ export async function data(url, options) {
 
 export const groups = (query, signal) => data(`api/v1/groups?${query}`, { signal });
 export const jobs = (query) => data(`api/v1/jobs?${query}`);
+export const troubles = () => data("api/v1/troubles");
+export const refusals = () => data("api/v1/refusals?limit=100");
 export const overview = () => data("api/v1/overview");
 export const group = (path) => request(`api/v1/group/${path}`);
 
@@ -56,8 +65,8 @@ export const lines = (path) => request(`api/v1/group/${path}?format=text`, {
   headers: { Accept: "text/plain;version=0.0.4;escaping=allow-utf-8" },
 });
 
-export const labelNames = (parameters) => data(`api/v1/labels?${parameters}`);
-export const labelValues = (name, parameters) => data(`api/v1/label/${encodeURIComponent(name)}/values?${parameters}`);
+export const labelNames = (parameters, signal) => data(`api/v1/labels?${parameters}`, { signal });
+export const labelValues = (name, parameters, signal) => data(`api/v1/label/${encodeURIComponent(name)}/values?${parameters}`, { signal });
 
 let statusOnce;
 

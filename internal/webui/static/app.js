@@ -1,10 +1,11 @@
 // Which page is shown, refreshing it, and what is around it.
 
-import { onReach, status } from "./api.js";
-import { visible } from "./dom.js";
+import { onDenied, onReach, status } from "./api.js";
+import { h, visible } from "./dom.js";
 import { GroupsPage } from "./groups.js";
 import { JobsPage } from "./jobs.js";
 import { allGroups } from "./query.js";
+import { refreshTroubles } from "./troubles.js";
 
 const main = document.getElementById("main");
 const refreshEvery = 5000;
@@ -39,6 +40,7 @@ async function route() {
   if (current !== page) {
     current?.hide();
     main.replaceChildren(page.element);
+    document.body.dataset.page = name;
     if (current) main.focus({ preventScroll: true });
     current = page;
     scrollTo(0, 0);
@@ -85,7 +87,8 @@ function shortcut(e) {
 
 async function focusSearch() {
   if (current === pages.group) return document.getElementById("series-search")?.focus();
-  if (current !== pages.groups) {
+  if (current === pages.jobs) pages.jobs.element.querySelector("details").open = true;
+  else if (current !== pages.groups) {
     go(allGroups);
     await new Promise((resolve) => { setTimeout(resolve); });
   }
@@ -103,20 +106,41 @@ let refreshing = true;
 live.addEventListener("click", () => {
   refreshing = !refreshing;
   live.setAttribute("aria-pressed", String(refreshing));
-  liveText.textContent = refreshing ? "Live" : "Paused";
+  showLive();
   if (refreshing) refresh();
 });
 
-async function refresh() {
-  await current?.refresh().catch(() => {}); // the banner tells
+function showLive() {
+  liveText.textContent = since ? "Offline" : refreshing ? "Live" : "Paused";
 }
 
+async function refresh() {
+  if (denied) return;
+  await Promise.all([current?.refresh().catch(() => {}), refreshTroubles()]); // the banner tells
+}
+
+// forever refreshes at full five seconds, at which other pages do too: the
+// gateway then answers all from what it has looked up once.
 async function forever() {
   for (;;) {
-    await new Promise((resolve) => { setTimeout(resolve, refreshEvery); });
+    const wait = refreshEvery - Date.now() % refreshEvery;
+    await new Promise((resolve) => { setTimeout(resolve, wait < refreshEvery / 5 ? wait + refreshEvery : wait); });
     if (refreshing && document.visibilityState === "visible") await refresh();
   }
 }
+
+// What the reader may not see is said once, instead of the page.
+
+let denied = false;
+
+onDenied((message, unknown) => {
+  denied = true;
+  main.replaceChildren(h("div", { class: "empty" },
+    h("h1", {}, unknown ? "Log in to see what is stored" : "You may not see what is stored"),
+    h("p", {}, `The gateway says: ${message}.`),
+    unknown ? h("p", {}, "Your browser will ask for your name and password.") : h("p", {}, "Ask whoever runs the gateway for the permission query."),
+    unknown ? h("a", { class: "button", href: "api/v1/login" }, "Log in") : null));
+});
 
 // Whether the gateway can be reached.
 
@@ -125,14 +149,11 @@ let since;
 
 onReach((problem) => {
   live.classList.toggle("lost", problem !== null);
-  if (problem === null) {
-    since = undefined;
-    offline.hidden = true;
-    return;
-  }
-  since ??= new Date();
-  offline.textContent = `${problem} This page shows data from before ${since.toLocaleTimeString()}. Retrying every five seconds.`;
-  offline.hidden = false;
+  since = problem === null ? undefined : since ?? new Date();
+  showLive();
+  offline.hidden = problem === null;
+  if (problem === null) return;
+  offline.textContent = `Offline: ${problem} This page shows data from before ${since.toLocaleTimeString()}. Retrying every five seconds.`;
 });
 
 // Who the reader is, if the gateway has users.
@@ -170,10 +191,26 @@ themeButton.addEventListener("click", () => {
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showTheme);
 
+// What is copied of values are the numbers as they were pushed.
+document.addEventListener("copy", (e) => {
+  const selection = getSelection();
+  if (selection.rangeCount === 0 || !selection.containsNode) return;
+  const part = h("div", { class: "offscreen" });
+  part.append(selection.getRangeAt(0).cloneContents());
+  const values = part.querySelectorAll("[data-raw]");
+  if (values.length === 0) return;
+  for (const v of values) v.textContent = v.dataset.raw;
+  document.body.append(part);
+  e.clipboardData.setData("text/plain", part.innerText);
+  part.remove();
+  e.preventDefault();
+});
+
 document.addEventListener("click", follow);
 document.addEventListener("keydown", shortcut);
 addEventListener("popstate", route);
 showTheme();
 showUser();
 route();
+refreshTroubles();
 forever();

@@ -1,7 +1,7 @@
 // Charts, drawn by uPlot, which is loaded when the first one is needed.
 
 import { h } from "./dom.js";
-import { short } from "./format.js";
+import { clock, short } from "./format.js";
 
 let loading;
 
@@ -88,15 +88,13 @@ function thinned(labels, width) {
   return labels.map((l, i) => i % every === 0 ? l : "");
 }
 
-const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
-
 // rates draws counts over time as rates: one line for each series.
 export function rates({ words, times, series, height = 190 }) {
   return chart(words, height, () => ({
     padding: [8, 8, 0, 0],
     scales: { y: { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] } },
     cursor: { drag: { x: false, y: false } },
-    axes: [axis({ size: 30, grid: { show: false }, space: 64, values: (_, splits) => splits.map(clock) }), axis({ size: 48, values: (_, splits) => splits.map(short) })],
+    axes: [axis({ size: 30, grid: { show: false }, space: 64, values: (_, splits) => splits.map((s) => clock(s * 1000)) }), axis({ size: 48, values: (_, splits) => splits.map(short) })],
     series: [{}, ...series.map(({ color, fill }) => ({
       stroke: () => ink(color), width: 1.75, points: { show: false }, fill: fill ? () => ink(fill) : undefined,
     }))],

@@ -28,7 +28,7 @@ export function brief(s) {
   return `${start.isWellFormed() ? start : start.slice(0, -1)}…`;
 }
 
-const svgTags = new Set(["g", "line", "rect", "circle", "path", "text"]);
+const svgTags = new Set(["g", "line", "rect", "circle", "path", "text", "title"]);
 
 function set(e, name, value) {
   if (value === null || value === undefined || value === false) return;

@@ -1,8 +1,8 @@
 // A family of a group: its series as numbers, bars or marks.
 
 import { bars, marks, share } from "./charts.js";
-import { brief, copyButton, h } from "./dom.js";
-import { count, number, plural, short } from "./format.js";
+import { brief, h } from "./dom.js";
+import { count, exact, number, plural, readable, short } from "./format.js";
 import { groupAddress } from "./groups.js";
 import { matcher, text } from "./keys.js";
 
@@ -11,7 +11,7 @@ const shownCharts = 4;
 
 // family draws one. {name, family, hidden, text} come from the group; open
 // says whether its series are shown.
-export function family({ name, family: f, groupLabels, filter, leftOut, lines, open, more, showMore }) {
+export function family({ name, family: f, groupLabels, filter, leftOut, open, more, showMore }) {
   const type = f.type.toLowerCase().replace("_", " ");
   const series = f.metrics.filter((s) => filter === "" || name.toLowerCase().includes(filter) || labelText(s, groupLabels).toLowerCase().includes(filter));
   const shown = series.slice(0, more ? series.length : isDrawn(f) ? shownCharts : shownSeries);
@@ -23,10 +23,9 @@ export function family({ name, family: f, groupLabels, filter, leftOut, lines, o
       f.help ? h("span", { class: "help" }, brief(f.help)) : null),
     h("div", { class: "inside" },
       leftOut ? h("p", { class: "note" }, `Stored, but not exposed: ${leftOut.reason}.`, whose(leftOut)) : null,
-      isDrawn(f) ? shown.map((s) => drawn(f, s, groupLabels)) : table(shown, groupLabels),
+      isDrawn(f) ? shown.map((s) => drawn(f, s, groupLabels)) : table(name, shown, groupLabels),
       h("div", { class: "actions start" },
-        shown.length < series.length ? h("button", { type: "button", class: "small", onclick: () => showMore(name) }, `Show all ${count(series.length)} series`) : null,
-        lines ? copyButton("Copy as text", `the lines of ${brief(name)}`, () => lines) : null)));
+        shown.length < series.length ? h("button", { type: "button", class: "small", onclick: () => showMore(name) }, `Show all ${count(series.length)} series`) : null)));
 }
 
 // whose links to the group that is the reason why a family is left out.
@@ -43,25 +42,19 @@ function labelText(s, groupLabels) {
   return own.length > 0 ? `{${own.map(([n, v]) => matcher(n, v)).join(", ")}}` : "";
 }
 
-function table(series, groupLabels) {
+function table(name, series, groupLabels) {
   const named = series.some((s) => labelText(s, groupLabels));
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Series" }, h("table", {},
     h("thead", {}, h("tr", {}, named ? h("th", { scope: "col" }, "Labels") : null, h("th", { scope: "col", class: "number" }, "Value"))),
     h("tbody", {}, series.map((s) => h("tr", {},
       named ? h("td", {}, h("code", {}, brief(labelText(s, groupLabels)) || "{}")) : null,
-      h("td", { class: "number", title: hintOf(s.value) }, plain(s.value)))))));
+      h("td", { class: "number", title: hintOf(s.value), "data-raw": s.value }, readable(name, s.value)))))));
 }
 
-// plain writes large whole numbers without an exponent.
-function plain(value) {
-  const n = Number(value);
-  return Number.isSafeInteger(n) ? String(n) : value;
-}
-
-// hintOf reads a number that looks like a time as one.
+// hintOf is the number as it was pushed. If it looks like a time, that too.
 function hintOf(value) {
   const n = Number(value);
-  return n > 1e9 && n < 4e9 ? `As a Unix time: ${new Date(n * 1000).toISOString().replace(".000Z", "Z")}` : null;
+  return n > 1e9 && n < 4e9 ? `${value}; as a Unix time: ${exact(new Date(n * 1000).toISOString())}` : value;
 }
 
 function drawn(f, s, groupLabels) {

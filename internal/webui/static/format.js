@@ -47,11 +47,41 @@ export function plural(n, one, many = `${one}s`) {
 }
 
 export function bytes(n) {
-  for (const unit of ["B", "kB", "MB"]) {
-    if (n < 1000) return `${n < 10 && unit !== "B" ? n.toFixed(1) : Math.round(n)} ${unit}`;
+  for (const unit of ["B", "kB", "MB", "GB"]) {
+    if (Math.abs(n) < 1000) return `${n < 10 && unit !== "B" ? n.toFixed(1) : Math.round(n)} ${unit}`;
     n /= 1000;
   }
-  return `${n.toFixed(1)} GB`;
+  return `${n.toFixed(1)} TB`;
+}
+
+// took is a duration that may be short: "35 ms", "1.5s", "57m".
+export function took(seconds) {
+  if (seconds > 0 && seconds < 1) return seconds < 0.001 ? `${Number((seconds * 1e6).toPrecision(2))} µs` : `${Number((seconds * 1000).toPrecision(2))} ms`;
+  if (seconds >= 0 && seconds < 10 && !Number.isInteger(seconds)) return `${seconds.toFixed(1)}s`;
+  return seconds < 0 ? `${seconds}s` : duration(seconds);
+}
+
+// clock is a time of day, with the day unless it is today.
+export function clock(time) {
+  const d = new Date(time);
+  const at = d.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+  return d.toDateString() === new Date().toDateString() ? at : `${d.toLocaleDateString("en-GB", { day: "numeric", month: "short" })} ${at}`;
+}
+
+const isTime = /(^|_)(timestamp|timestamp_seconds|unixtime|time_seconds)$/;
+
+// readable is a value of a metric as people read it, by the unit in its name.
+export function readable(name, value) {
+  const n = Number(value);
+  if (!Number.isFinite(n) || value === "") return value;
+  if (n > 1e9 && n < 4e9 && isTime.test(name)) {
+    const time = new Date(n * 1000).toISOString();
+    return n * 1000 > Date.now() ? left(time) : age(time);
+  }
+  if (/_bytes(_total)?$/.test(name)) return bytes(n);
+  if (/_seconds(_total)?$/.test(name) && !isTime.test(name)) return took(n);
+  if (/_ratio$/.test(name) && n >= 0 && n <= 1) return `${Number((100 * n).toPrecision(3))} %`;
+  return Number.isSafeInteger(n) ? count(n) : value;
 }
 
 const durationPart = /(\d+)(ms|[smhdwy])/g;

@@ -37,13 +37,20 @@ export class Grid {
     this.selected = null; // {key, index}
   }
 
-  // reset begins anew, for another question. What is shown stays until the
-  // first answer.
+  // reset begins anew, for another question, and tells whether there is an answer.
+  // What is shown stays until then.
   async reset() {
+    this.pending.abort();
+    this.pending = new AbortController();
+    const page = await this.ask(0, blockSize, this.pending.signal);
+    if (!page) return false;
     this.forget();
     this.element.scrollTop = 0;
     this.element.removeAttribute("aria-activedescendant");
-    await this.load(0);
+    this.blocks.set(0, page.groups);
+    this.setTotal(page.total);
+    this.redraw();
+    return true;
   }
 
   // refresh asks again for what is in view, and follows the row at the top (or

@@ -8,6 +8,8 @@ import { age, count, duration, exact, left, parseDuration, plural } from "./form
 import { family } from "./family.js";
 import { pairs, path, text } from "./keys.js";
 import * as query from "./query.js";
+import { refusalList, sinceSuccess } from "./refusals.js";
+import { prefixOf, runCard, runNames } from "./runcard.js";
 import { stateOf, titleOf, wordOf } from "./state.js";
 
 const openAtFirst = 3; // families
@@ -42,12 +44,22 @@ export class GroupPage {
       else this.drawTimes();
       this.known = json;
     } catch (e) {
-      if (key === this.key && e instanceof api.Failure) this.gone(e);
+      if (key === this.key && e instanceof api.Failure) await this.gone(e);
     }
   }
 
-  gone(e) {
+  // gone tells that nothing is stored, and if pushes were refused, why.
+  async gone(e) {
     this.known = null;
+    const key = this.key;
+    const refused = e.status === 404 ? await api.refusals().catch(() => null) : null;
+    const list = (refused?.refusals ?? []).filter((r) => r.labels && path(r.labels) === key);
+    if (key !== this.key) return;
+    if (list.length > 0) {
+      return this.element.replaceChildren(h("a", { href: query.allGroups, class: "back" }, "← All groups"),
+        h("h1", {}, "Nothing is stored here: pushes were refused"), h("p", {}, h("code", {}, brief(text(list[0].labels)))),
+        h("section", { class: "card" }, h("h2", {}, "Refused"), refusalList(list)));
+    }
     this.element.replaceChildren(h("div", { class: "empty" },
       h("h1", {}, e.status === 404 ? "This group is gone" : "This group cannot be shown"),
       h("p", {}, e.message), h("a", { class: "button", href: query.allGroups }, "All groups")));
@@ -56,14 +68,15 @@ export class GroupPage {
   draw(group, lines) {
     endCharts(this.element);
     this.group = group;
-    this.sections = sectionsOf(lines);
+    this.lines = lines;
+    this.prefix = prefixOf(group.metrics);
     const focused = document.activeElement?.id;
     this.times = h("dl", { class: "facts" });
     this.families = h("div", { class: "families" });
     this.badge = h("span", { class: "badge" });
     this.element.replaceChildren(
       h("a", { href: query.allGroups, class: "back", onclick: (e) => this.back(e) }, "← All groups"),
-      this.heading(), this.denial(), this.failure(), this.times,
+      this.heading(), this.denial(), this.failure(), this.prefix === null ? "" : runCard(group, this.prefix), this.times,
       h("section", { "aria-labelledby": "families" }, this.familiesHead(), this.families),
       this.commands(), linesSection(lines));
     this.title = brief(text(group.labels));
@@ -99,22 +112,27 @@ export class GroupPage {
 
   failure() {
     const g = this.group;
-    if (g.last_push_successful) return "";
+    const r = sinceSuccess(g);
+    if (g.last_push_successful && !r) return "";
+    const at = r?.time ?? g.push_failure_time;
+    const why = r?.error ?? g.push_failure_message;
     return h("div", { class: "banner bad", role: "note" },
-      h("strong", {}, "The last push was refused"), `, ${exact(g.push_failure_time)}. ${g.push_time ? "The group still has its earlier metrics." : "No push to this group has succeeded yet, so it has no metrics."}`,
-      g.push_failure_message ? h("pre", { tabindex: "0" }, g.push_failure_message) : null);
+      h("strong", {}, "The last push was refused"), " ", h("time", { title: exact(at) }, age(at)), r ? [`, ${r.reason}, from ${r.user ? `${r.user} at ` : ""}${r.client}`, r.times > 1 ? `, ${plural(r.times, "time")} so far` : ""] : "", `. ${g.push_time ? "The group still has its earlier metrics." : "No push to this group has succeeded yet, so it has no metrics."}`,
+      why ? h("pre", { tabindex: "0" }, why) : null);
   }
 
   drawTimes() {
     const g = this.group;
+    const refused = [g.last_refusal?.time, g.push_failure_time].filter(Boolean).sort((a, b) => new Date(b) - new Date(a))[0];
     const state = stateOf(g, parseDuration(query.fromAddress("").stale));
+    this.badge.hidden = state === "fresh" && this.prefix !== null; // the card says more
     this.badge.className = `badge ${state}`;
     this.badge.textContent = wordOf(state);
     this.badge.title = titleOf(state);
     const fact = (name, value, title) => h("div", {}, h("dt", {}, name), h("dd", { title }, value));
     this.times.replaceChildren(
       fact("Last successful push", age(g.push_time), exact(g.push_time)),
-      fact("Last refused push", age(g.push_failure_time), exact(g.push_failure_time)),
+      fact("Last refused push", age(refused), exact(refused)),
       fact("Expires", g.expiry_time ? left(g.expiry_time) : "never", g.expiry_time ? exact(g.expiry_time) : "This group has no time to live"),
       g.ttl_seconds ? fact("Time to live", duration(g.ttl_seconds)) : "",
       fact("Families", count(g.families)), fact("Series", count(g.series)));
@@ -124,11 +142,12 @@ export class GroupPage {
     const input = h("input", { type: "search", id: "series-search", placeholder: "Search families and series", "aria-label": "Search families and series",
       oninput: () => { this.filter = input.value.trim().toLowerCase(); this.drawFamilies(); } });
     input.value = this.filter;
-    return h("div", { class: "section-head" }, h("h2", { id: "families" }, "Families"), input);
+    return h("div", { class: "section-head" }, h("h2", { id: "families" }, "Families"), input, copyButton("Copy all", "all lines", () => this.lines));
   }
 
   drawFamilies() {
-    const names = Object.keys(this.group.metrics).sort().filter((n) => this.matches(n));
+    const ofRun = runNames(this.prefix);
+    const names = Object.keys(this.group.metrics).sort((a, b) => ofRun.has(a) - ofRun.has(b) || (a < b ? -1 : 1)).filter((n) => this.matches(n));
     const shown = this.allFamilies ? names : names.slice(0, shownFamilies);
     endCharts(this.families);
     this.families.replaceChildren(
@@ -144,10 +163,10 @@ export class GroupPage {
   }
 
   drawFamily(name, i) {
-    const open = this.opened.get(name) ?? (i < openAtFirst || this.filter !== "");
+    const open = this.opened.get(name) ?? (i < openAtFirst && !runNames(this.prefix).has(name) || this.filter !== "");
     const e = family({
       name, family: this.group.metrics[name], groupLabels: this.group.labels, filter: this.filter, open,
-      leftOut: this.group.left_out?.find((x) => x.family === name), lines: this.sections.get(name),
+      leftOut: this.group.left_out?.find((x) => x.family === name),
       more: this.all.has(name), showMore: (n) => { this.all.add(n); this.drawFamilies(); },
     });
     e.addEventListener("toggle", (event) => { if (event.target === e) this.opened.set(name, e.open); });
@@ -174,17 +193,5 @@ function linesSection(lines) {
   const pre = h("pre", { tabindex: "0", class: "lines" }, all.slice(0, shownLines).join("\n"));
   const rest = all.length - 1 - shownLines;
   const more = rest > 0 ? h("button", { type: "button", class: "small", onclick: () => { pre.textContent = visible(lines); more.remove(); } }, `Show ${count(rest)} more lines`) : null;
-  return h("section", {}, h("div", { class: "section-head" }, h("h2", {}, "As scraped"), copyButton("Copy", "all lines", () => lines)), pre, more);
-}
-
-// sectionsOf gives, for each family, its lines of the exposition.
-function sectionsOf(lines) {
-  const sections = new Map();
-  let name = "";
-  for (const line of lines.split("\n")) {
-    const comment = line.match(/^# (?:HELP|TYPE) (?:"((?:[^"\\]|\\.)*)"|(\S+))/);
-    if (comment) name = comment[2] ?? comment[1].replace(/\\(["\\])/g, "$1");
-    if (line) sections.set(name, `${sections.get(name) ?? ""}${line}\n`);
-  }
-  return sections;
+  return h("section", {}, h("h2", {}, "As scraped"), pre, more);
 }

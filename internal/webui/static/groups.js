@@ -7,6 +7,7 @@ import { Grid, rowsText } from "./grid.js";
 import { pairs, path, text } from "./keys.js";
 import * as query from "./query.js";
 import { Search } from "./search.js";
+import { sinceSuccess } from "./refusals.js";
 import { stateOf, titleOf, wordOf } from "./state.js";
 import { cleanUp } from "./cleanup.js";
 
@@ -45,6 +46,9 @@ export class GroupsPage {
     this.numbers = h("dl", { class: "numbers", "aria-label": "This gateway" });
     this.total = h("p", { class: "total", role: "status" });
     this.problem = h("p", { class: "problem", role: "alert", hidden: true });
+    this.hint = h("p", { class: "hint", role: "status", hidden: true });
+    this.lost = h("p", { class: "total", hidden: true });
+    this.folding = h("button", { type: "button", class: "phone", "aria-expanded": "false", onclick: () => this.fold() }, "Filters");
     this.empty = h("div", { class: "empty", hidden: true });
     this.stale = h("input", {
       type: "text", size: "4", id: "stale", list: "ages", autocomplete: "off",
@@ -55,13 +59,20 @@ export class GroupsPage {
     this.element = h("div", { class: "page groups" },
       h("h1", { class: "offscreen" }, "Groups"), this.numbers,
       h("div", { class: "toolbar" },
-        this.search.element,
+        this.search.element, this.folding,
         h("div", { class: "tabs", role: "group", "aria-label": "State" }, this.tabs),
-        h("label", { class: "inline" }, "stale after ", this.stale),
+        h("label", { class: "inline folds" }, "stale after ", this.stale),
         h("datalist", { id: "ages" }, ["1h", "6h", "24h", "7d", "30d"].map((v) => h("option", { value: v }))),
-        h("label", { class: "inline phone" }, "sort by ", this.sorts),
-        h("button", { type: "button", onclick: () => cleanUp(this.query, () => this.refresh()) }, "Clean up…")),
-      this.problem, this.total, this.empty, this.grid.element);
+        h("label", { class: "inline phone folds" }, "sort by ", this.sorts),
+        h("button", { type: "button", class: "folds", onclick: () => cleanUp(this.query, () => this.refresh()) }, "Clean up…")),
+      this.problem, this.hint, this.total, this.lost, this.empty, this.grid.element);
+  }
+
+  // fold opens and closes the controls, which on a phone leave the screen to the
+  // list.
+  fold() {
+    const open = this.element.classList.toggle("unfolded");
+    this.folding.setAttribute("aria-expanded", String(open));
   }
 
   header() {
@@ -106,11 +117,18 @@ export class GroupsPage {
     this.sorts.value = next.sort;
     for (const tab of this.tabs) tab.setAttribute("aria-pressed", String(tab.dataset.state === next.state));
     this.heads.forEach((head, i) => head.setAttribute("aria-sort", direction(columns[i].sort, next.sort)));
+    const whole = query.isWhole(next.text);
+    this.hint.hidden = whole;
+    this.hint.textContent = whole ? "" : "The selector is not complete yet.";
+    if (!whole && this.asked) return; // the rows stay
+    const before = this.asked;
+    this.asked = next;
     if (same) {
       this.grid.show();
       return this.refresh();
     }
-    await Promise.all([this.grid.reset(), this.count()]);
+    const [found] = await Promise.all([this.grid.reset(), this.count()]);
+    if (!found && this.asked === next) this.asked = before ?? next;
   }
 
   hide() {
@@ -123,8 +141,8 @@ export class GroupsPage {
   }
 
   fetch(offset, limit, signal) {
-    const p = query.filter(this.query);
-    p.set("sort", this.query.sort);
+    const p = query.filter(this.asked);
+    p.set("sort", this.asked.sort);
     p.set("offset", offset);
     p.set("limit", limit);
     return api.groups(p, signal);
@@ -132,12 +150,12 @@ export class GroupsPage {
 
   counted(total) {
     this.problem.hidden = true;
-    const what = query.words(this.query);
+    const what = query.words(this.asked);
     this.total.textContent = `${plural(total, "group")}${what ? ` ${visible(what)}` : ""}.${rowsText(total, this.grid.shown)}`;
     this.grid.element.hidden = total === 0;
     this.empty.hidden = total > 0;
     this.total.hidden = total === 0;
-    if (total === 0) this.empty.replaceChildren(...(what ? nothingFound(what, () => this.change({ text: "", state: "" })) : noGroups()));
+    if (total === 0) this.empty.replaceChildren(...(what ? nothingFound(what, () => this.change({ text: "", state: "", newer: "", older: "" })) : noGroups()));
   }
 
   wrong(error) {
@@ -149,6 +167,9 @@ export class GroupsPage {
     const o = await api.overview().catch(() => null);
     if (!o) return;
     updateEach(this.numbers, numbers(o));
+    const lost = o.refusals.filter((r) => !r.stored && r.method !== "DELETE").length;
+    this.lost.hidden = this.query.state !== "failing" || lost === 0;
+    this.lost.replaceChildren(lost === 1 ? "Of one more refused push nothing is stored: " : `Of ${count(lost)} more refused pushes nothing is stored: `, h("a", { href: "./status" }, "see Status"), ".");
   }
 
   enterGrid() {
@@ -162,12 +183,19 @@ export class GroupsPage {
     return [
       cell("labels", pairs(g.labels).map(([n, v]) => this.chip(n, v)),
         h("a", { href: groupAddress(g), class: "open", tabindex: "-1", "aria-label": `Open ${brief(text(g.labels))}` }, "Open")),
-      cell("state", h("span", { class: `badge ${state}`, title: g.push_failure_message && state === "failing" ? g.push_failure_message : titleOf(state) }, wordOf(state))),
+      cell("state", h("span", { class: `badge ${state}`, title: titleOf(state) }, wordOf(state))),
       cell("age", h("time", { title: exact(g.push_time) }, age(g.push_time))),
+      state === "failing" ? this.refusedRow(g, cell) : null,
       cell("number families", count(g.families)),
       cell("number series", count(g.series)),
       cell("expiry", g.expiry_time ? h("time", { title: exact(g.expiry_time) }, left(g.expiry_time)) : h("span", { class: "none" }, "never")),
     ];
+  }
+
+  // refusedRow says when and why the last push was refused.
+  refusedRow(g, cell) {
+    const r = sinceSuccess(g) ?? { time: g.push_failure_time, error: g.push_failure_message ?? "" };
+    return cell("why", h("time", { title: exact(r.time) }, age(r.time)), ": ", h("span", { title: r.error }, brief(r.error)));
   }
 
   chip(name, value) {
@@ -192,11 +220,11 @@ const sortNames = {
 
 const sortWords = (sort) => sort.startsWith("-") ? sortNames[sort.slice(1)][1] : sortNames[sort][0];
 
-// rate is the mean of the last minute.
-export function rate(counts, step) {
-  const n = Math.round(60 / step);
-  const sum = counts.slice(-n).reduce((a, b) => a + b, 0);
-  const r = sum / 60;
+// rate is the mean of the last minute, or of the time since the start.
+export function rate(activity, what) {
+  const n = Math.round(60 / activity.step_seconds);
+  const sum = activity[what].slice(-n).reduce((a, b) => a + b, 0);
+  const r = sum / Math.min(60, Math.max(activity.step_seconds, (new Date(activity.end) - new Date(activity.begin)) / 1000));
   return r === 0 ? "0/s" : r < 10 ? `${r.toFixed(2)}/s` : `${count(Math.round(r))}/s`;
 }
 
@@ -209,9 +237,9 @@ function numbers(o) {
   return [
     item("Groups", count(o.groups)),
     item("Series", count(o.series)),
-    item("Refused groups", count(o.groups_failing), o.groups_failing > 0 ? "bad" : null, "Groups whose last push was refused"),
-    item("Pushes", rate(o.activity.pushes, o.activity.step_seconds), null, "Accepted pushes per second over the last minute"),
-    item(refusedLink(o, "Refused pushes"), rate(o.activity.refused, o.activity.step_seconds), null, "Refused pushes per second over the last minute"),
+    item("Refused groups", count(o.groups_refused), o.groups_refused > 0 ? "bad" : null, "Groups whose last push was refused"),
+    item("Pushes", rate(o.activity, "pushes"), null, "Accepted pushes per second over the last minute"),
+    item(refusedLink(o, "Refused pushes"), rate(o.activity, "refused"), null, "Refused pushes per second over the last minute"),
     item("Last scrape", last ? age(last.time) : "never", last ? null : "bad", last ? `${last.user_agent} at ${last.client}, ${exact(last.time)}` : "Nobody has scraped this gateway since it started"),
   ];
 }

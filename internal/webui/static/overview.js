@@ -41,27 +41,30 @@ export class OverviewPage {
   }
 
   drawNumbers(o) {
-    const item = (name, value, bad) => h("div", { class: bad ? "bad" : null }, h("dt", {}, name), h("dd", {}, value));
-    this.numbers.replaceChildren(
-      item("Groups", count(o.groups)), item("Series", count(o.series)), item("Families", count(o.families)),
-      item("Refused groups", count(o.groups_failing), o.groups_failing > 0),
-      item("Left out", count(o.families_left_out), o.families_left_out > 0));
+    const item = (name, value, href, bad) => h("div", { class: bad ? "bad" : null }, h("dt", {}, name), h("dd", {}, h("a", { href }, value)));
+    const left = item("Left out", count(o.families_left_out), "#left-out", o.families_left_out > 0);
+    left.addEventListener("click", (e) => { e.preventDefault(); document.getElementById("left-out").scrollIntoView(); });
+    updateEach(this.numbers, [
+      item("Groups", count(o.groups), query.allGroups), item("Series", count(o.series), "./?sort=-series"), item("Families", count(o.families), "./?sort=-families"),
+      item("Refused groups", count(o.groups_refused), "./?state=failing", o.groups_refused > 0), left]);
   }
 
   drawActivity(o) {
     const a = o.activity;
     const end = new Date(a.end) / 1000;
     const times = a.pushes.map((_, i) => end - (a.pushes.length - i) * a.step_seconds);
-    const perSecond = (counts) => counts.map((n) => n / a.step_seconds);
-    const now = `${rate(a.pushes, a.step_seconds)} accepted, ${rate(a.refused, a.step_seconds)} refused`;
+    // Nothing is known of the time before the start, which is not zero.
+    const begin = new Date(a.begin) / 1000;
+    const perSecond = (counts) => counts.map((n, i) => times[i] + a.step_seconds < begin ? null : n / a.step_seconds);
+    const now = `${rate(a, "pushes")} accepted, ${rate(a, "refused")} refused`;
     const words = `Pushes over the last ten minutes; in the last minute ${now}`;
     const data = [times, perSecond(a.pushes), perSecond(a.refused)];
     this.rates ??= rates({ words, times, series: [{ values: data[1], color: "accent", fill: "wash" }, { values: data[2], color: "bad" }] });
     this.rates.update?.(data, words);
     if (!this.rates.isConnected) this.activity.replaceChildren(this.rates, this.legend);
     updateEach(this.legend, [
-      h("span", { class: "key accent" }), h("span", {}, "accepted"), h("strong", {}, rate(a.pushes, a.step_seconds)),
-      h("span", { class: "key bad" }), h("span", {}, refusedLink(o, "refused")), h("strong", {}, rate(a.refused, a.step_seconds)),
+      h("span", { class: "key accent" }), h("span", {}, "accepted"), h("strong", {}, rate(a, "pushes")),
+      h("span", { class: "key bad" }), h("span", {}, refusedLink(o, "refused")), h("strong", {}, rate(a, "refused")),
       h("span", { class: "none" }, "mean of the last minute")]);
   }
 
@@ -76,8 +79,14 @@ export class OverviewPage {
     this.ages.replaceChildren(bars({
       words: `Groups by age: ${ages.map((a, i) => `${name(i)}: ${a.groups}`).join(", ")}`,
       labels, values: ages.map((a) => a.groups), detail: (i) => `${labels[i]}: ${plural(ages[i].groups, "group")}`,
-    }));
+    }), h("p", { class: "age-links" }, ages.map((a, i) => a.groups > 0 ? h("a", { href: ageAddress(ages, i) }, `${labels[i]}: ${count(a.groups)}`) : "")));
   }
+}
+
+// ageAddress leads to the groups of one bar.
+function ageAddress(ages, i) {
+  const seconds = (j) => ages[j]?.up_to_seconds ? `${ages[j].up_to_seconds}s` : "";
+  return query.toAddress({ ...query.fromAddress(""), newer: seconds(i), older: seconds(i - 1), sort: "-push_time" });
 }
 
 function jobTable(o) {

@@ -13,7 +13,7 @@ function rememberedStale() {
   return parseDuration(stale ?? "") ? stale : defaultStale;
 }
 
-// fromAddress reads {text, state, sort, stale}.
+// fromAddress reads {text, state, sort, stale, newer, older}.
 export function fromAddress(search) {
   const p = new URLSearchParams(search);
   const stale = p.get("stale") ?? "";
@@ -21,6 +21,8 @@ export function fromAddress(search) {
     text: p.get("q") ?? "",
     state: ["failing", "expiring", "stale"].includes(p.get("state")) ? p.get("state") : "",
     sort: p.get("sort") ?? defaultSort,
+    newer: parseDuration(p.get("newer") ?? "") ? p.get("newer") : "",
+    older: parseDuration(p.get("older") ?? "") ? p.get("older") : "",
     stale: parseDuration(stale) ? stale : rememberedStale(),
   };
 }
@@ -30,6 +32,8 @@ export function toAddress(q) {
   const p = new URLSearchParams();
   if (q.text) p.set("q", q.text);
   if (q.state) p.set("state", q.state);
+  if (q.newer) p.set("newer", q.newer);
+  if (q.older) p.set("older", q.older);
   if (q.sort !== defaultSort) p.set("sort", q.sort);
   if (q.stale !== defaultStale) p.set("stale", q.stale);
   return p.size > 0 ? `./?${p}` : allGroups;
@@ -43,13 +47,24 @@ export function selector(text) {
   return /^[a-zA-Z_]\w*\s*(=~|!~|!=|=)\s*["'`]/.test(t) ? `{${t}}` : "";
 }
 
+// isWhole reports whether a selector that is being typed is complete: quotes and
+// braces are closed. Plain text is.
+export function isWhole(text) {
+  const t = text.trim();
+  if (!t.includes("{") && !/^[a-zA-Z_]\w*\s*(=~|!~|!=|=)/.test(t)) return true;
+  const bare = t.replace(/"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`/g, "_");
+  return !/["'`]/.test(bare) && (!bare.startsWith("{") || bare.endsWith("}")) && !/(=~|!~|!=|=)\s*(,|\}|$)/.test(bare) && (bare.includes("{") === bare.includes("}"));
+}
+
 // filter gives the parameters of the API that select the groups.
 export function filter(q) {
   const p = new URLSearchParams();
   const s = selector(q.text);
   if (s) p.set("match[]", s);
   else if (q.text.trim()) p.set("search", q.text.trim());
-  if (q.state === "failing") p.set("status", "failure");
+  if (q.newer) p.set("newer_than", q.newer);
+  if (q.older) p.set("older_than", q.older);
+  if (q.state === "failing") p.set("status", "refused");
   if (q.state === "expiring") p.set("status", "expiring");
   if (q.state === "stale") p.set("older_than", q.stale);
   return p;
@@ -62,6 +77,8 @@ export function words(q) {
   if (s) parts.push(`matching ${s}`);
   else if (q.text.trim()) parts.push(`with “${q.text.trim()}” in a label`);
   if (q.state === "failing") parts.push("whose last push was refused");
+  if (q.newer) parts.push(`pushed to within ${q.newer}`);
+  if (q.older) parts.push(`not pushed to for ${q.older}`);
   if (q.state === "expiring") parts.push("whose time to live is almost over");
   if (q.state === "stale") parts.push(`without a successful push for ${q.stale}`);
   return parts.join(" and ");

@@ -30,13 +30,19 @@ export class Search {
     if (this.input.value !== text) this.input.value = text;
   }
 
-  // stop forgets what has been typed but not searched for.
-  stop() { clearTimeout(this.timer); }
+  // stop forgets what has been typed but not searched for, and the completions
+  // that are on their way.
+  stop() {
+    clearTimeout(this.timer);
+    this.asking?.abort();
+  }
 
   typed() {
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.changed(this.text), 150);
-    this.complete();
+    this.stop();
+    this.timer = setTimeout(() => {
+      this.changed(this.text);
+      this.complete();
+    }, 150);
   }
 
   // complete shows what could follow at the cursor. A slow answer that has
@@ -44,7 +50,9 @@ export class Search {
   // stays chosen.
   async complete() {
     const asked = this.asked = Symbol("complete");
-    const options = await this.candidates().catch(() => []);
+    this.asking?.abort();
+    this.asking = new AbortController();
+    const options = await this.candidates(this.asking.signal).catch(() => []);
     if (this.asked !== asked || document.activeElement !== this.input) return;
     const chosen = this.options[this.active];
     this.options = options;
@@ -52,35 +60,35 @@ export class Search {
     this.draw();
   }
 
-  async candidates() {
+  async candidates(signal) {
     const cursor = this.input.selectionStart;
     const before = this.text.slice(0, cursor);
     const after = this.text.slice(cursor);
     const value = before.match(inValue);
-    if (value) return this.values(value, before, after);
+    if (value) return this.values(value, before, after, signal);
     const name = before.match(inName);
-    if (name) return this.names(name[2] ?? "", before, after);
-    return /^[\w.-]+$/.test(before) && !after ? this.plain(before) : [];
+    if (name) return this.names(name[2] ?? "", before, after, signal);
+    return /^[\w.-]+$/.test(before) && !after ? this.plain(before, signal) : [];
   }
 
-  async values([, name, operator, part], before, after) {
+  async values([, name, operator, part], before, after, signal) {
     if (operator.endsWith("~") && /[.*+?()[\]|\\]/.test(part)) return []; // a pattern of the reader's own
     const start = before.slice(0, before.length - part.length - 1);
     const rest = after.replace(/^"/, "");
-    const found = await labelValues(name, new URLSearchParams({ contains: part, limit: 12 }));
+    const found = await labelValues(name, new URLSearchParams({ contains: part, limit: 12 }), signal);
     return found.map((v) => ({ shown: v || '""', kind: name, text: start + quote(v), rest: rest || closing(before) }));
   }
 
-  async names(part, before, after) {
+  async names(part, before, after, signal) {
     const start = before.slice(0, before.length - part.length);
-    const found = await labelNames(new URLSearchParams({ contains: part, limit: 12 }));
+    const found = await labelNames(new URLSearchParams({ contains: part, limit: 12 }), signal);
     return found.map((n) => ({ shown: n, kind: "label", text: `${start}${n}="`, rest: after || '"', more: true }));
   }
 
-  async plain(part) {
+  async plain(part, signal) {
     const [names, jobs] = await Promise.all([
-      labelNames(new URLSearchParams({ contains: part, limit: 4 })),
-      labelValues("job", new URLSearchParams({ contains: part, limit: 8 })),
+      labelNames(new URLSearchParams({ contains: part, limit: 4 }), signal),
+      labelValues("job", new URLSearchParams({ contains: part, limit: 8 }), signal),
     ]);
     return [
       ...names.map((n) => ({ shown: n, kind: "label", text: `{${n}="`, rest: '"}', more: true })),
@@ -102,6 +110,7 @@ export class Search {
 
   close() {
     this.asked = undefined;
+    this.asking?.abort();
     this.options = [];
     this.draw();
   }
@@ -136,7 +145,7 @@ export class Search {
   enter() {
     if (this.options.length > 0 && this.active >= 0) return this.take(this.options[this.active]);
     this.close();
-    clearTimeout(this.timer);
+    this.stop();
     this.changed(this.text);
     this.leave();
   }

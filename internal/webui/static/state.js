@@ -2,6 +2,7 @@
 // pushes: of how a job went the gateway knows nothing.
 
 import { secondsSince } from "./format.js";
+import { sinceSuccess } from "./refusals.js";
 
 const titles = {
   fresh: "The last push succeeded recently; its metrics say how the job went",
@@ -11,7 +12,7 @@ const titles = {
 };
 
 export function stateOf(group, staleSeconds) {
-  if (!group.last_push_successful) return "failing";
+  if (!group.last_push_successful || sinceSuccess(group)) return "failing";
   if (group.expiry_time && -secondsSince(group.expiry_time) < (group.ttl_seconds || 0) / 5) return "expiring";
   return secondsSince(group.push_time) > staleSeconds ? "stale" : "fresh";
 }

@@ -3,7 +3,9 @@
 
 import * as api from "./api.js";
 import { h, updateEach } from "./dom.js";
-import { age, bytes, exact, plural } from "./format.js";
+import { age, bytes, exact } from "./format.js";
+import { refusalList } from "./refusals.js";
+import { pastTroubles, was } from "./troubles.js";
 
 export class StatusPage {
   constructor() {
@@ -35,6 +37,7 @@ function cards(status, o) {
     card("Scrapes", scrapes(o.scrapers, status.flags)),
     card("Storage", storage(o.storage, status.flags)),
     card(status.user ? "Refused requests" : "Refused pushes", refusals(o.refusals), true),
+    card("Earlier troubles", earlier(), true),
     card("Enabled features", allowed(status.flags)),
     card("Build", facts([["Version", build.version], ["Revision", build.revision], ["Branch", build.branch], ["Go", build.goVersion],
       ["Started", exact(status.start_time)]])),
@@ -60,18 +63,20 @@ function scrapes(list, flags) {
   // On a phone the heads are gone, and each cell has its own.
   const cell = (head, text, title) => h("td", { "data-head": head, title }, text);
   return h("table", { class: "scrapes" },
-    h("thead", {}, h("tr", {}, ["Client", "Address", "Last scrape", "Format", "Size"].map((n) => h("th", { scope: "col" }, n)))),
-    h("tbody", {}, list.map((s) => h("tr", {}, cell("Client", s.user_agent || "unknown"), cell("Address", s.client), cell("Last scrape", age(s.time), exact(s.time)),
+    h("thead", {}, h("tr", {}, ["Client", "Address", "Path", "Last scrape", "Format", "Size"].map((n) => h("th", { scope: "col" }, n)))),
+    h("tbody", {}, list.map((s) => h("tr", {}, cell("Client", s.user_agent || "unknown"), cell("Address", s.client), cell("Path", s.path), cell("Last scrape", age(s.time), exact(s.time)),
       cell("Format", s.format), cell("Size", bytes(s.bytes), `in ${s.duration_seconds} s`)))));
 }
 
 function refusals(list) {
   if (list.length === 0) return h("p", { class: "good" }, "None since the gateway started.");
-  return h("ul", { class: "refusals" }, list.map((r) => h("li", {},
-    h("p", {}, h("span", { class: "badge failing" }, r.reason), " ", h("time", { title: exact(r.time) }, age(r.time)),
-      r.times > 1 ? `, ${plural(r.times, "time")} so far,` : null, ` from ${r.user ? `${r.user} at ` : ""}${r.client}, ${r.user_agent || "an unknown program"}`),
-    h("code", {}, `${r.method} ${r.path}`),
-    h("p", { class: "why" }, r.error))));
+  return refusalList(list);
+}
+
+function earlier() {
+  const past = pastTroubles();
+  if (past.length === 0) return h("p", { class: "good" }, "None since the gateway started.");
+  return h("ul", { class: "hidden-list" }, past.map((t) => h("li", {}, was(t))));
 }
 
 // you says who the reader is, and what they may do.

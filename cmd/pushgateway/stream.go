@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+
+	"github.com/alecthomas/kingpin/v2"
+
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/storage"
+)
+
+// streamOf is the stream of a cluster that a command uses in the place of a file
+// or a gateway.
+type streamOf struct{ clusterSettings }
+
+// addStreamOf adds the flags for a stream that exists.
+func addStreamOf(clause *kingpin.CmdClause, url string) *streamOf {
+	s := new(streamOf)
+	clause.Flag("cluster.url", url).SetValue(&s.urls)
+	s.addStream(clause, "Name of the stream that holds the groups.")
+	s.addConnection(clause)
+	s.replicas = 1
+	return s
+}
+
+// addNewStream adds the flags for a stream that may not exist yet.
+func addNewStream(clause *kingpin.CmdClause, url string) *streamOf {
+	s := new(streamOf)
+	clause.Flag("cluster.url", url).SetValue(&s.urls)
+	s.addStream(clause, "Name of the stream. It is made if it does not exist.")
+	s.addMaking(clause)
+	s.addConnection(clause)
+	return s
+}
+
+// check returns an error for settings that cannot work.
+func (s *streamOf) check() error {
+	if !s.isSet() {
+		return s.checkUnset()
+	}
+	return s.clusterSettings.check()
+}
+
+// config returns what the storage needs to know.
+func (s *streamOf) config(stderr io.Writer) storage.Config {
+	cluster := s.connection()
+	return storage.Config{Cluster: cluster, Logger: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
+}
+
+// open opens the stream for reading.
+func (s *streamOf) open(ctx context.Context, stderr io.Writer) (*gateway.Gateway, error) {
+	return storage.FromCluster(ctx, s.config(stderr))
+}
+
+// copyTo writes the groups of the stream as a persistence file. It puts another
+// copy near it meanwhile.
+func (s *streamOf) copyTo(ctx context.Context, w io.Writer, near string, stderr io.Writer) error {
+	gw, err := s.open(ctx, stderr)
+	if err != nil {
+		return err
+	}
+	return errors.Join(storage.WriteJournal(ctx, w, gw.View(), near), gw.Close())
+}
+
+// String names the stream.
+func (s *streamOf) String() string {
+	return fmt.Sprintf("the stream %s of %s", s.stream, s.urls.String())
+}
+
+// importInto copies the groups of a file into the stream.
+func (s *streamOf) importInto(ctx context.Context, path string, replace bool, stdout, stderr io.Writer) error {
+	present, err := storage.Present(path)
+	if err != nil {
+		return err
+	}
+	gw, err := gateway.Open(ctx, gateway.Config{Journal: storage.Source(present)})
+	if err != nil {
+		return err
+	}
+	defer gw.Close()
+	moved, err := storage.Move(ctx, s.config(stderr), gw.View(), replace)
+	for _, key := range moved.Removed {
+		fmt.Fprintf(stdout, "removed, since %s does not have it: %s\n", present, visible(key.Excerpt()))
+	}
+	for _, key := range moved.Kept {
+		fmt.Fprintf(stdout, "not imported, since a gateway changed it meanwhile: %s\n", visible(key.Excerpt()))
+	}
+	if err != nil {
+		return fmt.Errorf("importing %s into %s: %w", present, s, err)
+	}
+	fmt.Fprintf(stdout, "%s has %s of %s; serve it with --cluster.url=%s\n", s, counted(moved.Groups, "group"), present, strings.Join(s.urls.shown(), " --cluster.url="))
+	return nil
+}
+
+// oneSource returns an error unless a command has one source of groups.
+func oneSource(file string, s *streamOf) error {
+	switch {
+	case file == "" && !s.isSet():
+		return errors.New("give the persistence file to read, or --cluster.url for the stream of a cluster")
+	case file != "" && s.isSet():
+		return errors.New("a file and --cluster.url exclude each other; give one of them")
+	}
+	return s.check()
+}

@@ -1,0 +1,213 @@
+package intake
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"pushgateway/internal/excerpt"
+	"pushgateway/internal/exposition"
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
+	"pushgateway/internal/guard"
+	"pushgateway/internal/metric"
+	"pushgateway/internal/otlp"
+	"pushgateway/internal/sums"
+)
+
+// export is what a request in the OpenTelemetry protocol has for one group.
+type export struct {
+	part
+	points map[string]int // of each family, by excerpts of their names
+}
+
+// mostTries bounds how often an export is pushed, each time without the families
+// that were refused before.
+const mostTries = 4
+
+// partsOf returns the parts, which share their memory with the exports.
+func partsOf(exports []*export) []part {
+	parts := make([]part, len(exports))
+	for i, x := range exports {
+		parts[i] = x.part
+	}
+	return parts
+}
+
+// left returns the number of points that are not rejected.
+func (x *export) left() (n int) {
+	for _, points := range x.points {
+		n += points
+	}
+	return n
+}
+
+// leaveOut rejects the points of the families that an error is about, so that the
+// others can be pushed. It returns false if that leaves nothing, or the error is
+// about something else.
+func (x *export) leaveOut(err error, out *Exported) bool {
+	refused := make(map[string]bool)
+	for _, name := range exposition.FamiliesOf(err) {
+		refused[name] = true
+	}
+	var kept []*exposition.Block
+	rejected := 0
+	for _, b := range x.blocks {
+		name := excerpt.Of(b.Name)
+		if !refused[name] {
+			kept = append(kept, b)
+			continue
+		}
+		rejected += x.points[name]
+	}
+	if len(kept) == len(x.blocks) || len(kept) == 0 {
+		return false
+	}
+	for name := range refused {
+		delete(x.points, name)
+	}
+	x.blocks = kept
+	out.refuse(rejected, err)
+	return true
+}
+
+// exportsOf renders resources. A family that cannot be rendered is rejected alone.
+func (in *Intake) exportsOf(r *Request, budget exposition.Budget, resources []namedResource, out *Exported) (exports []*export, err error) {
+	c := content{format: format{valid: true}, budget: budget, limits: &r.Settings.Limits}
+	left := maxBlocks(c.limits.Body)
+	for _, res := range resources {
+		x := &export{part: part{key: res.key, rule: r.Settings.Rules.For(res.key)}, points: make(map[string]int)}
+		if adds(res.Resource) {
+			x.adds = &adder{overwrites: make(map[string]bool)}
+		}
+		for _, f := range res.Families {
+			size, err := in.addFamily(x, f, in.rendering(res.key, c, max(left, 1)))
+			switch {
+			case err == nil:
+				left -= size
+			case isVerdict(err):
+				in.refuseFamily(r, res.key, f, err, out)
+			default:
+				return nil, err
+			}
+		}
+		if len(x.blocks) > 0 || in.removes(x) {
+			exports = append(exports, x)
+		}
+	}
+	return exports, nil
+}
+
+// removes reports whether an export removes anything. It makes no group for that.
+func (in *Intake) removes(x *export) bool {
+	return x.adds != nil && len(x.adds.removes) > 0 && in.gateway.Group(x.key) != nil
+}
+
+// refuseFamily rejects the points of a family that cannot be rendered.
+func (in *Intake) refuseFamily(r *Request, key grouping.Key, f *otlp.Family, err error, out *Exported) {
+	if isOverLimit(err) {
+		out.refuse(f.Points, err)
+	} else {
+		out.Rejected.Add(f.Points, "%v", err)
+	}
+	in.gateway.Refuse(key, guard.Key(r.Client), err)
+}
+
+// addFamily renders a family into an export, unless it is one that the gateway
+// makes itself. It returns the size.
+func (in *Intake) addFamily(x *export, f *otlp.Family, o exposition.Options) (size int, err error) {
+	if isIgnored(&f.Family) {
+		return 0, nil
+	}
+	b, err := in.renderSome(f, f.Series, o)
+	if err == nil && len(f.Again) > 0 {
+		b, err = in.addAgain(b, f, o)
+	}
+	if err != nil {
+		return 0, err
+	}
+	gone, err := in.renderSome(f, f.Gone, o)
+	if err != nil {
+		return 0, err
+	}
+	if b != nil {
+		x.blocks, x.points[excerpt.Of(f.Name)], size = append(x.blocks, b), f.Points, b.Size()
+	}
+	if x.adds != nil && !f.Delta {
+		x.adds.overwrites[f.Name] = true
+	}
+	if gone != nil {
+		x.adds.removes = append(x.adds.removes, gone)
+	}
+	return size, nil
+}
+
+// renderSome renders series of a family. It returns nil if there are none.
+func (in *Intake) renderSome(f *otlp.Family, series []metric.Series, o exposition.Options) (*exposition.Block, error) {
+	if len(series) == 0 {
+		return nil, nil
+	}
+	family := f.Family
+	family.Series = series
+	blocks, err := in.render([]*metric.Family{&family}, o)
+	if err != nil {
+		return nil, err
+	}
+	return blocks[0], nil
+}
+
+// addAgain adds the further points of the series of a family.
+func (in *Intake) addAgain(b *exposition.Block, f *otlp.Family, o exposition.Options) (*exposition.Block, error) {
+	further, err := in.render(f.Again, o)
+	if err != nil {
+		return nil, err
+	}
+	how := sums.Push{At: time.Now(), MaxBuckets: in.config.Limits.Group.SumBuckets}
+	sum := sums.Like(b)
+	for _, b := range append([]*exposition.Block{b}, further...) {
+		plan, err := sum.Plan(b, how)
+		if err != nil {
+			return nil, err
+		}
+		plan.Apply()
+	}
+	return sum.Block(o.MaxBytes, o.Budget)
+}
+
+// adds reports whether something of a resource adds to its group, or removes from
+// it.
+func adds(res *otlp.Resource) bool {
+	return slices.ContainsFunc(res.Families, func(f *otlp.Family) bool { return f.Delta || len(f.Gone) > 0 })
+}
+
+// adder says how an export adds to its group.
+type adder struct {
+	overwrites map[string]bool
+	removes    []*exposition.Block
+}
+
+// to returns a push that adds, as a says. a may be nil.
+func (a *adder) to(p gateway.Push) gateway.Push {
+	if a != nil {
+		p.Mode, p.Overwrites, p.Removes = gateway.Sum, a.overwrites, a.removes
+	}
+	return p
+}
+
+// bodyKey begins the keys that are made of bodies. No client can send it.
+const bodyKey = "\x00body"
+
+// ofExport makes an export with delta temporality count once. SDKs repeat exports
+// as they are, so the body is the key, unless the client has sent one.
+func (o *once) ofExport(resources []*otlp.Resource, body []byte) {
+	counts := func(res *otlp.Resource) bool {
+		return slices.ContainsFunc(res.Families, func(f *otlp.Family) bool { return f.Delta })
+	}
+	sent := o.key
+	if o.key = ""; !slices.ContainsFunc(resources, counts) {
+		return
+	}
+	o.key = bodyKey
+	o.hash(body)
+	o.key = cmp.Or(sent, o.key+string(o.content[:]))
+}

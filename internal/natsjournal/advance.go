@@ -1,0 +1,41 @@
+package natsjournal
+
+import (
+	"context"
+
+	"github.com/nats-io/nats.go"
+)
+
+// advanceStep is how many messages Advance sends before it waits for an answer.
+const advanceStep = 256
+
+// Advance makes every message that any member stores from now on have a higher
+// sequence than seq, and so a revision that is younger. It writes messages without
+// content, of which the stream keeps the last one.
+func (j *Journal) Advance(ctx context.Context, seq uint64) error {
+	if err := j.enter(); err != nil {
+		return err
+	}
+	defer j.calls.Done()
+	at := j.reached()
+	for at < seq {
+		for range min(seq-at, advanceStep) - 1 {
+			if err := j.conn.PublishMsg(j.empty()); err != nil {
+				return err
+			}
+		}
+		last, err := j.tryPulse(ctx, opLeft) // some of the others may be lost
+		if err != nil {
+			return err
+		}
+		at = last
+	}
+	return j.reach(ctx, at)
+}
+
+// empty returns a message of this member without content.
+func (j *Journal) empty() *nats.Msg {
+	return &nats.Msg{Subject: j.names.of(members, j.pulses.process), Header: nats.Header{
+		headerOp: {opLeft}, headerEncoding: {encoding}, headerTTL: {markerTTL.String()},
+	}}
+}
