@@ -150,8 +150,8 @@ func TestNewerMember(t *testing.T) {
 	}
 }
 
-// TestClocks gives a member a clock that is half a minute ahead. It hides
-// groups too early, and ends none.
+// TestClocks gives an engine a clock that is half a minute ahead, which nobody
+// corrects. It hides groups too early, and ends none.
 func TestClocks(t *testing.T) {
 	c := natstest.Start(t, 1)
 	a := open(t, c.URLs(), 1)

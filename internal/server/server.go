@@ -26,7 +26,8 @@ type Config struct {
 	Settings *live.Current
 	// Unchecked accepts pushes that contradict others.
 	Unchecked bool
-	// Now is the clock. If nil, it is time.Now.
+	// Now is the clock. If nil, it is time.Now, or what all members of a cluster agree
+	// on.
 	Now func() time.Time
 	// Logger is required.
 	Logger *slog.Logger
@@ -67,6 +68,9 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	}
 	if h := store.Health(); h != nil {
 		journal = metrics.ObserveJournal(c.Storage.Name(), h.Size, h.Trouble)
+	}
+	if c.Now == nil {
+		c.Now = store.Now
 	}
 	gw, err := gateway.Open(ctx, gateway.Config{Journal: watched{store}, Reserved: metrics.Reserved(), Unchecked: c.Unchecked, Limits: gateway.Limits(c.Settings.Get().Limits.Group), Wait: store.Wait(), Now: c.Now, Logger: c.Logger})
 	if err != nil {
