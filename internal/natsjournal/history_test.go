@@ -144,8 +144,20 @@ func (h *history) now() int64 { return time.Since(h.start).Nanoseconds() }
 // never is after the end of every history.
 const never = 1 << 62
 
+// turn numbers periods of some seconds. In each, other groups are changed, so
+// histories of single groups stay short.
+func (h *history) turn() int { return int(time.Since(h.start) / (5 * time.Second)) }
+
+// keys returns the keys of a turn.
+func (h *history) keys(turn int) (keys []grouping.Key) {
+	for _, name := range []string{"a", "b", "c", "d"} {
+		keys = append(keys, keyOf(h.t, fmt.Sprint(name, turn)))
+	}
+	return keys
+}
+
 // client does random operations on one member until stop is closed.
-func (h *history) client(id int, keys []grouping.Key, stop chan struct{}) {
+func (h *history) client(id int, stop chan struct{}) {
 	random := rand.New(rand.NewPCG(uint64(id), rand.Uint64()))
 	for {
 		select {
@@ -153,6 +165,7 @@ func (h *history) client(id int, keys []grouping.Key, stop chan struct{}) {
 			return
 		default:
 		}
+		keys := h.keys(h.turn())
 		op := operation{kind: "++==-???"[random.IntN(8)], key: keys[random.IntN(len(keys))]}
 		if op.kind == '+' || op.kind == '=' {
 			op.name = fmt.Sprint("m", h.names.Add(1))
@@ -286,13 +299,12 @@ func TestHistory(t *testing.T) {
 		way, urls := natstest.NewLinks(t, servers)
 		h.members, links = append(h.members, open(t, urls, 3)), append(links, way)
 	}
-	keys := []grouping.Key{keyOf(t, "a"), keyOf(t, "b"), keyOf(t, "c"), keyOf(t, "d")}
 	stop, undisturbed, uninterrupted := make(chan struct{}), make(chan int), make(chan int)
 	go func() { undisturbed <- disturb(servers, stop) }()
 	go func() { uninterrupted <- interrupt(links, stop) }()
 	var clients sync.WaitGroup
 	for id := range 9 {
-		clients.Go(func() { h.client(id, keys, stop) })
+		clients.Go(func() { h.client(id, stop) })
 	}
 	time.Sleep(*historyTime)
 	close(stop)
@@ -300,8 +312,10 @@ func TestHistory(t *testing.T) {
 	clients.Wait()
 	h.members = append(h.members, open(t, servers.URLs(), 3))
 	for id := range h.members {
-		for _, key := range keys {
-			h.do(id, operation{kind: '?', key: key})
+		for turn := range h.turn() + 1 {
+			for _, key := range h.keys(turn) {
+				h.do(id, operation{kind: '?', key: key})
+			}
 		}
 	}
 	h.check()

@@ -28,6 +28,7 @@ import (
 
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
 	"pushgateway/internal/record"
 )
 
@@ -96,7 +97,8 @@ const Wait = 8 * time.Second
 type Journal struct {
 	config  Config
 	names   names
-	apply   func([]gateway.Applied) // called with mu held
+	apply   func([]gateway.Applied)           // called with mu held
+	stored  func(grouping.Key) *gateway.Group // called without mu
 	conn    *nats.Conn
 	answers string // subject prefix of the answers to writes
 	outbox  *outbox
