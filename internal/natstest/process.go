@@ -78,7 +78,7 @@ func (p *Processes) launch() {
 		config := fmt.Sprintf("server_name: n%d\nlisten: %s:%d\nmax_payload: 1MB\njetstream { store_dir: %q, max_mem: %d, max_file: %d, sync_interval: always }\n",
 			i, host, p.ports[i], p.dirs[i], memory, storage)
 		if n > 1 {
-			config += fmt.Sprintf("cluster { name: test, listen: %s:%d, routes: [%s] }\n", host, p.ports[n+i], strings.Join(routes, ", "))
+			config += fmt.Sprintf("cluster { name: test, listen: %s:%d, routes: [%s], no_advertise: true }\n", host, p.ports[n+i], strings.Join(routes, ", "))
 		}
 		path := filepath.Join(dir, fmt.Sprintf("%d.conf", i))
 		if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
