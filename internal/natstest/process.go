@@ -31,7 +31,7 @@ type Processes struct {
 // a leader.
 func Launch(t testing.TB, n int) *Processes {
 	t.Helper()
-	binary := build(t)
+	binary := Build(t)
 	p := &Processes{t: t, ports: freePorts(t, 2*n)}
 	for range n {
 		p.hosts = append(p.hosts, "127.0.0.1")
@@ -44,7 +44,7 @@ func Launch(t testing.TB, n int) *Processes {
 // LaunchOn does it on the first hosts of a network.
 func LaunchOn(t testing.TB, net *Network, n int) *Processes {
 	t.Helper()
-	binary := build(t)
+	binary := Build(t)
 	p := &Processes{t: t, ports: make([]int, 2*n)}
 	for i := range n {
 		p.hosts = append(p.hosts, net.Address(i))
@@ -55,7 +55,8 @@ func LaunchOn(t testing.TB, net *Network, n int) *Processes {
 	return p
 }
 
-func build(t testing.TB) (binary string) {
+// Build builds the server and returns the path of its program.
+func Build(t testing.TB) (binary string) {
 	t.Helper()
 	binary = filepath.Join(t.TempDir(), "nats-server")
 	if out, err := exec.Command("go", "build", "-o", binary, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
