@@ -58,6 +58,8 @@ type Config struct {
 	// Newest is the newest format that this member reads and writes. 0 means
 	// gateway.NewestFormat. With another one it acts as an older version.
 	Newest gateway.Format
+	// Page is how many messages are fetched at once. 0 means 10,000.
+	Page int
 	// Logger receives what operators should know. Nil means no logging.
 	Logger *slog.Logger
 	// Observe is called after each answered change. It must not block.
@@ -147,6 +149,7 @@ func New(c Config) *Journal {
 		c.Waiting = func(error) {}
 	}
 	c.Replicas = max(c.Replicas, 1)
+	c.Page = cmp.Or(c.Page, pageMessages)
 	c.Newest = cmp.Or(c.Newest, gateway.NewestFormat)
 	return &Journal{
 		config: c, names: namesOf(c.Stream), state: newState(), outbox: newOutbox(),
