@@ -59,6 +59,7 @@ func TestClusterMembers(t *testing.T) {
 		"sums":         clusterSums,
 		"series-ttl":   clusterSeriesTTL,
 		"expired-keys": clusterExpiredKeys,
+		"history":      clusterHistory,
 	} {
 		t.Run(name, func(t *testing.T) {
 			test(t, joinCluster(t, c, name), joinCluster(t, c, name))

@@ -60,6 +60,7 @@ func (a *api) routes() []route {
 		{get, "/api/v1/groups", "api/v1/groups", permQuery, a.groups},
 		{get, "/api/v1/jobs", "api/v1/jobs", permQuery, a.jobs},
 		{get, "/api/v1/targets", "api/v1/targets", permQuery, a.targets},
+		{get, "/api/v1/members", "api/v1/members", permQuery, a.members},
 		{get, "/api/v1/troubles", "api/v1/troubles", permQuery, a.troubles},
 		{get, "/api/v1/refusals", "api/v1/refusals", permQuery, a.refusals},
 		{get, "/api/v1/overview", "api/v1/overview", permQuery, a.overview},
