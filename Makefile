@@ -53,6 +53,7 @@ release:
 release-test:
 	scripts/test-deps
 	go -C tools test -count=1 -timeout 30m ./release -release.full
+	go test ./e2e -count=1 -timeout 30m -run TestPrometheusStartTimes -prometheus3 build
 
 man: build
 	./pushgateway man > docs/man/pushgateway.1
