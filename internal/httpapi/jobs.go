@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"pushgateway/internal/config"
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/guard"
@@ -119,8 +120,8 @@ func runInfos(runs []jobs.Run) []runInfo {
 }
 
 // jobOf is the job that one group tells of.
-func (a *api) jobOf(g *gateway.Group, now time.Time) jobInfo {
-	j := jobs.Of(g, a.Settings.Get().Jobs, float64(now.UnixNano())/1e9)
+func jobOf(g *gateway.Group, rules config.JobRules, now time.Time) jobInfo {
+	j := jobs.Of(g, rules, float64(now.UnixNano())/1e9)
 	var by []string
 	for _, l := range g.Key.Labels() {
 		by = append(by, l.Name)
