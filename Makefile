@@ -55,6 +55,7 @@ release:
 release-test:
 	scripts/test-deps
 	go -C tools test -count=1 -timeout 30m ./release -release.full
+	go test ./e2e -count=1 -timeout 30m -run TestPrometheusStartTimes -prometheus3 build
 
 siege:
 	scripts/test-deps
