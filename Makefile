@@ -6,7 +6,7 @@
 # make release binaries, archives, packages and images of all platforms, and the chart, in dist/;
 #              URL=https://github.com/someone/pushgateway REGISTRY=ghcr.io/someone say where they are published
 # make release-test   all of it twice, byte for byte the same, and binaries of other machines under emulation;
-#              takes minutes
+#              and what Prometheus stores of OTLP; takes minutes
 # make man     write docs/man/pushgateway.1 anew
 # make bench   this gateway, a bare server and Debian's pushgateway side by side
 # make screenshots   the pictures in docs/images; takes ten minutes of pushing
@@ -53,6 +53,7 @@ release:
 release-test:
 	scripts/test-deps
 	go -C tools test -count=1 -timeout 30m ./release -release.full
+	go -C tools test -count=1 -timeout 30m ./otlp -tags prometheus
 
 man: build
 	./pushgateway man > docs/man/pushgateway.1

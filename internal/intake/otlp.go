@@ -30,17 +30,13 @@ type Exported struct {
 // received and err are as for Push; if err is not nil, no group was pushed, or the
 // client should send all of it again.
 func (in *Intake) PushOTLP(ctx context.Context, r Request, e otlp.Encoding) (out Exported, received int64, err error) {
-	r.Settings = cmp.Or(r.Settings, in.usual)
+	r.Settings, r.export = cmp.Or(r.Settings, in.usual), true
 	options, err := in.translation(&r)
 	if err != nil {
 		return out, notRead, err
 	}
 	p, life, err := in.newPush(&r)
 	if err != nil {
-		return out, notRead, err
-	}
-	p.Mode = gateway.MergeSeries
-	if r.once.key, err = onceKey(r.Header, gateway.Sum); err != nil {
 		return out, notRead, err
 	}
 	arrived := time.Now()
