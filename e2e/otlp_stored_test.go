@@ -134,10 +134,10 @@ func TestRecordExports(t *testing.T) {
 				must(0, s.export(otlpmetrichttp.WithURLPath("/v1/metrics"), otlpmetrichttp.WithTemporalitySelector(sdk.DeltaTemporalitySelector)))
 			}
 		},
-		"js-proto-cumulative": func(s *server) { runNode(t, "otlp.js", s.base+"/v1/metrics", "proto", "cumulative") },
-		"js-json-cumulative":  func(s *server) { runNode(t, "otlp.js", s.base+"/v1/metrics", "json", "cumulative") },
-		"js-proto-delta":      func(s *server) { runNode(t, "otlp.js", s.base+"/v1/metrics", "proto", "delta") },
-		"js-json-delta":       func(s *server) { runNode(t, "otlp.js", s.base+"/v1/metrics", "json", "delta") },
+		"js-proto-cumulative": func(s *server) { runNode(t, "npm/otlp.js", nil, s.base+"/v1/metrics", "proto", "cumulative") },
+		"js-json-cumulative":  func(s *server) { runNode(t, "npm/otlp.js", nil, s.base+"/v1/metrics", "json", "cumulative") },
+		"js-proto-delta":      func(s *server) { runNode(t, "npm/otlp.js", nil, s.base+"/v1/metrics", "proto", "delta") },
+		"js-json-delta":       func(s *server) { runNode(t, "npm/otlp.js", nil, s.base+"/v1/metrics", "json", "delta") },
 	} {
 		run(recorder(t, filepath.Join(exportCases, name)))
 	}

@@ -126,6 +126,7 @@ func TestOTLPKeys(t *testing.T) {
 	post("")
 	s.wantSeries([]string{`g{instance="i",job="n/a",k8s_pod_name="p"} 1`}, []string{"target_info"})
 	post("?instance=drop", "X-Pushgateway-TTL", "1h")
+	post("", "X-Pushgateway-TTL", "1h", "X-Pushgateway-Instance", "drop")
 	s.wantSeries([]string{`g{instance="",job="n/a",k8s_pod_name="p"} 1`}, nil)
 	if scrape := s.scrape().body; strings.Count(scrape, "\npush_expiry_time_seconds{") != 1 {
 		t.Errorf("the time to live is not taken:\n%s", scrape)
