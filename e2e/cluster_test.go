@@ -57,7 +57,9 @@ func TestClusterMembers(t *testing.T) {
 		"conflicts":    clusterConflicts,
 		"races":        clusterRace,
 		"sums":         clusterSums,
+		"series-ttl":   clusterSeriesTTL,
 		"expired-keys": clusterExpiredKeys,
+		"history":      clusterHistory,
 	} {
 		t.Run(name, func(t *testing.T) {
 			test(t, joinCluster(t, c, name), joinCluster(t, c, name))

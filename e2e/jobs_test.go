@@ -32,6 +32,12 @@ type jobsAnswer struct {
 		NextExpected *float64 `json:"next_expected"`
 		Reason       string
 		Groups       int
+		Runs         []struct {
+			Ended    float64
+			Outcome  string
+			ExitCode *float64 `json:"exit_code"`
+			Duration *float64 `json:"duration_seconds"`
+		}
 	}
 }
 
@@ -46,9 +52,9 @@ func TestJobs(t *testing.T) {
 	s.push("/metrics/job/report", "m 1\n", http.StatusOK)
 	s.push("/metrics/job/refused", "# TYPE m counter\nm 1\n", http.StatusBadRequest)
 
-	got := s.get("/api/v1/jobs?match[]={job=%22backup%22}").body
+	got := s.get("/api/v1/jobs?runs=1&match[]={job=%22backup%22,instance=%221%22}").body
 	want := `{"status":"success","data":{"counts":{"failing":1,"late":0,"ok":0,"push_refused":0,"running_too_long":0,"stale":0,"unknown":0},` +
-		`"jobs":[{"labels":{"job":"backup"},"state":"failing","since":1795554229,"last_success":1795400000,"duration_seconds":12.5,"next_expected":1795486400,"reason":"exit code 124","groups":2,"group":{"instance":"1","job":"backup"}}]}}`
+		`"jobs":[{"labels":{"job":"backup"},"state":"failing","since":1795554229,"last_success":1795400000,"duration_seconds":12.5,"next_expected":1795486400,"reason":"exit code 124","groups":1,"group":{"instance":"1","job":"backup"},"runs":[{"ended":1795554229.5,"outcome":"failed","exit_code":124,"duration_seconds":12.5}]}]}}`
 	if strings.TrimSpace(got) != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
@@ -80,6 +86,8 @@ func TestJobs(t *testing.T) {
 		"state=":                          `state=\"\" must be one of`,
 		"state=ok&state=Failing":          `state=\"Failing\" must be one of`,
 		"limit=0":                         `limit=\"0\" must be a number`,
+		"runs=51":                         `runs=\"51\" must be a number from 0 to 50`,
+		"runs=-1":                         `must be a number`,
 		"by=":                             `by=\"\" must name grouping labels, like by=instance`,
 		"by=a" + strings.Repeat(",a", 20): "name fewer",
 		"match[]={job=":                   "parse error",

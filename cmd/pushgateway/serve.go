@@ -120,6 +120,7 @@ func (s *service) open(ctx context.Context) (err error) {
 	s.server, err = server.Open(ctx, server.Config{
 		Storage:   s.storage(),
 		Unchecked: s.unchecked,
+		History:   s.history,
 		Settings:  s.current,
 		Logger:    s.logger,
 	})

@@ -58,8 +58,10 @@ type settings struct {
 	enableAdmin        bool
 	enablePprof        bool
 	enableOpenMetrics  bool
-	readTimeout        time.Duration
-	proxies            guard.Proxies
+
+	history     int // runs of each group
+	readTimeout time.Duration
+	proxies     guard.Proxies
 
 	persistenceFile     string
 	persistenceInterval time.Duration
@@ -141,6 +143,8 @@ func (c *settings) addFlags(serve *kingpin.CmdClause) {
 	serve.Flag("push.aggregate", "Make all pushes add up, on the paths of an aggregating gateway, and answer them with 202: zapier for prom-aggregation-gateway, gravel for Gravel Gateway.").Default("").StringVar(&c.aggregate)
 	serve.Flag("push.aggregate-job", "With --push.aggregate, the job of pushes whose path names none.").Default("aggregate").StringVar(&c.aggregateJob)
 	c.otlp.addFlags(serve)
+
+	serve.Flag("jobs.history", "How many of the last runs of each group to keep, 0 to 1000: when they ended, how, and how long they took. 0 keeps none.").Default("50").IntVar(&c.history)
 
 	c.watchFlags(serve, "push.ttl")
 	c.log = &promslog.Config{Level: promslog.NewLevel(), Format: promslog.NewFormat()}
@@ -233,7 +237,7 @@ const minBodyBytes = units.KiB
 
 // validate returns an error for settings that cannot work. It changes nothing.
 func (c *settings) validate() error {
-	return checkAll(c.checkPersistence, c.checkAddresses, c.checkWebConfig, c.checkOrigins, c.checkPaths, c.checkPushes, c.checkLog)
+	return checkAll(c.checkPersistence, c.checkAddresses, c.checkWebConfig, c.checkOrigins, c.checkPaths, c.checkPushes, c.checkHistory, c.checkLog)
 }
 
 // resolve derives settings from others: paths in their final form, and whom to
@@ -282,6 +286,17 @@ func (c *settings) checkPushes() error {
 	}
 	if c.readTimeout < 0 {
 		return fmt.Errorf("--web.read-timeout=%s: it must not be negative; 0 means no limit", c.readTimeout)
+	}
+	return nil
+}
+
+// maxHistory is how many runs of a group can be kept. More than a person looks at
+// would only cost.
+const maxHistory = 1000
+
+func (c *settings) checkHistory() error {
+	if c.history < 0 || c.history > maxHistory {
+		return fmt.Errorf("--jobs.history=%d: it must be from 0 to %d; 0 keeps no runs", c.history, maxHistory)
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ func (d *decoder) check() {
 		d.config.Rules[i].Index = i
 		d.checkRule(&d.config.Rules[i])
 	}
+	d.checkJobs()
 	if d.config.Cluster != nil {
 		d.checkCluster(d.config.Cluster)
 	}

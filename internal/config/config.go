@@ -1,4 +1,4 @@
-// Package config reads the configuration file: limits, rules for groups, who may
+// Package config reads the configuration file: limits, rules for groups and jobs, who may
 // do what, and with whom the gateway shares its groups. It is strict, so that a misspelt key never passes for one that
 // holds. It knows the file and what its values mean, but does nothing with them.
 package config
@@ -10,6 +10,8 @@ import "time"
 type Config struct {
 	Limits Limits `yaml:"limits"`
 	Rules  Rules  `yaml:"rules"`
+	// Jobs say what metrics tell about jobs.
+	Jobs JobRules `yaml:"jobs"`
 	// Access is nil if the file does not say who may do what. Then everybody may
 	// do everything.
 	Access *Access `yaml:"access"`

@@ -37,7 +37,7 @@ func section(page, heading string) string {
 func TestKeysInDocs(t *testing.T) {
 	page := page(t)
 	for heading, of := range map[string]any{
-		"## limits": config.Limits{}, "## rules": config.Rule{}, "## access": config.Access{}, "### users": config.User{},
+		"## limits": config.Limits{}, "## rules": config.Rule{}, "## jobs": config.JobRule{}, "## access": config.Access{}, "### users": config.User{},
 		"## cluster": config.Cluster{}, "### tls": config.ClusterTLS{},
 	} {
 		var listed, known []string

@@ -42,6 +42,13 @@ type Config struct {
 	// Limits bound each group, unless a push has its own, and the groups that exist
 	// only through failures.
 	Limits Limits
+	// Runs returns the runs that a group has after a push to it, in at most size
+	// bytes. old is the group before, or nil. It changes neither. Nil means that the
+	// runs stay as they are.
+	Runs func(old, group *Group, size int) []byte
+	// RunsBytes bounds the runs of all groups together. Beyond it, those of no group
+	// grow. 0 means no bound.
+	RunsBytes int64
 	// Wait is how long a change waits at most for its turn, for the journal, and
 	// for other changes of the same group. 0 means 30 s.
 	Wait time.Duration
@@ -84,7 +91,8 @@ type Gateway struct {
 	stop, reaped  chan struct{} // stop is closed to end reap, reaped when it has ended
 	closing       sync.Once
 
-	trimming    sync.Mutex // held while trimFailures runs
+	trimming    sync.Mutex   // held while trimFailures runs
+	runsBytes   atomic.Int64 // of all groups; stored under mu
 	taken       atomic.Uint64
 	foreign     atomic.Uint64 // number of applied changes of other members
 	helpDiffers atomic.Uint64
@@ -105,7 +113,7 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	g.firstDeadline.Store(never)
 	g.firstEnding.Store(never)
 	g.journalEnds = c.Journal.EndsGroups()
-	if err := c.Journal.Open(ctx, g.apply); err != nil {
+	if err := c.Journal.Open(ctx, g.apply, g.stored); err != nil {
 		return nil, err
 	}
 	if n := g.View().TooLong; n > 0 {

@@ -19,6 +19,7 @@ type index struct {
 	shapes   shapes
 	stock    stock
 	claims   uint64 // number of provisional claims placed so far
+	runs     int64  // bytes of the runs of all groups
 	explicit int    // groups with instance="" in their key; without them there are no twins
 
 	groups   *btree.Map[grouping.Key, *Group]

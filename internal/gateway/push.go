@@ -260,14 +260,14 @@ func (g *Gateway) changeOf(p patience, push Push, old *Group) (c Change, err err
 		}
 	}
 	now := g.config.Now()
-	group := pushed(old, push, now)
+	group := g.pushed(old, push, now)
 	if err := cmp.Or(push.Limits, &g.config.Limits).check(group, old); err != nil {
 		return c, err
 	}
 	brings, fresh := claiming(push.Blocks, fresh)
 	pending, suspects, err := g.claim(p.client, g.check(push, now), group, old, brings, fresh, push.Quotas)
 	if g.config.Unchecked && isConflict(err) { // it takes no names, but is stored all the same
-		group = pushed(old, push, now)
+		group = g.pushed(old, push, now)
 		pending, suspects, err = g.claim(p.client, nil, group, old, brings, fresh, push.Quotas)
 	}
 	if err == nil && len(push.receipts) > 0 {

@@ -16,7 +16,6 @@ import (
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/intake"
-	"pushgateway/internal/jobs"
 	"pushgateway/internal/live"
 	"pushgateway/internal/scrape"
 	"pushgateway/internal/trouble"
@@ -122,7 +121,7 @@ type api struct {
 	details  *turns // of one group with its metrics
 	copies   *turns // of snapshots
 	surveys  surveys[overview]
-	judged   surveys[[]jobs.Judged]
+	judged   surveys[*judged]
 	activity activity
 	scrapers scrapers
 	// comparing bounds how many groups are compared with missing ones.
@@ -156,8 +155,9 @@ func New(c Config) *Surface {
 		turns:  newTurns(c, most.Answers, writePlainError), escaped: newTurns(c, most.Escaped, writePlainError),
 		listings: newTurns(c, most.Answers, writeError), tables: newTurns(c, most.Answers, writeError), details: newTurns(c, most.Answers, writeError),
 		copies: newTurns(c, most.Copies, writePlainError), comparing: newComparing(),
-		surveys: newSurveys(func(v *gateway.View, now time.Time) overview { return *look(c.Gateway, v, now) }), judged: newSurveys(judgeAll),
+		surveys: newSurveys(func(v *gateway.View, now time.Time) overview { return *look(c.Gateway, v, now) }),
 	}
+	a.judged = newSurveys(a.judgeAll)
 	a.scraper = scrape.New(c.Gateway.Reserved(), a.own)
 	routes := a.routes()
 	for i, r := range routes {

@@ -7,9 +7,11 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"pushgateway/internal/config"
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/guard"
@@ -33,7 +35,16 @@ type jobInfo struct {
 	NextExpected *float64          `json:"next_expected"`
 	Reason       string            `json:"reason"`
 	Groups       int               `json:"groups"`
-	Group        map[string]string `json:"group"` // labels of the worst group, which all other fields are about
+	Group        map[string]string `json:"group"`          // labels of the worst group, which all other fields are about
+	Runs         []runInfo         `json:"runs,omitempty"` // the last ones of all groups, oldest first
+}
+
+// runInfo is a run that has ended.
+type runInfo struct {
+	Ended    float64  `json:"ended"` // Unix time in seconds, with milliseconds
+	Outcome  string   `json:"outcome"`
+	ExitCode *float64 `json:"exit_code,omitempty"`
+	Duration *float64 `json:"duration_seconds,omitempty"`
 }
 
 // jobsQuery is a parsed query.
@@ -42,10 +53,11 @@ type jobsQuery struct {
 	by     []string
 	states []jobs.State // empty for all
 	limit  int
+	runs   int // of each row
 }
 
-func judgeAll(v *gateway.View, now time.Time) []jobs.Judged {
-	return jobs.All(v, float64(now.UnixNano())/1e9)
+func (a *api) judgeAll(v *gateway.View, now time.Time) *judged {
+	return &judged{all: jobs.All(v, a.Settings.Get().Jobs, float64(now.UnixNano())/1e9)}
 }
 
 // jobs serves how jobs are, worst first.
@@ -60,18 +72,16 @@ func (a *api) jobs(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusBadRequest, err)
 		return
 	}
-	all, _, _ := a.judged.latest(ctx, a.Gateway)
-	table := q.table(ctx, all)
-	if cutShort(ctx, w) {
+	judged, _, ok := a.judged.latest(ctx, a.Gateway)
+	var f *found
+	if ok {
+		f = judged.rows(ctx, r.URL.RawQuery, &q)
+	}
+	if f == nil {
+		cutShort(ctx, w)
 		return
 	}
-	page := jobsPage{Counts: make(map[string]int)}
-	for state, n := range table.Counts() {
-		page.Counts[jobs.State(state).String()] = n
-	}
-	rows := leading(table.Rows(q.states), q.limit, table.Order)
-	page.Jobs = listOf(slices.Values(rows[:min(q.limit, len(rows))]), func(r jobs.Row) any { return jobInfoOf(&r, q.by) })
-	writeData(w, page)
+	writeData(w, jobsPage{f.counts, listOf(slices.Values(f.rows), func(r jobs.Row) any { return jobInfoOf(&r, q.by, q.runs) })})
 }
 
 // table returns the rows of the groups that the query selects. Groups of the
@@ -90,22 +100,33 @@ func (q *jobsQuery) table(ctx context.Context, all []jobs.Judged) *jobs.Table {
 	return t
 }
 
-func jobInfoOf(r *jobs.Row, by []string) jobInfo {
+func jobInfoOf(r *jobs.Row, by []string, runs int) jobInfo {
 	return jobInfo{
 		Labels: labelsJSON(r.Labels(by)), State: r.State.String(), Reason: r.Reason(),
 		Since: wholeSeconds(r.Since), LastSuccess: wholeSeconds(positive(r.LastSuccess)), Duration: finite(r.Duration), NextExpected: wholeSeconds(r.NextExpected),
-		Groups: r.Groups, Group: labelsJSON(r.Key.Labels()),
+		Groups: r.Groups, Group: labelsJSON(r.Key.Labels()), Runs: runInfos(r.Runs(runs)),
 	}
 }
 
+func runInfos(runs []jobs.Run) []runInfo {
+	all := make([]runInfo, len(runs))
+	for i, r := range runs {
+		all[i] = runInfo{Ended: float64(r.Ended.UnixMilli()) / 1000, Outcome: "ok", ExitCode: finite(r.ExitCode), Duration: finite(r.Duration)}
+		if r.Failed {
+			all[i].Outcome = "failed"
+		}
+	}
+	return all
+}
+
 // jobOf is the job that one group tells of.
-func jobOf(g *gateway.Group, now time.Time) jobInfo {
-	j := jobs.Of(g, float64(now.UnixNano())/1e9)
+func jobOf(g *gateway.Group, rules config.JobRules, now time.Time) jobInfo {
+	j := jobs.Of(g, rules, float64(now.UnixNano())/1e9)
 	var by []string
 	for _, l := range g.Key.Labels() {
 		by = append(by, l.Name)
 	}
-	return jobInfoOf(&jobs.Row{Judged: &j, Groups: 1}, by)
+	return jobInfoOf(jobs.RowOf(&j), by, maxRuns)
 }
 
 // finite returns a number, or nil if there is none that JSON has.
@@ -143,8 +164,25 @@ func parseJobsQuery(v url.Values, l guard.Limits) (q jobsQuery, err error) {
 	if q.by, err = parseBy(v["by"]); err != nil {
 		return q, err
 	}
+	if q.runs, err = parseRuns(v); err != nil {
+		return q, err
+	}
 	q.limit, err = parseLimit(v, l.Query.Page)
 	return q, err
+}
+
+// maxRuns is how many runs of a row an answer has.
+const maxRuns = 50
+
+func parseRuns(v url.Values) (int, error) {
+	if !v.Has("runs") {
+		return maxRuns, nil
+	}
+	n, err := strconv.Atoi(v.Get("runs"))
+	if err != nil || n < 0 || n > maxRuns {
+		return 0, fmt.Errorf("runs=%q must be a number from 0 to %d", excerpt.Of(v.Get("runs")), maxRuns)
+	}
+	return n, nil
 }
 
 // parseBy returns the labels that tell rows apart: job, and those in lists with

@@ -15,6 +15,11 @@ const (
 	// surveyLarge is how many groups and families make a survey so expensive that
 	// it is reused even if they have changed.
 	surveyLarge = 20_000
+	// A survey that took long is reused for surveyRest times as long, but for no
+	// longer than surveyOldest, so that those who ask again every few seconds cost
+	// about as much as one of them.
+	surveyRest   = 20
+	surveyOldest = 4 * time.Second
 )
 
 // surveys makes surveys of all groups, one at a time, and shares them among all
@@ -30,6 +35,7 @@ type survey[T any] struct {
 	seen T
 	view weak.Pointer[gateway.View] // does not keep the view in memory
 	made time.Time
+	took time.Duration
 }
 
 // newSurveys returns surveys that look makes. What it returns must not change.
@@ -48,12 +54,13 @@ func (s *surveys[T]) latest(ctx context.Context, g *gateway.Gateway) (seen T, at
 	}
 	now, v := time.Now(), g.View()
 	if s.last == nil || !s.last.serves(v, now) {
-		s.last = &survey[T]{s.look(v, now), weak.Make(v), now}
+		s.last = &survey[T]{seen: s.look(v, now), view: weak.Make(v), made: now, took: time.Since(now)}
 	}
 	return s.last.seen, s.last.made, true
 }
 
 // serves reports whether a survey can be used for a view.
 func (s *survey[T]) serves(v *gateway.View, now time.Time) bool {
-	return now.Sub(s.made) < surveyAge && (s.view == weak.Make(v) || v.Groups()+v.Held > surveyLarge)
+	age := max(surveyAge, min(surveyRest*s.took, surveyOldest))
+	return now.Sub(s.made) < age && (s.view == weak.Make(v) || v.Groups()+v.Held > surveyLarge)
 }

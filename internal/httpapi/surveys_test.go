@@ -31,7 +31,11 @@ func TestSurveysAreShared(t *testing.T) {
 				}
 			}
 		}
-		s := newSurveys(func(v *gateway.View, now time.Time) overview { return *look(g, v, now) })
+		var takes time.Duration
+		s := newSurveys(func(v *gateway.View, now time.Time) overview {
+			time.Sleep(takes)
+			return *look(g, v, now)
+		})
 		for _, step := range []struct {
 			name  string
 			do    func()
@@ -45,6 +49,10 @@ func TestSurveysAreShared(t *testing.T) {
 			{"many groups more, a second later", func() { push(surveyLarge); time.Sleep(time.Second) }, true, surveyLarge + 2},
 			{"one more than many", func() { push(1) }, false, surveyLarge + 2},
 			{"a second later, of many", func() { time.Sleep(time.Second) }, true, surveyLarge + 3},
+			{"a slow one", func() { push(1); time.Sleep(time.Second); takes = time.Second / 10 }, true, surveyLarge + 4},
+			{"nearly two seconds later", func() { push(1); time.Sleep(1800 * time.Millisecond) }, false, surveyLarge + 4},
+			{"two seconds later", func() { time.Sleep(200 * time.Millisecond); takes = time.Minute }, true, surveyLarge + 5},
+			{"after one that was very slow", func() { time.Sleep(time.Millisecond) }, true, surveyLarge + 5},
 		} {
 			before := s.last
 			step.do()

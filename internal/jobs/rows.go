@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"slices"
 
+	"pushgateway/internal/config"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/metric"
@@ -15,30 +16,31 @@ import (
 type Judged struct {
 	Key grouping.Key
 	Verdict
+	runs Runs
 }
 
-// All judges all groups of a view at a Unix time in seconds, in the order of
-// their keys.
-func All(v *gateway.View, now float64) []Judged {
+// All judges all groups of a view by the rules of a configuration file, at a Unix
+// time in seconds, in the order of their keys.
+func All(v *gateway.View, rules config.JobRules, now float64) []Judged {
 	all := make([]Judged, 0, v.Groups())
 	var c collector
 	for g := range v.EachGroup("") {
-		all = append(all, Judged{g.Key, c.judge(g, now)})
+		all = append(all, Judged{g.Key, c.judge(g, rules.For(g.Key), now), g.Runs})
 	}
 	return all
 }
 
 // Of judges one group at a Unix time in seconds.
-func Of(g *gateway.Group, now float64) Judged {
+func Of(g *gateway.Group, rules config.JobRules, now float64) Judged {
 	var c collector
-	return Judged{g.Key, c.judge(g, now)}
+	return Judged{g.Key, c.judge(g, rules.For(g.Key), now), g.Runs}
 }
 
-func (c *collector) judge(g *gateway.Group, now float64) (worst Verdict) {
+func (c *collector) judge(g *gateway.Group, rule *config.JobRule, now float64) (worst Verdict) {
 	p := pushOf(g)
-	subjects := c.collect(g)
+	subjects := c.collect(g, rule)
 	if len(subjects) == 0 {
-		return Judge(noFacts(""), p, now)
+		return Judge(noFacts(), p, now)
 	}
 	for i, s := range subjects {
 		if v := Judge(s.Facts, p, now); i == 0 || v.compare(&worst) < 0 {
@@ -59,7 +61,12 @@ func (v *Verdict) compare(w *Verdict) int {
 type Row struct {
 	*Judged
 	Groups int
+	runs   []Runs // of its groups
 }
+
+// Runs returns the last runs of all its groups, at most as many as said, oldest
+// first.
+func (r *Row) Runs(most int) []Run { return lastRuns(r.runs, most) }
 
 // Labels returns the labels that the groups of a row have in common, if these
 // are the names that tell rows apart.
@@ -92,7 +99,7 @@ func (t *Table) Add(j *Judged) {
 		at, taken := t.at[hash]
 		if !taken {
 			t.at[hash] = len(t.rows)
-			t.rows = append(t.rows, Row{j, 1})
+			t.rows = append(t.rows, *RowOf(j))
 			return
 		}
 		if r := &t.rows[at]; t.compare(r.Key, j.Key) == 0 {
@@ -102,9 +109,23 @@ func (t *Table) Add(j *Judged) {
 	}
 }
 
+// RowOf returns the row of a single group.
+func RowOf(j *Judged) *Row {
+	r := &Row{Judged: j, Groups: 1}
+	r.remember(j)
+	return r
+}
+
 func (r *Row) add(j *Judged) {
 	if r.Groups++; j.compare(&r.Verdict) < 0 {
 		r.Judged = j
+	}
+	r.remember(j)
+}
+
+func (r *Row) remember(j *Judged) {
+	if len(j.runs) > 0 {
+		r.runs = append(r.runs, j.runs)
 	}
 }
 

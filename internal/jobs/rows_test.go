@@ -7,37 +7,54 @@ import (
 	"testing"
 	"time"
 
+	"pushgateway/internal/config"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/intake"
 	"pushgateway/internal/jobs"
 )
 
-// store is a gateway whose pushes all have the time now.
+// store is a gateway with a clock that stands, at first at now, and rules.
 type store struct {
 	testing.TB
 	gateway *gateway.Gateway
 	intake  *intake.Intake
+	rules   config.JobRules
+	now     int64
 }
 
 func open(t testing.TB) *store {
 	t.Helper()
-	g, err := gateway.Open(t.Context(), gateway.Config{Journal: new(gateway.Memory), Now: func() time.Time { return time.Unix(now, 0) }})
+	s := &store{TB: t, now: now}
+	var err error
+	s.gateway, err = gateway.Open(t.Context(), gateway.Config{
+		Journal: new(gateway.Memory), Now: func() time.Time { return time.Unix(s.now, 0) },
+		Runs: func(old, group *gateway.Group, size int) []byte {
+			return jobs.After(old, group, s.rules, 50, size)
+		},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = g.Close() })
-	return &store{t, g, intake.New(g, intake.Config{UTF8Names: true})}
+	t.Cleanup(func() { _ = s.gateway.Close() })
+	s.intake = intake.New(s.gateway, intake.Config{UTF8Names: true})
+	return s
 }
 
 // push pushes to a group, whose key is as in a path.
 func (s *store) push(key, body string) {
 	s.Helper()
-	if _, err := s.intake.Push(s.Context(), intake.Request{Key: key, Body: strings.NewReader(body), Length: int64(len(body))}); err != nil {
-		s.Fatalf("%s: %v", key, err)
+	s.send(intake.Request{Key: key}, body)
+}
+
+func (s *store) send(r intake.Request, body string) {
+	s.Helper()
+	r.Body, r.Length = strings.NewReader(body), int64(len(body))
+	if _, err := s.intake.Push(s.Context(), r); err != nil {
+		s.Fatalf("%s: %v", r.Key, err)
 	}
 }
 
-func (s *store) all() []jobs.Judged { return jobs.All(s.gateway.View(), now) }
+func (s *store) all() []jobs.Judged { return jobs.All(s.gateway.View(), s.rules, now) }
 
 // late is a time long ago, as text.
 var late = fmt.Sprint(now - 2*day)
@@ -148,10 +165,10 @@ func BenchmarkAll(b *testing.B) {
 	b.Run("judge", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			jobs.All(v, now)
+			jobs.All(v, nil, now)
 		}
 	})
-	all := jobs.All(v, now)
+	all := jobs.All(v, nil, now)
 	for _, by := range [][]string{{"job"}, {"job", "instance"}} {
 		b.Run("rows by "+strings.Join(by, ","), func(b *testing.B) {
 			b.ReportAllocs()

@@ -138,7 +138,7 @@ func (v *Verdict) Reason() string {
 
 func (v *Verdict) failure() string {
 	if v.ExitCode == 0 || math.IsNaN(v.ExitCode) {
-		return v.Prefix + "success is 0"
+		return v.Flag + " is 0"
 	}
 	return "exit code " + strconv.FormatFloat(v.ExitCode, 'f', -1, 64)
 }

@@ -91,7 +91,7 @@ func TestJudge(t *testing.T) {
 		{"a start that is no time", []fact{exit(0), running(1), started(math.Inf(-1)), took(minute)}, fresh, jobs.OK, nan, nan, "the time of the last start, -Inf, does not count: it is not a past Unix time in seconds"},
 		{"an end that is no time", []fact{exit(1), ended(now * 1000)}, fresh, jobs.Failing, now - minute, nan, "exit code 1"},
 	} {
-		f := jobs.Facts{Prefix: "job_", ExitCode: nan, Success: nan, Running: nan, LastStart: nan, LastEnd: nan, LastSuccess: nan, Expected: nan, Duration: nan}
+		f := jobs.Facts{Flag: "job_success", ExitCode: nan, Success: nan, Running: nan, LastStart: nan, LastEnd: nan, LastSuccess: nan, Expected: nan, Duration: nan}
 		for _, set := range c.facts {
 			set(&f)
 		}

@@ -24,6 +24,8 @@ type Settings struct {
 	Limits guard.Limits
 	// Rules are the rules for groups; see Rules.For.
 	Rules config.Rules
+	// Jobs are the rules for jobs; see JobRules.For.
+	Jobs config.JobRules
 	// Users are who may do what. Nil means that everybody may do everything.
 	Users *login.Users
 	// Cluster is nil if the file does not say that the gateway shares its groups.
@@ -40,7 +42,7 @@ type Settings struct {
 func New(c *config.Config, base guard.Limits) *Settings {
 	limits := c.Limits.Over(base)
 	limits.Sources = c.Sources()
-	s := &Settings{File: c.File(), Limits: limits.WithDefaults(), Rules: c.Rules, Cluster: c.Cluster}
+	s := &Settings{File: c.File(), Limits: limits.WithDefaults(), Rules: c.Rules, Jobs: c.Jobs, Cluster: c.Cluster}
 	s.bounds = boundsOf(c, s.Limits.Stored)
 	return s
 }

@@ -11,6 +11,7 @@ import (
 	"pushgateway/internal/guard"
 	"pushgateway/internal/httpapi"
 	"pushgateway/internal/intake"
+	"pushgateway/internal/jobs"
 	"pushgateway/internal/live"
 	"pushgateway/internal/storage"
 	"pushgateway/internal/telemetry"
@@ -26,6 +27,8 @@ type Config struct {
 	Settings *live.Current
 	// Unchecked accepts pushes that contradict others.
 	Unchecked bool
+	// History is how many runs of each group are kept. 0 means none.
+	History int
 	// Now is the clock. If nil, it is time.Now.
 	Now func() time.Time
 	// Logger is required.
@@ -43,7 +46,7 @@ type Server struct {
 
 	storageName string // what people call it
 	troubles    *trouble.Watch
-	unstored    trouble.Streak
+	unstored    *trouble.Streak
 	rhythm      trouble.Rhythm
 }
 
@@ -58,8 +61,12 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 		return nil, err
 	}
 	var journal *telemetry.Journal
+	unstored := new(trouble.Streak)
 	c.Storage.Written = func(changes, bytes int, took time.Duration, err error) {
 		journal.Written(changes, bytes, took, err)
+		if err == nil && changes > 0 {
+			unstored.Worked(time.Now())
+		}
 	}
 	store, err := storage.Open(ctx, c.Storage)
 	if err != nil {
@@ -68,24 +75,36 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	if h := store.Health(); h != nil {
 		journal = metrics.ObserveJournal(c.Storage.Name(), h.Size, h.Trouble)
 	}
-	gw, err := gateway.Open(ctx, gateway.Config{Journal: watched{store}, Reserved: metrics.Reserved(), Unchecked: c.Unchecked, Limits: gateway.Limits(c.Settings.Get().Limits.Group), Wait: store.Wait(), Now: c.Now, Logger: c.Logger})
+	gw, err := gateway.Open(ctx, gateway.Config{
+		Journal: watched{store}, Reserved: metrics.Reserved(), Unchecked: c.Unchecked, Limits: gateway.Limits(c.Settings.Get().Limits.Group), Wait: store.Wait(), Now: c.Now, Logger: c.Logger,
+		Runs: c.runs, RunsBytes: maxHistory,
+	})
 	if err != nil {
 		return nil, storage.Explain(err)
 	}
-	metrics.Observe(stateOf(gw))
+	metrics.Observe(stateOf(gw, c.History))
 	if _, shared := store.Cluster(); shared {
 		metrics.ObserveCluster(func() telemetry.Cluster { return clusterOf(store) })
 	}
 	if c.Settings.Changes() {
 		metrics.ObserveConfig(func() (bool, time.Time) { state := c.Settings.State(); return state.Successful, state.Success })
 	}
-	s := &Server{Gateway: gw, Metrics: metrics, store: store, current: c.Settings, logger: c.Logger, storageName: c.Storage.Name()}
+	s := &Server{Gateway: gw, Metrics: metrics, store: store, current: c.Settings, logger: c.Logger, storageName: c.Storage.Name(), unstored: unstored}
 	s.observeLimits()
 	s.watchTroubles(start)
 	if store.Health() != nil {
 		s.tellOfStored(c.Storage.Name(), time.Since(start))
 	}
 	return s, nil
+}
+
+// maxHistory bounds the runs of all groups, in bytes: 50 of 100,000 jobs take
+// about 50 MB.
+const maxHistory = 64 << 20
+
+// runs returns the runs of a group after a push.
+func (c *Config) runs(old, group *gateway.Group, size int) []byte {
+	return jobs.After(old, group, c.Settings.Get().Jobs, c.History, size)
 }
 
 // tellOfStored logs what the persistence file or the stream held.
@@ -115,7 +134,7 @@ func (s *Server) Handler(c httpapi.Config, in intake.Config) *httpapi.Surface {
 	c.Snapshot, c.Shared = s.store.Snapshot, s.store
 	c.Instrument, c.Refused, c.Pushed = s.Metrics.Instrument, s.Metrics.Refused, s.Metrics.Pushed
 	c.RefusedUser, c.Troubles = s.Metrics.RefusedUser, s.troubles.Troubles
-	c.Unstored = func(err error) { s.unstored.Note(err, time.Now()) }
+	c.Unstored = func(err error) { s.unstored.Failed(err, time.Now()) }
 	c.Scraped = func(x httpapi.Scrape) {
 		s.rhythm.Note(x.By, time.Now())
 		s.Metrics.Scraped(x.Format.Syntax.String(), x.Format.Escaping, x.Bytes, x.Took, x.LeftOut)
@@ -135,7 +154,7 @@ func (s *Server) Close() error {
 	return err
 }
 
-func stateOf(gw *gateway.Gateway) telemetry.State {
+func stateOf(gw *gateway.Gateway, history int) telemetry.State {
 	return telemetry.State{
 		Groups:          func() float64 { return float64(gw.View().Groups()) },
 		Series:          func() float64 { return float64(gw.View().Series) },
@@ -145,6 +164,8 @@ func stateOf(gw *gateway.Gateway) telemetry.State {
 		HelpDiffers:     func() float64 { return float64(gw.HelpDiffers()) },
 		Reconciled:      func() float64 { return float64(gw.Reconciled()) },
 		IdempotencyKeys: func() float64 { return float64(gw.Receipts()) },
+		HistoryBytes:    func() float64 { return float64(gw.RunsBytes()) },
+		HistoryMaxBytes: func() float64 { return float64(min(history, 1) * maxHistory) },
 		Expired:         func() float64 { return float64(gw.Expired()) },
 		SeriesExpired:   func() float64 { return float64(gw.SeriesExpired()) },
 		NextExpiry: func() float64 {
@@ -161,6 +182,6 @@ func clusterOf(store *storage.Store) telemetry.Cluster {
 	return telemetry.Cluster{
 		Connected: s.Connected, Behind: s.Behind, Lag: s.Lag, Skew: s.Skew, Revision: s.Revision,
 		Retries: s.Retries, Conflicts: s.Conflicts, Unknown: s.Unknown,
-		Unreadable: s.Unreadable, Members: s.Peers, MaxBytes: s.MaxBytes,
+		Unreadable: s.Unreadable, Diverging: s.Diverging, Members: s.Peers, MaxBytes: s.MaxBytes,
 	}
 }

@@ -42,7 +42,7 @@ type Metrics struct {
 
 // State holds functions for numbers that change without a call to Metrics.
 type State struct {
-	Groups, Series, LeftOut, TooLong, Taken, HelpDiffers, Reconciled, IdempotencyKeys, Expired, SeriesExpired, NextExpiry func() float64
+	Groups, Series, LeftOut, TooLong, Taken, HelpDiffers, Reconciled, IdempotencyKeys, HistoryBytes, HistoryMaxBytes, Expired, SeriesExpired, NextExpiry func() float64
 }
 
 // quantiles of summaries, with their allowed errors, as in Pushgateway 1.11.
@@ -88,6 +88,8 @@ var states = []struct {
 	{"pushgateway_families_differing_help_total", "Families for which groups have pushed different help texts.", metric.Counter, func(s State) func() float64 { return s.HelpDiffers }},
 	{"pushgateway_sum_histograms_reconciled_total", "Histograms that lost buckets when a push was added to them, because the buckets differed.", metric.Counter, func(s State) func() float64 { return s.Reconciled }},
 	{"pushgateway_idempotency_keys", "Keys of pushes that are remembered, so that they count once.", metric.Gauge, func(s State) func() float64 { return s.IdempotencyKeys }},
+	{"pushgateway_jobs_history_bytes", "Size of the last runs of all jobs, as they are stored.", metric.Gauge, func(s State) func() float64 { return s.HistoryBytes }},
+	{"pushgateway_jobs_history_max_bytes", "Size of the last runs of all jobs beyond which no job keeps more than it has; 0 if none are kept.", metric.Gauge, func(s State) func() float64 { return s.HistoryMaxBytes }},
 	{"pushgateway_groups_expired_total", "Groups that have expired.", metric.Counter, func(s State) func() float64 { return s.Expired }},
 	{"pushgateway_series_expired_total", "Series of groups that add up that have expired, without those of expired groups.", metric.Counter, func(s State) func() float64 { return s.SeriesExpired }},
 	{"pushgateway_next_group_expiry_timestamp_seconds", "Unix time when the next group expires, 0 if none does.", metric.Gauge, func(s State) func() float64 { return s.NextExpiry }},

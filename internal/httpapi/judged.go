@@ -1,0 +1,79 @@
+package httpapi
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"pushgateway/internal/jobs"
+)
+
+// judged is a survey of jobs, with the rows that clients have asked for. Open
+// pages ask for the same ones again and again. It is safe for concurrent use.
+type judged struct {
+	all []jobs.Judged
+
+	mu    sync.Mutex
+	found map[string]*found // by query
+}
+
+// maxFound bounds how many queries are remembered for each survey.
+const maxFound = 16
+
+// found is the answer to a query.
+type found struct {
+	place  chan struct{} // held while the fields below are read or made
+	done   bool
+	counts map[string]int // of rows, by state
+	rows   []jobs.Row
+}
+
+// rows returns the answer to a query, whose text is text. It is made once for
+// all who ask. It is nil if ctx ends before.
+func (j *judged) rows(ctx context.Context, text string, q *jobsQuery) *found {
+	f := j.place(text)
+	select {
+	case f.place <- struct{}{}:
+		defer func() { <-f.place }()
+	case <-ctx.Done():
+		return nil
+	}
+	if !f.done {
+		f.find(ctx, j.all, q)
+	}
+	if ctx.Err() != nil && !f.done {
+		return nil
+	}
+	return f
+}
+
+// place returns where the answer to a query is remembered.
+func (j *judged) place(text string) *found {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if f := j.found[text]; f != nil {
+		return f
+	}
+	f := &found{place: make(chan struct{}, 1)}
+	if j.found == nil {
+		j.found = make(map[string]*found)
+	}
+	if len(j.found) < maxFound {
+		j.found[text] = f
+	}
+	return f
+}
+
+// find makes an answer, unless ctx ends before.
+func (f *found) find(ctx context.Context, all []jobs.Judged, q *jobsQuery) {
+	table := q.table(ctx, all)
+	if ctx.Err() != nil {
+		return
+	}
+	f.counts = make(map[string]int)
+	for state, n := range table.Counts() {
+		f.counts[jobs.State(state).String()] = n
+	}
+	rows := leading(table.Rows(q.states), q.limit, table.Order)
+	f.rows, f.done = slices.Clone(rows[:min(q.limit, len(rows))]), true
+}
