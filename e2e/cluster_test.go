@@ -57,11 +57,9 @@ func TestClusterMembers(t *testing.T) {
 		"conflicts":    clusterConflicts,
 		"races":        clusterRace,
 		"sums":         clusterSums,
-<<<<<<< HEAD
-		"history":      clusterHistory,
-=======
+		"series-ttl":   clusterSeriesTTL,
 		"expired-keys": clusterExpiredKeys,
->>>>>>> survive
+		"history":      clusterHistory,
 	} {
 		t.Run(name, func(t *testing.T) {
 			test(t, joinCluster(t, c, name), joinCluster(t, c, name))

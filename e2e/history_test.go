@@ -101,3 +101,33 @@ func clusterHistory(t *testing.T, a, b *server) {
 		}
 	}
 }
+
+// TestRulesOfJobs has jobs whose metrics have names of their own. A reload brings
+// other rules.
+func TestRulesOfJobs(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config.yml")
+	writeFile(t, file, "jobs:\n- {match: '{job=\"dump\"}', exit_code: dump_status}\n- {match: '{job=\"report\"}', push_is_success: true, expect: 1h}\n- {match: '{job=\"probe\"}', ignore: true}\n")
+	s := start(t, "--config.file="+file, "--web.enable-lifecycle")
+	s.push("/metrics/job/dump", "dump_status 3\njob_exit_code 0\n", http.StatusOK)
+	s.push("/metrics/job/report", "rows 3\n", http.StatusOK)
+	s.push("/metrics/job/probe", "probe_success 0\n", http.StatusOK)
+	s.push("/metrics/job/other", "dump_status 3\njob_exit_code 0\n", http.StatusOK)
+	states := func() (all []string) {
+		for _, j := range dataOf[jobsAnswer](s, "/api/v1/jobs", nil).Jobs {
+			all = append(all, j.Labels["job"]+" "+j.State)
+		}
+		return all
+	}
+	if got, want := fmt.Sprint(states()), "[dump failing other ok report ok probe unknown]"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if got := s.runsOf("dump") + "; " + s.runsOf("report") + "; " + s.runsOf("probe"); got != "failed 3; ok ?; " {
+		t.Errorf("the runs are %q", got)
+	}
+	writeFile(t, file, "")
+	s.want(http.StatusOK, http.MethodPost, "/-/reload", "")
+	s.push("/metrics/job/dump", "dump_status 3\njob_exit_code 0\n", http.StatusOK) // so that all are judged anew
+	if got, want := fmt.Sprint(states()), "[probe failing dump ok other ok report unknown]"; got != want {
+		t.Errorf("after the reload: %s, want %s", got, want)
+	}
+}

@@ -35,6 +35,12 @@ rules:                         # the first that matches the grouping key counts
   - match: '{job="legacy"}'
     on_conflict: replace       # takes names from groups that have not been pushed to for long_ago; see below
     long_ago: 7d
+jobs:                          # the first that matches counts
+  - match: '{job="dump"}'
+    last_success: dump_finished_time
+    expect: 24h
+  - match: '{job=~"du.*"}'
+    push_is_success: true
 access:
   anonymous: [scrape, health]
   users:
@@ -99,6 +105,12 @@ func TestExample(t *testing.T) {
 	if r := c.Rules.For(key(t, "other")); r != nil {
 		t.Errorf("another job has the rule %+v", r)
 	}
+	if r := c.Jobs.For(key(t, "dump")); r == nil || r.LastSuccess != "dump_finished_time" || time.Duration(r.Expect) != 24*time.Hour || r.PushIsSuccess {
+		t.Errorf("the rule of dump is %+v", r)
+	}
+	if r := c.Jobs.For(key(t, "duty")); r == nil || !r.PushIsSuccess || r.Names() {
+		t.Errorf("the rule of duty is %+v", r)
+	}
 	users := c.Access.Users
 	if users[0].Password != "scrape me" || users[1].Token != "t0ken" || users[3].PasswordHash != hash || len(users[3].Addresses) != 2 {
 		t.Errorf("the users are %#v", users)
@@ -110,46 +122,59 @@ func TestExample(t *testing.T) {
 
 // mistakes are files with one mistake, and what is said about it.
 var mistakes = map[string]string{
-	"limits: {}\n# \xff\n":                                             "config.yml:2: it has bytes that are not text",
-	"limits: {}\n# \x01\n":                                             "config.yml:2: it has bytes that are not text",
-	"limits:\n  max_seriess: 1\n":                                      "config.yml:2:3: limits.max_seriess: the key is unknown; did you mean max_series?",
-	"limit:\n  max_series: 1\n":                                        "config.yml:1:1: limit: the key is unknown; did you mean limits?",
-	"rules:\n  - match: '{a=\"b\"}'\n  - mach: x\n":                    "config.yml:3:5: rules[1].mach: the key is unknown; did you mean match?",
-	"tls_server_config: {}\n":                                          "belongs in the file of --web.config.file",
-	"limits:\n  ttl: 6h\n":                                             "limits.ttl: the key is unknown; it belongs in a rule",
-	"rules:\n  - match: '{}'\n    max_series: 6\n":                     "rules[0].max_series: the key is unknown; it belongs in limits",
-	"users: []\n":                                                      "users: the key is unknown; it belongs in access",
-	"limits:\n  max_body_bytes: -5\n":                                  "limits.max_body_bytes: it is less than 1 byte",
-	"limits:\n  max_label_value_length: 16777216\n":                    "is more than 16777215: Prometheus panics",
-	"limits:\n  max_name_length: 5000000\n":                            "Prometheus panics",
-	"limits:\n  colour: 1\n":                                           "limits.colour: the key is unknown; use max_groups, ",
-	"access:\n  anonymous: [pusch]\n":                                  "config.yml:2:15: access.anonymous[0]: the permission \"pusch\" is unknown; did you mean push?",
-	"limits:\n  max_series: 1\n  max_series: 2\n":                      "config.yml:3:3: limits.max_series: the key is there twice, first in line 2",
-	"limits:\n  max_series: many\n":                                    "config.yml:2:15: limits.max_series: \"many\" is not a whole number",
-	"limits:\n  max_series: \"5\"\n":                                   "\"5\" is not a whole number",
-	"limits:\n  max_series: 1.5\n":                                     "\"1.5\" is not a whole number",
-	"limits:\n  max_series: 99999999999999999999\n":                    "99999999999999999999 is too large",
-	"limits:\n  max_series: [1]\n":                                     "it must be a whole number, not a list",
-	"limits:\n  max_series: -1\n":                                      "-1 is less than 1",
-	"limits:\n  max_series: 0\n":                                       "0 is less than 1",
-	"limits:\n  max_series: null\n":                                    "limits.max_series: it has no value",
-	"limits:\n  max_series:\n":                                         "limits.max_series: it has no value",
-	"limits:\n  max_body_bytes: huge\n":                                "limits.max_body_bytes: it is not a size",
-	"limits: 5\n":                                                      "limits: it must have keys with values, like max_groups: …, not a single value",
-	"- limits\n":                                                       "it must have keys with values, like limits: …, not a list",
-	"rules:\n  match: '{a=\"b\"}'\n":                                   "rules: it must be a list, not keys with values",
-	"rules:\n  - ttl: 6h\n":                                            "config.yml:2:5: rules[0]: it has no match; add it",
-	"rules:\n  - \n":                                                   "rules[0]: it has no value",
-	"rules:\n  - match: ''\n":                                          "rules[0].match: it is empty",
-	"rules:\n  - match: '{job=}'\n":                                    "rules[0].match: \"{job=}\" is not a selector",
-	"rules:\n  - match: backup\n":                                      "contains a metric name",
-	"rules:\n  - match: '{job=~\"(\"}'\n":                              "has a regexp",
-	"rules:\n  - match: '{job=\"a\"}'\n    ttl: soon\n":                "config.yml:3:10: rules[0].ttl: \"soon\" is not a duration",
-	"rules:\n  - match: '{job=\"a\"}'\n    ttl: 101y\n":                "is longer than 100 years",
-	"rules:\n  - match: '{job=\"a\"}'\n    max_pushes_per_second: 0\n": "is not a number above 0",
-	"rules:\n  - match: '{job=\"a\"}'\n    on_conflict: overwrite\n":   "\"overwrite\" is unknown; write refuse or replace",
-	"rules:\n  - match: '{job=\"a\"}'\n    on_conflict: replace\n":     "replace needs long_ago",
-	"rules:\n  - match: '{job=\"a\"}'\n    long_ago: 7d\n":             "means nothing without on_conflict: replace",
+	"limits: {}\n# \xff\n":                               "config.yml:2: it has bytes that are not text",
+	"limits: {}\n# \x01\n":                               "config.yml:2: it has bytes that are not text",
+	"limits:\n  max_seriess: 1\n":                        "config.yml:2:3: limits.max_seriess: the key is unknown; did you mean max_series?",
+	"limit:\n  max_series: 1\n":                          "config.yml:1:1: limit: the key is unknown; did you mean limits?",
+	"rules:\n  - match: '{a=\"b\"}'\n  - mach: x\n":      "config.yml:3:5: rules[1].mach: the key is unknown; did you mean match?",
+	"tls_server_config: {}\n":                            "belongs in the file of --web.config.file",
+	"jobs:\n  - exit_code: a\n":                          "config.yml:2:5: jobs[0]: it has no match; add it",
+	"jobs:\n  - {match: '{}', exitcode: a}\n":            "jobs[0].exitcode: the key is unknown; did you mean exit_code?",
+	"jobs: [{match: '{}', exit_code: ''}]\n":             "jobs[0].exit_code: it is empty; name a metric",
+	"jobs: [{match: '{}', exit_code: 'a{b=\"c\"}'}]\n":   "jobs[0].exit_code: \"a{b=\\\"c\\\"}\" is not the name of a metric",
+	"jobs: [{match: '{}', exit_code: a, success: a}]\n":  "jobs[0].success: exit_code names the same metric",
+	"jobs: [{match: '{}', duration: a}]\n":               "jobs[0].duration: the metric does not tell how a run ended; add exit_code, success, last_success or last_start",
+	"jobs: [{match: '{}', duration: a, ignore: true}]\n": "jobs[0].duration: it means nothing beside ignore: true",
+	"jobs: [{match: '{}', expect: 1h, ignore: true}]\n":  "jobs[0].expect: it means nothing beside ignore: true",
+	"jobs: [{match: '{}', push_is_success: yes}]\n":      "jobs[0].push_is_success: \"yes\" is neither true nor false",
+	"jobs: [{match: '{}', expect: 0}]\n":                 "jobs[0].expect: it must not be 0; write it like 24h",
+	"jobs: [{match: '{}', expect: 1 day}]\n":             "jobs[0].expect: \"1 day\" is not a duration",
+	"jobs: [{match: '{}', ttl: 1h}]\n":                   "jobs[0].ttl: the key is unknown; it belongs in a rule",
+	"rules: [{match: '{}', exit_code: a}]\n":             "rules[0].exit_code: the key is unknown; it belongs in a rule of jobs",
+	"limits:\n  ttl: 6h\n":                               "limits.ttl: the key is unknown; it belongs in a rule",
+	"rules:\n  - match: '{}'\n    max_series: 6\n":       "rules[0].max_series: the key is unknown; it belongs in limits",
+	"users: []\n":                                                                    "users: the key is unknown; it belongs in access",
+	"limits:\n  max_body_bytes: -5\n":                                                "limits.max_body_bytes: it is less than 1 byte",
+	"limits:\n  max_label_value_length: 16777216\n":                                  "is more than 16777215: Prometheus panics",
+	"limits:\n  max_name_length: 5000000\n":                                          "Prometheus panics",
+	"limits:\n  colour: 1\n":                                                         "limits.colour: the key is unknown; use max_groups, ",
+	"access:\n  anonymous: [pusch]\n":                                                "config.yml:2:15: access.anonymous[0]: the permission \"pusch\" is unknown; did you mean push?",
+	"limits:\n  max_series: 1\n  max_series: 2\n":                                    "config.yml:3:3: limits.max_series: the key is there twice, first in line 2",
+	"limits:\n  max_series: many\n":                                                  "config.yml:2:15: limits.max_series: \"many\" is not a whole number",
+	"limits:\n  max_series: \"5\"\n":                                                 "\"5\" is not a whole number",
+	"limits:\n  max_series: 1.5\n":                                                   "\"1.5\" is not a whole number",
+	"limits:\n  max_series: 99999999999999999999\n":                                  "99999999999999999999 is too large",
+	"limits:\n  max_series: [1]\n":                                                   "it must be a whole number, not a list",
+	"limits:\n  max_series: -1\n":                                                    "-1 is less than 1",
+	"limits:\n  max_series: 0\n":                                                     "0 is less than 1",
+	"limits:\n  max_series: null\n":                                                  "limits.max_series: it has no value",
+	"limits:\n  max_series:\n":                                                       "limits.max_series: it has no value",
+	"limits:\n  max_body_bytes: huge\n":                                              "limits.max_body_bytes: it is not a size",
+	"limits: 5\n":                                                                    "limits: it must have keys with values, like max_groups: …, not a single value",
+	"- limits\n":                                                                     "it must have keys with values, like limits: …, not a list",
+	"rules:\n  match: '{a=\"b\"}'\n":                                                 "rules: it must be a list, not keys with values",
+	"rules:\n  - ttl: 6h\n":                                                          "config.yml:2:5: rules[0]: it has no match; add it",
+	"rules:\n  - \n":                                                                 "rules[0]: it has no value",
+	"rules:\n  - match: ''\n":                                                        "rules[0].match: it is empty",
+	"rules:\n  - match: '{job=}'\n":                                                  "rules[0].match: \"{job=}\" is not a selector",
+	"rules:\n  - match: backup\n":                                                    "contains a metric name",
+	"rules:\n  - match: '{job=~\"(\"}'\n":                                            "has a regexp",
+	"rules:\n  - match: '{job=\"a\"}'\n    ttl: soon\n":                              "config.yml:3:10: rules[0].ttl: \"soon\" is not a duration",
+	"rules:\n  - match: '{job=\"a\"}'\n    ttl: 101y\n":                              "is longer than 100 years",
+	"rules:\n  - match: '{job=\"a\"}'\n    max_pushes_per_second: 0\n":               "is not a number above 0",
+	"rules:\n  - match: '{job=\"a\"}'\n    on_conflict: overwrite\n":                 "\"overwrite\" is unknown; write refuse or replace",
+	"rules:\n  - match: '{job=\"a\"}'\n    on_conflict: replace\n":                   "replace needs long_ago",
+	"rules:\n  - match: '{job=\"a\"}'\n    long_ago: 7d\n":                           "means nothing without on_conflict: replace",
 	"rules:\n  - match: '{job=\"a\"}'\n    on_conflict: replace\n    long_ago: 0s\n": "config.yml:4:5: rules[0].long_ago: it must not be 0",
 	"access:\n":               "access: it has no value",
 	"access:\n  anonymous:\n": "access.anonymous: it has no value",
@@ -189,9 +214,9 @@ func TestMistakes(t *testing.T) {
 
 // TestNothing reads files that set nothing.
 func TestNothing(t *testing.T) {
-	for _, content := range []string{"", "\n", "# nothing\n", "---\n", "null\n", "{}\n", "limits:\nrules:\n", "limits: {}\nrules: []\n"} {
+	for _, content := range []string{"", "\n", "# nothing\n", "---\n", "null\n", "{}\n", "limits:\nrules:\njobs:\n", "limits: {}\nrules: []\n"} {
 		c, err := config.Load(write(t, content))
-		if err != nil || c.Rules.For(key(t, "a")) != nil || c.Access != nil || c.Limits != (config.Limits{}) {
+		if err != nil || c.Rules.For(key(t, "a")) != nil || c.Jobs.For(key(t, "a")) != nil || c.Access != nil || c.Limits != (config.Limits{}) {
 			t.Errorf("%q: got %+v, %v", content, c, err)
 		}
 	}

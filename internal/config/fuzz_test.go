@@ -25,6 +25,7 @@ func FuzzParse(f *testing.F) {
 		switch {
 		case err == nil:
 			c.Rules.For(key(t, "a"))
+			c.Jobs.For(key(t, "a"))
 		case !errors.As(err, &mistakes) || len(mistakes) == 0:
 			t.Errorf("got the error %v", err)
 		}

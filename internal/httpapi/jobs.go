@@ -108,17 +108,6 @@ func jobInfoOf(r *jobs.Row, by []string, runs int) jobInfo {
 	}
 }
 
-// jobOf is the job that one group tells of.
-func jobOf(g *gateway.Group, rules config.JobRules, now time.Time) jobInfo {
-	var by []string
-	for _, l := range g.Key.Labels() {
-		by = append(by, l.Name)
-	}
-	judged, table := jobs.Of(g, rules, float64(now.UnixNano())/1e9), jobs.NewTable(by)
-	table.Add(&judged)
-	return jobInfoOf(&table.Rows(nil)[0], by, maxRuns)
-}
-
 func runInfos(runs []jobs.Run) []runInfo {
 	all := make([]runInfo, len(runs))
 	for i, r := range runs {
@@ -128,6 +117,16 @@ func runInfos(runs []jobs.Run) []runInfo {
 		}
 	}
 	return all
+}
+
+// jobOf is the job that one group tells of.
+func jobOf(g *gateway.Group, rules config.JobRules, now time.Time) jobInfo {
+	j := jobs.Of(g, rules, float64(now.UnixNano())/1e9)
+	var by []string
+	for _, l := range g.Key.Labels() {
+		by = append(by, l.Name)
+	}
+	return jobInfoOf(jobs.RowOf(&j), by, maxRuns)
 }
 
 // finite returns a number, or nil if there is none that JSON has.

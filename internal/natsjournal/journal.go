@@ -28,6 +28,7 @@ import (
 
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
 	"pushgateway/internal/record"
 )
 
@@ -60,6 +61,9 @@ type Config struct {
 	// Newest is the newest format that this member reads and writes. 0 means
 	// gateway.NewestFormat. With another one it acts as an older version.
 	Newest gateway.Format
+	// Ends is how long the stream remembers that a group has ended. 0 means an hour.
+	// All members must agree on it.
+	Ends time.Duration
 	// Logger receives what operators should know. Nil means no logging.
 	Logger *slog.Logger
 	// Observe is called after each answered change. It must not block.
@@ -88,12 +92,13 @@ const Wait = 8 * time.Second
 type Journal struct {
 	config  Config
 	names   names
-	apply   func([]gateway.Applied) // called with mu held
+	apply   func([]gateway.Applied)           // called with mu held
+	stored  func(grouping.Key) *gateway.Group // called without mu
 	conn    *nats.Conn
 	answers string // subject prefix of the answers to writes
 	outbox  *outbox
 	fetch   chan struct{} // has an element if messages are missing
-	look    chan struct{} // has an element if groups may be gone
+	look    chan struct{} // has an element if groups may be gone, or missing
 	pulses  pulses
 	reads   health // of fetching
 	acks    health // of acknowledgements
@@ -120,9 +125,9 @@ type Journal struct {
 	stamping  map[string]*sentStamp // stamps without an answer, by id
 	newest    uint64                // the last message that is known to be in the stream
 	unread    int                   // messages that this version cannot read
-	ghosts    bool                  // whether to look for groups that are gone
-	created   time.Time             // when the stream was made
-	back      int                   // how often in a row it ended before the position
+	audits    audits
+	created   time.Time // when the stream was made
+	back      int       // how often in a row it ended before the position
 }
 
 var (
@@ -148,12 +153,12 @@ func New(c Config) *Journal {
 	if c.Waiting == nil {
 		c.Waiting = func(error) {}
 	}
-	c.Replicas = max(c.Replicas, 1)
+	c.Replicas, c.Ends = max(c.Replicas, 1), cmp.Or(c.Ends, markerTTL)
 	c.Newest = cmp.Or(c.Newest, gateway.NewestFormat)
 	return &Journal{
 		config: c, names: namesOf(c.Stream), state: newState(), outbox: newOutbox(),
 		fetch: make(chan struct{}, 1), look: make(chan struct{}, 1), stop: make(chan struct{}), pulses: newPulses(), peers: newPeers(),
-		held: make(map[string]decoded), times: make(map[string]times), stamping: make(map[string]*sentStamp),
+		held: make(map[string]decoded), audits: newAudits(), times: make(map[string]times), stamping: make(map[string]*sentStamp),
 	}
 }
 
@@ -230,7 +235,7 @@ func (j *Journal) messageOf(c gateway.Change) (*nats.Msg, error) {
 	subject := j.names.of(groups, tokenOf(c.Key))
 	if c.Group == nil {
 		msg := newMessage(subject, opEnd, j.nextID(), c.Key, nil)
-		msg.Header.Set(headerTTL, markerTTL.String())
+		msg.Header.Set(headerTTL, j.config.Ends.String())
 		return msg, nil
 	}
 	newest, member := j.Writes()

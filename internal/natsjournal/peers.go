@@ -12,8 +12,9 @@ import (
 
 // peers are the members that give signs of life. It is safe for concurrent use.
 type peers struct {
-	mu  sync.Mutex
-	all map[string]Peer // by process
+	mu   sync.Mutex
+	all  map[string]Peer   // by process
+	seqs map[string]uint64 // of the latest message of each process, also of those that have left
 }
 
 // Peer is a member, which may be this one.
@@ -22,12 +23,18 @@ type Peer struct {
 	Reads gateway.Format // the newest one that it reads
 }
 
-func newPeers() peers { return peers{all: make(map[string]Peer)} }
+func newPeers() peers { return peers{all: make(map[string]Peer), seqs: make(map[string]uint64)} }
 
 // heard notes a sign of life, or that the stream has forgotten a member.
 func (p *peers) heard(m message) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if m.seq <= p.seqs[m.token] {
+		return // fetched after what came later
+	}
+	if p.seqs[m.token] = m.seq; m.marker {
+		delete(p.seqs, m.token)
+	}
 	var body alive
 	if m.marker || m.op != opAlive || json.Unmarshal(m.body, &body) != nil {
 		delete(p.all, m.token)

@@ -118,8 +118,12 @@ func (j *Journal) noteCaught(seq uint64, sent time.Time) {
 		select {
 		case <-reached:
 			j.pulses.mu.Lock()
-			defer j.pulses.mu.Unlock()
+			silent := sent.Sub(j.pulses.caught)
 			j.pulses.caught = sent
+			j.pulses.mu.Unlock()
+			j.mu.Lock()
+			defer j.mu.Unlock()
+			j.silentFor(silent)
 		case <-j.stop:
 		}
 	}()
@@ -165,7 +169,7 @@ func (j *Journal) tryPulse(ctx context.Context, op string) (uint64, error) {
 	defer end()
 	m, err := j.conn.RequestMsgWithContext(ctx, &nats.Msg{
 		Subject: j.names.of(members, j.pulses.process), Data: body,
-		Header: nats.Header{headerOp: {op}, headerEncoding: {encoding}, headerTTL: {markerTTL.String()}},
+		Header: nats.Header{headerOp: {op}, headerEncoding: {encoding}, headerTTL: {j.config.Ends.String()}},
 	})
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):

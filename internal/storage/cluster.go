@@ -19,6 +19,9 @@ type Cluster struct {
 	AllowOld    bool        // accepts servers that are known not to work well
 	Version     string      // of the program
 	Address     string      // where others reach this member; "" for a command that others should not see
+	// Newest is the newest format of records that this member reads and writes. 0
+	// means gateway.NewestFormat. With another one it acts as an older version.
+	Newest gateway.Format
 
 	mustExist bool
 	first     uint64 // sequence of the first message of a new stream
@@ -29,7 +32,8 @@ func openCluster(c Config) *Store {
 	config := natsjournal.Config{
 		URLs: c.Cluster.URLs, Stream: c.Cluster.Stream, Replicas: c.Cluster.Replicas, MaxBytes: c.Cluster.MaxBytes,
 		Credentials: c.Cluster.Credentials, TLS: c.Cluster.TLS, AllowOld: c.Cluster.AllowOld,
-		Member: c.Cluster.Address, Version: c.Cluster.Version, MustExist: c.Cluster.mustExist, First: c.Cluster.first, Logger: c.Logger, Progress: c.Progress, Waiting: c.Waiting,
+		Member: c.Cluster.Address, Version: c.Cluster.Version, Newest: c.Cluster.Newest, MustExist: c.Cluster.mustExist, First: c.Cluster.first,
+		Logger: c.Logger, Progress: c.Progress, Waiting: c.Waiting,
 	}
 	if c.Written != nil {
 		config.Observe = func(w natsjournal.Written) { c.Written(w.Changes, w.Bytes, w.Took, w.Err) }

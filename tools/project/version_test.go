@@ -22,6 +22,7 @@ var repeats = map[string]*regexp.Regexp{
 	"deploy/bridges/alloy/compose.yaml":            regexp.MustCompile(`(PUSHGATEWAY_VERSION:-)(\d[\w.-]*)`),
 	"deploy/bridges/prometheus-agent/compose.yaml": regexp.MustCompile(`(PUSHGATEWAY_VERSION:-)(\d[\w.-]*)`),
 	"deploy/bridges/vmagent/compose.yaml":          regexp.MustCompile(`(PUSHGATEWAY_VERSION:-)(\d[\w.-]*)`),
+	"deploy/compose/cluster/compose.yaml":          regexp.MustCompile(`(PUSHGATEWAY_VERSION:-)(\d[\w.-]*)`),
 	"deploy/compose/compose.yaml":                  regexp.MustCompile(`(PUSHGATEWAY_VERSION:-)(\d[\w.-]*)`),
 	"deploy/packer/pushgateway.pkr.hcl":            regexp.MustCompile(`(pushgateway-)(\d[\w.]*)-1\.aarch64`),
 	"deploy/cloud-init/pushgateway.yaml":           regexp.MustCompile(`(pushgateway-)(\d[\w.]*)-1\.aarch64`),

@@ -44,6 +44,13 @@ func TestRelease(t *testing.T) {
 		needs(t, "podman", "runc", "curl")
 		run(t, "../../deploy/image-test", one(t, old, "linux-"+runtime.GOARCH+".oci.tar"))
 	})
+	t.Run("cluster", func(t *testing.T) {
+		needsTime(t)
+		needs(t, "unshare", "nsenter", "ip", "iptables", "dockerd", "docker", "docker-compose", "haproxy", "curl")
+		nats := filepath.Join(t.TempDir(), "nats-server")
+		run(t, "go", "build", "-C", "../..", "-o", nats, "github.com/nats-io/nats-server/v2")
+		t.Log(run(t, "../../deploy/cluster-test", one(t, old, "linux-"+runtime.GOARCH+".oci.tar"), nats))
+	})
 	for engine, tools := range map[string][]string{
 		"docker": {"unshare", "ip", "iptables", "dockerd", "docker", "docker-compose", "curl"},
 		"podman": {"unshare", "ip", "iptables", "podman", "runc", "catatonit", "curl"},

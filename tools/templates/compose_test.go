@@ -16,11 +16,14 @@ const compose = "../../deploy/compose/"
 // refuses keys that it does not know; and looks for the files they mount.
 func TestCompose(t *testing.T) {
 	for _, dir := range []string{compose, bridges + "prometheus-agent/", bridges + "vmagent/", bridges + "alloy/"} {
-		t.Run(dir, func(t *testing.T) { testCompose(t, dir+"compose.yaml") })
+		t.Run(dir, func(t *testing.T) { testCompose(t, dir+"compose.yaml", "pushgateway") })
 	}
+	t.Run("cluster", func(t *testing.T) {
+		testCompose(t, compose+"cluster/compose.yaml", "pushgateway-1", "pushgateway-2", "nats-1", "nats-2", "nats-3", "proxy")
+	})
 }
 
-func testCompose(t *testing.T, file string) {
+func testCompose(t *testing.T, file string, services ...string) {
 	options, err := cli.NewProjectOptions([]string{file}, cli.WithName("pushgateway"), cli.WithResolvedPaths(true))
 	if err != nil {
 		t.Fatal(err)
@@ -29,8 +32,10 @@ func testCompose(t *testing.T, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := project.GetService("pushgateway"); err != nil {
-		t.Error(err)
+	for _, name := range services {
+		if _, err := project.GetService(name); err != nil {
+			t.Error(err)
+		}
 	}
 	for name, service := range project.Services {
 		for _, volume := range service.Volumes {

@@ -63,6 +63,7 @@ below 64 MiB a push may exceed it, so that the size of a push is bounded, too.
 {{- if and $volume.enabled (not (include "pushgateway.flag" (dict "root" . "name" "persistence.file"))) }}
 - --persistence.file={{ trimSuffix "/" $volume.mountPath }}/metrics.db
 {{- end }}
+{{- include "pushgateway.clusterArgs" . }}
 {{- if and .Values.config (not (include "pushgateway.flag" (dict "root" . "name" "config.file"))) }}
 - --config.file=/etc/pushgateway/config/config.yml
 {{- end }}

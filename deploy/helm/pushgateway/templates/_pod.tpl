@@ -65,8 +65,17 @@ imagePullPolicy: {{ .Values.image.pullPolicy }}
 {{- with include "pushgateway.args" . | trim }}
 args: {{- . | nindent 2 }}
 {{- end }}
-{{- with .Values.extraVars }}
-env: {{- include "pushgateway.variables" . | nindent 2 }}
+{{- $clustered := include "pushgateway.cluster" . }}
+{{- if or $clustered .Values.extraVars }}
+env:
+  {{- if $clustered }}
+  - name: POD_IP
+    valueFrom:
+      fieldRef: {fieldPath: status.podIP}
+  {{- end }}
+  {{- with .Values.extraVars }}
+  {{- include "pushgateway.variables" . | nindent 2 }}
+  {{- end }}
 {{- end }}
 ports:
   - name: metrics
