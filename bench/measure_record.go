@@ -44,6 +44,7 @@ type member struct {
 	gateway *gateway.Gateway
 	load    *load
 	apply   func([]gateway.Applied)
+	stored  func(grouping.Key) *gateway.Group
 	next    int      // the next push
 	packed  [][]byte // text of each body, compressed as in a record
 }
@@ -77,9 +78,9 @@ func newMember(ctx context.Context, l *load) (*member, error) {
 func (m *member) close() { _ = m.gateway.Close() } // nothing can be lost
 
 // Open keeps the function by which the gateway applies changes.
-func (m *member) Open(ctx context.Context, apply func([]gateway.Applied)) error {
-	m.apply = apply
-	return m.Memory.Open(ctx, apply)
+func (m *member) Open(ctx context.Context, apply func([]gateway.Applied), stored func(grouping.Key) *gateway.Group) error {
+	m.apply, m.stored = apply, stored
+	return m.Memory.Open(ctx, apply, stored)
 }
 
 // group returns the group of the nth push, as the member that got the push has
@@ -119,7 +120,7 @@ func (m *member) sealed() (records [][]byte, keys []grouping.Key, err error) {
 		}
 		m.next++
 		rec := record.Encode(g)
-		record.Seal(rec, g.Key, gateway.Revision(m.next))
+		record.Seal(rec, g.Key, 0) // a stream has the revision
 		records, keys = append(records, rec), append(keys, g.Key)
 	}
 	return records, keys, nil
@@ -127,12 +128,14 @@ func (m *member) sealed() (records [][]byte, keys []grouping.Key, err error) {
 
 // applyRecords returns the CPU time of applying one record, in µs.
 func (m *member) applyRecords() (us float64, err error) {
+	first := gateway.Revision(m.next + 1)
 	records, keys, err := m.sealed()
 	if err != nil {
 		return 0, err
 	}
 	return cpuOf(len(records), func(i int) error {
-		g, r, err := record.Decode(records[i], keys[i])
+		r := first + gateway.Revision(i)
+		g, err := record.DecodeAs(records[i], keys[i], r, m.stored(keys[i]))
 		if err == nil {
 			m.apply([]gateway.Applied{{Change: gateway.Change{Key: keys[i], Group: g}, Revision: r}})
 		}

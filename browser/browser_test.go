@@ -98,6 +98,13 @@ var client = &http.Client{Timeout: testproc.Patience}
 // push replaces a group, and wants a status for it.
 func (s *server) push(path, body string, want int, header ...string) {
 	s.t.Helper()
+	if got := s.tryPush(path, body, header...); got != want {
+		s.t.Fatalf("pushing to %s: got %d, want %d", path, got, want)
+	}
+}
+
+func (s *server) tryPush(path, body string, header ...string) (status int) {
+	s.t.Helper()
 	req, err := http.NewRequest(http.MethodPut, s.base+"metrics/"+path, strings.NewReader(body))
 	if err != nil {
 		s.t.Fatal(err)
@@ -110,9 +117,7 @@ func (s *server) push(path, body string, want int, header ...string) {
 		s.t.Fatal(err)
 	}
 	defer res.Body.Close()
-	if res.StatusCode != want {
-		s.t.Fatalf("pushing to %s: got %s, want %d", path, res.Status, want)
-	}
+	return res.StatusCode
 }
 
 // scrape reads the exposition as Prometheus would.

@@ -57,6 +57,7 @@ func TestClusterMembers(t *testing.T) {
 		"conflicts":    clusterConflicts,
 		"races":        clusterRace,
 		"sums":         clusterSums,
+		"series-ttl":   clusterSeriesTTL,
 		"expired-keys": clusterExpiredKeys,
 		"history":      clusterHistory,
 	} {

@@ -112,24 +112,6 @@ func TestOTLPRejected(t *testing.T) {
 	}
 }
 
-// TestOTLPRefused wants errors in the encoding of the request.
-func TestOTLPRefused(t *testing.T) {
-	s := start(t)
-	a := s.want(http.StatusBadRequest, http.MethodPost, "/v1/metrics", "{", "Content-Type", otlpJSON)
-	if !strings.HasPrefix(a.body, `{"code":3,"message":"the body is not OTLP in JSON: `) {
-		t.Errorf("JSON: got %s", a.body)
-	}
-	a = s.want(http.StatusBadRequest, http.MethodPost, "/v1/metrics", "\x0a\xff", "Content-Type", "application/x-protobuf")
-	if !strings.HasPrefix(a.body, "\x08\x03\x12") || !strings.Contains(a.body, "the body is not OTLP in protobuf") || a.header.Get("Content-Type") != "application/x-protobuf" {
-		t.Errorf("protobuf: got %q", a.body)
-	}
-	s.want(http.StatusUnsupportedMediaType, http.MethodPost, "/v1/metrics", "{}", "Content-Type", "text/plain")
-	s.want(http.StatusBadRequest, http.MethodPost, "/v1/metrics?instance=keep", "{}", "Content-Type", otlpJSON)
-	s.want(http.StatusBadRequest, http.MethodPost, "/v1/metrics", "{}", "Content-Type", otlpJSON, "X-Pushgateway-TTL", "soon")
-	s.want(http.StatusMethodNotAllowed, http.MethodPut, "/v1/metrics", "{}", "Content-Type", otlpJSON)
-	s.want(http.StatusOK, http.MethodPost, "/v1/metrics", "{}", "Content-Type", otlpJSON)
-}
-
 // TestOTLPKeys wants groups by what a resource says.
 func TestOTLPKeys(t *testing.T) {
 	const gauge = `{"name":"g","gauge":{"dataPoints":[{"asInt":"1"}]}}`

@@ -335,7 +335,13 @@ func TestAggregate(t *testing.T) {
 	}
 	s.wantSeries([]string{`mails_total{domain="example.com",instance="nginx-1",job="aggregate",x="1"} 1`}, nil)
 	s.want(http.StatusBadRequest, http.MethodPost, "/metrics", counted(-1))
-	s.want(http.StatusBadRequest, http.MethodPost, "/metrics/domain", body)
+	for _, path := range []string{"/metrics/domain", "/metrics/job", "/metrics/x/1/job", "/metrics/x/1/job/"} {
+		s.want(http.StatusBadRequest, http.MethodPost, path, body)
+	}
+	for _, path := range []string{"/metrics/x/1/job/late/y/2", "/metrics/x/1/y/2/job@base64/bGF0ZQ", "/metrics/job/late/x/1/y/2"} {
+		s.want(http.StatusAccepted, http.MethodPost, path, counted(1))
+	}
+	s.wantSeries([]string{`mails_total{instance="",job="late",x="1",y="2"} 3`}, nil)
 	a := s.want(http.StatusOK, http.MethodOptions, "/metrics/domain/x", "", "Origin", "https://shop.example", "Access-Control-Request-Method", "POST")
 	if got := a.header.Get("Access-Control-Allow-Origin"); got != "https://shop.example" {
 		t.Errorf("a page may not push: got %q", got)

@@ -14,6 +14,7 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/alecthomas/units"
 	"github.com/prometheus/common/config"
+	"github.com/prometheus/common/version"
 
 	checked "pushgateway/internal/config"
 	"pushgateway/internal/storage"
@@ -174,7 +175,7 @@ func (c *clusterSettings) connection() *storage.Cluster {
 	tls, _ := c.tlsConfig() // check has already reported the error
 	return &storage.Cluster{
 		URLs: c.urls, Stream: c.stream, Replicas: c.replicas, MaxBytes: int64(c.maxBytes), Credentials: c.credentials,
-		TLS: tls, AllowOld: c.allowOld,
+		TLS: tls, AllowOld: c.allowOld, Version: version.Version,
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"pushgateway/internal/guard"
 	"pushgateway/internal/httpapi"
 	"pushgateway/internal/login"
+	"pushgateway/internal/otlp"
 )
 
 const (
@@ -99,7 +100,7 @@ func (s *service) newServer(kind httpapi.Door, d *connections.Pool, limits guard
 		if *s.web.WebConfigFile != "" {
 			server.Handler = passwords.Before(server.Handler)
 		}
-		server.Handler = s.requests.Handler(d.Limit(s.proxies, server.Handler))
+		server.Handler = s.requests.Handler(otlp.Errors(s.routePrefix, d.Limit(s.proxies, server.Handler)))
 		accepting()
 		return context.Background()
 	}

@@ -10,6 +10,9 @@ local lib = import 'lib.libsonnet';
       local alert(name, severity, expr, wait, summary, description) =
         lib.alert(config, name, severity, expr, wait, summary, description),
 
+      // A counter that has risen within an hour, also to its first value.
+      local newer(metric) = '%(now)s > (%(now)s offset 1h or %(now)s * 0)' % { now: own(metric) },
+
       // Targets that are gateways, up or not: by their name, or because they
       // have said so of themselves. The second holds whatever the scrape job
       // is called.
@@ -157,12 +160,28 @@ local lib = import 'lib.libsonnet';
           'From 95 % on, all gateways of the stream refuse pushes of new groups. Delete what nobody needs, or give the stream more room.',
         ),
         alert(
+          'PushgatewayClusterDiverges',
+          'critical',
+          newer('pushgateway_cluster_diverging_groups_total'),
+          '0m',
+          '{{ $labels.instance }} has found groups that a replica of the stream has lost.',
+          'A NATS server may have damaged files. Nothing is lost as long as another replica or a gateway has the groups. Do not restart all gateways at once.',
+        ),
+        alert(
+          'PushgatewayClusterUnreadable',
+          'warning',
+          newer('pushgateway_cluster_unreadable_groups_total'),
+          '0m',
+          '{{ $labels.instance }} cannot read groups that a newer gateway has stored.',
+          '{{ $labels.instance }} exposes these groups as they were before, and refuses pushes to them. Upgrade {{ $labels.instance }}.',
+        ),
+        alert(
           'PushgatewayClusterClockSkew',
           'warning',
           'abs(%s) > %d' % [own('pushgateway_cluster_clock_skew_seconds'), config.clusterSkewSeconds],
           '5m',
           'The clock of {{ $labels.instance }} is {{ $value | humanizeDuration }} away from that of the NATS servers.',
-          'Groups with a time to live end too early or too late on {{ $labels.instance }}. Synchronize the clocks of the machines.',
+          '{{ $labels.instance }} goes by the clock of the NATS servers, but logs wrong times. Synchronize the clocks of the machines.',
         ),
       ],
     }],

@@ -294,7 +294,7 @@ func TestDamageBeforeCompaction(t *testing.T) {
 		}
 	}
 	j := boltjournal.New(boltjournal.Config{Path: path, Progress: lose})
-	if err := j.Open(t.Context(), func([]gateway.Applied) {}); !errors.Is(err, boltjournal.ErrDamaged) {
+	if err := j.Open(t.Context(), func([]gateway.Applied) {}, nil); !errors.Is(err, boltjournal.ErrDamaged) {
 		t.Errorf("opened with the error %v", err)
 		_ = j.Close() // it should have failed to open
 	}

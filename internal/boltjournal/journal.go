@@ -157,7 +157,7 @@ func New(c Config) *Journal {
 
 // Open checks the file, replays it, and accepts changes from then on. The error
 // names the file, what is wrong, and what to do.
-func (j *Journal) Open(ctx context.Context, apply func([]gateway.Applied)) error {
+func (j *Journal) Open(ctx context.Context, apply func([]gateway.Applied), _ func(grouping.Key) *gateway.Group) error {
 	j.apply = apply
 	if err := j.open(ctx); err != nil {
 		close(j.done)

@@ -104,7 +104,7 @@ func TestReceiptsDamaged(t *testing.T) {
 	if _, faults := receiptsIn(t, path); len(faults) == 0 {
 		t.Skip("only pages that are not in use were damaged")
 	}
-	if err := boltjournal.New(boltjournal.Config{Path: path}).Open(t.Context(), func([]gateway.Applied) {}); err == nil {
+	if err := boltjournal.New(boltjournal.Config{Path: path}).Open(t.Context(), func([]gateway.Applied) {}, nil); err == nil {
 		t.Fatal("a file with a damaged receipt was opened")
 	}
 	g = open(t, boltjournal.Config{Path: path, Salvage: true})

@@ -25,7 +25,7 @@ func TestVoid(t *testing.T) {
 				applied.Add(1)
 			}
 		}
-	})
+	}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

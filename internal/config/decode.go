@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"pushgateway/internal/excerpt"
+	"pushgateway/internal/nearest"
 )
 
 // decoder fills a Config from the nodes of a file, and collects all mistakes.
@@ -171,7 +172,7 @@ func hint(section, unknown string, known []string) string {
 			return "it belongs in " + other.name
 		}
 	}
-	return instead(unknown, known)
+	return nearest.Instead(unknown, known)
 }
 
 // sections are the parts of a file, for keys that are in the wrong one.

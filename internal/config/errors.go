@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/agnivade/levenshtein"
 )
 
 // place is a place in a file. Both count from 1; 0 is unknown.
@@ -115,18 +113,4 @@ func sorted(mistakes Errors) error {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
 	return mistakes
-}
-
-// instead says which of the known names to use for an unknown one.
-func instead(unknown string, known []string) string {
-	best, distance := "", 1+max(2, len(unknown)/3)
-	for _, name := range known {
-		if d := levenshtein.ComputeDistance(strings.ToLower(unknown), name); d < distance {
-			best, distance = name, d
-		}
-	}
-	if best == "" {
-		return "use " + strings.Join(known[:len(known)-1], ", ") + " or " + known[len(known)-1]
-	}
-	return "did you mean " + best + "?"
 }

@@ -15,6 +15,7 @@ import (
 
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/guard"
+	"pushgateway/internal/nearest"
 	"pushgateway/internal/selector"
 )
 
@@ -167,7 +168,7 @@ func (p *Permission) UnmarshalText(text []byte) error {
 		}
 		names = append(names, string(known))
 	}
-	return fmt.Errorf("the permission %q is unknown; %s", excerpt.Of(string(text)), instead(string(text), names))
+	return fmt.Errorf("the permission %q is unknown; %s", excerpt.Of(string(text)), nearest.Instead(string(text), names))
 }
 
 // Secret is a text that is not shown.

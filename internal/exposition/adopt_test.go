@@ -202,3 +202,34 @@ func FuzzAdopt(f *testing.F) {
 		}
 	})
 }
+
+// FuzzRepeat reads a family that anybody may have written after another one. If
+// it has the same lines with other values, that is what rendering makes of it.
+func FuzzRepeat(f *testing.F) {
+	for _, body := range corpus() {
+		for _, b := range rendered(f, body) {
+			f.Add(b.Name, uint8(b.Type), b.Text(), b.Text())
+			f.Add(b.Name, uint8(b.Type), b.Text(), bytes.ReplaceAll(b.Text(), []byte(" 1\n"), []byte(" 2.5\n")))
+		}
+	}
+	f.Fuzz(func(t *testing.T, name string, typ uint8, before, text []byte) {
+		family := headOf(name, "", metric.Type(typ))
+		old, err := readStored(family, before)
+		if err != nil {
+			return
+		}
+		r := GetStoredReader()
+		defer r.Release()
+		if !r.Repeats(old, family, text) {
+			if bytes.Equal(text, old.Text()) && old.StoredText() != nil && adopted(family, text) != nil && metric.IsLegacyName(name) {
+				t.Fatalf("%q does not repeat itself", text)
+			}
+			return
+		}
+		want, err := renderStored(family, text)
+		if err != nil {
+			t.Fatalf("%q was taken for a repetition, but cannot be rendered: %v", text, err)
+		}
+		compareBlocks(t, []*Block{&r.Repeated()[0]}, []*Block{want})
+	})
+}

@@ -67,22 +67,33 @@ func isNumber(t metric.Type, s *metric.Series) bool {
 // appendFamily writes the head of a delimited MetricFamily that is followed by
 // the blocks' Proto, size bytes in total.
 func appendFamily(b []byte, name, help string, hasHelp bool, unit string, t metric.Type, size int) []byte {
-	head := familyHead(name, help, hasHelp, unit, t)
-	b = protowire.AppendVarint(b, uint64(len(head)+size))
-	return append(b, head...)
+	b = protowire.AppendVarint(b, uint64(headSize(name, help, hasHelp, unit, t)+size))
+	return appendHead(b, name, help, hasHelp, unit, t)
 }
 
-// familyHead returns the fields of a MetricFamily except its metrics.
-func familyHead(name, help string, hasHelp bool, unit string, t metric.Type) []byte {
-	head := appendString(nil, 1, name)
+// appendHead appends the fields of a MetricFamily except its metrics.
+func appendHead(b []byte, name, help string, hasHelp bool, unit string, t metric.Type) []byte {
+	b = appendString(b, 1, name)
 	if hasHelp {
-		head = appendString(head, 2, help)
+		b = appendString(b, 2, help)
 	}
-	head = appendInt(head, 3, uint64(t))
+	b = appendInt(b, 3, uint64(t))
 	if unit != "" {
-		head = appendString(head, unitField, unit)
+		b = appendString(b, unitField, unit)
 	}
-	return head
+	return b
+}
+
+// headSize is the size of what appendHead appends.
+func headSize(name, help string, hasHelp bool, unit string, t metric.Type) int {
+	size := sizeBytes(len(name)) + 1 + protowire.SizeVarint(uint64(t))
+	if hasHelp {
+		size += sizeBytes(len(help))
+	}
+	if unit != "" {
+		size += sizeBytes(len(unit))
+	}
+	return size
 }
 
 // unitField is the number of the field with the unit.

@@ -22,7 +22,7 @@ import (
 func checkMeaning(t *testing.T, b *Block) {
 	t.Helper()
 	want := new(dto.MetricFamily)
-	wire := append(familyHead(b.Name, b.Help, b.HasHelp(), b.Unit, b.Type), b.Proto()...)
+	wire := append(appendHead(nil, b.Name, b.Help, b.HasHelp(), b.Unit, b.Type), b.Proto()...)
 	if err := proto.Unmarshal(wire, want); err != nil {
 		t.Fatal(err)
 	}

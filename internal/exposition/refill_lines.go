@@ -72,12 +72,8 @@ func (f *filler) fill(old *Block) *Block {
 		return nil
 	}
 	f.r.text = l.text
-	b := &Block{
-		Name: old.Name, Help: old.Help, EmptyHelp: old.EmptyHelp, Unit: old.Unit, Type: old.Type, Legacy: old.Legacy,
-		text: bytes.Clone(l.text), proto: old.proto, series: old.series,
-		era: old.era, pattern: old.pattern, part: old.part, order: old.order,
-	}
-	b.hashes.Store(old.hashes.Load())
+	b := new(Block)
+	old.refill(b, bytes.Clone(l.text))
 	return b
 }
 
@@ -143,7 +139,7 @@ func (l *lineFiller) fillLine() bool {
 // must stay plain.
 func (l *lineFiller) fillSeries() bool {
 	buckets := uint64(0) // the number in the last
-	for l.atSpecial() {
+	for isSpecialLine(l.lines, l.old.Name) {
 		value, ok := l.take()
 		if !ok || l.old.Type.IsHistogram() && !growTo(&buckets, value) || !l.put(value) {
 			return false
@@ -169,16 +165,6 @@ func growTo(n *uint64, value string) bool {
 	}
 	*n = uint64(v)
 	return true
-}
-
-// atSpecial reports whether the next line is that of a quantile or bucket. The
-// name of the family is a legacy name, without quotes.
-func (l *lineFiller) atSpecial() bool {
-	if len(l.lines) < len(l.old.Name) {
-		return false
-	}
-	rest := l.lines[len(l.old.Name):]
-	return strings.HasPrefix(rest, metric.BucketSuffix) || strings.HasPrefix(rest, "{")
 }
 
 // put writes the next line with another value.

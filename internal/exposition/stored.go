@@ -53,6 +53,9 @@ var errNotOneFamily = errors.New("it does not hold exactly one family")
 type StoredReader struct {
 	lines adopter
 	known interned
+
+	repeated []repeated
+	head     []byte // scratch
 }
 
 var storedReaders = sync.Pool{New: func() any { return new(StoredReader) }}
@@ -64,6 +67,8 @@ func GetStoredReader() *StoredReader { return storedReaders.Get().(*StoredReader
 // Release returns the reader.
 func (r *StoredReader) Release() {
 	r.lines.forget()
+	clear(r.repeated)
+	r.repeated = r.repeated[:0]
 	storedReaders.Put(r)
 }
 

@@ -136,6 +136,10 @@ func (g *Gateway) disown(a *Applied) bool {
 func (g *Gateway) placeForeign(a *Applied, old *Group) (brings []*exposition.Block, told []helpNews) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if a.Group.repeat(old) {
+		a.pending = &pending{key: a.Key, group: a.Group, since: old.since()}
+		return nil, nil
+	}
 	for i := range a.Group.Families {
 		h := &a.Group.Families[i]
 		if was := old.Find(h.Name); was != nil && was.Block == h.Block {
@@ -153,6 +157,25 @@ func (g *Gateway) placeForeign(a *Applied, old *Group) (brings []*exposition.Blo
 	a.pending.takes = takenAnew(a.Group, old, brings)
 	g.index.place(a.pending, old)
 	return brings, g.index.helpNews(brings)
+}
+
+// repeat reports whether g, a copy for the engine, repeats old with the same
+// claims. Then it needs no search: whoever shares a series with it shares it with
+// old. It takes over what the indexes have of old.
+func (g *Group) repeat(old *Group) bool {
+	repeats := g.Repeats
+	if g.Repeats = nil; repeats == nil || repeats != old || old.firstEnd != 0 {
+		return false // series of old may end meanwhile
+	}
+	for i := range g.Families {
+		if is, was := &g.Families[i], &old.Families[i]; is.Claim != was.Claim || is.Took != was.Took {
+			return false
+		}
+	}
+	for i := range g.Families {
+		g.Families[i].entry = old.Families[i].entry
+	}
+	return true
 }
 
 // isOwn reports whether this process made the change.

@@ -41,7 +41,7 @@ func newStrict() *strict {
 }
 
 // Open replays what the journal had when it was closed.
-func (s *strict) Open(ctx context.Context, apply func([]gateway.Applied)) error {
+func (s *strict) Open(ctx context.Context, apply func([]gateway.Applied), stored func(grouping.Key) *gateway.Group) error {
 	err := s.Memory.Open(ctx, func(batch []gateway.Applied) {
 		for _, a := range batch {
 			if a.Stamp != nil {
@@ -57,7 +57,7 @@ func (s *strict) Open(ctx context.Context, apply func([]gateway.Applied)) error 
 			s.revisions[a.Key] = a.Revision
 		}
 		apply(batch)
-	})
+	}, stored)
 	for key, g := range s.records {
 		apply([]gateway.Applied{{Change: gateway.Change{Key: key, Group: g}, Revision: s.revisions[key]}})
 	}

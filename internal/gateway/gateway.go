@@ -113,7 +113,7 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	g.firstDeadline.Store(never)
 	g.firstEnding.Store(never)
 	g.journalEnds = c.Journal.EndsGroups()
-	if err := c.Journal.Open(ctx, g.apply); err != nil {
+	if err := c.Journal.Open(ctx, g.apply, g.stored); err != nil {
 		return nil, err
 	}
 	if n := g.View().TooLong; n > 0 {

@@ -364,8 +364,8 @@ type kept struct {
 	commits int
 }
 
-func (k *kept) Open(ctx context.Context, apply func([]gateway.Applied)) error {
-	if err := k.Memory.Open(ctx, apply); err != nil {
+func (k *kept) Open(ctx context.Context, apply func([]gateway.Applied), stored func(grouping.Key) *gateway.Group) error {
+	if err := k.Memory.Open(ctx, apply, stored); err != nil {
 		return err
 	}
 	for _, g := range k.groups {

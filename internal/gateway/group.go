@@ -30,6 +30,10 @@ type Group struct {
 	Text     int       // size of their lines in bytes
 	TooLong  int       // series too long for Prometheus; see exposition.Block
 	Runs     []byte    // the history of a job's runs, encoded; immutable; nil if there is none
+	// Repeats is a group of the same families with the same series, but other
+	// values, or nil if none is known. A journal may set it to what was stored when
+	// it read a change of another member, which is then applied faster.
+	Repeats *Group
 
 	firstEnd int64 // when the first series ends, in Unix ns; 0 if none does
 
@@ -65,12 +69,16 @@ type Held struct {
 // name, without duplicates. Claims and Since are 0 if unknown. Failing is set
 // by comparing Failed with Pushed, which must come from one clock. FailedBy is
 // cleared unless the group has only failures.
-func Restore(g Group) *Group {
+func Restore(g Group) *Group { return RestoreLike(nil, g) }
+
+// RestoreLike is Restore for a group with the key of old, which may be nil. It
+// shares with old what is the same.
+func RestoreLike(old *Group, g Group) *Group {
 	g.Failing = g.Failed.After(g.Pushed)
 	if !g.failedOnly() {
 		g.FailedBy = ""
 	}
-	return g.finish(nil)
+	return g.finish(old)
 }
 
 // failedOnly reports whether the group has only failures. Such a group claims

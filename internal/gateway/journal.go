@@ -116,7 +116,12 @@ type Journal interface {
 	// calls it for every later change and stamp, including those of other members.
 	// It never calls apply from two goroutines at once. apply calls no method of
 	// the journal and does not keep the slice. The end of ctx stops the replay.
-	Open(ctx context.Context, apply func([]Applied)) error
+	//
+	// stored returns what has been applied of a group, or nil. A journal that reads
+	// groups of other members may use it to read them faster. It may be called at
+	// any time, but not while the journal holds a lock that apply needs. It is nil
+	// if the caller keeps no groups.
+	Open(ctx context.Context, apply func([]Applied), stored func(grouping.Key) *Group) error
 	// Commit makes changes of different groups durable. It returns one outcome for
 	// each change, in the same order. Concurrent calls share one wait for the disk
 	// or the network. A caller has at most one change of a group in progress,

@@ -3,6 +3,8 @@ package gateway
 import (
 	"context"
 	"sync"
+
+	"pushgateway/internal/grouping"
 )
 
 // Memory is a journal that stores nothing: changes last as long as the process.
@@ -14,7 +16,7 @@ type Memory struct {
 }
 
 // Open keeps apply. There is nothing to replay.
-func (m *Memory) Open(_ context.Context, apply func([]Applied)) error {
+func (m *Memory) Open(_ context.Context, apply func([]Applied), _ func(grouping.Key) *Group) error {
 	m.apply = apply
 	return nil
 }

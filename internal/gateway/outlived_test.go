@@ -86,6 +86,48 @@ func endMeanwhile(t *testing.T, text string, meanwhile bool) {
 	}
 }
 
+// TestRepeatedGroupEndsMeanwhile expires a group while a change of another member
+// that repeats it is applied. Afterwards a rival must find its series.
+func TestRepeatedGroupEndsMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Unix(1_700_000_000, 0)
+		g, err := Open(t.Context(), Config{Journal: new(Memory), Now: func() time.Time { return now }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer g.Close()
+		const shared = "m{l1=\"x\",l2=\"x\"} 1\n"
+		first := labelled(t, "l1", shared)
+		first.TTL = time.Hour
+		pushes := []Push{first}
+		for i := range maxWalked + 1 {
+			pushes = append(pushes, labelled(t, fmt.Sprint("k", i), "m 1\n"))
+		}
+		for _, p := range pushes {
+			if err := g.Push(t.Context(), p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a := repeating(g.Group(first.Key), 100)
+		a.Group.Expires = time.Time{}
+		if g.discover(&a); len(a.pending.brings) > 0 {
+			t.Fatal("a repetition is searched like a change")
+		}
+		now = now.Add(2 * time.Hour)
+		if g.Expired() != 1 {
+			t.Fatal("the group has not expired")
+		}
+		g.sweep()
+		if n, _ := g.take([]Applied{a}); n != 0 {
+			t.Fatal("a repetition of a group that is gone was applied without a search")
+		}
+		g.apply([]Applied{a})
+		if conflict := (*ConflictError)(nil); !errors.As(g.Push(t.Context(), labelled(t, "l2", shared)), &conflict) {
+			t.Error("a series that another group has was stored")
+		}
+	})
+}
+
 // labelled returns a push to the group that has one label besides job.
 func labelled(t *testing.T, label, text string) Push {
 	t.Helper()

@@ -68,8 +68,10 @@ func runShapesModel(t *testing.T, seed uint64, unchecked, takes bool) {
 	m.open(nil)
 	for range 2000 {
 		switch n := m.random.IntN(100); {
-		case n < 80:
+		case n < 70:
 			m.push()
+		case n < 80:
+			m.repeat()
 		case n < 93:
 			m.delete()
 		case n < 96:
@@ -99,8 +101,8 @@ type replaying struct {
 	groups []*Group
 }
 
-func (r *replaying) Open(ctx context.Context, apply func([]Applied)) error {
-	if err := r.Memory.Open(ctx, apply); err != nil {
+func (r *replaying) Open(ctx context.Context, apply func([]Applied), stored func(grouping.Key) *Group) error {
+	if err := r.Memory.Open(ctx, apply, stored); err != nil {
 		return err
 	}
 	for _, g := range r.groups { // later claims must be younger than all that are stored
@@ -112,6 +114,27 @@ func (r *replaying) Open(ctx context.Context, apply func([]Applied)) error {
 		r.Memory.Commit(ctx, []Change{{Key: g.Key, Group: g}})
 	}
 	return nil
+}
+
+// repeat applies a change of another member that repeats a group, as far as this
+// member can know.
+func (m *shapesModel) repeat() {
+	for old := range m.g.View().EachGroup("") {
+		if m.random.IntN(10) == 0 {
+			m.g.apply([]Applied{repeating(old, m.g.View().Revision+1)})
+			return
+		}
+	}
+}
+
+// repeating returns a change of another member that repeats a group.
+func repeating(old *Group, r Revision) Applied {
+	again := RestoreLike(old, Group{Key: old.Key, Families: slices.Clone(old.Families), Pushed: old.Pushed, Expires: old.Expires, Since: old.Since, Repeats: old})
+	for i := range again.Families {
+		h := &again.Families[i]
+		h.Block, h.entry = h.Block.Sharing(strings.Clone(h.Name), h.Help), nil
+	}
+	return Applied{Change: Change{Key: old.Key, Group: again}, Revision: r}
 }
 
 func (m *shapesModel) restart() {

@@ -22,6 +22,7 @@ import (
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/gobfile"
+	"pushgateway/internal/grouping"
 	"pushgateway/internal/httpapi"
 	"pushgateway/internal/intake"
 )
@@ -101,8 +102,8 @@ type replay struct {
 	groups []*gateway.Group
 }
 
-func (r *replay) Open(ctx context.Context, apply func([]gateway.Applied)) error {
-	if err := r.Memory.Open(ctx, apply); err != nil {
+func (r *replay) Open(ctx context.Context, apply func([]gateway.Applied), stored func(grouping.Key) *gateway.Group) error {
+	if err := r.Memory.Open(ctx, apply, stored); err != nil {
 		return err
 	}
 	changes := make([]gateway.Change, len(r.groups))

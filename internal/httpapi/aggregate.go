@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,12 +46,15 @@ func (a *api) aggregate(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusAccepted)
 }
 
-// aggregateKey returns the grouping key of a path after /metrics. Without a job it
-// gets that of the configuration.
+// aggregateKey returns the grouping key of a path after /metrics, in which the job
+// may be anywhere. Without one it gets that of the configuration.
 func (a *api) aggregateKey(path string) string {
 	path = strings.Trim(path, "/")
-	if name, _, _ := strings.Cut(path, "/"); name == "job" || name == "job@base64" {
-		return path
+	parts := strings.Split(path, "/")
+	for i := 0; i < len(parts); i += 2 {
+		if name := parts[i]; name == "job" || name == "job@base64" {
+			return strings.Join(slices.Concat(parts[i:min(i+2, len(parts))], parts[:i], parts[min(i+2, len(parts)):]), "/")
+		}
 	}
 	job, err := grouping.NewKey(a.AggregateJob)
 	if err != nil {

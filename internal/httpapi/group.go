@@ -61,7 +61,7 @@ func (a *api) group(w http.ResponseWriter, r *http.Request) {
 	switch format := r.URL.Query().Get("format"); format {
 	case "", "json":
 		d := detail(a.Gateway, v, g, senderOf(r))
-		d.Job = a.jobOf(g, time.Now())
+		d.Job = jobOf(g, a.settings(r).Jobs, time.Now())
 		d.Refusal = a.refusedPushes()[g.Key]
 		writeData(w, d)
 	case "text":

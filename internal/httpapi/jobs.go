@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"pushgateway/internal/config"
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/guard"
@@ -107,18 +108,6 @@ func jobInfoOf(r *jobs.Row, by []string, runs int) jobInfo {
 	}
 }
 
-// jobOf is the job that one group tells of.
-func (a *api) jobOf(g *gateway.Group, now time.Time) jobInfo {
-	j := jobs.Of(g, a.Settings.Get().Jobs, float64(now.UnixNano())/1e9)
-	var by []string
-	for _, l := range g.Key.Labels() {
-		by = append(by, l.Name)
-	}
-	t := jobs.NewTable(by)
-	t.Add(&j)
-	return jobInfoOf(&t.Rows(nil)[0], by, maxRuns)
-}
-
 func runInfos(runs []jobs.Run) []runInfo {
 	all := make([]runInfo, len(runs))
 	for i, r := range runs {
@@ -128,6 +117,16 @@ func runInfos(runs []jobs.Run) []runInfo {
 		}
 	}
 	return all
+}
+
+// jobOf is the job that one group tells of.
+func jobOf(g *gateway.Group, rules config.JobRules, now time.Time) jobInfo {
+	j := jobs.Of(g, rules, float64(now.UnixNano())/1e9)
+	var by []string
+	for _, l := range g.Key.Labels() {
+		by = append(by, l.Name)
+	}
+	return jobInfoOf(jobs.RowOf(&j), by, maxRuns)
 }
 
 // finite returns a number, or nil if there is none that JSON has.

@@ -58,19 +58,18 @@ const keySyntax = "/metrics/job/<JOB>{/<LABEL>/<VALUE>}"
 
 // elsewhere lists paths of other systems that clients push to.
 var elsewhere = map[string]string{
-	"/api/v1/write":              "remote write",
-	"/api/prom/push":             "remote write",
-	"/api/v1/receive":            "remote write",
-	"/write":                     "InfluxDB",
-	"/api/v2/write":              "InfluxDB",
-	"/api/put":                   "OpenTSDB",
-	"/api/v1/import":             "VictoriaMetrics",
-	"/api/v1/import/prometheus":  "VictoriaMetrics",
-	"/v1/metrics":                "OTLP",
-	"/api/v1/otlp/v1/metrics":    "OTLP",
-	"/opentelemetry/v1/metrics":  "OTLP",
-	"/opentelemetry/api/v1/push": "OTLP",
+	"/api/v1/write":             "remote write",
+	"/api/prom/push":            "remote write",
+	"/api/v1/receive":           "remote write",
+	"/write":                    "InfluxDB",
+	"/api/v2/write":             "InfluxDB",
+	"/api/put":                  "OpenTSDB",
+	"/api/v1/import":            "VictoriaMetrics",
+	"/api/v1/import/prometheus": "VictoriaMetrics",
 }
+
+// otherOTLP lists paths at which other systems take OTLP.
+var otherOTLP = []string{"/opentelemetry/v1/metrics", "/opentelemetry/api/v1/push", "/otlp/v1/metrics", "/v1/traces", "/v1/logs", "/v1/metrics", "/api/v1/otlp/v1/metrics"}
 
 // insteadOf returns what to request instead of a path, or of its method on it.
 func (a *api) insteadOf(r *http.Request, path string) string {
@@ -86,6 +85,8 @@ func (a *api) insteadOf(r *http.Request, path string) string {
 		return "push several groups to " + a.Prefix + "/api/v1/push?group_by=job with PUT or POST, or one " + strings.TrimPrefix(push, "push ")
 	case elsewhere[strings.TrimSuffix(below, "/")] != "":
 		return fmt.Sprintf("this is a path of %s, which this gateway does not accept; %s, in the text format of Prometheus or as protobuf", elsewhere[strings.TrimSuffix(below, "/")], push)
+	case slices.Contains(otherOTLP, strings.TrimSuffix(below, "/")):
+		return "export metrics over OTLP to " + a.Prefix + "/v1/metrics with POST"
 	case key != "" && reads(method):
 		return fmt.Sprintf("read the group at %s/api/v1/group/%s, or all groups at %s", a.Prefix, excerpt.Of(key), a.Prefix+a.TelemetryPath)
 	case key != "" && method == http.MethodDelete:

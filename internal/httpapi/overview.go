@@ -104,7 +104,7 @@ func (a *api) storage() *storageJSON {
 	}
 	s := &storageJSON{
 		Kind: a.Storage.Kind(), Name: excerpt.Of(a.Storage.Name()),
-		Bytes: a.Storage.Size(), MaxBytes: a.Storage.MaxSize(), Members: a.Shared.Members(),
+		Bytes: a.Storage.Size(), MaxBytes: a.Storage.MaxSize(), Members: addresses(a.Shared.Members()),
 	}
 	if err := a.Storage.Trouble(); err != nil {
 		s.Error = excerpt.Message(err)

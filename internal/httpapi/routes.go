@@ -62,6 +62,7 @@ func (a *api) routes() []route {
 		{get, "/api/v1/targets", "api/v1/targets", permQuery, a.targets},
 		{get, "/api/v1/troubles", "api/v1/troubles", permQuery, a.troubles},
 		{get, "/api/v1/refusals", "api/v1/refusals", permQuery, a.refusals},
+		{get, "/api/v1/members", "api/v1/members", permQuery, a.members},
 		{get, "/api/v1/overview", "api/v1/overview", permQuery, a.overview},
 		{get, "/api/v1/labels", "api/v1/labels", permQuery, a.labelNames},
 		{get, "/api/v1/label/:name/values", "api/v1/label", permQuery, a.labelValues},

@@ -23,8 +23,8 @@ type Shared interface {
 	// Lag returns for how long this gateway has not known that it has everything
 	// that others have stored. It is 0 if it has.
 	Lag() time.Duration
-	// Members returns the addresses of all gateways, or nil if there is only one.
-	Members() []string
+	// Members returns all gateways, or nil if nobody shares the state.
+	Members() []gateway.Member
 }
 
 // alone is the state of a gateway that shares it with nobody.
@@ -35,8 +35,8 @@ func (alone) Present(view func() *gateway.View) (*gateway.View, gateway.Revision
 	return v, v.Revision, true
 }
 
-func (alone) Lag() time.Duration { return 0 }
-func (alone) Members() []string  { return nil }
+func (alone) Lag() time.Duration        { return 0 }
+func (alone) Members() []gateway.Member { return nil }
 
 // revisionHeader tells which state a scrape shows.
 const revisionHeader = "X-Pushgateway-Revision"
@@ -93,11 +93,40 @@ type target struct {
 // targets lists the own metrics of all gateways for Prometheus' HTTP service
 // discovery.
 func (a *api) targets(w http.ResponseWriter, r *http.Request) {
-	members := a.Shared.Members()
+	members := addresses(a.Shared.Members())
 	if members == nil {
 		members = []string{r.Host}
 	}
 	writeJSON(w, http.StatusOK, []target{{members, map[string]string{"__metrics_path__": a.Prefix + ownPath}}})
+}
+
+func addresses(members []gateway.Member) (all []string) {
+	for _, m := range members {
+		all = append(all, m.Address)
+	}
+	return all
+}
+
+// memberJSON is a gateway that shares its state with this one.
+type memberJSON struct {
+	Address string `json:"address"`
+	Version string `json:"version,omitempty"`
+	Self    bool   `json:"self"`
+	// Heard is when it last gave a sign of life. The rest is as it said then.
+	Heard    time.Time        `json:"heard"`
+	Revision gateway.Revision `json:"revision"`
+	Behind   uint64           `json:"lag_messages"`
+	Lag      float64          `json:"lag_seconds"`
+	Skew     float64          `json:"clock_skew_seconds"`
+}
+
+// members lists the gateways that share their state.
+func (a *api) members(w http.ResponseWriter, _ *http.Request) {
+	list := make([]memberJSON, 0)
+	for _, m := range a.Shared.Members() {
+		list = append(list, memberJSON{excerpt.Of(m.Address), excerpt.Of(m.Version), m.Self, m.Heard, m.Revision, m.Behind, m.Lag.Seconds(), m.Skew.Seconds()})
+	}
+	writeData(w, map[string]any{"members": list})
 }
 
 // ownPath is where a gateway serves its own metrics.

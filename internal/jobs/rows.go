@@ -30,7 +30,7 @@ func All(v *gateway.View, rules config.JobRules, now float64) []Judged {
 	return all
 }
 
-// Of judges one group as All does.
+// Of judges one group at a Unix time in seconds.
 func Of(g *gateway.Group, rules config.JobRules, now float64) Judged {
 	var c collector
 	return Judged{g.Key, c.judge(g, rules.For(g.Key), now), g.Runs}
@@ -99,8 +99,7 @@ func (t *Table) Add(j *Judged) {
 		at, taken := t.at[hash]
 		if !taken {
 			t.at[hash] = len(t.rows)
-			t.rows = append(t.rows, Row{Judged: j, Groups: 1})
-			t.rows[len(t.rows)-1].remember(j)
+			t.rows = append(t.rows, *RowOf(j))
 			return
 		}
 		if r := &t.rows[at]; t.compare(r.Key, j.Key) == 0 {
@@ -108,6 +107,13 @@ func (t *Table) Add(j *Judged) {
 			return
 		}
 	}
+}
+
+// RowOf returns the row of a single group.
+func RowOf(j *Judged) *Row {
+	r := &Row{Judged: j, Groups: 1}
+	r.remember(j)
+	return r
 }
 
 func (r *Row) add(j *Judged) {

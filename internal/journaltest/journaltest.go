@@ -65,7 +65,7 @@ type reader struct {
 func open(t *testing.T, s Store) (gateway.Journal, *reader) {
 	t.Helper()
 	j, r := s.New(), &reader{t: t, groups: make(map[grouping.Key]*gateway.Group), void: make(map[grouping.Key]bool), receipts: make(map[gateway.Receipt]bool)}
-	if err := j.Open(t.Context(), r.apply); err != nil {
+	if err := j.Open(t.Context(), r.apply, r.stored); err != nil {
 		t.Fatal(err)
 	}
 	r.mu.Lock()
@@ -73,6 +73,12 @@ func open(t *testing.T, s Store) (gateway.Journal, *reader) {
 	r.last = 0 // a replay has its own order
 	t.Cleanup(func() { _ = j.Close() })
 	return j, r
+}
+
+func (r *reader) stored(key grouping.Key) *gateway.Group {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.groups[key]
 }
 
 func (r *reader) apply(batch []gateway.Applied) {

@@ -223,7 +223,7 @@ func (m *Member) tell(of func(grouping.Key) bool) {
 }
 
 // Open replays the stored groups and stamps.
-func (m *Member) Open(_ context.Context, apply func([]gateway.Applied)) error {
+func (m *Member) Open(_ context.Context, apply func([]gateway.Applied), _ func(grouping.Key) *gateway.Group) error {
 	m.applying.Lock()
 	defer m.applying.Unlock()
 	m.store.mu.Lock()

@@ -36,6 +36,6 @@ func (j *Journal) Advance(ctx context.Context, seq uint64) error {
 // empty returns a message of this member without content.
 func (j *Journal) empty() *nats.Msg {
 	return &nats.Msg{Subject: j.names.of(members, j.pulses.process), Header: nats.Header{
-		headerOp: {opLeft}, headerEncoding: {encoding}, headerTTL: {markerTTL.String()},
+		headerOp: {opLeft}, headerEncoding: {encoding}, headerTTL: {j.config.Ends.String()},
 	}}
 }

@@ -96,7 +96,7 @@ func (j *Journal) decodeNew(batch []message) []decoded {
 	workers := min(runtime.GOMAXPROCS(0), (len(todo)+63)/64)
 	if workers <= 1 {
 		for _, i := range todo {
-			ready[i].decode(j.config.Newest)
+			ready[i].decode(j.config.Newest, j.stored)
 		}
 		return ready
 	}
@@ -104,7 +104,7 @@ func (j *Journal) decodeNew(batch []message) []decoded {
 	for n := range workers {
 		wg.Go(func() {
 			for at := n; at < len(todo); at += workers {
-				ready[todo[at]].decode(j.config.Newest)
+				ready[todo[at]].decode(j.config.Newest, j.stored)
 			}
 		})
 	}
@@ -128,12 +128,12 @@ func (j *Journal) isNews(m message) bool {
 	return false
 }
 
-func (d *decoded) decode(newest gateway.Format) {
+func (d *decoded) decode(newest gateway.Format, stored func(grouping.Key) *gateway.Group) {
 	if d.kind == stamps {
 		d.refusal, d.err = d.message.decodeStamp()
 		d.key = d.refusal.Key
 	} else {
-		d.key, d.group, d.err = d.message.decode(newest)
+		d.key, d.group, d.err = d.message.decode(newest, stored)
 	}
 	if d.err == nil && d.receipts != "" {
 		d.known, d.err = decodeReceipts(d.receipts)
@@ -151,7 +151,10 @@ func (j *Journal) take(d decoded, applied []gateway.Applied) []gateway.Applied {
 	case stamps:
 		return j.takeStamp(d, applied)
 	case members:
-		j.peers.heard(d.message, time.Now())
+		if sent := j.peers.heard(d.message); d.token == j.pulses.process && !sent.IsZero() {
+			j.spoke(d.at)
+			j.measure(sent, d.at)
+		}
 	}
 	return applied
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
 	"pushgateway/internal/journaltest"
 	"pushgateway/internal/natsjournal"
 	"pushgateway/internal/natstest"
@@ -20,11 +21,12 @@ import (
 func member(t *testing.T, c *natstest.Cluster, name string, newest gateway.Format, last func(*gateway.Group)) *natsjournal.Journal {
 	t.Helper()
 	j := natsjournal.New(natsjournal.Config{URLs: c.URLs(), Stream: "S", Member: name, Newest: newest})
-	err := j.Open(t.Context(), func(batch []gateway.Applied) {
+	apply := func(batch []gateway.Applied) {
 		for _, a := range batch {
 			last(a.Group)
 		}
-	})
+	}
+	err := j.Open(t.Context(), apply, nothing)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,6 +35,8 @@ func member(t *testing.T, c *natstest.Cluster, name string, newest gateway.Forma
 }
 
 func ignore(*gateway.Group) {}
+
+func nothing(grouping.Key) *gateway.Group { return nil }
 
 // TestOlderMember stores a group with a history of runs while a member lives
 // that cannot read one, and after that. The older member must understand what is
@@ -77,7 +81,7 @@ func TestOlderMember(t *testing.T) {
 		t.Errorf("the runs are %q once no older member lives", stored.Runs)
 	}
 	late := natsjournal.New(natsjournal.Config{URLs: c.URLs(), Stream: "S", Newest: gateway.Format1})
-	err := late.Open(context.Background(), func([]gateway.Applied) {})
+	err := late.Open(context.Background(), func([]gateway.Applied) {}, nothing)
 	if !errors.Is(err, record.ErrNewer) || !strings.Contains(err.Error(), "Start the version that wrote it") {
 		t.Errorf("an older member that starts later: %v", err)
 	}

@@ -108,12 +108,9 @@ func (j *Journal) Trouble() error { return j.Err() }
 
 // tend does what must be done now and then.
 func (j *Journal) tend() {
-	again, look, clean := time.NewTicker(retryEvery), time.NewTicker(usageEvery), time.NewTicker(markerTTL/4)
+	again, clean := time.NewTicker(retryEvery), time.NewTicker(markerTTL/4)
 	defer again.Stop()
-	defer look.Stop()
 	defer clean.Stop()
-	ctx, end := context.WithCancel(context.Background())
-	defer end()
 	for {
 		select {
 		case now := <-again.C:
@@ -121,10 +118,6 @@ func (j *Journal) tend() {
 			j.retry(now)
 			j.retryStamps(now)
 			j.mu.Unlock()
-		case <-look.C:
-			j.inspect(ctx)
-		case <-j.look:
-			j.inspect(ctx)
 		case now := <-clean.C:
 			j.mu.Lock()
 			j.forget(now)
@@ -135,12 +128,29 @@ func (j *Journal) tend() {
 	}
 }
 
-// inspect asks the leader about the stream.
-func (j *Journal) inspect(ctx context.Context) {
-	if info, err := j.ask(ctx, "STREAM.INFO.", nil); err == nil {
-		j.noteUsage(info)
+// inspect asks about the stream now and then, and compares it with what is known.
+func (j *Journal) inspect() {
+	ctx, end := context.WithCancel(context.Background())
+	defer end()
+	go func() {
+		<-j.stop
+		end()
+	}()
+	ticker := time.NewTicker(min(usageEvery, j.config.Audit))
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		j.settleWrites(ctx)
+		if info, err := j.ask(ctx, "STREAM.INFO.", nil); err == nil {
+			j.noteUsage(info)
+		}
+		j.audit(ctx)
+		select {
+		case <-ticker.C:
+		case <-j.look:
+		case <-j.stop:
+			return
+		}
 	}
-	j.removeGhosts(ctx)
 }
 
 // Revision returns up to where everything is applied. exact means that nothing
@@ -168,6 +178,7 @@ type Status struct {
 	Bytes      uint64 // of the stream
 	MaxBytes   uint64 // 0 if there is no bound
 	Peers      int    // members, this one included
+	Diverging  int    // groups that were found to be missing somewhere
 }
 
 // Status returns the present state.
@@ -181,7 +192,7 @@ func (j *Journal) Status() Status {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	s.Revision, s.Unreadable = j.position, j.unread
+	s.Revision, s.Unreadable, s.Diverging = j.position, j.unread, j.audits.found
 	if last := max(j.newest, j.ahead.to); last > j.position {
 		s.Behind = last - j.position
 	}

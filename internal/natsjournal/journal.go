@@ -28,6 +28,7 @@ import (
 
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
 	"pushgateway/internal/record"
 )
 
@@ -50,6 +51,8 @@ type Config struct {
 	// Member is the address of this member, which it shows to others. Others do not
 	// show a member without one, such as a command that only copies groups.
 	Member string
+	// Version is that of the program, which it shows to others.
+	Version string
 	// MustExist means that Open fails if the stream does not exist. Then Replicas
 	// and MaxBytes have no meaning.
 	MustExist bool
@@ -58,6 +61,14 @@ type Config struct {
 	// Newest is the newest format that this member reads and writes. 0 means
 	// gateway.NewestFormat. With another one it acts as an older version.
 	Newest gateway.Format
+	// Now is the clock of this machine. Nil means time.Now.
+	Now func() time.Time
+	// Ends is how long the stream remembers that a group has ended. 0 means an hour.
+	// All members must agree on it.
+	Ends time.Duration
+	// Audit is how often the member compares its groups with the stream. 0 means 5
+	// minutes.
+	Audit time.Duration
 	// Logger receives what operators should know. Nil means no logging.
 	Logger *slog.Logger
 	// Observe is called after each answered change. It must not block.
@@ -86,17 +97,19 @@ const Wait = 8 * time.Second
 type Journal struct {
 	config  Config
 	names   names
-	apply   func([]gateway.Applied) // called with mu held
+	apply   func([]gateway.Applied)           // called with mu held
+	stored  func(grouping.Key) *gateway.Group // called without mu
 	conn    *nats.Conn
 	answers string // subject prefix of the answers to writes
 	outbox  *outbox
 	fetch   chan struct{} // has an element if messages are missing
-	look    chan struct{} // has an element if groups may be gone
+	look    chan struct{} // has an element if groups may be gone, or missing
 	pulses  pulses
 	reads   health // of fetching
 	acks    health // of acknowledgements
 	peers   peers
 	numbers atomic.Uint64 // for ids
+	skew    atomic.Int64  // a time.Duration
 	usage   atomic.Pointer[usage]
 	counts  counts
 	denied  atomic.Pointer[error] // what the servers last did not allow, or nil
@@ -118,9 +131,9 @@ type Journal struct {
 	stamping  map[string]*sentStamp // stamps without an answer, by id
 	newest    uint64                // the last message that is known to be in the stream
 	unread    int                   // messages that this version cannot read
-	ghosts    bool                  // whether to look for groups that are gone
-	created   time.Time             // when the stream was made
-	back      int                   // how often in a row it ended before the position
+	audits    audits
+	created   time.Time // when the stream was made
+	back      int       // how often in a row it ended before the position
 }
 
 var (
@@ -137,6 +150,9 @@ func New(c Config) *Journal {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	if c.Observe == nil {
 		c.Observe = func(Written) {}
 	}
@@ -146,12 +162,13 @@ func New(c Config) *Journal {
 	if c.Waiting == nil {
 		c.Waiting = func(error) {}
 	}
-	c.Replicas = max(c.Replicas, 1)
+	c.Replicas, c.Ends = max(c.Replicas, 1), cmp.Or(c.Ends, markerTTL)
+	c.Audit = cmp.Or(c.Audit, auditEvery)
 	c.Newest = cmp.Or(c.Newest, gateway.NewestFormat)
 	return &Journal{
 		config: c, names: namesOf(c.Stream), state: newState(), outbox: newOutbox(),
 		fetch: make(chan struct{}, 1), look: make(chan struct{}, 1), stop: make(chan struct{}), pulses: newPulses(), peers: newPeers(),
-		held: make(map[string]decoded), times: make(map[string]times), stamping: make(map[string]*sentStamp),
+		held: make(map[string]decoded), audits: newAudits(), times: make(map[string]times), stamping: make(map[string]*sentStamp),
 	}
 }
 
@@ -228,7 +245,7 @@ func (j *Journal) messageOf(c gateway.Change) (*nats.Msg, error) {
 	subject := j.names.of(groups, tokenOf(c.Key))
 	if c.Group == nil {
 		msg := newMessage(subject, opEnd, j.nextID(), c.Key, nil)
-		msg.Header.Set(headerTTL, markerTTL.String())
+		msg.Header.Set(headerTTL, j.config.Ends.String())
 		return msg, nil
 	}
 	newest, member := j.Writes()
@@ -242,7 +259,7 @@ func (j *Journal) messageOf(c gateway.Change) (*nats.Msg, error) {
 	record.Seal(rec, c.Key, 0) // the stream has the revision
 	msg := newMessage(subject, opPut, j.nextID(), c.Key, rec)
 	if !c.Group.Expires.IsZero() {
-		msg.Header.Set(headerTTL, ttlOf(c.Group.Expires, time.Now()))
+		msg.Header.Set(headerTTL, ttlOf(c.Group.Expires, j.Now()))
 	}
 	if size, most := int64(msg.Size())+headerRoom, j.conn.MaxPayload(); size > most {
 		return nil, fmt.Errorf("%w: group %s takes %d bytes compressed, and the NATS servers accept messages of %d bytes; push less, or raise max_payload of the servers", exposition.ErrTooLarge, c.Key.Excerpt(), size, most)

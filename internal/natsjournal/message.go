@@ -135,8 +135,9 @@ func cutKey(body []byte) (grouping.Key, []byte, error) {
 }
 
 // decode returns the group of a message, and its key. The group is nil if the
-// message is its end. Records may have formats up to newest.
-func (m message) decode(newest gateway.Format) (key grouping.Key, group *gateway.Group, err error) {
+// message is its end. Records may have formats up to newest. stored returns what the
+// gateway has of a group.
+func (m message) decode(newest gateway.Format, stored func(grouping.Key) *gateway.Group) (key grouping.Key, group *gateway.Group, err error) {
 	if m.err != nil {
 		return "", nil, m.err
 	}
@@ -150,7 +151,7 @@ func (m message) decode(newest gateway.Format) (key grouping.Key, group *gateway
 	if len(rest) > 0 && record.FormatOf(rest) > newest {
 		return key, nil, fmt.Errorf("%w: its format is newer than %d", record.ErrNewer, newest)
 	}
-	group, err = record.DecodeAs(rest, key, gateway.Revision(m.seq))
+	group, err = record.DecodeAs(rest, key, gateway.Revision(m.seq), stored(key))
 	return key, group, err
 }
 

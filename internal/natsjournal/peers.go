@@ -12,30 +12,44 @@ import (
 
 // peers are the members that give signs of life. It is safe for concurrent use.
 type peers struct {
-	mu  sync.Mutex
-	all map[string]Peer // by process
+	mu   sync.Mutex
+	all  map[string]Peer   // by process
+	seqs map[string]uint64 // of the latest message of each process, also of those that have left
 }
 
 // Peer is a member, which may be this one.
 type Peer struct {
-	Address string
-	Heard   time.Time      // when it last gave a sign of life
-	Skew    time.Duration  // by how much its clock is ahead of that of the servers
-	Reads   gateway.Format // the newest one that it reads
+	gateway.Member
+	Reads gateway.Format // the newest one that it reads
 }
 
-func newPeers() peers { return peers{all: make(map[string]Peer)} }
+func newPeers() peers { return peers{all: make(map[string]Peer), seqs: make(map[string]uint64)} }
 
-// heard notes a sign of life, or that the stream has forgotten a member.
-func (p *peers) heard(m message, now time.Time) {
+// heard notes a sign of life, or that the stream has forgotten a member. It
+// returns when the member sent it, by the member's clock, or 0.
+func (p *peers) heard(m message) (sent time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if m.seq <= p.seqs[m.token] {
+		return sent // fetched after what came later
+	}
+	if p.seqs[m.token] = m.seq; m.marker {
+		delete(p.seqs, m.token)
+	}
 	var body alive
 	if m.marker || m.op != opAlive || json.Unmarshal(m.body, &body) != nil {
 		delete(p.all, m.token)
-		return
+		return sent
 	}
-	p.all[m.token] = Peer{Address: body.Member, Heard: now, Skew: body.At.Sub(m.at), Reads: max(body.Reads, gateway.Format1)}
+	peer := Peer{
+		Member: gateway.Member{Address: body.Member, Version: body.Version, Heard: m.at, Skew: body.At.Sub(m.at), Revision: gateway.Revision(body.Applied), Lag: body.Lag},
+		Reads:  max(body.Reads, gateway.Format1),
+	}
+	if body.Applied != 0 && body.Applied+1 < m.seq {
+		peer.Behind = m.seq - 1 - body.Applied
+	}
+	p.all[m.token] = peer
+	return body.At
 }
 
 // Peers returns the members with an address that gave a sign of life within the
@@ -44,10 +58,18 @@ func (j *Journal) Peers() []Peer {
 	j.peers.mu.Lock()
 	defer j.peers.mu.Unlock()
 	all := make([]Peer, 0, len(j.peers.all))
-	for _, peer := range j.peers.all {
-		if peer.Address != "" {
-			all = append(all, peer)
+	now := j.Now()
+	for process, peer := range j.peers.all {
+		if peer.Address == "" {
+			continue
 		}
+		if peer.Self = process == j.pulses.process; peer.Self {
+			peer.Skew = j.Skew()
+		}
+		if silent := now.Sub(peer.Heard); silent > overdue {
+			peer.Lag = max(peer.Lag, silent)
+		}
+		all = append(all, peer)
 	}
 	slices.SortFunc(all, func(a, b Peer) int {
 		return cmp.Or(cmp.Compare(a.Address, b.Address), b.Heard.Compare(a.Heard))
@@ -81,12 +103,4 @@ func (p *peers) replaced(old Peer) bool {
 		}
 	}
 	return false
-}
-
-// Skew returns by how much the clock of this member is ahead of that of the
-// servers.
-func (j *Journal) Skew() time.Duration {
-	j.peers.mu.Lock()
-	defer j.peers.mu.Unlock()
-	return j.peers.all[j.pulses.process].Skew
 }

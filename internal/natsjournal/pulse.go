@@ -118,8 +118,12 @@ func (j *Journal) noteCaught(seq uint64, sent time.Time) {
 		select {
 		case <-reached:
 			j.pulses.mu.Lock()
-			defer j.pulses.mu.Unlock()
+			silent := sent.Sub(j.pulses.caught)
 			j.pulses.caught = sent
+			j.pulses.mu.Unlock()
+			j.mu.Lock()
+			defer j.mu.Unlock()
+			j.silentFor(silent)
 		case <-j.stop:
 		}
 	}()
@@ -132,6 +136,11 @@ type alive struct {
 	// Reads is the newest format that the member reads. Members of versions before
 	// gateway.Format2 do not tell it.
 	Reads gateway.Format `json:"reads,omitempty"`
+	// Version is that of the program. Applied is up to where the member had
+	// everything when it sent this, and Lag how old its last proof of that was.
+	Version string        `json:"version,omitempty"`
+	Applied uint64        `json:"applied,omitempty"`
+	Lag     time.Duration `json:"lag,omitempty"`
 }
 
 // pulse sends a sign of life, and returns its sequence.
@@ -152,7 +161,7 @@ func (j *Journal) pulse(ctx context.Context) (uint64, error) {
 }
 
 func (j *Journal) tryPulse(ctx context.Context, op string) (uint64, error) {
-	body, err := json.Marshal(alive{j.config.Member, time.Now(), j.config.Newest})
+	body, err := json.Marshal(alive{j.config.Member, j.config.Now(), j.config.Newest, j.config.Version, j.reached(), j.Lag()})
 	if err != nil {
 		return 0, err
 	}
@@ -160,7 +169,7 @@ func (j *Journal) tryPulse(ctx context.Context, op string) (uint64, error) {
 	defer end()
 	m, err := j.conn.RequestMsgWithContext(ctx, &nats.Msg{
 		Subject: j.names.of(members, j.pulses.process), Data: body,
-		Header: nats.Header{headerOp: {op}, headerEncoding: {encoding}, headerTTL: {markerTTL.String()}},
+		Header: nats.Header{headerOp: {op}, headerEncoding: {encoding}, headerTTL: {j.config.Ends.String()}},
 	})
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
@@ -212,13 +221,16 @@ func (j *Journal) reach(ctx context.Context, seq uint64) error {
 	}
 }
 
+// overdue is when a sign of life should have come.
+const overdue = pulseEvery + pulseWithin/2
+
 // Lag returns for how long this member has not known that it has everything. It
 // is 0 if it has.
 func (j *Journal) Lag() time.Duration {
 	j.pulses.mu.Lock()
 	defer j.pulses.mu.Unlock()
 	age := time.Since(j.pulses.caught)
-	if age < pulseEvery+pulseWithin/2 {
+	if age < overdue {
 		return 0
 	}
 	return age

@@ -11,13 +11,17 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
 	"pushgateway/internal/record"
 )
 
 // Open connects, makes or checks the stream, and replays it. While no server
 // answers it waits. The error says what to do.
-func (j *Journal) Open(ctx context.Context, apply func([]gateway.Applied)) error {
-	j.apply = apply
+func (j *Journal) Open(ctx context.Context, apply func([]gateway.Applied), stored func(grouping.Key) *gateway.Group) error {
+	j.apply, j.stored = apply, stored
+	if stored == nil {
+		j.stored = func(grouping.Key) *gateway.Group { return nil }
+	}
 	if err := j.open(ctx); err != nil {
 		_ = j.Close()
 		return fmt.Errorf("the stream %s: %w", j.config.Stream, err)
@@ -48,6 +52,7 @@ func (j *Journal) open(ctx context.Context) error {
 	j.running.Add(1)
 	go j.catchUp()
 	j.running.Go(j.tend)
+	j.running.Go(j.inspect)
 	return nil
 }
 

@@ -81,7 +81,7 @@ func (j *Journal) wanted() streamConfig {
 		Name: j.config.Stream, Description: "Groups of a Pushgateway", Subjects: []string{all},
 		Retention: "limits", Storage: "file", Replicas: j.config.Replicas,
 		MaxPerKey: 1, MaxConsumer: -1, MaxMsgs: -1, MaxBytes: most, Discard: "new",
-		Direct: true, TTL: true, MarkerTTL: markerTTL, First: j.config.First,
+		Direct: true, TTL: true, MarkerTTL: j.config.Ends, First: j.config.First,
 		Republish: &republication{From: all, To: j.names.fed + ">"},
 	}
 }
@@ -107,7 +107,7 @@ func (want streamConfig) differences(is streamConfig) (found []string) {
 	note("discard_new_per_subject", !is.DiscardPer, is.DiscardPer, false)
 	note("allow_direct", is.Direct, is.Direct, true)
 	note("allow_msg_ttl", is.TTL, is.TTL, true)
-	note("subject_delete_marker_ttl", is.MarkerTTL >= markerTTL, is.MarkerTTL, markerTTL)
+	note("subject_delete_marker_ttl", is.MarkerTTL >= want.MarkerTTL, is.MarkerTTL, want.MarkerTTL)
 	note("republish", republish, is.Republish, *want.Republish)
 	note("deny_delete", !is.DenyDelete, is.DenyDelete, false)
 	note("sealed", !is.Sealed, is.Sealed, false)

@@ -30,6 +30,7 @@ type write struct {
 	// the change has not happened.
 	doubts int
 	behind uint64 // it waits until this message is applied; 0 if it does not
+	hole   bool   // that message must be fetched: the position is behind it
 	left   bool   // nobody waits for the outcome any more
 	over   bool
 	queued bool  // in the outbox
@@ -205,7 +206,13 @@ func (j *Journal) outrun(w *write, last uint64) {
 		w.deferred(errStale)
 	case last == 0 && e.live && e.seq == w.expected:
 		w.deferred(errGone) // until the group is gone here too
-		j.wantGhosts()
+		j.audits.gone[w.token] = true
+		j.lookSoon()
+	case last != 0 && last <= j.position && last > e.seq:
+		w.behind, w.hole = last, true // it was never received
+		j.late[w] = true
+		j.audits.holes[w.token] = true
+		j.lookSoon()
 	case last == 0 || last <= max(j.position, e.seq):
 		j.compare(w, last)
 	default:
@@ -261,8 +268,8 @@ func (j *Journal) voided(w *write, why error) {
 // holds mu.
 func (j *Journal) caughtUp() {
 	for w := range j.late {
-		if last := w.behind; last <= max(j.position, j.entry(w.token).seq) {
-			w.behind = 0
+		if last, seq := w.behind, j.entry(w.token).seq; last <= seq || last <= j.position && !w.hole {
+			w.behind, w.hole = 0, false
 			delete(j.late, w)
 			j.compare(w, last)
 		}

@@ -22,6 +22,7 @@ type Processes struct {
 	command func(i int, args ...string) *exec.Cmd
 	hosts   []string // their addresses
 	ports   []int
+	dirs    []string // with what they store
 	configs []string
 	running []*exec.Cmd // nil if killed
 }
@@ -74,10 +75,11 @@ func (p *Processes) launch() {
 	}
 	p.t.Cleanup(p.killAll)
 	for i, host := range p.hosts {
+		p.dirs = append(p.dirs, filepath.Join(dir, fmt.Sprint(i)))
 		config := fmt.Sprintf("server_name: n%d\nlisten: %s:%d\nmax_payload: 1MB\njetstream { store_dir: %q, max_mem: %d, max_file: %d, sync_interval: always }\n",
-			i, host, p.ports[i], filepath.Join(dir, fmt.Sprint(i)), memory, storage)
+			i, host, p.ports[i], p.dirs[i], memory, storage)
 		if n > 1 {
-			config += fmt.Sprintf("cluster { name: test, listen: %s:%d, routes: [%s] }\n", host, p.ports[n+i], strings.Join(routes, ", "))
+			config += fmt.Sprintf("cluster { name: test, listen: %s:%d, routes: [%s], no_advertise: true }\n", host, p.ports[n+i], strings.Join(routes, ", "))
 		}
 		path := filepath.Join(dir, fmt.Sprintf("%d.conf", i))
 		if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
@@ -139,37 +141,89 @@ func (p *Processes) Kill(i int) {
 	}
 }
 
+// Terminate ends a process in order.
+func (p *Processes) Terminate(i int) {
+	p.t.Helper()
+	p.signal(i, syscall.SIGTERM)
+	_ = p.running[i].Wait() // the server ends with 1
+	p.running[i] = nil
+}
+
+// Flip flips a bit in the middle of the first file of a stream. The server must
+// have ended in order: otherwise it reads all files when it starts, and notices.
+func (p *Processes) Flip(i int, stream string) {
+	p.t.Helper()
+	files, err := filepath.Glob(filepath.Join(p.dirs[i], "jetstream", "*", "streams", stream, "msgs", "*.blk"))
+	if err != nil || len(files) == 0 {
+		p.t.Fatalf("the server %d has no files of the stream %s: %v", i, stream, err)
+	}
+	content, err := os.ReadFile(files[0])
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	content[len(content)/2] ^= 1
+	if err := os.WriteFile(files[0], content, 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
 func (p *Processes) killAll() {
 	for i := range p.running {
 		p.Kill(i)
 	}
 }
 
-// Leader returns the index of the server that leads a stream, or -1.
-func (p *Processes) Leader(stream string) int {
-	p.t.Helper()
+// cluster is what the leader of a stream says of its replicas.
+type cluster struct {
+	Leader   string `json:"leader"`
+	Replicas []struct {
+		Current bool `json:"current"`
+		Offline bool `json:"offline"`
+	} `json:"replicas"`
+}
+
+func (p *Processes) cluster(stream string) (c cluster) {
 	conn, err := nats.Connect(strings.Join(p.URLs(), ","), nats.Timeout(time.Second))
 	if err != nil {
-		return -1
+		return c
 	}
 	defer conn.Close()
 	m, err := conn.Request("$JS.API.STREAM.INFO."+stream, nil, time.Second)
 	if err != nil {
-		return -1
+		return c
 	}
-	var info struct {
-		Cluster struct {
-			Leader string `json:"leader"`
-		} `json:"cluster"`
-	}
-	var i int
+	var info struct{ Cluster cluster }
 	if json.Unmarshal(m.Data, &info) != nil {
-		return -1
+		return c
 	}
-	if _, err := fmt.Sscanf(info.Cluster.Leader, "n%d", &i); err != nil {
+	return info.Cluster
+}
+
+// Leader returns the index of the server that leads a stream, or -1.
+func (p *Processes) Leader(stream string) int {
+	p.t.Helper()
+	var i int
+	if _, err := fmt.Sscanf(p.cluster(stream).Leader, "n%d", &i); err != nil {
 		return -1
 	}
 	return i
+}
+
+// AwaitCurrent waits until all replicas of a stream have everything.
+func (p *Processes) AwaitCurrent(stream string) {
+	p.t.Helper()
+	for end := time.Now().Add(ready); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		current := 1 // the leader
+		for _, r := range p.cluster(stream).Replicas {
+			if r.Current && !r.Offline {
+				current++
+			}
+		}
+		if current == len(p.hosts) {
+			return
+		}
+	}
+	p.t.Fatal("the replicas of the stream are not current")
 }
 
 func (p *Processes) url(i int) string {

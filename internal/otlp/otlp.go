@@ -158,40 +158,6 @@ type partialSuccess struct {
 	Text   string `json:"errorMessage,omitempty"`
 }
 
-// WriteError answers a request that was not taken, with a google.rpc.Status.
-func WriteError(w http.ResponseWriter, e Encoding, status int, text string) {
-	w.Header().Set("Content-Type", mediaTypes[e])
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	code := codeOf(status)
-	if e == JSON {
-		writeJSON(w, struct {
-			Code    int    `json:"code"`
-			Message string `json:"message"`
-		}{code, text})
-		return
-	}
-	b := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), uint64(code))
-	b = protowire.AppendString(protowire.AppendTag(b, 2, protowire.BytesType), text)
-	_, _ = w.Write(b)
-}
-
-// codeOf returns the code of google.rpc.Code for a status.
-func codeOf(status int) int {
-	const invalidArgument, permissionDenied, resourceExhausted, unavailable, unauthenticated = 3, 7, 8, 14, 16
-	switch status {
-	case http.StatusUnauthorized:
-		return unauthenticated
-	case http.StatusForbidden:
-		return permissionDenied
-	case http.StatusTooManyRequests, http.StatusRequestEntityTooLarge:
-		return resourceExhausted
-	case http.StatusServiceUnavailable:
-		return unavailable
-	}
-	return invalidArgument
-}
-
 func writeJSON(w http.ResponseWriter, v any) {
 	b, err := json.Marshal(v)
 	if err != nil {

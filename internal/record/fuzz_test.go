@@ -62,6 +62,12 @@ func checkDecode(t *testing.T, key grouping.Key, format gateway.Format, content 
 	if record.FormatOf(once) > format {
 		t.Fatalf("a record of format %d is written with format %d", format, record.FormatOf(once))
 	}
+	for _, old := range append(groups(t, key), g) {
+		like, err := record.DecodeAs(rec, key, 7, old)
+		if err != nil || !bytes.Equal(stored(t, like), once) || like.Series != g.Series {
+			t.Fatalf("decoded with the knowledge of %q, the record is another: %v", stored(t, old), err)
+		}
+	}
 	if twice := stored(t, reread(t, once, key)); !bytes.Equal(stored(t, reread(t, twice, key)), twice) {
 		t.Fatalf("encoding %q again changes the record", twice)
 	}

@@ -205,21 +205,22 @@ func Decode(rec []byte, key grouping.Key) (*gateway.Group, gateway.Revision, err
 	if err != nil {
 		return nil, 0, err
 	}
-	group, err := decode(rec, key, r)
+	group, err := decode(rec, key, r, nil)
 	return group, r, err
 }
 
 // DecodeAs is Decode for a store that keeps the revision beside the record,
-// which was sealed without one.
-func DecodeAs(rec []byte, key grouping.Key, r gateway.Revision) (*gateway.Group, error) {
+// which was sealed without one. old is what is known of the group, or nil. It
+// only makes decoding faster.
+func DecodeAs(rec []byte, key grouping.Key, r gateway.Revision, old *gateway.Group) (*gateway.Group, error) {
 	if _, err := Check(rec, key); err != nil {
 		return nil, err
 	}
-	return decode(rec, key, r)
+	return decode(rec, key, r, old)
 }
 
 // decode returns the group of an intact record.
-func decode(rec []byte, key grouping.Key, r gateway.Revision) (*gateway.Group, error) {
+func decode(rec []byte, key grouping.Key, r gateway.Revision, old *gateway.Group) (*gateway.Group, error) {
 	stamp, packed, err := cutStamp(rec)
 	if err != nil {
 		return nil, fmt.Errorf("%w: reading its stamp: %w", errDamaged, err)
@@ -233,14 +234,15 @@ func decode(rec []byte, key grouping.Key, r gateway.Revision) (*gateway.Group, e
 	buf.content = content
 	g := reading{Group: gateway.Group{Key: key, Revision: r, Since: r}, format: FormatOf(rec), stored: exposition.GetStoredReader()}
 	defer g.stored.Release()
-	g.Families = make([]gateway.Held, 0, countFamilies(content))
-	if err := eachField(content, g.take); err != nil {
-		return nil, fmt.Errorf("%w: %w", errDamaged, err)
+	if old == nil || !g.repeat(content, old) {
+		if err := g.read(content); err != nil {
+			return nil, fmt.Errorf("%w: %w", errDamaged, err)
+		}
 	}
 	if err := g.takeStamp(stamp); err != nil {
 		return nil, fmt.Errorf("%w: reading its stamp: %w", errDamaged, err)
 	}
-	group := gateway.Restore(g.Group)
+	group := gateway.RestoreLike(old, g.Group)
 	if g.last != 0 {
 		group.Failing = g.last == lastRefused
 	}
@@ -415,6 +417,12 @@ func countFamilies(content []byte) (n int) {
 	return n
 }
 
+// read reads the message of a group.
+func (g *reading) read(content []byte) error {
+	g.Families = make([]gateway.Held, 0, countFamilies(content))
+	return eachField(content, g.take)
+}
+
 func (g *reading) take(f field) error {
 	if f.num >= groupRuns && g.format < gateway.Format2 {
 		return fmt.Errorf("field %d is unknown in format %d", f.num, g.format)
@@ -445,7 +453,13 @@ func (g *reading) take(f field) error {
 }
 
 func (g *reading) takeFamily(msg []byte) error {
-	h, err := g.readHeld(msg)
+	h, p, err := g.readHeld(msg)
+	if err == nil {
+		h.Block, err = g.stored.Read(p.family, p.text)
+	}
+	if err == nil && p.ends != nil {
+		h.Ends, err = readEnds(p.ends, h.Block)
+	}
 	if err != nil {
 		return err
 	}
@@ -456,20 +470,24 @@ func (g *reading) takeFamily(msg []byte) error {
 	return nil
 }
 
-func (g *reading) readHeld(msg []byte) (h gateway.Held, err error) {
+// parts are the fields of a family that are about its series. They are part of the
+// message.
+type parts struct{ family, text, ends []byte }
+
+// readHeld reads the message of a family, except for its parts.
+func (g *reading) readHeld(msg []byte) (h gateway.Held, p parts, err error) {
 	h.Pushed, h.Claim = g.Pushed, g.Revision
-	var family, text, ends []byte
 	err = eachField(msg, func(f field) error {
 		if f.num >= familyEnds && g.format < gateway.Format2 {
 			return fmt.Errorf("field %d of a family is unknown in format %d", f.num, g.format)
 		}
 		switch f.num {
 		case familyBlock:
-			family = f.bytes
+			p.family = f.bytes
 		case familyText:
-			text = f.bytes
+			p.text = f.bytes
 		case familyEnds:
-			ends = f.bytes
+			p.ends = f.bytes
 		case familyPushed:
 			h.Pushed = time.Unix(0, base(g.Pushed)+protowire.DecodeZigZag(f.value))
 		case familyClaim:
@@ -480,11 +498,5 @@ func (g *reading) readHeld(msg []byte) (h gateway.Held, err error) {
 		}
 		return nil
 	})
-	if err == nil {
-		h.Block, err = g.stored.Read(family, text)
-	}
-	if err == nil && ends != nil {
-		h.Ends, err = readEnds(ends, h.Block)
-	}
-	return h, err
+	return h, p, err
 }

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/trouble"
 )
@@ -18,7 +19,7 @@ func (s *Server) watchTroubles(start time.Time) {
 		s.rhythm.Check(start, func() bool { return s.Gateway.View().Groups() > 0 }),
 	}
 	if _, shared := s.store.Cluster(); shared {
-		checks = append(checks, s.clusterTrouble)
+		checks = append(checks, s.clusterTrouble, s.memberTrouble)
 	}
 	if s.current.Changes() {
 		checks = append(checks, s.configTrouble, s.restartTrouble)
@@ -31,7 +32,9 @@ func (s *Server) watchTroubles(start time.Time) {
 func (s *Server) storageTrouble(now time.Time) *trouble.Finding {
 	f := &trouble.Finding{Kind: trouble.Storage}
 	where, health := "", s.store.Health()
-	if health != nil {
+	if health == nil {
+		s.unstored.Worked(now) // memory has no write that could show it
+	} else {
 		where = fmt.Sprintf(": the %s %s cannot be written", s.storageName, health.Name())
 	}
 	err := s.unstored.Add(f, now)
@@ -107,6 +110,33 @@ func (s *Server) clusterTrouble(now time.Time) *trouble.Finding {
 		return nil
 	}
 	return f
+}
+
+// memberTrouble reports other members that lag, as far as this one knows.
+func (s *Server) memberTrouble(now time.Time) *trouble.Finding {
+	if state, _ := s.store.Cluster(); !state.Connected {
+		return nil
+	}
+	var lagging []string
+	since := now
+	for _, m := range s.store.Members() {
+		if m.Self || m.Lag <= maxLag {
+			continue
+		}
+		lagging = append(lagging, fmt.Sprintf("%s by %s", excerpt.Of(m.Address), m.Lag.Round(time.Second)))
+		if began := now.Add(-m.Lag); began.Before(since) {
+			since = began
+		}
+	}
+	if len(lagging) == 0 {
+		return nil
+	}
+	return &trouble.Finding{
+		Kind: trouble.Member, Since: since,
+		Summary: fmt.Sprintf("Other members of the cluster lag, or have ended without leaving it: %s.", strings.Join(lagging, ", ")),
+		Past:    "Another member of the cluster lagged.",
+		Advice:  "Check that these gateways run and reach the NATS servers. Scrape another member meanwhile. One that is gone for good is forgotten after an hour.",
+	}
 }
 
 // configTrouble reports that the settings in force are not those of the file.

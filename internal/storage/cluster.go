@@ -17,6 +17,7 @@ type Cluster struct {
 	Credentials string      // a file, or ""
 	TLS         *tls.Config // nil if the URLs decide
 	AllowOld    bool        // accepts servers that are known not to work well
+	Version     string      // of the program
 	Address     string      // where others reach this member; "" for a command that others should not see
 	// Newest is the newest format of records that this member reads and writes. 0
 	// means gateway.NewestFormat. With another one it acts as an older version.
@@ -31,7 +32,8 @@ func openCluster(c Config) *Store {
 	config := natsjournal.Config{
 		URLs: c.Cluster.URLs, Stream: c.Cluster.Stream, Replicas: c.Cluster.Replicas, MaxBytes: c.Cluster.MaxBytes,
 		Credentials: c.Cluster.Credentials, TLS: c.Cluster.TLS, AllowOld: c.Cluster.AllowOld,
-		Member: c.Cluster.Address, Newest: c.Cluster.Newest, MustExist: c.Cluster.mustExist, First: c.Cluster.first, Logger: c.Logger, Progress: c.Progress, Waiting: c.Waiting,
+		Member: c.Cluster.Address, Version: c.Cluster.Version, Newest: c.Cluster.Newest, MustExist: c.Cluster.mustExist, First: c.Cluster.first,
+		Logger: c.Logger, Progress: c.Progress, Waiting: c.Waiting,
 	}
 	if c.Written != nil {
 		config.Observe = func(w natsjournal.Written) { c.Written(w.Changes, w.Bytes, w.Took, w.Err) }
@@ -40,16 +42,16 @@ func openCluster(c Config) *Store {
 	return &Store{Journal: nats, nats: nats}
 }
 
-// Members returns the addresses of the members that share the stream, this one
-// included. It returns nil if nobody shares what is stored.
-func (s *Store) Members() (addresses []string) {
+// Members returns the members that share the stream, this one included, sorted by
+// address. It returns nil if nobody shares what is stored.
+func (s *Store) Members() (all []gateway.Member) {
 	if s.nats == nil {
 		return nil
 	}
 	for _, peer := range s.nats.Peers() {
-		addresses = append(addresses, peer.Address)
+		all = append(all, peer.Member)
 	}
-	return addresses
+	return all
 }
 
 // Cluster returns the state of this member, or false if nobody shares what is
@@ -59,6 +61,14 @@ func (s *Store) Cluster() (natsjournal.Status, bool) {
 		return natsjournal.Status{}, false
 	}
 	return s.nats.Status(), true
+}
+
+// Now returns the time that all members agree on.
+func (s *Store) Now() time.Time {
+	if s.nats == nil {
+		return time.Now()
+	}
+	return s.nats.Now()
 }
 
 // Lag returns for how long this member has not known that it has everything

@@ -89,7 +89,8 @@ func (m *mover) stored() map[grouping.Key]gateway.Revision {
 
 // open opens the stream, unless its servers do not answer for too long.
 func (m *mover) open(ctx context.Context, c Config) (*Store, error) {
-	return openSoon(ctx, c, func(ctx context.Context, s *Store) error { return s.Open(ctx, m.apply) })
+	nothing := func(grouping.Key) *gateway.Group { return nil } // is kept, to compare records with
+	return openSoon(ctx, c, func(ctx context.Context, s *Store) error { return s.Open(ctx, m.apply, nothing) })
 }
 
 // openSoon opens a stream for a command, which should not wait for servers for as

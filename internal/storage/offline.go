@@ -12,6 +12,7 @@ import (
 	"pushgateway/internal/boltjournal"
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
 )
 
 // Report is what is known about a file.
@@ -165,7 +166,9 @@ var errReadOnly = errors.New("the journal is open for reading only")
 // source is a journal that is only read.
 type source func(ctx context.Context, apply func([]gateway.Applied)) error
 
-func (s source) Open(ctx context.Context, apply func([]gateway.Applied)) error { return s(ctx, apply) }
+func (s source) Open(ctx context.Context, apply func([]gateway.Applied), _ func(grouping.Key) *gateway.Group) error {
+	return s(ctx, apply)
+}
 
 func (source) Commit(_ context.Context, changes []gateway.Change) []gateway.Outcome {
 	out := make([]gateway.Outcome, len(changes))

@@ -85,7 +85,7 @@ func (r *Rhythm) Check(start time.Time, stored func() bool) Check {
 }
 
 func stopped(c *rhythm) *Finding {
-	every := c.usual().Round(time.Second)
+	every := max(c.usual(), time.Second).Round(time.Second)
 	return &Finding{
 		Kind: Scrapes, Since: c.last,
 		Summary: fmt.Sprintf("Nobody scrapes this gateway any more: %s did every %s.", c.client, every),

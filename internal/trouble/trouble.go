@@ -20,6 +20,7 @@ const (
 	Config  Kind = "config"  // the configuration file could not be read again
 	Restart Kind = "restart" // settings wait for a restart
 	Cluster Kind = "cluster" // the gateway does not hear from its cluster
+	Member  Kind = "member"  // another member of the cluster lags
 	Limit   Kind = "limit"   // too much is stored
 )
 

@@ -57,6 +57,7 @@ export async function data(url, options) {
 export const groups = (query, signal) => data(`api/v1/groups?${query}`, { signal });
 export const jobs = (query) => data(`api/v1/jobs?${query}`);
 export const troubles = () => data("api/v1/troubles");
+export const members = () => data("api/v1/members");
 export const refusals = () => data("api/v1/refusals?limit=100");
 export const overview = () => data("api/v1/overview");
 export const group = (path) => request(`api/v1/group/${path}`);

@@ -1,5 +1,6 @@
 // Which page is shown, refreshing it, and what is around it.
 
+import * as api from "./api.js";
 import { onDenied, onReach, status } from "./api.js";
 import { h, visible } from "./dom.js";
 import { GroupsPage } from "./groups.js";
@@ -169,6 +170,18 @@ async function showUser() {
   a.hidden = false;
 }
 
+// Which member of a cluster this is.
+
+async function showMember() {
+  const { members } = await api.members().catch(() => ({ members: [] }));
+  const self = members.find((m) => m.self);
+  const a = document.getElementById("member");
+  a.hidden = !self;
+  if (!self) return;
+  a.textContent = visible(self.address);
+  a.title = `This is the member ${self.address} of a cluster of ${members.length}`;
+}
+
 // Colors.
 
 const themes = ["", "light", "dark"];
@@ -211,6 +224,7 @@ document.addEventListener("keydown", shortcut);
 addEventListener("popstate", route);
 showTheme();
 showUser();
+showMember();
 route();
 refreshTroubles();
 forever();

@@ -156,7 +156,7 @@ function row(j, refusal) {
     h("td", { class: "extra", "data-head": "took" }, lasted(j)),
     h("td", { class: "runs-cell" }, runBars(j.runs)),
     h("td", { class: "extra", "data-head": "next" }, moment(j.next_expected, due)),
-    h("td", { class: "why" }, reason(j), refusal ? h("p", { class: "refused" }, "A push was refused ", h("time", { title: exact(refusal.time) }, age(refusal.time)), `: ${refusal.error}`) : ""));
+    h("td", { class: "why" }, j.reason ? h("span", { class: "reason", title: j.reason }, reason(j)) : "", refusal ? h("p", { class: "refused" }, "A push was refused ", h("time", { title: exact(refusal.time) }, age(refusal.time)), `: ${refusal.error}`) : ""));
 }
 
 // reason is why a job has its state, with what an exit code usually means.

@@ -3,7 +3,7 @@
 
 import * as api from "./api.js";
 import { h, updateEach } from "./dom.js";
-import { age, bytes, exact } from "./format.js";
+import { age, bytes, duration, exact, plural } from "./format.js";
 import { refusalList } from "./refusals.js";
 import { pastTroubles, was } from "./troubles.js";
 
@@ -19,10 +19,10 @@ export class StatusPage {
   hide() {}
 
   async refresh() {
-    const answers = await Promise.all([api.status(true), api.overview()]).catch(() => null);
+    const answers = await Promise.all([api.status(true), api.overview(), api.members()]).catch(() => null);
     if (!answers) return;
-    const [status, o] = answers;
-    updateEach(this.cards, cards(status, o));
+    const [status, o, { members }] = answers;
+    updateEach(this.cards, cards(status, o, members));
     const known = JSON.stringify(status.flags);
     if (known === this.known) return; // the reader may be searching in them
     this.known = known;
@@ -30,12 +30,13 @@ export class StatusPage {
   }
 }
 
-function cards(status, o) {
+function cards(status, o, members) {
   const card = (title, content, wide) => h("section", { class: `card${wide ? " wide" : ""}` }, h("h2", {}, title), content);
   const build = status.build_information;
   return [
     card("Scrapes", scrapes(o.scrapers, status.flags)),
     card("Storage", storage(o.storage, status.flags)),
+    ...(members.length > 0 ? [card("Members of the cluster", memberTable(members), true)] : []),
     card(status.user ? "Refused requests" : "Refused pushes", refusals(o.refusals), true),
     card("Earlier troubles", earlier(), true),
     card("Enabled features", allowed(status.flags)),
@@ -104,6 +105,20 @@ function stream(s) {
     s.error ? h("p", { class: "banner bad" }, h("strong", {}, "Pushes are refused: "), s.error) : null,
     facts([["Stream", s.name], ["Size", s.max_size_bytes ? `${bytes(s.size_bytes)} of ${bytes(s.max_size_bytes)}` : bytes(s.size_bytes)],
       ["Gateways", (s.members ?? []).join(", ")], ["Written", "at once: the NATS servers have acknowledged an answered push"]]));
+}
+
+// memberTable shows all members, as this one knows them.
+function memberTable(members) {
+  const cell = (head, ...content) => h("td", { "data-head": head }, content);
+  const row = (m) => h("tr", {},
+    cell("Member", m.address, m.self ? h("strong", {}, " (this one)") : ""),
+    cell("State", m.lag_seconds > 10 ? h("span", { class: "badge late" }, `lags by ${duration(m.lag_seconds)}`) : h("span", { class: "badge ok" }, "up to date")),
+    cell("Behind", plural(m.lag_messages, "message")), cell("Heard", h("time", { title: exact(m.heard) }, age(m.heard))),
+    cell("Clock", Math.abs(m.clock_skew_seconds) < 1 ? "right" : `${duration(Math.abs(m.clock_skew_seconds))} ${m.clock_skew_seconds > 0 ? "ahead" : "behind"}`),
+    cell("Version", m.version || "unknown"));
+  return h("table", { class: "scrapes members" },
+    h("thead", {}, h("tr", {}, ["Member", "State", "Behind", "Heard", "Clock", "Version"].map((n) => h("th", { scope: "col" }, n)))),
+    h("tbody", {}, members.map(row)));
 }
 
 const permissions = [

@@ -1,0 +1,261 @@
+package natsjournal
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
+)
+
+// A member knows the groups of the stream from what it was told. Two things can
+// make that wrong, and nobody tells it:
+//
+// The stream forgets after a while that a group has ended. A member that heard
+// nothing for so long would keep the group.
+//
+// A replica may have lost messages without noticing, such as after a flipped bit.
+// A member that reads from it lacks groups.
+//
+// So a member compares now and then what it has with the subjects that the leader
+// lists. The leader may be the one that has lost something. So a group ends only if
+// no replica has its message.
+
+const (
+	// auditEvery is how often a member compares by itself.
+	auditEvery = 5 * time.Minute
+	// maxAudited bounds how many groups one comparison looks for, one by one.
+	maxAudited = 1000
+	// findTries is how often the replicas are asked for a message. Each time, one of
+	// them answers.
+	findTries = 10
+)
+
+// audits is what must be compared. Journal.mu guards it.
+type audits struct {
+	silent bool            // this member heard nothing for long: groups may have ended
+	gone   map[string]bool // tokens of groups that the leader does not have, as it said
+	holes  map[string]bool // tokens of groups of which a message was not received
+	spoken time.Time       // when the servers stored this member's last sign of life
+	due    time.Time       // of the next comparison
+	found  int             // how many groups were lacking somewhere
+}
+
+func newAudits() audits { return audits{gone: make(map[string]bool), holes: make(map[string]bool)} }
+
+// lookSoon makes the journal look for what is missing. It does not block.
+func (j *Journal) lookSoon() {
+	select {
+	case j.look <- struct{}{}:
+	default:
+	}
+}
+
+// silentFor notes for how long this member has heard nothing. The caller holds
+// mu.
+func (j *Journal) silentFor(d time.Duration) {
+	if d > j.config.Ends/2 {
+		j.audits.silent = true
+		j.lookSoon()
+	}
+}
+
+// spoke notes a sign of life of this member, with the servers' time. That shows a
+// silence also if the machine slept, clock and all. The caller holds mu.
+func (j *Journal) spoke(at time.Time) {
+	if last := j.audits.spoken; !last.IsZero() {
+		j.silentFor(at.Sub(last))
+	}
+	j.audits.spoken = at
+}
+
+// isAuditDue reports whether to compare all groups.
+func (j *Journal) isAuditDue(now time.Time) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.audits.silent || now.After(j.audits.due)
+}
+
+// audit compares the groups with the subjects of the stream. It never ends groups
+// if the stream may be another one.
+func (j *Journal) audit(ctx context.Context) {
+	if !j.isAuditDue(time.Now()) || j.foreign.Load() != nil || j.acks.age(time.Now()) > pulseEvery+pulseWithin {
+		return
+	}
+	from := j.reached()
+	there, first, last, err := j.subjects(ctx)
+	if err != nil || first < from || j.reach(ctx, last) != nil || j.foreign.Load() != nil {
+		return
+	}
+	lacking, extra, more := j.compareWith(there, from)
+	if len(lacking) > 0 {
+		j.config.Logger.Error("This member lacks groups that the stream has: a replica may be damaged. Fetching them", "groups", len(lacking))
+	}
+	for _, token := range lacking {
+		j.fill(ctx, token)
+	}
+	settled := j.settleExtra(ctx, extra, from)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.audits.due = time.Now().Add(j.config.Audit)
+	if settled && !more {
+		j.audits.silent = false
+	}
+}
+
+// compareWith returns the groups that this member lacks, and those that only it
+// has. more means that there are more of them.
+func (j *Journal) compareWith(there map[string]bool, from uint64) (lacking, extra []string, more bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for token := range there {
+		if e := j.entries[token]; len(lacking) < maxAudited && (e == nil || e.seq == 0 && e.write == nil) {
+			lacking = append(lacking, token)
+		}
+	}
+	for token, e := range j.entries {
+		if !e.live || e.seq > from || there[token] {
+			continue
+		}
+		if len(extra) == maxAudited {
+			return lacking, extra, true
+		}
+		extra = append(extra, token)
+	}
+	return lacking, extra, false
+}
+
+// fill fetches the latest message of a group that was not received, and applies
+// it. It reports whether a replica had it.
+func (j *Journal) fill(ctx context.Context, token string) bool {
+	m, err := j.find(ctx, token)
+	if err != nil {
+		return false
+	}
+	j.mu.Lock()
+	j.audits.found++
+	delete(j.audits.holes, token)
+	j.mu.Unlock()
+	j.receive([]message{m}, false)
+	return true
+}
+
+// settleWrites looks for what refused writes have shown: messages that were not
+// received although the position is behind them, and groups that the leader does
+// not have.
+func (j *Journal) settleWrites(ctx context.Context) {
+	j.mu.Lock()
+	holes, gone, from := slices.Collect(maps.Keys(j.audits.holes)), slices.Collect(maps.Keys(j.audits.gone)), j.position
+	j.mu.Unlock()
+	j.settleExtra(ctx, gone, from)
+	for _, token := range holes {
+		if j.fill(ctx, token) {
+			j.config.Logger.Error("Fetched a group that this member lacked: a replica of the stream has lost a message. It may be damaged; see docs/cluster.md")
+		}
+	}
+}
+
+// settleExtra decides about groups that the leader does not have. It returns false
+// if it could not ask about some.
+func (j *Journal) settleExtra(ctx context.Context, tokens []string, from uint64) (settled bool) {
+	settled = true
+	ended, kept := 0, 0
+	var example grouping.Key
+	for _, token := range tokens {
+		_, err := j.find(ctx, token)
+		if err != nil && !errors.Is(err, errNotFound) {
+			settled = false
+			continue
+		}
+		switch key, verdict := j.settleOne(token, from, err == nil); verdict {
+		case extraEnded:
+			ended++
+		case extraKept:
+			kept, example = kept+1, key
+		}
+	}
+	if ended > 0 {
+		j.config.Logger.Info("Removed groups that are not in the stream any more", "groups", ended)
+	}
+	if kept > 0 {
+		j.config.Logger.Error("The leader of the stream lacks groups; this member keeps them. A replica may be damaged, or somebody has removed messages; see docs/cluster.md", "groups", kept, "one", example.Excerpt())
+	}
+	return settled
+}
+
+// What became of a group that the leader does not have.
+const (
+	extraChanged = iota // it has changed meanwhile
+	extraEnded
+	extraKept
+)
+
+// settleOne ends a group if no replica has it, and this member has a reason to
+// believe that it has ended.
+func (j *Journal) settleOne(token string, from uint64, replicaHasIt bool) (key grouping.Key, verdict int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	believed := j.audits.silent || j.audits.gone[token]
+	delete(j.audits.gone, token)
+	e := j.entries[token]
+	switch {
+	case e == nil || !e.live || e.seq > from || j.closed:
+		return "", extraChanged
+	case replicaHasIt || !believed:
+		j.audits.found++
+		return e.key, extraKept
+	}
+	e.took(0, false, 0)
+	j.dropStamp(e)
+	j.apply([]gateway.Applied{{Change: gateway.Change{Key: e.key}, Revision: gateway.Revision(from)}})
+	return e.key, extraEnded
+}
+
+var errNotFound = errors.New("no replica has the message")
+
+// find returns the latest message of a group from any replica that has it.
+func (j *Journal) find(ctx context.Context, token string) (message, error) {
+	request, err := json.Marshal(map[string]string{"last_by_subj": j.names.of(groups, token)})
+	if err != nil {
+		return message{}, err
+	}
+	for range findTries {
+		ctx, end := context.WithTimeout(ctx, fetchWithin)
+		m, err := j.conn.RequestWithContext(ctx, j.api("DIRECT.GET."+j.config.Stream), request)
+		if end(); err != nil {
+			return message{}, err
+		}
+		if m.Header.Get(headerStatus) == "" {
+			return j.names.read(m)
+		}
+	}
+	return message{}, errNotFound
+}
+
+// subjects returns the tokens of all groups in the stream, by what its leader
+// says, and the last sequences when it was asked first and last.
+func (j *Journal) subjects(ctx context.Context) (there map[string]bool, first, last uint64, err error) {
+	there = make(map[string]bool)
+	prefix := j.names.of(groups, "")
+	for offset := 0; ; {
+		info, err := j.ask(ctx, "STREAM.INFO.", map[string]any{"subjects_filter": prefix + ">", "offset": offset})
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		j.checkIdentity(info)
+		if last = info.State.LastSeq; first == 0 {
+			first = last
+		}
+		for subject := range info.State.Subjects {
+			there[strings.TrimPrefix(subject, prefix)] = true
+		}
+		if offset += len(info.State.Subjects); len(info.State.Subjects) == 0 || offset >= info.Total {
+			return there, first, last, nil
+		}
+	}
+}

@@ -1,0 +1,53 @@
+package natsjournal
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// checkIdentity finds out whether the stream was made anew or set back. Then
+// the memory is all there is, and the journal refuses changes.
+func (j *Journal) checkIdentity(info streamInfo) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.created.IsZero() {
+		j.created = info.Created
+	}
+	var err error
+	switch {
+	case !info.Created.Equal(j.created):
+		err = fmt.Errorf("the stream was made anew at %s; %w", info.Created.Format(time.RFC3339), errForeign)
+	case info.State.LastSeq < info.before && j.back < staleLeader:
+		j.back++
+		return
+	case info.State.LastSeq < info.before:
+		err = fmt.Errorf("the stream ends at %d, and this member has read up to %d; %w", info.State.LastSeq, info.before, errForeign)
+	}
+	if j.back = 0; err != nil {
+		j.disown(err)
+	}
+}
+
+// staleLeader is how often in a row the leader may say that the stream ends
+// early. It may be one that has not noticed that there is another.
+const staleLeader = 6
+
+// isBack reports whether a message got a sequence that the stream had passed
+// before it was sent. Then it is another stream. The caller holds mu.
+func (j *Journal) isBack(seq, before uint64) bool {
+	if seq > before {
+		return false
+	}
+	j.disown(fmt.Errorf("the stream is at %d, and this member has read up to %d; %w", seq, before, errForeign))
+	return true
+}
+
+// disown refuses changes from now on, and ignores the stream.
+func (j *Journal) disown(err error) {
+	if j.foreign.CompareAndSwap(nil, &err) {
+		j.config.Logger.Error("Refusing pushes: the stream is not the one that was read. Scrapes go on from memory", "err", err)
+	}
+}
+
+var errForeign = errors.New("groups that only this member has would be lost with it. Copy them with `pushgateway backup`, then restart it to take over the stream as it is")

@@ -1,0 +1,23 @@
+package nearest_test
+
+import (
+	"testing"
+
+	"pushgateway/internal/nearest"
+)
+
+func TestTo(t *testing.T) {
+	known := []string{"web.listen-address", "web.config.file", "jobs", "groups", "get", "push"}
+	for unknown, want := range map[string]string{
+		"gruops": "groups", "job": "jobs", "jobss": "jobs", "JOBS": "jobs", "pusj": "push",
+		"wbe.listen-address": "web.listen-address", "web.listen": "web.listen-address", "wbe.listen": "web.listen-address", "listen-address": "web.listen-address",
+		"nonsense": "", "": "", "größe": "",
+	} {
+		if got := nearest.To(unknown, known); got != want {
+			t.Errorf("%q: %q, want %q", unknown, got, want)
+		}
+	}
+	if got := nearest.Instead("xxxxxxxx", known); got != "use web.listen-address, web.config.file, jobs, groups, get or push" {
+		t.Error(got)
+	}
+}
