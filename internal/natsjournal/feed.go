@@ -151,10 +151,10 @@ func (j *Journal) take(d decoded, applied []gateway.Applied) []gateway.Applied {
 	case stamps:
 		return j.takeStamp(d, applied)
 	case members:
-		if d.token == j.pulses.process {
+		if sent := j.peers.heard(d.message); d.token == j.pulses.process && !sent.IsZero() {
 			j.spoke(d.at)
+			j.measure(sent, d.at)
 		}
-		j.peers.heard(d.message)
 	}
 	return applied
 }

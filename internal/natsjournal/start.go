@@ -19,6 +19,9 @@ import (
 // answers it waits. The error says what to do.
 func (j *Journal) Open(ctx context.Context, apply func([]gateway.Applied), stored func(grouping.Key) *gateway.Group) error {
 	j.apply, j.stored = apply, stored
+	if stored == nil {
+		j.stored = func(grouping.Key) *gateway.Group { return nil }
+	}
 	if err := j.open(ctx); err != nil {
 		_ = j.Close()
 		return fmt.Errorf("the stream %s: %w", j.config.Stream, err)
