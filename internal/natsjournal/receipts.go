@@ -12,7 +12,8 @@ import (
 )
 
 // A stream has no commits of several messages. So the receipts of a group are in a
-// header of its message, all of the last hour: base64 of 40 bytes each, the time
+// header of its message, those of the last hour that spill.go has not stored
+// elsewhere: base64 of 40 bytes each, the time
 // (Unix ns, big endian), the ID and the hash of the content. The end of a group
 // has them too. Only the mark of a server that a group has expired has none. So
 // the message of a group with a time to live stays until its receipts are over;
@@ -46,7 +47,7 @@ func decodeReceipts(s string) ([]gateway.Receipt, error) {
 // caller holds mu.
 func (j *Journal) carry(w *write, e *entry) error {
 	before := j.Now().Add(-gateway.ReceiptLife).UnixNano()
-	over := func(r gateway.Receipt) bool { return r.At < before }
+	over := func(r gateway.Receipt) bool { return r.At < before || e.spilled[r.ID] }
 	w.receipts = append(slices.DeleteFunc(slices.Clone(e.receipts), over), w.change.Receipts...)
 	w.msg.Header.Del(headerReceipts)
 	if len(w.receipts) == 0 {
