@@ -19,21 +19,24 @@ import (
 const (
 	// mostReceipts is how many receipts a message of a group has before the older
 	// ones are stored elsewhere.
-	mostReceipts = 500
+	mostReceipts = 300
 	// fewReceipts is how many then stay.
-	fewReceipts = 100
+	fewReceipts = 50
+	// maxReceipts is how many fit into a message, with 54 bytes each: NATS accepts
+	// 64 KiB of headers.
+	maxReceipts = 1100
 	// spillWithin is how long storing them may take. The next write tries again.
 	spillWithin = 5 * time.Second
 )
 
-// relieve stores the older receipts of a group elsewhere if it has too many. The
-// caller holds mu.
-func (j *Journal) relieve(token string, e *entry) {
-	if len(e.receipts) <= mostReceipts || e.spilling || j.closed {
+// relieve stores the older ones of receipts, which a message of the group has,
+// elsewhere if they are too many. The caller holds mu.
+func (j *Journal) relieve(token string, e *entry, receipts []gateway.Receipt) {
+	if len(receipts) <= mostReceipts || e.spilling || j.closed {
 		return
 	}
 	e.spilling = true
-	old := e.receipts[:len(e.receipts)-fewReceipts]
+	old := receipts[:min(len(receipts)-fewReceipts, maxReceipts)]
 	j.running.Go(func() { j.spill(token, old) })
 }
 

@@ -13,7 +13,7 @@ import (
 // message has room for. All are known, also to a member that starts later, and
 // the message stays small.
 func TestManyKeys(t *testing.T) {
-	const clients, each = 32, 80
+	const clients, each = 100, 30
 	c := natstest.StartUnsynced(t)
 	a, b := open(t, c.URLs(), 1), open(t, c.URLs(), 1)
 	key := keyOf(t, "a")

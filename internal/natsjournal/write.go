@@ -164,9 +164,6 @@ func (j *Journal) succeeded(w *write, seq uint64) {
 	if seq > e.seq {
 		e.took(seq, w.change.Group != nil, len(w.msg.Data))
 		e.receipts = w.receipts
-		if w.change.Group != nil {
-			j.relieve(w.token, e)
-		}
 		j.apply([]gateway.Applied{{Change: w.change, Revision: gateway.Revision(seq)}})
 		if w.change.Group == nil {
 			j.dropStamp(e)
