@@ -6,7 +6,7 @@
 # make release binaries, archives, packages and images of all platforms, and the chart, in dist/;
 #              URL=https://github.com/someone/pushgateway REGISTRY=ghcr.io/someone say where they are published
 # make release-test   all of it twice, byte for byte the same, and binaries of other machines under emulation;
-#              takes minutes
+#              and what Prometheus stores of OTLP and of sums; takes minutes
 # make siege   gateways of a cluster while servers and networks fail, for two hours (SIEGETIME=1h for each half)
 # make man     write docs/man/pushgateway.1 anew
 # make bench   this gateway, a bare server and Debian's pushgateway side by side
@@ -56,6 +56,7 @@ release-test:
 	scripts/test-deps
 	go -C tools test -count=1 -timeout 30m ./release -release.full
 	go test ./e2e -count=1 -timeout 30m -run TestPrometheusStartTimes -prometheus3 build
+	go -C tools test -count=1 -timeout 30m ./otlp -tags prometheus
 
 siege:
 	scripts/test-deps
