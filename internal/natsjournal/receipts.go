@@ -45,7 +45,7 @@ func decodeReceipts(s string) ([]gateway.Receipt, error) {
 // carry sets the receipts of a write: those that its group has, and its own. The
 // caller holds mu.
 func (j *Journal) carry(w *write, e *entry) error {
-	before := time.Now().Add(-gateway.ReceiptLife).UnixNano()
+	before := j.Now().Add(-gateway.ReceiptLife).UnixNano()
 	over := func(r gateway.Receipt) bool { return r.At < before }
 	w.receipts = append(slices.DeleteFunc(slices.Clone(e.receipts), over), w.change.Receipts...)
 	w.msg.Header.Del(headerReceipts)
@@ -54,7 +54,7 @@ func (j *Journal) carry(w *write, e *entry) error {
 	}
 	w.msg.Header.Set(headerReceipts, encodeReceipts(w.receipts))
 	if g := w.change.Group; g != nil && !g.Expires.IsZero() {
-		w.msg.Header.Set(headerTTL, ttlOf(later(g.Expires, endOf(w.receipts)), time.Now()))
+		w.msg.Header.Set(headerTTL, ttlOf(later(g.Expires, endOf(w.receipts)), j.Now()))
 	}
 	if size, most := int64(w.msg.Size())+headerRoom, j.conn.MaxPayload(); size > most {
 		return fmt.Errorf("%w: with the idempotency keys of %d pushes of the last hour, group %s takes %d bytes, and the NATS servers accept messages of %d bytes; add to several groups, or raise max_payload of the servers", exposition.ErrTooLarge, len(w.receipts), w.change.Key.Excerpt(), size, most)

@@ -120,7 +120,7 @@ export class GroupsPage {
     const whole = query.isWhole(next.text);
     this.hint.hidden = whole;
     this.hint.textContent = whole ? "" : "The selector is not complete yet.";
-    if (!whole && this.asked) return; // the rows stay
+    if (!whole && this.asked) return same && this.grid.show(); // the rows stay
     const before = this.asked;
     this.asked = next;
     if (same) {
