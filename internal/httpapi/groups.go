@@ -39,7 +39,7 @@ type groupInfo struct {
 	// that could not be read, which the fields above do not tell of.
 	Refusal *refusalJSON `json:"last_refusal,omitempty"`
 	// Refused reports whether the last push was refused, for whatever reason.
-	Refused bool `json:"last_push_refused"`
+	Refused bool `json:"last_push_refused,omitempty"`
 }
 
 type groupsPage struct {
