@@ -57,6 +57,9 @@ func TestAccessible(t *testing.T) {
 			t.Run(fmt.Sprintf("%s at %d, dark %t", what, screen.width, screen.dark), func(t *testing.T) {
 				tb := s.with(t).open(screen, address)
 				tb.until(fmt.Sprintf(`document.querySelector(%q) !== null`, ready))
+				if what == "clean-up" {
+					tb.unfold()
+				}
 				for _, name := range press {
 					tb.press(name)
 				}

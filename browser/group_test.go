@@ -79,7 +79,8 @@ func TestGroup(t *testing.T) {
 
 			tb.click("#series-search")
 			tb.keys("users")
-			tb.reads(`[data-family="rows_total"] td`, "1700000000")
+			tb.reads(`[data-family="rows_total"] td`, "1,700,000,000")
+			tb.until(`document.querySelector('[data-family="rows_total"] td.number').title === "1.7e+09; as a Unix time: " + document.querySelector('[data-family="rows_total"] td.number').title.slice(25)`)
 			tb.gone(`[data-family="latency_seconds"]`)
 			tb.until(`document.querySelectorAll('[data-family="rows_total"] tbody tr').length === 1`)
 		})
@@ -111,11 +112,16 @@ func TestLines(t *testing.T) {
 	tb := s.open(desktop, "?group=job/etl")
 	tb.reads(".lines", `rows_total{instance="",job="etl",table="orders"} 12`)
 	tb.run(browser.SetPermission(&browser.PermissionDescriptor{Name: "clipboard-read"}, browser.PermissionSettingGranted))
-	tb.click(`[data-family="rows_total"] .actions button`)
-	tb.reads("#told", "Copied the lines of rows_total.")
+	tb.press("Copy all")
+	tb.reads("#told", "Copied all lines.")
 	want := "# HELP rows_total Rows by table.\n# TYPE rows_total counter\nrows_total{instance=\"\",job=\"etl\",table=\"orders\"} 12\nrows_total{instance=\"\",job=\"etl\",table=\"users\"} 1.7e+09\n"
-	if got := eval[string](tb, `navigator.clipboard.readText()`); got != want {
-		t.Errorf("copied %q, want %q", got, want)
+	if got := eval[string](tb, `navigator.clipboard.readText()`); !strings.Contains(got, want) || !strings.Contains(got, "latency_seconds_bucket") {
+		t.Errorf("copied %q, want %q in it", got, want)
+	}
+	// What is marked is copied as it was pushed.
+	tb.run(chromedp.Evaluate(`getSelection().selectAllChildren(document.querySelector('[data-family="rows_total"] table')); document.execCommand("copy")`, nil))
+	if got := eval[string](tb, `navigator.clipboard.readText()`); !strings.Contains(got, "1.7e+09") {
+		t.Errorf("copied %q, want the numbers as they were pushed", got)
 	}
 }
 

@@ -43,6 +43,7 @@ func TestGroups(t *testing.T) {
 			tb.reads("#row-3 .expiry", "in 1h")
 			tb.until(`/UTC|GMT|\d\d:\d\d/.test(document.querySelector("#row-0 time").title)`)
 
+			tb.unfold()
 			tb.press("Push refused")
 			tb.reads(".total", "1 group whose last push was refused.")
 			tb.until(rows + ` === "certs"`)
@@ -55,6 +56,14 @@ func TestGroups(t *testing.T) {
 			tb.click("#row-0 .chip:first-child")
 			tb.reads(".total", `1 group matching {instance="db2",job="backup"}.`)
 		})
+	}
+}
+
+// unfold shows the controls, which a phone hides.
+func (tb *tab) unfold() {
+	tb.t.Helper()
+	if eval[bool](tb, `innerWidth < 760`) {
+		tb.press("Filters")
 	}
 }
 
@@ -167,9 +176,13 @@ func TestSearchErrors(t *testing.T) {
 	tb := s.open(desktop, "?view=groups")
 	tb.expect("400 (Bad Request)")
 	tb.reads(".total", "1 group.")
-	tb.search(`{job="`)
-	tb.reads(".problem", "is not a selector")
-	tb.keys(`nope"}`)
+	tb.search(`{job="`) // nobody is asked yet
+	tb.reads(".hint", "The selector is not complete yet.")
+	tb.until(rows + ` === "backup"`)
+	tb.keys(`nope", job=~"("}`)
+	tb.reads(".problem", "missing closing )")
+	tb.until(rows + ` === "backup"`)
+	tb.keys(strings.Repeat(kb.Backspace, 11) + "}")
 	tb.reads(".empty", "No group matches")
 	tb.press("Show all groups")
 	tb.reads(".total", "1 group.")

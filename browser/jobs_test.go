@@ -25,13 +25,15 @@ func TestJobs(t *testing.T) {
 			tb.until(`[...document.querySelectorAll("table.states tbody tr")].map((r) => r.cells[0].innerText + ": " + r.cells[1].innerText).join(", ") === "backup 2 groups: failing, etl: late, refused: push refused, good: ok"`)
 			tb.reads("tr:nth-child(1) .why", "exit code 124")
 			tb.reads("tr:nth-child(2) td:nth-child(3)", "54m ago")
+			tb.reads("tr:nth-child(1) .why", "it took longer than its timeout")
+			tb.reads("tr:nth-child(2) td:nth-child(7)", "due 1h ago")
 			tb.until(`document.documentElement.scrollWidth <= innerWidth`)
 			if len(axe) > 0 {
 				tb.accessible(string(axe), "jobs")
 			}
 			tb.press("late 1")
 			tb.until(`document.querySelectorAll("table.states tbody tr").length === 1 && location.search === "?view=jobs&state=late"`)
-			tb.press("stale 0")
+			tb.visit("?view=jobs&state=stale")
 			tb.reads("main", "No job is stale.")
 			tb.press("all 4")
 			tb.press("etl")

@@ -54,6 +54,7 @@ func TestUnreachable(t *testing.T) {
 	tb.reads(".total", "1 group.")
 	s.proc.Stop()
 	tb.reads("#offline", "The gateway cannot be reached.")
+	tb.reads("#live", "Offline")
 	tb.reads("#row-0", "a")
 	startOn(t, s.proc.Addr)
 	tb.gone("#offline")

@@ -28,6 +28,7 @@ func TestExpiring(t *testing.T) {
 			tb := s.with(t).open(screen, "?view=groups")
 			tb.reads("#row-2 .badge", "expiring")
 			tb.reads("#row-0 .badge", "stale")
+			tb.unfold()
 			tb.press("Expiring")
 			tb.until(rows + ` === "soon"`)
 			tb.reads(".total", "1 group whose time to live is almost over.")
@@ -119,9 +120,13 @@ func TestStatusOfStream(t *testing.T) {
 	s := start(t, "--cluster.url="+servers.URLs()[0], "--cluster.replicas=1", "--cluster.stream=GROUPS", "--cluster.advertise-address=gateway-1:9091")
 	s.ready()
 	tb := s.open(desktop, "status")
+	tb.reads("#member", "gateway-1:9091")
+	tb.reads(".members", "gateway-1:9091 (this one)")
 	for _, fact := range []string{"GROUPS", "of 1.1 GB", "gateway-1:9091", "the NATS servers have acknowledged"} {
 		tb.until(fmt.Sprintf(`[...document.querySelectorAll(".pairs dd")].some((d) => d.textContent.includes(%q))`, fact))
 	}
+	servers.Stop(0)
+	tb.reads("[data-kind=cluster]", "This member of the cluster has no connection to a NATS server.")
 }
 
 // TestRefusals tells whose pushes were refused, and why, and leads there.
@@ -147,6 +152,7 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("the scrapes are %d pixels wide", wide)
 			}
 			tb.visit("?view=groups")
+			tb.unfold()
 			tb.press("Refused pushes")
 			tb.reads(".refusals .why", reason)
 			tb.press("Overview")

@@ -281,8 +281,8 @@ func (c *settings) checkPushes() error {
 	if c.aggregateJob == "" || !utf8.ValidString(c.aggregateJob) {
 		return fmt.Errorf("--push.aggregate-job=%q: it must be a text that is not empty; leave it out for aggregate", c.aggregateJob)
 	}
-	if c.timestamps != "reject" && c.timestamps != "strip" {
-		return fmt.Errorf("--push.timestamps=%q: it must be reject or strip", c.timestamps)
+	if err := oneOf("push.timestamps", c.timestamps, "reject", "strip"); err != nil {
+		return err
 	}
 	if err := c.ttl.Check(); err != nil {
 		return err

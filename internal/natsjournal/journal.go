@@ -63,6 +63,8 @@ type Config struct {
 	Newest gateway.Format
 	// Now is the clock of this machine. Nil means time.Now.
 	Now func() time.Time
+	// Page is how many messages are fetched at once. 0 means 10,000.
+	Page int
 	// Ends is how long the stream remembers that a group has ended. 0 means an hour.
 	// All members must agree on it.
 	Ends time.Duration
@@ -162,6 +164,7 @@ func New(c Config) *Journal {
 	if c.Waiting == nil {
 		c.Waiting = func(error) {}
 	}
+	c.Page = cmp.Or(c.Page, pageMessages)
 	c.Replicas, c.Ends = max(c.Replicas, 1), cmp.Or(c.Ends, markerTTL)
 	c.Audit = cmp.Or(c.Audit, auditEvery)
 	c.Newest = cmp.Or(c.Newest, gateway.NewestFormat)

@@ -201,7 +201,7 @@ func (j *Journal) load(ctx context.Context) error {
 func (j *Journal) replayTo(ctx context.Context, last uint64, done *int) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	for got := range j.pages(ctx, j.reached()+1, last) {
+	for got := range j.messages(ctx, j.reached()+1, last) {
 		if err := j.replay(got.page); err != nil {
 			return err
 		}
@@ -228,12 +228,13 @@ type fetched struct {
 	err  error
 }
 
-// pages fetches the messages from one to another, a page while the one before is
+// messages fetches the messages from one to another while those before are
 // replayed. It stops after an error, or an empty page, or if ctx ends.
-func (j *Journal) pages(ctx context.Context, from, to uint64) <-chan fetched {
+func (j *Journal) messages(ctx context.Context, from, to uint64) <-chan fetched {
 	ahead := make(chan fetched)
 	j.running.Go(func() {
 		defer close(ahead)
+		consumed := false
 		for from <= to {
 			page, left, err := j.page(from)
 			select {
@@ -245,6 +246,12 @@ func (j *Journal) pages(ctx context.Context, from, to uint64) <-chan fetched {
 				return
 			}
 			from = page[len(page)-1].seq + 1
+			if left > uint64(j.config.Page) && !consumed {
+				consumed = true
+				if from, err = j.consume(ctx, from, to, ahead); err != nil {
+					j.config.Logger.Debug("Goes on reading the stream in pages", "from", from, "err", err)
+				}
+			}
 		}
 	})
 	return ahead

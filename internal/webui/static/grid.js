@@ -129,7 +129,7 @@ export class Grid {
   }
 
   rowHeight() {
-    return parseFloat(getComputedStyle(this.element).getPropertyValue("--row"));
+    return parseFloat(getComputedStyle(this.element).getPropertyValue("--row")) || 42; // before the style sheet is there
   }
 
   // range is the rows that have to be in the page.
@@ -153,6 +153,7 @@ export class Grid {
     const height = this.rowHeight();
     if (this.height !== height) {
       this.height = height;
+      this.shown = Math.min(this.total, Math.floor(tallest / height));
       this.drawn.clear();
       this.body.style.height = `${this.shown * height}px`;
     }
