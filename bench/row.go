@@ -144,6 +144,7 @@ var measurements = []measurement{
 	{"formats", (*bench).measureFormats},
 	{"growth", (*bench).measureGrowth},
 	{"durable", (*bench).measureDurable},
+	{"cluster", (*bench).measureCluster},
 	{"sums", (*bench).measureSums},
 	{"scrape-text", (*bench).measureTextScrape},
 	{"scrape-gzip", (*bench).measureGzipScrape},
