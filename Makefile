@@ -19,7 +19,7 @@ SIEGETIME ?= 1h
 PKG      := github.com/prometheus/common/version
 LDFLAGS  := -s -w -X $(PKG).Branch=$(shell git rev-parse --abbrev-ref HEAD 2>/dev/null)
 
-.PHONY: help run build test check fuzz man screenshots bench release release-test siege clean
+.PHONY: help run build test some-fuzz test-32bit check fuzz man screenshots bench release release-test siege clean
 
 run: build # what make alone does
 	./pushgateway $(ARGS)
@@ -31,7 +31,7 @@ build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o pushgateway ./cmd/pushgateway
 
 check:
-	@unformatted=$$(gofmt -l cmd internal attack e2e browser crash bench tools); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
+	@unformatted=$$(gofmt -l cmd internal attack e2e browser crash bench third_party tools); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
 	go vet ./...
 	go -C tools vet ./...
 	go tool staticcheck ./...
@@ -39,10 +39,14 @@ check:
 
 test:
 	scripts/test-deps
-	$(MAKE) --no-print-directory check
-	scripts/fuzz 300x
-	scripts/test-32bit
+	$(MAKE) --no-print-directory -j3 --output-sync=target check some-fuzz test-32bit
 	scripts/test
+
+some-fuzz: # links for most of the time, on one core
+	scripts/fuzz 300x
+
+test-32bit:
+	scripts/test-32bit
 
 fuzz:
 	scripts/fuzz $(FUZZTIME)

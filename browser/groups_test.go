@@ -180,7 +180,7 @@ func TestSearchErrors(t *testing.T) {
 	tb.reads(".hint", "The selector is not complete yet.")
 	tb.until(rows + ` === "backup"`)
 	tb.keys(`nope", job=~"("}`)
-	tb.reads(".problem", "is not a selector")
+	tb.reads(".problem", "missing closing )")
 	tb.until(rows + ` === "backup"`)
 	tb.keys(strings.Repeat(kb.Backspace, 11) + "}")
 	tb.reads(".empty", "No group matches")

@@ -14,14 +14,39 @@ func (s *server) inAllStates(groups int) {
 	s.t.Helper()
 	random := rand.New(rand.NewPCG(3, 4))
 	names := []string{"database_backup", "certbot_renew", "apt_upgrade", "log_rotation", "invoice_export", "mail_digest", "geoip_update", "search_reindex"}
+	name := func(i int) string { return fmt.Sprintf("%s_%02d", names[i%len(names)], i/len(names)) }
+	for day := 12; day > 0; day-- { // runs of the past
+		s.pushMany(pastRuns(groups, day, name, random))
+	}
 	for i := range groups {
-		name := fmt.Sprintf("%s_%02d", names[i%len(names)], i/len(names))
+		name := name(i)
 		s.push(fmt.Sprintf("job/%s/instance/host-%03d.example.org", name, i), stateBody(i, random), http.StatusOK)
 	}
 	s.push("job/payments_reconcile/env/production", "# TYPE job_exit_code counter\njob_exit_code 0\n", http.StatusBadRequest)
 	s.push("job/legacy_importer/env/staging", "imported 1", http.StatusBadRequest, "User-Agent", "curl/8.5.0")
 	s.push("job/database_backup_00/instance/host-000.example.org", "rows{a=1} 3\n", http.StatusBadRequest, "User-Agent", "curl/8.5.0")
 	s.scrape()
+}
+
+// pastRuns are runs of all jobs some days ago. Those of some take longer lately.
+func pastRuns(groups, day int, name func(int) string, random *rand.Rand) string {
+	var b strings.Builder
+	ended := time.Now().Add(-time.Duration(day) * 24 * time.Hour).Unix()
+	for i := range groups {
+		if i%20 == 7 || i == 33 {
+			continue
+		}
+		took, code := 60+i+random.IntN(60), 0
+		if i%5 == 3 && day < 4 {
+			took *= 6
+		}
+		if random.IntN(9) == 0 {
+			code = 1
+		}
+		labels := fmt.Sprintf("{job=%q,instance=\"host-%03d.example.org\"}", name(i), i)
+		fmt.Fprintf(&b, "job_exit_code%[1]s %[2]d\njob_last_completion_timestamp_seconds%[1]s %[3]d\njob_duration_seconds%[1]s %[4]d\n", labels, code, ended, took)
+	}
+	return b.String()
 }
 
 // stateBody is what a job in the i-th state has pushed. Few are in trouble.
@@ -51,19 +76,3 @@ func stateBody(i int, random *rand.Rand) string {
 	}
 	return run(0, now-float64(random.IntN(80000)), 20+float64(random.IntN(3000)), 86400)
 }
-
-// pretendRuns makes the page find runs of jobs in answers that have none.
-const pretendRuns = `(() => {
-	const runs = (seed, failed) => Array.from({ length: 20 }, (_, i) => ({
-		ended: Math.floor(Date.now() / 1000) - (20 - i) * 86400, outcome: i % 9 === seed % 9 || (failed && i === 19) ? "failed" : "ok",
-		...(i % 9 === seed % 9 || (failed && i === 19) ? { exit_code: 1 } : {}), ...(seed % 7 === 0 && i % 3 === 0 ? {} : { duration_seconds: 60 + seed * 10 + (i * 37 + seed * 13) % 60 + (i > 15 && seed % 4 === 3 ? 400 : 0) }),
-	}));
-	const now = window.fetch;
-	window.fetch = async (...args) => {
-		const answer = await now(...args);
-		if (!/api\/v1\/(jobs|group\/)/.test(args[0]) || /format=text/.test(args[0]) || !answer.ok) return answer;
-		const body = JSON.parse(await answer.text());
-		(body.data.jobs ?? [body.data.job]).forEach((j, i) => { if (!j.runs && j.duration_seconds !== null) j.runs = runs(i, j.state === "failing"); });
-		return new Response(JSON.stringify(body), { status: 200 });
-	};
-})()`

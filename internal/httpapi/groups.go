@@ -38,6 +38,8 @@ type groupInfo struct {
 	// Refusal is the last refused push that this gateway remembers. It may be one
 	// that could not be read, which the fields above do not tell of.
 	Refusal *refusalJSON `json:"last_refusal,omitempty"`
+	// Refused reports whether the last push was refused, for whatever reason.
+	Refused bool `json:"last_push_refused,omitempty"`
 }
 
 type groupsPage struct {
@@ -102,7 +104,7 @@ func (a *api) groups(w http.ResponseWriter, r *http.Request) {
 	}
 	page.Groups = listOf(slices.Values(groups), func(g *gateway.Group) any {
 		i := info(a.Gateway, v, g)
-		i.Refusal = q.refused[g.Key]
+		i.tell(q.refused, g)
 		return i
 	})
 	writeData(w, page)

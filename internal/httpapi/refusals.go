@@ -63,6 +63,11 @@ func (p refusedPushes) since(g *gateway.Group) bool {
 	return r != nil && r.Time.After(g.Pushed)
 }
 
+// tell adds what is remembered of refused pushes to a group.
+func (i *groupInfo) tell(refused refusedPushes, g *gateway.Group) {
+	i.Refusal, i.Refused = refused[g.Key], !g.LastPushSuccessful() || refused.since(g)
+}
+
 // refusedSince returns how many groups there are whose last push was refused,
 // though they do not fail by what they have stored.
 func (a *api) refusedSince(v *gateway.View) (n int) {

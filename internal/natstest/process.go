@@ -55,9 +55,13 @@ func LaunchOn(t testing.TB, net *Network, n int) *Processes {
 	return p
 }
 
-// Build builds the server and returns the path of its program.
+// Build builds the server and returns the path of its program, which
+// TEST_NATS_SERVER in the environment may name.
 func Build(t testing.TB) (binary string) {
 	t.Helper()
+	if binary = os.Getenv("TEST_NATS_SERVER"); binary != "" {
+		return binary
+	}
 	binary = filepath.Join(t.TempDir(), "nats-server")
 	if out, err := exec.Command("go", "build", "-o", binary, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
 		t.Fatalf("building nats-server: %v\n%s", err, out)

@@ -44,7 +44,7 @@ function labelText(s, groupLabels) {
 
 function table(name, series, groupLabels) {
   const named = series.some((s) => labelText(s, groupLabels));
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Series" }, h("table", {},
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `Series of ${brief(name)}` }, h("table", {},
     h("thead", {}, h("tr", {}, named ? h("th", { scope: "col" }, "Labels") : null, h("th", { scope: "col", class: "number" }, "Value"))),
     h("tbody", {}, series.map((s) => h("tr", {},
       named ? h("td", {}, h("code", {}, brief(labelText(s, groupLabels)) || "{}")) : null,

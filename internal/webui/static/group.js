@@ -113,7 +113,7 @@ export class GroupPage {
   failure() {
     const g = this.group;
     const r = sinceSuccess(g);
-    if (g.last_push_successful && !r) return "";
+    if (!g.last_push_refused) return "";
     const at = r?.time ?? g.push_failure_time;
     const why = r?.error ?? g.push_failure_message;
     return h("div", { class: "banner bad", role: "note" },

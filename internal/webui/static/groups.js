@@ -7,7 +7,7 @@ import { Grid, rowsText } from "./grid.js";
 import { pairs, path, text } from "./keys.js";
 import * as query from "./query.js";
 import { Search } from "./search.js";
-import { sinceSuccess } from "./refusals.js";
+import { isLost, sinceSuccess } from "./refusals.js";
 import { stateOf, titleOf, wordOf } from "./state.js";
 import { cleanUp } from "./cleanup.js";
 
@@ -149,7 +149,7 @@ export class GroupsPage {
   }
 
   counted(total) {
-    this.problem.hidden = true;
+    if (this.asked === this.query) this.problem.hidden = true;
     const what = query.words(this.asked);
     this.total.textContent = `${plural(total, "group")}${what ? ` ${visible(what)}` : ""}.${rowsText(total, this.grid.shown)}`;
     this.grid.element.hidden = total === 0;
@@ -167,7 +167,7 @@ export class GroupsPage {
     const o = await api.overview().catch(() => null);
     if (!o) return;
     updateEach(this.numbers, numbers(o));
-    const lost = o.refusals.filter((r) => !r.stored && r.method !== "DELETE").length;
+    const lost = o.refusals.filter(isLost).length;
     this.lost.hidden = this.query.state !== "failing" || lost === 0;
     this.lost.replaceChildren(lost === 1 ? "Of one more refused push nothing is stored: " : `Of ${count(lost)} more refused pushes nothing is stored: `, h("a", { href: "./status" }, "see Status"), ".");
   }

@@ -6,7 +6,7 @@ import { age, count, duration, exact, left, plural } from "./format.js";
 import { groupAddress, noGroups } from "./groups.js";
 import { pairs, text } from "./keys.js";
 import * as query from "./query.js";
-import { refusalList } from "./refusals.js";
+import { isLost, refusalList } from "./refusals.js";
 import { exitWords, runBars, slower } from "./runs.js";
 import { Search } from "./search.js";
 
@@ -101,7 +101,7 @@ export class JobsPage {
     const refusals = refused?.refusals ?? [];
     updateEach(this.tabs, tabs(page.counts, this.query));
     this.table = update(this.table, h("div", {}, table(page.jobs, this.query, refusals), this.rest(page)));
-    this.lost = update(this.lost, lostPushes(refusals.filter((r) => !r.stored && r.method !== "DELETE"), this.query));
+    this.lost = update(this.lost, lostPushes(refusals.filter(isLost), this.query));
   }
 
   wrong(error, asked) {

@@ -15,8 +15,11 @@ export function refusalList(list) {
 }
 
 // sinceSuccess is the last refused push of a group if it came after the last
-// successful one, or nothing.
+// successful one and is remembered, or nothing.
 export function sinceSuccess(group) {
   const r = group.last_refusal;
-  return r && (!group.push_time || new Date(r.time) > new Date(group.push_time)) ? r : null;
+  return group.last_push_refused && r && (!group.push_time || new Date(r.time) >= new Date(group.push_time)) ? r : null;
 }
+
+// isLost reports whether a refusal is of a push of which nothing is stored.
+export const isLost = (r) => !r.stored && ["PUT", "POST"].includes(r.method) && !/\/(-|api\/v1\/admin)\//.test(r.path);

@@ -2,7 +2,6 @@
 // pushes: of how a job went the gateway knows nothing.
 
 import { secondsSince } from "./format.js";
-import { sinceSuccess } from "./refusals.js";
 
 const titles = {
   fresh: "The last push succeeded recently; its metrics say how the job went",
@@ -12,7 +11,7 @@ const titles = {
 };
 
 export function stateOf(group, staleSeconds) {
-  if (!group.last_push_successful || sinceSuccess(group)) return "failing";
+  if (group.last_push_refused) return "failing";
   if (group.expiry_time && -secondsSince(group.expiry_time) < (group.ttl_seconds || 0) / 5) return "expiring";
   return secondsSince(group.push_time) > staleSeconds ? "stale" : "fresh";
 }
