@@ -53,7 +53,8 @@ func TestHistory(t *testing.T) {
 		t.Fatalf("%s %s", out, errs)
 	}
 	s.proc.Stop()
-	for name, from := range map[string]string{"a restart": file, "a backup": copied} {
+	for _, from := range []string{file, copied} {
+		name := map[string]string{file: "a restart", copied: "a backup"}[from]
 		s = start(t, "--persistence.file="+from, "--web.enable-admin-api", "--jobs.history=3")
 		if got := s.runsOf("backup"); got != kept {
 			t.Errorf("after %s the runs are %s, want %s", name, got, kept)
@@ -62,6 +63,9 @@ func TestHistory(t *testing.T) {
 		run(4, "backup", "sh", "-c", "exit 4")
 		if got, want := s.runsOf("backup"), "ok 0, failed 3, failed 4"; got != want {
 			t.Errorf("after another run: %s, want %s", got, want)
+		}
+		if name == "a restart" {
+			s.proc.Stop()
 		}
 	}
 	bytes := s.get("/-/metrics").body

@@ -6,7 +6,6 @@ import (
 	"math"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -82,7 +81,7 @@ func (a *api) jobs(w http.ResponseWriter, r *http.Request) {
 		cutShort(ctx, w)
 		return
 	}
-	writeData(w, jobsPage{f.counts, listOf(slices.Values(f.rows), func(r jobs.Row) any { return jobInfoOf(&r, q.by, q.runs) })})
+	f.write(w)
 }
 
 // table returns the rows of the groups that the query selects. Groups of the

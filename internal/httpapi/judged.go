@@ -1,7 +1,9 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
+	"net/http"
 	"slices"
 	"sync"
 
@@ -20,12 +22,31 @@ type judged struct {
 // maxFound bounds how many queries are remembered for each survey.
 const maxFound = 16
 
+// maxKept is how many runs an answer can have whose text is kept. A run has at most
+// some 100 bytes of it.
+const maxKept = 10_000
+
 // found is the answer to a query.
 type found struct {
-	place  chan struct{} // held while the fields below are read or made
-	done   bool
-	counts map[string]int // of rows, by state
-	rows   []jobs.Row
+	place chan struct{} // held while the fields below are made
+	done  bool
+	page  jobsPage
+	text  []byte // of the answer; nil if it can be long
+}
+
+// write answers with what was found.
+func (f *found) write(w http.ResponseWriter) {
+	if f.text == nil {
+		writeData(w, f.page)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	out := newSteady(w)
+	for piece := range slices.Chunk(f.text, jsonBuffer) {
+		if _, err := out.Write(piece); err != nil {
+			return
+		}
+	}
 }
 
 // rows returns the answer to a query, whose text is text. It is made once for
@@ -70,10 +91,17 @@ func (f *found) find(ctx context.Context, all []jobs.Judged, q *jobsQuery) {
 	if ctx.Err() != nil {
 		return
 	}
-	f.counts = make(map[string]int)
+	counts := make(map[string]int)
 	for state, n := range table.Counts() {
-		f.counts[jobs.State(state).String()] = n
+		counts[jobs.State(state).String()] = n
 	}
 	rows := leading(table.Rows(q.states), q.limit, table.Order)
-	f.rows, f.done = slices.Clone(rows[:min(q.limit, len(rows))]), true
+	rows = slices.Clone(rows[:min(q.limit, len(rows))])
+	f.page = jobsPage{counts, listOf(slices.Values(rows), func(r jobs.Row) any { return jobInfoOf(&r, q.by, q.runs) })}
+	if len(rows)*(1+q.runs) <= maxKept {
+		var text bytes.Buffer
+		_ = encode(&text, answer{Status: "success", Data: f.page}) // writing to memory cannot fail
+		f.text = text.Bytes()
+	}
+	f.done = true
 }

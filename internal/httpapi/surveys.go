@@ -18,8 +18,8 @@ const (
 	// A survey that took long is reused for surveyRest times as long, but for no
 	// longer than surveyOldest, so that those who ask again every few seconds cost
 	// about as much as one of them.
-	surveyRest   = 20
-	surveyOldest = 4 * time.Second
+	surveyRest   = 25
+	surveyOldest = 5 * time.Second
 )
 
 // surveys makes surveys of all groups, one at a time, and shares them among all

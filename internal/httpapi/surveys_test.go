@@ -50,8 +50,8 @@ func TestSurveysAreShared(t *testing.T) {
 			{"one more than many", func() { push(1) }, false, surveyLarge + 2},
 			{"a second later, of many", func() { time.Sleep(time.Second) }, true, surveyLarge + 3},
 			{"a slow one", func() { push(1); time.Sleep(time.Second); takes = time.Second / 10 }, true, surveyLarge + 4},
-			{"nearly two seconds later", func() { push(1); time.Sleep(1800 * time.Millisecond) }, false, surveyLarge + 4},
-			{"two seconds later", func() { time.Sleep(200 * time.Millisecond); takes = time.Minute }, true, surveyLarge + 5},
+			{"over two seconds later", func() { push(1); time.Sleep(2300 * time.Millisecond) }, false, surveyLarge + 4},
+			{"two and a half seconds later", func() { time.Sleep(200 * time.Millisecond); takes = time.Minute }, true, surveyLarge + 5},
 			{"after one that was very slow", func() { time.Sleep(time.Millisecond) }, true, surveyLarge + 5},
 		} {
 			before := s.last
