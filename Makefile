@@ -6,7 +6,8 @@
 # make release binaries, archives, packages and images of all platforms, and the chart, in dist/;
 #              URL=https://github.com/someone/pushgateway REGISTRY=ghcr.io/someone say where they are published
 # make release-test   all of it twice, byte for byte the same, and binaries of other machines under emulation;
-#              takes minutes
+#              and what Prometheus stores of OTLP and of sums; takes minutes
+# make siege   gateways of a cluster while servers and networks fail, for two hours (SIEGETIME=1h for each half)
 # make man     write docs/man/pushgateway.1 anew
 # make bench   this gateway, a bare server and Debian's pushgateway side by side
 # make screenshots   the pictures in docs/images; takes ten minutes of pushing
@@ -14,10 +15,11 @@
 # make help    this text
 
 FUZZTIME ?= 2m
+SIEGETIME ?= 1h
 PKG      := github.com/prometheus/common/version
 LDFLAGS  := -s -w -X $(PKG).Branch=$(shell git rev-parse --abbrev-ref HEAD 2>/dev/null)
 
-.PHONY: help run build test check fuzz man screenshots bench release release-test clean
+.PHONY: help run build test some-fuzz test-32bit check fuzz man screenshots bench release release-test siege clean
 
 run: build # what make alone does
 	./pushgateway $(ARGS)
@@ -29,7 +31,7 @@ build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o pushgateway ./cmd/pushgateway
 
 check:
-	@unformatted=$$(gofmt -l cmd internal attack e2e browser crash bench tools); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
+	@unformatted=$$(gofmt -l cmd internal attack e2e browser crash bench third_party tools); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
 	go vet ./...
 	go -C tools vet ./...
 	go tool staticcheck ./...
@@ -37,10 +39,14 @@ check:
 
 test:
 	scripts/test-deps
-	$(MAKE) --no-print-directory check
-	scripts/fuzz 300x
-	scripts/test-32bit
+	$(MAKE) --no-print-directory -j3 --output-sync=target check some-fuzz test-32bit
 	scripts/test
+
+some-fuzz: # links for most of the time, on one core
+	scripts/fuzz 300x
+
+test-32bit:
+	scripts/test-32bit
 
 fuzz:
 	scripts/fuzz $(FUZZTIME)
@@ -53,6 +59,13 @@ release:
 release-test:
 	scripts/test-deps
 	go -C tools test -count=1 -timeout 30m ./release -release.full
+	go test ./e2e -count=1 -timeout 30m -run TestPrometheusStartTimes -prometheus3 build
+	go -C tools test -count=1 -timeout 30m ./otlp -tags prometheus
+
+siege:
+	scripts/test-deps
+	go test ./e2e -count=1 -timeout 0 -run 'TestSiege$$' -siege $(SIEGETIME)
+	go test ./internal/natsjournal -count=1 -timeout 0 -run 'TestHistory$$' -history $(SIEGETIME)
 
 man: build
 	./pushgateway man > docs/man/pushgateway.1

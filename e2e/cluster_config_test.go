@@ -1,8 +1,12 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -37,4 +41,16 @@ func TestClusterFromConfig(t *testing.T) {
 	}
 	b.push("/metrics/job/j", "m 2\n", http.StatusOK)
 	a.exposes(`m{instance="",job="j"} 2`, true)
+}
+
+// TestClusterBesideVariable joins a cluster where the environment has a default
+// for the persistence file, as in the unit of the packages.
+func TestClusterBesideVariable(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "metrics.db")
+	t.Setenv("PUSHGATEWAY_PERSISTENCE_FILE", file)
+	s := joinCluster(t, natstest.Start(t, 1), "S")
+	s.push("/metrics/job/j", "m 1\n", http.StatusOK)
+	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the file: %v", err)
+	}
 }

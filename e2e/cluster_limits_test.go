@@ -42,6 +42,28 @@ func TestClusterLimits(t *testing.T) {
 	}
 }
 
+// TestClusterLabelSets has two members with a limit of sets of label names. It
+// holds for the groups of both.
+func TestClusterLabelSets(t *testing.T) {
+	c := natstest.Start(t, 1)
+	config := "--config.file=" + newConfig(t, "limits: {max_label_sets: 3}\n").path
+	both := []*server{joinCluster(t, c, "S", config), joinCluster(t, c, "S", config)}
+	path := func(i int) string { return fmt.Sprintf("/metrics/job/j/n%d/x", i) }
+	for i := range 3 {
+		both[i%2].push(path(i), "m 1\n", http.StatusOK)
+		both[1-i%2].exposes(fmt.Sprintf(`m{instance="",job="j",n%d="x"} 1`, i), true)
+	}
+	for i, s := range both {
+		s.push(path(3+i), "m 1\n", http.StatusTooManyRequests)
+		s.push(fmt.Sprintf("/metrics/job/k/n%d/x", i), "m 1\n", http.StatusOK)
+	}
+	both[0].want(http.StatusAccepted, http.MethodDelete, path(2), "")
+	both[1].exposes(`m{instance="",job="j",n2="x"} 1`, false)
+	both[1].push(path(3), "m 1\n", http.StatusOK)
+	both[0].exposes(`m{instance="",job="j",n3="x"} 1`, true)
+	both[0].push(path(4), "m 1\n", http.StatusTooManyRequests)
+}
+
 // TestClusterLimitsAtOnce pushes more groups than fit to both members at the
 // same time. What is stored is at most what fits, and what was under way.
 func TestClusterLimitsAtOnce(t *testing.T) {

@@ -82,7 +82,7 @@ func TestMoving(t *testing.T) {
 			}
 		}
 	}
-	if out := move(t, "import", append(connection(c, "A"), file)...); !strings.Contains(out, " groups of "+file+"; serve it with --cluster.url=nats://") {
+	if out := move(t, "import", append(connection(c, "A"), file)...); !strings.Contains(out, " groups of "+file+"; serve it with --cluster.stream=A --cluster.url=nats://") {
 		t.Errorf("the import says %q", out)
 	}
 	a, b := joinCluster(t, c, "A", unchecked("--cluster.advertise-address=a:1")...), joinCluster(t, c, "A", unchecked("--cluster.advertise-address=b:1")...)

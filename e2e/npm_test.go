@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// runNode runs a client in JavaScript. scripts/test-deps installs what it needs.
-func runNode(t *testing.T, script string, args ...string) {
+// runNode runs a client in JavaScript with more environment. scripts/test-deps
+// installs what it needs.
+func runNode(t *testing.T, script string, env []string, args ...string) {
 	t.Helper()
 	node, err := exec.LookPath("node")
 	if err != nil {
@@ -18,7 +19,8 @@ func runNode(t *testing.T, script string, args ...string) {
 	if _, err := os.Stat("npm/node_modules/of-lock.json"); err != nil {
 		t.Skip("there are no clients from npm: run scripts/test-deps")
 	}
-	cmd := exec.Command(node, append([]string{filepath.Join("npm", script)}, args...)...)
+	cmd := exec.Command(node, append([]string{script}, args...)...)
+	cmd.Env = append(append(os.Environ(), "NODE_PATH="+must(filepath.Abs("npm/node_modules"))), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -31,7 +33,7 @@ func TestOTLPSDKJavaScript(t *testing.T) {
 	s := start(t, "--web.enable-openmetrics", "--web.enable-admin-api")
 	for _, c := range []struct{ encoding, temporality string }{{"json", "cumulative"}, {"proto", "cumulative"}, {"json", "delta"}, {"proto", "delta"}} {
 		s.want(202, "PUT", "/api/v1/admin/wipe", "")
-		runNode(t, "otlp.js", s.base+"/v1/metrics", c.encoding, c.temporality)
+		runNode(t, "npm/otlp.js", nil, s.base+"/v1/metrics", c.encoding, c.temporality)
 		s.wantSeries([]string{
 			`js_requests_total{http_method="GET",instance="",job="shop/js"} 6`, `js_queue{instance="",job="shop/js"} -4`, `js_load_ratio{instance="",job="shop/js"} 0.5`,
 			`js_took_seconds_bucket{instance="",job="shop/js",le="1"} 0`, `js_took_seconds_bucket{instance="",job="shop/js",le="5"} 2`, `js_took_seconds_sum{instance="",job="shop/js"} 8`,
@@ -58,7 +60,7 @@ func TestOTLPSDKJavaScript(t *testing.T) {
 func TestPromClientOpenMetrics(t *testing.T) {
 	t.Parallel() // mostly it waits
 	s := start(t, "--web.enable-openmetrics")
-	runNode(t, "prom.js", s.base+"/metrics/job/node")
+	runNode(t, "npm/prom.js", nil, s.base+"/metrics/job/node")
 	s.wantSeries([]string{
 		`node_jobs_total{instance="",job="node",l="a\"b"} 2`, `node_size_bytes{instance="",job="node"} 5`, `node_took_seconds_bucket{instance="",job="node",le="1"} 1`,
 		`node_wait{instance="",job="node",quantile="0.5"} 1`, `node_wait_count{instance="",job="node"} 1`,

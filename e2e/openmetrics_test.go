@@ -194,6 +194,9 @@ func TestOpenMetricsAsText(t *testing.T) {
 	s.want(http.StatusOK, http.MethodPut, "/metrics/job/a", "# TYPE x counter\nx_total 1\n# EOF\n")
 	s.wantTogether("", "# TYPE x_total untyped\nx_total{$} 1\n")
 	s.wantTogether("", "pushgateway_openmetrics_read_as_text_total 3\n")
+	s.eventually("a warning", func() bool {
+		return strings.Contains(s.log.String(), "Read as text what ends like OpenMetrics; if it is that, push it with Content-Type: application/openmetrics-text")
+	})
 	s.want(http.StatusOK, http.MethodPut, "/metrics/job/a", "# TYPE x counter\nx_total 1\n# EOF\n", "Content-Type", openMetricsType)
 	s.wantTogether("", "# TYPE x_total counter\nx_total{$} 1\n")
 }

@@ -166,4 +166,8 @@ func TestOTLPOnce(t *testing.T) {
 	export(first, http.StatusBadRequest, false, "X-Pushgateway-Merge", "sum")
 	export(first, http.StatusBadRequest, false, "X-Pushgateway-Gauges", "max")
 	export(first, http.StatusOK, true, "X-Pushgateway-Merge", "series")
+	export(first, http.StatusBadRequest, false, "X-Pushgateway-Series-TTL", "soon")
+	export(deltaOf("short", pointOf(30, "1")), http.StatusOK, false, "X-Pushgateway-Series-TTL", "100ms")
+	s.eventually("no series that ended", func() bool { return !strings.Contains(s.scrape().body, "\nshort_total{") })
+	s.wantSeries([]string{`c_total{instance="",job="a",n="1"} 3`}, nil)
 }

@@ -77,6 +77,7 @@ func TestOTLPErrors(t *testing.T) {
 		"syntax":        {open, "POST", "/v1/metrics", "{\xff", nil, 400, 3, "the body is not OTLP in", false},
 		"a parameter":   {open, "POST", "/v1/metrics?instance=keep", "", nil, 400, 3, "instance must be instance=drop", false},
 		"a header":      {open, "POST", "/v1/metrics", "", []string{"X-Pushgateway-TTL", "soon"}, 400, 3, "must be a duration", false},
+		"an instance":   {open, "POST", "/v1/metrics", "", []string{"X-Pushgateway-Instance", "keep"}, 400, 3, "X-Pushgateway-Instance must be drop", false},
 		"a coding":      {open, "POST", "/v1/metrics", "xyz", []string{"Content-Encoding", "gzip"}, 400, 3, "gzip", false},
 		"no password":   {locked, "POST", "/v1/metrics", "", nil, 401, 16, "Unauthorized", false},
 		"a wrong one":   {locked, "POST", "/api/v1/otlp/v1/metrics", "", []string{"Authorization", "Basic c29tZW9uZTp3cm9uZw=="}, 401, 16, "Unauthorized", false},

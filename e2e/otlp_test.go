@@ -53,6 +53,8 @@ func TestOTLP(t *testing.T) {
 			"# HELP target_info Target metadata\n# TYPE target_info gauge\ntarget_info{host_name=\"h\",$,service_version=\"1\"} 1\n", "", ""},
 		"labels that become equal": {"", `{"name":"g","gauge":{"dataPoints":[{"asInt":"1","attributes":[{"key":"a_b","value":{"intValue":"2"}},{"key":"a.b","value":{"boolValue":true}},{"key":"l","value":{"arrayValue":{"values":[{"stringValue":"x"},{"doubleValue":1.5}]}}}]}]}}`,
 			"g{a_b=\"true;2\",$,l=\"[\\\"x\\\",1.5]\"} 1\n", "", ""},
+		"labels that Prometheus reserves": {"", `{"name":"g","gauge":{"dataPoints":[{"asInt":"1","attributes":[{"key":"__a","value":{"intValue":"1"}},{"key":"_b","value":{"intValue":"2"}},{"key":"9","value":{"intValue":"3"}},{"key":"c__d","value":{"intValue":"4"}}]}]}}`,
+			"g{c__d=\"4\",$,key_9=\"3\",key_a=\"1\",key_b=\"2\"} 1\n", "", ""},
 		"several times": {"", `{"name":"g","gauge":{"dataPoints":[{"asInt":"2","timeUnixNano":"2"},{"asInt":"1","timeUnixNano":"1"}]}}`, "# TYPE g gauge\ng{$} 2\n", "", ""},
 		"no value":      {"", `{"name":"g","gauge":{"dataPoints":[{"flags":1},{"asInt":"1","attributes":[{"key":"n","value":{"intValue":"1"}}]}]}}`, "# TYPE g gauge\ng{$,n=\"1\"} 1\n", "", ""},
 	} {
@@ -124,6 +126,7 @@ func TestOTLPKeys(t *testing.T) {
 	post("")
 	s.wantSeries([]string{`g{instance="i",job="n/a",k8s_pod_name="p"} 1`}, []string{"target_info"})
 	post("?instance=drop", "X-Pushgateway-TTL", "1h")
+	post("", "X-Pushgateway-TTL", "1h", "X-Pushgateway-Instance", "drop")
 	s.wantSeries([]string{`g{instance="",job="n/a",k8s_pod_name="p"} 1`}, nil)
 	if scrape := s.scrape().body; strings.Count(scrape, "\npush_expiry_time_seconds{") != 1 {
 		t.Errorf("the time to live is not taken:\n%s", scrape)

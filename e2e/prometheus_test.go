@@ -40,6 +40,12 @@ func startPrometheus(t *testing.T, config string, args ...string) (addr string) 
 	if err != nil {
 		t.Skip("prometheus is missing")
 	}
+	return runPrometheus(t, prometheus, config, args...)
+}
+
+// runPrometheus runs a binary of Prometheus until the test ends.
+func runPrometheus(t *testing.T, prometheus, config string, args ...string) (addr string) {
+	t.Helper()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "prometheus.yml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {

@@ -207,7 +207,7 @@ func (s *siege) change(m *besieged, id int, op operation) {
 	method, want, body := http.MethodDelete, http.StatusAccepted, ""
 	if op.kind != '-' {
 		op.name = s.history.newName()
-		want, body = http.StatusOK, op.name+" 1\n"
+		want, body = http.StatusOK, op.name+" 1\n"+halfOf(op.name)+" 1\n"
 		method = map[byte]string{'+': http.MethodPost, '=': http.MethodPut}[op.kind]
 	}
 	called := s.history.now()
@@ -251,7 +251,11 @@ func (s *siege) add(m *besieged, id int, op operation) {
 	s.history.add(op.group, porcupine.Operation{ClientId: id, Input: op, Call: called, Output: result{}, Return: s.history.now()})
 }
 
-var sample = regexp.MustCompile(`(?m)^(m\d+|sum)\{group="([^"]+)",instance="",job="siege"\} (\d+)$`)
+// halfOf returns the name of the other family of a push, without which it would be
+// half there.
+func halfOf(name string) string { return "h" + name }
+
+var sample = regexp.MustCompile(`(?m)^(h?m\d+|sum)\{group="([^"]+)",instance="",job="siege"\} (\d+)$`)
 
 // read reads groups at a gateway that has everything that was acknowledged
 // before, and reports whether that was possible.
@@ -290,7 +294,24 @@ func contents(body string, groups []string) map[string]content {
 		}
 		all[m[2]] = is
 	}
+	for group, is := range all {
+		is.names = whole(is.names)
+		all[group] = is
+	}
 	return all
+}
+
+// whole returns the names of pushes whose halves are both there. What is half there
+// stays as it is, so that no history explains it.
+func whole(names string) string {
+	all := strings.Split(names, ",")
+	rest := slices.DeleteFunc(slices.Clone(all), func(name string) bool { return strings.HasPrefix(name, "h") && slices.Contains(all, name[1:]) })
+	for i, name := range rest {
+		if name != "" && !slices.Contains(all, halfOf(name)) {
+			rest[i] = name + " is half there"
+		}
+	}
+	return strings.Join(rest, ",")
 }
 
 // try sends a request and reads the answer.

@@ -206,8 +206,12 @@ func (s *siege) disturb(kinds map[string]trouble, stop chan struct{}) {
 	}
 }
 
-// briefly returns some time below a number of milliseconds.
+// briefly returns some time around a number of milliseconds. In a long run it is
+// now and then long.
 func briefly(ms int) time.Duration {
+	if *siegeTime > 2*time.Minute && rand.IntN(12) == 0 {
+		ms *= 5
+	}
 	return time.Duration(ms/5+rand.IntN(ms)) * time.Millisecond
 }
 

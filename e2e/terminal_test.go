@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/diff"
+
+	"pushgateway/internal/natstest"
 )
 
 // alone is what unshare takes for a process with a network of its own, so that
@@ -114,9 +116,16 @@ func terminalDir(t *testing.T) string {
 	return dir
 }
 
-// needs skips the page if a program that it uses is not installed.
+// needs skips the page if a program that it uses is not installed. It builds
+// nats-server, since Debian's is too old.
 func (term *terminal) needs(s step) bool {
 	for name := range strings.FieldsSeq(s.value) {
+		if name == "nats-server" {
+			if err := os.Symlink(natstest.Build(term.t), filepath.Join(term.dir, "bin", name)); err != nil {
+				term.t.Fatal(err)
+			}
+			continue
+		}
 		if _, err := exec.LookPath(name); err != nil {
 			term.t.Skipf("%s:%d: %s is not installed", term.page, s.line, name)
 		}

@@ -99,6 +99,9 @@ func (c *settings) checkCluster() error {
 	if !k.isSet() {
 		return k.checkUnset()
 	}
+	if c.persistenceFile == os.Getenv(fileVariable) {
+		c.persistenceFile = "" // that of the packages' service, which every gateway has
+	}
 	if c.persistenceFile != "" {
 		return errors.New("--cluster.url, or cluster in the configuration file: the groups are kept in the cluster or in a file, not in both; leave out --persistence.file")
 	}

@@ -5,9 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"slices"
 
 	"github.com/alecthomas/kingpin/v2"
 
@@ -31,8 +29,8 @@ func newExport(app *kingpin.Application, stdout, stderr io.Writer) command {
 	output := clause.Flag("output", "File to write. If empty, standard output.").Short('o').Default("").String()
 	stream := addStreamOf(clause, "URL of a NATS server with JetStream, like nats://nats-1:4222, to export the groups of a cluster. Repeat the flag for each server.")
 	check := func() error {
-		if !slices.Contains([]string{"gob", "text", "json"}, *format) {
-			return fmt.Errorf("--format=%q: it must be gob, text or json", *format)
+		if err := oneOf("format", *format, "gob", "text", "json"); err != nil {
+			return err
 		}
 		return oneSource(*path, stream)
 	}

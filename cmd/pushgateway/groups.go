@@ -39,9 +39,14 @@ func (f *filter) empty() bool {
 	return len(f.Selectors) == 0 && f.OlderThan == "" && !f.failing && !f.expiring && f.Search == ""
 }
 
-// check turns the flags for states into the one state that the API can filter
-// by.
+// check checks the age, and turns the flags for states into the one state that
+// the API can filter by.
 func (f *filter) check() error {
+	if f.OlderThan != "" {
+		if _, err := model.ParseDuration(f.OlderThan); err != nil {
+			return fmt.Errorf("--older-than=%q: it must be a duration like 90m, 24h or 7d", f.OlderThan)
+		}
+	}
 	switch {
 	case f.failing && f.expiring:
 		return errors.New("give --failing or --expiring, not both: the gateway filters by one state at a time")
@@ -54,28 +59,27 @@ func (f *filter) check() error {
 }
 
 // newGroups adds the command that lists groups.
-func newGroups(app *kingpin.Application, stdout io.Writer) command {
+func newGroups(app *kingpin.Application, stdout, stderr io.Writer) command {
 	clause := app.Command("groups", "List groups with their age, the outcome of their last push, and their size.").HelpLong(`Examples:
   pushgateway groups
   pushgateway groups --match='{job="backup"}' --older-than=24h
-  pushgateway groups --failing -o wide
+  pushgateway groups --failing
+  pushgateway groups --watch --sort=-push_time
   pushgateway groups --expiring --sort=expiry_time
   pushgateway groups -o json | jq -r '.[] | select(.series > 1000) | .labels.job'`)
 	gw, filter := addWhere(clause), addFilter(clause)
 	outputs := []string{"table", "wide", "json"}
-	output := clause.Flag("output", "Output format: table, wide or json. wide shows whole label values and why the last push was refused; the table shows the latter only with --failing.").Short('o').Default("table").HintOptions(outputs...).String()
+	output := clause.Flag("output", "Output format: table, wide or json. The table cuts long label values. With --failing it shows when and why the last push was refused, in lines of at most 100 characters. wide shows everything.").Short('o').Default("table").HintOptions(outputs...).String()
 	order := clause.Flag("sort", "Sort by labels, job, status, push_time, failure_time, expiry_time, families or series. A - in front reverses the order.").Default("labels").
 		HintOptions("labels", "job", "status", "push_time", "failure_time", "expiry_time", "families", "series").String()
+	again := addWatch(clause)
 	check := func() error {
-		if !slices.Contains(outputs, *output) {
-			return fmt.Errorf("--output=%q: it must be table, wide or json", *output)
-		}
-		if err := filter.check(); err != nil {
+		if err := oneOf("output", *output, outputs...); err != nil {
 			return err
 		}
-		return gw.check()
+		return checkAll(filter.check, again.check, gw.check)
 	}
-	return command{clause, check, func(ctx context.Context) error {
+	show := func(ctx context.Context, to io.Writer) error {
 		return gw.talk(ctx, func(ctx context.Context, c *client.Client) error {
 			groups := make([]json.RawMessage, 0)
 			for g, err := range c.Groups(ctx, filter.Filter, *order) {
@@ -85,13 +89,14 @@ func newGroups(app *kingpin.Application, stdout io.Writer) command {
 				groups = append(groups, g)
 			}
 			if *output == "json" {
-				return writeIndented(stdout, groups)
+				return writeIndented(to, groups)
 			}
 			wide := *output == "wide"
-			t := table{whole: wide, why: wide || filter.failing, now: time.Now()}
-			return t.write(stdout, groups)
+			t := table{whole: wide, why: wide || filter.failing, narrow: filter.failing && !wide, now: time.Now()}
+			return t.write(to, groups)
 		})
-	}}
+	}
+	return command{clause, check, func(ctx context.Context) error { return again.run(ctx, stdout, stderr, show) }}
 }
 
 func writeIndented(w io.Writer, v any) error {
@@ -105,24 +110,49 @@ func writeIndented(w io.Writer, v any) error {
 type table struct {
 	whole bool // long label values are not cut
 	why   bool // show the last refused push
-	now   time.Time
+	// narrow keeps lines short: the size and the expiry are left out, and long cells
+	// continue on the next line.
+	narrow bool
+	now    time.Time
 }
 
 func (t table) write(w io.Writer, groups []json.RawMessage) error {
-	tabs := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	heads := []string{"GROUP", "PUSHED", "STATE", "FAMILIES", "SERIES", "EXPIRES"}
-	if t.why {
-		heads = append(heads, "FAILED", "WHY", "LEFT OUT")
-	}
-	fmt.Fprintln(tabs, strings.Join(heads, "\t"))
-	for _, raw := range groups {
+	rows := make([][]string, len(groups))
+	for i, raw := range groups {
 		var g client.Group
 		if err := json.Unmarshal(raw, &g); err != nil {
 			return fmt.Errorf("reading a group: %w", err)
 		}
-		fmt.Fprintln(tabs, strings.Join(t.cells(g), "\t"))
+		rows[i] = t.cells(g)
+	}
+	if t.narrow {
+		c := columns{heads: t.heads(), rows: rows, least: map[int]int{0: 20, 4: 24, 5: 8}}
+		return c.write(w)
+	}
+	tabs := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(tabs, strings.Join(t.heads(), "\t"))
+	for _, row := range rows {
+		fmt.Fprintln(tabs, strings.Join(row, "\t"))
 	}
 	return tabs.Flush()
+}
+
+// These are the columns that a narrow table leaves out.
+const sizesAt, sizesEnd = 3, 6
+
+func (t table) heads() []string {
+	heads := []string{"GROUP", "PUSHED", "STATE", "FAMILIES", "SERIES", "EXPIRES"}
+	if t.why {
+		heads = append(heads, "FAILED", "WHY", "LEFT OUT")
+	}
+	return t.kept(heads)
+}
+
+func (t table) kept(row []string) []string {
+	if t.narrow {
+		return slices.Delete(row, sizesAt, sizesEnd)
+	}
+	return row
 }
 
 func (t table) cells(g client.Group) []string {
@@ -135,7 +165,7 @@ func (t table) cells(g client.Group) []string {
 	if t.why {
 		cells = append(cells, ago(g.Failed, t.now), dash(visibleLine(shorten(g.Failure, keptFailure, 0))), dash(visibleLine(leftOut(g.LeftOut))))
 	}
-	return cells
+	return t.kept(cells)
 }
 
 // leftOut names the families that scrapes do not get, and why.

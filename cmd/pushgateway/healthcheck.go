@@ -28,7 +28,7 @@ func newHealthcheck(app *kingpin.Application) command {
 	printTelemetry := clause.Flag("print-telemetry-url", "Print the URL for scrapes and health if the check succeeds. It differs from the other one with --web.telemetry-listen-address.").Bool()
 	check := func() error {
 		if paths[*what] == "" {
-			return fmt.Errorf("--for=%q: it must be alive, scrape or push", *what)
+			return oneOf("for", *what, "alive", "scrape", "push")
 		}
 		return gw.check()
 	}

@@ -33,22 +33,28 @@ func newJobs(app *kingpin.Application, stdout, stderr io.Writer) command {
 	clause.Flag("limit", "Maximum number of jobs to list, 1 to 10000.").Default("1000").IntVar(&l.query.Limit)
 	clause.Flag("fail-on", "Exit with 1 if any job that --match selects is in this state. Repeatable.").PlaceHolder("STATE").HintOptions(jobs.Names()...).StringsVar(&l.failOn)
 	outputs := []string{"table", "wide", "json"}
-	clause.Flag("output", "Output format: table, wide or json. The table fits 100 columns; wide shows whole labels and reasons.").Short('o').Default("table").HintOptions(outputs...).StringVar(&l.output)
+	clause.Flag("output", "Output format: table, wide or json. The table fits 100 columns; wide shows whole labels and reasons, and the last runs: the longer, the higher; x is one that failed.").Short('o').Default("table").HintOptions(outputs...).StringVar(&l.output)
+	again := addWatch(clause)
 	check := func() error {
-		if !slices.Contains(outputs, l.output) {
-			return fmt.Errorf("--output=%q: it must be table, wide or json", l.output)
+		if again.on && len(l.failOn) > 0 {
+			return errors.New("give --watch or --fail-on, not both: watching ends with no exit code")
 		}
-		return errors.Join(checkStates("state", l.query.States), checkStates("fail-on", l.failOn), gw.check())
+		if err := oneOf("output", l.output, outputs...); err != nil {
+			return err
+		}
+		return errors.Join(checkStates("state", l.query.States), checkStates("fail-on", l.failOn), again.check(), gw.check())
 	}
-	return command{clause, check, func(ctx context.Context) error {
+	show := func(ctx context.Context, to io.Writer) error {
 		return gw.talk(ctx, func(ctx context.Context, c *client.Client) error {
+			l.query.Runs = runsIn[l.output]
 			page, err := c.Jobs(ctx, l.query)
 			if err != nil {
 				return describe("listing jobs", err)
 			}
-			return l.show(page, stdout, stderr)
+			return l.show(page, to, stderr)
 		})
-	}}
+	}
+	return command{clause, check, func(ctx context.Context) error { return again.run(ctx, stdout, stderr, show) }}
 }
 
 // jobList is which jobs to list, and how.
@@ -61,7 +67,7 @@ type jobList struct {
 func checkStates(flag string, states []string) error {
 	for _, s := range states {
 		if _, ok := jobs.Parse(s); !ok {
-			return fmt.Errorf("--%s=%q: it must be one of %s", flag, s, strings.Join(jobs.Names(), ", "))
+			return fmt.Errorf("--%s=%q: it must be one of %s%s", flag, s, strings.Join(jobs.Names(), ", "), orMeant(s, jobs.Names()))
 		}
 	}
 	return nil
@@ -96,20 +102,51 @@ func (l *jobList) matching(counts map[string]int) (n int) {
 	return n
 }
 
+// runsIn is how many runs of each job an output has.
+var runsIn = map[string]int{"wide": 10, "json": 50}
+
 // table writes one job per line, for people.
 func (l *jobList) table(list []client.Job, stdout io.Writer) error {
-	wide := l.output == "wide"
 	tabs := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tabs, "JOB\tSTATE\tSINCE\tSUCCESS\tTOOK\tNEXT\tREASON")
 	now := float64(time.Now().Unix())
+	if l.output != "wide" {
+		fmt.Fprintln(tabs, "JOB\tSTATE\tSINCE\tSUCCESS\tTOOK\tNEXT\tREASON")
+	} else {
+		fmt.Fprintln(tabs, "JOB\tSTATE\tSINCE\tSUCCESS\tTOOK\tRUNS\tNEXT\tREASON")
+	}
 	for _, j := range list {
-		job, reason := visibleLine(jobName(j.Labels)), visibleLine(j.Reason)
-		if !wide {
-			job, reason = shorten(job, keptJob, 0), shorten(reason, keptReason, 0)
+		job, reason := visibleLine(jobName(j.Labels)), dash(visibleLine(j.Reason))
+		cells := []string{job, j.State, before(j.Since, now), before(j.LastSuccess, now), took(j.Duration)}
+		if l.output != "wide" {
+			cells[0], reason = shorten(job, keptJob, 0), shorten(reason, keptReason, 0)
+		} else {
+			cells = append(cells, bars(j.Runs))
 		}
-		fmt.Fprintln(tabs, strings.Join([]string{job, j.State, before(j.Since, now), before(j.LastSuccess, now), took(j.Duration), due(j.NextExpected, now), dash(reason)}, "\t"))
+		fmt.Fprintln(tabs, strings.Join(append(cells, due(j.NextExpected, now), reason), "\t"))
 	}
 	return tabs.Flush()
+}
+
+// bars draws runs, oldest first. The longest one has the highest bar.
+func bars(runs []client.Run) string {
+	longest, heights := 0.0, []rune("▁▂▃▄▅▆▇█")
+	for _, r := range runs {
+		if r.Duration != nil {
+			longest = max(longest, *r.Duration)
+		}
+	}
+	var b strings.Builder
+	for _, r := range runs {
+		switch {
+		case r.Failed():
+			b.WriteByte('x')
+		case r.Duration == nil || longest == 0:
+			b.WriteRune(heights[0])
+		default:
+			b.WriteRune(heights[int(*r.Duration/longest*float64(len(heights)-1)+0.5)])
+		}
+	}
+	return dash(b.String())
 }
 
 // How much of a job and a reason the table keeps, in characters. A line then has

@@ -17,7 +17,11 @@ import (
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/common/promslog"
+	promslogflag "github.com/prometheus/common/promslog/flag"
 	"github.com/prometheus/common/version"
+
+	"pushgateway/internal/nearest"
 )
 
 func main() {
@@ -95,7 +99,7 @@ func parseArgs(args []string, stdin io.Reader, stdout, stderr io.Writer) (comman
 		newPush(app, stdin, stderr),
 		newDelete(app, stdout, stderr),
 		newJobs(app, stdout, stderr),
-		newGroups(app, stdout),
+		newGroups(app, stdout, stderr),
 		newGet(app, stdout, stderr),
 		newLint(check(), stdin, stdout),
 		newCheckConfig(check(), stdin, stdout),
@@ -133,6 +137,12 @@ func parse(app *kingpin.Application, args []string, stdout, stderr io.Writer) (c
 			ended = code
 		}
 	})
+	if asksForMan(args) {
+		args = []string{"man"}
+	}
+	if unknown := unknownHelp(app, args); unknown != nil {
+		return "", unknown
+	}
 	command, err = app.Parse(args)
 	if ended >= 0 {
 		return "", exit(ended)
@@ -141,9 +151,20 @@ func parse(app *kingpin.Application, args []string, stdout, stderr io.Writer) (c
 		if unknown := unknownCommand(app, args); unknown != nil {
 			return "", unknown
 		}
-		return "", fmt.Errorf("%w; see %s --help", named(app, args, err), selected(app, args))
+		if unknown := unknownFlag(app, args, err); unknown != nil {
+			err = unknown
+		}
+		return "", seeHelp(named(app, args, err), selected(app, args))
 	}
 	return command, nil
+}
+
+// seeHelp adds to an error where the help is.
+func seeHelp(err error, command string) error {
+	if strings.HasSuffix(err.Error(), "?") {
+		return fmt.Errorf("%w see %s --help", err, command)
+	}
+	return fmt.Errorf("%w; see %s --help", err, command)
 }
 
 // unknownCommand returns an error if the command line names a command that does
@@ -158,22 +179,26 @@ func unknownCommand(app *kingpin.Application, args []string) error {
 	case !slices.Contains(args, name), app.GetCommand(name) != nil: // the value of a flag, or a command behind one of serve
 		return nil
 	case len(within.Commands) > 0:
-		return fmt.Errorf("unknown command %q; use %s", name, commandsOf(within))
+		return fmt.Errorf("unknown command %q; %s", name, commandOf(within, name))
 	case !within.Default || slices.Contains(args, within.Name):
 		return nil
 	case name == "version":
 		return fmt.Errorf("unknown command %q; use --version", name)
 	}
-	return fmt.Errorf("unknown command %q; see %s --help", name, app.Name)
+	return fmt.Errorf("unknown command %q; %s", name, insteadOf(app, name))
 }
 
-// commandsOf lists the commands of a command.
-func commandsOf(c *kingpin.CmdModel) string {
-	var names []string
+// commandOf says which command of a command is meant by an unknown one.
+func commandOf(c *kingpin.CmdModel, name string) string {
+	var names, all []string
 	for _, sub := range c.Commands {
-		names = append(names, sub.FullCommand)
+		names, all = append(names, sub.Name), append(all, sub.FullCommand)
 	}
-	return strings.Join(names, " or ")
+	use := "use " + strings.Join(all, " or ")
+	if meant := nearest.To(name, names); meant != "" {
+		return use + "; did you mean " + c.FullCommand + " " + meant + "?"
+	}
+	return use
 }
 
 // named adds the flag whose value kingpin refused to its error, which names
@@ -192,12 +217,20 @@ func named(app *kingpin.Application, args []string, refused error) error {
 		if m.Value.Set(*e.Value) == nil {
 			continue
 		}
+		if values := logOptions[m.Name]; values != nil {
+			return oneOf(m.Name, *e.Value, values...)
+		}
 		if isDuration(m.Value) {
 			refused = errors.New("it must be a duration like 10s or 2m")
 		}
 		return fmt.Errorf("--%s=%q: %w", m.Name, *e.Value, refused)
 	}
 	return refused
+}
+
+// logOptions are the values of the flags for the log, which a library checks.
+var logOptions = map[string][]string{
+	promslogflag.LevelFlagName: promslog.LevelFlagOptions, promslogflag.FormatFlagName: promslog.FormatFlagOptions,
 }
 
 func isDuration(v kingpin.Value) bool {

@@ -19,6 +19,20 @@ func newMan(app *kingpin.Application, stdout io.Writer) command {
 	}}
 }
 
+// asksForMan reports whether the command line asks for the manual page as programs
+// with the same library do.
+func asksForMan(args []string) bool {
+	for _, arg := range args {
+		switch arg {
+		case "--help-man":
+			return true
+		case "--":
+			return false
+		}
+	}
+	return false
+}
+
 // manPage returns the commands and flags of the program as a man(7) page.
 func manPage(app *kingpin.ApplicationModel) string {
 	var b strings.Builder

@@ -22,7 +22,7 @@ func (o *otlpSettings) addFlags(serve *kingpin.CmdClause) {
 	serve.Flag("otlp.translation-strategy", "How names of OTLP become names of metrics and labels, as in Prometheus: UnderscoreEscapingWithSuffixes, UnderscoreEscapingWithoutSuffixes, NoUTF8EscapingWithSuffixes or NoTranslation. The last two need --push.enable-utf8-names.").
 		Default(string(otlptranslator.UnderscoreEscapingWithSuffixes)).StringVar(&o.strategy)
 	serve.Flag("otlp.promote-resource-attributes", "Comma-separated resource attributes of OTLP that become grouping labels, like k8s.namespace.name,deployment.environment. The others become labels of target_info.").Default("").StringVar(&o.promoted)
-	serve.Flag("otlp.drop-instance", "Ignore the attribute service.instance.id of OTLP, which some SDKs make up for each run. A request can ask for that with ?instance=drop.").Default("false").BoolVar(&o.dropInstance)
+	serve.Flag("otlp.drop-instance", "Ignore the attribute service.instance.id of OTLP, which some SDKs make up for each run. A request can ask for that with the header X-Pushgateway-Instance: drop, or with ?instance=drop.").Default("false").BoolVar(&o.dropInstance)
 }
 
 // strategies are those of Prometheus. Those that keep names need UTF-8 names.

@@ -84,6 +84,9 @@ type settings struct {
 	given map[string]*bool  // which of some flags are set
 }
 
+// fileVariable is the environment variable that sets --persistence.file.
+const fileVariable = "PUSHGATEWAY_PERSISTENCE_FILE"
+
 // newServe adds the command that serves pushes and scrapes.
 func newServe(app *kingpin.Application) command {
 	c := new(settings)
@@ -123,7 +126,7 @@ func (c *settings) addFlags(serve *kingpin.CmdClause) {
 	serve.Flag("web.read-timeout", "Maximum duration for a whole request to arrive. 0 means no limit.").Default("1m").DurationVar(&c.readTimeout)
 	serve.Flag("web.trusted-proxies", "Comma-separated proxies and networks whose X-Forwarded-For header the gateway believes, like 10.0.0.0/8,192.0.2.7. unix stands for unix sockets. Any other proxy counts as one client.").Default("").SetValue((*proxiesValue)(&c.proxies))
 
-	serve.Flag("persistence.file", "File to persist metrics. If empty, metrics are only kept in memory. The gateway imports a file written by Pushgateway 1.11, leaves it unchanged, and uses <file>.db from then on.").Default("").Envar("PUSHGATEWAY_PERSISTENCE_FILE").StringVar(&c.persistenceFile)
+	serve.Flag("persistence.file", "File to persist metrics. If empty, metrics are only kept in memory. The gateway imports a file written by Pushgateway 1.11, leaves it unchanged, and uses <file>.db from then on.").Default("").Envar(fileVariable).StringVar(&c.persistenceFile)
 	serve.Flag("persistence.interval", "The minimum interval at which to write out the persistence file. With 0, the gateway answers a push once it is on disk. With more, it answers earlier, and a crash loses the pushes of up to one interval.").Default("0s").DurationVar(&c.persistenceInterval)
 	serve.Flag("persistence.salvage", "If the persistence file is damaged, start from the groups that are intact. The gateway keeps the damaged file and logs what was lost.").Default("false").BoolVar(&c.persistenceSalvage)
 
@@ -278,8 +281,8 @@ func (c *settings) checkPushes() error {
 	if c.aggregateJob == "" || !utf8.ValidString(c.aggregateJob) {
 		return fmt.Errorf("--push.aggregate-job=%q: it must be a text that is not empty; leave it out for aggregate", c.aggregateJob)
 	}
-	if c.timestamps != "reject" && c.timestamps != "strip" {
-		return fmt.Errorf("--push.timestamps=%q: it must be reject or strip", c.timestamps)
+	if err := oneOf("push.timestamps", c.timestamps, "reject", "strip"); err != nil {
+		return err
 	}
 	if err := c.ttl.Check(); err != nil {
 		return err

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strings"
 
 	"github.com/alecthomas/kingpin/v2"
 
@@ -93,8 +92,17 @@ func (s *streamOf) importInto(ctx context.Context, path string, replace bool, st
 	if err != nil {
 		return fmt.Errorf("importing %s into %s: %w", present, s, err)
 	}
-	fmt.Fprintf(stdout, "%s has %s of %s; serve it with --cluster.url=%s\n", s, counted(moved.Groups, "group"), present, strings.Join(s.urls.shown(), " --cluster.url="))
+	fmt.Fprintf(stdout, "%s has %s of %s; serve it with %s\n", s, counted(moved.Groups, "group"), present, s.flags())
 	return nil
+}
+
+// flags are those of a gateway that serves the stream.
+func (s *streamOf) flags() string {
+	flags := "--cluster.url=" + s.urls.String()
+	if s.stream != defaultStream {
+		flags = "--cluster.stream=" + s.stream + " " + flags
+	}
+	return flags
 }
 
 // oneSource returns an error unless a command has one source of groups.

@@ -181,7 +181,7 @@ local lib = import 'lib.libsonnet';
           'abs(%s) > %d' % [own('pushgateway_cluster_clock_skew_seconds'), config.clusterSkewSeconds],
           '5m',
           'The clock of {{ $labels.instance }} is {{ $value | humanizeDuration }} away from that of the NATS servers.',
-          'Groups with a time to live end too early or too late on {{ $labels.instance }}. Synchronize the clocks of the machines.',
+          '{{ $labels.instance }} goes by the clock of the NATS servers, but logs wrong times. Synchronize the clocks of the machines.',
         ),
       ],
     }],

@@ -14,6 +14,7 @@ type JobsQuery struct {
 	States    []string // a job must be in one of them; empty for all
 	By        []string // labels that tell jobs apart, besides job
 	Limit     int      // how many to return
+	Runs      int      // how many runs of each
 }
 
 // Job is the state of a job. Times are in Unix seconds, and nil if unknown.
@@ -25,7 +26,17 @@ type Job struct {
 	Duration     *float64          `json:"duration_seconds"`
 	NextExpected *float64          `json:"next_expected"`
 	Reason       string            `json:"reason"`
+	Runs         []Run             `json:"runs"` // the last ones, oldest first
 }
+
+// Run is a run that has ended.
+type Run struct {
+	Outcome  string   `json:"outcome"`
+	Duration *float64 `json:"duration_seconds"`
+}
+
+// Failed reports whether the run failed.
+func (r Run) Failed() bool { return r.Outcome == "failed" }
 
 // JobsPage holds jobs, worst first, and how many there are in each state.
 type JobsPage struct {
@@ -40,6 +51,7 @@ func (c *Client) Jobs(ctx context.Context, q JobsQuery) (*JobsPage, error) {
 	query := Filter{Selectors: q.Selectors}.values()
 	query["state"], query["by"] = q.States, q.By
 	query.Set("limit", strconv.Itoa(q.Limit))
+	query.Set("runs", strconv.Itoa(q.Runs))
 	page := new(JobsPage)
 	if err := c.ask(ctx, request{method: http.MethodGet, path: "/api/v1/jobs", query: query}, &page.Raw); err != nil {
 		return nil, err

@@ -164,8 +164,8 @@ func (g *Gateway) placeForeign(a *Applied, old *Group) (brings []*exposition.Blo
 // old. It takes over what the indexes have of old.
 func (g *Group) repeat(old *Group) bool {
 	repeats := g.Repeats
-	if g.Repeats = nil; repeats == nil || repeats != old {
-		return false
+	if g.Repeats = nil; repeats == nil || repeats != old || old.firstEnd != 0 {
+		return false // series of old may end meanwhile
 	}
 	for i := range g.Families {
 		if is, was := &g.Families[i], &old.Families[i]; is.Claim != was.Claim || is.Took != was.Took {

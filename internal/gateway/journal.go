@@ -119,7 +119,8 @@ type Journal interface {
 	//
 	// stored returns what has been applied of a group, or nil. A journal that reads
 	// groups of other members may use it to read them faster. It may be called at
-	// any time, but not while the journal holds a lock that apply needs.
+	// any time, but not while the journal holds a lock that apply needs. It is nil
+	// if the caller keeps no groups.
 	Open(ctx context.Context, apply func([]Applied), stored func(grouping.Key) *Group) error
 	// Commit makes changes of different groups durable. It returns one outcome for
 	// each change, in the same order. Concurrent calls share one wait for the disk

@@ -65,8 +65,9 @@ type additions struct {
 	waiting map[grouping.Key][]*addition
 }
 
-// maxTogether bounds how many additions are stored together.
-const maxTogether = 1000
+// maxTogether bounds how many additions are stored together. A message of NATS has
+// room for the receipts of a few times as many.
+const maxTogether = 250
 
 func (as *additions) await(all ...*addition) {
 	as.mu.Lock()

@@ -16,6 +16,7 @@ import (
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/jobs"
+	"pushgateway/internal/nearest"
 )
 
 // jobsPage is how jobs are.
@@ -157,7 +158,7 @@ func parseJobsQuery(v url.Values, l guard.Limits) (q jobsQuery, err error) {
 	for _, name := range v["state"] {
 		s, ok := jobs.Parse(name)
 		if !ok {
-			return q, fmt.Errorf("state=%q must be one of %s", excerpt.Of(name), strings.Join(jobs.Names(), ", "))
+			return q, fmt.Errorf("state=%q must be one of %s%s", excerpt.Of(name), strings.Join(jobs.Names(), ", "), meant(name))
 		}
 		q.states = append(q.states, s)
 	}
@@ -169,6 +170,16 @@ func parseJobsQuery(v url.Values, l guard.Limits) (q jobsQuery, err error) {
 	}
 	q.limit, err = parseLimit(v, l.Query.Page)
 	return q, err
+}
+
+// meant says which state an unknown one may stand for, as the end of an error.
+func meant(state string) string {
+	if len(state) < 100 {
+		if s := nearest.To(state, jobs.Names()); s != "" {
+			return "; did you mean " + s + "?"
+		}
+	}
+	return ""
 }
 
 // maxRuns is how many runs of a row an answer has.

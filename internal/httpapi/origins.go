@@ -39,7 +39,7 @@ func (o *Origins) guard(next http.Handler) http.Handler {
 		if o.allows(r.Header.Get("Origin")) {
 			h := w.Header()
 			h.Set("Access-Control-Allow-Origin", r.Header.Get("Origin"))
-			h.Set("Access-Control-Allow-Headers", "Accept, Authorization, Content-Encoding, Content-Type, Origin, "+intake.TTLHeader+", "+intake.SeriesTTLHeader+", "+intake.MergeHeader+", "+intake.GaugesHeader+", "+intake.OnceHeader)
+			h.Set("Access-Control-Allow-Headers", "Accept, Authorization, Content-Encoding, Content-Type, Origin, "+intake.TTLHeader+", "+intake.SeriesTTLHeader+", "+intake.MergeHeader+", "+intake.GaugesHeader+", "+intake.OnceHeader+", "+intake.InstanceHeader)
 			h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE, OPTIONS")
 			h.Set("Access-Control-Expose-Headers", "Date, "+intake.ReplayedHeader)
 			h.Add("Vary", "Origin")

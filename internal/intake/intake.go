@@ -125,7 +125,8 @@ type Request struct {
 	// be nil.
 	Replayed func()
 
-	once once
+	once   once
+	export bool // it is in the OpenTelemetry protocol
 }
 
 // notRead is the size of a body that was not read to its end.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"time"
@@ -30,17 +31,13 @@ type Exported struct {
 // received and err are as for Push; if err is not nil, no group was pushed, or the
 // client should send all of it again.
 func (in *Intake) PushOTLP(ctx context.Context, r Request, e otlp.Encoding) (out Exported, received int64, err error) {
-	r.Settings = cmp.Or(r.Settings, in.usual)
+	r.Settings, r.export = cmp.Or(r.Settings, in.usual), true
 	options, err := in.translation(&r)
 	if err != nil {
 		return out, notRead, err
 	}
 	p, life, err := in.newPush(&r)
 	if err != nil {
-		return out, notRead, err
-	}
-	p.Mode = gateway.MergeSeries
-	if r.once.key, err = onceKey(r.Header, gateway.Sum); err != nil {
 		return out, notRead, err
 	}
 	arrived := time.Now()
@@ -127,6 +124,12 @@ func mayPass(err error) bool {
 	return errors.Is(err, gateway.ErrUnavailable) || errors.Is(err, gateway.ErrGone) || errors.Is(err, exposition.ErrBusy)
 }
 
+// InstanceHeader leaves the instance out of the key of an export, like the parameter
+// instance. Some SDKs send no parameters.
+const InstanceHeader = "X-Pushgateway-Instance"
+
+var instanceField = http.CanonicalHeaderKey(InstanceHeader)
+
 // translation returns how to translate a request.
 func (in *Intake) translation(r *Request) (otlp.Options, error) {
 	o := in.config.OTLP
@@ -135,12 +138,14 @@ func (in *Intake) translation(r *Request) (otlp.Options, error) {
 	if err != nil {
 		return o, &ParameterError{err}
 	}
-	switch instance := query.Get("instance"); instance {
-	case "":
-	case "drop":
-		o.DropInstance = true
-	default:
-		return o, &ParameterError{errors.New("instance must be instance=drop, or not be there")}
+	for _, asked := range []string{query.Get("instance"), r.Header.Get(instanceField)} {
+		switch asked {
+		case "":
+		case "drop":
+			o.DropInstance = true
+		default:
+			return o, &ParameterError{fmt.Errorf("instance must be instance=drop, and the header %s must be drop; correct it, or leave it out", InstanceHeader)}
+		}
 	}
 	if merge := cmp.Or(query.Get("merge"), r.Header.Get(mergeField)); merge != "" && merge != "series" || r.Header.Get(gaugesField) != "" {
 		return o, &ParameterError{fmt.Errorf("merge=sum and the headers %s and %s are not for OTLP, where the temporality of each metric says whether it adds up; leave them out", MergeHeader, GaugesHeader)}

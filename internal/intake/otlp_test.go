@@ -29,10 +29,14 @@ var exports = []string{
 	`{"name":"h","unit":"s","histogram":{"aggregationTemporality":2,"dataPoints":[{"count":"3","sum":4.5,"explicitBounds":[1,2],"bucketCounts":["1","0","2"],"exemplars":[{"asDouble":0.5}]}]}}`,
 	`{"name":"e","exponentialHistogram":{"aggregationTemporality":2,"dataPoints":[{"count":"5","scale":9,"zeroCount":"1","positive":{"offset":-1,"bucketCounts":["1","0","0","0","2"]},"negative":{"bucketCounts":["1"]},"exemplars":[{"asInt":"1","timeUnixNano":"1"}]}]}}`,
 	`{"name":"q","summary":{"dataPoints":[{"count":"2","sum":3,"quantileValues":[{"quantile":0.5,"value":1}]}]}}`,
+	`{"name":"d","unit":"s","sum":{"isMonotonic":true,"aggregationTemporality":1,"dataPoints":[{"asInt":"3","timeUnixNano":"5"},{"asDouble":0.5},{"flags":1}]}},{"name":"t","sum":{"isMonotonic":true,"aggregationTemporality":2,"dataPoints":[{"asInt":"-3"}]}}`,
+	`{"name":"dh","histogram":{"aggregationTemporality":1,"dataPoints":[{"count":"3","sum":4.5,"explicitBounds":[1,2],"bucketCounts":["1","0","2"]},{"count":"1","explicitBounds":[2],"bucketCounts":["1","0"]}]}}`,
+	`{"name":"de","exponentialHistogram":{"aggregationTemporality":1,"dataPoints":[{"count":"4","scale":9,"zeroCount":"1","positive":{"offset":-1,"bucketCounts":["1","0","0","0","2"]}},{"count":"1","scale":-4,"negative":{"bucketCounts":["1"]}}]}}`,
 	`{"name":"g","gauge":{"dataPoints":[{"asInt":"1","attributes":[{"key":"l","value":{"arrayValue":{"values":[{"kvlistValue":{"values":[{"key":"a","value":{"bytesValue":"AAE="}}]}}]}}}]},{"flags":1}]}}`,
 }
 
-// FuzzOTLP exports anything, and wants every scrape to be readable.
+// FuzzOTLP exports anything, and again what adds up, and wants every scrape to be
+// readable.
 func FuzzOTLP(f *testing.F) {
 	for _, m := range exports {
 		body := fmt.Sprintf(`{"resourceMetrics":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"a"}},{"key":"a.b","value":{"intValue":"1"}}]},"scopeMetrics":[{"metrics":[%s]}]}]}`, m)
@@ -57,16 +61,51 @@ func FuzzOTLP(f *testing.F) {
 		if inJSON {
 			e = otlp.JSON
 		}
-		r := intake.Request{Header: http.Header{}, Client: "192.0.2.1", Body: bytes.NewReader(body), Length: -1}
-		if _, _, err := intake.New(g, c).PushOTLP(t.Context(), r, e); err != nil {
-			return
-		}
-		for _, syntax := range []exposition.Syntax{exposition.Text, exposition.Protobuf, exposition.OpenMetrics1} {
-			for _, escaping := range metric.Escapings {
-				checkScrape(t, g.View(), exposition.Format{Syntax: syntax, Escaping: escaping})
+		in := intake.New(g, c)
+		for _, key := range []string{"1", "2", "3"} {
+			r := intake.Request{Header: http.Header{intake.OnceHeader: {key}}, Client: "192.0.2.1", Body: bytes.NewReader(body), Length: -1}
+			if _, _, err := in.PushOTLP(t.Context(), r, e); err != nil {
+				return
 			}
 		}
+		checkScrapes(t, g)
 	})
+}
+
+// FuzzSum adds anything up, and wants every scrape to be readable.
+func FuzzSum(f *testing.F) {
+	for _, body := range []string{
+		"# TYPE c counter\nc_total 1 # {a=\"b\"} 1\nc_created 5\n# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_count 2\nh_sum 3\n# EOF\n",
+		"# TYPE s summary\ns{quantile=\"0.5\"} 1\ns_count 1\ns_sum 1\n# TYPE g gauge\ng NaN\ng{clearmode=\"sum\"} 2\n# TYPE h gaugehistogram\nh_bucket{le=\"+Inf\"} 2\nh_gcount 2\nh_gsum 3\n# EOF\n",
+		"# TYPE c counter\nc 1\nc{clearmode=\"family\"} 3\nu 1\n",
+	} {
+		for _, how := range []string{"", "sum", "max", "clearmode"} {
+			f.Add([]byte(body), "application/openmetrics-text", how)
+		}
+	}
+	f.Add([]byte("\x0c\x0a\x01c\x18\x00\x22\x05\x1a\x03\x0a\x01\x31"), "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited", "")
+	f.Fuzz(func(t *testing.T, body []byte, contentType, gauges string) {
+		g := open(t)
+		in := intake.New(g, intake.Config{UTF8Names: true})
+		for range 3 {
+			r := intake.Request{Key: "job/a", Query: "merge=sum", Client: "192.0.2.1", Body: bytes.NewReader(body), Length: -1,
+				Header: http.Header{"Content-Type": {contentType}, intake.GaugesHeader: {gauges}}}
+			if _, err := in.Push(t.Context(), r); err != nil {
+				return
+			}
+		}
+		checkScrapes(t, g)
+	})
+}
+
+// checkScrapes reads scrapes in all formats and escapings as Prometheus does.
+func checkScrapes(t *testing.T, g *gateway.Gateway) {
+	t.Helper()
+	for _, syntax := range []exposition.Syntax{exposition.Text, exposition.Protobuf, exposition.OpenMetrics1} {
+		for _, escaping := range metric.Escapings {
+			checkScrape(t, g.View(), exposition.Format{Syntax: syntax, Escaping: escaping})
+		}
+	}
 }
 
 // checkScrape reads a scrape as Prometheus does.

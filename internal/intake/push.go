@@ -28,10 +28,14 @@ func (in *Intake) newPush(r *Request) (p gateway.Push, life lifetime, err error)
 	if p.Mode, p.Gauges, err = modeOf(r, query.Get("merge")); err != nil {
 		return p, life, err
 	}
-	if r.once.key, err = onceKey(r.Header, p.Mode); err != nil {
+	mayBe := p.Mode
+	if r.export {
+		p.Mode, mayBe = gateway.MergeSeries, gateway.Sum // which of both, the body says
+	}
+	if r.once.key, err = onceKey(r.Header, mayBe); err != nil {
 		return p, life, err
 	}
-	if p.SeriesTTL, err = seriesTTL(r.Header, p.Mode); err != nil {
+	if p.SeriesTTL, err = seriesTTL(r.Header, mayBe); err != nil {
 		return p, life, err
 	}
 	life, err = in.config.TTL.of(r.Header.Get(ttlField), query.Get("ttl"))

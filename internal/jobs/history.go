@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"bytes"
 	"math"
 	"sync"
 	"time"
@@ -9,8 +10,7 @@ import (
 	"pushgateway/internal/gateway"
 )
 
-// collectors are those of pushes.
-var collectors = sync.Pool{New: func() any { return new([2]collector) }}
+var tellings = sync.Pool{New: func() any { return new(telling) }}
 
 // After returns the runs of a group after a push to it: those that it had, and the
 // one that the push tells of, if it does. old is the group before, or nil. At most
@@ -36,21 +36,16 @@ func After(old, group *gateway.Group, rules config.JobRules, most, size int) Run
 	case !tells(group, rule):
 		return before
 	}
-	c := collectors.Get().(*[2]collector)
-	defer collectors.Put(c)
-	r, corrects, ok := told(c, old, group, rule)
-	if !ok {
+	t := tellings.Get().(*telling)
+	defer tellings.Put(t)
+	t.of(old, group, rule, before)
+	switch {
+	case !t.ok:
 		return before
+	case t.corrects:
+		before = t.earlier
 	}
-	if last, earlier, has := before.latest(); has && corrects {
-		switch {
-		case last.Ended.After(r.Ended):
-			return before // it is no longer the last one
-		case last.Ended.Equal(r.Ended):
-			before = earlier
-		}
-	}
-	return before.With(r, most, size)
+	return before.With(t.run, most, size)
 }
 
 // tells reports whether the last push brought a metric that says something of a
@@ -69,51 +64,91 @@ func tells(g *gateway.Group, rule *config.JobRule) bool {
 	return false
 }
 
-// told returns the run that the last push to a group tells of. corrects means
-// that the group has told of it before, in another way.
-func told(c *[2]collector, old, group *gateway.Group, rule *config.JobRule) (run Run, corrects, ok bool) {
-	at := unix(group.Pushed)
-	if old != nil {
-		c[0].collect(old, rule)
-	} else {
-		c[0].subjects = c[0].subjects[:0]
-	}
-	for _, s := range c[1].collect(group, rule) {
-		was := noFacts()
-		if before := c[0].find(s.prefix, s.labels); before != nil {
-			was = before.Facts
-		}
-		r, again, changed := ended(was, s.Facts, s.ended, at)
-		switch {
-		case !changed:
-		case !ok:
-			run, corrects, ok = r, again, true
-		default:
-			run, corrects = run.and(r), corrects && again
-		}
-	}
-	return run, corrects, ok
+// telling is what a push tells of runs. Its memory is reused.
+type telling struct {
+	old, group collector
+	push       *gateway.Group // the group before; nil once it has been collected
+	rule       *config.JobRule
+	at         float64 // time of the push
+	last       Run     // the last run that is known
+	lastKnown  bool
+	earlier    Runs // those before it
+
+	run      Run
+	ok       bool // whether the push tells of the run
+	corrects bool // the run is the last one, and it has ended in another way than known
 }
 
-// ended returns the run that has ended between what was known of a job and what
-// is. said means that the push at a Unix time said how a run has ended.
-func ended(was, is Facts, said bool, at float64) (r Run, corrects, ok bool) {
-	o, v := Judge(was, Push{}, at), Judge(is, Push{}, at)
-	succeeds := v.LastSuccess > 0 && v.LastSuccess != o.LastSuccess
+// of finds out which run a push tells of.
+func (t *telling) of(old, group *gateway.Group, rule *config.JobRule, known Runs) {
+	t.push, t.rule, t.at, t.ok, t.corrects = old, rule, unix(group.Pushed), false, false
+	t.old.subjects = t.old.subjects[:0]
+	t.last, t.earlier, t.lastKnown = known.latest()
+	for _, s := range t.group.collect(group, rule) {
+		r, corrects, ok := t.ended(&s)
+		switch {
+		case !ok:
+		case !t.ok:
+			t.run, t.corrects, t.ok = r, corrects, true
+		default:
+			t.run, t.corrects = t.run.and(r), t.corrects && corrects
+		}
+	}
+	t.push = nil
+}
+
+// before returns what was known of a job before the push. Most pushes need not
+// know.
+func (t *telling) before(s *subject) Verdict {
+	if t.push != nil {
+		t.old.collect(t.push, t.rule)
+		t.push = nil
+	}
+	if was := t.old.find(s.prefix, s.labels); was != nil {
+		return Judge(was.Facts, Push{}, t.at)
+	}
+	return Judge(noFacts(), Push{}, t.at)
+}
+
+// ended returns the run of a job that has ended since the push before. corrects
+// means that it is the last one that is known.
+func (t *telling) ended(s *subject) (r Run, corrects, ok bool) {
+	v := Judge(s.Facts, Push{}, t.at)
+	if v.LastEnd > 0 {
+		return t.endedAt(&v, s)
+	}
 	switch {
-	case v.LastEnd > 0 && v.LastEnd == o.LastEnd:
-		r = v.run(v.LastEnd, false)
-		return r, true, !(v.LastStart > v.LastEnd) && (succeeds || v.saysSo() && !r.same(o.run(v.LastEnd, false)))
-	case v.LastEnd > 0:
-		return v.run(v.LastEnd, !v.saysSo() && !succeeds), false, v.saysSo() || v.LastSuccess >= 0
 	case v.Running == 1:
 		return r, false, false
-	case succeeds && !v.fails():
-		return v.run(v.LastSuccess, false), false, true
-	case said && v.saysSo() && (v.fails() || !(v.LastSuccess > 0)):
-		return v.run(at, false), false, true
+	case v.LastSuccess > 0 && !v.fails():
+		return v.run(v.LastSuccess, false), false, t.succeeds(&v, s)
+	case s.ended && v.saysSo():
+		return v.run(t.at, false), false, true
 	}
 	return r, false, false
+}
+
+// endedAt is ended for a job that says when.
+func (t *telling) endedAt(v *Verdict, s *subject) (r Run, corrects, ok bool) {
+	r = v.run(v.LastEnd, false)
+	again := t.lastKnown && r.Ended.Equal(t.last.Ended)
+	switch {
+	case again && v.LastStart > v.LastEnd: // the next run is in progress
+		return r, false, false
+	case !again && t.lastKnown && r.Ended.Before(t.last.Ended) && t.before(s).LastEnd == v.LastEnd:
+		return r, false, false // of a part of the job that had ended earlier
+	case v.saysSo():
+		return r, again, !again || !r.same(t.last)
+	case again:
+		return r, true, t.last.Failed && t.succeeds(v, s)
+	}
+	r.Failed = !t.succeeds(v, s)
+	return r, false, v.LastSuccess >= 0
+}
+
+// succeeds reports whether the push brought a later success.
+func (t *telling) succeeds(v *Verdict, s *subject) bool {
+	return v.LastSuccess > 0 && v.LastSuccess != t.before(s).LastSuccess
 }
 
 // fails reports whether the last run that ended failed.
@@ -131,10 +166,10 @@ func (v *Verdict) run(end float64, failed bool) Run {
 	return r
 }
 
-// same reports whether two runs are the same.
+// same reports whether two runs are stored in the same way.
 func (r Run) same(s Run) bool {
-	equal := func(a, b float64) bool { return a == b || math.IsNaN(a) && math.IsNaN(b) }
-	return r.Ended.Equal(s.Ended) && r.Failed == s.Failed && equal(r.ExitCode, s.ExitCode) && equal(r.Duration, s.Duration)
+	var a, b [maxRunSize]byte
+	return bytes.Equal(appendRun(a[:0], r, r.Ended.UnixMilli()), appendRun(b[:0], s, s.Ended.UnixMilli()))
 }
 
 // and returns one run for two parts of it: the worse one says how it ended.

@@ -197,25 +197,22 @@ func collect(runs jobs.Runs) (all []jobs.Run) {
 	return all
 }
 
-// BenchmarkAfter is what a push pays.
-func BenchmarkAfter(b *testing.B) {
+// BenchmarkPush pushes to one group again and again, with and without runs.
+func BenchmarkPush(b *testing.B) {
 	for name, body := range map[string]string{
 		"a run":  endedRun,
-		"no job": "# TYPE a_seconds gauge\na_seconds 1\nb_bytes 1\nc_total 1\nd_ratio 1\ne_info 1\nf_errors 1\ng_requests 1\nh_status 1\ni_rows 1\n",
+		"no job": "# TYPE a_seconds gauge\na_seconds 1\nb_bytes 1\nc_total 1\nd_ratio 1\ne_info 1\nf_errors 1\ng_requests 1\nh_status 1\ni_rows 1\nj_size_bytes 1\nk_cpu_seconds 1\n",
 	} {
-		b.Run(name, func(b *testing.B) {
-			s := open(b)
-			for i := range int64(50) {
-				s.now = now + i
-				s.push("job/a", strings.ReplaceAll(body, "1795599000.25", fmt.Sprint(now+i)))
-			}
-			old := s.gateway.Group(s.all()[0].Key)
-			s.push("job/a", body)
-			group := s.gateway.Group(s.all()[0].Key)
-			b.ReportAllocs()
-			for b.Loop() {
-				jobs.After(old, group, nil, 50, math.MaxInt)
-			}
-		})
+		for _, runs := range []int{0, 50} {
+			b.Run(fmt.Sprintf("%s, %d runs kept", name, runs), func(b *testing.B) {
+				s := open(b)
+				s.runs = runs
+				b.ReportAllocs()
+				for b.Loop() {
+					s.now++
+					s.push("job/a/instance/b", strings.ReplaceAll(body, "1795599000.25", fmt.Sprint(s.now)))
+				}
+			})
+		}
 	}
 }

@@ -10,8 +10,8 @@ import (
 // fact is a number that a metric can say about a job.
 type fact struct {
 	of func(*Facts) *float64
-	// end is the end of the common name of the metric. Of two facts about the same
-	// number, the first counts.
+	// end is the end of the common name of the metric. Of two metrics about the same
+	// number, the one with the lower name counts.
 	end string
 	// says means that the metric alone tells of a job. Others count beside one that
 	// does.
@@ -26,17 +26,39 @@ type fact struct {
 	ruled func(*config.JobRule) config.MetricName
 }
 
-// known are the facts.
+// known are the facts, those next to each other whose ends have the same last two
+// letters.
 var known = []fact{
 	{end: "exit_code", says: true, ends: true, of: func(f *Facts) *float64 { return &f.ExitCode }, ruled: func(r *config.JobRule) config.MetricName { return r.ExitCode }},
 	{end: "last_success_timestamp_seconds", says: true, of: func(f *Facts) *float64 { return &f.LastSuccess }, ruled: func(r *config.JobRule) config.MetricName { return r.LastSuccess }},
-	{end: "last_success_unixtime", says: true, of: func(f *Facts) *float64 { return &f.LastSuccess }},
 	{end: "last_start_timestamp_seconds", says: true, of: func(f *Facts) *float64 { return &f.LastStart }, ruled: func(r *config.JobRule) config.MetricName { return r.LastStart }},
 	{end: "last_completion_timestamp_seconds", of: func(f *Facts) *float64 { return &f.LastEnd }, ruled: func(r *config.JobRule) config.MetricName { return r.LastCompletion }},
 	{end: "expected_interval_seconds", of: func(f *Facts) *float64 { return &f.Expected }, ruled: func(r *config.JobRule) config.MetricName { return r.ExpectedInterval }},
 	{end: "duration_seconds", of: func(f *Facts) *float64 { return &f.Duration }, ruled: func(r *config.JobRule) config.MetricName { return r.Duration }},
+	{end: "last_success_unixtime", says: true, of: func(f *Facts) *float64 { return &f.LastSuccess }},
 	{end: "running", word: true, flag: true, of: func(f *Facts) *float64 { return &f.Running }, ruled: func(r *config.JobRule) config.MetricName { return r.Running }},
 	{end: "success", says: true, ends: true, word: true, flag: true, of: func(f *Facts) *float64 { return &f.Success }, ruled: func(r *config.JobRule) config.MetricName { return r.Success }},
+}
+
+// alike returns the facts whose ends have the last two letters of a name. Every
+// push asks for each of its families.
+func alike(name string) []fact {
+	if len(name) < 2 {
+		return nil
+	}
+	switch name[len(name)-2:] {
+	case "de":
+		return known[0:1]
+	case "ds":
+		return known[1:6]
+	case "me":
+		return known[6:7]
+	case "ng":
+		return known[7:8]
+	case "ss":
+		return known[8:9]
+	}
+	return nil
 }
 
 // factOf returns the fact that a family states in a group with a rule, which may
@@ -46,30 +68,18 @@ func factOf(name string, t metric.Type, rule *config.JobRule) (f *fact, prefix s
 	if rule != nil && rule.Names() {
 		return ruledFact(name, t, rule), ""
 	}
-	if t != metric.Gauge && t != metric.Untyped || !mayBeKnown(name) {
+	if t != metric.Gauge && t != metric.Untyped {
 		return nil, ""
 	}
-	for i := range known {
-		f := &known[i]
+	facts := alike(name)
+	for i := range facts {
+		f := &facts[i]
 		prefix, ok := strings.CutSuffix(name, f.end)
 		if ok && (!f.word || prefix == "" || strings.HasSuffix(prefix, "_")) {
 			return f, prefix
 		}
 	}
 	return nil, ""
-}
-
-// mayBeKnown reports whether a name has the last two letters of a common one.
-// Every push asks for each of its families.
-func mayBeKnown(name string) bool {
-	if len(name) < 2 {
-		return false
-	}
-	switch name[len(name)-2:] {
-	case "de", "ds", "me", "ng", "ss":
-		return true
-	}
-	return false
 }
 
 // ruledFact is factOf for a rule that names metrics. Then no others count. A

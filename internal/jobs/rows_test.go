@@ -13,23 +13,25 @@ import (
 	"pushgateway/internal/jobs"
 )
 
-// store is a gateway with a clock that stands, at first at now, and rules.
+// store is a gateway with a clock that stands, at first at now, with rules, and with 50 runs of each
+// group.
 type store struct {
 	testing.TB
 	gateway *gateway.Gateway
 	intake  *intake.Intake
 	rules   config.JobRules
 	now     int64
+	runs    int
 }
 
 func open(t testing.TB) *store {
 	t.Helper()
-	s := &store{TB: t, now: now}
+	s := &store{TB: t, now: now, runs: 50}
 	var err error
 	s.gateway, err = gateway.Open(t.Context(), gateway.Config{
 		Journal: new(gateway.Memory), Now: func() time.Time { return time.Unix(s.now, 0) },
 		Runs: func(old, group *gateway.Group, size int) []byte {
-			return jobs.After(old, group, s.rules, 50, size)
+			return jobs.After(old, group, s.rules, s.runs, size)
 		},
 	})
 	if err != nil {

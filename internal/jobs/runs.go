@@ -124,6 +124,24 @@ func (s *Runs) uvarint() (n uint64, ok bool) {
 	return 0, false
 }
 
+// size returns how many bytes the first run has, or 0 if it is cut off. Each push
+// of a run asks for that of all others, so the values are not read.
+func (s Runs) size() (n int) {
+	if len(s) == 0 {
+		return 0
+	}
+	left := 1 + int(s[0]&runExited)/runExited + int(s[0]&runMeasured)/runMeasured
+	for n = 1; left > 0; n++ {
+		if n == len(s) {
+			return 0
+		}
+		if s[n] < 0x80 {
+			left--
+		}
+	}
+	return n
+}
+
 // LatestFirst iterates over the runs.
 func (s Runs) LatestFirst() iter.Seq[Run] {
 	return func(yield func(Run) bool) {
@@ -165,18 +183,15 @@ func (s Runs) With(r Run, runs, size int) Runs {
 	if head = appendRun(head, second, ended-c.ended); len(head) > size {
 		return head[:one]
 	}
-	tail := c.rest
+	kept := 0
 	for n := 2; n < runs; n++ {
-		before := c.rest
-		if _, ok := c.next(); !ok {
+		next := kept + c.rest[kept:].size()
+		if next == kept || len(head)+next > size {
 			break
 		}
-		if len(head)+len(tail)-len(c.rest) > size {
-			c.rest = before
-			break
-		}
+		kept = next
 	}
-	return append(head, tail[:len(tail)-len(c.rest)]...)
+	return append(head, c.rest[:kept]...)
 }
 
 // appendRun appends a run. step is the first number of Runs.

@@ -29,7 +29,7 @@ var floors = [][]string{
 }
 
 // outside are packages that are not part of the binary.
-var outside = []string{"attack", "bench", "browser", "crash", "e2e", "internal/testproc", "internal/journaltest", "internal/natstest", "internal/layout"}
+var outside = []string{"attack", "bench", "browser", "crash", "e2e", "internal/testproc", "internal/jobstest", "internal/journaltest", "internal/natstest", "internal/layout"}
 
 // TestReleasedPackages looks that what only tests need is not in the binary.
 func TestReleasedPackages(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
 )
 
 // A member knows the groups of the stream from what it was told. Two things can
@@ -26,7 +27,7 @@ import (
 // no replica has its message.
 
 const (
-	// auditEvery is how often a member compares.
+	// auditEvery is how often a member compares by itself.
 	auditEvery = 5 * time.Minute
 	// maxAudited bounds how many groups one comparison looks for, one by one.
 	maxAudited = 1000
@@ -98,14 +99,11 @@ func (j *Journal) audit(ctx context.Context) {
 	for _, token := range lacking {
 		j.fill(ctx, token)
 	}
-	unsure := false
-	for _, token := range extra {
-		unsure = !j.settleExtra(ctx, token, from) || unsure
-	}
+	settled := j.settleExtra(ctx, extra, from)
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.audits.due = time.Now().Add(auditEvery)
-	if !unsure && !more {
+	j.audits.due = time.Now().Add(j.config.Audit * time.Duration(1+len(there)/100_000)) // it costs 10 µs a group
+	if settled && !more {
 		j.audits.silent = false
 	}
 }
@@ -154,42 +152,68 @@ func (j *Journal) settleWrites(ctx context.Context) {
 	j.mu.Lock()
 	holes, gone, from := slices.Collect(maps.Keys(j.audits.holes)), slices.Collect(maps.Keys(j.audits.gone)), j.position
 	j.mu.Unlock()
-	for _, token := range gone {
-		j.settleExtra(ctx, token, from)
-	}
+	j.settleExtra(ctx, gone, from)
 	for _, token := range holes {
 		if j.fill(ctx, token) {
-			j.config.Logger.Error("Fetched a group again: the replica that this member read has lost its latest message. It may be damaged; see docs/cluster.md")
+			j.config.Logger.Error("Fetched a group that this member lacked: a replica of the stream has lost a message. It may be damaged; see docs/cluster.md")
 		}
 	}
 }
 
-// settleExtra decides about a group that the leader does not have. It ends the
-// group if no replica has it, and this member has a reason to believe that it
-// ended. It returns false if that is not known.
-func (j *Journal) settleExtra(ctx context.Context, token string, from uint64) bool {
-	_, err := j.find(ctx, token)
-	if err != nil && !errors.Is(err, errNotFound) {
-		return false
+// settleExtra decides about groups that the leader does not have. It returns false
+// if it could not ask about some.
+func (j *Journal) settleExtra(ctx context.Context, tokens []string, from uint64) (settled bool) {
+	settled = true
+	ended, kept := 0, 0
+	var example grouping.Key
+	for _, token := range tokens {
+		_, err := j.find(ctx, token)
+		if err != nil && !errors.Is(err, errNotFound) {
+			settled = false
+			continue
+		}
+		switch key, verdict := j.settleOne(token, from, err == nil); verdict {
+		case extraEnded:
+			ended++
+		case extraKept:
+			kept, example = kept+1, key
+		}
 	}
+	if ended > 0 {
+		j.config.Logger.Info("Removed groups that are not in the stream any more", "groups", ended)
+	}
+	if kept > 0 {
+		j.config.Logger.Error("The leader of the stream lacks groups; this member keeps them. A replica may be damaged, or somebody has removed messages; see docs/cluster.md", "groups", kept, "one", example.Excerpt())
+	}
+	return settled
+}
+
+// What became of a group that the leader does not have.
+const (
+	extraChanged = iota // it has changed meanwhile
+	extraEnded
+	extraKept
+)
+
+// settleOne ends a group if no replica has it, and this member has a reason to
+// believe that it has ended.
+func (j *Journal) settleOne(token string, from uint64, replicaHasIt bool) (key grouping.Key, verdict int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	e := j.entries[token]
-	if e == nil || !e.live || e.seq > from || j.closed {
-		return true // it has changed since
-	}
-	if err == nil || !j.audits.silent && !j.audits.gone[token] {
-		j.audits.found++
-		delete(j.audits.gone, token)
-		j.config.Logger.Error("The leader of the stream lacks a group; this member keeps it. A replica may be damaged, or somebody has removed messages; see docs/cluster.md", "group", e.key.Excerpt(), "replica_has_it", err == nil)
-		return true
-	}
+	believed := j.audits.silent || j.audits.gone[token]
 	delete(j.audits.gone, token)
+	e := j.entries[token]
+	switch {
+	case e == nil || !e.live || e.seq > from || j.closed:
+		return "", extraChanged
+	case replicaHasIt || !believed:
+		j.audits.found++
+		return e.key, extraKept
+	}
 	e.took(0, false, 0)
 	j.dropStamp(e)
-	j.config.Logger.Info("Removed a group that is not in the stream any more", "group", e.key.Excerpt())
 	j.apply([]gateway.Applied{{Change: gateway.Change{Key: e.key}, Revision: gateway.Revision(from)}})
-	return true
+	return e.key, extraEnded
 }
 
 var errNotFound = errors.New("no replica has the message")

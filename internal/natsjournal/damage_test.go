@@ -2,6 +2,7 @@ package natsjournal_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,5 +67,72 @@ func TestDamagedReplica(t *testing.T) {
 	}
 	if !diverged {
 		t.Error("no member has read from the damaged replica, so the test shows nothing")
+	}
+}
+
+// TestSilence cuts a member off for longer than the stream remembers that groups
+// have ended. Afterwards it must have what the others have.
+func TestSilence(t *testing.T) {
+	t.Parallel()
+	c := natstest.Start(t, 1)
+	links, urls := natstest.NewLinks(t, c)
+	const ends = 8 * time.Second
+	a, journal := openWith(t, natsjournal.Config{URLs: urls, Stream: "S", Ends: ends})
+	b, _ := openWith(t, natsjournal.Config{URLs: c.URLs(), Stream: "S", Ends: ends})
+	for _, job := range []string{"kept", "changed", "ended", "ended and made again"} {
+		mustPush(t, a, job, "m 1\n")
+	}
+	expires := pushOf(t, keyOf(t, "expired"), "m 1\n")
+	expires.TTL = time.Second
+	if err := a.Push(t.Context(), expires); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	links[0].Lose(true, true)
+	for _, job := range []string{"ended", "ended and made again"} {
+		if _, err := b.End(t.Context(), keyOf(t, job)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustPush(t, b, "changed", "n 1\n")
+	mustPush(t, b, "ended and made again", "n 1\n")
+	mustPush(t, b, "new", "m 1\n")
+	operator := newOperator(t, c)
+	eventually(t, "that the stream forgets the ends", func() bool {
+		listed := string(operator.ask("STREAM.INFO.S", map[string]any{"subjects_filter": "pg.S.g.>"}))
+		return !strings.Contains(listed, subjectOf(keyOf(t, "ended"))) && !strings.Contains(listed, subjectOf(keyOf(t, "expired")))
+	})
+	if n := a.View().Groups(); n != 4 {
+		t.Errorf("the member that is cut off has %d groups, want those that it had without the one that expired", n)
+	}
+	links[0].Mend()
+	agree(t, []*gateway.Gateway{a, b})
+	if n := a.View().Groups(); n != 4 {
+		t.Errorf("the members have %d groups, want 4", n)
+	}
+	if n := journal.Status().Diverging; n != 0 {
+		t.Errorf("%d groups are said to be missing on a replica", n)
+	}
+}
+
+// TestPurge removes all messages behind a member's back. It keeps its groups, and
+// says that the stream lacks them.
+func TestPurge(t *testing.T) {
+	t.Parallel()
+	c := natstest.Start(t, 1)
+	a, journal := openWith(t, natsjournal.Config{URLs: c.URLs(), Stream: "S", Audit: 200 * time.Millisecond})
+	for i := range 5 {
+		mustPush(t, a, fmt.Sprint("j", i), "m 1\n")
+	}
+	newOperator(t, c).ask("STREAM.PURGE.S", map[string]any{"filter": "pg.S.g.>"})
+	eventually(t, "what the stream lacks", func() bool { return journal.Status().Diverging >= 5 })
+	if n := a.View().Groups(); n != 5 {
+		t.Errorf("the member has %d groups, want those that it had", n)
+	}
+	mustPush(t, a, "j0", "n 1\n")
+	if n := a.View().Groups(); n != 5 {
+		t.Errorf("after a push the member has %d groups", n)
 	}
 }

@@ -19,7 +19,7 @@ const (
 	// pollEvery is how often the journal looks for messages that the feed has
 	// lost.
 	pollEvery = 250 * time.Millisecond
-	// pageMessages and pageBytes bound what is fetched at once.
+	// pageMessages and pageBytes bound what is fetched at once, by default.
 	pageMessages = 10_000
 	pageBytes    = 8 << 20
 	// fetchWithin is how long a page may take.
@@ -151,10 +151,10 @@ func (j *Journal) take(d decoded, applied []gateway.Applied) []gateway.Applied {
 	case stamps:
 		return j.takeStamp(d, applied)
 	case members:
-		if d.token == j.pulses.process {
+		if sent := j.peers.heard(d.message); d.token == j.pulses.process && !sent.IsZero() {
 			j.spoke(d.at)
+			j.measure(sent, d.at)
 		}
-		j.peers.heard(d.message)
 	}
 	return applied
 }
@@ -275,7 +275,7 @@ func (j *Journal) reached() uint64 {
 // many follow there. A replica may lag behind, so the absence of messages means
 // nothing.
 func (j *Journal) page(from uint64) (page []message, left uint64, err error) {
-	request, err := json.Marshal(map[string]any{"seq": from, "batch": pageMessages, "max_bytes": pageBytes})
+	request, err := json.Marshal(map[string]any{"seq": from, "batch": j.config.Page, "max_bytes": pageBytes})
 	if err != nil {
 		return nil, 0, err
 	}

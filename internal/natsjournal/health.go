@@ -136,7 +136,7 @@ func (j *Journal) inspect() {
 		<-j.stop
 		end()
 	}()
-	ticker := time.NewTicker(usageEvery)
+	ticker := time.NewTicker(min(usageEvery, j.config.Audit))
 	defer ticker.Stop()
 	for ctx.Err() == nil {
 		j.settleWrites(ctx)

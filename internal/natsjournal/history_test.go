@@ -144,8 +144,20 @@ func (h *history) now() int64 { return time.Since(h.start).Nanoseconds() }
 // never is after the end of every history.
 const never = 1 << 62
 
+// turn numbers periods of some seconds. In each, other groups are changed, so
+// histories of single groups stay short.
+func (h *history) turn() int { return int(time.Since(h.start) / (5 * time.Second)) }
+
+// keys returns the keys of a turn.
+func (h *history) keys(turn int) (keys []grouping.Key) {
+	for _, name := range []string{"a", "b", "c", "d"} {
+		keys = append(keys, keyOf(h.t, fmt.Sprint(name, turn)))
+	}
+	return keys
+}
+
 // client does random operations on one member until stop is closed.
-func (h *history) client(id int, keys []grouping.Key, stop chan struct{}) {
+func (h *history) client(id int, stop chan struct{}) {
 	random := rand.New(rand.NewPCG(uint64(id), rand.Uint64()))
 	for {
 		select {
@@ -153,6 +165,7 @@ func (h *history) client(id int, keys []grouping.Key, stop chan struct{}) {
 			return
 		default:
 		}
+		keys := h.keys(h.turn())
 		op := operation{kind: "++==-???"[random.IntN(8)], key: keys[random.IntN(len(keys))]}
 		if op.kind == '+' || op.kind == '=' {
 			op.name = fmt.Sprint("m", h.names.Add(1))
@@ -221,15 +234,7 @@ func namesOf(g *gateway.Group) string {
 
 // disturb kills and pauses servers, one at a time, until stop is closed.
 func disturb(servers *natstest.Processes, stop chan struct{}) (times int) {
-	pause := func(d time.Duration) bool {
-		select {
-		case <-stop:
-			return false
-		case <-time.After(d):
-			return true
-		}
-	}
-	for pause(time.Second) {
+	for wait(1000, stop) {
 		i := rand.IntN(3)
 		if leader := servers.Leader("S"); leader >= 0 && rand.IntN(2) == 0 {
 			i = leader
@@ -237,42 +242,80 @@ func disturb(servers *natstest.Processes, stop chan struct{}) (times int) {
 		times++
 		if rand.IntN(2) == 0 {
 			servers.Kill(i)
-			pause(time.Duration(500+rand.IntN(1500)) * time.Millisecond)
+			wait(500+rand.IntN(1500), stop)
 			servers.Run(i)
 			continue
 		}
 		servers.Pause(i)
-		pause(time.Duration(500+rand.IntN(4000)) * time.Millisecond)
+		wait(500+rand.IntN(4000), stop)
 		servers.Resume(i)
 	}
 	return times
 }
 
+// interrupt loses and delays what members and servers send each other, until stop
+// is closed.
+func interrupt(members [][]*natstest.Link, stop chan struct{}) (times int) {
+	for wait(300+rand.IntN(1000), stop) {
+		links := slices.Clone(members[rand.IntN(len(members))])
+		rand.Shuffle(len(links), func(a, b int) { links[a], links[b] = links[b], links[a] })
+		links = links[:1+rand.IntN(len(links))]
+		both, direction := rand.IntN(2) == 0, rand.IntN(2) == 0
+		for _, l := range links {
+			if rand.IntN(4) == 0 {
+				l.Delay(time.Duration(rand.IntN(300)) * time.Millisecond)
+			} else {
+				l.Lose(both || direction, both || !direction)
+			}
+		}
+		times++
+		wait(500+rand.IntN(5000), stop)
+		for _, l := range links {
+			l.Mend()
+		}
+	}
+	return times
+}
+
+// wait waits for milliseconds. It returns false if stop is closed.
+func wait(ms int, stop chan struct{}) bool {
+	select {
+	case <-stop:
+		return false
+	case <-time.After(time.Duration(ms) * time.Millisecond):
+		return true
+	}
+}
+
 // TestHistory changes a few groups through several members while servers are
-// killed and paused. What clients saw must be explainable by one order of their
+// killed and paused, and the ways to them lose and delay what passes. What clients saw must be explainable by one order of their
 // operations for each group. In the end all members must agree, also one that
 // has just read the stream.
 func TestHistory(t *testing.T) {
 	servers := natstest.Launch(t, 3)
 	h := &history{t: t, start: time.Now()}
+	var links [][]*natstest.Link
 	for range 3 {
-		h.members = append(h.members, open(t, servers.URLs(), 3))
+		way, urls := natstest.NewLinks(t, servers)
+		h.members, links = append(h.members, open(t, urls, 3)), append(links, way)
 	}
-	keys := []grouping.Key{keyOf(t, "a"), keyOf(t, "b"), keyOf(t, "c"), keyOf(t, "d")}
-	stop, undisturbed := make(chan struct{}), make(chan int)
+	stop, undisturbed, uninterrupted := make(chan struct{}), make(chan int), make(chan int)
 	go func() { undisturbed <- disturb(servers, stop) }()
+	go func() { uninterrupted <- interrupt(links, stop) }()
 	var clients sync.WaitGroup
 	for id := range 9 {
-		clients.Go(func() { h.client(id, keys, stop) })
+		clients.Go(func() { h.client(id, stop) })
 	}
 	time.Sleep(*historyTime)
 	close(stop)
-	t.Logf("servers were disturbed %d times", <-undisturbed)
+	t.Logf("servers were disturbed %d times, ways to them %d times", <-undisturbed, <-uninterrupted)
 	clients.Wait()
 	h.members = append(h.members, open(t, servers.URLs(), 3))
 	for id := range h.members {
-		for _, key := range keys {
-			h.do(id, operation{kind: '?', key: key})
+		for turn := range h.turn() + 1 {
+			for _, key := range h.keys(turn) {
+				h.do(id, operation{kind: '?', key: key})
+			}
 		}
 	}
 	h.check()

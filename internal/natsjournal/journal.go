@@ -61,9 +61,16 @@ type Config struct {
 	// Newest is the newest format that this member reads and writes. 0 means
 	// gateway.NewestFormat. With another one it acts as an older version.
 	Newest gateway.Format
+	// Now is the clock of this machine. Nil means time.Now.
+	Now func() time.Time
+	// Page is how many messages are fetched at once. 0 means 10,000.
+	Page int
 	// Ends is how long the stream remembers that a group has ended. 0 means an hour.
 	// All members must agree on it.
 	Ends time.Duration
+	// Audit is how often the member compares its groups with the stream. 0 means 5
+	// minutes.
+	Audit time.Duration
 	// Logger receives what operators should know. Nil means no logging.
 	Logger *slog.Logger
 	// Observe is called after each answered change. It must not block.
@@ -104,6 +111,7 @@ type Journal struct {
 	acks    health // of acknowledgements
 	peers   peers
 	numbers atomic.Uint64 // for ids
+	skew    atomic.Int64  // a time.Duration
 	usage   atomic.Pointer[usage]
 	counts  counts
 	denied  atomic.Pointer[error] // what the servers last did not allow, or nil
@@ -144,6 +152,9 @@ func New(c Config) *Journal {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	if c.Observe == nil {
 		c.Observe = func(Written) {}
 	}
@@ -153,7 +164,9 @@ func New(c Config) *Journal {
 	if c.Waiting == nil {
 		c.Waiting = func(error) {}
 	}
+	c.Page = cmp.Or(c.Page, pageMessages)
 	c.Replicas, c.Ends = max(c.Replicas, 1), cmp.Or(c.Ends, markerTTL)
+	c.Audit = cmp.Or(c.Audit, auditEvery)
 	c.Newest = cmp.Or(c.Newest, gateway.NewestFormat)
 	return &Journal{
 		config: c, names: namesOf(c.Stream), state: newState(), outbox: newOutbox(),
@@ -249,7 +262,7 @@ func (j *Journal) messageOf(c gateway.Change) (*nats.Msg, error) {
 	record.Seal(rec, c.Key, 0) // the stream has the revision
 	msg := newMessage(subject, opPut, j.nextID(), c.Key, rec)
 	if !c.Group.Expires.IsZero() {
-		msg.Header.Set(headerTTL, ttlOf(c.Group.Expires, time.Now()))
+		msg.Header.Set(headerTTL, ttlOf(c.Group.Expires, j.Now()))
 	}
 	if size, most := int64(msg.Size())+headerRoom, j.conn.MaxPayload(); size > most {
 		return nil, fmt.Errorf("%w: group %s takes %d bytes compressed, and the NATS servers accept messages of %d bytes; push less, or raise max_payload of the servers", exposition.ErrTooLarge, c.Key.Excerpt(), size, most)

@@ -98,12 +98,21 @@ var errSubject = errors.New("it is not a message of this stream")
 
 // read reads a message that was republished or fetched.
 func (n names) read(m *nats.Msg) (message, error) {
-	rest, ours := strings.CutPrefix(m.Header.Get(headerSubject), n.stored)
 	seq, err := strconv.ParseUint(m.Header.Get(headerSequence), 10, 64)
-	if !ours || len(rest) < 3 || rest[1] != '.' || err != nil {
-		return message{}, fmt.Errorf("%w: subject %q, sequence %q", errSubject, m.Header.Get(headerSubject), m.Header.Get(headerSequence))
+	if err != nil {
+		return message{}, fmt.Errorf("%w: sequence %q", errSubject, m.Header.Get(headerSequence))
 	}
 	at, _ := time.Parse(time.RFC3339Nano, m.Header.Get(headerTime)) // only shown
+	return n.readAs(m, m.Header.Get(headerSubject), seq, at)
+}
+
+// readAs reads a message that the server stored under a subject, with a sequence
+// and at a time.
+func (n names) readAs(m *nats.Msg, subject string, seq uint64, at time.Time) (message, error) {
+	rest, ours := strings.CutPrefix(subject, n.stored)
+	if !ours || len(rest) < 3 || rest[1] != '.' {
+		return message{}, fmt.Errorf("%w: subject %q", errSubject, subject)
+	}
 	got := message{
 		kind: rest[0], token: rest[2:], seq: seq, at: at, body: m.Data,
 		op: m.Header.Get(headerOp), id: m.Header.Get(headerID), marker: m.Header.Get(headerMarker) != "",

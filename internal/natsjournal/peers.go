@@ -25,12 +25,13 @@ type Peer struct {
 
 func newPeers() peers { return peers{all: make(map[string]Peer), seqs: make(map[string]uint64)} }
 
-// heard notes a sign of life, or that the stream has forgotten a member.
-func (p *peers) heard(m message) {
+// heard notes a sign of life, or that the stream has forgotten a member. It
+// returns when the member sent it, by the member's clock, or 0.
+func (p *peers) heard(m message) (sent time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if m.seq <= p.seqs[m.token] {
-		return // fetched after what came later
+		return sent // fetched after what came later
 	}
 	if p.seqs[m.token] = m.seq; m.marker {
 		delete(p.seqs, m.token)
@@ -38,7 +39,7 @@ func (p *peers) heard(m message) {
 	var body alive
 	if m.marker || m.op != opAlive || json.Unmarshal(m.body, &body) != nil {
 		delete(p.all, m.token)
-		return
+		return sent
 	}
 	peer := Peer{
 		Member: gateway.Member{Address: body.Member, Version: body.Version, Heard: m.at, Skew: body.At.Sub(m.at), Revision: gateway.Revision(body.Applied), Lag: body.Lag},
@@ -48,6 +49,7 @@ func (p *peers) heard(m message) {
 		peer.Behind = m.seq - 1 - body.Applied
 	}
 	p.all[m.token] = peer
+	return body.At
 }
 
 // Peers returns the members with an address that gave a sign of life within the
@@ -56,12 +58,14 @@ func (j *Journal) Peers() []Peer {
 	j.peers.mu.Lock()
 	defer j.peers.mu.Unlock()
 	all := make([]Peer, 0, len(j.peers.all))
-	now := time.Now().Add(-j.peers.all[j.pulses.process].Skew)
+	now := j.Now()
 	for process, peer := range j.peers.all {
 		if peer.Address == "" {
 			continue
 		}
-		peer.Self = process == j.pulses.process
+		if peer.Self = process == j.pulses.process; peer.Self {
+			peer.Skew = j.Skew()
+		}
 		if silent := now.Sub(peer.Heard); silent > overdue {
 			peer.Lag = max(peer.Lag, silent)
 		}
@@ -99,12 +103,4 @@ func (p *peers) replaced(old Peer) bool {
 		}
 	}
 	return false
-}
-
-// Skew returns by how much the clock of this member is ahead of that of the
-// servers.
-func (j *Journal) Skew() time.Duration {
-	j.peers.mu.Lock()
-	defer j.peers.mu.Unlock()
-	return j.peers.all[j.pulses.process].Skew
 }

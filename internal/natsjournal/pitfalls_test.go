@@ -18,6 +18,23 @@ import (
 	"pushgateway/internal/natstest"
 )
 
+// What is known to go wrong with streams, and what tests it:
+//
+//	a flipped bit in a follower's file                    TestDamagedReplica
+//	a consumer lives on one server and stalls with it     there is none: TestNoConsumers; TestHistory, e2e TestSiege
+//	no leader for a long time                             e2e TestClusterOutage, TestSiege. A power cut of a follower
+//	                                                      cannot be had here; to members it is the same as no leader
+//	old servers                                           e2e TestClusterOldServers
+//	consumers made in a loop leak                         there are none: TestNoConsumers
+//	clocks that differ                                    TestSkew, TestClocks
+//	a record of a newer format                            TestNewerMember, TestOlderMember
+//	a stream made anew, set back, or purged               TestStreamMadeAnew, TestStreamSetBack, TestPurge
+//	a member that heard nothing for long                  TestSilence, TestGroupGone
+//	a member cut off from servers, or servers from others TestHistory, e2e TestSiege
+//	a full stream, a message that is too large            e2e TestClusterFull, TestClusterPayload
+//	a write whose outcome is not known                    TestHistory, internal/journaltest
+//	keys of additions after the end of their group        e2e TestClusterMembers
+
 // operator changes the stream from outside.
 type operator struct {
 	t *testing.T
@@ -105,6 +122,41 @@ func TestStreamMadeAnew(t *testing.T) {
 	}
 }
 
+// TestStreamSetBack restores an older copy of the stream under a running member,
+// which keeps what it has, and refuses changes. One that starts then takes the
+// stream as it is.
+func TestStreamSetBack(t *testing.T) {
+	t.Parallel()
+	c := natstest.Start(t, 1)
+	a, j := openWith(t, natsjournal.Config{URLs: c.URLs(), Stream: "S"})
+	mustPush(t, a, "a", "m 1\n")
+	c.Stop(0)
+	copied := c.Copy(0)
+	c.Run(0)
+	eventually(t, "a push after a restart", func() bool { return push(t, a, "a", "n 1\n") == nil })
+	for range 50 {
+		mustPush(t, a, "b", "m 1\n")
+	}
+	c.Stop(0)
+	c.Restore(0, copied)
+	c.Run(0)
+	eventually(t, "that the member notices", func() bool {
+		err := j.Err()
+		return err != nil && strings.Contains(err.Error(), "pushgateway backup")
+	})
+	for _, job := range []string{"a", "new"} {
+		if err := push(t, a, job, "m 3\n"); !errors.Is(err, gateway.ErrUnavailable) {
+			t.Errorf("a push to a stream that was set back: %v", err)
+		}
+	}
+	if a.View().Groups() != 2 || a.View().Family("n") == nil {
+		t.Error("the member does not have what it had")
+	}
+	if b := open(t, c.URLs(), 1); b.View().Groups() != 1 {
+		t.Errorf("a member that starts has %d groups, want that of the copy", b.View().Groups())
+	}
+}
+
 // TestGroupGone removes the message of a group behind the members' backs, as
 // when a member hears nothing for longer than the stream remembers ends.
 func TestGroupGone(t *testing.T) {
@@ -150,8 +202,8 @@ func TestNewerMember(t *testing.T) {
 	}
 }
 
-// TestClocks gives a member a clock that is half a minute ahead. It hides
-// groups too early, and ends none.
+// TestClocks gives an engine a clock that is half a minute ahead, which nobody
+// corrects. It hides groups too early, and ends none.
 func TestClocks(t *testing.T) {
 	c := natstest.Start(t, 1)
 	a := open(t, c.URLs(), 1)
@@ -181,5 +233,18 @@ func TestClocks(t *testing.T) {
 	}
 	if a.View().Family("m") == nil {
 		t.Error("the member whose clock is ahead has ended a group of the others")
+	}
+}
+
+// TestNoConsumers looks that members need no consumer, which would live on one
+// server.
+func TestNoConsumers(t *testing.T) {
+	t.Parallel()
+	c := natstest.Start(t, 1)
+	a, b := open(t, c.URLs(), 1), open(t, c.URLs(), 1)
+	mustPush(t, a, "a", "m 1\n")
+	agree(t, []*gateway.Gateway{a, b})
+	if info := string(newOperator(t, c).ask("STREAM.INFO.S", nil)); !strings.Contains(info, `"consumer_count":0`) {
+		t.Errorf("the stream has consumers: %s", info)
 	}
 }

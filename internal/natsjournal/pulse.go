@@ -161,7 +161,7 @@ func (j *Journal) pulse(ctx context.Context) (uint64, error) {
 }
 
 func (j *Journal) tryPulse(ctx context.Context, op string) (uint64, error) {
-	body, err := json.Marshal(alive{j.config.Member, time.Now(), j.config.Newest, j.config.Version, j.reached(), j.Lag()})
+	body, err := json.Marshal(alive{j.config.Member, j.config.Now(), j.config.Newest, j.config.Version, j.reached(), j.Lag()})
 	if err != nil {
 		return 0, err
 	}

@@ -12,7 +12,8 @@ import (
 )
 
 // A stream has no commits of several messages. So the receipts of a group are in a
-// header of its message, all of the last hour: base64 of 40 bytes each, the time
+// header of its message, those of the last hour that spill.go has not stored
+// elsewhere: base64 of 40 bytes each, the time
 // (Unix ns, big endian), the ID and the hash of the content. The end of a group
 // has them too. Only the mark of a server that a group has expired has none. So
 // the message of a group with a time to live stays until its receipts are over;
@@ -45,16 +46,23 @@ func decodeReceipts(s string) ([]gateway.Receipt, error) {
 // carry sets the receipts of a write: those that its group has, and its own. The
 // caller holds mu.
 func (j *Journal) carry(w *write, e *entry) error {
-	before := time.Now().Add(-gateway.ReceiptLife).UnixNano()
-	over := func(r gateway.Receipt) bool { return r.At < before }
-	w.receipts = append(slices.DeleteFunc(slices.Clone(e.receipts), over), w.change.Receipts...)
+	first := j.Now().Add(-gateway.ReceiptLife).UnixNano()
+	over := func(r gateway.Receipt) bool { return r.At < first || e.spilled[r.ID] }
+	before := slices.DeleteFunc(slices.Clone(e.receipts), over)
+	if w.change.Group != nil {
+		j.relieve(w.token, e, before)
+	}
+	w.receipts = append(before, w.change.Receipts...)
 	w.msg.Header.Del(headerReceipts)
-	if len(w.receipts) == 0 {
+	switch n := len(w.receipts); {
+	case n == 0:
 		return nil
+	case n > maxReceipts:
+		return fmt.Errorf("the idempotency keys of the last pushes to the group %s are still being stored; push again", w.change.Key.Excerpt())
 	}
 	w.msg.Header.Set(headerReceipts, encodeReceipts(w.receipts))
 	if g := w.change.Group; g != nil && !g.Expires.IsZero() {
-		w.msg.Header.Set(headerTTL, ttlOf(later(g.Expires, endOf(w.receipts)), time.Now()))
+		w.msg.Header.Set(headerTTL, ttlOf(later(g.Expires, endOf(w.receipts)), j.Now()))
 	}
 	if size, most := int64(w.msg.Size())+headerRoom, j.conn.MaxPayload(); size > most {
 		return fmt.Errorf("%w: with the idempotency keys of %d pushes of the last hour, group %s takes %d bytes, and the NATS servers accept messages of %d bytes; add to several groups, or raise max_payload of the servers", exposition.ErrTooLarge, len(w.receipts), w.change.Key.Excerpt(), size, most)

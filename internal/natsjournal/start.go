@@ -19,6 +19,9 @@ import (
 // answers it waits. The error says what to do.
 func (j *Journal) Open(ctx context.Context, apply func([]gateway.Applied), stored func(grouping.Key) *gateway.Group) error {
 	j.apply, j.stored = apply, stored
+	if stored == nil {
+		j.stored = func(grouping.Key) *gateway.Group { return nil }
+	}
 	if err := j.open(ctx); err != nil {
 		_ = j.Close()
 		return fmt.Errorf("the stream %s: %w", j.config.Stream, err)
@@ -198,7 +201,7 @@ func (j *Journal) load(ctx context.Context) error {
 func (j *Journal) replayTo(ctx context.Context, last uint64, done *int) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	for got := range j.pages(ctx, j.reached()+1, last) {
+	for got := range j.messages(ctx, j.reached()+1, last) {
 		if err := j.replay(got.page); err != nil {
 			return err
 		}
@@ -225,12 +228,13 @@ type fetched struct {
 	err  error
 }
 
-// pages fetches the messages from one to another, a page while the one before is
+// messages fetches the messages from one to another while those before are
 // replayed. It stops after an error, or an empty page, or if ctx ends.
-func (j *Journal) pages(ctx context.Context, from, to uint64) <-chan fetched {
+func (j *Journal) messages(ctx context.Context, from, to uint64) <-chan fetched {
 	ahead := make(chan fetched)
 	j.running.Go(func() {
 		defer close(ahead)
+		consumed := false
 		for from <= to {
 			page, left, err := j.page(from)
 			select {
@@ -242,6 +246,12 @@ func (j *Journal) pages(ctx context.Context, from, to uint64) <-chan fetched {
 				return
 			}
 			from = page[len(page)-1].seq + 1
+			if left > uint64(j.config.Page) && !consumed {
+				consumed = true
+				if from, err = j.consume(ctx, from, to, ahead); err != nil {
+					j.config.Logger.Debug("Goes on reading the stream in pages", "from", from, "err", err)
+				}
+			}
 		}
 	})
 	return ahead

@@ -38,6 +38,10 @@ type entry struct {
 	stamp stamped
 	// receipts are those of the last hour, oldest first.
 	receipts []gateway.Receipt
+	// spilled are those of receipts that need no longer be in its messages, and
+	// spilling means that some are about to become so; see spill.go.
+	spilled  map[[16]byte]bool
+	spilling bool
 	// unreadable is why the latest message cannot be read, or nil. The engine then
 	// still has the group as it was before.
 	unreadable error

@@ -5,6 +5,7 @@ package natstest
 import (
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -131,6 +132,27 @@ func (c *Cluster) Stop(i int) {
 		s.Shutdown()
 		s.WaitForShutdown()
 		c.servers[i] = nil
+	}
+}
+
+// Copy copies what a server has stored, which must be stopped.
+func (c *Cluster) Copy(i int) (dir string) {
+	c.t.Helper()
+	dir = c.t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(c.options[i].StoreDir)); err != nil {
+		c.t.Fatal(err)
+	}
+	return dir
+}
+
+// Restore makes what a server has stored, which must be stopped, what a copy has.
+func (c *Cluster) Restore(i int, dir string) {
+	c.t.Helper()
+	if err := os.RemoveAll(c.options[i].StoreDir); err != nil {
+		c.t.Fatal(err)
+	}
+	if err := os.CopyFS(c.options[i].StoreDir, os.DirFS(dir)); err != nil {
+		c.t.Fatal(err)
 	}
 }
 

@@ -31,7 +31,7 @@ type Processes struct {
 // a leader.
 func Launch(t testing.TB, n int) *Processes {
 	t.Helper()
-	binary := build(t)
+	binary := Build(t)
 	p := &Processes{t: t, ports: freePorts(t, 2*n)}
 	for range n {
 		p.hosts = append(p.hosts, "127.0.0.1")
@@ -44,7 +44,7 @@ func Launch(t testing.TB, n int) *Processes {
 // LaunchOn does it on the first hosts of a network.
 func LaunchOn(t testing.TB, net *Network, n int) *Processes {
 	t.Helper()
-	binary := build(t)
+	binary := Build(t)
 	p := &Processes{t: t, ports: make([]int, 2*n)}
 	for i := range n {
 		p.hosts = append(p.hosts, net.Address(i))
@@ -55,8 +55,13 @@ func LaunchOn(t testing.TB, net *Network, n int) *Processes {
 	return p
 }
 
-func build(t testing.TB) (binary string) {
+// Build builds the server and returns the path of its program, which
+// TEST_NATS_SERVER in the environment may name.
+func Build(t testing.TB) (binary string) {
 	t.Helper()
+	if binary = os.Getenv("TEST_NATS_SERVER"); binary != "" {
+		return binary
+	}
 	binary = filepath.Join(t.TempDir(), "nats-server")
 	if out, err := exec.Command("go", "build", "-o", binary, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
 		t.Fatalf("building nats-server: %v\n%s", err, out)
@@ -78,7 +83,7 @@ func (p *Processes) launch() {
 		config := fmt.Sprintf("server_name: n%d\nlisten: %s:%d\nmax_payload: 1MB\njetstream { store_dir: %q, max_mem: %d, max_file: %d, sync_interval: always }\n",
 			i, host, p.ports[i], p.dirs[i], memory, storage)
 		if n > 1 {
-			config += fmt.Sprintf("cluster { name: test, listen: %s:%d, routes: [%s] }\n", host, p.ports[n+i], strings.Join(routes, ", "))
+			config += fmt.Sprintf("cluster { name: test, listen: %s:%d, routes: [%s], no_advertise: true }\n", host, p.ports[n+i], strings.Join(routes, ", "))
 		}
 		path := filepath.Join(dir, fmt.Sprintf("%d.conf", i))
 		if err := os.WriteFile(path, []byte(config), 0o600); err != nil {

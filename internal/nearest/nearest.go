@@ -8,8 +8,8 @@ import (
 )
 
 // To returns the known name that is nearest to an unknown one, or "" if none is
-// near. Letters that are missing at the end cost little, and so does a known name
-// that contains the unknown one.
+// near. Letters that are missing or too many at the end cost little, and so does a
+// known name that contains the unknown one.
 func To(unknown string, known []string) string {
 	unknown = strings.ToLower(unknown)
 	best, distance := "", 1+max(2, len(unknown)/3)
@@ -21,11 +21,14 @@ func To(unknown string, known []string) string {
 	return best
 }
 
-// minPart is how long an unknown name must be to count as a part of a known one.
+// minPart is how long a name must be to count as a part of another one.
 const minPart = 4
 
 func between(unknown, known string) int {
 	d := levenshtein.ComputeDistance(unknown, known)
+	if len(known) >= minPart && strings.HasPrefix(unknown, known) {
+		return min(d, 1)
+	}
 	if len(unknown) < minPart || len(known) <= len(unknown) {
 		return d
 	}

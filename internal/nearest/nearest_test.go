@@ -9,7 +9,7 @@ import (
 func TestTo(t *testing.T) {
 	known := []string{"web.listen-address", "web.config.file", "jobs", "groups", "get", "push"}
 	for unknown, want := range map[string]string{
-		"gruops": "groups", "job": "jobs", "jobss": "jobs", "JOBS": "jobs", "pusj": "push",
+		"gruops": "groups", "job": "jobs", "jobss": "jobs", "JOBS": "jobs", "pushing": "push", "pusj": "push",
 		"wbe.listen-address": "web.listen-address", "web.listen": "web.listen-address", "wbe.listen": "web.listen-address", "listen-address": "web.listen-address",
 		"nonsense": "", "": "", "größe": "",
 	} {

@@ -31,7 +31,7 @@ func (t *translator) labelsOf(attributes []*common.KeyValue, leftOut func(name s
 		if value == "" || leftOut != nil && leftOut(a.GetKey()) {
 			continue
 		}
-		name, err := t.labels.Build(a.GetKey())
+		name, err := t.labelName(a.GetKey())
 		if err != nil {
 			return nil, err
 		}

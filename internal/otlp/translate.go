@@ -116,11 +116,27 @@ func newTranslator(o Options) *translator {
 	return &translator{
 		Options: o,
 		metrics: otlptranslator.NewMetricNamer("", o.Strategy),
-		labels:  otlptranslator.LabelNamer{UTF8Allowed: utf8},
+		labels:  labelNamer(utf8),
 		units:   otlptranslator.UnitNamer{UTF8Allowed: utf8},
 		byKey:   make(map[string]*Resource),
 		of:      make(map[*Resource]map[string]*Family),
 	}
+}
+
+// labelNamer makes names of labels as Prometheus does by default.
+func labelNamer(utf8 bool) otlptranslator.LabelNamer {
+	//lint:ignore SA1019 Prometheus sets it, too
+	return otlptranslator.LabelNamer{UTF8Allowed: utf8, UnderscoreLabelSanitization: true, PreserveMultipleUnderscores: true}
+}
+
+// labelName returns the name of the label of an attribute. Prometheus would keep
+// names that are reserved; a scrape must not have them.
+func (t *translator) labelName(attribute string) (string, error) {
+	name, err := t.labels.Build(attribute)
+	if err == nil && strings.HasPrefix(name, "__") {
+		name = "key_" + strings.TrimLeft(name, "_")
+	}
+	return name, err
 }
 
 // resource translates what a request has of one resource.
@@ -174,7 +190,7 @@ func (t *translator) group(res *resources.Resource) (*Resource, error) {
 		if value == "" {
 			continue
 		}
-		label, err := t.labels.Build(name)
+		label, err := t.labelName(name)
 		if err != nil {
 			return nil, err
 		}

@@ -29,7 +29,8 @@ type Config struct {
 	Unchecked bool
 	// History is how many runs of each group are kept. 0 means none.
 	History int
-	// Now is the clock. If nil, it is time.Now.
+	// Now is the clock. If nil, it is time.Now, or what all members of a cluster agree
+	// on.
 	Now func() time.Time
 	// Logger is required.
 	Logger *slog.Logger
@@ -74,6 +75,9 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	}
 	if h := store.Health(); h != nil {
 		journal = metrics.ObserveJournal(c.Storage.Name(), h.Size, h.Trouble)
+	}
+	if c.Now == nil {
+		c.Now = store.Now
 	}
 	gw, err := gateway.Open(ctx, gateway.Config{
 		Journal: watched{store}, Reserved: metrics.Reserved(), Unchecked: c.Unchecked, Limits: gateway.Limits(c.Settings.Get().Limits.Group), Wait: store.Wait(), Now: c.Now, Logger: c.Logger,

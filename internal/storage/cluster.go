@@ -63,6 +63,14 @@ func (s *Store) Cluster() (natsjournal.Status, bool) {
 	return s.nats.Status(), true
 }
 
+// Now returns the time that all members agree on.
+func (s *Store) Now() time.Time {
+	if s.nats == nil {
+		return time.Now()
+	}
+	return s.nats.Now()
+}
+
 // Lag returns for how long this member has not known that it has everything
 // that others have stored. It is 0 if it has.
 func (s *Store) Lag() time.Duration {

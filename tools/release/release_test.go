@@ -21,7 +21,9 @@ const here = "linux/" + runtime.GOARCH
 // and one over that of Debian, and looked through, and the image run.
 func TestRelease(t *testing.T) {
 	old, upgraded := made(t, "v1.0.0", here), made(t, "v1.1.0", here)
-	t.Run("size", func(t *testing.T) { checkSize(t, (&release{out: old, version: "1.0.0"}).binary(platform{"linux", runtime.GOARCH})) })
+	t.Run("size", func(t *testing.T) {
+		checkSize(t, (&release{out: old, version: "1.0.0"}).binary(platform{"linux", runtime.GOARCH}))
+	})
 	for _, kind := range []string{"deb", "rpm"} {
 		t.Run(kind, func(t *testing.T) {
 			needsRoot(t, "systemd-analyze", map[string]string{"deb": "dpkg", "rpm": "rpm"}[kind])
