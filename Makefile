@@ -60,7 +60,7 @@ release-test:
 	scripts/test-deps
 	go -C tools test -count=1 -timeout 30m ./release -release.full
 	go test ./e2e -count=1 -timeout 30m -run TestPrometheusStartTimes -prometheus3 build
-	go -C tools test -count=1 -timeout 30m ./otlp -tags prometheus
+	go -C tools/prometheus test -count=1 -timeout 30m ./otlp
 
 siege:
 	scripts/test-deps

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"time"
 )
 
 const protobuf = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
@@ -14,6 +13,9 @@ var (
 	textScrape     = get("/metrics", "Accept: text/plain;version=0.0.4")
 	gzipScrape     = get("/metrics", "Accept: text/plain;version=0.0.4", "Accept-Encoding: gzip")
 	protobufScrape = get("/metrics", "Accept: "+protobuf)
+
+	zstdScrape         = get("/metrics", "Accept: text/plain;version=0.0.4", "Accept-Encoding: zstd")
+	protobufGzipScrape = get("/metrics", "Accept: "+protobuf, "Accept-Encoding: gzip")
 )
 
 // answers is what one target made of a scrape: the median time in
@@ -169,10 +171,7 @@ func (s *scraper) scrape(request []byte) (ms float64, err error) {
 	if err := s.pushNext(s.pushes); err != nil {
 		return 0, err
 	}
-	begin := time.Now()
-	size, err := s.reads.read(request)
-	s.size = float64(size) / 1e6
-	return float64(time.Since(begin).Nanoseconds()) / 1e6, err
+	return s.timed(request)
 }
 
 // becomeWeb makes it scrape with net/http from here on.

@@ -122,6 +122,25 @@ func (p *process) memory() (now, peak float64, err error) {
 	return now, peak, err
 }
 
+// processCPU returns the processor time that a process has used, to 10 ms.
+func processCPU(pid int) (time.Duration, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	_, behind, _ := strings.Cut(string(stat), ") ") // the name of the program
+	f := strings.Fields(behind)
+	if len(f) < 13 {
+		return 0, fmt.Errorf("the kernel says too little of process %d: %q", pid, stat)
+	}
+	user, err := strconv.Atoi(f[11])
+	if err != nil {
+		return 0, err
+	}
+	system, err := strconv.Atoi(f[12])
+	return time.Duration(user+system) * 10 * time.Millisecond, err
+}
+
 // statusBytes reads one line of what the kernel says: its name, a number, and
 // kB, which means 1024 bytes.
 func statusBytes(status []byte, name string) (float64, error) {

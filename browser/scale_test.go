@@ -30,6 +30,8 @@ func TestScale(t *testing.T) {
 		}
 	}
 	last := *scale - 1
+	measure("jobs", func() { tb.visit("?view=jobs&by=instance"); tb.reads("td.job", "host-00000") })
+	tb.small(t)
 	measure("first view", func() { tb.visit("?view=groups"); tb.reads("#row-0", "host-00000") })
 	measure("search for a text", func() { tb.search(fmt.Sprintf("host-%05d", last)); tb.reads("#row-0", fmt.Sprintf("host-%05d", last)) })
 	measure("search with a selector", func() { tb.visit(`?q={instance=~"host-.*7"}`); tb.reads("#row-0", "host-00007") })

@@ -103,7 +103,9 @@ func TestMoving(t *testing.T) {
 		t.Errorf("commands are listed beside the gateways: %s", got)
 	}
 
-	move(t, "import", append(connection(c, "B"), through)...)
+	config := newConfig(t, fmt.Sprintf("cluster: {url: [%q], stream: B, replicas: 3}\n", c.URLs()[0])).path
+	move(t, "import", "--config.file="+config, through)
+	move(t, "backup", "--config.file="+config, through)
 	other := joinCluster(t, c, "B", unchecked()...)
 	wantSame(other, "in another cluster")
 	addOnce(other, "one", true)

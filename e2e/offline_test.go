@@ -47,6 +47,8 @@ func TestBackupWithoutDirectory(t *testing.T) {
 func TestOfflineUsage(t *testing.T) {
 	for line, part := range map[string]string{
 		"export --format=gob --cluster.url=nats://n a":                    "a file and --cluster.url exclude each other",
+		"import --config.file=/dev/null a":                                "it has no section cluster",
+		"backup --config.file=/nowhere a":                                 "/nowhere",
 		"export --format=gob --cluster.stream=x.y --cluster.url=nats://n": "--cluster.stream",
 		"import --keep --cluster.url=nats://n a":                          "--keep: it is about a journal",
 		"import --cluster.credentials-file=x a":                           "--cluster.credentials-file: it needs the servers",

@@ -23,10 +23,10 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk/metric"
 )
 
-var recordExports = flag.Bool("otlp.record", false, "record anew what SDKs export; write what Prometheus stores of it with: go -C tools test ./otlp -tags prometheus -update")
+var recordExports = flag.Bool("otlp.record", false, "record anew what SDKs export; write what Prometheus stores of it with: go -C tools/prometheus test ./otlp -update")
 
 // exportCases has a directory for each case: bodies, and what Prometheus stores of
-// them. tools/otlp says how that was found.
+// them. tools/prometheus/otlp says how that was found.
 const exportCases = "../testdata/otlp"
 
 // gaugeStart is what scrapes cannot tell: the start time of a gauge.
@@ -102,7 +102,7 @@ func (s *server) stored() string {
 		}
 		var ls labels.Labels
 		p.Labels(&ls)
-		if name := ls.Get(labels.MetricName); ls.Get("job") == "" || strings.HasPrefix(name, "push_") {
+		if name := ls.Get(model.MetricNameLabel); ls.Get("job") == "" || strings.HasPrefix(name, "push_") {
 			continue
 		}
 		lines = append(lines, fmt.Sprintf("%s %d %s %s\n", typ, p.StartTimestamp(), plainNumbers(ls), value))

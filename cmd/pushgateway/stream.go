@@ -9,18 +9,22 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 
+	"pushgateway/internal/config"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/storage"
 )
 
 // streamOf is the stream of a cluster that a command uses in the place of a file
 // or a gateway.
-type streamOf struct{ clusterSettings }
+type streamOf struct {
+	clusterSettings
+	configFile string // names the cluster too, or ""
+}
 
 // addStreamOf adds the flags for a stream that exists.
 func addStreamOf(clause *kingpin.CmdClause, url string) *streamOf {
 	s := new(streamOf)
-	clause.Flag("cluster.url", url).SetValue(&s.urls)
+	s.addPlace(clause, url)
 	s.addStream(clause, "Name of the stream that holds the groups.")
 	s.addConnection(clause)
 	s.replicas = 1
@@ -30,15 +34,45 @@ func addStreamOf(clause *kingpin.CmdClause, url string) *streamOf {
 // addNewStream adds the flags for a stream that may not exist yet.
 func addNewStream(clause *kingpin.CmdClause, url string) *streamOf {
 	s := new(streamOf)
-	clause.Flag("cluster.url", url).SetValue(&s.urls)
+	s.addPlace(clause, url)
 	s.addStream(clause, "Name of the stream. It is made if it does not exist.")
 	s.addMaking(clause)
 	s.addConnection(clause)
 	return s
 }
 
+// addPlace adds the flags that say that there is a cluster.
+func (s *streamOf) addPlace(clause *kingpin.CmdClause, url string) {
+	clause.Flag("cluster.url", url).SetValue(&s.urls)
+	clause.Flag("config.file", "Configuration file of a gateway, whose section cluster stands for the flags --cluster.*.").Default("").StringVar(&s.configFile)
+}
+
+// isSet reports whether there is a cluster.
+func (s *streamOf) isSet() bool { return s.configFile != "" || s.clusterSettings.isSet() }
+
+// load takes what the configuration file says, if there is one.
+func (s *streamOf) load() error {
+	if s.configFile == "" {
+		return nil
+	}
+	file, err := config.Load(s.configFile)
+	switch {
+	case err != nil:
+		return err
+	case file.Cluster == nil:
+		return fmt.Errorf("--config.file=%q: it has no section cluster; name another file, or give --cluster.url", s.configFile)
+	case s.clusterSettings.isSet():
+		return errors.New("--config.file and --cluster.url exclude each other; give one of them")
+	}
+	s.adopt(file.Cluster)
+	return nil
+}
+
 // check returns an error for settings that cannot work.
 func (s *streamOf) check() error {
+	if err := s.load(); err != nil {
+		return err
+	}
 	if !s.isSet() {
 		return s.checkUnset()
 	}

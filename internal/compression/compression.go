@@ -152,10 +152,6 @@ func (w windowed) Read(p []byte) (int, error) {
 }
 
 var (
-	gzipWriters = sync.Pool{New: func() any {
-		z, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // it fails only for a level that does not exist
-		return z
-	}}
 	zstdWriters = sync.Pool{New: func() any {
 		z, _ := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(maxWindow/8))
 		return z
@@ -176,7 +172,7 @@ func Pack(acceptEncoding []string, w io.Writer) (encoding string, z io.WriteClos
 	case "zstd":
 		return encoding, pack(&zstdWriters, w)
 	case "gzip":
-		return encoding, pack(&gzipWriters, w)
+		return encoding, newGzip(w)
 	}
 	return "", nil
 }

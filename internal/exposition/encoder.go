@@ -43,7 +43,9 @@ type Encoder struct {
 	w      io.Writer
 	format Format
 	cache  *Cache
-	joiner *joiner // nil if Join was not called
+	joiner *joiner // nil if Join was not called, or pieces are written
+	pieces *piecer // nil if Join was not called, or nothing is compressed
+	runs   *Runs   // nil if Join was not called
 	head   []byte
 	// fetched makes the compiler read what writeBatch is about to copy.
 	fetched byte
@@ -60,13 +62,19 @@ func NewEncoder(w io.Writer, f Format, cache *Cache) *Encoder {
 }
 
 // Join makes the encoder write what earlier scrapes left in runs in larger
-// pieces, and leave its own runs there when it is closed. Use it for encoders
-// that write all families. Formats that do not copy stored blocks have no runs,
-// and do not touch those of others.
+// pieces, compressed ones if it writes to a PieceWriter, and leave its own
+// there when it is closed. Use it for encoders that write all families. Formats
+// that do not copy stored blocks have no runs, and do not touch those of others.
 func (e *Encoder) Join(r *Runs) {
-	if e.format.Syntax == Text || e.format.Syntax == Protobuf {
-		e.joiner = r.joiner(e.format)
+	if e.format.Syntax != Text && e.format.Syntax != Protobuf {
+		return
 	}
+	e.runs = r
+	if to, ok := e.w.(PieceWriter); ok {
+		e.pieces = newPiecer(r.packed.of(e.format).Load(), r.max, to)
+		return
+	}
+	e.joiner = r.joiner(e.format)
 }
 
 // Encode writes one family. It leaves out a family without series.
@@ -97,7 +105,11 @@ func (e *Encoder) Encode(f Exposed) error {
 
 // writeAsStored copies the content of blocks.
 func (e *Encoder) writeAsStored(f Exposed, own func(*Block) []byte) error {
-	if e.joiner != nil && !f.Passing {
+	switch {
+	case f.Passing:
+	case e.pieces != nil:
+		return e.pieces.writePieces(f.Blocks, e, own)
+	case e.joiner != nil:
 		return e.writeRuns(f.Blocks, own)
 	}
 	for b := range f.Blocks {
@@ -136,7 +148,10 @@ func (e *Encoder) writeBatch(blocks []*Block, own func(*Block) []byte) (size int
 
 // Close writes the end of the exposition.
 func (e *Encoder) Close() error {
-	if e.joiner != nil {
+	switch {
+	case e.pieces != nil:
+		e.runs.packed.publish(e.format, e.pieces)
+	case e.joiner != nil:
 		e.joiner.publish()
 	}
 	if !e.format.isOpenMetrics() {

@@ -13,10 +13,12 @@ import (
 type Runs struct {
 	max            int // bytes
 	text, protobuf atomic.Pointer[runTable]
+	packed         pieceTables
 }
 
 // NewRuns returns runs that take at most about max bytes for text and as much
-// for protobuf, and keep blocks of that size that are no longer in use.
+// for protobuf, each of them compressed and not, and keep blocks of that size
+// that are no longer in use.
 func NewRuns(max int) *Runs { return &Runs{max: max} }
 
 // run is a sequence of blocks of one family. It is immutable.

@@ -51,6 +51,12 @@ func exposeAll(t testing.TB, s Syntax, families [][]*Block, runs *Runs) *counted
 	if runs != nil {
 		e.Join(runs)
 	}
+	encodeAll(t, e, families)
+	return &out
+}
+
+func encodeAll(t testing.TB, e *Encoder, families [][]*Block) {
+	t.Helper()
 	for i, blocks := range families {
 		f := Exposed{Name: fmt.Sprint("m", i), Type: metric.Untyped, Blocks: slices.Values(blocks)}
 		for _, b := range blocks {
@@ -64,7 +70,6 @@ func exposeAll(t testing.TB, s Syntax, families [][]*Block, runs *Runs) *counted
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return &out
 }
 
 func manyBlocks(t testing.TB, r *rand.Rand) [][]*Block {

@@ -261,6 +261,9 @@ func (s *summing) add(a *addition) error {
 		}
 		by.Ends = by.At.Add(a.seriesTTL).UnixNano()
 	}
+	if err := s.pay(a); err != nil {
+		return err
+	}
 	var refused exposition.Refused
 	for i, b := range a.blocks {
 		f := s.family(b)
@@ -286,6 +289,22 @@ func (s *summing) add(a *addition) error {
 	s.series += fresh
 	for _, b := range a.removes {
 		s.remove(b)
+	}
+	return nil
+}
+
+// pay takes the memory for reading families that are larger than sums can become,
+// since a plain push may have made them. The push returns it when it ends.
+func (s *summing) pay(a *addition) error {
+	for _, b := range slices.Concat(a.blocks, a.removes) {
+		h := s.old.findSeries(b.Name)
+		if h == nil || h.Block.Series() <= s.limits.SumSeries || s.families[b.Name] != nil || s.push.Budget == nil {
+			continue
+		}
+		const aSeries = 300
+		if err := s.push.Budget.Take(2*h.Block.Size() + aSeries*h.Block.Series()); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -283,3 +283,41 @@ func wantSums(t *testing.T, g *gateway.Gateway, name string, want []string) {
 		t.Errorf("%s is %q, want %q", name, got, want)
 	}
 }
+
+// purse is a budget of so many bytes.
+type purse struct{ left int }
+
+func (p *purse) Take(n int) error {
+	if p.left < n {
+		return guard.ErrBusy
+	}
+	p.left -= n
+	return nil
+}
+
+func (p *purse) Return(n int) { p.left += n }
+
+// An addition pays for reading a family that a plain push has made large.
+func TestSumPaysForLargeFamilies(t *testing.T) {
+	g := open(t, gateway.Config{Limits: gateway.Limits{SumSeries: 100}})
+	k := key(t, "a")
+	var large strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&large, "m{n=\"%d\"} 1\n", i)
+	}
+	mustPush(t, g, k, "# TYPE m gauge\n"+large.String())
+	for budget, refused := range map[int]bool{100_000: true, 10_000_000: false} {
+		for _, p := range []gateway.Push{
+			{Blocks: blocks(t, k, "# TYPE m gauge\nm{n=\"1\"} 2\n")},
+			{Removes: blocks(t, k, "# TYPE m gauge\nm{n=\"2\"} 0\n")},
+		} {
+			p.Key, p.Mode, p.Budget = k, gateway.Sum, &purse{budget}
+			if err := g.Push(t.Context(), p); errors.Is(err, guard.ErrBusy) != refused || err != nil != refused {
+				t.Errorf("with %d bytes: got %v", budget, err)
+			}
+		}
+	}
+	if n := g.Group(k).Series; n != 999 {
+		t.Errorf("the group has %d series", n)
+	}
+}

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+
+	"pushgateway/internal/compression"
 )
 
 // pipeline collects small writes into few large ones, which another goroutine
@@ -13,10 +15,18 @@ import (
 type pipeline struct {
 	buf    []byte
 	n      int64 // bytes written so far
-	full   chan []byte
+	full   chan filled
 	free   chan []byte
 	done   chan struct{}
 	failed atomic.Pointer[error]
+	// packing is nil if pieces make no sense.
+	packing *packing
+}
+
+// filled is a full buffer.
+type filled struct {
+	buf   []byte
+	parts []part // the pieces in it, in order
 }
 
 const (
@@ -29,7 +39,7 @@ var pipelineMemory = sync.Pool{New: func() any { return new([pipelineBuffers][pi
 // newPipeline starts a pipeline to w. Close it in the end.
 func newPipeline(w io.Writer) *pipeline {
 	p := &pipeline{
-		full: make(chan []byte, pipelineBuffers),
+		full: make(chan filled, pipelineBuffers),
 		free: make(chan []byte, pipelineBuffers),
 		done: make(chan struct{}),
 	}
@@ -38,24 +48,32 @@ func newPipeline(w io.Writer) *pipeline {
 	for i := 1; i < pipelineBuffers; i++ {
 		p.free <- memory[i][:0]
 	}
+	write := func(f filled) error {
+		_, err := w.Write(f.buf)
+		return err
+	}
+	if g, ok := w.(*compression.Gzip); ok {
+		write = func(f filled) error { return f.pack(g) }
+		p.packing = &packing{pipeline: p}
+	}
 	go func() {
 		defer close(p.done)
 		defer pipelineMemory.Put(memory)
-		p.drain(w)
+		p.drain(write)
 	}()
 	return p
 }
 
 // drain writes full buffers until there are no more. After a failure it only
 // returns buffers.
-func (p *pipeline) drain(w io.Writer) {
-	for b := range p.full {
+func (p *pipeline) drain(write func(filled) error) {
+	for f := range p.full {
 		if p.failed.Load() == nil {
-			if _, err := w.Write(b); err != nil {
+			if err := write(f); err != nil {
 				p.failed.Store(&err)
 			}
 		}
-		p.free <- b[:0]
+		p.free <- f.buf[:0]
 	}
 }
 
@@ -66,13 +84,26 @@ func (p *pipeline) Write(b []byte) (int, error) {
 		p.buf = append(p.buf, rest[:n]...)
 		rest = rest[n:]
 		if len(p.buf) == cap(p.buf) {
-			p.full <- p.buf
-			runtime.Gosched() // otherwise this goroutine would fill all buffers before the other one starts
-			p.buf = <-p.free
+			p.pass()
 		}
 	}
 	p.n += int64(len(b))
 	return len(b), p.err()
+}
+
+// pass passes the buffer on, and begins the next.
+func (p *pipeline) pass() {
+	p.full <- filled{p.buf, p.packing.take()}
+	runtime.Gosched() // otherwise this goroutine would fill all buffers before the other one starts
+	p.buf = <-p.free
+}
+
+// writer returns what an encoder writes to.
+func (p *pipeline) writer() io.Writer {
+	if p.packing != nil {
+		return p.packing
+	}
+	return p
 }
 
 func (p *pipeline) err() error {
@@ -86,7 +117,7 @@ func (p *pipeline) err() error {
 // It may be called twice.
 func (p *pipeline) Close() error {
 	if p.buf != nil {
-		p.full <- p.buf
+		p.full <- filled{p.buf, p.packing.take()}
 		close(p.full)
 		p.buf = nil
 	}

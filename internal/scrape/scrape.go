@@ -73,13 +73,13 @@ func IsUnread(err error) bool {
 // what no earlier scrape has asked for. It writes from another goroutine, which
 // has ended when All returns.
 func (s *Scraper) All(w io.Writer, v *gateway.View, format exposition.Format) (Written, error) {
-	return written(w, func(p *pipeline) (int, error) { return s.writeAll(p, v, s.families(v), format) })
+	return written(w, func(p *pipeline) (int, error) { return s.writeAll(p.writer(), v, s.families(v), format) })
 }
 
 // Pushed is All without the gateway's own families. Gateways that have the same
 // groups write the same bytes.
 func (s *Scraper) Pushed(w io.Writer, v *gateway.View, format exposition.Format) (Written, error) {
-	return written(w, func(p *pipeline) (int, error) { return s.writeAll(p, v, withTimes(v), format) })
+	return written(w, func(p *pipeline) (int, error) { return s.writeAll(p.writer(), v, withTimes(v), format) })
 }
 
 // Own writes only the gateway's own families.

@@ -112,7 +112,7 @@ func openSoon(ctx context.Context, c Config, open func(context.Context, *Store) 
 	s := openCluster(c)
 	if err := open(ctx, s); err != nil {
 		if why := context.Cause(ctx); why != nil && errors.Is(err, context.Canceled) {
-			err = fmt.Errorf("the stream %s: %w", c.Cluster.Stream, why)
+			err = fmt.Errorf("the stream %s: %w; check --cluster.url, and whether the NATS servers run", c.Cluster.Stream, why)
 		}
 		return nil, err
 	}

@@ -48,19 +48,23 @@ function title(r) {
   return `${outcome}${r.duration_seconds === undefined ? "" : ` after ${duration(r.duration_seconds)}`}, ${age(ended)}: ${exact(ended)}`;
 }
 
-// bars draws runs, oldest first. A run whose duration is not known has half the
-// height, and no filling.
+// runBars draws runs, oldest first. A run whose duration is not known has half the
+// height, and no filling. One over four times the median is cut.
 export function runBars(runs) {
   if (!runs || runs.length === 0) return h("span", { class: "none" }, "–");
-  const longest = Math.max(...runs.map((r) => r.duration_seconds ?? 0));
+  const known = runs.map((r) => r.duration_seconds ?? 0).sort((a, b) => a - b);
+  // One very long run must not hide how the others differ.
+  const longest = Math.min(known.at(-1), 4 * known[Math.floor(known.length / 2)] || known.at(-1));
   const bar = (r, i) => {
-    const known = r.duration_seconds !== undefined && longest > 0;
-    const tall = known ? Math.max(2, (height - foot) * r.duration_seconds / longest) : (height - foot) / 2;
+    const measured = r.duration_seconds !== undefined && longest > 0;
+    const share = measured ? r.duration_seconds / longest : 0.5;
+    const tall = Math.max(2, (height - foot) * Math.min(1, share));
     const x = i * step;
-    return h("g", { class: `run ${r.outcome}${known ? "" : " unsure"}` },
+    return h("g", { class: `run ${r.outcome}${measured ? "" : " unsure"}` },
       h("title", {}, title(r)),
       h("rect", { class: "touch", x, y: 0, width: step, height }),
       h("rect", { class: "bar", x: x + 0.5, y: height - foot - tall, width: wide - 1, height: tall }),
+      share > 1 ? h("path", { class: "cut", d: `M${x} 6l${wide} -3` }) : null,
       r.outcome === "failed" ? h("path", { class: "cross", d: `M${x + 0.5} ${height - 4}l4 4m0 -4l-4 4` }) : null);
   };
   return h("svg", { class: "runs", role: "img", "aria-label": words(runs), width: runs.length * step, height, viewBox: `0 0 ${runs.length * step} ${height}` }, runs.map(bar));

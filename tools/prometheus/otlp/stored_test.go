@@ -1,5 +1,3 @@
-//go:build prometheus
-
 package otlp
 
 import (
@@ -32,7 +30,7 @@ var update = flag.Bool("update", false, "write what Prometheus stores anew")
 
 // exports has a directory for each case: bodies, and what Prometheus stores of
 // them. A translation strategy follows the dot in its name.
-const exports = "../../testdata/otlp"
+const exports = "../../../testdata/otlp"
 
 // TestStored holds the files against what Prometheus' own endpoint stores.
 func TestStored(t *testing.T) {

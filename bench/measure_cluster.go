@@ -1,0 +1,199 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// cluster is two gateways that share their groups, the servers that keep them, and
+// a gateway with a file, which is what the CPU of the others is compared with.
+type cluster struct {
+	*engine
+	here, there *target // two members
+	durable     *target
+}
+
+func (b *bench) startCluster(ctx context.Context) (c *cluster, err error) {
+	c = &cluster{}
+	if c.engine, err = b.startEngine(ctx); err != nil {
+		return nil, err
+	}
+	l := b.middle()
+	for _, t := range []**target{&c.here, &c.there} {
+		if *t, err = b.startMember(ctx, c.engine, l); err != nil {
+			c.stop()
+			return nil, err
+		}
+	}
+	if c.durable, _, err = b.startDurable(ctx, l); err == nil {
+		err = c.copyMessage()
+	}
+	if err != nil {
+		c.stop()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (b *bench) startMember(ctx context.Context, e *engine, l *load) (*target, error) {
+	args := []string{"--log.level=error", fmt.Sprint("--cluster.replicas=", engineServers), "--cluster.stream=" + clusterStream}
+	for _, url := range e.urls {
+		args = append(args, "--cluster.url="+url)
+	}
+	return b.start(ctx, kind{path: b.gateway, listen: "--web.listen-address", args: args}, l)
+}
+
+func (c *cluster) stop() {
+	for _, t := range []*target{c.here, c.there, c.durable} {
+		if t != nil {
+			t.stop()
+		}
+	}
+	c.engine.stop()
+}
+
+// clusterClients are the numbers of clients for which the disks of the servers
+// bind. manyClients are so many that the processors do.
+var clusterClients = []int{1, 16}
+
+const manyClients = 64
+
+// measureCluster measures pushes to a member beside what the servers acknowledge
+// for messages of the same size, how soon the other member shows them, and
+// scrapes without the servers.
+func (b *bench) measureCluster(ctx context.Context) ([]row, error) {
+	c, err := b.startCluster(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer c.stop()
+	var rows []row
+	for _, n := range clusterClients {
+		rates, err := contest(b.rounds, b.turnAs(c.here, n, false), c.turn(n, b.duration))
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, row{what: fmt.Sprintf("pushes/s in a cluster, clients: %d", n), unit: perSecond, gateway: rates[0], ceiling: rates[1],
+			goals: []goal{atLeast("0.8 of the ceiling", rates[0], 0.8, rates[1])}})
+	}
+	for _, more := range []func(*bench) ([]row, error){c.measureCPU, c.measureLag, c.measureOutage} {
+		found, err := more(b)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, found...)
+	}
+	return rows, nil
+}
+
+// measureCPU measures the processor time of a push by many clients.
+func (c *cluster) measureCPU(b *bench) ([]row, error) {
+	var rates, servers []float64
+	push := func(t *target, engine bool) func() (float64, error) {
+		turn := b.turnAs(t, manyClients, false)
+		return func() (float64, error) {
+			before, err := t.cpu()
+			if err != nil {
+				return 0, err
+			}
+			serversBefore, err := c.engine.cpu()
+			if err != nil {
+				return 0, err
+			}
+			first := t.next.Load()
+			rate, err := turn()
+			if err != nil {
+				return 0, err
+			}
+			pushes := float64(t.next.Load() - first)
+			after, err := t.cpu()
+			if err != nil {
+				return 0, err
+			}
+			serversAfter, err := c.engine.cpu()
+			if engine {
+				rates, servers = append(rates, rate), append(servers, microsecondsOf(serversAfter-serversBefore)/pushes)
+			}
+			return microsecondsOf(after-before) / pushes, err
+		}
+	}
+	each, err := contest(b.rounds, push(c.here, true), push(c.durable, false))
+	if err != nil {
+		return nil, err
+	}
+	return []row{
+		{what: fmt.Sprintf("pushes/s in a cluster, clients: %d", manyClients), unit: perSecond, gateway: median(rates)},
+		{what: "CPU of the gateway for each", unit: microseconds, gateway: each[0], goals: []goal{atMost("1.3 × with a file", each[0], 1.3, each[1])}},
+		{what: "CPU of the gateway for each, with a file", unit: microseconds, gateway: each[1]},
+		{what: "CPU of the three servers for each", unit: microseconds, gateway: median(servers)},
+	}, nil
+}
+
+func microsecondsOf(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
+
+// lags is how many pushes are awaited in the scrapes of the other member.
+const lags = 300
+
+// measureLag measures how long after its answer a push is in a scrape of the
+// other member, at worst for one in a hundred.
+func (c *cluster) measureLag(*bench) ([]row, error) {
+	var all []float64
+	for n := range lags {
+		lag, err := c.lag(n)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, float64(lag.Nanoseconds())/1e6)
+	}
+	slices.Sort(all)
+	worst := all[len(all)*99/100]
+	return []row{{what: "from an answer to the scrapes of the other member, p99", unit: milliseconds, gateway: worst, goals: []goal{within("100 ms", worst, 100)}}}, nil
+}
+
+func (c *cluster) lag(n int) (time.Duration, error) {
+	body := fmt.Sprintf("lag %d\n", n+1)
+	if _, err := c.here.fetch(fmt.Appendf(nil, "PUT /metrics/job/lag HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n%s", len(body), body)); err != nil {
+		return 0, err
+	}
+	begin, want := time.Now(), []byte(fmt.Sprintf("\nlag{instance=\"\",job=\"lag\"} %d\n", n+1))
+	for time.Since(begin) < patience {
+		asked := time.Now()
+		text, err := c.there.fetch(textScrape)
+		if err != nil {
+			return 0, err
+		}
+		if bytes.Contains(text, want) {
+			return asked.Sub(begin), nil
+		}
+	}
+	return 0, fmt.Errorf("the other member does not show %q", strings.TrimSpace(string(want)))
+}
+
+// measureOutage measures scrapes with the servers and without.
+func (c *cluster) measureOutage(*bench) ([]row, error) {
+	scrape := func() (float64, error) {
+		begin := time.Now()
+		_, err := c.here.fetch(textScrape)
+		return float64(time.Since(begin).Nanoseconds()) / 1e6, err
+	}
+	with, err := contest(scrapes, scrape)
+	if err != nil {
+		return nil, err
+	}
+	c.engine.stop()
+	without, err := contest(scrapes, scrape)
+	if err != nil {
+		return nil, err
+	}
+	return []row{
+		{what: "scrape of a member", unit: milliseconds, gateway: with[0]},
+		{what: "scrape of a member while no server runs", unit: milliseconds, gateway: without[0], goals: []goal{atMost("1.2 × with servers", without[0], 1.2, with[0])}},
+	}, nil
+}
+
+// cpu returns the processor time that the target has used.
+func (t *target) cpu() (time.Duration, error) { return processCPU(t.cmd.Process.Pid) }

@@ -1,0 +1,232 @@
+package exposition
+
+import (
+	"io"
+	"iter"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"pushgateway/internal/compression"
+)
+
+// PieceWriter compresses what is written to it, in pieces that other scrapes can
+// use again.
+type PieceWriter interface {
+	io.Writer
+	// StartPiece begins a piece of some bytes, which the next writes bring. If it
+	// returns false, they are written as a part of no piece.
+	StartPiece(size int) bool
+	// EndPiece ends the piece, has it compressed later, and passes it to keep then,
+	// perhaps in another goroutine. before is what was written before it; it must
+	// not change.
+	EndPiece(before []byte, keep func(*compression.Piece))
+	// WritePiece writes what is already compressed.
+	WritePiece(*compression.Piece) error
+}
+
+const (
+	// A piece has at least minPiece bytes, because each has a head of its own. The
+	// longer it is, the more must be compressed again when one of its blocks
+	// changes. So once twice fullPiece bytes have come, half of them are a piece.
+	// The other half may still end where a piece of the last scrape did.
+	minPiece, fullPiece = 8 << 10, 24 << 10
+	// maxPiece is the size of the largest piece in bytes.
+	maxPiece = 256 << 10
+	// keptFor is how long pieces are kept that nobody asks for.
+	keptFor = 10 * time.Minute
+)
+
+// piecer finds the pieces of one scrape, like joiner. It does not look at blocks
+// that are where they were in the last scrape.
+type piecer struct {
+	old, next *pieceTable
+	to        PieceWriter
+
+	batch  []*Block   // the present piece
+	like   *packedRun // of the last scrape, beginning with the same block
+	same   bool       // equal to like, so far
+	size   int        // of the content, if not the same
+	before *Block     // what precedes the piece; nil at the start of a family
+}
+
+// packedRun is a sequence of blocks of one family. It is immutable, but for the
+// compressed content, which comes later.
+type packedRun struct {
+	blocks []*Block
+	before *Block
+	packed atomic.Pointer[compression.Piece] // nil as long as it is not compressed
+}
+
+// pieceTable holds the pieces of one scrape, by their first blocks.
+type pieceTable struct {
+	starts map[*Block]*packedRun
+	max    int64
+	bytes  atomic.Int64 // that they take; those that are not compressed yet do not count
+}
+
+func newPiecer(old *pieceTable, max int, to PieceWriter) *piecer {
+	if old == nil {
+		old = new(pieceTable)
+	}
+	return &piecer{old: old, next: &pieceTable{starts: make(map[*Block]*packedRun, len(old.starts)), max: int64(max)}, to: to}
+}
+
+// takes counts bytes, if there is room for them.
+func (t *pieceTable) takes(n int) bool {
+	if t.bytes.Add(int64(n)) <= t.max {
+		return true
+	}
+	t.bytes.Add(int64(-n))
+	return false
+}
+
+// writePieces writes the content of blocks, divided into the pieces of the last
+// scrape if possible.
+func (p *piecer) writePieces(blocks iter.Seq[*Block], e *Encoder, own func(*Block) []byte) error {
+	p.before = nil
+	for b := range blocks {
+		if p.endsAt(b) {
+			if err := p.flush(len(p.batch), e, own); err != nil {
+				return err
+			}
+		}
+		p.add(b, own)
+		if n := p.complete(own); n > 0 {
+			if err := p.flush(n, e, own); err != nil {
+				return err
+			}
+		}
+	}
+	return p.flush(len(p.batch), e, own)
+}
+
+// endsAt reports whether the piece ends before a block, so that the next one
+// begins where one of the last scrape did.
+func (p *piecer) endsAt(b *Block) bool {
+	return !p.same && p.size >= minPiece && p.old.starts[b] != nil
+}
+
+func (p *piecer) add(b *Block, own func(*Block) []byte) {
+	if len(p.batch) == 0 {
+		p.like = p.old.starts[b]
+		p.same = p.like != nil
+	}
+	if p.same && (len(p.batch) == len(p.like.blocks) || p.like.blocks[len(p.batch)] != b) {
+		p.same, p.size = false, sizeOf(p.batch, own)
+	}
+	if p.batch = append(p.batch, b); !p.same {
+		p.size += len(own(b))
+	}
+}
+
+func sizeOf(blocks []*Block, own func(*Block) []byte) (size int) {
+	for _, b := range blocks {
+		size += len(own(b))
+	}
+	return size
+}
+
+// complete returns how many of the blocks so far are a piece, or 0.
+func (p *piecer) complete(own func(*Block) []byte) int {
+	switch {
+	case p.same && len(p.batch) < len(p.like.blocks), !p.same && p.size < 2*fullPiece:
+		return 0
+	case p.same:
+		return len(p.batch)
+	}
+	n := 0
+	for size := 0; size < fullPiece; n++ {
+		size += len(own(p.batch[n]))
+	}
+	return n
+}
+
+// flush writes a piece, the first n blocks so far, and starts the next one.
+func (p *piecer) flush(n int, e *Encoder, own func(*Block) []byte) error {
+	if n == 0 {
+		return nil
+	}
+	blocks := p.batch[:n]
+	err := p.write(blocks, e, own)
+	p.before = blocks[n-1]
+	p.batch = append(p.batch[:0], p.batch[n:]...)
+	p.same, p.size = false, sizeOf(p.batch, own)
+	return err
+}
+
+func (p *piecer) write(blocks []*Block, e *Encoder, own func(*Block) []byte) error {
+	if p.same && len(blocks) == len(p.like.blocks) && p.like.before == p.before {
+		if packed := p.like.packed.Load(); packed != nil && p.keep(p.like, packed.Size()) {
+			return p.to.WritePiece(packed)
+		}
+	}
+	return p.writeNew(blocks, e, own)
+}
+
+// keep passes a piece to the next scrape, if there is room.
+func (p *piecer) keep(r *packedRun, size int) bool {
+	if !p.next.takes(size + runSize + blockSize*len(r.blocks)) {
+		return false
+	}
+	p.next.starts[r.blocks[0]] = r
+	return true
+}
+
+// writeNew writes a piece, to be compressed by itself if that is worth it.
+func (p *piecer) writeNew(blocks []*Block, e *Encoder, own func(*Block) []byte) error {
+	made, size := &packedRun{before: p.before}, sizeOf(blocks, own)
+	apart := size >= minPiece && size <= maxPiece
+	if apart {
+		made.blocks = slices.Clone(blocks)
+		apart = p.keep(made, 0) && p.to.StartPiece(size)
+	}
+	for part := range slices.Chunk(blocks, ahead) {
+		if _, err := e.writeBatch(part, own); err != nil {
+			return err
+		}
+	}
+	if !apart {
+		return nil
+	}
+	var before []byte
+	if p.before != nil {
+		before = own(p.before)
+	}
+	table := p.next
+	p.to.EndPiece(before, func(packed *compression.Piece) {
+		if table.takes(packed.Size()) {
+			made.packed.Store(packed)
+		}
+	})
+	return nil
+}
+
+// pieceTables are the pieces of the last scrape of each format. They are dropped
+// when nobody has asked for them for a while.
+type pieceTables struct {
+	text, protobuf atomic.Pointer[pieceTable]
+	idle           atomic.Pointer[time.Timer]
+}
+
+func (t *pieceTables) of(f Format) *atomic.Pointer[pieceTable] {
+	if f.Syntax == Protobuf {
+		return &t.protobuf
+	}
+	return &t.text
+}
+
+// publish passes the pieces of a scrape to the next one.
+func (t *pieceTables) publish(f Format, p *piecer) {
+	t.of(f).Store(p.next)
+	if idle := t.idle.Load(); idle != nil {
+		idle.Reset(keptFor)
+		return
+	}
+	t.idle.Store(time.AfterFunc(keptFor, t.drop))
+}
+
+func (t *pieceTables) drop() {
+	t.text.Store(nil)
+	t.protobuf.Store(nil)
+}

@@ -1,0 +1,92 @@
+package scrape
+
+import "pushgateway/internal/compression"
+
+// packing is a pipeline whose content is compressed in pieces. It is an
+// exposition.PieceWriter. The goroutine that writes also compresses.
+type packing struct {
+	*pipeline
+	parts []part // the pieces in the present buffer
+	start int    // of the present piece, in the buffer
+	ready int    // bytes of the compressed pieces among parts
+}
+
+// part is a piece and its place in a buffer.
+type part struct {
+	start, end int
+	packed     *compression.Piece // nil if it must be compressed
+	before     []byte
+	keep       func(*compression.Piece)
+}
+
+// take returns the pieces of the present buffer, which is passed on. It is safe
+// on nil.
+func (p *packing) take() []part {
+	if p == nil {
+		return nil
+	}
+	parts := p.parts
+	p.parts, p.ready = nil, 0
+	return parts
+}
+
+// StartPiece implements exposition.PieceWriter. A piece lies in one buffer.
+func (p *packing) StartPiece(size int) bool {
+	if size >= cap(p.buf) {
+		return false
+	}
+	if len(p.buf)+size >= cap(p.buf) {
+		p.pass()
+	}
+	p.start = len(p.buf)
+	return true
+}
+
+// EndPiece implements exposition.PieceWriter.
+func (p *packing) EndPiece(before []byte, keep func(*compression.Piece)) {
+	p.parts = append(p.parts, part{start: p.start, end: len(p.buf), before: before, keep: keep})
+}
+
+// WritePiece implements exposition.PieceWriter.
+func (p *packing) WritePiece(piece *compression.Piece) error {
+	at := len(p.buf)
+	p.parts = append(p.parts, part{start: at, end: at, packed: piece})
+	p.n += int64(piece.Content())
+	if p.ready += piece.Size(); p.ready >= pipelineSize {
+		p.pass()
+	}
+	return p.err()
+}
+
+// pack compresses a buffer.
+func (f filled) pack(g *compression.Gzip) error {
+	at := 0
+	for _, part := range f.parts {
+		if part.start > at {
+			if _, err := g.Write(f.buf[at:part.start]); err != nil {
+				return err
+			}
+		}
+		if err := part.pack(f.buf, g); err != nil {
+			return err
+		}
+		at = part.end
+	}
+	if at == len(f.buf) {
+		return nil
+	}
+	_, err := g.Write(f.buf[at:])
+	return err
+}
+
+func (p *part) pack(buf []byte, g *compression.Gzip) error {
+	packed := p.packed
+	if packed == nil {
+		var err error
+		if packed, err = g.Compress(buf[p.start:p.end], p.before); err != nil {
+			return err
+		}
+		p.keep(packed)
+	}
+	return g.Append(packed)
+}
