@@ -15,8 +15,8 @@ import { cleanUp } from "./cleanup.js";
 // direction it begins.
 const columns = [
   { name: "Group", sort: "job" },
-  { name: "State", sort: "status", first: "-status" },
   { name: "Last push", sort: "push_time", first: "-push_time" },
+  { name: "State", sort: "status", first: "-status" },
   { name: "Families", sort: "families", first: "-families", number: true },
   { name: "Series", sort: "series", first: "-series", number: true },
   { name: "Expires", sort: "expiry_time" },
@@ -183,8 +183,8 @@ export class GroupsPage {
     return [
       cell("labels", pairs(g.labels).map(([n, v]) => this.chip(n, v)),
         h("a", { href: groupAddress(g), class: "open", tabindex: "-1", "aria-label": `Open ${brief(text(g.labels))}` }, "Open")),
-      cell("state", h("span", { class: `badge ${state}`, title: titleOf(state) }, wordOf(state))),
       cell("age", h("time", { title: exact(g.push_time) }, age(g.push_time))),
+      cell("state", h("span", { class: `badge ${state}`, title: titleOf(state) }, wordOf(state))),
       state === "failing" ? this.refusedRow(g, cell) : null,
       cell("number families", count(g.families)),
       cell("number series", count(g.series)),
