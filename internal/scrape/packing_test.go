@@ -76,7 +76,7 @@ func (c *changing) push(job int) {
 // change pushes to some groups, old and new, and deletes some.
 func (c *changing) change() {
 	for range c.random.IntN(1 + c.random.IntN(20)) {
-		job := c.random.IntN(c.jobs + c.jobs/10)
+		job := c.random.IntN(c.jobs + c.jobs/10 + 1)
 		if c.random.IntN(4) > 0 {
 			c.push(job)
 			continue
@@ -148,6 +148,7 @@ var packedFormats = []exposition.Format{{Syntax: exposition.Text, Escaping: metr
 func FuzzPackedScrapes(f *testing.F) {
 	f.Add(uint64(1), uint16(400), uint8(12))
 	f.Add(uint64(2), uint16(3), uint8(5))
+	f.Add(uint64(3), uint16(0), uint8(5))
 	f.Fuzz(func(t *testing.T, seed uint64, jobs uint16, rounds uint8) {
 		c := newChanging(t, seed, int(jobs%1000))
 		s := New(nil, nil)
