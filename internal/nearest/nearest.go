@@ -12,10 +12,11 @@ import (
 // known name that contains the unknown one.
 func To(unknown string, known []string) string {
 	unknown = strings.ToLower(unknown)
-	best, distance := "", 1+max(2, len(unknown)/3)
+	best, distance, letters := "", 1+max(2, len(unknown)/3), 0
 	for _, name := range known {
-		if d := between(unknown, strings.ToLower(name)); d < distance {
-			best, distance = name, d
+		d, l := between(unknown, strings.ToLower(name))
+		if d < distance || d == distance && best != "" && l < letters {
+			best, distance, letters = name, d, l
 		}
 	}
 	return best
@@ -24,18 +25,19 @@ func To(unknown string, known []string) string {
 // minPart is how long a name must be to count as a part of another one.
 const minPart = 4
 
-func between(unknown, known string) int {
-	d := levenshtein.ComputeDistance(unknown, known)
-	if len(known) >= minPart && strings.HasPrefix(unknown, known) {
-		return min(d, 1)
+// between returns the distance between two names, and how many letters differ.
+func between(unknown, known string) (d, letters int) {
+	d = levenshtein.ComputeDistance(unknown, known)
+	switch {
+	case len(known) >= minPart && strings.HasPrefix(unknown, known):
+		return min(d, 1), d
+	case len(unknown) < minPart || len(known) <= len(unknown):
+		return d, d
+	case strings.Contains(known, unknown):
+		return min(d, 1), d
+	default:
+		return min(d, 1+levenshtein.ComputeDistance(unknown, known[:len(unknown)])), d
 	}
-	if len(unknown) < minPart || len(known) <= len(unknown) {
-		return d
-	}
-	if strings.Contains(known, unknown) {
-		return min(d, 1)
-	}
-	return min(d, 1+levenshtein.ComputeDistance(unknown, known[:len(unknown)]))
 }
 
 // Instead says which of the known names to use for an unknown one.
