@@ -36,7 +36,7 @@ func (r *StoredReader) adopt(family, text []byte) *Block {
 		Legacy:    a.legacy,
 		text:      bytes.Clone(text),
 		proto:     a.proto,
-		series:    a.series,
+		series:    int32(a.series),
 	}
 }
 

@@ -14,13 +14,15 @@ import (
 // exposition, and its metrics in protobuf if the text does not express
 // everything. It is immutable and safe for concurrent use.
 type Block struct {
-	Name   string
-	Help   string
-	Unit   string // "" if unknown
-	text   []byte
-	more   *more // what the text does not express; nil if it expresses everything
-	proto  int   // length of the protobuf
-	series int
+	Name  string
+	Help  string
+	Unit  string // "" if unknown
+	text  []byte
+	more  *more // what the text does not express; nil if it expresses everything
+	proto int   // length of the protobuf
+	// id is not 0 once a scrape has asked for it; see Block.identity.
+	id     atomic.Uint64
+	series int32
 	// tooLong counts the series that were left out because they are too long.
 	tooLong int32
 	// era is that of the limits that the labels were checked against, if there is a
@@ -28,8 +30,8 @@ type Block struct {
 	era uint32
 	// pattern is the pattern of the push that brought the block, and part its
 	// place there.
-	pattern *pattern
 	part    int32
+	pattern *pattern
 	order   order
 	Type    metric.Type
 	// EmptyHelp is as in metric.Family.
@@ -50,7 +52,7 @@ type Block struct {
 func (b *Block) HasHelp() bool { return b.Help != "" || b.EmptyHelp }
 
 // Series returns the number of label sets. A histogram counts as one.
-func (b *Block) Series() int { return b.series }
+func (b *Block) Series() int { return int(b.series) }
 
 // Text returns the lines of the block without HELP and TYPE, with names as
 // pushed. The caller must not change it.

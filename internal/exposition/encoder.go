@@ -27,7 +27,7 @@ type Exposed struct {
 
 // ExposeBlock makes a family from a single block.
 func ExposeBlock(b *Block) Exposed {
-	f := Exposed{Name: b.Name, Help: b.Help, Unit: b.Unit, EmptyHelp: b.EmptyHelp, Type: b.Type, Series: b.series, ProtoSize: b.DelimitedSize()}
+	f := Exposed{Name: b.Name, Help: b.Help, Unit: b.Unit, EmptyHelp: b.EmptyHelp, Type: b.Type, Series: b.Series(), ProtoSize: b.DelimitedSize()}
 	if !b.Legacy {
 		f.NotLegacy = 1
 	}

@@ -35,7 +35,7 @@ func Merge(stored, pushed *Block, maxBytes int, budget Budget) (*Block, error) {
 	}
 	const hash = 8
 	held := tab{budget: budget}
-	if err := held.take(size.held() + heldSize + len(stored.Help) + len(pushed.Help) + hash*(stored.series+pushed.series)); err != nil {
+	if err := held.take(size.held() + heldSize + len(stored.Help) + len(pushed.Help) + hash*(stored.Series()+pushed.Series())); err != nil {
 		return nil, err
 	}
 	held.settle()
@@ -112,7 +112,7 @@ func (m *merger) places(b *Block) (*placer, error) {
 // bring finds the places of the pushed series and returns a table of their label
 // sets.
 func (m *merger) bring() (table seriesTable, err error) {
-	if err := m.memory.take(m.pushed.series * (1 + int(unsafe.Sizeof(place{})))); err != nil {
+	if err := m.memory.take(m.pushed.Series() * (1 + int(unsafe.Sizeof(place{})))); err != nil {
 		return table, err
 	}
 	m.brought, m.replaces = make([]place, 0, m.pushed.series), make([]bool, m.pushed.series)
@@ -196,7 +196,7 @@ func (m *merger) copied(size mergedSize) *Block {
 		Legacy: m.stored.Legacy && m.pushed.Legacy,
 		text:   m.splice(m.stored.text, m.pushed.text, size.text, func(at place) span { return at.text }),
 		proto:  size.proto,
-		series: m.stored.series + m.pushed.series - len(m.replaced),
+		series: m.stored.series + m.pushed.series - int32(len(m.replaced)),
 	}
 	if b.Help == "" {
 		b.Help, b.EmptyHelp = m.stored.Help, m.stored.EmptyHelp || m.pushed.EmptyHelp && m.stored.Help == ""

@@ -53,14 +53,29 @@ type piecer struct {
 // packedRun is a sequence of blocks of one family. It is immutable, but for the
 // compressed content, which comes later.
 type packedRun struct {
-	blocks []*Block
-	before *Block
+	blocks []uint64                          // their identities: pieces keep no block that was replaced
+	before uint64                            // 0 at the start of a family
 	packed atomic.Pointer[compression.Piece] // nil as long as it is not compressed
+}
+
+// lastID is the latest identity of a block.
+var lastID atomic.Uint64
+
+// identity returns a number that no other block of this process has, and that
+// does not keep the block in memory. It is 0 if b is nil.
+func (b *Block) identity() uint64 {
+	if b == nil {
+		return 0
+	}
+	if b.id.Load() == 0 {
+		b.id.CompareAndSwap(0, lastID.Add(1))
+	}
+	return b.id.Load()
 }
 
 // pieceTable holds the pieces of one scrape, by their first blocks.
 type pieceTable struct {
-	starts map[*Block]*packedRun
+	starts map[uint64]*packedRun // by the identity of the first block
 	max    int64
 	bytes  atomic.Int64 // that they take; those that are not compressed yet do not count
 }
@@ -69,7 +84,7 @@ func newPiecer(old *pieceTable, max int, to PieceWriter) *piecer {
 	if old == nil {
 		old = new(pieceTable)
 	}
-	return &piecer{old: old, next: &pieceTable{starts: make(map[*Block]*packedRun, len(old.starts)), max: int64(max)}, to: to}
+	return &piecer{old: old, next: &pieceTable{starts: make(map[uint64]*packedRun, len(old.starts)), max: int64(max)}, to: to}
 }
 
 // takes counts bytes, if there is room for them.
@@ -104,15 +119,15 @@ func (p *piecer) writePieces(blocks iter.Seq[*Block], e *Encoder, own func(*Bloc
 // endsAt reports whether the piece ends before a block, so that the next one
 // begins where one of the last scrape did.
 func (p *piecer) endsAt(b *Block) bool {
-	return !p.same && p.size >= minPiece && p.old.starts[b] != nil
+	return !p.same && p.size >= minPiece && p.old.starts[b.identity()] != nil
 }
 
 func (p *piecer) add(b *Block, own func(*Block) []byte) {
 	if len(p.batch) == 0 {
-		p.like = p.old.starts[b]
+		p.like = p.old.starts[b.identity()]
 		p.same = p.like != nil
 	}
-	if p.same && (len(p.batch) == len(p.like.blocks) || p.like.blocks[len(p.batch)] != b) {
+	if p.same && (len(p.batch) == len(p.like.blocks) || p.like.blocks[len(p.batch)] != b.identity()) {
 		p.same, p.size = false, sizeOf(p.batch, own)
 	}
 	if p.batch = append(p.batch, b); !p.same {
@@ -156,7 +171,7 @@ func (p *piecer) flush(n int, e *Encoder, own func(*Block) []byte) error {
 }
 
 func (p *piecer) write(blocks []*Block, e *Encoder, own func(*Block) []byte) error {
-	if p.same && len(blocks) == len(p.like.blocks) && p.like.before == p.before {
+	if p.same && len(blocks) == len(p.like.blocks) && p.like.before == p.before.identity() {
 		if packed := p.like.packed.Load(); packed != nil && p.keep(p.like, packed.Size()) {
 			return p.to.WritePiece(packed)
 		}
@@ -175,10 +190,12 @@ func (p *piecer) keep(r *packedRun, size int) bool {
 
 // writeNew writes a piece, to be compressed by itself if that is worth it.
 func (p *piecer) writeNew(blocks []*Block, e *Encoder, own func(*Block) []byte) error {
-	made, size := &packedRun{before: p.before}, sizeOf(blocks, own)
+	made, size := &packedRun{before: p.before.identity()}, sizeOf(blocks, own)
 	apart := size >= minPiece && size <= maxPiece
 	if apart {
-		made.blocks = slices.Clone(blocks)
+		for _, b := range blocks {
+			made.blocks = append(made.blocks, b.identity())
+		}
 		apart = p.keep(made, 0) && p.to.StartPiece(size)
 	}
 	for part := range slices.Chunk(blocks, ahead) {

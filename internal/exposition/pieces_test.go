@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
+	"weak"
 
 	"pushgateway/internal/compression"
 	"pushgateway/internal/metric"
@@ -125,4 +127,24 @@ func TestPieces(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestPiecesKeepNoBlocks replaces blocks after a scrape. Pieces must not keep them
+// in memory, since nothing bounds their size.
+func TestPiecesKeepNoBlocks(t *testing.T) {
+	r, runs := rand.New(rand.NewPCG(5, 6)), NewRuns(16<<20)
+	families := [][]*Block{nil}
+	for range 2000 {
+		families[0] = append(families[0], someBlock(t, r, "m"))
+	}
+	packAll(t, Text, families, runs)
+	old := weak.Make(families[0][0])
+	families = nil
+	for range 2 {
+		runtime.GC()
+	}
+	if old.Value() != nil {
+		t.Error("a block that nothing else uses is kept")
+	}
+	runtime.KeepAlive(runs)
 }

@@ -204,7 +204,7 @@ func (r *renderer) render(f *metric.Family) (*Block, error) {
 		Type:      f.Type,
 		Legacy:    r.legacy,
 		proto:     r.protoSize,
-		series:    series,
+		series:    int32(series),
 		tooLong:   int32(tooLong),
 		open:      r.plain && isOpenFamily(f),
 	}

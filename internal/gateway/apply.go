@@ -66,15 +66,21 @@ func (g *Gateway) take(batch []Applied) (taken int, freed []grouping.Key) {
 	return taken, freed
 }
 
-// isOutlived reports whether the group that a change was made from has expired
-// while the change was in progress. Such a change brings the group back, so
-// what was found out about it no longer holds.
+// isOutlived reports whether the group that a change was made from, or all series
+// of one of its families, have expired while the change was in progress. Such a
+// change brings them back, so what was found out about it no longer holds.
 func (x *index) isOutlived(a Applied) bool {
 	if a.Void || a.pending == nil || a.Group == nil || a.pending.since == 0 {
 		return false
 	}
 	stored, _ := x.groups.Get(a.Key)
-	return stored.since() != a.pending.since
+	return stored.since() != a.pending.since || slices.ContainsFunc(a.Group.Families, Held.isGone)
+}
+
+// isGone reports whether the index has dropped what the entry of a family shares
+// with that of an earlier state of the group. The caller holds Gateway.mu.
+func (h Held) isGone() bool {
+	return h.entry != nil && (h.entry.gone || h.entry.base != nil && h.entry.base.gone)
 }
 
 // settle finishes changing the names in changed, and invalidates the view. The

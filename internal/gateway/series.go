@@ -26,7 +26,8 @@ type seriesEntry struct {
 	key    grouping.Key
 	hashes []uint64 // sorted
 	base   *seriesEntry
-	depth  int // length of the chain of bases
+	depth  int  // length of the chain of bases
+	gone   bool // discarded; for holders of Gateway.mu
 }
 
 // maxDepth bounds the chain of bases. A merge beyond it adds all label sets
@@ -203,6 +204,7 @@ func (e *seriesEntry) addsNothingTo(was *seriesEntry) bool {
 // has of it. The caller holds Gateway.mu; sweep removes the entry later.
 func (x *index) discard(e, kept *seriesEntry) {
 	for e != nil && !e.isIn(kept) {
+		e.gone = true
 		x.discarded = append(x.discarded, e)
 		e = e.base
 	}
