@@ -56,6 +56,10 @@ func TestOTLPDelta(t *testing.T) {
 			exports: []string{deltaOf("c", pointOf(10, "3"), pointOf(20, "4"), pointOf(15, "5")), deltaOf("c", pointOf(30, "1"), pointOf(31, "1"))},
 			text:    "# TYPE c_total counter\nc_total{$,n=\"1\"} 14\n", open: "c_created{$,n=\"1\"} 10\n",
 		},
+		"several points, and no value in the end": {
+			exports: []string{deltaOf("c", pointOf(10, "3"), pointOf(20, "4"), strings.Replace(pointOf(30, "0"), "{", `{"flags":1,`, 1))},
+			absent:  "c_total",
+		},
 		"several points of a histogram": {
 			exports: []string{strings.Replace(bucketsOf(10, "1,2", `"1","0","1"`, 2, "5"), `"dataPoints":[`, `"dataPoints":[{"count":"1","sum":0.5,"explicitBounds":[1,2],"bucketCounts":["1","0","0"]},`, 1)},
 			text:    "# TYPE h_seconds histogram\nh_seconds_bucket{$,le=\"1\"} 2\nh_seconds_bucket{$,le=\"2\"} 2\nh_seconds_bucket{$,le=\"+Inf\"} 3\nh_seconds_sum{$} 5.5\nh_seconds_count{$} 3\n",

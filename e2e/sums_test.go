@@ -375,3 +375,13 @@ other{clearmode="info",version="0.0.%[1]d"} 1
 	}
 	s.wantLines("a", want...)
 }
+
+// TestSumOfSimilarSeries adds to two series whose labels are the same text, if NUL
+// were to end each of them.
+func TestSumOfSimilarSeries(t *testing.T) {
+	s := start(t)
+	for range 2 {
+		s.want(http.StatusOK, http.MethodPost, "/metrics/job/a?merge=sum", "m{a=\"x\",b=\"y\"} 1\nm{a=\"x\x00b\x00y\"} 10\n")
+	}
+	s.wantSeries([]string{`m{a="x",b="y",instance="",job="a"} 2`, "m{a=\"x\x00b\x00y\",instance=\"\",job=\"a\"} 20"}, nil)
+}

@@ -16,19 +16,24 @@ func TestSharing(t *testing.T) {
 	}
 	b.made.Store(&madeProto{proto: []byte{1}})
 	b.hashes.Store(&[]uint64{1})
+	identity := b.identity()
 	v := reflect.ValueOf(b).Elem()
 	for i := range v.NumField() {
 		if v.Field(i).IsZero() {
 			t.Errorf("the test sets no %s", v.Type().Field(i).Name)
 		}
 	}
-	if c := b.Sharing(strings.Clone("m"), "h"); c == b || !reflect.DeepEqual(c, b) {
+	c := b.Sharing(strings.Clone("m"), "h")
+	if c == b || c.identity() == identity {
+		t.Error("the copy is the same block")
+	}
+	if c.id.Store(identity); !reflect.DeepEqual(c, b) {
 		t.Errorf("got %+v, want a copy of %+v", c, b)
 	}
 	if c := b.Sharing(b.Name, b.Help); c != b {
 		t.Error("a block that has these copies is copied")
 	}
-	c := b.Sharing("n", "i")
+	c = b.Sharing("n", "i")
 	if c.Name != "n" || c.Help != "i" || b.Name != "m" || b.Help != "h" {
 		t.Errorf("the copy has %q and %q, the block %q and %q", c.Name, c.Help, b.Name, b.Help)
 	}

@@ -2,6 +2,7 @@ package exposition
 
 import (
 	"errors"
+	"math"
 
 	"github.com/prometheus/prometheus/model/histogram"
 
@@ -20,6 +21,24 @@ func IsFloat(h *metric.Buckets) bool {
 	return h.Count.Float > 0 || n.ZeroCount.Float > 0 || len(n.PositiveCounts) > 0 || len(n.NegativeCounts) > 0
 }
 
+var (
+	errThreshold = errors.New("its zero threshold is negative or not finite")
+	errSpans     = errors.New("its spans have buckets beyond all numbers")
+)
+
+// inRange reports whether the buckets of spans have indexes of 32 bits. Prometheus'
+// own model counts on that when it adds histograms, but does not check it.
+func inRange(spans []metric.Span) bool {
+	next := int64(0)
+	for _, s := range spans {
+		if next += int64(s.Offset); next < math.MinInt32 || next+int64(s.Length) > math.MaxInt32 {
+			return false
+		}
+		next += int64(s.Length)
+	}
+	return true
+}
+
 var errMixed = errors.New("it has both integer and float buckets")
 
 // mayBeNative is isNative for all versions of Prometheus: 2.x takes buckets
@@ -35,6 +54,12 @@ func checkNative(h *metric.Buckets) error {
 	n := h.Native
 	if !mayBeNative(n) {
 		return nil
+	}
+	if t := n.ZeroThreshold; !(t >= 0) || math.IsInf(t, 1) {
+		return errThreshold
+	}
+	if !inRange(n.PositiveSpans) || !inRange(n.NegativeSpans) {
+		return errSpans
 	}
 	if !IsFloat(h) {
 		return toHistogram(h).Validate()

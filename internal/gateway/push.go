@@ -145,7 +145,14 @@ func (g *Gateway) pushSome(p patience, pushes []Push, todo []grouping.Key, errs 
 		return todo[1:]
 	}
 	defer g.locks.release(taken...)
-	now := g.gather(pushes, indexesOf(pushes, taken), errs)
+	now, done := g.gather(pushes, indexesOf(pushes, taken), errs), false
+	defer func() {
+		for _, i := range now {
+			if !done { // a panic: nobody may wait for what comes after it
+				_ = g.leave(&pushes[i], errPanic)
+			}
+		}
+	}()
 	for len(now) > 0 {
 		now = g.tryPushes(p, pushes, now, errs)
 		if err := p.over(); err != nil {
@@ -155,8 +162,11 @@ func (g *Gateway) pushSome(p patience, pushes []Push, todo []grouping.Key, errs 
 			break
 		}
 	}
+	done = true
 	return without(todo, taken)
 }
+
+var errPanic = errors.New("a defect of the gateway ended the push; nothing of it was stored")
 
 // indexesOf returns the pushes to the groups in keys. Both are sorted by key.
 func indexesOf(pushes []Push, keys []grouping.Key) (found []int) {

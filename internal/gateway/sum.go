@@ -38,6 +38,7 @@ type addition struct {
 	refused  error         // why the push itself is refused, while it is tried
 	replayed bool          // it had counted before, as long as nothing is refused
 	err      error         // its outcome, valid once done is closed
+	left     error         // why its client waits no longer, although somebody has taken it; guarded by additions.mu
 	done     chan struct{} // closed once it is stored or refused
 }
 
@@ -69,6 +70,7 @@ type additions struct {
 // room for the receipts of a few times as many.
 const maxTogether = 250
 
+// await lets additions wait. Those whose clients wait no longer end.
 func (as *additions) await(all ...*addition) {
 	as.mu.Lock()
 	defer as.mu.Unlock()
@@ -76,6 +78,10 @@ func (as *additions) await(all ...*addition) {
 		as.waiting = make(map[grouping.Key][]*addition)
 	}
 	for _, a := range all {
+		if a.err = a.left; a.err != nil {
+			close(a.done)
+			continue
+		}
 		as.waiting[a.key] = append(as.waiting[a.key], a)
 	}
 }
@@ -103,17 +109,19 @@ func (as *additions) take(own *addition) []*addition {
 	return taken
 }
 
-// withdraw removes an addition from those that wait. It returns false if somebody
-// has taken it.
-func (as *additions) withdraw(a *addition) bool {
+// withdraw removes an addition from those that wait, because of err. It returns
+// false if somebody has taken it, who stores it or ends it.
+func (as *additions) withdraw(a *addition, err error) bool {
 	as.mu.Lock()
 	defer as.mu.Unlock()
 	waiting := as.waiting[a.key]
 	at := slices.Index(waiting, a)
-	if at >= 0 {
-		as.keep(a.key, slices.Delete(waiting, at, at+1))
+	if at < 0 {
+		a.left = err
+		return false
 	}
-	return at >= 0
+	as.keep(a.key, slices.Delete(waiting, at, at+1))
+	return true
 }
 
 func (as *additions) keep(key grouping.Key, waiting []*addition) {
@@ -147,10 +155,10 @@ func (g *Gateway) gather(pushes []Push, todo []int, errs []error) []int {
 
 // notLocked returns the outcome of a push whose group could not be locked.
 func (g *Gateway) notLocked(p *Push, err error) error {
-	if p.own == nil || g.additions.withdraw(p.own) {
+	if p.own == nil || g.additions.withdraw(p.own, err) {
 		return err
 	}
-	<-p.own.done // whoever took it stores it in any case
+	<-p.own.done
 	return p.own.err
 }
 

@@ -2,6 +2,7 @@ package otlp
 
 import (
 	"math"
+	"slices"
 	"unsafe"
 
 	"pushgateway/internal/guard"
@@ -84,6 +85,27 @@ func (f *Family) part() {
 		kept = append(kept, s)
 	}
 	f.Series = kept
+	f.dropAgain()
+}
+
+// dropAgain removes the further points of series that have no value in the end.
+func (f *Family) dropAgain() {
+	if len(f.Again) == 0 || len(f.Gone) == 0 {
+		return
+	}
+	gone := make(map[string]bool, len(f.Gone))
+	var key []byte
+	for _, s := range f.Gone {
+		key = appendKey(key[:0], s.Labels)
+		gone[string(key)] = true
+	}
+	for _, again := range f.Again {
+		again.Series = slices.DeleteFunc(again.Series, func(s metric.Series) bool {
+			key = appendKey(key[:0], s.Labels)
+			return gone[string(key)]
+		})
+	}
+	f.Again = slices.DeleteFunc(f.Again, func(again *metric.Family) bool { return len(again.Series) == 0 })
 }
 
 // valueless returns a series of a type.

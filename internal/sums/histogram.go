@@ -37,6 +37,11 @@ func addHistogram(before *metric.Series, h *metric.Buckets, maxBuckets int) (sum
 	if err := checkHistogram(h); err != nil {
 		return nil, false, err
 	}
+	if exposition.IsNative(h) {
+		if err := checkBuckets(exposition.ToFloatHistogram(h)); err != nil {
+			return nil, false, err
+		}
+	}
 	if before == nil {
 		return h, false, nil
 	}
@@ -163,9 +168,6 @@ func finiteBounds(buckets []metric.Bucket) (n int) {
 // if one of both is.
 func addNative(sum, old, h *metric.Buckets, maxBuckets int) (*metric.Native, error) {
 	a, b := exposition.ToFloatHistogram(old).Copy(), exposition.ToFloatHistogram(h)
-	if err := checkBuckets(b); err != nil {
-		return nil, err
-	}
 	total, _, _, err := a.Add(b)
 	if err != nil {
 		return nil, fmt.Errorf("cannot be added up: %w", err)

@@ -89,12 +89,14 @@ func (f *Family) put(s metric.Series, end int64) {
 	f.series, f.ends = append(f.series, s), append(f.ends, end)
 }
 
-// labelSet returns a key that equal label sets share. The labels are sorted.
+// labelSet returns a key that only equal label sets share. The labels are sorted.
+// Text in UTF-8 never has the separator.
 func labelSet(labels []metric.Label) string {
+	const separator = 0xff
 	var key []byte
 	for _, l := range labels {
-		key = append(append(key, l.Name...), 0)
-		key = append(append(key, l.Value...), 0)
+		key = append(append(key, l.Name...), separator)
+		key = append(append(key, l.Value...), separator)
 	}
 	return string(key)
 }
