@@ -149,6 +149,9 @@ func (j *Journal) fill(ctx context.Context, token string) bool {
 // received although the position is behind them, and groups that the leader does
 // not have.
 func (j *Journal) settleWrites(ctx context.Context) {
+	if j.foreign.Load() != nil {
+		return
+	}
 	j.mu.Lock()
 	holes, gone, from := slices.Collect(maps.Keys(j.audits.holes)), slices.Collect(maps.Keys(j.audits.gone)), j.position
 	j.mu.Unlock()
@@ -161,18 +164,20 @@ func (j *Journal) settleWrites(ctx context.Context) {
 }
 
 // settleExtra decides about groups that the leader does not have. It returns false
-// if it could not ask about some.
+// if it could not ask about some. It decides nothing if the stream is not, or may
+// not be, the one that was read: such a stream lacks groups that have not ended.
 func (j *Journal) settleExtra(ctx context.Context, tokens []string, from uint64) (settled bool) {
-	settled = true
+	replicas, settled := j.findAll(ctx, tokens)
+	if len(replicas) == 0 {
+		return settled
+	}
+	if !j.isSame(ctx) {
+		return false
+	}
 	ended, kept := 0, 0
 	var example grouping.Key
-	for _, token := range tokens {
-		_, err := j.find(ctx, token)
-		if err != nil && !errors.Is(err, errNotFound) {
-			settled = false
-			continue
-		}
-		switch key, verdict := j.settleOne(token, from, err == nil); verdict {
+	for token, haveIt := range replicas {
+		switch key, verdict := j.settleOne(token, from, haveIt); verdict {
 		case extraEnded:
 			ended++
 		case extraKept:
@@ -188,9 +193,25 @@ func (j *Journal) settleExtra(ctx context.Context, tokens []string, from uint64)
 	return settled
 }
 
+// findAll looks for the latest messages of groups. It returns, by token, whether a
+// replica has the message. It leaves out those that it could not ask about; then
+// complete is false.
+func (j *Journal) findAll(ctx context.Context, tokens []string) (found map[string]bool, complete bool) {
+	found, complete = make(map[string]bool), true
+	for _, token := range tokens {
+		_, err := j.find(ctx, token)
+		if err != nil && !errors.Is(err, errNotFound) {
+			complete = false
+			continue
+		}
+		found[token] = err == nil
+	}
+	return found, complete
+}
+
 // What became of a group that the leader does not have.
 const (
-	extraChanged = iota // it has changed meanwhile
+	extraChanged = iota // it has changed meanwhile, or the stream has
 	extraEnded
 	extraKept
 )
@@ -200,6 +221,9 @@ const (
 func (j *Journal) settleOne(token string, from uint64, replicaHasIt bool) (key grouping.Key, verdict int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.foreign.Load() != nil {
+		return "", extraChanged
+	}
 	believed := j.audits.silent || j.audits.gone[token]
 	delete(j.audits.gone, token)
 	e := j.entries[token]

@@ -1,6 +1,7 @@
 package natsjournal
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -27,6 +28,18 @@ func (j *Journal) checkIdentity(info streamInfo) {
 	if j.back = 0; err != nil {
 		j.disown(err)
 	}
+}
+
+// isSame asks whether the stream is the one that was read. It returns false also
+// if that is not certain. Then what the stream lacks shows nothing.
+func (j *Journal) isSame(ctx context.Context) bool {
+	info, err := j.ask(ctx, "STREAM.INFO.", nil)
+	if err != nil {
+		return false
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.foreign.Load() == nil && info.Created.Equal(j.created) && info.State.LastSeq >= info.before
 }
 
 // staleLeader is how often in a row the leader may say that the stream ends

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,7 +29,8 @@ import (
 //	consumers made in a loop leak                         there are none: TestNoConsumers
 //	clocks that differ                                    TestSkew, TestClocks
 //	a record of a newer format                            TestNewerMember, TestOlderMember
-//	a stream made anew, set back, or purged               TestStreamMadeAnew, TestStreamSetBack, TestPurge
+//	a stream made anew, set back, or purged               TestStreamMadeAnew, TestStreamSetBack, TestPurge,
+//	                                                      TestPushWhileMadeAnew, TestPushWhileSetBack
 //	a member that heard nothing for long                  TestSilence, TestGroupGone
 //	a member cut off from servers, or servers from others TestHistory, e2e TestSiege
 //	a full stream, a message that is too large            e2e TestClusterFull, TestClusterPayload
@@ -154,6 +156,71 @@ func TestStreamSetBack(t *testing.T) {
 	}
 	if b := open(t, c.URLs(), 1); b.View().Groups() != 1 {
 		t.Errorf("a member that starts has %d groups, want that of the copy", b.View().Groups())
+	}
+}
+
+// TestPushWhileMadeAnew replaces the stream while a member pushes to groups that it
+// has. The new stream lacks them, but the member keeps them.
+func TestPushWhileMadeAnew(t *testing.T) {
+	t.Parallel()
+	c := natstest.Start(t, 1)
+	a := open(t, c.URLs(), 1)
+	for _, job := range []string{"a", "b", "c", "d"} {
+		mustPush(t, a, job, "m 1\n")
+	}
+	newOperator(t, c).ask("STREAM.DELETE.S", nil)
+	var pushes sync.WaitGroup
+	for _, job := range []string{"a", "b", "c"} {
+		pushes.Go(func() { _ = push(t, a, job, "m 2\n") })
+	}
+	eventually(t, "that a member makes the stream anew", func() bool {
+		_, err := tryOpen(t, c.URLs(), 1)
+		return err == nil
+	})
+	pushes.Wait()
+	eventually(t, "that the member notices", func() bool {
+		err := a.Err()
+		return err != nil && strings.Contains(err.Error(), "pushgateway backup")
+	})
+	if n := a.View().Groups(); n != 4 {
+		t.Errorf("the member has %d groups, want the 4 that it had", n)
+	}
+}
+
+// TestPushWhileSetBack restores an older copy of the stream while a member pushes
+// to groups that the copy lacks. The member keeps them.
+func TestPushWhileSetBack(t *testing.T) {
+	t.Parallel()
+	c := natstest.Start(t, 1)
+	a, j := openWith(t, natsjournal.Config{URLs: c.URLs(), Stream: "S"})
+	mustPush(t, a, "a", "m 1\n")
+	c.Stop(0)
+	copied := c.Copy(0)
+	c.Run(0)
+	eventually(t, "a push after a restart", func() bool { return push(t, a, "a", "n 1\n") == nil })
+	for range 50 {
+		mustPush(t, a, "b", "m 1\n")
+		mustPush(t, a, "c", "m 1\n")
+	}
+	c.Stop(0)
+	c.Restore(0, copied)
+	var pushes sync.WaitGroup
+	for _, job := range []string{"b", "c"} {
+		pushes.Go(func() {
+			for range 40 {
+				_ = push(t, a, job, "m 2\n")
+				time.Sleep(50 * time.Millisecond)
+			}
+		})
+	}
+	c.Run(0)
+	pushes.Wait()
+	eventually(t, "that the member notices", func() bool {
+		err := j.Err()
+		return err != nil && strings.Contains(err.Error(), "pushgateway backup")
+	})
+	if n := a.View().Groups(); n != 3 || a.View().Family("m") == nil {
+		t.Errorf("the member has %d groups, want the 3 that it had", n)
 	}
 }
 

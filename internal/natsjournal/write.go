@@ -201,7 +201,12 @@ func (j *Journal) refused(w *write, err *apiError) {
 // The caller holds mu.
 func (j *Journal) outrun(w *write, last uint64) {
 	e := j.entry(w.token)
+	foreign := j.foreign.Load()
 	switch {
+	case foreign != nil && w.doubts == 0:
+		j.finish(w, gateway.Failed, *foreign)
+	case foreign != nil:
+		j.voided(w, *foreign) // the stream that was read may have had an earlier copy
 	case last == w.expected: // a new leader has not caught up
 		w.deferred(errStale)
 	case last == 0 && e.live && e.seq == w.expected:
