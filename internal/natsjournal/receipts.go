@@ -47,7 +47,7 @@ func decodeReceipts(s string) ([]gateway.Receipt, error) {
 // caller holds mu.
 func (j *Journal) carry(w *write, e *entry) error {
 	first := j.Now().Add(-gateway.ReceiptLife).UnixNano()
-	over := func(r gateway.Receipt) bool { return r.At < first || e.spilled[r.ID] }
+	over := func(r gateway.Receipt) bool { return r.At < first || e.spilled[r] }
 	before := slices.DeleteFunc(slices.Clone(e.receipts), over)
 	if w.change.Group != nil {
 		j.relieve(w.token, e, before)

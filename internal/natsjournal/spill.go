@@ -54,8 +54,8 @@ func (j *Journal) spill(token string, old []gateway.Receipt) {
 	if e.spilling = false; !stored {
 		return
 	}
-	e.spilled = make(map[[16]byte]bool, len(old))
+	e.spilled = make(map[gateway.Receipt]bool, len(old))
 	for _, r := range old {
-		e.spilled[r.ID] = true
+		e.spilled[r] = true
 	}
 }

@@ -39,8 +39,9 @@ type entry struct {
 	// receipts are those of the last hour, oldest first.
 	receipts []gateway.Receipt
 	// spilled are those of receipts that need no longer be in its messages, and
-	// spilling means that some are about to become so; see spill.go.
-	spilled  map[[16]byte]bool
+	// spilling means that some are about to become so; see spill.go. A key that is
+	// used again after its hour has another receipt with the same ID.
+	spilled  map[gateway.Receipt]bool
 	spilling bool
 	// unreadable is why the latest message cannot be read, or nil. The engine then
 	// still has the group as it was before.
