@@ -38,15 +38,15 @@ const (
 
 // audits is what must be compared. Journal.mu guards it.
 type audits struct {
-	silent bool            // this member heard nothing for long: groups may have ended
-	gone   map[string]bool // tokens of groups that the leader does not have, as it said
-	holes  map[string]bool // tokens of groups of which a message was not received
-	spoken time.Time       // when the servers stored this member's last sign of life
-	due    time.Time       // of the next comparison
-	found  int             // how many groups were lacking somewhere
+	silent bool              // this member heard nothing for long: groups may have ended
+	gone   map[string]bool   // tokens of groups that the leader does not have, as it said
+	holes  map[string]uint64 // by token of a group: its latest message that was not received
+	spoken time.Time         // when the servers stored this member's last sign of life
+	due    time.Time         // of the next comparison
+	found  int               // how many groups were lacking somewhere
 }
 
-func newAudits() audits { return audits{gone: make(map[string]bool), holes: make(map[string]bool)} }
+func newAudits() audits { return audits{gone: make(map[string]bool), holes: make(map[string]uint64)} }
 
 // lookSoon makes the journal look for what is missing. It does not block.
 func (j *Journal) lookSoon() {
@@ -131,15 +131,21 @@ func (j *Journal) compareWith(there map[string]bool, from uint64) (lacking, extr
 }
 
 // fill fetches the latest message of a group that was not received, and applies
-// it. It reports whether a replica had it.
+// it. It reports whether a replica had it. One that lags behind may still have an
+// older message.
 func (j *Journal) fill(ctx context.Context, token string) bool {
-	m, err := j.find(ctx, token)
+	j.mu.Lock()
+	missed := j.audits.holes[token]
+	j.mu.Unlock()
+	m, err := j.find(ctx, token, missed)
 	if err != nil {
 		return false
 	}
 	j.mu.Lock()
 	j.audits.found++
-	delete(j.audits.holes, token)
+	if m.seq >= j.audits.holes[token] {
+		delete(j.audits.holes, token)
+	}
 	j.mu.Unlock()
 	j.receive([]message{m}, false)
 	return true
@@ -199,7 +205,7 @@ func (j *Journal) settleExtra(ctx context.Context, tokens []string, from uint64)
 func (j *Journal) findAll(ctx context.Context, tokens []string) (found map[string]bool, complete bool) {
 	found, complete = make(map[string]bool), true
 	for _, token := range tokens {
-		_, err := j.find(ctx, token)
+		_, err := j.find(ctx, token, 0)
 		if err != nil && !errors.Is(err, errNotFound) {
 			complete = false
 			continue
@@ -242,8 +248,9 @@ func (j *Journal) settleOne(token string, from uint64, replicaHasIt bool) (key g
 
 var errNotFound = errors.New("no replica has the message")
 
-// find returns the latest message of a group from any replica that has it.
-func (j *Journal) find(ctx context.Context, token string) (message, error) {
+// find returns the latest message of a group from any replica that has it. It
+// ignores messages before the sequence least.
+func (j *Journal) find(ctx context.Context, token string, least uint64) (message, error) {
 	request, err := json.Marshal(map[string]string{"last_by_subj": j.names.of(groups, token)})
 	if err != nil {
 		return message{}, err
@@ -254,8 +261,11 @@ func (j *Journal) find(ctx context.Context, token string) (message, error) {
 		if end(); err != nil {
 			return message{}, err
 		}
-		if m.Header.Get(headerStatus) == "" {
-			return j.names.read(m)
+		if m.Header.Get(headerStatus) != "" {
+			continue
+		}
+		if got, err := j.names.read(m); err != nil || got.seq >= least {
+			return got, err
 		}
 	}
 	return message{}, errNotFound

@@ -216,7 +216,7 @@ func (j *Journal) outrun(w *write, last uint64) {
 	case last != 0 && last <= j.position && last > e.seq:
 		w.behind, w.hole = last, true // it was never received
 		j.late[w] = true
-		j.audits.holes[w.token] = true
+		j.audits.holes[w.token] = max(j.audits.holes[w.token], last)
 		j.lookSoon()
 	case last == 0 || last <= max(j.position, e.seq):
 		j.compare(w, last)
