@@ -143,8 +143,12 @@ func (d *decoded) decode(newest gateway.Format, stored func(grouping.Key) *gatew
 	}
 }
 
-// take appends what a message changes to applied. The caller holds mu.
+// take appends what a message changes to applied, unless one before it has shown that
+// the stream is another one. The caller holds mu.
 func (j *Journal) take(d decoded, applied []gateway.Applied) []gateway.Applied {
+	if j.foreign.Load() != nil {
+		return applied
+	}
 	switch d.kind {
 	case groups:
 		return j.takeGroup(d, applied)

@@ -135,7 +135,7 @@ type Journal struct {
 	unread    int                   // messages that this version cannot read
 	audits    audits
 	created   time.Time // when the stream was made
-	back      int       // how often in a row it ended before the position
+	back      time.Time // since when it has ended before the position; zero if it does not
 }
 
 var (
