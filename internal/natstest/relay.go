@@ -2,7 +2,7 @@ package natstest
 
 import (
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -10,42 +10,56 @@ import (
 )
 
 // Relay is a server without a stream of its own. It passes on what clients ask
-// another server, and the answers, and can change or lose both.
+// another server, the answers, and the feed of the stream S. It can change and lose
+// all of them.
 type Relay struct {
 	*Cluster
-	tamper atomic.Pointer[func(*nats.Msg) bool]
+
+	mu     sync.Mutex
+	tamper func(Passing) bool
+	asked  map[string]*nats.Msg // requests, by where their answers go
 }
 
-// relayed are the subjects that a relay passes on: those of gateways whose stream
-// is S.
-var relayed = []string{"$JS.API.>", "pg.S.>"}
+// Passing is a message on its way.
+type Passing struct {
+	*nats.Msg           // may be changed
+	Request   *nats.Msg // that it answers; nil if it is no answer
+}
 
 // NewRelay starts a relay for the first server of a cluster.
 func NewRelay(t testing.TB, behind *Cluster) *Relay {
 	t.Helper()
-	r := &Relay{Cluster: start(t, 1, func(o *server.Options) { o.JetStream = false })}
-	r.Tamper(func(*nats.Msg) bool { return true })
+	r := &Relay{
+		Cluster: start(t, 1, func(o *server.Options) { o.JetStream = false }),
+		asked:   make(map[string]*nats.Msg), tamper: func(Passing) bool { return true },
+	}
 	front, back := dial(t, r.URLs()[0]), dial(t, behind.URLs()[0])
 	inbox := nats.NewInbox() + "."
-	for _, subject := range relayed {
-		pass(t, front, back, subject, func(m *nats.Msg) bool {
+	for _, subject := range []string{"$JS.API.>", "pg.S.>"} {
+		r.pass(t, front, back, subject, func(m *nats.Msg) bool {
+			r.asked[m.Reply] = &nats.Msg{Subject: m.Subject, Data: m.Data}
+			pass := r.tamper(Passing{Msg: m})
 			if m.Reply != "" {
 				m.Reply = inbox + m.Reply
 			}
-			return (*r.tamper.Load())(m)
+			return pass
 		})
 	}
-	pass(t, back, front, "pgf.S.>", func(*nats.Msg) bool { return true })
-	pass(t, back, front, inbox+">", func(m *nats.Msg) bool {
+	r.pass(t, back, front, "pgf.S.>", func(m *nats.Msg) bool { return r.tamper(Passing{Msg: m}) })
+	r.pass(t, back, front, inbox+">", func(m *nats.Msg) bool {
 		m.Subject = strings.TrimPrefix(m.Subject, inbox)
-		return (*r.tamper.Load())(m)
+		return r.tamper(Passing{Msg: m, Request: r.asked[m.Subject]})
 	})
 	return r
 }
 
-// Tamper sets what sees all requests, and then all answers, before they pass. It may
-// change them, and returns false for what gets lost.
-func (r *Relay) Tamper(with func(*nats.Msg) bool) { r.tamper.Store(&with) }
+// Tamper sets what sees all messages before they pass. It may change them, and
+// returns false for what gets lost. It is called for one after the other.
+func (r *Relay) Tamper(with func(Passing) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tamper = with
+}
 
 func dial(t testing.TB, url string) *nats.Conn {
 	t.Helper()
@@ -58,10 +72,12 @@ func dial(t testing.TB, url string) *nats.Conn {
 }
 
 // pass publishes on one connection what comes on the other.
-func pass(t testing.TB, from, to *nats.Conn, subject string, allow func(*nats.Msg) bool) {
+func (r *Relay) pass(t testing.TB, from, to *nats.Conn, subject string, allow func(*nats.Msg) bool) {
 	t.Helper()
 	sub, err := from.Subscribe(subject, func(m *nats.Msg) {
 		copied := &nats.Msg{Subject: m.Subject, Reply: m.Reply, Header: m.Header, Data: m.Data}
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		if allow(copied) {
 			_ = to.PublishMsg(copied) // a lost message is a fault that clients bear
 		}
