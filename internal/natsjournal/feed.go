@@ -62,8 +62,8 @@ func (j *Journal) receive(batch []message, fetched bool) {
 	ready := j.decodeNew(batch)
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.closed || j.foreign.Load() != nil {
-		return
+	if j.closed || j.foreign.Load() != nil || j.breaks.isUnsure() {
+		return // what is left out is fetched
 	}
 	var applied []gateway.Applied
 	for _, d := range ready {
@@ -257,15 +257,21 @@ func (j *Journal) catchUp() {
 		case <-j.stop:
 			return
 		}
-		for more := true; more; {
+		for more := !j.isUnsure(); more; {
 			page, left, err := j.page(j.reached() + 1)
 			j.reads.note(err, time.Now())
 			if len(page) > 0 {
 				j.receive(page, true)
 			}
-			more = err == nil && left > 0 && len(page) > 0
+			more = err == nil && left > 0 && len(page) > 0 && !j.isUnsure()
 		}
 	}
+}
+
+func (j *Journal) isUnsure() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.breaks.isUnsure()
 }
 
 // reached returns the position.

@@ -45,6 +45,20 @@ func (j *Journal) isSame(ctx context.Context) bool {
 	return j.foreign.Load() == nil && info.Created.Equal(j.created) && info.State.LastSeq >= info.before
 }
 
+// breaks counts how often the stream was out of sight: the connection was lost, or
+// nobody answered for the stream. It may be another one afterwards, so nothing of it
+// is applied until it has taken a sign of life. Journal.mu guards it.
+type breaks struct{ seen, over uint64 }
+
+func (b breaks) isUnsure() bool { return b.seen != b.over }
+
+// noteBreak notes that the stream is out of sight.
+func (j *Journal) noteBreak() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.breaks.seen++
+}
+
 // checkLast finds out from a sign of life whether the stream was set back while this
 // member did not look, and has since passed its position. A sign of life is taken
 // only if the latest one of this process is the expected one. So if the servers have

@@ -135,6 +135,7 @@ type Journal struct {
 	unread    int                   // messages that this version cannot read
 	audits    audits
 	created   time.Time // when the stream was made
+	breaks    breaks
 	back      time.Time // since when it has ended before the position; zero if it does not
 }
 

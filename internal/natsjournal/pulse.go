@@ -162,7 +162,9 @@ const pulseTries = 3
 func (j *Journal) pulse(ctx context.Context) (seq uint64, err error) {
 	j.pulses.turn.Lock()
 	defer j.pulses.turn.Unlock()
-	before, expected := j.reached(), j.pulses.last
+	j.mu.Lock()
+	before, seen, expected := j.position, j.breaks.seen, j.pulses.last
+	j.mu.Unlock()
 	for range pulseTries {
 		seq, err = j.tryPulse(ctx, opAlive, headerExpected, strconv.FormatUint(expected, 10))
 		wrong, last := (*apiError)(nil), uint64(0)
@@ -173,8 +175,11 @@ func (j *Journal) pulse(ctx context.Context) (seq uint64, err error) {
 		}
 		expected = last
 	}
-	if err == nil {
-		err = j.noteAlive(seq, before, expected)
+	switch {
+	case err == nil:
+		err = j.noteAlive(seq, before, expected, seen)
+	case errors.Is(err, errNobody):
+		j.noteBreak()
 	}
 	if ctx.Err() == nil {
 		j.acks.note(err, time.Now())
@@ -184,8 +189,8 @@ func (j *Journal) pulse(ctx context.Context) (seq uint64, err error) {
 
 // noteAlive notes a sign of life that the servers have taken because the one before
 // was the expected one. It returns an error if the stream is not the one that was
-// read up to before.
-func (j *Journal) noteAlive(seq, before, expected uint64) error {
+// read up to before. Otherwise the breaks that were seen before are over.
+func (j *Journal) noteAlive(seq, before, expected, seen uint64) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if !j.isBack(seq, before) {
@@ -194,6 +199,10 @@ func (j *Journal) noteAlive(seq, before, expected uint64) error {
 	j.pulses.last, j.pulses.acked = seq, time.Now()
 	if foreign := j.foreign.Load(); foreign != nil {
 		return *foreign
+	}
+	if j.breaks.isUnsure() {
+		j.breaks.over = seen
+		j.fetchSoon()
 	}
 	return nil
 }

@@ -130,17 +130,19 @@ func TestSetBackAndPassed(t *testing.T) {
 	a, _ := openWith(t, natsjournal.Config{URLs: urls, Stream: "S"})
 	mustPush(t, a, "a", "m 1\n")
 	mustPush(t, a, "b", "m 1\n")
-	o := newOperator(t, c)
-	taken := o.snapshot()
-	mustPush(t, a, "a", "n 1\n")
+	c.Stop(0)
+	copied := c.Copy(0)
+	c.Run(0)
+	eventually(t, "a push after a restart", func() bool { return push(t, a, "a", "n 1\n") == nil })
 	mustPush(t, a, "c", "m 1\n")
 	if err := a.Sync(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	revision := a.View().Revision
 	links[0].Lose(true, true)
-	o.ask("STREAM.DELETE.S", nil)
-	o.restore(taken)
+	c.Stop(0)
+	c.Restore(0, copied)
+	c.Run(0)
 	b := open(t, c.URLs(), 1)
 	for i := 0; b.View().Revision < revision+100; i++ {
 		mustPush(t, b, fmt.Sprint("b", i%2), "o 1\n")
