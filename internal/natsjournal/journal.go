@@ -115,6 +115,7 @@ type Journal struct {
 	usage   atomic.Pointer[usage]
 	counts  counts
 	denied  atomic.Pointer[error] // what the servers last did not allow, or nil
+	differs string                // what is wrong with the stream's configuration; only inspect uses it
 	foreign atomic.Pointer[error] // why the stream is not the one that was read, or nil
 
 	stop    chan struct{}

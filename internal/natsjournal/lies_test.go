@@ -1,6 +1,7 @@
 package natsjournal_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -230,8 +231,11 @@ func TestForeignWhileLate(t *testing.T) {
 		}
 		return true
 	})
+	ctx, end := context.WithCancel(t.Context())
+	defer end()
 	ended := make(chan error, 1)
-	go func() { ended <- push(t, a, "a", "m 2\n") }()
+	p := pushOf(t, keyOf(t, "a"), "m 2\n")
+	go func() { ended <- a.Push(ctx, p) }()
 	<-refused
 	newOperator(t, c).ask("STREAM.DELETE.S", nil)
 	eventually(t, "that a member makes the stream anew", func() bool {

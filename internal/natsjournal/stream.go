@@ -156,16 +156,34 @@ func (j *Journal) ensureStream(ctx context.Context) error {
 	if err != nil {
 		return explainRefusal(err)
 	}
-	want := j.wanted()
-	if j.config.MustExist {
-		want.Replicas = info.Config.Replicas
-	}
-	if found := want.differences(info.Config); len(found) > 0 {
+	if found := j.differences(info); len(found) > 0 {
 		return &permanentError{fmt.Errorf("it exists with another configuration: %s. Change it with `nats stream edit`, name another stream with --cluster.stream, or adapt the flags", strings.Join(found, "; "))}
 	}
 	j.noteUsage(info)
 	j.tellOfChecks(info)
 	return nil
+}
+
+// differences lists what is wrong with the configuration of the stream.
+func (j *Journal) differences(info streamInfo) []string {
+	want := j.wanted()
+	if j.config.MustExist {
+		want.Replicas = info.Config.Replicas
+	}
+	return want.differences(info.Config)
+}
+
+// watchSettings tells when somebody changes the configuration of the stream.
+func (j *Journal) watchSettings(info streamInfo) {
+	found := strings.Join(j.differences(info), "; ")
+	if found == j.differs {
+		return
+	}
+	if j.differs = found; found == "" {
+		j.config.Logger.Info("The stream has the right configuration again", "stream", j.config.Stream)
+		return
+	}
+	j.config.Logger.Error("Somebody has changed the configuration of the stream. Groups may be lost, and no gateway starts with it. Change it back with `nats stream edit`", "stream", j.config.Stream, "differences", found)
 }
 
 // tellOfChecks logs what was checked, and what only the servers themselves know.
