@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
 	"net/http"
 	"path/filepath"
@@ -12,9 +13,19 @@ import (
 	"pushgateway/internal/natstest"
 )
 
+var clusterFaults = flag.Bool("cluster.faults", false, "also fail servers in ways that take most of a minute each")
+
+func needsFaults(t *testing.T) {
+	t.Helper()
+	if !*clusterFaults {
+		t.Skip("it takes most of a minute, and runs with make siege")
+	}
+}
+
 // TestClusterLeaderLost kills the leader of the stream while an import, a delete by
 // selector and a wipe go on. Each ends with what it says.
 func TestClusterLeaderLost(t *testing.T) {
+	needsFaults(t)
 	const groups = 1500
 	file := filepath.Join(t.TempDir(), "metrics.db")
 	s := start(t, "--persistence.file="+file)
@@ -84,6 +95,7 @@ func deletedBy(t *testing.T, got answer) int {
 // two, they are refused, and scrapes go on. Once there is room and the servers were
 // restarted, pushes are accepted, and nothing is lost.
 func TestClusterDiskFull(t *testing.T) {
+	needsFaults(t)
 	servers := natstest.Launch(t, 3)
 	a := joinCluster(t, servers, "S")
 	a.push("/metrics/job/j", "m 1\n", http.StatusOK)
