@@ -102,4 +102,4 @@ func (j *Journal) disown(err error) {
 	}
 }
 
-var errForeign = errors.New("groups that only this member has would be lost with it. Copy them with `pushgateway backup`, then restart it to take over the stream as it is")
+var errForeign = errors.New("groups that only this member has would be lost with it. Copy them with `pushgateway backup`, merge them into the stream with `pushgateway import --cluster.url --merge`, then restart this member; see docs/cluster.md")

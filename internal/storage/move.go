@@ -49,10 +49,7 @@ const patience = 30 * time.Second
 // servers are left out; then it fails once it has stored the others. If it fails, the
 // stream may have some of the groups.
 func Move(ctx context.Context, c Config, v *gateway.View, with Meeting) (Moved, error) {
-	m := &mover{with: with, there: make(map[grouping.Key]there)}
-	if with != Merged {
-		m.claims = claimsOf(v)
-	}
+	m := &mover{with: with, claims: claimsOf(v), there: make(map[grouping.Key]there)}
 	c.Cluster.first = uint64(len(m.claims)) + 1
 	s, err := m.open(ctx, c)
 	if err != nil {
@@ -63,6 +60,9 @@ func Move(ctx context.Context, c Config, v *gateway.View, with Meeting) (Moved, 
 	before := m.stored()
 	if len(before) > 0 && with == Refused {
 		return Moved{}, fmt.Errorf("the stream %s already has %d groups; name another one with --cluster.stream, give --replace to remove those that are not in the import, or --merge to keep of each group what was pushed last", c.Cluster.Stream, len(before))
+	}
+	if len(before) > 0 && with == Merged {
+		m.claims = nil // groups that join others claim their names after them
 	}
 	err = m.move(ctx, v, before)
 	return m.moved, err
