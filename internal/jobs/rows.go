@@ -60,8 +60,9 @@ func (v *Verdict) compare(w *Verdict) int {
 // speaks for it.
 type Row struct {
 	*Judged
-	Groups int
-	runs   []Runs // of its groups
+	Groups  int
+	InState int    // groups that have the state of the row
+	runs    []Runs // of its groups
 }
 
 // Runs returns the last runs of all its groups, at most as many as said, oldest
@@ -111,13 +112,20 @@ func (t *Table) Add(j *Judged) {
 
 // RowOf returns the row of a single group.
 func RowOf(j *Judged) *Row {
-	r := &Row{Judged: j, Groups: 1}
+	r := &Row{Judged: j, Groups: 1, InState: 1}
 	r.remember(j)
 	return r
 }
 
 func (r *Row) add(j *Judged) {
-	if r.Groups++; j.compare(&r.Verdict) < 0 {
+	r.Groups++
+	switch {
+	case j.State < r.State:
+		r.InState = 1
+	case j.State == r.State:
+		r.InState++
+	}
+	if j.compare(&r.Verdict) < 0 {
 		r.Judged = j
 	}
 	r.remember(j)
