@@ -28,7 +28,7 @@ func TestStates(t *testing.T) {
 			tb.reads("tr:nth-child(1) .why", "exit code 124: it took longer than its timeout")
 			tb.reads("tr:nth-child(1) .slower", "usually ")
 			tb.until(`/^The last 13 runs: \d+ failed\. The latest failed after 57m; usual are .*\.$/.test(document.querySelector("tr:nth-child(1) svg.runs").ariaLabel)`)
-			tb.until(`document.querySelectorAll("tr:nth-child(1) .run").length === 13 && document.querySelector("tr:nth-child(1) .run.failed:last-child .cross")`)
+			tb.until(`document.querySelectorAll("tr:nth-child(1) .run").length === 13 && document.querySelectorAll("tr:nth-child(1) .run")[12].matches(".failed")`)
 			tb.reads(".notice", "2 more pushes were refused, which no state of a job tells of.")
 			tb.reads("#untold", "More refused pushes")
 			tb.reads(".refusals li", "/metrics/job/legacy_importer/env/staging")

@@ -94,17 +94,24 @@ export function runBars(runs, scale = 1) {
   const known = runs.map((r) => r.duration_seconds ?? 0).sort((a, b) => a - b);
   // One very long run must not hide how the others differ.
   const longest = Math.min(known.at(-1), 4 * known[Math.floor(known.length / 2)] || known.at(-1));
+  // One element a run: a page has thousands of them.
   const bar = (r, i) => {
     const measured = r.duration_seconds !== undefined && longest > 0;
     const share = measured ? r.duration_seconds / longest : 0.5;
     const tall = Math.max(2, (height - foot) * Math.min(1, share));
-    const x = i * step;
-    return h("g", { class: `run ${r.outcome}${measured ? "" : " unsure"}` },
-      h("title", {}, title(r)),
-      h("rect", { class: "touch", x, y: 0, width: step, height }),
-      h("rect", { class: "bar", x: x + 0.5, y: height - foot - tall, width: wide - 1, height: tall }),
-      share > 1 ? h("path", { class: "cut", d: `M${x} 6l${wide} -3` }) : null,
-      r.outcome === "failed" ? h("path", { class: "cross", d: `M${x + 0.5} ${height - 4}l4 4m0 -4l-4 4` }) : null);
+    const x = i * step + 0.5;
+    if (share > 1) cuts.push(`M${x - 0.5} 6l${wide} -3`);
+    return h("path", { class: `run ${r.outcome}${measured ? "" : " unsure"}`,
+      d: `M${x} ${height - foot}v${-tall}h${wide - 1}v${tall}z${r.outcome === "failed" ? `M${x} ${height - 4}l4 4m0 -4l-4 4` : ""}` });
   };
-  return h("svg", { class: "runs", role: "img", "aria-label": words(runs), width: runs.length * step * scale, height: height * scale, viewBox: `0 0 ${runs.length * step} ${height}` }, runs.map(bar));
+  const cuts = [];
+  const bars = runs.map(bar);
+  const detail = h("title");
+  const point = (e) => {
+    const box = e.currentTarget.getBoundingClientRect();
+    const r = runs[Math.floor((e.clientX - box.left) / box.width * runs.length)];
+    detail.textContent = r ? title(r) : "";
+  };
+  return h("svg", { class: "runs", role: "img", "aria-label": words(runs), width: runs.length * step * scale, height: height * scale, viewBox: `0 0 ${runs.length * step} ${height}`, onpointermove: point },
+    detail, bars, cuts.length > 0 ? h("path", { class: "cut", d: cuts.join("") }) : null);
 }
