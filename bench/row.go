@@ -158,6 +158,7 @@ var measurements = []measurement{
 	{"deadlines", (*bench).measureDeadlines},
 	{"expiry", (*bench).measureExpiry},
 	{"wipe", (*bench).measureWipe},
+	{"deleting", (*bench).measureDeleting},
 	{"start", (*bench).measureStart},
 	{"replay", (*bench).measureReplay},
 	{"record", (*bench).measureRecord},
