@@ -22,11 +22,23 @@ type violation struct {
 	}
 }
 
-// accessible lets axe look at what is shown.
+// accessible lets axe look at what is shown, and again in the other colors, on
+// which only some rules depend.
 func (tb *tab) accessible(axe, what string) {
 	tb.t.Helper()
 	tb.run(chromedp.Evaluate(axe, nil))
-	found := eval[string](tb, `axe.run(document, {resultTypes: ["violations"]}).then((r) => JSON.stringify(r.violations))`)
+	tb.violates(`{resultTypes: ["violations"]}`, what+", "+tb.screen.scheme())
+	other := tb.screen
+	other.dark = !other.dark
+	tb.run(other.colors())
+	tb.violates(`{resultTypes: ["violations"], runOnly: ["color-contrast", "link-in-text-block"]}`, what+", "+other.scheme())
+	tb.run(tb.screen.colors())
+}
+
+// violates reports what axe finds with some options.
+func (tb *tab) violates(options, what string) {
+	tb.t.Helper()
+	found := eval[string](tb, `axe.run(document, `+options+`).then((r) => JSON.stringify(r.violations))`)
 	var violations []violation
 	if err := json.Unmarshal([]byte(found), &violations); err != nil {
 		tb.t.Fatal(err)

@@ -201,14 +201,15 @@ func shorten(s string, start, end int) string {
 	return string(runes[:start]) + "…" + string(runes[len(runes)-end:])
 }
 
-// state describes the last push. The gateway does not know how the job itself
-// went.
+// state describes the last push, or the trouble that the job says it is in.
 func state(g client.Group) string {
 	switch {
 	case g.Pushed == nil:
 		return "never pushed"
 	case !g.Success:
 		return "push refused"
+	case g.Trouble != "":
+		return "job " + strings.ReplaceAll(g.Trouble, "_", " ")
 	}
 	return "pushed"
 }

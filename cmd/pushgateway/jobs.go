@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -120,11 +121,26 @@ func (l *jobList) table(list []client.Job, stdout io.Writer) error {
 		if l.output != "wide" {
 			cells[0], reason = shorten(job, keptJob, 0), shorten(reason, keptReason, 0)
 		} else {
-			cells = append(cells, bars(j.Runs))
+			cells, reason = append(cells, bars(j.Runs)), reason+visibleLine(whichGroups(j))
 		}
 		fmt.Fprintln(tabs, strings.Join(append(cells, due(j.NextExpected, now), reason), "\t"))
 	}
 	return tabs.Flush()
+}
+
+// whichGroups says how many groups of a job are in trouble, and which one the
+// other columns are about, as the end of a reason.
+func whichGroups(j client.Job) string {
+	if j.Groups < 2 || j.State == jobs.OK.String() || j.State == jobs.Unknown.String() {
+		return ""
+	}
+	latest := ""
+	if j.InState > 1 {
+		latest = "the latest "
+	}
+	rest := maps.Clone(j.Group)
+	maps.DeleteFunc(rest, func(name, _ string) bool { return j.Labels[name] != "" })
+	return fmt.Sprintf("; %d of %d groups, %s%s", j.InState, j.Groups, latest, showLabels(rest))
 }
 
 // bars draws runs, oldest first. The longest one has the highest bar.

@@ -38,6 +38,8 @@ type Group struct {
 	Failed  *time.Time        `json:"push_failure_time"`
 	Failure string            `json:"push_failure_message"`
 	Expires *time.Time        `json:"expiry_time"`
+	// Trouble is the state of the job if it is failing, late or running too long.
+	Trouble string `json:"job_state"`
 
 	Families int       `json:"families"`
 	Series   int       `json:"series"`

@@ -34,7 +34,7 @@ func member(t testing.TB, parts []string, apart func(int) bool) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	_, z := Pack([]string{"gzip"}, &b)
-	g := z.(*Gzip)
+	g := z
 	before := ""
 	for i, part := range parts {
 		if apart(i) {

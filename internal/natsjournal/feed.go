@@ -43,8 +43,22 @@ func (j *Journal) heard(m *nats.Msg) {
 		j.mu.Unlock()
 		return
 	}
+	if got.kind == groups && !j.isNews(got) && !got.marker && j.writes[got.id] == nil {
+		j.passed(got.seq) // mostly a write of this member that was acknowledged before
+		j.mu.Unlock()
+		return
+	}
 	j.mu.Unlock()
 	j.receive([]message{got}, false)
+}
+
+// passed notes that the feed has brought a message that is applied. The caller
+// holds mu.
+func (j *Journal) passed(seq uint64) {
+	if j.advance(seq) {
+		j.fetchSoon()
+	}
+	j.caughtUp()
 }
 
 // decoded is a message with what it says.

@@ -104,6 +104,7 @@ type Journal struct {
 	conn    *nats.Conn
 	answers string // subject prefix of the answers to writes
 	outbox  *outbox
+	posting sync.Mutex    // held while sending what is in outbox; taken before mu
 	fetch   chan struct{} // has an element if messages are missing
 	look    chan struct{} // has an element if groups may be gone, or missing
 	pulses  pulses
@@ -201,6 +202,7 @@ func (j *Journal) Commit(ctx context.Context, changes []gateway.Change) []gatewa
 		j.begin(c, i, change, tokenOf(change.Key), msgs[i])
 	}
 	j.mu.Unlock()
+	j.postNow()
 	select {
 	case <-c.done:
 	case <-ctx.Done():

@@ -3,6 +3,7 @@ package natsjournal
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -17,7 +18,7 @@ type write struct {
 	id, token string
 	change    gateway.Change
 	receipts  []gateway.Receipt // in the message
-	msg       *nats.Msg
+	msg       *nats.Msg         // not changed once it was queued, but replaced
 	expected  uint64
 	call      *call
 	index     int // of its outcome in the call
@@ -85,7 +86,7 @@ func (j *Journal) begin(c *call, i int, change gateway.Change, token string, msg
 	e.write = w
 	j.writes[w.id] = w
 	c.writes = append(c.writes, w)
-	j.send(w)
+	j.queue(w) // Commit sends it
 }
 
 // conclude sets an outcome.
@@ -96,10 +97,16 @@ func (c *call) conclude(i int, v gateway.Verdict, err error) {
 	}
 }
 
-// send queues a write to be sent. The caller holds mu.
-func (j *Journal) send(w *write) {
+// queue queues a write to be sent. The caller holds mu.
+func (j *Journal) queue(w *write) {
 	w.queued = true
 	j.outbox.put(w)
+}
+
+// send lets another goroutine send a write. The caller holds mu.
+func (j *Journal) send(w *write) {
+	j.queue(w)
+	j.outbox.signal()
 }
 
 // retry sends writes whose time has come. The caller holds mu.
@@ -235,6 +242,7 @@ func (j *Journal) compare(w *write, last uint64) {
 	case w.doubts > 0 && w.sent > 1 && last != 0:
 		j.outdated(w)
 	default: // only an end came between, or the stream has forgotten one
+		w.msg = copyOf(w.msg) // an earlier copy may still be on its way to the connection
 		if err := j.carry(w, e); err != nil {
 			j.finish(w, gateway.Failed, err)
 			return
@@ -243,6 +251,11 @@ func (j *Journal) compare(w *write, last uint64) {
 		w.msg.Header.Set(headerExpected, strconv.FormatUint(last, 10))
 		j.send(w)
 	}
+}
+
+// copyOf returns a copy of a message whose headers can be set.
+func copyOf(m *nats.Msg) *nats.Msg {
+	return &nats.Msg{Subject: m.Subject, Reply: m.Reply, Data: m.Data, Header: maps.Clone(m.Header)}
 }
 
 // outdated finishes a write that cannot happen any more because its group has a

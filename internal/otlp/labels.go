@@ -13,6 +13,7 @@ import (
 
 	common "go.opentelemetry.io/proto/otlp/common/v1"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/metric"
 )
 
@@ -33,7 +34,7 @@ func (t *translator) labelsOf(attributes []*common.KeyValue, leftOut func(name s
 		}
 		name, err := t.labelName(a.GetKey())
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("the attribute %q cannot be a label: %w; rename it", excerpt.Of(a.GetKey()), err)
 		}
 		if err := t.Take(2 * (len(name) + len(value))); err != nil {
 			return nil, err

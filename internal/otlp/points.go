@@ -192,6 +192,9 @@ func (t *translator) histogram(s *metric.Series, p *metrics.HistogramDataPoint) 
 	if len(counts) == 0 {
 		inBuckets = []uint64{p.GetCount()}
 	}
+	if _, err := total(0, counts); err != nil {
+		return err
+	}
 	if err := t.checkAddend(p.GetSum(), p.GetCount(), 0, inBuckets); err != nil {
 		return err
 	}
@@ -244,12 +247,31 @@ func (t *translator) bucketExemplars(h *metric.Buckets, all []*metrics.Exemplar)
 
 func (t *translator) summary(s *metric.Series, p *metrics.SummaryDataPoint) error {
 	quantiles := p.GetQuantileValues()
-	if err := t.Take(int(unsafe.Sizeof(metric.Quantiles{})) + len(quantiles)*int(unsafe.Sizeof(metric.Quantile{}))); err != nil {
+	if err := t.Take(int(unsafe.Sizeof(metric.Quantiles{})) + 2*len(quantiles)*int(unsafe.Sizeof(metric.Quantile{}))); err != nil {
 		return err
 	}
-	s.Summary = &metric.Quantiles{Count: p.GetCount(), Sum: p.GetSum()}
+	s.Summary = &metric.Quantiles{Count: p.GetCount(), Sum: p.GetSum(), Quantiles: make([]metric.Quantile, 0, len(quantiles))}
 	for _, q := range quantiles {
 		s.Summary.Quantiles = append(s.Summary.Quantiles, metric.Quantile{Quantile: q.GetQuantile(), Value: q.GetValue()})
+	}
+	return checkQuantiles(s.Summary.Quantiles)
+}
+
+// checkQuantiles refuses quantiles that are none, and repeated ones, which would
+// be the same series.
+func checkQuantiles(all []metric.Quantile) error {
+	byQuantile := func(a, b metric.Quantile) int { return cmp.Compare(a.Quantile, b.Quantile) }
+	if !slices.IsSortedFunc(all, byQuantile) {
+		all = slices.Clone(all)
+		slices.SortFunc(all, byQuantile)
+	}
+	for i, q := range all {
+		switch {
+		case !(q.Quantile >= 0 && q.Quantile <= 1):
+			return fmt.Errorf("a point has the quantile %v; export quantiles from 0 to 1", q.Quantile)
+		case i > 0 && q.Quantile == all[i-1].Quantile:
+			return fmt.Errorf("a point has the quantile %v twice; export each once", q.Quantile)
+		}
 	}
 	return nil
 }
