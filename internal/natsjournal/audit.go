@@ -99,7 +99,7 @@ func (j *Journal) isAuditDue(now time.Time) bool {
 // audit compares the groups with the subjects of the stream. It never ends groups
 // if the stream may be another one.
 func (j *Journal) audit(ctx context.Context) {
-	if !j.isAuditDue(time.Now()) || j.foreign.Load() != nil || j.acks.age(time.Now()) > pulseEvery+pulseWithin {
+	if !j.isAuditDue(time.Now()) || j.isUnsure() || j.foreign.Load() != nil || j.acks.age(time.Now()) > pulseEvery+pulseWithin {
 		return
 	}
 	from := j.reached()
@@ -194,7 +194,7 @@ func (j *Journal) fill(ctx context.Context, token string) (lost bool) {
 // received although the position is behind them, and groups that the leader does
 // not have.
 func (j *Journal) settleWrites(ctx context.Context) {
-	if j.foreign.Load() != nil {
+	if j.isUnsure() || j.foreign.Load() != nil {
 		return
 	}
 	j.mu.Lock()

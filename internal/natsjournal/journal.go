@@ -44,6 +44,9 @@ type Config struct {
 	MaxBytes int64
 	// Credentials is a file with the credentials for the servers, or "".
 	Credentials string
+	// SystemCredentials is a file with credentials for the servers' system account, or
+	// "". With it the journal checks what clients do not see.
+	SystemCredentials string
 	// TLS configures the connection. Nil means that the URLs decide.
 	TLS *tls.Config
 	// AllowOld accepts servers older than Oldest.

@@ -53,6 +53,9 @@ func (j *Journal) open(ctx context.Context) error {
 	go j.catchUp()
 	j.running.Go(j.tend)
 	j.running.Go(j.inspect)
+	if j.config.SystemCredentials != "" {
+		j.running.Go(j.watchServers)
+	}
 	return nil
 }
 

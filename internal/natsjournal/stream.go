@@ -190,8 +190,11 @@ func (j *Journal) watchSettings(info streamInfo) {
 func (j *Journal) tellOfChecks(info streamInfo) {
 	j.config.Logger.Info("Checked the stream and the NATS server", "stream", j.config.Stream, "replicas", info.Config.Replicas,
 		"server", j.conn.ConnectedUrlRedacted(), "version", j.conn.ConnectedServerVersion(), "max_payload", j.conn.MaxPayload())
+	if j.config.SystemCredentials != "" {
+		return // watchServers tells
+	}
 	j.config.Logger.Info("Not checked, since clients cannot see it", "settings", "sync_interval of the servers, versions of the other servers, damage of replicas",
-		"advice", "set sync_interval: always, and look at `nats stream report`")
+		"advice", "set sync_interval: always, and look at `nats stream report`, or set --cluster.system-credentials-file")
 }
 
 // explainRefusal says what to do about an error of the servers. It is permanent
