@@ -3,6 +3,7 @@ package intake
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"pushgateway/internal/excerpt"
@@ -180,7 +181,7 @@ func (in *Intake) addFamily(x *export, f *otlp.Family, o exposition.Options) (si
 		x.blocks, x.points[excerpt.Of(f.Name)], size = append(x.blocks, b), f.Points, b.Size()
 	}
 	if x.adds != nil && !f.Delta {
-		x.adds.overwrites[f.Name] = true
+		x.adds.overwrites[strings.Clone(f.Name)] = true
 	}
 	if gone != nil && gone.Series() > 0 {
 		x.adds.removes = append(x.adds.removes, gone)

@@ -53,6 +53,10 @@ func noValue(p point) bool {
 // eachPoint translates points. set sets the value of a series. An error rejects
 // its point alone, unless nothing more may be taken.
 func eachPoint[P point](t *translator, m *metrics.Metric, points []P, set func(*metric.Series, P) error) error {
+	const most = 1 << 10 // the others may all be of the same series
+	if err := t.reserve(min(len(points), most)); err != nil {
+		return err
+	}
 	for _, p := range points {
 		err := addPoint(t, p, set)
 		switch {
@@ -68,10 +72,10 @@ func eachPoint[P point](t *translator, m *metrics.Metric, points []P, set func(*
 }
 
 func addPoint[P point](t *translator, p P, set func(*metric.Series, P) error) error {
-	var s metric.Series
-	gone := noValue(p)
+	s, gone := &t.present, noValue(p)
+	*s = metric.Series{}
 	if !gone {
-		if err := set(&s, p); err != nil {
+		if err := set(s, p); err != nil {
 			return err
 		}
 	}
@@ -80,9 +84,17 @@ func addPoint[P point](t *translator, p P, set func(*metric.Series, P) error) er
 		return err
 	}
 	if start := p.GetStartTimeUnixNano(); start != 0 && t.to.Type != metric.Gauge {
-		s.Created = timestamp(start)
+		const chunk = 64
+		if len(t.times) == 0 {
+			if err := t.pay(chunk * int(unsafe.Sizeof(metric.Timestamp{}))); err != nil {
+				return err
+			}
+			t.times = make([]metric.Timestamp, chunk)
+		}
+		s.Created, t.times = &t.times[0], t.times[1:]
+		*s.Created = *timestamp(start)
 	}
-	return t.place(s, p.GetTimeUnixNano(), gone)
+	return t.place(*s, p.GetTimeUnixNano(), gone)
 }
 
 func timestamp(nanos uint64) *metric.Timestamp {
