@@ -63,11 +63,13 @@ func TestAccessible(t *testing.T) {
 	s.push("job/b", "# TYPE rows_total gauge\nrows_total 1\n", http.StatusAccepted)
 	s.push("job/expires", "m 1\n", http.StatusAccepted, "X-Pushgateway-TTL", "1h")
 	s.push("job/bad", "m 1 1000\n", http.StatusAccepted)
+	s.push("job/lost", "m 1", http.StatusBadRequest)
 	empty := start(t)
 	for _, screen := range []screen{desktop, {375, 812, true}} {
 		look := func(s *server, what, address, ready string, press ...string) {
 			t.Run(fmt.Sprintf("%s at %d, dark %t", what, screen.width, screen.dark), func(t *testing.T) {
 				tb := s.with(t).open(screen, address)
+				tb.expect("404 (Not Found)") // of a group that never was
 				tb.until(fmt.Sprintf(`document.querySelector(%q) !== null`, ready))
 				if what == "clean-up" {
 					tb.unfold()
@@ -83,6 +85,7 @@ func TestAccessible(t *testing.T) {
 		look(s, "clean-up", "?q=etl", "#row-0 .badge", "Clean up…")
 		look(s, "group", "?group=job/etl", ".chart canvas", "Buckets as a table")
 		look(s, "refused group", "?group=job/bad", ".banner.bad strong")
+		look(s, "group of which nothing is stored", "?group=job/lost", ".refusals .why")
 		look(s, "overview", "?view=overview", ".hidden-list li")
 		look(s, "status", "status", ".permissions li")
 		look(empty, "no groups", "", ".empty pre")

@@ -140,6 +140,9 @@ func TestMayNotQuery(t *testing.T) {
 			tb := s.with(t).open(screen, "")
 			tb.expect("401 (Unauthorized)")
 			tb.reads("h1", "Log in to see what is stored")
+			if axe, err := os.ReadFile(axeFile); err == nil {
+				tb.accessible(string(axe), "the page for somebody who is not logged in")
+			}
 			tb.reads(".empty p", "nobody is logged in")
 			tb.until(`document.querySelector(".empty a").href.endsWith("/api/v1/login")`)
 			if axe, err := os.ReadFile(axeFile); err == nil {

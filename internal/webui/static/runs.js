@@ -87,8 +87,8 @@ export function history(runs) {
 
 const day = (seconds) => new Date(seconds * 1000).toLocaleString("en-GB", { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 
-// runBars draws runs, oldest first. A run whose duration is not known has half the
-// height, and no filling. One over four times the median is cut.
+// runBars draws runs, oldest first. A run whose duration is not known is a dot. A bar
+// over four times the median is cut.
 export function runBars(runs, scale = 1) {
   if (!runs || runs.length === 0) return h("span", { class: "none" }, "–");
   const known = runs.map((r) => r.duration_seconds ?? 0).sort((a, b) => a - b);
@@ -97,12 +97,12 @@ export function runBars(runs, scale = 1) {
   // One element a run: a page has thousands of them.
   const bar = (r, i) => {
     const measured = r.duration_seconds !== undefined && longest > 0;
-    const share = measured ? r.duration_seconds / longest : 0.5;
+    const share = measured ? r.duration_seconds / longest : 0;
     const tall = Math.max(2, (height - foot) * Math.min(1, share));
     const x = i * step + 0.5;
     if (share > 1) cuts.push(`M${x - 0.5} 6l${wide} -3`);
-    return h("path", { class: `run ${r.outcome}${measured ? "" : " unsure"}`,
-      d: `M${x} ${height - foot}v${-tall}h${wide - 1}v${tall}z${r.outcome === "failed" ? `M${x} ${height - 4}l4 4m0 -4l-4 4` : ""}` });
+    return h("path", { class: `run ${r.outcome}`,
+      d: `${measured ? `M${x} ${height - foot}v${-tall}h${wide - 1}v${tall}z` : `M${x} ${height / 2}a2 2 0 1 1 ${wide - 1} 0a2 2 0 1 1 ${1 - wide} 0z`}${r.outcome === "failed" ? `M${x} ${height - 4}l4 4m0 -4l-4 4` : ""}` });
   };
   const cuts = [];
   const bars = runs.map(bar);
