@@ -106,6 +106,7 @@ type Journal struct {
 	stored  func(grouping.Key) *gateway.Group // called without mu
 	conn    *nats.Conn
 	answers string // subject prefix of the answers to writes
+	link    link
 	outbox  *outbox
 	posting sync.Mutex    // held while sending what is in outbox; taken before mu
 	fetch   chan struct{} // has an element if messages are missing
@@ -271,7 +272,7 @@ func (j *Journal) messageOf(c gateway.Change) (*nats.Msg, error) {
 	if !c.Group.Expires.IsZero() {
 		msg.Header.Set(headerTTL, ttlOf(c.Group.Expires, j.Now()))
 	}
-	if size, most := int64(msg.Size())+headerRoom, j.conn.MaxPayload(); size > most {
+	if size, most := int64(msg.Size())+headerRoom, j.link.maxPayload.Load(); size > most {
 		return nil, fmt.Errorf("%w: group %s takes %d bytes compressed, and the NATS servers accept messages of %d bytes; push less, or raise max_payload of the servers", exposition.ErrTooLarge, c.Key.Excerpt(), size, most)
 	}
 	return msg, nil
@@ -335,7 +336,7 @@ func (j *Journal) Close() error {
 
 // takeLeave tells the others that this member has left, if that takes no time.
 func (j *Journal) takeLeave() {
-	if !j.conn.IsConnected() || j.Err() != nil {
+	if !j.link.connected.Load() || j.Err() != nil {
 		return
 	}
 	ctx, end := context.WithTimeout(context.Background(), stampsWithin)

@@ -85,10 +85,10 @@ func (j *Journal) post() {
 }
 
 // postNow sends what the caller has queued, unless another goroutine is sending.
-// That takes one goroutine less than to wake post. It may block as long as a
-// write to the connection does.
+// That takes one goroutine less than to wake post. Without a connection it leaves
+// the sending to post, which may block while the client dials.
 func (j *Journal) postNow() {
-	if j.posting.TryLock() {
+	if j.link.connected.Load() && j.posting.TryLock() {
 		sent := j.postSome()
 		j.posting.Unlock()
 		if !sent {

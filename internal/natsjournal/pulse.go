@@ -226,7 +226,7 @@ func (j *Journal) tryPulse(ctx context.Context, op string, header ...string) (ui
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
 		return 0, errNobody
-	case err != nil && !j.conn.IsConnected():
+	case err != nil && !j.link.connected.Load():
 		return 0, errors.New("there is no connection to a NATS server")
 	case err != nil:
 		return 0, fmt.Errorf("the servers of the stream do not answer: %w", err)
