@@ -31,7 +31,7 @@ type Options struct {
 	Limits Limits
 	// TooLong is called for each series that exceeds Limits, which is then left
 	// out. If it is nil, the push is refused.
-	TooLong func(error)
+	TooLong func(i int, err error)
 	// LeaveOut is called for each series that is refused, which is then left out.
 	// If it is nil, the push is refused.
 	LeaveOut func(error)
@@ -232,7 +232,7 @@ func (r *renderer) renderAll(f *metric.Family) (series, tooLong int, err error) 
 			added, err = r.renderSeries(f, i)
 		}
 		if err != nil && r.opts.TooLong != nil && isTooLong(err) {
-			r.opts.TooLong(err)
+			r.opts.TooLong(i, err)
 			tooLong++
 			continue
 		}
