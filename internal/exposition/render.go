@@ -159,6 +159,7 @@ type renderer struct {
 	size       int
 	protoSize  int      // of the present family
 	parts      []*Block // that Refill works on
+	outline    outline  // of its body
 	plain      bool     // the present family needs no protobuf
 	legacyName bool     // of the present family
 	legacy     bool     // of all its names
@@ -166,7 +167,7 @@ type renderer struct {
 
 func (r *renderer) release() {
 	const keep = 1 << 20
-	if cap(r.text)+cap(r.proto)+cap(r.labelText) > keep {
+	if cap(r.text)+cap(r.proto)+cap(r.labelText)+cap(r.outline.rest)+outlineSize*cap(r.outline.values) > keep {
 		return
 	}
 	r.plan.reset()

@@ -173,7 +173,8 @@ func (v *View) Receipts() iter.Seq[Receipt] {
 
 // hasCounted reports whether an addition had counted before, or another one with
 // its key that is stored together with it. It refuses an addition whose key was
-// used for another body, or for whose key there is no room.
+// used for another body, or for whose key there is no room. What it says does not
+// hinge on other additions if the key had counted before them.
 func (s *summing) hasCounted(a *addition) (bool, error) {
 	if a.once == nil {
 		return false, nil
@@ -184,6 +185,7 @@ func (s *summing) hasCounted(a *addition) (bool, error) {
 		if r, known, err = s.gateway.receiptOf(a, len(s.receipts)+1, s.limits); err != nil {
 			return false, err
 		}
+		a.hinges = a.hinges && !known
 	}
 	if known && r.Content != a.once.content {
 		return false, fmt.Errorf("%w in the group %s; use a new key for each push", ErrKeyReused, a.key.Excerpt())
