@@ -3,6 +3,7 @@ package otlp
 import (
 	"errors"
 	"math"
+	"sync"
 	"unicode/utf8"
 	"unsafe"
 
@@ -31,9 +32,26 @@ type decoder struct {
 	pointers   []*common.KeyValue // not used yet
 }
 
+// release lets the next request use the memory of what was read, which nobody may
+// use any more.
+func (d *decoder) release() {
+	d.keyValues.reset()
+	d.values.reset()
+	d.texts.reset()
+	d.numbers.reset()
+	d.doubles.reset()
+	d.integers.reset()
+	d.histograms.reset()
+	d.take, d.err, d.pointers = nil, nil, nil
+	decoders.Put(d)
+}
+
+var decoders = sync.Pool{New: func() any { return new(decoder) }}
+
 // decode reads a request. It fails if anything is wrong with it.
-func decode(body []byte, take func(bytes int) error) (*metrics.MetricsData, error) {
-	d, req := &decoder{take: take}, new(metrics.MetricsData)
+func (d *decoder) decode(body []byte, take func(bytes int) error) (*metrics.MetricsData, error) {
+	req := new(metrics.MetricsData)
+	d.take = take
 	for f := (field{}); d.next(&body, &f); {
 		if f.key == 1<<3|bytesType {
 			d.pay(messageSize)
@@ -47,21 +65,36 @@ func decode(body []byte, take func(bytes int) error) (*metrics.MetricsData, erro
 
 // slab makes values many at a time.
 type slab[T any] struct {
-	free []T
-	made int
+	chunk []T
+	used  int // of the chunk
+	full  int // values in earlier chunks of the request
 }
 
 func (s *slab[T]) next(d *decoder) *T {
-	const least, most = 8, 512
-	if len(s.free) == 0 {
-		n := min(max(least, s.made), most)
-		var one T
-		d.pay(n * int(unsafe.Sizeof(one)))
-		s.free, s.made = make([]T, n), s.made+n
+	const least, most = 8, 256
+	if s.used == len(s.chunk) && s.used > 0 {
+		s.full, s.used, s.chunk = s.full+s.used, 0, nil
 	}
-	v := &s.free[0]
-	s.free = s.free[1:]
-	return v
+	if s.used == 0 {
+		n := max(len(s.chunk), min(max(least, s.full), most))
+		var one T
+		if d.pay(n * int(unsafe.Sizeof(one))); s.chunk == nil {
+			s.chunk = make([]T, n)
+		}
+	}
+	s.used++
+	return &s.chunk[s.used-1]
+}
+
+// reset makes all values free, so that the next request finds room for as many.
+func (s *slab[T]) reset() {
+	if s.full > 0 {
+		const most = 256
+		s.chunk = make([]T, min(most, s.full+s.used))
+	} else {
+		clear(s.chunk[:s.used])
+	}
+	s.used, s.full = 0, 0
 }
 
 // pay takes memory.
@@ -402,7 +435,7 @@ func (d *decoder) attributes(msg []byte, key uint32) []*common.KeyValue {
 	const pointer, least = 8, 64
 	n := d.count(msg, key)
 	if n > len(d.pointers) {
-		room := max(n, least, min(d.keyValues.made, 8*least))
+		room := max(n, least, min(d.keyValues.full+d.keyValues.used, 8*least))
 		if d.pay(pointer * room); d.err != nil {
 			return nil
 		}

@@ -44,7 +44,9 @@ func FuzzDecode(f *testing.F) {
 		want := new(metrics.MetricsData)
 		wrong := proto.UnmarshalOptions{DiscardUnknown: true, RecursionLimit: deepest}.Unmarshal(body, want)
 		taken := 0
-		got, err := decode(body, func(bytes int) error {
+		d := decoders.Get().(*decoder)
+		defer d.release()
+		got, err := d.decode(body, func(bytes int) error {
 			taken += bytes
 			return nil
 		})
@@ -52,7 +54,7 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("read %v, %v, want %v, %v", got, err, want, wrong)
 		}
 		over := errors.New("no memory")
-		if _, err := decode(body, func(bytes int) error {
+		if _, err := new(decoder).decode(body, func(bytes int) error {
 			if taken -= bytes; taken < 1 {
 				return over
 			}

@@ -51,8 +51,9 @@ func (e *SyntaxError) Unwrap() error { return e.error }
 const deepest = 64
 
 // read parses a request, which has the wire form of MetricsData. take provides
-// the memory for the result before it is allocated.
-func read(body []byte, e Encoding, take func(bytes int) error) (*metrics.MetricsData, error) {
+// the memory for the result before it is allocated. The result is valid until d is
+// released.
+func (d *decoder) read(body []byte, e Encoding, take func(bytes int) error) (*metrics.MetricsData, error) {
 	req := new(metrics.MetricsData)
 	if e == JSON {
 		if err := take(costOfJSON(body)); err != nil {
@@ -64,7 +65,7 @@ func read(body []byte, e Encoding, take func(bytes int) error) (*metrics.Metrics
 		}
 		return req, nil
 	}
-	read, err := decode(body, take)
+	read, err := d.decode(body, take)
 	if err == nil || errors.Is(err, guard.ErrBusy) || errors.Is(err, guard.ErrTooLarge) {
 		return read, err
 	}

@@ -1,6 +1,7 @@
 package otlp
 
 import (
+	"fmt"
 	"hash/maphash"
 	"math"
 	"slices"
@@ -31,6 +32,8 @@ func (t *translator) place(s metric.Series, at uint64, gone bool) error {
 	switch {
 	case gone:
 		return nil
+	case f.Delta && l.points > 0 && f.Type == metric.Counter:
+		grow(&f.Series[i], s)
 	case f.Delta && l.points > 0:
 		return t.again(s, &l.points)
 	case f.Delta || isLatest:
@@ -38,6 +41,14 @@ func (t *translator) place(s metric.Series, at uint64, gone bool) error {
 		f.Series[i] = s
 	}
 	return nil
+}
+
+// grow adds a further point of a counter.
+func grow(c *metric.Series, by metric.Series) {
+	c.Value += by.Value
+	if by.Exemplar != nil {
+		c.Exemplar = by.Exemplar
+	}
 }
 
 // places are those of the series of a family, by hashes of their labels. Labels whose
@@ -100,7 +111,10 @@ func (t *translator) newPlace(hash uint64, labels []metric.Label) (int, error) {
 // series.
 func (t *translator) again(s metric.Series, points *int) error {
 	f := t.to
-	const family = 200
+	const family, most = 200, 100
+	if *points >= most {
+		return fmt.Errorf("a histogram has more than %d points with the same attributes; export it more often, or with one point", most)
+	}
 	if err := t.Take(2*int(unsafe.Sizeof(metric.Series{})) + family); err != nil {
 		return err
 	}

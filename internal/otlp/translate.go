@@ -72,7 +72,9 @@ const targetInfo = "target_info"
 // Translate reads a request. Points that cannot be taken are rejected; an error
 // refuses the whole request.
 func Translate(body []byte, e Encoding, o Options) (all []*Resource, rejected Rejected, err error) {
-	req, err := read(body, e, o.Take)
+	d := decoders.Get().(*decoder)
+	defer d.release()
+	req, err := d.read(body, e, o.Take)
 	if err != nil {
 		return nil, rejected, err
 	}
