@@ -46,6 +46,7 @@ func (s *server) demoNow(random *rand.Rand, warm time.Duration) {
 	s.push("job/ml_training/model/churn/env/production", training, http.StatusOK, "X-Pushgateway-TTL", "72h")
 	s.push("job/payments_reconcile/env/production/region/eu-west-1", reconcile, http.StatusOK)
 	for deadline := time.Now().Add(warm); time.Now().Before(deadline); time.Sleep(time.Second) {
+		s.scrape()
 		for range random.IntN(8) + int(12+10*math.Sin(float64(time.Now().Unix())/50)) {
 			s.push(fmt.Sprintf("job/build_agent/instance/build-%03d.example.org", random.IntN(120)), batchJob(random, "build", 0), http.StatusOK)
 		}
@@ -76,7 +77,7 @@ const day = 24 * time.Hour
 var demoJobs = []demoJob{
 	{"job/invoice_mailer/env/production/instance/mail-1", day, 97 * time.Minute, 420, 8, 3, 124, 0},
 	{"job/volume_snapshot/env/production/instance/db-1", 6 * time.Hour, 71 * time.Minute, 95, 1, 0, 0, 0},
-	{"job/volume_snapshot/env/production/instance/db-2", 6 * time.Hour, 72 * time.Minute, 3, 1, 0, 28, 0},
+	{"job/volume_snapshot/env/production/instance/db-2", 6 * time.Hour, 72 * time.Minute, 98, 1, 0, 28, 0},
 	{"job/volume_snapshot/env/production/instance/db-3", 6 * time.Hour, 74 * time.Minute, 101, 1, 0, 0, 0},
 	{"job/rotate_keys/env/production", day, 43 * time.Hour, 12, 1, 0, 0, 0},
 	{"job/search_reindex/env/production", day, 19 * time.Hour, 1500, 2, 6, 0, 9 * time.Hour},
@@ -136,7 +137,7 @@ func batchJob(random *rand.Rand, job string, age time.Duration) string {
 # HELP %[1]s_processed_bytes_total Bytes processed by the last run.
 # TYPE %[1]s_processed_bytes_total counter
 %[1]s_processed_bytes_total %[5]d
-`, job, ended, random.Float64()*4, random.Float64()*400, random.IntN(9_000_000_000))
+`, job, ended, random.Float64()*4, random.Float64()*400, random.Int64N(9_000_000_000))
 }
 
 // etl is a job with all there is to draw.
