@@ -29,9 +29,10 @@ type PieceWriter interface {
 const (
 	// A piece has at least minPiece bytes, because each has a head of its own. The
 	// longer it is, the more must be compressed again when one of its blocks
-	// changes. So once twice fullPiece bytes have come, half of them are a piece.
-	// The other half may still end where a piece of the last scrape did.
-	minPiece, fullPiece = 8 << 10, 24 << 10
+	// changes, but short ones take longer to compress: with pieces of 24 kB a tenth
+	// to a third longer than at once, with 40 kB a tenth at most. So new content is
+	// divided into pieces of newPiece bytes, and those that change into shorter ones.
+	minPiece, changedPiece, newPiece = 8 << 10, 24 << 10, 40 << 10
 	// maxPiece is the size of the largest piece in bytes.
 	maxPiece = 256 << 10
 )
@@ -120,16 +121,24 @@ func sizeOf(blocks []*Block, own func(*Block) []byte) (size int) {
 	return size
 }
 
-// complete returns how many of the blocks so far are a piece, or 0.
+// complete returns how many of the blocks so far are a piece, or 0. What is left
+// can be a piece as well, if the next block begins one of the last scrape.
 func (p *piecer) complete(own func(*Block) []byte) int {
-	switch {
-	case p.same && len(p.batch) < len(p.like.blocks), !p.same && p.size < 2*fullPiece:
-		return 0
-	case p.same:
+	if p.same {
+		if len(p.batch) < len(p.like.blocks) {
+			return 0
+		}
 		return len(p.batch)
 	}
+	full := newPiece
+	if p.like != nil {
+		full = changedPiece
+	}
+	if p.size < full+minPiece {
+		return 0
+	}
 	n := 0
-	for size := 0; size < fullPiece; n++ {
+	for size := 0; size < full; n++ {
 		size += len(own(p.batch[n]))
 	}
 	return n
