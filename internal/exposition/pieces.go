@@ -29,9 +29,10 @@ type PieceWriter interface {
 const (
 	// A piece has at least minPiece bytes, because each has a head of its own. The
 	// longer it is, the more must be compressed again when one of its blocks
-	// changes. So once twice fullPiece bytes have come, half of them are a piece.
-	// The other half may still end where a piece of the last scrape did.
-	minPiece, fullPiece = 8 << 10, 24 << 10
+	// changes, but short ones take longer to compress: with pieces of 24 kB a fifth
+	// longer than at once, with 32 kB a tenth. So new content is divided into pieces
+	// of newPiece bytes, and those that change into shorter ones.
+	minPiece, changedPiece, newPiece = 8 << 10, 24 << 10, 32 << 10
 	// maxPiece is the size of the largest piece in bytes.
 	maxPiece = 256 << 10
 )
@@ -49,6 +50,8 @@ type piecer struct {
 	same   bool       // equal to like, so far
 	size   int        // of the content, if not the same
 	before *Block     // what precedes the piece; nil at the start of a family
+
+	fetched uint64 // makes the compiler read identities before they are needed
 }
 
 // packedRun is a sequence of blocks of one family. It is immutable, but for the
@@ -78,7 +81,30 @@ func (b *Block) identity() uint64 {
 // scrape if possible.
 func (p *piecer) writePieces(blocks iter.Seq[*Block], e *Encoder, own func(*Block) []byte) error {
 	p.before = nil
+	var next [ahead]*Block
+	n := 0
 	for b := range blocks {
+		next[n] = b
+		if n++; n == ahead {
+			if err := p.addAll(next[:], e, own); err != nil {
+				return err
+			}
+			n = 0
+		}
+	}
+	if err := p.addAll(next[:n], e, own); err != nil {
+		return err
+	}
+	return p.flush(len(p.batch), e, own)
+}
+
+// addAll adds blocks, and writes the pieces that are complete. It reads all
+// identities at once, since waiting for each takes longer than all the rest.
+func (p *piecer) addAll(blocks []*Block, e *Encoder, own func(*Block) []byte) error {
+	for _, b := range blocks {
+		p.fetched += b.id.Load()
+	}
+	for _, b := range blocks {
 		if p.endsAt(b) {
 			if err := p.flush(len(p.batch), e, own); err != nil {
 				return err
@@ -91,7 +117,7 @@ func (p *piecer) writePieces(blocks iter.Seq[*Block], e *Encoder, own func(*Bloc
 			}
 		}
 	}
-	return p.flush(len(p.batch), e, own)
+	return nil
 }
 
 // endsAt reports whether the piece ends before a block, so that the next one
@@ -120,16 +146,24 @@ func sizeOf(blocks []*Block, own func(*Block) []byte) (size int) {
 	return size
 }
 
-// complete returns how many of the blocks so far are a piece, or 0.
+// complete returns how many of the blocks so far are a piece, or 0. What is left
+// can be a piece as well, if the next block begins one of the last scrape.
 func (p *piecer) complete(own func(*Block) []byte) int {
-	switch {
-	case p.same && len(p.batch) < len(p.like.blocks), !p.same && p.size < 2*fullPiece:
-		return 0
-	case p.same:
+	if p.same {
+		if len(p.batch) < len(p.like.blocks) {
+			return 0
+		}
 		return len(p.batch)
 	}
+	full := newPiece
+	if p.like != nil {
+		full = changedPiece
+	}
+	if p.size < full+minPiece {
+		return 0
+	}
 	n := 0
-	for size := 0; size < fullPiece; n++ {
+	for size := 0; size < full; n++ {
 		size += len(own(p.batch[n]))
 	}
 	return n
