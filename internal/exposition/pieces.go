@@ -5,7 +5,6 @@ import (
 	"iter"
 	"slices"
 	"sync/atomic"
-	"time"
 
 	"pushgateway/internal/compression"
 )
@@ -14,6 +13,8 @@ import (
 // use again.
 type PieceWriter interface {
 	io.Writer
+	// Coding names how it compresses. Pieces of one coding are of no use for another.
+	Coding() string
 	// StartPiece begins a piece of some bytes, which the next writes bring. If it
 	// returns false, they are written as a part of no piece.
 	StartPiece(size int) bool
@@ -33,15 +34,15 @@ const (
 	minPiece, fullPiece = 8 << 10, 24 << 10
 	// maxPiece is the size of the largest piece in bytes.
 	maxPiece = 256 << 10
-	// keptFor is how long pieces are kept that nobody asks for.
-	keptFor = 10 * time.Minute
 )
 
 // piecer finds the pieces of one scrape, like joiner. It does not look at blocks
 // that are where they were in the last scrape.
 type piecer struct {
-	old, next *pieceTable
-	to        PieceWriter
+	tables *pieceTables
+	old    *pieceTable
+	next   *pieceTable // nil if another scrape is making one
+	to     PieceWriter
 
 	batch  []*Block   // the present piece
 	like   *packedRun // of the last scrape, beginning with the same block
@@ -71,29 +72,6 @@ func (b *Block) identity() uint64 {
 		b.id.CompareAndSwap(0, lastID.Add(1))
 	}
 	return b.id.Load()
-}
-
-// pieceTable holds the pieces of one scrape, by their first blocks.
-type pieceTable struct {
-	starts map[uint64]*packedRun // by the identity of the first block
-	max    int64
-	bytes  atomic.Int64 // that they take; those that are not compressed yet do not count
-}
-
-func newPiecer(old *pieceTable, max int, to PieceWriter) *piecer {
-	if old == nil {
-		old = new(pieceTable)
-	}
-	return &piecer{old: old, next: &pieceTable{starts: make(map[uint64]*packedRun, len(old.starts)), max: int64(max)}, to: to}
-}
-
-// takes counts bytes, if there is room for them.
-func (t *pieceTable) takes(n int) bool {
-	if t.bytes.Add(int64(n)) <= t.max {
-		return true
-	}
-	t.bytes.Add(int64(-n))
-	return false
 }
 
 // writePieces writes the content of blocks, divided into the pieces of the last
@@ -172,20 +150,12 @@ func (p *piecer) flush(n int, e *Encoder, own func(*Block) []byte) error {
 
 func (p *piecer) write(blocks []*Block, e *Encoder, own func(*Block) []byte) error {
 	if p.same && len(blocks) == len(p.like.blocks) && p.like.before == p.before.identity() {
-		if packed := p.like.packed.Load(); packed != nil && p.keep(p.like, packed.Size()) {
+		if packed := p.like.packed.Load(); packed != nil {
+			p.tables.keep(p.next, p.like, packed.Size())
 			return p.to.WritePiece(packed)
 		}
 	}
 	return p.writeNew(blocks, e, own)
-}
-
-// keep passes a piece to the next scrape, if there is room.
-func (p *piecer) keep(r *packedRun, size int) bool {
-	if !p.next.takes(size + runSize + blockSize*len(r.blocks)) {
-		return false
-	}
-	p.next.starts[r.blocks[0]] = r
-	return true
 }
 
 // writeNew writes a piece, to be compressed by itself if that is worth it.
@@ -196,7 +166,7 @@ func (p *piecer) writeNew(blocks []*Block, e *Encoder, own func(*Block) []byte) 
 		for _, b := range blocks {
 			made.blocks = append(made.blocks, b.identity())
 		}
-		apart = p.keep(made, 0) && p.to.StartPiece(size)
+		apart = p.tables.keep(p.next, made, 0) && p.to.StartPiece(size)
 	}
 	for part := range slices.Chunk(blocks, ahead) {
 		if _, err := e.writeBatch(part, own); err != nil {
@@ -210,40 +180,17 @@ func (p *piecer) writeNew(blocks []*Block, e *Encoder, own func(*Block) []byte) 
 	if p.before != nil {
 		before = own(p.before)
 	}
-	table := p.next
+	tables, next := p.tables, p.next
 	p.to.EndPiece(before, func(packed *compression.Piece) {
-		if table.takes(packed.Size()) {
+		if tables.takes(next, packed.Size()) {
 			made.packed.Store(packed)
 		}
 	})
 	return nil
 }
 
-// pieceTables are the pieces of the last scrape of each format. They are dropped
-// when nobody has asked for them for a while.
-type pieceTables struct {
-	text, protobuf atomic.Pointer[pieceTable]
-	idle           atomic.Pointer[time.Timer]
-}
+// publish passes the pieces to the next scrape.
+func (p *piecer) publish() { p.tables.publish(p.next) }
 
-func (t *pieceTables) of(f Format) *atomic.Pointer[pieceTable] {
-	if f.Syntax == Protobuf {
-		return &t.protobuf
-	}
-	return &t.text
-}
-
-// publish passes the pieces of a scrape to the next one.
-func (t *pieceTables) publish(f Format, p *piecer) {
-	t.of(f).Store(p.next)
-	if idle := t.idle.Load(); idle != nil {
-		idle.Reset(keptFor)
-		return
-	}
-	t.idle.Store(time.AfterFunc(keptFor, t.drop))
-}
-
-func (t *pieceTables) drop() {
-	t.text.Store(nil)
-	t.protobuf.Store(nil)
-}
+// abandon forgets the pieces, unless they are published.
+func (p *piecer) abandon() { p.tables.abandon(p.next) }

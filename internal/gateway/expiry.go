@@ -76,12 +76,15 @@ func firstOf(all *btree.BTreeG[deadline]) int64 {
 	return never
 }
 
+// end ends the groups and the series whose time has come.
+func (g *Gateway) end(now int64) {
+	g.expire(now)
+	g.cutEnded(now)
+}
+
 // expire ends the groups whose time has come.
-func (g *Gateway) expire() {
-	if first := g.firstDeadline.Load(); first == never || g.config.Now().UnixNano() < first {
-		return
-	}
-	for now := g.config.Now().UnixNano(); g.firstDeadline.Load() <= now; {
+func (g *Gateway) expire(now int64) {
+	for g.firstDeadline.Load() <= now {
 		g.expireSome(now)
 	}
 }
@@ -110,13 +113,13 @@ func (g *Gateway) expireSome(now int64) {
 
 // Expired returns how many groups have expired.
 func (g *Gateway) Expired() uint64 {
-	g.expire()
+	g.expire(g.now())
 	return g.expired.Load()
 }
 
 // NextExpiry returns when the next group expires, or zero if none does.
 func (g *Gateway) NextExpiry() time.Time {
-	g.expire()
+	g.expire(g.now())
 	if first := g.firstDeadline.Load(); first != never {
 		return time.Unix(0, first)
 	}
@@ -143,8 +146,7 @@ func (g *Gateway) reap() {
 
 func (g *Gateway) reapAll() {
 	defer g.sweep()
-	g.expire()
-	g.cutEnded()
+	g.end(g.now())
 	g.forgetReceipts()
 	for !g.journalEnds && g.config.Journal.Err() == nil && g.reapSome() {
 	}

@@ -142,6 +142,7 @@ func (j *Journal) inspect() {
 		j.settleWrites(ctx)
 		if info, err := j.ask(ctx, "STREAM.INFO.", nil); err == nil {
 			j.noteUsage(info)
+			j.watchSettings(info)
 		}
 		j.audit(ctx)
 		select {

@@ -44,6 +44,9 @@ type Config struct {
 	MaxBytes int64
 	// Credentials is a file with the credentials for the servers, or "".
 	Credentials string
+	// SystemCredentials is a file with credentials for the servers' system account, or
+	// "". With it the journal checks what clients do not see.
+	SystemCredentials string
 	// TLS configures the connection. Nil means that the URLs decide.
 	TLS *tls.Config
 	// AllowOld accepts servers older than Oldest.
@@ -117,6 +120,7 @@ type Journal struct {
 	usage   atomic.Pointer[usage]
 	counts  counts
 	denied  atomic.Pointer[error] // what the servers last did not allow, or nil
+	differs string                // what is wrong with the stream's configuration; only inspect uses it
 	foreign atomic.Pointer[error] // why the stream is not the one that was read, or nil
 
 	stop    chan struct{}
@@ -137,7 +141,8 @@ type Journal struct {
 	unread    int                   // messages that this version cannot read
 	audits    audits
 	created   time.Time // when the stream was made
-	back      int       // how often in a row it ended before the position
+	breaks    breaks
+	back      time.Time // since when it has ended before the position; zero if it does not
 }
 
 var (

@@ -53,6 +53,9 @@ func (j *Journal) open(ctx context.Context) error {
 	go j.catchUp()
 	j.running.Go(j.tend)
 	j.running.Go(j.inspect)
+	if j.config.SystemCredentials != "" {
+		j.running.Go(j.watchServers)
+	}
 	return nil
 }
 
@@ -134,6 +137,7 @@ func (j *Journal) complained(_ *nats.Conn, _ *nats.Subscription, err error) {
 
 func (j *Journal) disconnected(_ *nats.Conn, err error) {
 	j.link.connected.Store(false)
+	j.noteBreak()
 	if err != nil {
 		j.config.Logger.Warn("Lost the connection to NATS; scrapes go on, and pushes wait", "err", err)
 	}

@@ -60,7 +60,11 @@ const (
 func (j *Journal) begin(c *call, i int, change gateway.Change, token string, msg *nats.Msg) {
 	e := j.entry(token)
 	e.key = change.Key
+	foreign := j.foreign.Load()
 	switch {
+	case foreign != nil:
+		c.conclude(i, gateway.Failed, *foreign)
+		return
 	case e.unreadable != nil:
 		c.conclude(i, gateway.Failed, fmt.Errorf("group %s cannot be read, so it cannot be changed: %w", change.Key.Excerpt(), e.unreadable))
 		return
@@ -165,8 +169,7 @@ func (w *write) refused() { w.doubts = max(0, w.doubts-1) }
 func (j *Journal) succeeded(w *write, seq uint64) {
 	e := j.entry(w.token)
 	if j.isBack(seq, w.since) {
-		j.voided(w, *j.foreign.Load())
-		return
+		return // that has ended w
 	}
 	if seq > e.seq {
 		e.took(seq, w.change.Group != nil, len(w.msg.Data))
@@ -208,12 +211,7 @@ func (j *Journal) refused(w *write, err *apiError) {
 // The caller holds mu.
 func (j *Journal) outrun(w *write, last uint64) {
 	e := j.entry(w.token)
-	foreign := j.foreign.Load()
 	switch {
-	case foreign != nil && w.doubts == 0:
-		j.finish(w, gateway.Failed, *foreign)
-	case foreign != nil:
-		j.voided(w, *foreign) // the stream that was read may have had an earlier copy
 	case last == w.expected: // a new leader has not caught up
 		w.deferred(errStale)
 	case last == 0 && e.live && e.seq == w.expected:

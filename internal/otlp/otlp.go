@@ -4,6 +4,7 @@ package otlp
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"mime"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"pushgateway/internal/excerpt"
+	"pushgateway/internal/guard"
 )
 
 // Encoding is how a request, and so its answer, is written.
@@ -61,6 +63,10 @@ func read(body []byte, e Encoding, take func(bytes int) error) (*metrics.Metrics
 			return nil, &SyntaxError{fmt.Errorf("the body is not OTLP in JSON: %s; send an ExportMetricsServiceRequest", said(err))}
 		}
 		return req, nil
+	}
+	read, err := decode(body, take)
+	if err == nil || errors.Is(err, guard.ErrBusy) || errors.Is(err, guard.ErrTooLarge) {
+		return read, err
 	}
 	cost := costOf(req.ProtoReflect().Descriptor(), body, 0)
 	if err := take(cost); err != nil {
