@@ -71,14 +71,9 @@ func (b *bench) measureCluster(ctx context.Context) ([]row, error) {
 		return nil, err
 	}
 	defer c.stop()
-	var rows []row
-	for _, n := range clusterClients {
-		rates, err := contest(b.rounds, b.turnAs(c.here, n, false), c.turn(n, b.duration))
-		if err != nil {
-			return nil, err
-		}
-		rows = append(rows, row{what: fmt.Sprintf("pushes/s in a cluster, clients: %d", n), unit: perSecond, gateway: rates[0], ceiling: rates[1],
-			goals: []goal{atLeast("0.8 of the ceiling", rates[0], 0.8, rates[1])}})
+	rows, err := c.measureRates(b)
+	if err != nil {
+		return nil, err
 	}
 	for _, more := range []func(*bench) ([]row, error){c.measureCPU, c.measureLag, c.measureOutage} {
 		found, err := more(b)
@@ -88,6 +83,68 @@ func (b *bench) measureCluster(ctx context.Context) ([]row, error) {
 		rows = append(rows, found...)
 	}
 	return rows, nil
+}
+
+// measureRates measures pushes where the disks bind, and the processor time of all
+// processes for each: where that fills the processors, it bounds the rates.
+func (c *cluster) measureRates(b *bench) (rows []row, err error) {
+	for _, n := range clusterClients {
+		var used [3][]float64
+		turn := func(i int, run func() (float64, error)) func() (float64, error) {
+			return func() (float64, error) {
+				before, err := c.cpu()
+				if err != nil {
+					return 0, err
+				}
+				rate, err := run()
+				if err != nil {
+					return 0, err
+				}
+				after, err := c.cpu()
+				used[i] = append(used[i], microsecondsOf(after-before)/(rate*b.duration.Seconds()))
+				return rate, err
+			}
+		}
+		rates, err := contest(b.rounds, turn(0, b.turnAs(c.here, n, false)), turn(1, c.turn(n, b.duration)), turn(2, c.relayed(b, n)))
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows,
+			row{what: fmt.Sprintf("pushes/s in a cluster, clients: %d", n), unit: perSecond, gateway: rates[0], ceiling: rates[1],
+				goals: []goal{atLeast("0.8 of the ceiling", rates[0], 0.8, rates[1])}},
+			row{what: "CPU of all processes for each", unit: microseconds, gateway: median(used[0]), ceiling: median(used[1])},
+			row{what: "the same, the ceiling behind a bare HTTP server", unit: perSecond, gateway: rates[0], ceiling: rates[2]},
+			row{what: "CPU of all processes for each", unit: microseconds, gateway: median(used[0]), ceiling: median(used[2])})
+	}
+	return rows, nil
+}
+
+// relayed lets clients push to the relay.
+func (c *cluster) relayed(b *bench, clients int) func() (float64, error) {
+	return func() (float64, error) {
+		r, err := startRelay(c.engine, c.here.load)
+		if err != nil {
+			return 0, err
+		}
+		defer r.stop()
+		return b.turnAs(r.target, clients, false)()
+	}
+}
+
+// cpu returns the processor time of the members, the servers, and this process,
+// which pushes.
+func (c *cluster) cpu() (sum time.Duration, err error) {
+	if sum, err = ownCPU(); err != nil {
+		return 0, err
+	}
+	for _, f := range []func() (time.Duration, error){c.here.cpu, c.there.cpu, c.engine.cpu} {
+		one, err := f()
+		if err != nil {
+			return 0, err
+		}
+		sum += one
+	}
+	return sum, nil
 }
 
 // measureCPU measures the processor time of a push by many clients.
@@ -173,26 +230,35 @@ func (c *cluster) lag(n int) (time.Duration, error) {
 	return 0, fmt.Errorf("the other member does not show %q", strings.TrimSpace(string(want)))
 }
 
-// measureOutage measures scrapes with the servers and without.
+// noticed is how long a member takes to find out that the servers hang.
+const noticed = 12 * time.Second
+
+// measureOutage measures scrapes with the servers, while they hang, and without. A
+// gateway with a file is scraped in turn: by what its scrapes get slower, the
+// machine does.
 func (c *cluster) measureOutage(*bench) ([]row, error) {
-	scrape := func() (float64, error) {
-		begin := time.Now()
-		_, err := c.here.fetch(textScrape)
-		return float64(time.Since(begin).Nanoseconds()) / 1e6, err
+	scrapeOf := func(t *target) func() (float64, error) {
+		return func() (float64, error) {
+			begin := time.Now()
+			_, err := t.fetch(textScrape)
+			return float64(time.Since(begin).Nanoseconds()) / 1e6, err
+		}
 	}
-	with, err := contest(scrapes, scrape)
-	if err != nil {
-		return nil, err
+	var times [3][]float64
+	for i, change := range []func(){func() {}, func() { c.engine.pause(); time.Sleep(noticed) }, func() { c.engine.resume(); c.engine.stop() }} {
+		change()
+		var err error
+		if times[i], err = contest(scrapes, scrapeOf(c.here), scrapeOf(c.durable)); err != nil {
+			return nil, err
+		}
 	}
-	c.engine.stop()
-	without, err := contest(scrapes, scrape)
-	if err != nil {
-		return nil, err
+	rows := []row{{what: "scrape of a member", unit: milliseconds, gateway: times[0][0]}}
+	for i, what := range []string{"scrape of a member while the servers hang", "scrape of a member while no server runs"} {
+		now, before := times[i+1], times[0]
+		rows = append(rows, row{what: what, unit: milliseconds, gateway: now[0],
+			goals: []goal{atMost("1.2 × with servers", now[0]/now[1], 1.2, before[0]/before[1])}})
 	}
-	return []row{
-		{what: "scrape of a member", unit: milliseconds, gateway: with[0]},
-		{what: "scrape of a member while no server runs", unit: milliseconds, gateway: without[0], goals: []goal{atMost("1.2 × with servers", without[0], 1.2, with[0])}},
-	}, nil
+	return rows, nil
 }
 
 // cpu returns the processor time that the target has used.

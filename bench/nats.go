@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,12 +27,16 @@ type engine struct {
 	conn    *nats.Conn
 	content []byte // of a message
 	header  nats.Header
+	// latest are the sequences of the messages of each writer. They are taken only if
+	// they name the one before, as those of a gateway.
+	latest [manyClients][bareSubjects]uint64
 }
 
 const (
 	engineServers = 3
 	// clusterStream is the stream of the gateways, bareStream that of the engine alone.
 	clusterStream, bareStream = "PUSHGATEWAY", "BARE"
+	bareSubjects              = 64 // of a writer
 )
 
 // startEngine starts the servers, and makes a stream for the engine alone.
@@ -78,12 +84,12 @@ func (e *engine) launch(ctx context.Context, binary, dir string) error {
 	return nil
 }
 
-// makeStream waits for a leader, and makes the stream as a gateway would, but
-// without what is only for readers.
+// makeStream waits for a leader, and makes the stream as a gateway would.
 func (e *engine) makeStream() error {
 	config, err := json.Marshal(map[string]any{
 		"name": bareStream, "subjects": []string{"bare.>"}, "retention": "limits", "storage": "file", "num_replicas": engineServers,
 		"max_msgs_per_subject": 1, "discard": "new", "allow_direct": true, "republish": map[string]string{"src": "bare.>", "dest": "read.>"},
+		"allow_msg_ttl": true, "subject_delete_marker_ttl": time.Hour,
 	})
 	if err != nil {
 		return err
@@ -176,10 +182,23 @@ func (e *engine) turn(writers int, d time.Duration) func() (float64, error) {
 	}
 }
 
+// write sends the nth message of a writer, and waits until it is acknowledged.
 func (e *engine) write(writer, n int) error {
-	subject := fmt.Sprintf("bare.%d.%d", writer, n%64)
-	_, err := e.conn.RequestMsg(&nats.Msg{Subject: subject, Data: e.content, Header: e.header}, 10*time.Second)
-	return err
+	latest := &e.latest[writer][n%bareSubjects]
+	header := maps.Clone(e.header)
+	header.Set("Nats-Expected-Last-Subject-Sequence", strconv.FormatUint(*latest, 10))
+	m, err := e.conn.RequestMsg(&nats.Msg{Subject: fmt.Sprintf("bare.%d.%d", writer, n%bareSubjects), Data: e.content, Header: header}, 10*time.Second)
+	if err != nil {
+		return err
+	}
+	var got struct {
+		Seq uint64 `json:"seq"`
+	}
+	if err := json.Unmarshal(m.Data, &got); err != nil || got.Seq == 0 {
+		return fmt.Errorf("NATS answered %.200q", m.Data)
+	}
+	*latest = got.Seq
+	return nil
 }
 
 // cpu returns the processor time that the servers have used.
@@ -192,6 +211,19 @@ func (e *engine) cpu() (sum time.Duration, err error) {
 		sum += one
 	}
 	return sum, nil
+}
+
+// pause stops the servers as if their machines hung.
+func (e *engine) pause() {
+	for _, s := range e.servers {
+		_ = s.Process.Signal(syscall.SIGSTOP)
+	}
+}
+
+func (e *engine) resume() {
+	for _, s := range e.servers {
+		_ = s.Process.Signal(syscall.SIGCONT)
+	}
 }
 
 // stop ends the servers. It may be called twice.

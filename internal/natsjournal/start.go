@@ -136,8 +136,8 @@ func (j *Journal) complained(_ *nats.Conn, _ *nats.Subscription, err error) {
 }
 
 func (j *Journal) disconnected(_ *nats.Conn, err error) {
-	j.noteBreak()
 	j.link.connected.Store(false)
+	j.noteBreak()
 	if err != nil {
 		j.config.Logger.Warn("Lost the connection to NATS; scrapes go on, and pushes wait", "err", err)
 	}
