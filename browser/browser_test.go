@@ -138,6 +138,20 @@ func (s *server) scrape() {
 	}
 }
 
+// scrapeUntil scrapes every second, as Prometheus would.
+func (s *server) scrapeUntil(ctx context.Context) {
+	for ctx.Err() == nil {
+		if req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base+"metrics", nil); err == nil {
+			req.Header.Set("User-Agent", "Prometheus/3.5.0")
+			if res, err := client.Do(req); err == nil {
+				_, _ = io.Copy(io.Discard, res.Body)
+				res.Body.Close()
+			}
+		}
+		time.Sleep(time.Second)
+	}
+}
+
 // screen is what a person looks at.
 type screen struct {
 	width, height int64

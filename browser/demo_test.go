@@ -46,7 +46,6 @@ func (s *server) demoNow(random *rand.Rand, warm time.Duration) {
 	s.push("job/ml_training/model/churn/env/production", training, http.StatusOK, "X-Pushgateway-TTL", "72h")
 	s.push("job/payments_reconcile/env/production/region/eu-west-1", reconcile, http.StatusOK)
 	for deadline := time.Now().Add(warm); time.Now().Before(deadline); time.Sleep(time.Second) {
-		s.scrape()
 		for range random.IntN(8) + int(12+10*math.Sin(float64(time.Now().Unix())/50)) {
 			s.push(fmt.Sprintf("job/build_agent/instance/build-%03d.example.org", random.IntN(120)), batchJob(random, "build", 0), http.StatusOK)
 		}
@@ -57,7 +56,6 @@ func (s *server) demoNow(random *rand.Rand, warm time.Duration) {
 	s.push("job/nightly_etl/team/data/env/production", etl(random), http.StatusOK)
 	s.push("job/payments_reconcile/env/production/region/eu-west-1", reconcile+"reconcile_rows_total 184224\n", http.StatusBadRequest)
 	s.push("job/disk_check/env/production/instance/nas-1", "smart_ok 1 1500000000000\n", http.StatusBadRequest)
-	s.scrape()
 }
 
 // demoJob is a job that uses run, with its last run.

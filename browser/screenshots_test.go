@@ -30,6 +30,7 @@ func TestScreenshots(t *testing.T) {
 	t.Chdir(filepath.Dir(file))
 	s := start(t, "--web.enable-admin-api", "--persistence.file="+filepath.Base(file))
 	s.ready()
+	go s.scrapeUntil(t.Context())
 	s.demoNow(random, *warm)
 	const (
 		production = `?q={env="production"}`

@@ -1,8 +1,6 @@
 package browser
 
 import (
-	"context"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -104,17 +102,6 @@ func TestTroubles(t *testing.T) {
 	tb.visit("")
 	tb.reads("[data-kind=limit]", "is reached")
 	tb.gone(".banner.past")
-}
-
-// scrapeUntil scrapes again and again.
-func (s *server) scrapeUntil(ctx context.Context) {
-	for ctx.Err() == nil {
-		if res, err := client.Get(s.base + "metrics"); err == nil {
-			_, _ = io.Copy(io.Discard, res.Body)
-			res.Body.Close()
-		}
-		time.Sleep(time.Second)
-	}
 }
 
 // incompressible is a body whose record takes about as many bytes.
