@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"bytes"
+	"compress/gzip"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -374,6 +376,100 @@ other{clearmode="info",version="0.0.%[1]d"} 1
 		s.want(http.StatusBadRequest, http.MethodPost, "/metrics", body)
 	}
 	s.wantLines("a", want...)
+}
+
+// TestAggregateWithinLimit replaces all series of a family at the limit of a group.
+// What goes makes room for what comes.
+func TestAggregateWithinLimit(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "gateway.yml")
+	if err := os.WriteFile(file, []byte("limits:\n  max_series_per_sum_group: 3\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, "--push.aggregate=gravel", "--push.aggregate-job=a", "--config.file="+file)
+	versions := func(run int) string {
+		return fmt.Sprintf("# TYPE version gauge\nversion{v=\"%d\",clearmode=\"family\"} 1\nversion{v=\"%d\",clearmode=\"family\"} 1\n", 2*run, 2*run+1)
+	}
+	s.want(http.StatusAccepted, http.MethodPost, "/metrics", "# TYPE value_total counter\nvalue_total{x=\"1\"} 1\n"+versions(0))
+	for run := range 3 {
+		s.want(http.StatusAccepted, http.MethodPost, "/metrics", versions(run))
+	}
+	s.wantLines("a", `value_total{x="1"} 1`, `version{v="4"} 1`, `version{v="5"} 1`)
+	if a := s.want(http.StatusRequestEntityTooLarge, http.MethodPost, "/metrics", "# TYPE more gauge\nmore 1\n"); !strings.Contains(a.body, "would have 4 series") {
+		t.Errorf("got %q", a.body)
+	}
+}
+
+// TestSumOnceForms sends keys in all forms, with all methods, and with bodies that
+// are packed. The body counts after it is unpacked.
+func TestSumOnceForms(t *testing.T) {
+	s := start(t)
+	longest := strings.Repeat("k", 256)
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, _ = z.Write([]byte(counted(1)))
+	_ = z.Close()
+	const key = "Idempotency-Key"
+	for i, tt := range []struct {
+		method, path, body string
+		header             []string
+		want               int
+		replayed           string
+	}{
+		{"POST", "/metrics/job/a?merge=sum", counted(1), []string{key, longest}, 200, ""},
+		{"POST", "/metrics/job/a?merge=sum", counted(1), []string{key, `"` + longest + `"`}, 200, "true"},
+		{"POST", "/metrics/job/a", counted(1), []string{key, longest, "X-Pushgateway-Merge", "sum"}, 200, "true"},
+		{"POST", "/metrics/job/a?merge=sum", packed.String(), []string{key, longest, "Content-Encoding", "gzip"}, 200, "true"},
+		{"POST", "/metrics/job/a?merge=sum", counted(2), []string{key, longest}, 422, ""},
+		{"POST", "/metrics/job/a?merge=sum", counted(1), []string{key, longest + "k"}, 400, ""},
+		{"POST", "/metrics/job/a?merge=sum", counted(1), []string{key, ""}, 400, ""},
+		{"POST", "/metrics/job/a?merge=sum", counted(1), []string{key, `""`}, 400, ""},
+		{"POST", "/metrics/job/a?merge=sum", counted(1), []string{key, "a b"}, 400, ""},
+		{"POST", "/metrics/job/a?merge=sum", counted(1), []string{key, `"a b"`}, 200, ""},
+		{"PUT", "/metrics/job/a?merge=sum", counted(1), []string{key, "put"}, 400, ""},
+		{"POST", "/api/v1/push?merge=sum&group_by=job", "# TYPE mails_total counter\nmails_total{job=\"a\",x=\"1\"} 1\n", []string{key, "many"}, 200, ""},
+		{"POST", "/api/v1/push?merge=sum&group_by=job", "# TYPE mails_total counter\nmails_total{job=\"a\",x=\"1\"} 1\n", []string{key, "many"}, 200, "true"},
+		{"POST", "/metrics/job/a?merge=sum", counted(1), []string{key, "many"}, 422, ""},
+		{"DELETE", "/metrics/job/a", "", []string{key, longest}, 202, ""},
+		{"POST", "/metrics/job/a?merge=sum", counted(1), []string{key, longest}, 200, "true"},
+		{"POST", "/metrics/job/a", counted(7), []string{key, longest}, 200, ""},
+		{"PUT", "/metrics/job/a", counted(7), []string{key, longest}, 200, ""},
+		{"POST", "/metrics/job/a?merge=sum", counted(1), []string{key, longest}, 200, "true"},
+	} {
+		if a := s.want(tt.want, tt.method, tt.path, tt.body, tt.header...); a.header.Get("Idempotency-Replayed") != tt.replayed {
+			t.Errorf("%d: got Idempotency-Replayed %q, want %q", i, a.header.Get("Idempotency-Replayed"), tt.replayed)
+		}
+	}
+	s.wantLines("a", `mails_total{x="1"} 7`)
+}
+
+// TestSumLargeCounts adds counts beyond what floats hold. A restart does not change
+// them, and neither they nor sums become infinite.
+func TestSumLargeCounts(t *testing.T) {
+	args := []string{"--persistence.file=" + filepath.Join(t.TempDir(), "data")}
+	s := start(t, args...)
+	histogram := func(n string) string {
+		return "# TYPE h histogram\nh_bucket{le=\"1\"} " + n + "\nh_bucket{le=\"+Inf\"} " + n + "\nh_sum 1\nh_count " + n + "\n"
+	}
+	s.add("a", histogram("9007199254740992"), http.StatusOK)
+	for range 3 {
+		s.add("a", histogram("1"), http.StatusOK)
+	}
+	lines := func() []string {
+		return slices.DeleteFunc(strings.Split(s.want(http.StatusOK, http.MethodGet, "/metrics", "").body, "\n"), func(line string) bool { return !strings.HasPrefix(line, "h_") })
+	}
+	before := lines()
+	if s.proc.Stop(); len(before) != 4 {
+		t.Errorf("got %q", before)
+	}
+	s = start(t, args...)
+	if after := lines(); !slices.Equal(after, before) {
+		t.Errorf("a restart makes %q of %q", after, before)
+	}
+	s.add("a", histogram("1"), http.StatusOK)
+	s.add("a", histogram("1.8446744073709550e+19"), http.StatusBadRequest)
+	s.add("b", "# TYPE c counter\nc{x=\"1\"} 1.7e308\n", http.StatusOK)
+	s.add("b", "# TYPE c counter\nc{x=\"1\"} 1.7e308\n", http.StatusBadRequest)
+	s.wantLines("b", `c{x="1"} 1.7e+308`)
 }
 
 // TestSumOfSimilarSeries adds to two series whose labels are the same text, if NUL
