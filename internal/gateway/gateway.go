@@ -180,17 +180,20 @@ func (g *Gateway) View() *View {
 
 // Group returns a group of the present state, or nil. It needs no view.
 func (g *Gateway) Group(key grouping.Key) *Group {
-	g.expire()
 	for {
 		group := g.stored(key)
-		if group == nil || group.firstEnd == 0 {
+		if group == nil || group.firstEnd == 0 && group.Expires.IsZero() {
 			return group
 		}
 		now := g.config.Now().UnixNano()
-		if group.firstEnd > now {
+		switch end, mortal := deadlineOf(group); {
+		case mortal && end.at <= now:
+			g.expireOne(group)
+		case group.firstEnd != 0 && group.firstEnd <= now:
+			g.cut([]*Group{group}, now)
+		default:
 			return group
 		}
-		g.cut([]*Group{group}, now)
 	}
 }
 

@@ -229,13 +229,14 @@ func (g *Gateway) prepare(p patience, push Push) (Change, error) {
 	if err := g.catchUp(p, &push); err != nil {
 		return Change{}, err
 	}
-	seen := g.foreign.Load()
+	g.expireFor(&push)
+	seen, ended := g.foreign.Load(), g.expired.Load()
 	c, err := g.changeOf(p, push, g.Group(push.Key))
 	if isConflict(err) || isOverQuota(err) {
 		if behind := g.sync(p); behind != nil {
 			return c, behind
 		}
-		if g.cutEnded() || g.foreign.Load() != seen {
+		if g.expire(); g.cutEnded() || g.expired.Load() != ended || g.foreign.Load() != seen {
 			c, err = g.changeOf(p, push, g.Group(push.Key))
 		}
 	}
