@@ -143,6 +143,8 @@ var measurements = []measurement{
 	{"push-unchecked", (*bench).measureUncheckedPush},
 	{"formats", (*bench).measureFormats},
 	{"growth", (*bench).measureGrowth},
+	{"latency", (*bench).measureLatency},
+	{"victoria", (*bench).measureVictoria},
 	{"durable", (*bench).measureDurable},
 	{"cluster", (*bench).measureCluster},
 	{"sums", (*bench).measureSums},
