@@ -156,7 +156,7 @@ func TestAdoptRows(t *testing.T) {
 		if (got == nil) != tt.twice {
 			t.Fatalf("family %d, adopted: %v", i, got != nil)
 		}
-		want, err := renderStored(family, text)
+		want, _, err := renderStored(family, text)
 		if (err != nil) != tt.twice {
 			t.Fatalf("family %d: %v", i, err)
 		}
@@ -193,7 +193,7 @@ func FuzzAdopt(f *testing.F) {
 			if got == nil {
 				continue
 			}
-			want, err := renderStored(s.family, s.text)
+			want, _, err := renderStored(s.family, s.text)
 			if err != nil {
 				t.Fatalf("%q was adopted, but cannot be rendered: %v", s.text, err)
 			}
@@ -226,7 +226,7 @@ func FuzzRepeat(f *testing.F) {
 			}
 			return
 		}
-		want, err := renderStored(family, text)
+		want, _, err := renderStored(family, text)
 		if err != nil {
 			t.Fatalf("%q was taken for a repetition, but cannot be rendered: %v", text, err)
 		}

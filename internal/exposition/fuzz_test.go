@@ -153,7 +153,7 @@ func checkStored(t *testing.T, blocks []*Block) {
 			t.Fatalf("family %q: %v", b.Name, err)
 		}
 		compareBlocks(t, []*Block{back}, []*Block{b})
-		if back, err = renderStored(b.AppendStored(nil), b.StoredText()); err != nil {
+		if back, _, err = renderStored(b.AppendStored(nil), b.StoredText()); err != nil {
 			t.Fatalf("family %q, rendered anew: %v", b.Name, err)
 		}
 		compareBlocks(t, []*Block{back}, []*Block{b})

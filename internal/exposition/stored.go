@@ -55,6 +55,7 @@ type StoredReader struct {
 	known interned
 
 	repeated []repeated
+	leftOut  []int  // of the latest block
 	head     []byte // scratch
 }
 
@@ -77,24 +78,32 @@ func (r *StoredReader) Release() {
 // are rendered. Rendering leaves out series that would crash Prometheus; see
 // TooLong.
 func (r *StoredReader) Read(family, text []byte) (*Block, error) {
+	r.leftOut = nil
 	if b := r.adopt(family, text); b != nil {
 		return b, nil
 	}
-	return renderStored(family, text)
+	b, leftOut, err := renderStored(family, text)
+	r.leftOut = leftOut
+	return b, err
 }
 
-func renderStored(family, text []byte) (*Block, error) {
+// LeftOut returns the numbers of the series that the latest Read has left out, in the
+// order of what was stored, from 0.
+func (r *StoredReader) LeftOut() []int { return r.leftOut }
+
+func renderStored(family, text []byte) (b *Block, leftOut []int, err error) {
 	p := GetParser()
 	defer p.Release()
 	f, err := p.readStored(family, text)
 	if err != nil {
-		return nil, fmt.Errorf("reading a stored family: %w", err)
+		return nil, nil, fmt.Errorf("reading a stored family: %w", err)
 	}
-	blocks, err := Render([]*metric.Family{f}, Options{Bare: true, Valid: true, Limits: StoredLimits(), TooLong: func(error) {}})
+	tooLong := func(i int, _ error) { leftOut = append(leftOut, i) }
+	blocks, err := Render([]*metric.Family{f}, Options{Bare: true, Valid: true, Limits: StoredLimits(), TooLong: tooLong})
 	if err != nil {
-		return nil, fmt.Errorf("reading a stored family: %w", err)
+		return nil, nil, fmt.Errorf("reading a stored family: %w", err)
 	}
-	return blocks[0], nil
+	return blocks[0], leftOut, nil
 }
 
 // StoredSize is roughly the size of what AppendStored appends.

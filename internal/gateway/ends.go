@@ -124,14 +124,14 @@ func endingOf(g *Group) (d deadline, ok bool) {
 
 // cutEnded removes the series of all groups that have ended, and reports whether
 // there were any.
-func (g *Gateway) cutEnded() bool {
-	now := g.config.Now().UnixNano()
+func (g *Gateway) cutEnded(now int64) bool {
 	if g.firstEnding.Load() > now {
 		return false
 	}
 	g.cutting.Lock()
 	defer g.cutting.Unlock()
 	for g.firstEnding.Load() <= now {
+		g.expire(now)
 		g.cut(g.ending(now), now)
 	}
 	return true
@@ -153,8 +153,13 @@ func (g *Gateway) ending(now int64) (groups []*Group) {
 }
 
 // cut removes the series of some groups that have ended. It copies the rest
-// without a lock, and leaves out groups that change meanwhile.
+// without a lock, and leaves out groups that change meanwhile, and those that are to
+// expire with their last series.
 func (g *Gateway) cut(groups []*Group, now int64) {
+	groups = slices.DeleteFunc(groups, func(group *Group) bool {
+		d, ok := deadlineOf(group)
+		return ok && d.at <= now
+	})
 	shorter := make([]*Group, len(groups))
 	for i, group := range groups {
 		shorter[i] = group.without(now)
@@ -174,6 +179,6 @@ func (g *Gateway) cut(groups []*Group, now int64) {
 // SeriesExpired returns how many series have ended by themselves, apart from
 // those of groups that have expired.
 func (g *Gateway) SeriesExpired() uint64 {
-	g.cutEnded()
+	g.end(g.now())
 	return g.seriesExpired.Load()
 }

@@ -1,11 +1,13 @@
 package gateway_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -221,6 +223,86 @@ func TestSeriesEndRandom(t *testing.T) {
 			}
 			if got != len(want) || g.View().Series != got {
 				t.Fatalf("seed %d: there are %d series and %d are counted, want %d", seed, got, g.View().Series, len(want))
+			}
+		}
+	}
+}
+
+// TestSeriesEndWhileRead lets the last series of a group end between two looks at the
+// clock. Nobody sees the group without them.
+func TestSeriesEndWhileRead(t *testing.T) {
+	for name, read := range map[string]func(g *gateway.Gateway, k grouping.Key) *gateway.Group{
+		"view":  func(g *gateway.Gateway, k grouping.Key) *gateway.Group { return g.View().Group(k) },
+		"group": func(g *gateway.Gateway, k grouping.Key) *gateway.Group { return g.Group(k) },
+	} {
+		for before := range 4 {
+			t.Run(fmt.Sprint(name, before), func(t *testing.T) {
+				c, looks := newClock(), -1
+				g := open(t, gateway.Config{Now: func() time.Time {
+					if looks--; looks == 0 {
+						c.turn(time.Hour)
+					}
+					return c.now()
+				}})
+				a := key(t, "a")
+				mustAddFor(t, g, a, "m 1\n", time.Hour)
+				looks = before + 1
+				for range 3 {
+					if group := read(g, a); group != nil && group.Series != 1 {
+						t.Errorf("the group has %d series", group.Series)
+					}
+				}
+				if looks < 0 && (g.Expired() != 1 || g.SeriesExpired() != 0) {
+					t.Errorf("%d groups and %d series of others have expired, want 1 and 0", g.Expired(), g.SeriesExpired())
+				}
+			})
+		}
+	}
+}
+
+// TestSeriesEndAtOnce adds to series that soon end, while others read. Nobody sees a
+// series or a group after its time.
+func TestSeriesEndAtOnce(t *testing.T) {
+	g := open(t, gateway.Config{})
+	ctx, stop := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer stop()
+	var all sync.WaitGroup
+	for w := range 4 {
+		k, r := key(t, fmt.Sprint("job", w%2)), rand.New(rand.NewPCG(9, uint64(w)))
+		all.Go(func() {
+			for ctx.Err() == nil {
+				text := fmt.Sprintf("m{x=\"%d\"} 1\nn{x=\"%d\"} 1\n", r.IntN(3), r.IntN(3))
+				if err := addFor(t, g, k, text, time.Duration(1+r.IntN(3000))*time.Microsecond); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		all.Go(func() {
+			for ctx.Err() == nil {
+				began := time.Now().UnixNano()
+				wantNoneOver(t, g.Group(k), began)
+				for group := range g.View().EachGroup("") {
+					wantNoneOver(t, group, began)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// wantNoneOver wants a group of which nothing had ended at a time. It may be nil.
+func wantNoneOver(t *testing.T, group *gateway.Group, at int64) {
+	t.Helper()
+	if group == nil {
+		return
+	}
+	if group.Series == 0 || group.Expires.UnixNano() <= at {
+		t.Errorf("a group with %d series is there %v after its end", group.Series, time.Duration(at-group.Expires.UnixNano()))
+	}
+	for _, h := range group.Families {
+		for _, end := range h.Ends.At() {
+			if end <= at {
+				t.Errorf("a series is there %v after its end", time.Duration(at-end))
 			}
 		}
 	}

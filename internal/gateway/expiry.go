@@ -85,20 +85,23 @@ type ghost struct {
 	group    *Group // nil unless the journal ends groups; a delete needs only the revision
 }
 
+// end ends the groups and the series whose time has come.
+func (g *Gateway) end(now int64) {
+	g.expire(now)
+	g.cutEnded(now)
+}
+
 // isDue reports whether there are groups in the index whose time has come.
 func (g *Gateway) isDue() bool {
 	first := g.firstDeadline.Load()
-	return first != never && g.config.Now().UnixNano() >= first
+	return first != never && first <= g.now()
 }
 
 // expire ends the groups whose time has come. If those are many, it takes long.
 // A push ends only the group that it is for, unless what others have of its names
 // decides about it.
-func (g *Gateway) expire() {
-	if !g.isDue() {
-		return
-	}
-	for now := g.config.Now().UnixNano(); g.firstDeadline.Load() <= now; {
+func (g *Gateway) expire(now int64) {
+	for g.firstDeadline.Load() <= now {
 		g.expireSome(now)
 	}
 }
@@ -145,8 +148,18 @@ func (g *Gateway) outlive(group *Group, changed []*indexed) []*indexed {
 // not contradict anybody is not made to wait.
 func (g *Gateway) expireFor(push *Push) {
 	if g.isDue() && g.isContested(push) {
-		g.expire()
+		g.expire(g.now())
 	}
+}
+
+// endFor ends everything whose time has come if a push was refused for what others
+// have. It reports whether series have ended.
+func (g *Gateway) endFor(err error) bool {
+	now := g.now()
+	if isConflict(err) || isOverQuota(err) {
+		g.expire(now)
+	}
+	return g.cutEnded(now)
 }
 
 // isContested reports whether it depends on others than the group of a push whether
@@ -175,13 +188,13 @@ func (x *index) isContested(b *exposition.Block) bool {
 
 // Expired returns how many groups have expired.
 func (g *Gateway) Expired() uint64 {
-	g.expire()
+	g.expire(g.now())
 	return g.expired.Load()
 }
 
 // NextExpiry returns when the next group expires, or zero if none does.
 func (g *Gateway) NextExpiry() time.Time {
-	g.expire()
+	g.expire(g.now())
 	if first := g.firstDeadline.Load(); first != never {
 		return time.Unix(0, first)
 	}
@@ -208,8 +221,7 @@ func (g *Gateway) reap() {
 
 func (g *Gateway) reapAll() {
 	defer g.sweep()
-	g.expire()
-	g.cutEnded()
+	g.end(g.now())
 	g.forgetReceipts()
 	for !g.journalEnds && g.config.Journal.Err() == nil && g.reapSome() {
 	}

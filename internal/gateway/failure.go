@@ -66,7 +66,7 @@ func (g *Gateway) admitsFailure(key grouping.Key) bool {
 		most = g.config.Limits.FailedBytes - g.index.failures.least // none can be removed in exchange
 	}
 	if g.isDue() && g.hasTwin(key) {
-		g.expire()
+		g.expire(g.now())
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -163,29 +163,37 @@ func (g *Gateway) Close() error {
 
 // View returns the present state. It includes every push that was answered.
 func (g *Gateway) View() *View {
-	g.expire()
-	g.cutEnded()
-	if v := g.view.Load(); v != nil {
-		return v
+	now := g.now()
+	for {
+		if v := g.view.Load(); v != nil && now < v.until {
+			return v
+		}
+		g.end(now)
+		g.makeView()
 	}
+}
+
+// makeView makes the present view, unless there is one.
+func (g *Gateway) makeView() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	v := g.view.Load()
-	if v == nil {
-		v = g.index.makeView()
+	if g.view.Load() == nil {
+		v := g.index.makeView()
+		v.until = min(g.firstDeadline.Load(), g.firstEnding.Load())
 		g.view.Store(v)
 	}
-	return v
 }
+
+// now returns the time by the clock, in Unix ns.
+func (g *Gateway) now() int64 { return g.config.Now().UnixNano() }
 
 // Group returns a group of the present state, or nil. It needs no view.
 func (g *Gateway) Group(key grouping.Key) *Group {
-	for {
+	for now := g.now(); ; {
 		group := g.stored(key)
-		if group == nil || group.firstEnd == 0 && group.Expires.IsZero() {
-			return group
+		if group == nil {
+			return nil
 		}
-		now := g.config.Now().UnixNano()
 		switch end, mortal := deadlineOf(group); {
 		case mortal && end.at <= now:
 			g.expireOne(group)

@@ -222,21 +222,21 @@ func (g *Gateway) tryPushes(p patience, pushes []Push, todo []int, errs []error)
 }
 
 // prepare returns the change of a push and places its provisional claims. The
-// caller holds the lock of the group. Before it reports a conflict, or a quota
-// that is used up, it applies the latest changes of other members, which may have
-// removed the conflict or made room.
+// caller holds the lock of the group. Before it reports what other groups or the
+// group itself are the reason of, it applies the latest changes of other members,
+// which may have removed the reason.
 func (g *Gateway) prepare(p patience, push Push) (Change, error) {
 	if err := g.catchUp(p, &push); err != nil {
 		return Change{}, err
 	}
 	g.expireFor(&push)
-	seen, ended := g.foreign.Load(), g.expired.Load()
-	c, err := g.changeOf(p, push, g.Group(push.Key))
-	if isConflict(err) || isOverQuota(err) {
+	seen, ended, old := g.foreign.Load(), g.expired.Load(), g.Group(push.Key)
+	c, err := g.changeOf(p, push, old)
+	if mayBeOutdated(err, old) {
 		if behind := g.sync(p); behind != nil {
 			return c, behind
 		}
-		if g.expire(); g.cutEnded() || g.expired.Load() != ended || g.foreign.Load() != seen {
+		if g.endFor(err) || g.expired.Load() != ended || g.foreign.Load() != seen {
 			c, err = g.changeOf(p, push, g.Group(push.Key))
 		}
 	}
@@ -251,6 +251,15 @@ func (g *Gateway) prepare(p patience, push Push) (Change, error) {
 // that its last push failed.
 func isVerdict(err error) bool {
 	return !errors.Is(err, ErrUnavailable) && !errors.Is(err, exposition.ErrBusy) && !errors.Is(err, errCounted)
+}
+
+// mayBeOutdated reports whether an error may be about what another member has
+// changed: other groups, the quotas, or the group, which may be nil.
+func mayBeOutdated(err error, group *Group) bool {
+	if err == nil || errors.Is(err, ErrKeyReused) { // keys are remembered whatever happens
+		return false
+	}
+	return isConflict(err) || isOverQuota(err) || group != nil && isVerdict(err)
 }
 
 func isConflict(err error) bool {

@@ -125,7 +125,7 @@ func (g *Gateway) Admits(key grouping.Key, q *guard.Quotas) error {
 	}
 	err := g.admits(key, q)
 	if err != nil && g.isDue() {
-		g.expire()
+		g.expire(g.now())
 		err = g.admits(key, q)
 	}
 	return err
@@ -201,7 +201,7 @@ type Stored struct{ Groups, Series, LabelSets int }
 // Stored returns how much is stored, with what changes in progress will add to
 // it at most.
 func (g *Gateway) Stored() Stored {
-	g.expire()
+	g.expire(g.now())
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := &g.index.stock
@@ -218,7 +218,7 @@ const atOnce = 1000
 // of a job have different ones, those of its last push count. Pushes go on
 // meanwhile.
 func (g *Gateway) JobUse() map[*guard.Quotas]Use {
-	g.expire()
+	g.expire(g.now())
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	most := make(map[*guard.Quotas]Use)

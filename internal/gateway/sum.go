@@ -36,7 +36,8 @@ type addition struct {
 	// them was refused for what only the engine sees.
 	alone    bool
 	refused  error         // why the push itself is refused, while it is tried
-	replayed bool          // it had counted before, as long as nothing is refused
+	replayed bool          // it had counted before
+	hinges   bool          // either is so only if the additions before it are stored
 	err      error         // its outcome, valid once done is closed
 	left     error         // why its client waits no longer, although somebody has taken it; guarded by additions.mu
 	done     chan struct{} // closed once it is stored or refused
@@ -169,7 +170,7 @@ func (g *Gateway) answer(p *Push, outcome error) error {
 		return outcome
 	}
 	for _, a := range p.together {
-		if a.err = cmp.Or(a.refused, outcome); a.refused != nil && isVerdict(a.refused) {
+		if a.err = a.outcome(outcome); a.refused != nil && a.err == a.refused && isVerdict(a.refused) {
 			g.fail(a.key, a.client, a.refused)
 		}
 		if a.once != nil {
@@ -181,10 +182,24 @@ func (g *Gateway) answer(p *Push, outcome error) error {
 	return p.own.err
 }
 
-// isShared reports whether a push stores additions of others that are not
-// refused.
+// outcome returns the outcome of an addition, given that of what it was tried
+// together with. Only what is stored refuses an addition, or has counted it.
+func (a *addition) outcome(stored error) error {
+	switch {
+	case a.hinges && stored != nil:
+		return stored
+	case a.refused != nil:
+		return a.refused
+	case a.replayed:
+		return nil
+	}
+	return stored
+}
+
+// isShared reports whether a push stores additions of others, or some that may not
+// be refused without those.
 func (p *Push) isShared() bool {
-	return slices.ContainsFunc(p.together, func(a *addition) bool { return a != p.own && a.refused == nil })
+	return slices.ContainsFunc(p.together, func(a *addition) bool { return a != p.own && (a.refused == nil || a.hinges) })
 }
 
 // separate leaves the additions of others to these, each alone, because one of
@@ -223,11 +238,13 @@ func (g *Gateway) addUp(old *Group, p *Push) (fresh []*exposition.Block, err err
 	var added []*addition
 	counted := false
 	for _, a := range p.together {
+		a.hinges = len(added) > 0
 		if a.replayed, a.refused = s.hasCounted(a); a.replayed || a.refused != nil {
 			counted = counted || a.replayed
 			continue
 		}
 		if a.refused = s.add(a); a.refused == nil {
+			a.hinges = false
 			added = append(added, a)
 			s.receipt(a)
 		}
@@ -261,7 +278,7 @@ type summing struct {
 
 // add adds all families of a push, or none.
 func (s *summing) add(a *addition) error {
-	plans, fresh := make([]*sums.Addition, len(a.blocks)), 0
+	plans, grows := make([]*sums.Addition, len(a.blocks)), 0
 	by := sums.Push{Gauges: a.gauges, At: s.gateway.config.Now(), MaxBuckets: s.limits.SumBuckets}
 	if a.seriesTTL > 0 {
 		if err := s.gateway.Allows(Format2); err != nil {
@@ -281,20 +298,22 @@ func (s *summing) add(a *addition) error {
 			refused.Add(err)
 			continue
 		}
-		plans[i], fresh = plan, fresh+plan.Fresh
+		plans[i], grows = plan, grows+plan.Grows
 	}
 	if err := refused.Err(); err != nil {
 		return err
 	}
-	if fresh > 0 && s.series+fresh > s.limits.SumSeries {
-		return s.limits.tooManySums(a.key, s.series+fresh)
+	if most := s.limits.SumSeries; grows > 0 && s.series+grows > most {
+		if left := grows - s.leaving(a.removes); left > 0 && s.series+left > most {
+			return s.limits.tooManySums(a.key, s.series+left)
+		}
 	}
 	for _, plan := range plans {
 		plan.Apply()
 		s.families[plan.Family().Name()] = plan.Family()
 		s.gateway.reconciled.Add(uint64(plan.Reconciled))
 	}
-	s.series += fresh
+	s.series += grows
 	for _, b := range a.removes {
 		s.remove(b)
 	}
@@ -315,6 +334,16 @@ func (s *summing) pay(a *addition) error {
 		}
 	}
 	return nil
+}
+
+// leaving returns how many series of the group an addition removes.
+func (s *summing) leaving(removes []*exposition.Block) (n int) {
+	for _, b := range removes {
+		if s.families[b.Name] != nil || s.old.findSeries(b.Name) != nil {
+			n += s.family(b).Shared(b)
+		}
+	}
+	return n
 }
 
 // remove removes series from what the group has of a family.

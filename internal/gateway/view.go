@@ -31,6 +31,7 @@ type View struct {
 	// muted are the groups whose times are hidden.
 	muted    *btree.Map[grouping.Key, struct{}]
 	receipts *btree.BTreeG[Receipt] // nil if there are none
+	until    int64                  // when the first of its groups and series ends, in Unix ns
 }
 
 // Family is one exposed family: a type, and a block of each group.

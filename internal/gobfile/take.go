@@ -151,7 +151,7 @@ func (t *taker) hold(g *gateway.Group, f *metric.Family, pushed time.Time, took 
 		MaxBytes:  maxBlock,
 		Duplicate: func() { twice++ },
 		Limits:    exposition.StoredLimits(),
-		TooLong:   func(err error) { tooLong, whyTooLong = tooLong+1, err },
+		TooLong:   func(_ int, err error) { tooLong, whyTooLong = tooLong+1, err },
 	})
 	if err != nil {
 		return err

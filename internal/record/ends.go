@@ -2,6 +2,7 @@ package record
 
 import (
 	"errors"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -33,9 +34,9 @@ func appendEnds(b []byte, e *gateway.Ends) []byte {
 
 var errEnds = errors.New("the times at which series end do not fit the series")
 
-// readEnds reads what appendEnds has written for a block. If some series of the
-// block were left out, it is not known which: then none ends.
-func readEnds(ends []byte, b *exposition.Block) (*gateway.Ends, error) {
+// readEnds reads what appendEnds has written for a block. leftOut are the numbers of
+// the series that the block has lost since, in ascending order.
+func readEnds(ends []byte, b *exposition.Block, leftOut []int) (*gateway.Ends, error) {
 	at, before := make([]int64, 0, b.Series()), int64(0)
 	for len(ends) > 0 {
 		v, n := protowire.ConsumeVarint(ends)
@@ -52,11 +53,11 @@ func readEnds(ends []byte, b *exposition.Block) (*gateway.Ends, error) {
 		}
 		at = append(at, before)
 	}
-	switch {
-	case b.TooLong() > 0:
-		return nil, nil
-	case len(at) != b.Series():
+	if len(at) != b.Series()+len(leftOut) {
 		return nil, errEnds
+	}
+	for _, i := range slices.Backward(leftOut) {
+		at = slices.Delete(at, i, i+1)
 	}
 	return gateway.NewEnds(at), nil
 }

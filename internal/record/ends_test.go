@@ -2,6 +2,7 @@ package record_test
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -10,7 +11,9 @@ import (
 	"github.com/klauspost/compress/s2"
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
+	"pushgateway/internal/metric"
 	"pushgateway/internal/record"
 )
 
@@ -66,5 +69,30 @@ func TestWrongEnds(t *testing.T) {
 		if _, _, err := record.Decode(rec, key); err == nil || !strings.HasPrefix(err.Error(), "the record is damaged") {
 			t.Errorf("ends %x: %v", ends, err)
 		}
+	}
+}
+
+// TestEndsBesideTooLong decodes a family of which one series is left out, since its
+// label would end a Prometheus. The others end in time.
+func TestEndsBesideTooLong(t *testing.T) {
+	f := &metric.Family{Name: "m", Type: metric.Gauge}
+	for _, x := range []string{"1", strings.Repeat("x", 1<<24), "3"} {
+		f.Series = append(f.Series, metric.Series{Labels: []metric.Label{{Name: "x", Value: x}}, Value: 1})
+	}
+	g := groupOf(t, "")
+	unlimited := exposition.Limits{Name: math.MaxInt, LabelName: math.MaxInt, Value: math.MaxInt, Labels: math.MaxInt, Buckets: math.MaxInt}
+	blocks, err := exposition.Render([]*metric.Family{f}, exposition.Options{Grouping: g.Key.Labels(), Valid: true, Limits: unlimited})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Families = []gateway.Held{{Block: blocks[0], Pushed: g.Pushed, Ends: gateway.NewEnds([]int64{7, 8, 9})}}
+	rec := record.Encode(gateway.Restore(*g))
+	record.Seal(rec, g.Key, 7)
+	got, _, err := record.Decode(rec, g.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h := got.Families[0]; h.TooLong() != 1 || !slices.Equal(h.Ends.At(), []int64{7, 9}) {
+		t.Errorf("%d series are left out, and the others end at %v, want 1 and [7 9]", h.TooLong(), h.Ends.At())
 	}
 }

@@ -458,7 +458,7 @@ func (g *reading) takeFamily(msg []byte) error {
 		h.Block, err = g.stored.Read(p.family, p.text)
 	}
 	if err == nil && p.ends != nil {
-		h.Ends, err = readEnds(p.ends, h.Block)
+		h.Ends, err = readEnds(p.ends, h.Block, g.stored.LeftOut())
 	}
 	if err != nil {
 		return err

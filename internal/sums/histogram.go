@@ -22,11 +22,12 @@ var (
 
 // addGaugeHistogram treats a histogram of current values like other gauges.
 func addGaugeHistogram(before *metric.Series, h *metric.Buckets, p Push) (sum *metric.Buckets, reconciled bool, err error) {
-	switch {
-	case before == nil || p.Gauges == ReplaceGauges:
-		return h, false, nil
-	case p.Gauges == SumGauges:
+	switch p.Gauges {
+	case SumGauges:
 		return addHistogram(before, h, p.MaxBuckets)
+	case ReplaceGauges:
+		h, err = within(h, p.MaxBuckets)
+		return h, false, err
 	}
 	return nil, false, errors.New("is a histogram, of which there is no largest or smallest; sum or replace it")
 }
@@ -37,36 +38,36 @@ func addHistogram(before *metric.Series, h *metric.Buckets, maxBuckets int) (sum
 	if err := checkHistogram(h); err != nil {
 		return nil, false, err
 	}
-	if exposition.IsNative(h) {
-		if err := checkBuckets(exposition.ToFloatHistogram(h)); err != nil {
-			return nil, false, err
-		}
-	}
 	if before == nil {
-		return h, false, nil
+		h, err = within(h, maxBuckets)
+		return h, false, err
 	}
 	old := before.Histogram
 	sum = &metric.Buckets{Sum: old.Sum + h.Sum, Exemplars: orElse(h.Exemplars, old.Exemplars)}
 	if err := checkSum(h.Sum, sum.Sum); err != nil {
 		return nil, false, err
 	}
-	if sum.Count, err = addCounts(old.Count, h.Count); err != nil {
+	add := addInts
+	if hasFloats(old) || hasFloats(h) {
+		add = addFloats
+	}
+	if sum.Count, err = add(old.Count, h.Count); err != nil {
 		return nil, false, err
 	}
 	wasNative, isNative := exposition.IsNative(old), exposition.IsNative(h)
 	wasClassic, isClassic := isClassic(old), isClassic(h)
 	if wasNative && isNative {
-		if sum.Native, err = addNative(sum, old, h, maxBuckets); err != nil {
+		if sum.Native, err = addNative(old, h, maxBuckets); err != nil {
 			return nil, false, err
 		}
 	}
 	if wasClassic && isClassic {
-		sum.Classic, reconciled, err = addClassic(old.Classic, h.Classic)
+		sum.Classic, reconciled, err = addClassic(old.Classic, h.Classic, add)
 	}
 	switch {
 	case sum.Native == nil && !(wasClassic && isClassic):
 		return nil, false, errKinds
-	case err != nil && sum.Native == nil:
+	case err != nil && sum.Native == nil, errors.Is(err, errCount):
 		return nil, false, err
 	case err != nil || wasNative != isNative || wasClassic != isClassic:
 		reconciled = true // the kind that only one of both has goes
@@ -97,16 +98,27 @@ func checkHistogram(h *metric.Buckets) error {
 		}
 		before = n
 	}
+	if exposition.IsNative(h) {
+		return checkBuckets(exposition.ToFloatHistogram(h), errNegative)
+	}
 	return nil
 }
 
 func isCount(c metric.Count) bool { return c.Value() >= 0 && isFinite(c.Value()) }
 
-func addCounts(a, b metric.Count) (metric.Count, error) {
-	if a.Float == 0 && b.Float == 0 {
-		n, err := addCount(a.Int, b.Int)
-		return metric.Count{Int: n}, err
-	}
+// hasFloats reports whether some counts of a histogram are floats. Then all of its
+// sum are.
+func hasFloats(h *metric.Buckets) bool {
+	isFloat := func(b metric.Bucket) bool { return b.Count.Float != 0 }
+	return h.Count.Float != 0 || slices.ContainsFunc(h.Classic, isFloat) || exposition.IsNative(h) && exposition.IsFloat(h)
+}
+
+func addInts(a, b metric.Count) (metric.Count, error) {
+	n, err := addCount(a.Int, b.Int)
+	return metric.Count{Int: n}, err
+}
+
+func addFloats(a, b metric.Count) (metric.Count, error) {
 	sum := a.Value() + b.Value()
 	if !isFinite(sum) {
 		return metric.Count{}, errCount
@@ -116,7 +128,7 @@ func addCounts(a, b metric.Count) (metric.Count, error) {
 
 // addClassic adds cumulative buckets. Only bounds that both have remain. The
 // bound +Inf may be missing; it counts as the others do.
-func addClassic(a, b []metric.Bucket) (sum []metric.Bucket, reconciled bool, err error) {
+func addClassic(a, b []metric.Bucket, add func(a, b metric.Count) (metric.Count, error)) (sum []metric.Bucket, reconciled bool, err error) {
 	finite := false
 	for _, x := range a {
 		i, found := slices.BinarySearchFunc(b, x.UpperBound, func(y metric.Bucket, bound float64) int {
@@ -132,7 +144,7 @@ func addClassic(a, b []metric.Bucket) (sum []metric.Bucket, reconciled bool, err
 			continue
 		}
 		y := b[i]
-		n, err := addCounts(x.Count, y.Count)
+		n, err := add(x.Count, y.Count)
 		if err != nil {
 			return nil, false, err
 		}
@@ -166,47 +178,87 @@ func finiteBounds(buckets []metric.Bucket) (n int) {
 
 // addNative adds native histograms as Prometheus does. The result is of floats
 // if one of both is.
-func addNative(sum, old, h *metric.Buckets, maxBuckets int) (*metric.Native, error) {
-	a, b := exposition.ToFloatHistogram(old).Copy(), exposition.ToFloatHistogram(h)
-	total, _, _, err := a.Add(b)
+func addNative(old, h *metric.Buckets, maxBuckets int) (*metric.Native, error) {
+	total, _, _, err := exposition.ToFloatHistogram(old).Copy().Add(exposition.ToFloatHistogram(h))
 	if err != nil {
 		return nil, fmt.Errorf("cannot be added up: %w", err)
 	}
-	total.Compact(0)
-	for len(total.PositiveBuckets)+len(total.NegativeBuckets) > maxBuckets {
-		if total.Schema <= histogram.ExponentialSchemaMin {
-			return nil, errResolution
-		}
-		if err := total.ReduceResolution(total.Schema - 1); err != nil {
-			return nil, fmt.Errorf("cannot get fewer buckets: %w", err)
-		}
-		total.Compact(0)
+	if err := checkBuckets(total, errCount); err != nil {
+		return nil, err
 	}
+	if err := reduce(total, maxBuckets); err != nil {
+		return nil, err
+	}
+	return nativeOf(total, hasFloats(old) || hasFloats(h))
+}
+
+// within returns a histogram with at most so many native buckets. It copies it if
+// it has more.
+func within(h *metric.Buckets, maxBuckets int) (*metric.Buckets, error) {
+	if n := h.Native; !exposition.IsNative(h) || buckets(n.PositiveSpans)+buckets(n.NegativeSpans) <= uint64(maxBuckets) {
+		return h, nil
+	}
+	fewer := exposition.ToFloatHistogram(h).Copy()
+	if err := reduce(fewer, maxBuckets); err != nil {
+		return nil, err
+	}
+	n, err := nativeOf(fewer, hasFloats(h))
+	if err != nil {
+		return nil, err
+	}
+	c := *h
+	c.Native = n
+	return &c, nil
+}
+
+func buckets(spans []metric.Span) (n uint64) {
+	for _, s := range spans {
+		n += uint64(s.Length)
+	}
+	return n
+}
+
+// reduce lowers the resolution until there are at most so many buckets.
+func reduce(h *histogram.FloatHistogram, maxBuckets int) error {
+	for h.Compact(0); len(h.PositiveBuckets)+len(h.NegativeBuckets) > maxBuckets; h.Compact(0) {
+		if h.Schema <= histogram.ExponentialSchemaMin {
+			return errResolution
+		}
+		if err := h.ReduceResolution(h.Schema - 1); err != nil {
+			return fmt.Errorf("cannot get fewer buckets: %w", err)
+		}
+	}
+	return nil
+}
+
+// nativeOf returns the buckets of a histogram, with counts that are floats or
+// integers. Integers that floats do not hold are an error.
+func nativeOf(h *histogram.FloatHistogram, floats bool) (*metric.Native, error) {
 	n := &metric.Native{
-		Schema: total.Schema, ZeroThreshold: total.ZeroThreshold, HasSchema: true, HasThreshold: true,
-		PositiveSpans: spansOf(total.PositiveSpans), NegativeSpans: spansOf(total.NegativeSpans),
+		Schema: h.Schema, ZeroThreshold: h.ZeroThreshold, HasSchema: true, HasThreshold: true,
+		PositiveSpans: spansOf(h.PositiveSpans), NegativeSpans: spansOf(h.NegativeSpans),
 	}
-	if exposition.IsFloat(old) || exposition.IsFloat(h) {
-		sum.Count = metric.Count{Float: sum.Count.Value()}
-		n.ZeroCount, n.PositiveCounts, n.NegativeCounts = metric.Count{Float: total.ZeroCount}, total.PositiveBuckets, total.NegativeBuckets
+	if floats {
+		n.ZeroCount, n.PositiveCounts, n.NegativeCounts = metric.Count{Float: h.ZeroCount}, h.PositiveBuckets, h.NegativeBuckets
 		return n, nil
 	}
-	if total.Count >= exact {
+	if h.Count >= exact {
 		return nil, errCount
 	}
-	n.ZeroCount = metric.Count{Int: uint64(total.ZeroCount)}
-	n.PositiveDeltas, n.NegativeDeltas = deltasOf(total.PositiveBuckets), deltasOf(total.NegativeBuckets)
+	n.ZeroCount = metric.Count{Int: uint64(h.ZeroCount)}
+	n.PositiveDeltas, n.NegativeDeltas = deltasOf(h.PositiveBuckets), deltasOf(h.NegativeBuckets)
 	return n, nil
 }
 
 // exact is up to where floats hold every integer.
 const exact = 1 << 53
 
-func checkBuckets(h *histogram.FloatHistogram) error {
-	for _, counts := range [][]float64{h.PositiveBuckets, h.NegativeBuckets, {h.ZeroCount}} {
-		if slices.ContainsFunc(counts, func(n float64) bool { return !(n >= 0) || math.IsInf(n, 0) }) {
-			return errNegative
-		}
+// checkBuckets returns err if a native bucket counts less than nothing, or does not
+// end.
+func checkBuckets(h *histogram.FloatHistogram, err error) error {
+	wrong := func(n float64) bool { return !(n >= 0) || math.IsInf(n, 0) }
+	if wrong(h.ZeroCount) || slices.ContainsFunc(h.PositiveBuckets, wrong) || slices.ContainsFunc(h.NegativeBuckets, wrong) {
+		return err
 	}
 	return nil
 }

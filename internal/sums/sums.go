@@ -119,8 +119,9 @@ type Addition struct {
 	help, unit string
 	emptyHelp  bool
 	renews     bool // removes the series that it does not have
-	// Fresh is the number of series that the push brings.
-	Fresh int
+	// Grows is by how many series the family grows. It is negative if the push
+	// removes more than it brings.
+	Grows int
 	// Reconciled is the number of histograms that lose buckets, because those of
 	// the push have others.
 	Reconciled int
@@ -142,6 +143,9 @@ func (f *Family) Plan(pushed *exposition.Block, p Push) (*Addition, error) {
 	if p.Gauges == ByLabel && a.repeats() {
 		return nil, f.invalid("two series are the same without their labels %s; push each once", clearMode)
 	}
+	if a.renews {
+		a.Grows = len(a.series) - len(f.series)
+	}
 	return a, nil
 }
 
@@ -160,7 +164,7 @@ func (a *Addition) plan(s metric.Series, p Push) error {
 	a.renews = a.renews || mode == renews
 	var before *metric.Series
 	if i, ok := a.to.places[labelSet(s.Labels)]; !ok {
-		a.Fresh++
+		a.Grows++
 	} else if mode == byType || mode == adds {
 		before = &a.to.series[i]
 	}
@@ -233,15 +237,29 @@ func (f *Family) Drop(drop func(labels []metric.Label) bool) (dropped int) {
 // Remove removes the series that a block of the same name has, whatever their
 // values. It does nothing if the types differ.
 func (f *Family) Remove(b *exposition.Block) (removed int) {
-	if b.Type != f.typ {
+	gone := f.shared(b)
+	if len(gone) == 0 {
 		return 0
 	}
-	gone := make(map[string]bool, b.Series())
+	return f.Drop(func(labels []metric.Label) bool { return gone[labelSet(labels)] })
+}
+
+// Shared returns how many series Remove would remove.
+func (f *Family) Shared(b *exposition.Block) int { return len(f.shared(b)) }
+
+func (f *Family) shared(b *exposition.Block) map[string]bool {
+	if b.Type != f.typ {
+		return nil
+	}
+	both := make(map[string]bool, b.Series())
 	b.EachLabels(func(labels []metric.Label) bool {
-		gone[labelSet(labels)] = true
+		set := labelSet(labels)
+		if _, ok := f.places[set]; ok {
+			both[set] = true
+		}
 		return true
 	})
-	return f.Drop(func(labels []metric.Label) bool { return gone[labelSet(labels)] })
+	return both
 }
 
 // Changed reports whether the family differs from the block that it was made of.

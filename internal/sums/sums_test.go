@@ -110,6 +110,12 @@ func TestSums(t *testing.T) {
 		{name: "no bound in common", pushes: []string{classic + one + rest, classic + two + rest}, err: "no bound"},
 		{name: "no bound in the second", pushes: []string{classic + one + rest, classic + rest}, err: "no bound"},
 		{name: "buckets that shrink", pushes: []string{classic + `h_bucket{le="1"} 2` + "\n" + `h_bucket{le="2"} 1` + "\n" + rest}, err: "contradict"},
+		{name: "a sum of counts beyond 64 bits", pushes: []string{summary + "s_sum 1\ns_count 1.8e19\n", summary + "s_sum 1\ns_count 1e18\n"}, err: "count more"},
+		{name: "buckets beyond 64 bits", pushes: []string{classic + `h_bucket{le="1"} 1.8e19` + "\nh_count 1.8e19\n", classic + `h_bucket{le="1"} 1e18` + "\nh_count 1e18\n"}, err: "count more"},
+		{name: "buckets of floats", pushes: []string{classic + `h_bucket{le="1"} 0` + "\nh_count 0.5\n", classic + `h_bucket{le="1"} 1` + "\nh_count 1\n"}, want: `h_bucket{le="1"} 1` + "\n" + `h_bucket{le="+Inf"} 1.5` + "\nh_sum 0\nh_count 1.5"},
+		{name: "buckets beyond the largest float", pushes: []string{classic + `h_bucket{le="1"} 1.7e308` + "\nh_count 1.7e308\n", classic + `h_bucket{le="1"} 1.7e308` + "\nh_count 1.7e308\n"}, err: "count more"},
+		{name: "the largest histogram of gauges", pushes: []string{"# TYPE h gaugehistogram\n" + one + rest}, gauges: sums.MaxGauges, err: "no largest"},
+		{name: "a first histogram of gauges that cannot be added to", pushes: []string{"# TYPE h gaugehistogram\n" + one + "h_count 1\nh_sum NaN\n"}, gauges: sums.SumGauges, err: "the sum NaN"},
 		{name: "a bucket above the count", pushes: []string{classic + `h_bucket{le="1"} 4` + "\n" + rest}, err: "contradict"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -233,26 +239,46 @@ func TestNativeHistograms(t *testing.T) {
 	}
 }
 
-// Over the bound of buckets, the resolution goes down, and nothing is lost.
+// Over the bound of buckets, the resolution goes down, and nothing is lost. The
+// first addition is no exception, and neither are gauges that are replaced.
 func TestFewerBuckets(t *testing.T) {
-	wide := func() *exposition.Block {
+	wide := func(typ metric.Type, floats bool) *exposition.Block {
 		n := &metric.Native{Schema: 3, HasSchema: true, ZeroThreshold: 1e-10, HasThreshold: true, PositiveSpans: []metric.Span{{Length: 100}}}
-		n.PositiveDeltas = make([]int64, 100)
-		n.PositiveDeltas[0] = 1
-		return block(t, &metric.Family{Name: "h", Type: metric.Histogram, Series: []metric.Series{{Histogram: &metric.Buckets{Count: metric.Count{Int: 100}, Native: n}}}})
+		h := &metric.Buckets{Count: metric.Count{Int: 100}, Native: n}
+		if n.PositiveDeltas = append([]int64{1}, make([]int64, 99)...); floats {
+			n.PositiveDeltas, n.PositiveCounts, h.Count = nil, slices.Repeat([]float64{1}, 100), metric.Count{Float: 100}
+		}
+		return block(t, &metric.Family{Name: "h", Type: typ, Series: []metric.Series{{Histogram: h}}})
 	}
-	got, err := total(t, sums.Push{MaxBuckets: 30}, wide(), wide())
-	if err != nil {
-		t.Fatal(err)
+	for _, typ := range []metric.Type{metric.Histogram, metric.GaugeHistogram} {
+		for _, gauges := range []sums.Gauges{sums.ReplaceGauges, sums.SumGauges} {
+			for pushes := 1; pushes <= 2; pushes++ {
+				floats := pushes == 2
+				got, err := total(t, sums.Push{MaxBuckets: 30, Gauges: gauges}, slices.Repeat([]*exposition.Block{wide(typ, floats)}, pushes)...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want := 100.
+				if typ == metric.Histogram || gauges == sums.SumGauges {
+					want *= float64(pushes)
+				}
+				wantFewer(t, got, want, floats)
+			}
+		}
 	}
-	for s := range got.EachSeries {
+}
+
+// wantFewer wants a histogram of so many observations in at most 30 buckets.
+func wantFewer(t *testing.T, b *exposition.Block, want float64, floats bool) {
+	t.Helper()
+	for s := range b.EachSeries {
 		h := exposition.ToFloatHistogram(s.Histogram)
 		all := 0.
 		for _, n := range h.PositiveBuckets {
 			all += n
 		}
-		if len(h.PositiveBuckets) > 30 || h.Schema >= 3 || all != 200 || h.Count != 200 {
-			t.Errorf("%d buckets of schema %d hold %v of %v", len(h.PositiveBuckets), h.Schema, all, h.Count)
+		if len(h.PositiveBuckets) > 30 || h.Schema >= 3 || all != want || h.Count != want || exposition.IsFloat(s.Histogram) != floats {
+			t.Errorf("%d buckets of schema %d hold %v of %v, want %v", len(h.PositiveBuckets), h.Schema, all, h.Count, want)
 		}
 	}
 }
