@@ -64,7 +64,7 @@ release-test:
 
 siege:
 	scripts/test-deps
-	go test ./e2e -count=1 -timeout 0 -run 'TestSiege$$' -siege $(SIEGETIME)
+	go test ./e2e -count=1 -timeout 0 -run 'TestSiege$$|TestClusterLeaderLost|TestClusterDiskFull' -siege $(SIEGETIME) -cluster.faults
 	go test ./internal/natsjournal -count=1 -timeout 0 -run 'TestHistory$$' -history $(SIEGETIME)
 
 man: build

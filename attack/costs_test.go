@@ -42,6 +42,8 @@ var bounds = map[string]cost{
 	"protobuf packed":    {cpu: 5_000, memory: 4_000},
 	"otlp":               {cpu: 600, memory: 600},
 	"otlp packed":        {cpu: 5_000, memory: 4_000},
+	"otlp delta":         {cpu: 600, memory: 600},
+	"otlp delta packed":  {cpu: 5_000, memory: 4_000},
 	"otlp json":          {cpu: 600, memory: 600},
 	"otlp json packed":   {cpu: 5_000, memory: 4_000},
 	"groups":             {cpu: 600, memory: 200},

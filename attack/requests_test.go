@@ -93,6 +93,9 @@ var makers = map[string]func(recipe) crafted{
 	"otlp": func(r recipe) crafted {
 		return r.pushed(http.MethodPost, "/v1/metrics", r.otlp(), "application/x-protobuf")
 	},
+	"otlp delta": func(r recipe) crafted {
+		return r.pushed(http.MethodPost, "/v1/metrics", r.otlpDelta(), "application/x-protobuf")
+	},
 	"otlp json": func(r recipe) crafted {
 		return r.pushed(http.MethodPost, "/v1/metrics", r.otlpJSON(), "application/json")
 	},

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
 )
 
 // ceiling is the least that a server in this language can do for a push and
@@ -18,6 +19,7 @@ import (
 type ceiling struct {
 	page atomic.Pointer[[]byte] // what GET serves
 	gzip sync.Pool              // of *gzip.Writer
+	zstd sync.Pool              // of *zstd.Encoder
 }
 
 // pagePath takes, by PUT, the bytes that scrapes get from then on.
@@ -38,6 +40,8 @@ func (c *ceiling) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip"):
 		c.serveGzip(w)
+	case r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept-Encoding"), "zstd"):
+		c.serveZstd(w)
 	case r.Method == http.MethodGet:
 		_, _ = w.Write(*c.page.Load())
 	case r.URL.Path == pagePath:
@@ -68,4 +72,17 @@ func (c *ceiling) serveGzip(w http.ResponseWriter) {
 	_, _ = z.Write(*c.page.Load())
 	_ = z.Close()
 	c.gzip.Put(z)
+}
+
+// serveZstd is serveGzip with zstd.
+func (c *ceiling) serveZstd(w http.ResponseWriter) {
+	z, ok := c.zstd.Get().(*zstd.Encoder)
+	if !ok {
+		z, _ = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20)) // fails on bad options only
+	}
+	z.Reset(w)
+	w.Header().Set("Content-Encoding", "zstd")
+	_, _ = z.Write(*c.page.Load())
+	_ = z.Close()
+	c.zstd.Put(z)
 }

@@ -56,6 +56,8 @@ func (r *report) documentData() map[string]any {
 		"Variants":     variants,
 		"Formats":      len(everyFormat()),
 		"Starts":       starts,
+		"ColdRounds":   coldRounds,
+		"WarmPushes":   warmPushes,
 		"Abusers":      abusers,
 		"AbuseScrapes": abuseScrapes,
 	}

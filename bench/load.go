@@ -37,6 +37,10 @@ type load struct {
 	ttl func(n int) time.Duration
 	// sums makes pushes add to their groups instead of replacing them.
 	sums bool
+	// jobs are the jobs that push in turn, if there are several. With own, each
+	// group has labels of its own.
+	jobs []userJob
+	own  bool
 }
 
 // newSmallLoad has groups of a single series each.
@@ -63,6 +67,9 @@ func (l *load) body(n int) string {
 	if l.export {
 		return exported(n%l.groups, l.bodies[n%len(l.bodies)])
 	}
+	if l.jobs != nil {
+		return l.userBody(n)
+	}
 	return l.bodies[n%len(l.bodies)]
 }
 
@@ -77,6 +84,9 @@ func (l *load) method() string {
 func (l *load) appendPath(to []byte, n int) []byte {
 	if l.export {
 		return append(to, "/v1/metrics"...)
+	}
+	if l.jobs != nil {
+		return l.appendUserPath(to, n)
 	}
 	to = strconv.AppendInt(append(to, "/metrics/job/bench/instance/i-"...), int64(n%l.groups), 10)
 	if l.sums {
@@ -139,29 +149,37 @@ var stages = []string{"extract", "transform", "load"}
 // renderBody renders what one push carries: families, and a histogram that
 // makes up the hundred lines.
 func renderBody(r *rand.Rand) string {
+	return renderLabelled(r, `stage="load"`, func(i int) string {
+		return fmt.Sprintf("stage=%q,shard=\"%02d\"", stages[i%len(stages)], i/len(stages))
+	})
+}
+
+// renderLabelled is renderBody with other labels for the histogram, and for the
+// ith series of the other families.
+func renderLabelled(r *rand.Rand, histogram string, labels func(i int) string) string {
 	var b strings.Builder
 	for _, f := range families {
 		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s %s\n", f.name, f.help, f.name, f.kind)
 		for i := range f.series {
-			fmt.Fprintf(&b, "%s{stage=%q,shard=\"%02d\"} %s\n", f.name, stages[i%len(stages)], i/len(stages), f.value(r))
+			fmt.Fprintf(&b, "%s{%s} %s\n", f.name, labels(i), f.value(r))
 		}
 	}
-	renderHistogram(&b, r)
+	renderHistogram(&b, r, histogram)
 	return b.String()
 }
 
 var bounds = []string{"0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "+Inf"}
 
-func renderHistogram(b *strings.Builder, r *rand.Rand) {
+func renderHistogram(b *strings.Builder, r *rand.Rand, labels string) {
 	const name = "etl_batch_duration_seconds"
 	fmt.Fprintf(b, "# HELP %s Time that a batch took.\n# TYPE %s histogram\n", name, name)
 	sum := 0
 	for _, le := range bounds {
 		sum += r.IntN(50)
-		fmt.Fprintf(b, "%s_bucket{stage=\"load\",le=%q} %d\n", name, le, sum)
+		fmt.Fprintf(b, "%s_bucket{%s,le=%q} %d\n", name, labels, le, sum)
 	}
-	fmt.Fprintf(b, "%s_sum{stage=\"load\"} %s\n", name, fraction(r))
-	fmt.Fprintf(b, "%s_count{stage=\"load\"} %d\n", name, sum)
+	fmt.Fprintf(b, "%s_sum{%s} %s\n", name, labels, fraction(r))
+	fmt.Fprintf(b, "%s_count{%s} %d\n", name, labels, sum)
 }
 
 // meanSize is the mean size of a body, in bytes.

@@ -29,11 +29,16 @@ func otlp(l *load) *load {
 // exported returns a request with the resource of a group. metrics are those of
 // inOTLP.
 func exported(group int, metrics string) string {
-	var resource []byte
-	for _, a := range []*common.KeyValue{attribute("service.name", "bench"), attribute("service.instance.id", "i-"+strconv.Itoa(group))} {
-		resource = appendMessage(resource, 1, string(encoded(a)))
-	}
-	return string(appendMessage(nil, 1, string(appendMessage(nil, 1, string(resource)))+metrics))
+	resource := appendMessage(nil, 1, textAttribute("service.name", "bench")+textAttribute("service.instance.id", "i-"+strconv.Itoa(group)))
+	head := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.BytesType), uint64(len(resource)+len(metrics)))
+	return string(append(head, resource...)) + metrics
+}
+
+// textAttribute is attribute as a field of a resource, for clients that should cost
+// little.
+func textAttribute(name, value string) string {
+	text := appendMessage(nil, 1, value)
+	return string(appendMessage(nil, 1, string(appendMessage(appendMessage(nil, 1, name), 2, string(text)))))
 }
 
 func appendMessage(b []byte, field protowire.Number, content string) []byte {

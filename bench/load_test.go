@@ -29,6 +29,26 @@ func TestBodiesAreTheReferenceLoad(t *testing.T) {
 	}
 }
 
+func TestBodiesOfUsersHaveTheirOwnLabels(t *testing.T) {
+	l := newUserLoad(1000, true)
+	labels := map[string]bool{}
+	for n := range 2 * l.groups {
+		p := expfmt.NewTextParser(model.LegacyValidation)
+		got, err := p.TextToMetricFamilies(strings.NewReader(l.body(n)))
+		if err != nil || len(got) != familiesPerGroup {
+			t.Errorf("body %d: %d families, %v", n, len(got), err)
+		}
+		first, _, _ := strings.Cut(got["etl_retries_total"].String(), "counter")
+		labels[first] = true
+		if n < l.groups && l.body(n) == l.body(n+l.groups) {
+			t.Errorf("the second body of group %d is the first one again", n)
+		}
+	}
+	if len(labels) != l.groups {
+		t.Errorf("%d different sets of labels for %d groups", len(labels), l.groups)
+	}
+}
+
 func TestPushesCycleOverTheGroups(t *testing.T) {
 	l := newLoad(1000)
 	for n, want := range map[int]string{0: "i-0", 9: "i-9", 10: "i-0", 1234: "i-4"} {

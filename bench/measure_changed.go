@@ -18,62 +18,105 @@ var changedGroups = []struct {
 	most  float64 // 0 if there is no goal
 }{{1000, 0}, {10, 1.1}, {2, 0.5}}
 
+// packedScrape is a compressed scrape, with the same one without compression.
+type packedScrape struct {
+	coding         string
+	packed, source []byte
+}
+
 func (b *bench) measureChangedGzip(ctx context.Context) ([]row, error) {
-	return b.measureChanged(ctx, "gzip", gzipScrape)
+	return b.measureChanged(ctx, packedScrape{"gzip", gzipScrape, textScrape})
 }
 
 func (b *bench) measureChangedZstd(ctx context.Context) ([]row, error) {
-	return b.measureChanged(ctx, "zstd", zstdScrape)
+	return b.measureChanged(ctx, packedScrape{"zstd", zstdScrape, textScrape})
 }
 
 func (b *bench) measureChangedProtobuf(ctx context.Context) ([]row, error) {
-	return b.measureChanged(ctx, "protobuf with gzip", protobufGzipScrape)
+	return b.measureChanged(ctx, packedScrape{"protobuf with gzip", protobufGzipScrape, protobufScrape})
 }
 
 // measureChanged measures compressed scrapes of the large load after some of its
-// groups have changed, beside scrapes as text.
-func (b *bench) measureChanged(ctx context.Context, coding string, request []byte) ([]row, error) {
-	t, err := b.startGateway(ctx, b.large())
+// groups have changed, beside scrapes as text, and beside a ceiling that
+// compresses all of it at once.
+func (b *bench) measureChanged(ctx context.Context, p packedScrape) ([]row, error) {
+	l := b.large()
+	gateway, err := b.startGateway(ctx, l)
 	if err != nil {
 		return nil, err
 	}
-	defer t.stop()
-	s := &scraper{target: t}
-	defer s.close()
-	s.becomeWeb()
-	return s.scrapeChanged(coding, request)
-}
-
-func (s *scraper) scrapeChanged(coding string, request []byte) (rows []row, err error) {
+	defer gateway.stop()
+	ceiling, err := b.startCeiling(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	defer ceiling.stop()
+	if err := ceiling.serve(gateway, p.source); err != nil {
+		return nil, err
+	}
+	c := &changes{packedScrape: p, gateway: &scraper{target: gateway}, ceiling: &scraper{target: ceiling}, packed: make([][]float64, len(changedGroups))}
+	defer c.gateway.close()
+	defer c.ceiling.close()
+	c.gateway.becomeWeb()
+	c.ceiling.becomeWeb()
 	random := rand.New(rand.NewPCG(1, 2))
-	packed := make([][]float64, len(changedGroups))
-	var text []float64
 	for range changedRounds {
-		for i, changed := range changedGroups {
-			if err := s.pushSome(random, s.load.groups*changed.share/1000); err != nil {
-				return nil, err
-			}
-			ms, err := s.timed(request)
-			if err != nil {
-				return nil, err
-			}
-			packed[i] = append(packed[i], ms)
-		}
-		ms, err := s.scrape(textScrape)
-		if err != nil {
+		if err := c.round(random); err != nil {
 			return nil, err
 		}
-		text = append(text, ms)
 	}
+	return c.rows(), nil
+}
+
+// changes are the times of scrapes, in milliseconds.
+type changes struct {
+	packedScrape
+	gateway, ceiling *scraper
+	packed           [][]float64 // for each of changedGroups
+	text, whole      []float64
+	sizes            [2]float64 // MB, of the gateway and of the ceiling
+}
+
+func (c *changes) round(random *rand.Rand) error {
 	for i, changed := range changedGroups {
-		r := row{what: fmt.Sprintf("scrape of %s series, %s, after %g %% of the groups changed", inWords(s.load.series()), coding, float64(changed.share)/10), unit: milliseconds, gateway: median(packed[i])}
-		over := row{what: "that ÷ the scrape as text", unit: factor, gateway: r.gateway / median(text)}
+		if err := c.gateway.pushSome(random, c.gateway.load.groups*changed.share/1000); err != nil {
+			return err
+		}
+		if err := timeInto(&c.packed[i], c.gateway, c.packedScrape.packed); err != nil {
+			return err
+		}
+	}
+	c.sizes[0] = c.gateway.size
+	if err := timeInto(&c.whole, c.ceiling, c.packedScrape.packed); err != nil {
+		return err
+	}
+	c.sizes[1] = c.ceiling.size
+	ms, err := c.gateway.scrape(textScrape)
+	c.text = append(c.text, ms)
+	return err
+}
+
+func timeInto(times *[]float64, s *scraper, request []byte) error {
+	ms, err := s.timed(request)
+	*times = append(*times, ms)
+	return err
+}
+
+func (c *changes) rows() (rows []row) {
+	for i, changed := range changedGroups {
+		r := row{what: fmt.Sprintf("scrape of %s series, %s, after %g %% of the groups changed", inWords(c.gateway.load.series()), c.coding, float64(changed.share)/10), unit: milliseconds, gateway: median(c.packed[i])}
+		over := row{what: "that ÷ the scrape as text", unit: factor, gateway: r.gateway / median(c.text)}
 		if changed.most > 0 {
 			over.goals = []goal{within(fmt.Sprintf("×%g", changed.most), over.gateway, changed.most)}
+		} else {
+			r.ceiling = median(c.whole)
+			r.goals = []goal{atMost("1.1 times the whole compressed at once", r.gateway, 1.1, r.ceiling)}
 		}
 		rows = append(rows, r, over)
 	}
-	return rows, nil
+	size := row{what: "its size, " + c.coding, unit: megabytes, gateway: c.sizes[0], ceiling: c.sizes[1]}
+	size.goals = []goal{atMost("1.05 times the whole compressed at once", size.gateway, 1.05, size.ceiling)}
+	return append(rows, size)
 }
 
 // pushSome pushes to some groups, which are anywhere among all.

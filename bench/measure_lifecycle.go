@@ -41,34 +41,8 @@ func (b *bench) measureDeadlines(ctx context.Context) ([]row, error) {
 	}, nil
 }
 
-// measureExpiry measures how long somebody waits who asks when many groups end
-// at the same moment, until none of them is there.
-func (b *bench) measureExpiry(ctx context.Context) ([]row, error) {
-	times, err := contest(lifecycleRounds, func() (float64, error) {
-		l := newSmallLoad(mortals)
-		begin := time.Now()
-		t, err := b.startGateway(ctx, l)
-		if err != nil {
-			return 0, err
-		}
-		defer t.stop()
-		// All are pushed to again, with time enough for all.
-		end := time.Now().Add(3*time.Since(begin) + time.Second)
-		l.ttl = func(int) time.Duration { return time.Until(end) }
-		t.next.Store(0)
-		if err := t.fill(); err != nil {
-			return 0, err
-		}
-		time.Sleep(time.Until(end))
-		return t.emptied(end)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return []row{{what: fmt.Sprintf("GET /api/v1/groups as %s groups end at once", inWords(mortals)), unit: milliseconds, gateway: times[0]}}, nil
-}
-
-// emptied asks until there are no groups, and gives the time since then.
+// emptied asks until there are no groups of the bench, and gives the time since
+// then.
 func (t *target) emptied(since time.Time) (ms float64, err error) {
 	c, err := dial(t.addr)
 	if err != nil {
@@ -77,7 +51,7 @@ func (t *target) emptied(since time.Time) (ms float64, err error) {
 	defer c.Close()
 	for time.Since(since) < patience {
 		var body bytes.Buffer
-		if _, err := c.do(get("/api/v1/groups?limit=1"), &body); err != nil {
+		if _, err := c.do(get("/api/v1/groups?limit=1&match%5B%5D=%7Bjob%3D%22bench%22%7D"), &body); err != nil {
 			return 0, err
 		}
 		if bytes.Contains(body.Bytes(), []byte(`"total":0`)) {
@@ -115,13 +89,12 @@ func (b *bench) wipe(ctx context.Context, l *load) (ms float64, err error) {
 		return 0, err
 	}
 	defer t.stop()
-	request := bytes.Replace(get(`/api/v1/admin/delete_groups?match%5B%5D=%7Bjob%3D%22bench%22%7D`), []byte("GET"), []byte("POST"), 1)
 	times, err := contest(lifecycleRounds, func() (float64, error) {
 		t.next.Store(0)
 		if err := t.fill(); err != nil {
 			return 0, err
 		}
-		return t.timed(request, fmt.Sprintf(`"deleted":%d`, l.groups))
+		return t.timed(deleteRequest, fmt.Sprintf(`"deleted":%d`, l.groups))
 	})
 	if err != nil {
 		return 0, err

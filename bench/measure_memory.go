@@ -8,7 +8,7 @@ import (
 // everyFormat are the scrapes after which memory is measured: whatever a
 // server keeps for a format, it keeps by then.
 func everyFormat() [][]byte {
-	requests := [][]byte{textScrape, gzipScrape, protobufScrape}
+	requests := [][]byte{textScrape, gzipScrape, protobufScrape, openMetricsScrape}
 	for _, escaping := range []string{"underscores", "dots", "values", "allow-utf-8"} {
 		accept := "Accept: text/plain;version=1.0.0;escaping=" + escaping
 		requests = append(requests, get("/metrics", accept), get("/metrics", accept, "Accept-Encoding: zstd"))
@@ -31,6 +31,20 @@ func (b *bench) measureMemory(ctx context.Context) ([]row, error) {
 	}
 	now.goals = []goal{within("400 B", now.gateway, 400)}
 	return []row{now, peak}, err
+}
+
+// mostOfUser is what a series may take with labels as long as users have them,
+// in bytes.
+const mostOfUser = 380
+
+// measureUserMemory measures the same for labels as long as users have them.
+func (b *bench) measureUserMemory(ctx context.Context) ([]row, error) {
+	l := newUserLoad(b.series, false)
+	r := row{what: fmt.Sprintf("memory per series, with %s, labels as users have them", inWords(l.series())), unit: bytesEach}
+	var err error
+	r.gateway, _, err = b.memoryOf(ctx, b.startGateway, l)
+	r.goals = []goal{within(fmt.Sprintf("%d B", mostOfUser), r.gateway, mostOfUser)}
+	return []row{r}, err
 }
 
 // memoryOf measures right after the last scrape, without leaving time to give

@@ -14,6 +14,8 @@ var (
 	gzipScrape     = get("/metrics", "Accept: text/plain;version=0.0.4", "Accept-Encoding: gzip")
 	protobufScrape = get("/metrics", "Accept: "+protobuf)
 
+	openMetricsScrape = get("/metrics", "Accept: application/openmetrics-text;version=1.0.0")
+
 	zstdScrape         = get("/metrics", "Accept: text/plain;version=0.0.4", "Accept-Encoding: zstd")
 	protobufGzipScrape = get("/metrics", "Accept: "+protobuf, "Accept-Encoding: gzip")
 )

@@ -74,6 +74,9 @@ func TestLogIn(t *testing.T) {
 	tb.until(`document.querySelector(".heading .danger").disabled`)
 	tb.until(`document.querySelector("#user").checkVisibility() && document.querySelector("#user").href.endsWith("/api/v1/login") && document.querySelector("#user").innerText === "Log in"`)
 	tb.until(`document.documentElement.scrollWidth <= innerWidth`)
+	if axe, err := os.ReadFile(axeFile); err == nil {
+		tb.accessible(string(axe), "a group for somebody who is not logged in")
+	}
 	tb.base = s.as("ops").base
 	tb.visit("api/v1/login")
 	tb.reads("#user", "ops")

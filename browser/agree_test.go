@@ -26,7 +26,7 @@ func TestStatesAgree(t *testing.T) {
 		if j.Name == jobstest.Refused {
 			status = http.StatusBadRequest
 		}
-		s.push("job/"+j.Name, j.Body, status)
+		s.push("job/"+j.Name+j.Key, j.Body, status)
 	}
 	states := jobstest.States(all)
 	order := s.statesByAPI(states)

@@ -156,11 +156,19 @@ func (s screen) scheme() string {
 	return "light"
 }
 
+// colors makes the browser ask for the colors of the screen, at once.
+func (s screen) colors() chromedp.Action {
+	return emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{
+		{Name: "prefers-color-scheme", Value: s.scheme()}, {Name: "prefers-reduced-motion", Value: "reduce"},
+	})
+}
+
 // tab is a page of its own.
 type tab struct {
-	t    testing.TB
-	ctx  context.Context
-	base string
+	t      testing.TB
+	ctx    context.Context
+	base   string
+	screen screen
 
 	mu       sync.Mutex
 	problems []string // what the console said, and requests to elsewhere
@@ -177,13 +185,12 @@ func (s *server) open(screen screen, address string) *tab {
 	}
 	ctx, cancel := chromedp.NewContext(running)
 	ctx, timeout := context.WithTimeout(ctx, testproc.Patience)
-	tb := &tab{t: s.t, ctx: ctx, base: s.base}
+	tb := &tab{t: s.t, ctx: ctx, base: s.base, screen: screen}
 	s.t.Cleanup(func() { tb.judge(); timeout(); cancel() })
 	chromedp.ListenTarget(ctx, tb.hear)
 	tb.run(network.Enable(), cdplog.Enable(), runtime.Enable(),
 		emulation.SetDeviceMetricsOverride(screen.width, screen.height, 1, screen.width == phone.width),
-		emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: screen.scheme()}}),
-		page.BringToFront())
+		screen.colors(), page.BringToFront())
 	tb.visit(address)
 	return tb
 }

@@ -17,16 +17,20 @@ func demoPast(random *rand.Rand) (groups []oldGroup) {
 		job := jobs[random.IntN(len(jobs))%(1+i%len(jobs))]
 		labels := fmt.Sprintf("instance/%s-%03d.example.org", []string{"db", "web", "mail", "build"}[i%4], i/4+1)
 		age := time.Duration(math.Exp(random.NormFloat64()*2.4+9.2)) * time.Second
-		groups = append(groups, oldGroup{job, labels, age, batchJob(random, job), 0})
+		if job == "apt_upgrade" { // nobody tidies up after its hosts
+			age *= 6
+		} else {
+			age = min(age, time.Duration(100+random.IntN(60))*time.Hour)
+		}
+		groups = append(groups, oldGroup{job, labels, age, batchJob(random, job, age), 0})
 	}
-	day := 24 * time.Hour
 	return append(groups,
-		oldGroup{"database_backup", "env/production/instance/db-1", 5 * time.Hour, batchJob(random, "database_backup"), 0},
-		oldGroup{"database_backup", "env/production/instance/db-2", 5*time.Hour + 4*time.Minute, batchJob(random, "database_backup"), 0},
+		oldGroup{"database_backup", "env/production/instance/db-1", 5 * time.Hour, batchJob(random, "database_backup", 5*time.Hour), 0},
+		oldGroup{"database_backup", "env/production/instance/db-2", 5*time.Hour + 4*time.Minute, batchJob(random, "database_backup", 5*time.Hour), 0},
 		oldGroup{"canary_deploy", "env/production/version/v2.31.0", 7 * time.Hour, training, 8 * time.Hour},
-		oldGroup{"geoip_update", "env/production", 41 * day, batchJob(random, "geoip_update"), 0},
-		oldGroup{"tls_expiry_check", "env/production/region/us-east-2", 9 * day, batchJob(random, "tls_expiry_check"), 0},
-		oldGroup{"warehouse_vacuum", "env/production/team/data", 19 * time.Hour, batchJob(random, "warehouse_vacuum"), 0},
+		oldGroup{"geoip_update", "env/production", 41 * day, batchJob(random, "geoip_update", 41*day), 0},
+		oldGroup{"tls_expiry_check", "env/production/region/us-east-2", 9 * day, batchJob(random, "tls_expiry_check", 9*day), 0},
+		oldGroup{"warehouse_vacuum", "env/production/team/data", 19 * time.Hour, batchJob(random, "warehouse_vacuum", 19*time.Hour), 0},
 	)
 }
 
@@ -34,13 +38,17 @@ func demoPast(random *rand.Rand) (groups []oldGroup) {
 // is looked at after warm.
 func (s *server) demoNow(random *rand.Rand, warm time.Duration) {
 	s.t.Helper()
+	for _, j := range demoJobs {
+		s.runs(random, j)
+	}
 	s.push("job/nightly_etl/team/data/env/production", etl(random), http.StatusOK)
 	s.pushNative("job/checkout_smoke_test/env/production/region/eu-west-1")
 	s.push("job/ml_training/model/churn/env/production", training, http.StatusOK, "X-Pushgateway-TTL", "72h")
 	s.push("job/payments_reconcile/env/production/region/eu-west-1", reconcile, http.StatusOK)
 	for deadline := time.Now().Add(warm); time.Now().Before(deadline); time.Sleep(time.Second) {
+		s.scrape()
 		for range random.IntN(8) + int(12+10*math.Sin(float64(time.Now().Unix())/50)) {
-			s.push(fmt.Sprintf("job/build_agent/instance/build-%03d.example.org", random.IntN(120)), batchJob(random, "build"), http.StatusOK)
+			s.push(fmt.Sprintf("job/build_agent/instance/build-%03d.example.org", random.IntN(120)), batchJob(random, "build", 0), http.StatusOK)
 		}
 		if random.IntN(3) == 0 {
 			s.push("job/legacy_importer/env/staging", "imported_total 1 1500000000000\n", http.StatusBadRequest)
@@ -52,10 +60,73 @@ func (s *server) demoNow(random *rand.Rand, warm time.Duration) {
 	s.scrape()
 }
 
+// demoJob is a job that uses run, with its last run.
+type demoJob struct {
+	path     string
+	every    time.Duration
+	age      time.Duration // since the last run ended
+	took     int           // seconds, as usual
+	slower   int           // times as long were the latest runs
+	slowRuns int
+	code     int
+	running  time.Duration // since the run in progress began
+}
+
+const day = 24 * time.Hour
+
+var demoJobs = []demoJob{
+	{"job/invoice_mailer/env/production/instance/mail-1", day, 97 * time.Minute, 420, 8, 3, 124, 0},
+	{"job/volume_snapshot/env/production/instance/db-1", 6 * time.Hour, 71 * time.Minute, 95, 1, 0, 0, 0},
+	{"job/volume_snapshot/env/production/instance/db-2", 6 * time.Hour, 72 * time.Minute, 98, 1, 0, 28, 0},
+	{"job/volume_snapshot/env/production/instance/db-3", 6 * time.Hour, 74 * time.Minute, 101, 1, 0, 0, 0},
+	{"job/rotate_keys/env/production", day, 43 * time.Hour, 12, 1, 0, 0, 0},
+	{"job/search_reindex/env/production", day, 19 * time.Hour, 1500, 2, 6, 0, 9 * time.Hour},
+	{"job/currency_rates/env/production", time.Hour, 21 * time.Minute, 4, 1, 0, 0, 0},
+	{"job/stock_levels/env/production", time.Hour, 48 * time.Minute, 50, 3, 9, 0, 0},
+	{"job/user_export/env/production", day, 7 * time.Hour, 800, 1, 0, 0, 0},
+}
+
+// runs pushes the last runs of a job, one after the other.
+func (s *server) runs(random *rand.Rand, j demoJob) {
+	s.t.Helper()
+	last := time.Now().Add(-j.age)
+	success := last
+	for i := 23; i >= 0; i-- {
+		ended, code, took := last.Add(-time.Duration(i)*j.every), 0, j.took+random.IntN(j.took/3+1)
+		if i < j.slowRuns {
+			took *= j.slower
+		}
+		if i == 0 || random.IntN(23) == 0 {
+			code = j.code
+		}
+		if code == 0 {
+			success = ended
+		}
+		started, running := ended.Add(-time.Duration(took)*time.Second), 0
+		if i == 0 && j.running > 0 {
+			started, running = time.Now().Add(-j.running), 1
+		}
+		s.push(j.path, gauges("last_start_timestamp_seconds", started.Unix(), "last_completion_timestamp_seconds", ended.Unix(),
+			"last_success_timestamp_seconds", success.Unix(), "duration_seconds", took, "exit_code", code, "running", running,
+			"expected_interval_seconds", j.every.Seconds(), `cpu_seconds{mode="user"}`, took/2, "max_resident_memory_bytes", 1234e6), http.StatusOK)
+	}
+}
+
+// gauges writes metrics as run pushes them: names, each with a value.
+func gauges(metrics ...any) string {
+	var b strings.Builder
+	for i := 0; i < len(metrics); i += 2 {
+		name, _, _ := strings.Cut(metrics[i].(string), "{")
+		fmt.Fprintf(&b, "# TYPE job_%s gauge\njob_%s %v\n", name, metrics[i], metrics[i+1])
+	}
+	return b.String()
+}
+
 const reconcile = "# HELP reconcile_rows_total Rows compared with the bank's file.\n# TYPE reconcile_rows_total counter\nreconcile_rows_total 184223\n"
 
-func batchJob(random *rand.Rand, job string) string {
-	now := float64(time.Now().Unix())
+// batchJob is what a job has pushed some time ago that does not use run.
+func batchJob(random *rand.Rand, job string, age time.Duration) string {
+	ended := float64(time.Now().Add(-age).Unix())
 	return fmt.Sprintf(`# HELP %[1]s_last_success_timestamp_seconds When the job last ended well.
 # TYPE %[1]s_last_success_timestamp_seconds gauge
 %[1]s_last_success_timestamp_seconds %[2]g
@@ -66,7 +137,7 @@ func batchJob(random *rand.Rand, job string) string {
 # HELP %[1]s_processed_bytes_total Bytes processed by the last run.
 # TYPE %[1]s_processed_bytes_total counter
 %[1]s_processed_bytes_total %[5]d
-`, job, now-float64(random.IntN(4000)), random.Float64()*4, random.Float64()*400, random.IntN(9_000_000_000))
+`, job, ended, random.Float64()*4, random.Float64()*400, random.Int64N(9_000_000_000))
 }
 
 // etl is a job with all there is to draw.

@@ -22,10 +22,11 @@ func TestJobs(t *testing.T) {
 	for _, screen := range []screen{desktop, {375, 812, true}} {
 		t.Run(fmt.Sprint(screen.width), func(t *testing.T) {
 			tb := s.with(t).open(screen, "")
-			tb.until(`[...document.querySelectorAll("table.states tbody tr")].map((r) => r.cells[0].innerText + ": " + r.cells[1].innerText).join(", ") === "backup 2 groups: failing, etl: late, refused: push refused, good: ok"`)
+			tb.until(`[...document.querySelectorAll("table.states tbody tr")].map((r) => r.cells[0].innerText + ": " + r.cells[1].innerText).join(", ") === "backup: failing, etl: late, refused: push refused, good: ok"`)
 			tb.reads("tr:nth-child(1) .why", "exit code 124")
 			tb.reads("tr:nth-child(2) td:nth-child(3)", "54m ago")
 			tb.reads("tr:nth-child(1) .why", "it took longer than its timeout")
+			tb.reads("tr:nth-child(1) .which", `1 of 2 groups, {instance="db1"}`)
 			tb.reads("tr:nth-child(2) td:nth-child(7)", "due 1h ago")
 			tb.until(`document.documentElement.scrollWidth <= innerWidth`)
 			if len(axe) > 0 {

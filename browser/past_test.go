@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,7 +40,7 @@ func past(t testing.TB, groups []oldGroup) (file string) {
 
 func (g oldGroup) restore(t testing.TB) *gateway.Group {
 	t.Helper()
-	key, err := grouping.Decoder{}.Decode("job/" + g.job + g.labels)
+	key, err := grouping.Decoder{}.Decode(strings.TrimSuffix("job/"+g.job+"/"+g.labels, "/"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,6 +34,7 @@ func TestScreenshots(t *testing.T) {
 	const (
 		production = `?q={env="production"}`
 		group      = "?group=job/nightly_etl/env/production/team/data"
+		run        = "?group=job/invoice_mailer/env/production/instance/mail-1"
 	)
 	rowsDrawn, chart := `document.querySelector(".rows .badge")`, `document.querySelector(".plot canvas")`
 	for _, shot := range []struct {
@@ -43,18 +44,16 @@ func TestScreenshots(t *testing.T) {
 		typed string // into the search
 	}{
 		{"jobs", "", `document.querySelector("table.states .badge")`, screen{1280, 860, false}, "", ""},
+		{"jobs-dark", "", `document.querySelector("table.states .badge")`, screen{1280, 860, true}, "", ""},
 		{"jobs-phone", "", `document.querySelector("table.states .badge")`, screen{375, 1100, true}, "", ""},
 		{"groups", production, rowsDrawn, screen{1280, 760, false}, "", ""},
-		{"groups-dark", production, rowsDrawn, screen{1280, 760, true}, "", ""},
-		{"groups-phone", production, rowsDrawn, phone, "", ""},
 		{"search", "?view=groups", rowsDrawn, screen{1280, 560, false}, "", `{job="b`},
 		{"clean-up", "?q=apt&state=stale&stale=30d", rowsDrawn, screen{1280, 760, false}, "Clean up…", ""},
 		{"group", group, chart, screen{1280, 1080, false}, "", ""},
-		{"group-dark", group, chart, screen{1280, 1080, true}, "", ""},
 		{"group-phone", group, chart, screen{375, 1100, true}, "", ""},
+		{"run", run, `document.querySelector(".run-card")`, screen{1280, 800, false}, "", ""},
 		{"refused", "?group=job/payments_reconcile/env/production/region/eu-west-1", `document.querySelector(".banner.bad strong")`, screen{1280, 800, false}, "", ""},
 		{"overview", "?view=overview", `document.querySelectorAll(".chart canvas").length === 2`, screen{1280, 860, false}, "", ""},
-		{"overview-phone", "?view=overview", `document.querySelectorAll(".chart canvas").length === 2`, screen{375, 1100, false}, "", ""},
 		{"status", "status", `document.querySelector(".permissions li")`, screen{1280, 860, false}, "", ""},
 	} {
 		t.Run(shot.name, func(t *testing.T) {

@@ -3,10 +3,13 @@ package browser
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
@@ -162,4 +165,50 @@ func TestRefusals(t *testing.T) {
 	}
 	tb := s.open(desktop, "status")
 	tb.reads(".refusals li", "2 times so far")
+}
+
+// TestMembers shows all members of a cluster, and tells of one that lags until it
+// is over.
+func TestMembers(t *testing.T) {
+	servers := natstest.Start(t, 1)
+	member := func(address string) *server {
+		s := start(t, "--cluster.url="+servers.URLs()[0], "--cluster.replicas=1", "--cluster.stream=GROUPS", "--cluster.advertise-address="+address)
+		s.ready()
+		return s
+	}
+	one, two := member("gateway-1.example.org:9091"), member("gateway-2.example.org:9091")
+	one.push("job/a", "m 1\n", http.StatusOK)
+	var tabs []*tab
+	for _, screen := range []screen{desktop, {375, 812, true}} {
+		tb := one.open(screen, "status")
+		tb.reads("#member", "gateway-1.example.org:9091")
+		tb.until(members + ` === "gateway-1.example.org:9091 (this one): up to date, gateway-2.example.org:9091: up to date"`)
+		tb.until(`document.documentElement.scrollWidth <= innerWidth`)
+		tabs = append(tabs, tb)
+	}
+	two.signal(syscall.SIGSTOP)
+	t.Cleanup(func() { two.signal(syscall.SIGCONT) })
+	axe, _ := os.ReadFile(axeFile) // without it, nobody looks
+	for _, tb := range tabs {
+		tb.run(page.BringToFront()) // hidden tabs do not refresh
+		tb.reads("[data-kind=member] strong", "gateway-2.example.org:9091")
+		tb.until(`/up to date, gateway-2\.example\.org:9091: lags by \d+s$/.test(` + members + `)`)
+		tb.until(`document.documentElement.scrollWidth <= innerWidth`)
+		if len(axe) > 0 {
+			tb.accessible(string(axe), "a member that lags")
+		}
+	}
+	two.signal(syscall.SIGCONT)
+	tabs[0].run(page.BringToFront())
+	tabs[0].reads(".banner.past", "Over: ")
+	tabs[0].until(members + ` === "gateway-1.example.org:9091 (this one): up to date, gateway-2.example.org:9091: up to date"`)
+}
+
+// members gives the states of the members of a cluster.
+const members = `[...document.querySelectorAll(".members tbody tr")].map((r) => (r.cells[0].innerText + ": " + r.cells[1].innerText).replace(/\s+/g, " ").trim()).join(", ")`
+
+func (s *server) signal(sig syscall.Signal) {
+	if err := s.proc.Cmd.Process.Signal(sig); err != nil {
+		s.t.Error(err)
+	}
 }

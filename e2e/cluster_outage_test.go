@@ -58,7 +58,7 @@ func TestClusterOutage(t *testing.T) {
 func pushesAreRefused(t *testing.T, s *server) {
 	t.Helper()
 	var wg sync.WaitGroup
-	for i := range 200 {
+	for i := range 300 {
 		wg.Go(func() {
 			started := time.Now()
 			got := s.do(http.MethodPut, fmt.Sprint("/metrics/job/refused/n/", i%50), "m 1\n")

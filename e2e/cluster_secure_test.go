@@ -86,7 +86,9 @@ func TestClusterSecured(t *testing.T) {
 		"--cluster.credentials-file=" + credentials, "--cluster.tls-ca-file=" + ca, "--cluster.tls-cert-file=" + cert,
 		"--cluster.tls-key-file=" + key, "--cluster.tls-server-name=nats.example.org",
 	}
-	a, b := joinCluster(t, servers, "S", good...), joinCluster(t, servers, "S", good...)
+	system := "--cluster.system-credentials-file=" + servers.SystemCredentials([]string{"$SYS.REQ.SERVER.PING.JSZ"}, []string{"_INBOX.>"})
+	a, b := joinCluster(t, servers, "S", good...), joinCluster(t, servers, "S", append(slices.Clone(good), system)...)
+	b.eventually("that the gateway checks the servers", func() bool { return strings.Contains(b.log.String(), "Checked all NATS servers") })
 	a.push("/metrics/job/j", "m 1\n", http.StatusOK)
 	b.exposes(`m{instance="",job="j"} 1`, true)
 	b.want(http.StatusBadRequest, http.MethodPut, "/metrics/job/j", "m 1 1\n")

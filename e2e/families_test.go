@@ -35,10 +35,10 @@ func TestAllFamiliesAreNamed(t *testing.T) {
 			`family "m": the series m has no job label, which group_by needs; nothing was stored; family "o": the series o{x="1"} has no job label`},
 
 		"replaced": {"/job/a/x/0", "m{x=\"1\"} 1\nm{x=\"2\"} 2\n",
-			`family "m": the series m{x="1"} and m{x="2"} become equal, since the path of the push sets "x"; leave it out of the path, or rename it in the body`},
-		"replaced, two":           {"/job/a/x/0", "m{job=\"a\",x=\"1\"} 1\nm{job=\"b\",x=\"2\"} 2\n", `become equal, since the path of the push sets "job", "x"; leave it`},
-		"replaced, one has none":  {"/job/a/x/0", "m{y=\"1\"} 1\nm{x=\"2\",y=\"1\"} 2\n", `the series m{y="1"} and m{x="2",y="1"} become equal, since the path of the push sets "x"`},
-		"replaced in a histogram": {"/job/a", "# TYPE h histogram\nh_count{job=\"x\"} 1\nh_sum{job=\"x\"} 1\nh_count{job=\"y\"} 1\n", `the path of the push sets "job"`},
+			`family "m": the series m{x="1"} and m{x="2"} become equal, since the grouping key sets "x"; leave it out of the key, or rename it in the body`},
+		"replaced, two":           {"/job/a/x/0", "m{job=\"a\",x=\"1\"} 1\nm{job=\"b\",x=\"2\"} 2\n", `become equal, since the grouping key sets "job", "x"; leave it`},
+		"replaced, one has none":  {"/job/a/x/0", "m{y=\"1\"} 1\nm{x=\"2\",y=\"1\"} 2\n", `the series m{y="1"} and m{x="2",y="1"} become equal, since the grouping key sets "x"`},
+		"replaced in a histogram": {"/job/a", "# TYPE h histogram\nh_count{job=\"x\"} 1\nh_sum{job=\"x\"} 1\nh_count{job=\"y\"} 1\n", `the grouping key sets "job"`},
 		"instance":                {"/job/a", "m 1\nm{instance=\"\"} 2\n", `family "m": the series m and m{instance=""} are equal, since a series without an instance gets an empty one; push one of them`},
 		"escapes":                 {"/job/a", "m{a=\"\x1b[31m\"} 1\nm{a=\"\x1b[31m\"} 1\n", `the series m{a="\x1b[31m"} occurs twice`},
 	} {

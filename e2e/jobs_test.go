@@ -20,6 +20,7 @@ type jobsAnswer struct {
 		NextExpected *float64 `json:"next_expected"`
 		Reason       string
 		Groups       int
+		InState      int `json:"groups_in_state"`
 		Runs         []struct {
 			Ended    float64
 			Outcome  string
@@ -45,6 +46,18 @@ func TestJobs(t *testing.T) {
 		`"jobs":[{"labels":{"job":"backup"},"state":"failing","since":1795554229,"last_success":1795400000,"duration_seconds":12.5,"next_expected":1795486400,"reason":"exit code 124","groups":1,"group":{"instance":"1","job":"backup"},"runs":[{"ended":1795554229.5,"outcome":"failed","exit_code":124,"duration_seconds":12.5}]}]}}`
 	if strings.TrimSpace(got) != want {
 		t.Errorf("%s\nwant %s", got, want)
+	}
+	s.push("/metrics/job/backup/instance/3", "job_exit_code 1\njob_last_completion_timestamp_seconds 1795554228\n", http.StatusOK)
+	if j := dataOf[jobsAnswer](s, "/api/v1/jobs", url.Values{"limit": {"1"}}).Jobs[0]; j.Groups != 3 || j.InState != 2 || j.Group["instance"] != "1" {
+		t.Errorf("of several groups: %+v", j)
+	}
+	s.push("/metrics/job/backup/instance/3", "job_exit_code 0\n", http.StatusOK)
+	if j := dataOf[jobsAnswer](s, "/api/v1/jobs", url.Values{"limit": {"1"}}).Jobs[0]; j.Groups != 3 || j.InState != 1 {
+		t.Errorf("of several groups: %+v", j)
+	}
+	s.want(http.StatusAccepted, http.MethodDelete, "/metrics/job/backup/instance/3", "")
+	if got := s.get("/api/v1/groups").body; strings.Count(got, `"job_state":"failing"`) != 1 {
+		t.Errorf("groups tell of their jobs: %s", got)
 	}
 	for query, want := range map[string]string{
 		"":                         "backup failing, refused push_refused, report unknown",

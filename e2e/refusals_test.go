@@ -282,3 +282,39 @@ func TestCodings(t *testing.T) {
 		t.Errorf("in two lines: got %d %q", a.status, a.body)
 	}
 }
+
+// TestUntold marks refused pushes that the state of no job tells of.
+func TestUntold(t *testing.T) {
+	s := start(t)
+	untold := func(path string) bool {
+		t.Helper()
+		data := dataOf[struct {
+			Refusals []struct {
+				Path   string
+				Untold bool
+			}
+		}](s, "/api/v1/refusals", nil)
+		for _, r := range data.Refusals {
+			if r.Path == path {
+				return r.Untold
+			}
+		}
+		t.Fatalf("no refusal of %s: %+v", path, data)
+		return false
+	}
+	const path, other = "/metrics/job/a", "/metrics/job/b"
+	s.push(path, "m 1\n", http.StatusOK)
+	s.push(path, "m{", http.StatusBadRequest)
+	s.push("/metric/job/a", "m 1\n", http.StatusNotFound)
+	s.push("/metrics/job/never", "m{", http.StatusBadRequest)
+	s.push(other, "# TYPE m counter\nm 1\n", http.StatusBadRequest)
+	for path, want := range map[string]bool{path: true, "/metric/job/a": true, "/metrics/job/never": true, other: false} {
+		if got := untold(path); got != want {
+			t.Errorf("%s: %t, want %t", path, got, want)
+		}
+	}
+	s.push(path, "m 2\n", http.StatusOK)
+	if untold(path) {
+		t.Error("a refusal before the last success counts")
+	}
+}

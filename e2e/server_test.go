@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"pushgateway/internal/testproc"
 )
@@ -36,8 +37,36 @@ func start(t testing.TB, args ...string) *server {
 // startAt does it for a gateway that serves under a prefix.
 func startAt(t testing.TB, prefix string, args ...string) *server {
 	t.Helper()
+	began := time.Now()
 	p := startProcess(t, binary, append([]string{"--web.listen-address=127.0.0.1:0"}, args...)...)
-	return &server{t: t, addr: p.Addr, base: "http://" + p.Addr + prefix, log: p.Log, proc: p}
+	s := &server{t: t, addr: p.Addr, base: "http://" + p.Addr + prefix, log: p.Log, proc: p}
+	if time.Since(began) > quickStart {
+		s.awaitStart()
+	}
+	return s
+}
+
+// quickStart is less than what a gateway takes to start before it listens while it
+// still reads a file or a stream.
+const quickStart = 200 * time.Millisecond
+
+// awaitStart waits until a gateway that listens has read what it reads at its start.
+func (s *server) awaitStart() {
+	s.t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		res, err := client.Get(s.base + "/-/ready")
+		if err != nil {
+			return // it serves TLS, or has ended; the test will tell
+		}
+		body, _ := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		if !strings.HasPrefix(string(body), "The gateway is starting: ") {
+			return
+		}
+		if time.Now().After(end) {
+			s.t.Fatalf("the gateway does not get ready: %s", body)
+		}
+	}
 }
 
 // with gives the same server to a subtest.

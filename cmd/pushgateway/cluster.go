@@ -28,6 +28,7 @@ type clusterSettings struct {
 	replicas    int
 	maxBytes    units.Base2Bytes
 	credentials string
+	system      string // credentials for the system account
 	tls         config.TLSConfig
 	address     string
 	allowOld    bool
@@ -39,6 +40,7 @@ func (c *clusterSettings) addFlags(serve *kingpin.CmdClause) {
 	c.addStream(serve, "Name of the stream that holds the groups. The gateway makes it if it does not exist.")
 	c.addMaking(serve)
 	c.addConnection(serve)
+	serve.Flag("cluster.system-credentials-file", "File with credentials for the system account of the NATS servers. With them, the gateway checks sync_interval, the versions of all servers, and whether a replica has lost messages.").Default("").StringVar(&c.system)
 	serve.Flag("cluster.advertise-address", "Host and port under which Prometheus reaches this gateway itself, and not a load balancer. The default is the name of the host with the port of --web.telemetry-listen-address or --web.listen-address.").Default("").StringVar(&c.address)
 }
 
@@ -84,6 +86,7 @@ func (c *clusterSettings) adopt(file *checked.Cluster) {
 	c.replicas = cmp.Or(file.Replicas, c.replicas)
 	c.maxBytes = cmp.Or(units.Base2Bytes(file.MaxBytes), c.maxBytes)
 	c.credentials = cmp.Or(file.CredentialsFile, c.credentials)
+	c.system = cmp.Or(file.SystemFile, c.system)
 	c.address = cmp.Or(string(file.Advertise), c.address)
 	c.allowOld = c.allowOld || file.AllowOld
 	c.tls.CAFile = cmp.Or(file.TLS.CAFile, c.tls.CAFile)
@@ -124,9 +127,12 @@ func (c *clusterSettings) check() error {
 			return fmt.Errorf("--cluster.advertise-address=%q: %w", c.address, err)
 		}
 	}
-	if c.credentials != "" {
-		if _, err := os.ReadFile(c.credentials); err != nil {
-			return fmt.Errorf("--cluster.credentials-file=%q: %w; name the file that `nsc generate creds` writes", c.credentials, err)
+	for flag, file := range map[string]string{"credentials-file": c.credentials, "system-credentials-file": c.system} {
+		if file == "" {
+			continue
+		}
+		if _, err := os.ReadFile(file); err != nil {
+			return fmt.Errorf("--cluster.%s=%q: %w; name the file that `nsc generate creds` writes", flag, file, err)
 		}
 	}
 	_, err := c.tlsConfig()
@@ -136,7 +142,7 @@ func (c *clusterSettings) check() error {
 // checkUnset returns an error if flags are set that need a cluster.
 func (c *clusterSettings) checkUnset() error {
 	for flag, set := range map[string]bool{
-		"credentials-file": c.credentials != "", "tls-ca-file": c.tls.CAFile != "", "tls-cert-file": c.tls.CertFile != "",
+		"credentials-file": c.credentials != "", "system-credentials-file": c.system != "", "tls-ca-file": c.tls.CAFile != "", "tls-cert-file": c.tls.CertFile != "",
 		"tls-key-file": c.tls.KeyFile != "", "tls-server-name": c.tls.ServerName != "", "advertise-address": c.address != "",
 	} {
 		if set {
@@ -165,6 +171,7 @@ func (c *clusterSettings) tlsConfig() (*tls.Config, error) {
 // stored returns what the storage needs to know. The settings must be valid.
 func (c *clusterSettings) stored(all *settings) *storage.Cluster {
 	cluster := c.connection()
+	cluster.System = c.system
 	cluster.Address = c.advertised(slices.Concat(all.telemetryAddresses, *all.web.WebListenAddresses))
 	return cluster
 }

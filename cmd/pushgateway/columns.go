@@ -17,6 +17,8 @@ type columns struct {
 	// least are the columns that may become narrower than their content, and how
 	// narrow.
 	least map[int]int
+	// cut means that such cells are cut instead.
+	cut bool
 }
 
 // columnGap is between columns.
@@ -62,7 +64,9 @@ func (c *columns) widths() []int {
 func (c *columns) writeRow(b *strings.Builder, row []string, widths []int) {
 	cells, lines := make([][]string, len(row)), 0
 	for i, text := range row {
-		cells[i] = wrap(text, widths[i])
+		if cells[i] = wrap(text, widths[i]); c.cut {
+			cells[i] = []string{shorten(text, max(0, widths[i]-1), 0)}
+		}
 		lines = max(lines, len(cells[i]))
 	}
 	for n := range lines {

@@ -28,6 +28,7 @@ var covered = []struct{ flag, key string }{
 	{"cluster.replicas", "cluster.replicas"},
 	{"cluster.max-bytes", "cluster.max_bytes"},
 	{"cluster.credentials-file", "cluster.credentials_file"},
+	{"cluster.system-credentials-file", "cluster.system_credentials_file"},
 	{"cluster.tls-ca-file", "cluster.tls.ca_file"},
 	{"cluster.tls-cert-file", "cluster.tls.cert_file"},
 	{"cluster.tls-key-file", "cluster.tls.key_file"},

@@ -19,7 +19,7 @@ func newDelete(app *kingpin.Application, stdout, stderr io.Writer) command {
   pushgateway delete --job=backup --label=instance=db1
   pushgateway delete --match='{job="backup",instance=~"old-.*"}' --dry-run
   pushgateway delete --match='{job="backup"}' --older-than=24h`)
-	group, gw, filter := addWhich(clause), addWhere(clause), addFilter(clause)
+	group, gw, filter := addWhich(clause), addWhere(clause), addFilter(clause, "Only groups whose last push was refused for its content.")
 	dry := clause.Flag("dry-run", "Only list the groups that would be deleted.").Bool()
 	var key grouping.Key
 	check := func() (err error) {

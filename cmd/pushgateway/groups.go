@@ -25,11 +25,12 @@ type filter struct {
 	failing, expiring bool
 }
 
-func addFilter(clause *kingpin.CmdClause) *filter {
+// addFilter adds flags that select groups. failing says what --failing does.
+func addFilter(clause *kingpin.CmdClause, failing string) *filter {
 	f := new(filter)
 	clause.Flag("match", "PromQL selector of groups. Repeatable; a group must match any of them.").Short('m').PlaceHolder("SELECTOR").StringsVar(&f.Selectors)
 	clause.Flag("older-than", "Only groups without a successful push for this long, like 24h.").PlaceHolder("DURATION").StringVar(&f.OlderThan)
-	clause.Flag("failing", "Only groups whose last push was refused.").BoolVar(&f.failing)
+	clause.Flag("failing", failing).BoolVar(&f.failing)
 	clause.Flag("expiring", "Only groups with less than a fifth of their time to live left.").BoolVar(&f.expiring)
 	clause.Flag("search", "Only groups with this text in a label of the grouping key.").PlaceHolder("TEXT").StringVar(&f.Search)
 	return f
@@ -67,7 +68,7 @@ func newGroups(app *kingpin.Application, stdout, stderr io.Writer) command {
   pushgateway groups --watch --sort=-push_time
   pushgateway groups --expiring --sort=expiry_time
   pushgateway groups -o json | jq -r '.[] | select(.series > 1000) | .labels.job'`)
-	gw, filter := addWhere(clause), addFilter(clause)
+	gw, filter := addWhere(clause), addFilter(clause, "Only groups whose last push was refused, for whatever reason.")
 	outputs := []string{"table", "wide", "json"}
 	output := clause.Flag("output", "Output format: table, wide or json. The table cuts long label values. With --failing it shows when and why the last push was refused, in lines of at most 100 characters. wide shows everything.").Short('o').Default("table").HintOptions(outputs...).String()
 	order := clause.Flag("sort", "Sort by labels, job, status, push_time, failure_time, expiry_time, families or series. A - in front reverses the order.").Default("labels").
@@ -77,7 +78,11 @@ func newGroups(app *kingpin.Application, stdout, stderr io.Writer) command {
 		if err := oneOf("output", *output, outputs...); err != nil {
 			return err
 		}
-		return checkAll(filter.check, again.check, gw.check)
+		err := checkAll(filter.check, again.check, gw.check)
+		if filter.failing {
+			filter.Status = "refused" // also by what failure times do not tell of
+		}
+		return err
 	}
 	show := func(ctx context.Context, to io.Writer) error {
 		return gw.talk(ctx, func(ctx context.Context, c *client.Client) error {
@@ -163,7 +168,8 @@ func (t table) cells(g client.Group) []string {
 	}
 	cells := []string{showLabels(g.Labels), ago(g.Pushed, t.now), state(g), fmt.Sprint(g.Families), fmt.Sprint(g.Series), within(g.Expires, t.now)}
 	if t.why {
-		cells = append(cells, ago(g.Failed, t.now), dash(visibleLine(shorten(g.Failure, keptFailure, 0))), dash(visibleLine(leftOut(g.LeftOut))))
+		at, failure := g.LastRefusal()
+		cells = append(cells, ago(at, t.now), dash(visibleLine(shorten(failure, keptFailure, 0))), dash(visibleLine(leftOut(g.LeftOut))))
 	}
 	return t.kept(cells)
 }
@@ -201,14 +207,15 @@ func shorten(s string, start, end int) string {
 	return string(runes[:start]) + "…" + string(runes[len(runes)-end:])
 }
 
-// state describes the last push. The gateway does not know how the job itself
-// went.
+// state describes the last push, or the trouble that the job says it is in.
 func state(g client.Group) string {
 	switch {
 	case g.Pushed == nil:
 		return "never pushed"
-	case !g.Success:
+	case !g.Success, g.Refused:
 		return "push refused"
+	case g.Trouble != "":
+		return "job " + strings.ReplaceAll(g.Trouble, "_", " ")
 	}
 	return "pushed"
 }

@@ -21,12 +21,17 @@ func newImport(app *kingpin.Application, stdout, stderr io.Writer) command {
   pushgateway import --cluster.url=nats://nats-1:4222 /var/lib/pushgateway/metrics.db`)
 	path := clause.Arg("file", "The file written by Pushgateway 1.11. With --cluster.url, also a persistence file or a backup, which no gateway may be using.").Required().String()
 	replace := clause.Flag("replace", "If a journal exists, keep it under another name and make a new one. With --cluster.url: replace the groups of the stream, and print those that the file does not have.").Bool()
+	merge := clause.Flag("merge", "With --cluster.url: keep the groups of the stream, and import those that it does not have, or that the file has from a later push.").Bool()
 	keep := clause.Flag("keep", "If a journal exists, continue with it, even if the file has changed since.").Bool()
 	stream := addNewStream(clause, "URL of a NATS server with JetStream, like nats://nats-1:4222, to import into a cluster. Repeat the flag for each server.")
 	check := func() error {
 		switch {
 		case *replace && *keep:
 			return errors.New("--replace and --keep exclude each other; give one of them")
+		case *replace && *merge:
+			return errors.New("--replace and --merge exclude each other; give one of them")
+		case *merge && !stream.isSet():
+			return errors.New("--merge: it is about the stream of a cluster; name one with --cluster.url, or leave it out")
 		case *keep && stream.isSet():
 			return errors.New("--keep: it is about a journal beside the file; leave it out with --cluster.url")
 		}
@@ -34,7 +39,7 @@ func newImport(app *kingpin.Application, stdout, stderr io.Writer) command {
 	}
 	return command{clause, check, func(ctx context.Context) error {
 		if stream.isSet() {
-			return stream.importInto(ctx, *path, *replace, stdout, stderr)
+			return stream.importInto(ctx, *path, meeting(*replace, *merge), stdout, stderr)
 		}
 		decision := storage.Undecided
 		switch {
@@ -54,4 +59,15 @@ func newImport(app *kingpin.Application, stdout, stderr io.Writer) command {
 		fmt.Fprintf(stdout, "%s is ready; serve it with --persistence.file=%s, as before\n", journal, *path)
 		return nil
 	}}
+}
+
+// meeting returns what becomes of the groups that a stream has.
+func meeting(replace, merge bool) storage.Meeting {
+	switch {
+	case replace:
+		return storage.Replaced
+	case merge:
+		return storage.Merged
+	}
+	return storage.Refused
 }

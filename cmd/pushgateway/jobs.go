@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -107,24 +107,41 @@ var runsIn = map[string]int{"wide": 10, "json": 50}
 
 // table writes one job per line, for people.
 func (l *jobList) table(list []client.Job, stdout io.Writer) error {
-	tabs := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
-	now := float64(time.Now().Unix())
-	if l.output != "wide" {
-		fmt.Fprintln(tabs, "JOB\tSTATE\tSINCE\tSUCCESS\tTOOK\tNEXT\tREASON")
-	} else {
-		fmt.Fprintln(tabs, "JOB\tSTATE\tSINCE\tSUCCESS\tTOOK\tRUNS\tNEXT\tREASON")
+	wide, now := l.output == "wide", float64(time.Now().Unix())
+	t := columns{heads: []string{"JOB", "STATE", "SINCE", "SUCCESS", "TOOK", "NEXT", "REASON"}, least: map[int]int{0: keptJob, 6: keptReason}, cut: true}
+	if wide {
+		t.heads = slices.Insert(t.heads, runsAt, "RUNS")
 	}
 	for _, j := range list {
-		job, reason := visibleLine(jobName(j.Labels)), dash(visibleLine(j.Reason))
-		cells := []string{job, j.State, before(j.Since, now), before(j.LastSuccess, now), took(j.Duration)}
-		if l.output != "wide" {
-			cells[0], reason = shorten(job, keptJob, 0), shorten(reason, keptReason, 0)
-		} else {
-			cells = append(cells, bars(j.Runs))
+		row := []string{visibleLine(jobName(j.Labels)), j.State, before(j.Since, now), before(j.LastSuccess, now), took(j.Duration), due(j.NextExpected, now), dash(visibleLine(j.Reason))}
+		if wide {
+			row = slices.Insert(row, runsAt, bars(j.Runs))
+			row[runsAt+2] += visibleLine(whichGroups(j))
 		}
-		fmt.Fprintln(tabs, strings.Join(append(cells, due(j.NextExpected, now), reason), "\t"))
+		t.rows = append(t.rows, row)
 	}
-	return tabs.Flush()
+	if wide {
+		t.least = nil
+	}
+	return t.write(stdout)
+}
+
+// runsAt is the column of the last runs in the wide table.
+const runsAt = 5
+
+// whichGroups says how many groups of a job are in trouble, and which one the
+// other columns are about, as the end of a reason.
+func whichGroups(j client.Job) string {
+	if j.Groups < 2 || j.State == jobs.OK.String() || j.State == jobs.Unknown.String() {
+		return ""
+	}
+	latest := ""
+	if j.InState > 1 {
+		latest = "the latest "
+	}
+	rest := maps.Clone(j.Group)
+	maps.DeleteFunc(rest, func(name, _ string) bool { return j.Labels[name] != "" })
+	return fmt.Sprintf("; %d of %d groups, %s%s", j.InState, j.Groups, latest, showLabels(rest))
 }
 
 // bars draws runs, oldest first. The longest one has the highest bar.
@@ -149,11 +166,11 @@ func bars(runs []client.Run) string {
 	return dash(b.String())
 }
 
-// How much of a job and a reason the table keeps, in characters. A line then has
-// at most 100, unless something was years ago.
+// How much of a job and a reason the table keeps at least, in characters. A line
+// then has at most 100, unless something was years ago.
 const (
-	keptJob    = 19
-	keptReason = 23
+	keptJob    = 20
+	keptReason = 24
 )
 
 // jobName is the name of a job alone, or all labels of the row.

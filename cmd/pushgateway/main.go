@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -220,8 +221,15 @@ func named(app *kingpin.Application, args []string, refused error) error {
 		if values := logOptions[m.Name]; values != nil {
 			return oneOf(m.Name, *e.Value, values...)
 		}
-		if isDuration(m.Value) {
+		switch valueOf(m.Value).(type) {
+		case time.Duration:
 			refused = errors.New("it must be a duration like 10s or 2m")
+		case int, int64, uint:
+			refused = errors.New("it must be a whole number like " + cmp.Or(strings.Join(m.Default, ""), "10"))
+		case float64:
+			refused = errors.New("it must be a number like 1.5")
+		case bool:
+			refused = fmt.Errorf("it takes no value; write --%[1]s or --no-%[1]s", m.Name)
 		}
 		return fmt.Errorf("--%s=%q: %w", m.Name, *e.Value, refused)
 	}
@@ -233,13 +241,12 @@ var logOptions = map[string][]string{
 	promslogflag.LevelFlagName: promslog.LevelFlagOptions, promslogflag.FormatFlagName: promslog.FormatFlagOptions,
 }
 
-func isDuration(v kingpin.Value) bool {
-	g, ok := v.(kingpin.Getter)
-	if !ok {
-		return false
+// valueOf returns the value of a flag, or nil if it does not tell.
+func valueOf(v kingpin.Value) any {
+	if g, ok := v.(kingpin.Getter); ok {
+		return g.Get()
 	}
-	_, ok = g.Get().(time.Duration)
-	return ok
+	return nil
 }
 
 // selected returns the program to ask for help, with the command if the command

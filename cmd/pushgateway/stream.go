@@ -106,7 +106,7 @@ func (s *streamOf) String() string {
 }
 
 // importInto copies the groups of a file into the stream.
-func (s *streamOf) importInto(ctx context.Context, path string, replace bool, stdout, stderr io.Writer) error {
+func (s *streamOf) importInto(ctx context.Context, path string, with storage.Meeting, stdout, stderr io.Writer) error {
 	present, err := storage.Present(path)
 	if err != nil {
 		return err
@@ -116,12 +116,18 @@ func (s *streamOf) importInto(ctx context.Context, path string, replace bool, st
 		return err
 	}
 	defer gw.Close()
-	moved, err := storage.Move(ctx, s.config(stderr), gw.View(), replace)
+	moved, err := storage.Move(ctx, s.config(stderr), gw.View(), with)
 	for _, key := range moved.Removed {
 		fmt.Fprintf(stdout, "removed, since %s does not have it: %s\n", present, visible(key.Excerpt()))
 	}
 	for _, key := range moved.Kept {
 		fmt.Fprintf(stdout, "not imported, since a gateway changed it meanwhile: %s\n", visible(key.Excerpt()))
+	}
+	for _, why := range moved.TooLarge {
+		fmt.Fprintf(stdout, "not imported: %s\n", visible(why.Error()))
+	}
+	if moved.Newer > 0 {
+		fmt.Fprintf(stdout, "not imported, since the stream has them from the same push or a later one: %s\n", counted(moved.Newer, "group"))
 	}
 	if err != nil {
 		return fmt.Errorf("importing %s into %s: %w", present, s, err)

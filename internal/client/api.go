@@ -38,10 +38,30 @@ type Group struct {
 	Failed  *time.Time        `json:"push_failure_time"`
 	Failure string            `json:"push_failure_message"`
 	Expires *time.Time        `json:"expiry_time"`
+	// Refused reports whether the last push was refused, for whatever reason.
+	Refused bool     `json:"last_push_refused"`
+	Refusal *Refusal `json:"last_refusal"`
+	// Trouble is the state of the job if it is failing, late or running too long.
+	Trouble string `json:"job_state"`
 
 	Families int       `json:"families"`
 	Series   int       `json:"series"`
 	LeftOut  []LeftOut `json:"left_out"`
+}
+
+// Refusal is a refused push that the gateway remembers.
+type Refusal struct {
+	Time  time.Time `json:"time"`
+	Error string    `json:"error"`
+}
+
+// LastRefusal returns when the last refused push was, and why it was refused. The
+// time is nil if there was none.
+func (g *Group) LastRefusal() (at *time.Time, why string) {
+	if r := g.Refusal; r != nil && (g.Failed == nil || r.Time.After(*g.Failed)) {
+		return &r.Time, r.Error
+	}
+	return g.Failed, g.Failure
 }
 
 // LeftOut is a family of a group that scrapes do not get, and the grouping

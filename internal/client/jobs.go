@@ -26,7 +26,10 @@ type Job struct {
 	Duration     *float64          `json:"duration_seconds"`
 	NextExpected *float64          `json:"next_expected"`
 	Reason       string            `json:"reason"`
-	Runs         []Run             `json:"runs"` // the last ones, oldest first
+	Groups       int               `json:"groups"`
+	InState      int               `json:"groups_in_state"` // of several groups
+	Group        map[string]string `json:"group"`           // labels of the worst one
+	Runs         []Run             `json:"runs"`            // the last ones, oldest first
 }
 
 // Run is a run that has ended.

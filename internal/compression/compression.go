@@ -151,46 +151,15 @@ func (w windowed) Read(p []byte) (int, error) {
 	return n, err
 }
 
-var (
-	zstdWriters = sync.Pool{New: func() any {
-		z, _ := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(maxWindow/8))
-		return z
-	}}
-)
-
-// packer is the common interface of the compressing writers.
-type packer interface {
-	io.WriteCloser
-	Reset(io.Writer)
-}
-
 // Pack picks the content coding that a client prefers, by its Accept-Encoding
 // headers, and returns a writer that compresses to w. The caller closes it in
 // the end. It returns "" and nil for no compression.
-func Pack(acceptEncoding []string, w io.Writer) (encoding string, z io.WriteCloser) {
+func Pack(acceptEncoding []string, w io.Writer) (encoding string, z Packer) {
 	switch encoding = acceptedCoding(acceptEncoding); encoding {
 	case "zstd":
-		return encoding, pack(&zstdWriters, w)
+		return encoding, newZstd(w)
 	case "gzip":
 		return encoding, newGzip(w)
 	}
 	return "", nil
-}
-
-type pooledWriter struct {
-	packer
-	pool *sync.Pool
-}
-
-func (p pooledWriter) Close() error {
-	err := p.packer.Close()
-	p.packer.Reset(nil)
-	p.pool.Put(p.packer)
-	return err
-}
-
-func pack(pool *sync.Pool, w io.Writer) io.WriteCloser {
-	z := pool.Get().(packer)
-	z.Reset(w)
-	return pooledWriter{z, pool}
 }

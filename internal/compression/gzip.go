@@ -11,8 +11,7 @@ import (
 	"github.com/klauspost/compress/flate"
 )
 
-// Gzip writes one gzip member. Parts of it can be compressed once and used in
-// many members. It is not safe for concurrent use.
+// Gzip writes one gzip member.
 type Gzip struct {
 	w     *bufio.Writer // z writes few bytes at a time
 	z     *flate.Writer
@@ -23,19 +22,6 @@ type Gzip struct {
 	err   error
 	piece bytes.Buffer // scratch
 }
-
-// Piece is a part of a member, compressed by itself. It is immutable.
-type Piece struct {
-	packed     []byte
-	crc, shift uint32
-	size       int
-}
-
-// Size returns the memory of a piece in bytes.
-func (p *Piece) Size() int { return len(p.packed) }
-
-// Content returns the number of bytes that a piece expands to.
-func (p *Piece) Content() int { return p.size }
 
 // packedAtOnce is how much is written at once, in bytes.
 const packedAtOnce = 32 << 10
@@ -61,7 +47,10 @@ func (g *Gzip) begin() error {
 	return g.err
 }
 
-// Write compresses what is in no piece.
+// Coding implements Packer.
+func (g *Gzip) Coding() string { return "gzip" }
+
+// Write implements io.Writer.
 func (g *Gzip) Write(b []byte) (n int, err error) {
 	if err := g.begin(); err != nil {
 		return 0, err
@@ -84,8 +73,7 @@ func (g *Gzip) endPart() error {
 	return g.err
 }
 
-// Compress makes a piece of content. before is what precedes it in every member
-// that has the piece, or the end of that, or empty. The piece refers to it.
+// Compress implements Packer.
 func (g *Gzip) Compress(content, before []byte) (*Piece, error) {
 	if err := g.endPart(); err != nil {
 		return nil, err
@@ -94,10 +82,10 @@ func (g *Gzip) Compress(content, before []byte) (*Piece, error) {
 	g.z.ResetDict(&g.piece, before)
 	_, _ = g.z.Write(content) // a buffer takes everything
 	_ = g.z.Flush()
-	return &Piece{bytes.Clone(g.piece.Bytes()), crc32.ChecksumIEEE(content), shiftOf(len(content)), len(content)}, nil
+	return &Piece{packed: bytes.Clone(g.piece.Bytes()), crc: crc32.ChecksumIEEE(content), shift: shiftOf(len(content)), size: len(content)}, nil
 }
 
-// Append writes a piece.
+// Append implements Packer.
 func (g *Gzip) Append(p *Piece) error {
 	if err := g.begin(); err != nil {
 		return err
@@ -110,7 +98,7 @@ func (g *Gzip) Append(p *Piece) error {
 	return g.err
 }
 
-// Close ends the member. The writer must not be used afterwards.
+// Close ends the member.
 func (g *Gzip) Close() error {
 	err := g.end()
 	g.z.ResetDict(nil, nil)

@@ -17,6 +17,7 @@ type Cluster struct {
 	Replicas        int         `yaml:"replicas"`
 	MaxBytes        Bytes       `yaml:"max_bytes"`
 	CredentialsFile string      `yaml:"credentials_file"`
+	SystemFile      string      `yaml:"system_credentials_file"`
 	TLS             ClusterTLS  `yaml:"tls"`
 	Advertise       HostPort    `yaml:"advertise_address"`
 	AllowOld        bool        `yaml:"allow_old_servers"`
@@ -92,6 +93,7 @@ func (d *decoder) checkCluster(c *Cluster) {
 		d.mistake("cluster.tls.server_name", "it is empty; set it, or remove the key")
 	}
 	d.content("cluster.credentials_file", &c.CredentialsFile)
+	d.content("cluster.system_credentials_file", &c.SystemFile)
 	if ca := d.content("cluster.tls.ca_file", &c.TLS.CAFile); ca != nil && !x509.NewCertPool().AppendCertsFromPEM(ca) {
 		d.mistake("cluster.tls.ca_file", "the file %s has no certificate; write PEM into it", c.TLS.CAFile)
 	}

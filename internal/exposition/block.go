@@ -28,8 +28,8 @@ type Block struct {
 	// era is that of the limits that the labels were checked against, if there is a
 	// pattern.
 	era uint32
-	// pattern is the pattern of the push that brought the block, and part its
-	// place there.
+	// pattern is the pattern of the push that brought the block, and part its place
+	// there. Blocks that nobody pushed as text have none.
 	part    int32
 	pattern *pattern
 	order   order

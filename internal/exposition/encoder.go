@@ -45,7 +45,6 @@ type Encoder struct {
 	cache  *Cache
 	joiner *joiner // nil if Join was not called, or pieces are written
 	pieces *piecer // nil if Join was not called, or nothing is compressed
-	runs   *Runs   // nil if Join was not called
 	head   []byte
 	// fetched makes the compiler read what writeBatch is about to copy.
 	fetched byte
@@ -63,15 +62,14 @@ func NewEncoder(w io.Writer, f Format, cache *Cache) *Encoder {
 
 // Join makes the encoder write what earlier scrapes left in runs in larger
 // pieces, compressed ones if it writes to a PieceWriter, and leave its own
-// there when it is closed. Use it for encoders that write all families. Formats
+// there when it is closed, unless Abandon comes first. Use it for encoders that write all families. Formats
 // that do not copy stored blocks have no runs, and do not touch those of others.
 func (e *Encoder) Join(r *Runs) {
 	if e.format.Syntax != Text && e.format.Syntax != Protobuf {
 		return
 	}
-	e.runs = r
 	if to, ok := e.w.(PieceWriter); ok {
-		e.pieces = newPiecer(r.packed.of(e.format).Load(), r.max, to)
+		e.pieces = r.packed.begin(pieceKey{e.format.Syntax, to.Coding()}, to)
 		return
 	}
 	e.joiner = r.joiner(e.format)
@@ -150,7 +148,7 @@ func (e *Encoder) writeBatch(blocks []*Block, own func(*Block) []byte) (size int
 func (e *Encoder) Close() error {
 	switch {
 	case e.pieces != nil:
-		e.runs.packed.publish(e.format, e.pieces)
+		e.pieces.publish()
 	case e.joiner != nil:
 		e.joiner.publish()
 	}
@@ -159,6 +157,14 @@ func (e *Encoder) Close() error {
 	}
 	_, err := io.WriteString(e.w, openMetricsEnd)
 	return err
+}
+
+// Abandon forgets what Close would have left for other scrapes. It does nothing
+// after Close.
+func (e *Encoder) Abandon() {
+	if e.pieces != nil {
+		e.pieces.abandon()
+	}
 }
 
 // LineNames returns the names of a family's lines in the format.
@@ -300,8 +306,10 @@ func (e *Encoder) encodeProto(f Exposed) error {
 	if e.format.Escaping != metric.UTF8 && f.NotLegacy > 0 {
 		return e.encodeEscaped(name, f)
 	}
-	for b := range f.Blocks {
-		e.Dropped += b.leftOut()
+	if f.Type.IsHistogram() { // no other series can be left out
+		for b := range f.Blocks {
+			e.Dropped += b.leftOut()
+		}
 	}
 	if f.ProtoSize == 0 {
 		return nil

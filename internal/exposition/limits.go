@@ -107,6 +107,12 @@ func isTooLong(err error) bool {
 	return errors.As(err, &e) && e.limit != nil
 }
 
+// isInvalid reports whether an error is about the series that it refuses.
+func isInvalid(err error) bool {
+	var e *InvalidError
+	return errors.As(err, &e)
+}
+
 // cutHelp cuts a help text at the limit, at a whole character, so that equal
 // texts stay equal.
 func (l Limits) cutHelp(help string) string {

@@ -1,66 +1,101 @@
 package exposition
 
 import (
+	"bytes"
 	"hash/maphash"
-	"runtime"
-	"sync"
-	"weak"
+	"slices"
 )
 
-// A pattern is a text body without its values: each value is replaced by a
-// valueMark, and the last one of each family is followed by a partMark.
-type pattern struct{ text string }
-
-// patternOverhead is roughly what a pattern takes in addition to its text, in
-// bytes.
-const patternOverhead = 140
-
-// Patterns holds the patterns in use, each once, since the groups of a job
-// usually have the same. It is safe for concurrent use, and holds a pattern as
-// long as a block has it.
-type Patterns struct {
-	max   int // bytes of all patterns together
-	mu    sync.Mutex
-	bytes int
-	known map[uint64]weak.Pointer[pattern] // by hash
+// A pattern is what a text body is without its values. The blocks of one push
+// share it.
+type pattern struct {
+	sum sum
+	// values are the numbers of values of the families, in their order in the body.
+	values []int32
 }
 
-// NewPatterns returns a table that holds up to this many bytes of patterns.
-// Bodies beyond that get none, and so take the full parse each time.
-func NewPatterns(bytes int) *Patterns {
-	return &Patterns{max: bytes, known: make(map[uint64]weak.Pointer[pattern])}
-}
-
-// intern returns the pattern with this text, or nil if there is no room for it.
-func (t *Patterns) intern(text []byte) *pattern {
-	hash := maphash.Bytes(seed, text)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if p := t.known[hash].Value(); p != nil && p.text == string(text) {
-		return p
-	}
-	size := len(text) + patternOverhead
-	if t.bytes+size > t.max {
-		return nil
-	}
-	p := &pattern{string(text)}
-	t.known[hash] = weak.Make(p)
-	t.bytes += size
-	runtime.AddCleanup(p, t.forget, gone{hash, size})
-	return p
-}
-
-// gone removes a pattern that nobody uses any more.
-type gone struct {
+// sum stands for a text. Two texts of one length have the same sum by chance once
+// in 2^64; and no client knows the seed.
+type sum struct {
 	hash uint64
 	size int
 }
 
-func (t *Patterns) forget(g gone) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.bytes -= g.size
-	if t.known[g.hash].Value() == nil { // it was not added again meanwhile
-		delete(t.known, g.hash)
+func sumOf(text []byte) sum { return sum{maphash.Bytes(seed, text), len(text)} }
+
+const (
+	valueMark = '\x00'
+	// maxPattern bounds the bodies that have patterns, in bytes.
+	maxPattern = 1 << 20
+)
+
+// outline is a text body taken apart: its values, and the rest.
+type outline struct {
+	values []place32
+	rest   []byte // with a mark for each value
+}
+
+// place32 is the place of a value in a body.
+type place32 struct{ from, to int32 }
+
+// outlineSize is what a value takes in an outline beside the rest, in bytes.
+const outlineSize = 8
+
+// read takes a body apart, looking only for the last word of each line that is
+// no comment. ok is false if the body can have no pattern: it is too large, is
+// not made of lines, has marks of its own, or memory has no room.
+func (o *outline) read(body []byte, memory *tab) (ok bool) {
+	if len(body) == 0 || len(body) > maxPattern || body[len(body)-1] != '\n' || bytes.IndexByte(body, valueMark) >= 0 {
+		return false
 	}
+	lines := bytes.Count(body, []byte{'\n'})
+	if memory.take(len(body)+outlineSize*lines) != nil {
+		return false
+	}
+	o.values = slices.Grow(o.values[:0], lines)
+	o.rest = slices.Grow(o.rest[:0], len(body)+lines)
+	done := 0
+	for at := 0; at < len(body); {
+		end := at + bytes.IndexByte(body[at:], '\n')
+		if from, to := lastWord(body[at:end]); to > 0 {
+			o.rest = append(append(o.rest, body[done:at+from]...), valueMark)
+			o.values = append(o.values, place32{int32(at + from), int32(at + to)})
+			done = at + to
+		}
+		at = end + 1
+	}
+	o.rest = append(o.rest, body[done:]...)
+	return true
+}
+
+// lastWord finds what may be the value in a line: what stands behind the last
+// blank or closing brace, without blanks at the end. to is 0 if there is none.
+func lastWord(line []byte) (from, to int) {
+	start := skipBlanks(view(line), 0)
+	if start == len(line) || line[start] == '#' {
+		return 0, 0
+	}
+	to = len(line)
+	for isBlank(line[to-1]) {
+		to--
+	}
+	for i := to - 1; i >= start; i-- {
+		if c := line[i]; c == ' ' || c == '}' || c == '\t' {
+			return i + 1, to
+		}
+	}
+	return 0, 0
+}
+
+// has reports whether the values of the outline are these samples.
+func (o *outline) has(samples []sample) bool {
+	if len(o.values) != len(samples) {
+		return false
+	}
+	for i, v := range o.values {
+		if v != (place32{samples[i].from, samples[i].to}) {
+			return false
+		}
+	}
+	return true
 }

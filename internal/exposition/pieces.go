@@ -5,7 +5,6 @@ import (
 	"iter"
 	"slices"
 	"sync/atomic"
-	"time"
 
 	"pushgateway/internal/compression"
 )
@@ -14,6 +13,8 @@ import (
 // use again.
 type PieceWriter interface {
 	io.Writer
+	// Coding names how it compresses. Pieces of one coding are of no use for another.
+	Coding() string
 	// StartPiece begins a piece of some bytes, which the next writes bring. If it
 	// returns false, they are written as a part of no piece.
 	StartPiece(size int) bool
@@ -28,26 +29,29 @@ type PieceWriter interface {
 const (
 	// A piece has at least minPiece bytes, because each has a head of its own. The
 	// longer it is, the more must be compressed again when one of its blocks
-	// changes. So once twice fullPiece bytes have come, half of them are a piece.
-	// The other half may still end where a piece of the last scrape did.
-	minPiece, fullPiece = 8 << 10, 24 << 10
+	// changes, but short ones take longer to compress: with pieces of 24 kB a fifth
+	// longer than at once, with 32 kB a tenth. So new content is divided into pieces
+	// of newPiece bytes, and those that change into shorter ones.
+	minPiece, changedPiece, newPiece = 8 << 10, 24 << 10, 32 << 10
 	// maxPiece is the size of the largest piece in bytes.
 	maxPiece = 256 << 10
-	// keptFor is how long pieces are kept that nobody asks for.
-	keptFor = 10 * time.Minute
 )
 
 // piecer finds the pieces of one scrape, like joiner. It does not look at blocks
 // that are where they were in the last scrape.
 type piecer struct {
-	old, next *pieceTable
-	to        PieceWriter
+	tables *pieceTables
+	old    *pieceTable
+	next   *pieceTable // nil if another scrape is making one
+	to     PieceWriter
 
 	batch  []*Block   // the present piece
 	like   *packedRun // of the last scrape, beginning with the same block
 	same   bool       // equal to like, so far
 	size   int        // of the content, if not the same
 	before *Block     // what precedes the piece; nil at the start of a family
+
+	fetched uint64 // makes the compiler read identities before they are needed
 }
 
 // packedRun is a sequence of blocks of one family. It is immutable, but for the
@@ -73,34 +77,34 @@ func (b *Block) identity() uint64 {
 	return b.id.Load()
 }
 
-// pieceTable holds the pieces of one scrape, by their first blocks.
-type pieceTable struct {
-	starts map[uint64]*packedRun // by the identity of the first block
-	max    int64
-	bytes  atomic.Int64 // that they take; those that are not compressed yet do not count
-}
-
-func newPiecer(old *pieceTable, max int, to PieceWriter) *piecer {
-	if old == nil {
-		old = new(pieceTable)
-	}
-	return &piecer{old: old, next: &pieceTable{starts: make(map[uint64]*packedRun, len(old.starts)), max: int64(max)}, to: to}
-}
-
-// takes counts bytes, if there is room for them.
-func (t *pieceTable) takes(n int) bool {
-	if t.bytes.Add(int64(n)) <= t.max {
-		return true
-	}
-	t.bytes.Add(int64(-n))
-	return false
-}
-
 // writePieces writes the content of blocks, divided into the pieces of the last
 // scrape if possible.
 func (p *piecer) writePieces(blocks iter.Seq[*Block], e *Encoder, own func(*Block) []byte) error {
 	p.before = nil
+	var next [ahead]*Block
+	n := 0
 	for b := range blocks {
+		next[n] = b
+		if n++; n == ahead {
+			if err := p.addAll(next[:], e, own); err != nil {
+				return err
+			}
+			n = 0
+		}
+	}
+	if err := p.addAll(next[:n], e, own); err != nil {
+		return err
+	}
+	return p.flush(len(p.batch), e, own)
+}
+
+// addAll adds blocks, and writes the pieces that are complete. It reads all
+// identities at once, since waiting for each takes longer than all the rest.
+func (p *piecer) addAll(blocks []*Block, e *Encoder, own func(*Block) []byte) error {
+	for _, b := range blocks {
+		p.fetched += b.id.Load()
+	}
+	for _, b := range blocks {
 		if p.endsAt(b) {
 			if err := p.flush(len(p.batch), e, own); err != nil {
 				return err
@@ -113,7 +117,7 @@ func (p *piecer) writePieces(blocks iter.Seq[*Block], e *Encoder, own func(*Bloc
 			}
 		}
 	}
-	return p.flush(len(p.batch), e, own)
+	return nil
 }
 
 // endsAt reports whether the piece ends before a block, so that the next one
@@ -142,16 +146,24 @@ func sizeOf(blocks []*Block, own func(*Block) []byte) (size int) {
 	return size
 }
 
-// complete returns how many of the blocks so far are a piece, or 0.
+// complete returns how many of the blocks so far are a piece, or 0. What is left
+// can be a piece as well, if the next block begins one of the last scrape.
 func (p *piecer) complete(own func(*Block) []byte) int {
-	switch {
-	case p.same && len(p.batch) < len(p.like.blocks), !p.same && p.size < 2*fullPiece:
-		return 0
-	case p.same:
+	if p.same {
+		if len(p.batch) < len(p.like.blocks) {
+			return 0
+		}
 		return len(p.batch)
 	}
+	full := newPiece
+	if p.like != nil {
+		full = changedPiece
+	}
+	if p.size < full+minPiece {
+		return 0
+	}
 	n := 0
-	for size := 0; size < fullPiece; n++ {
+	for size := 0; size < full; n++ {
 		size += len(own(p.batch[n]))
 	}
 	return n
@@ -172,20 +184,12 @@ func (p *piecer) flush(n int, e *Encoder, own func(*Block) []byte) error {
 
 func (p *piecer) write(blocks []*Block, e *Encoder, own func(*Block) []byte) error {
 	if p.same && len(blocks) == len(p.like.blocks) && p.like.before == p.before.identity() {
-		if packed := p.like.packed.Load(); packed != nil && p.keep(p.like, packed.Size()) {
+		if packed := p.like.packed.Load(); packed != nil {
+			p.tables.keep(p.next, p.like, packed.Size())
 			return p.to.WritePiece(packed)
 		}
 	}
 	return p.writeNew(blocks, e, own)
-}
-
-// keep passes a piece to the next scrape, if there is room.
-func (p *piecer) keep(r *packedRun, size int) bool {
-	if !p.next.takes(size + runSize + blockSize*len(r.blocks)) {
-		return false
-	}
-	p.next.starts[r.blocks[0]] = r
-	return true
 }
 
 // writeNew writes a piece, to be compressed by itself if that is worth it.
@@ -196,7 +200,7 @@ func (p *piecer) writeNew(blocks []*Block, e *Encoder, own func(*Block) []byte) 
 		for _, b := range blocks {
 			made.blocks = append(made.blocks, b.identity())
 		}
-		apart = p.keep(made, 0) && p.to.StartPiece(size)
+		apart = p.tables.keep(p.next, made, 0) && p.to.StartPiece(size)
 	}
 	for part := range slices.Chunk(blocks, ahead) {
 		if _, err := e.writeBatch(part, own); err != nil {
@@ -210,40 +214,17 @@ func (p *piecer) writeNew(blocks []*Block, e *Encoder, own func(*Block) []byte) 
 	if p.before != nil {
 		before = own(p.before)
 	}
-	table := p.next
+	tables, next := p.tables, p.next
 	p.to.EndPiece(before, func(packed *compression.Piece) {
-		if table.takes(packed.Size()) {
+		if tables.takes(next, packed.Size()) {
 			made.packed.Store(packed)
 		}
 	})
 	return nil
 }
 
-// pieceTables are the pieces of the last scrape of each format. They are dropped
-// when nobody has asked for them for a while.
-type pieceTables struct {
-	text, protobuf atomic.Pointer[pieceTable]
-	idle           atomic.Pointer[time.Timer]
-}
+// publish passes the pieces to the next scrape.
+func (p *piecer) publish() { p.tables.publish(p.next) }
 
-func (t *pieceTables) of(f Format) *atomic.Pointer[pieceTable] {
-	if f.Syntax == Protobuf {
-		return &t.protobuf
-	}
-	return &t.text
-}
-
-// publish passes the pieces of a scrape to the next one.
-func (t *pieceTables) publish(f Format, p *piecer) {
-	t.of(f).Store(p.next)
-	if idle := t.idle.Load(); idle != nil {
-		idle.Reset(keptFor)
-		return
-	}
-	t.idle.Store(time.AfterFunc(keptFor, t.drop))
-}
-
-func (t *pieceTables) drop() {
-	t.text.Store(nil)
-	t.protobuf.Store(nil)
-}
+// abandon forgets the pieces, unless they are published.
+func (p *piecer) abandon() { p.tables.abandon(p.next) }

@@ -2,7 +2,6 @@ package exposition
 
 import (
 	"bytes"
-	"compress/gzip"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -17,7 +16,7 @@ import (
 
 // packingWriter is a PieceWriter that compresses at once, and counts pieces.
 type packingWriter struct {
-	*compression.Gzip
+	compression.Packer
 	t           testing.TB
 	piece       *bytes.Buffer // nil outside a piece
 	made, known int
@@ -27,7 +26,7 @@ func (w *packingWriter) Write(b []byte) (int, error) {
 	if w.piece != nil {
 		return w.piece.Write(b)
 	}
-	return w.Gzip.Write(b)
+	return w.Packer.Write(b)
 }
 
 func (w *packingWriter) StartPiece(int) bool {
@@ -53,27 +52,36 @@ func (w *packingWriter) WritePiece(p *compression.Piece) error {
 	return w.Append(p)
 }
 
-// packAll scrapes families with gzip. It checks what is in the answer and returns
+var codings = []string{"gzip", "zstd"}
+
+func unpack(t testing.TB, coding string, packed []byte) []byte {
+	t.Helper()
+	u, err := compression.NewUnpacker().Open(coding, packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer u.Close()
+	content, err := io.ReadAll(u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+// packAll scrapes families with a coding. It checks what is in the answer and returns
 // how many pieces were compressed, and how many were there already.
-func packAll(t testing.TB, s Syntax, families [][]*Block, runs *Runs) (made, known int) {
+func packAll(t testing.TB, s Syntax, coding string, families [][]*Block, runs *Runs) (made, known int) {
 	t.Helper()
 	var b bytes.Buffer
-	_, z := compression.Pack([]string{"gzip"}, &b)
-	w := &packingWriter{Gzip: z.(*compression.Gzip), t: t}
+	_, z := compression.Pack([]string{coding}, &b)
+	w := &packingWriter{Packer: z, t: t}
 	e := NewEncoder(w, Format{s, metric.UTF8}, nil)
 	e.Join(runs)
 	encodeAll(t, e, families)
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	r, err := gzip.NewReader(&b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := unpack(t, coding, b.Bytes())
 	if want := exposeAll(t, s, families, nil); !bytes.Equal(got, want.Bytes()) {
 		t.Fatalf("in pieces:\n%s\nas a whole:\n%s", got, want)
 	}
@@ -84,14 +92,15 @@ func packAll(t testing.TB, s Syntax, families [][]*Block, runs *Runs) (made, kno
 // its piece and the next, which refers to it.
 func TestPiecesAreUsedAgain(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	for _, syntax := range []Syntax{Text, Protobuf} {
+	for i, syntax := range []Syntax{Text, Protobuf, Text, Protobuf} {
+		coding := codings[i/2]
 		families, runs := make([][]*Block, 3), NewRuns(1<<20)
 		for i := range families {
 			for range 2000 {
 				families[i] = append(families[i], someBlock(t, r, fmt.Sprint("m", i)))
 			}
 		}
-		all, known := packAll(t, syntax, families, runs)
+		all, known := packAll(t, syntax, coding, families, runs)
 		if all < 10 || known != 0 {
 			t.Fatalf("%d pieces are made and %d known, want at least 10 and none", all, known)
 		}
@@ -99,7 +108,7 @@ func TestPiecesAreUsedAgain(t *testing.T) {
 			i := r.IntN(len(families))
 			families[i] = slices.Clone(families[i])
 			families[i][r.IntN(2000)] = someBlock(t, r, fmt.Sprint("m", i))
-			if made, known := packAll(t, syntax, families, runs); made > 3 || made+known < all-3 {
+			if made, known := packAll(t, syntax, coding, families, runs); made > 3 || made+known < all-3 {
 				t.Fatalf("after one change %d pieces are made and %d known, of %d", made, known, all)
 			}
 		}
@@ -109,23 +118,101 @@ func TestPiecesAreUsedAgain(t *testing.T) {
 // TestPieces compresses blocks that come and go, in any memory.
 func TestPieces(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
-	for _, syntax := range []Syntax{Text, Protobuf} {
+	for i, syntax := range []Syntax{Text, Protobuf, Text, Protobuf} {
+		coding := codings[i/2]
 		for _, max := range []int{0, 3000, 1 << 20} {
 			families, runs := manyBlocks(t, r), NewRuns(max)
 			for range 20 {
 				shuffle(t, r, families)
-				packAll(t, syntax, families, runs)
-				for _, table := range []*pieceTable{runs.packed.text.Load(), runs.packed.protobuf.Load()} {
-					if table != nil && table.bytes.Load() > int64(max) {
-						t.Fatalf("%d bytes are kept, %d wanted", table.bytes.Load(), max)
-					}
-				}
-			}
-			runs.packed.drop()
-			if packAll(t, syntax, families, runs); runs.packed.of(Format{Syntax: syntax}).Load() == nil {
-				t.Error("nothing is kept after the pieces were dropped")
+				packAll(t, syntax, coding, families, runs)
+				checkKept(t, runs.packed)
 			}
 		}
+	}
+}
+
+// checkKept checks that the pieces that are kept are within their bounds, counted
+// anew.
+func checkKept(t testing.TB, tables *pieceTables) {
+	t.Helper()
+	all := 0
+	for key, table := range tables.kept {
+		size := 0
+		for _, r := range table.starts {
+			size += runSize + blockSize*len(r.blocks)
+			if packed := r.packed.Load(); packed != nil {
+				size += packed.Size()
+			}
+		}
+		if size > table.bytes || size > tables.maxEach {
+			t.Fatalf("%v: %d bytes are kept, %d of them counted; at most %d may be", key, size, table.bytes, tables.maxEach)
+		}
+		all += size
+	}
+	if all > tables.maxAll || len(tables.making) > 0 {
+		t.Fatalf("%d bytes are kept, and %d tables being made; at most %d bytes may be", all, len(tables.making), tables.maxAll)
+	}
+}
+
+// TestPiecesOfManyKinds scrapes in all formats and codings, whose pieces together
+// exceed the bound.
+func TestPiecesOfManyKinds(t *testing.T) {
+	r, runs := rand.New(rand.NewPCG(7, 8)), NewRuns(30_000)
+	families := [][]*Block{nil}
+	for range 5000 {
+		families[0] = append(families[0], someBlock(t, r, "m0"))
+	}
+	for range 3 {
+		for _, syntax := range []Syntax{Text, Protobuf} {
+			for _, coding := range codings {
+				packAll(t, syntax, coding, families, runs)
+				checkKept(t, runs.packed)
+			}
+		}
+	}
+	kinds := len(runs.packed.kept)
+	for key, table := range runs.packed.kept {
+		runs.packed.forget(table)
+		if kinds--; len(runs.packed.kept) != kinds {
+			t.Fatalf("%d kinds are kept after %v is forgotten, want %d", len(runs.packed.kept), key, kinds)
+		}
+		checkKept(t, runs.packed)
+		packAll(t, key.syntax, key.coding, families, runs)
+		if _, known := packAll(t, key.syntax, key.coding, families, runs); known == 0 {
+			t.Errorf("%v: no piece is used again after all were forgotten", key)
+		}
+		checkKept(t, runs.packed)
+		runs.packed.forget(runs.packed.kept[key])
+	}
+}
+
+// TestOneScrapeKeepsPieces begins several at once. The first one keeps its pieces,
+// unless it is abandoned.
+func TestOneScrapeKeepsPieces(t *testing.T) {
+	tables := newPieceTables(1 << 20)
+	key := pieceKey{Text, "gzip"}
+	first, second := tables.begin(key, nil), tables.begin(key, nil)
+	other := tables.begin(pieceKey{Text, "zstd"}, nil)
+	if first.next == nil || second.next != nil || other.next == nil {
+		t.Fatalf("kept by the first %v, by the second %v, by the other %v", first.next != nil, second.next != nil, other.next != nil)
+	}
+	first.abandon()
+	if tables.takes(first.next, 1) {
+		t.Error("an abandoned scrape still keeps pieces")
+	}
+	third := tables.begin(key, nil)
+	if third.next == nil {
+		t.Fatal("after the first was abandoned, nothing is kept")
+	}
+	third.next.begun = third.next.begun.Add(-2 * maxMaking)
+	fourth := tables.begin(key, nil)
+	third.publish()
+	if fourth.next == nil || tables.kept[key] != nil {
+		t.Fatal("a scrape that takes too long keeps its pieces")
+	}
+	fourth.publish()
+	if fourth.abandon(); tables.kept[key] != fourth.next {
+		t.Fatal("what was published is gone")
 	}
 }
 
@@ -137,7 +224,7 @@ func TestPiecesKeepNoBlocks(t *testing.T) {
 	for range 2000 {
 		families[0] = append(families[0], someBlock(t, r, "m"))
 	}
-	packAll(t, Text, families, runs)
+	packAll(t, Text, "gzip", families, runs)
 	old := weak.Make(families[0][0])
 	families = nil
 	for range 2 {

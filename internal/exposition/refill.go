@@ -1,22 +1,13 @@
 package exposition
 
 import (
-	"bytes"
 	"iter"
 	"slices"
-	"strings"
 )
 
 // A job that pushes again usually pushes the same with other values. Such a
 // body has the pattern of the previous one and is filled in, without parsing,
 // checking and writing names and labels again.
-
-const (
-	valueMark = '\x00'
-	partMark  = '\x01'
-	// maxPattern bounds the bodies from which patterns are made, in bytes.
-	maxPattern = 1 << 20
-)
 
 // sample is the place of a value in the body, and what it belongs to.
 type sample struct {
@@ -42,8 +33,8 @@ func (p *Parser) note(value string) error {
 // Imprint records in blocks the pattern of the text that they were made from,
 // so that Refill can make the next blocks from them. The blocks must be all
 // that Render made from the result of ParseText, and not be shared yet.
-func (p *Parser) Imprint(body []byte, blocks []*Block, patterns *Patterns) {
-	made := p.pattern(body, len(blocks), patterns)
+func (p *Parser) Imprint(body []byte, blocks []*Block) {
+	made := p.pattern(body, len(blocks))
 	if made == nil {
 		return
 	}
@@ -59,34 +50,43 @@ func (p *Parser) Imprint(body []byte, blocks []*Block, patterns *Patterns) {
 
 // pattern makes the pattern of a body, and numbers its families in their order.
 // There is none if lines of one family are not together.
-func (p *Parser) pattern(body []byte, families int, patterns *Patterns) *pattern {
-	if !p.noting || p.timed || bytes.IndexByte(body, valueMark) >= 0 || bytes.IndexByte(body, partMark) >= 0 {
+func (p *Parser) pattern(body []byte, families int) *pattern {
+	if !p.noting || p.timed {
 		return nil
 	}
-	if p.memory.take(len(body)) != nil {
-		return nil // it can do without
+	values := p.numberParts(families)
+	if values == nil {
+		return nil
 	}
-	b, done, parts := p.scratch[:0], 0, 0
+	r := renderers.Get().(*renderer)
+	defer r.release()
+	if !r.outline.read(body, &p.memory) || !r.outline.has(p.samples) {
+		return nil
+	}
+	return &pattern{sumOf(r.outline.rest), values}
+}
+
+// numberParts numbers the families in the order of their values, and returns how
+// many values each has. It returns nil unless there are so many families, and
+// the values of each are together.
+func (p *Parser) numberParts(families int) []int32 {
+	values := make([]int32, 0, families)
 	for i, s := range p.samples {
-		if before := body[s.from-1]; !isBlank(before) && before != '}' {
-			return nil // another value could look like a part of the name
+		f := s.family
+		if f.samples++; f.samples == 1 {
+			f.first = i
 		}
-		b = append(append(b, body[done:s.from]...), valueMark)
-		if s.family.samples++; s.family.samples == 1 {
-			s.family.first = i
-		}
-		if done = int(s.to); i+1 == len(p.samples) || p.samples[i+1].family != s.family {
-			b = append(b, partMark)
-			s.family.part = parts
-			parts++
+		if i+1 == len(p.samples) || p.samples[i+1].family != f {
+			if len(values) == families {
+				return nil
+			}
+			f.part, values = len(values), append(values, int32(f.samples))
 		}
 	}
-	b = append(b, body[done:]...)
-	p.scratch = b
-	if parts != families || parts != p.filled() {
+	if len(values) != families || families != p.filled() {
 		return nil
 	}
-	return patterns.intern(b)
+	return values
 }
 
 // filled returns how many families have series.
@@ -103,15 +103,18 @@ func (p *Parser) filled() (n int) {
 // the same options, if body has the pattern of an earlier push. It is not ok if
 // that is unclear or the body is wrong. ParseText and Render decide then.
 func Refill(body []byte, has iter.Seq[*Block], o Options) (blocks []*Block, ok bool) {
-	r := renderers.Get().(*renderer)
-	defer r.release()
-	r.parts = r.parts[:0]
-	o.Duplicate = nil // Render would count the same series once more
-	r.memory = tab{budget: o.Budget}
-	f := filler{r: r, o: o, body: view(body)}
-	if f.pattern, ok = r.findParts(f.body, has, o.Limits.Era); !ok {
+	if !hasPattern(has, o.Limits.Era) {
 		return nil, false
 	}
+	r := renderers.Get().(*renderer)
+	defer r.release()
+	o.Duplicate = nil // Render would count the same series once more
+	r.memory = tab{budget: o.Budget}
+	if !r.outline.read(body, &r.memory) {
+		return nil, false
+	}
+	r.findParts(sumOf(r.outline.rest), has, o.Limits.Era)
+	f := filler{r: r, o: o, body: view(body), values: r.outline.values}
 	blocks = make([]*Block, 0, len(r.parts))
 	size := 0
 	for i, old := range r.parts {
@@ -121,56 +124,46 @@ func Refill(body []byte, has iter.Seq[*Block], o Options) (blocks []*Block, ok b
 		}
 		blocks, size = append(blocks, b), size+b.Size()
 	}
-	return blocks, f.body == f.pattern && strings.IndexByte(f.body, valueMark) < 0 && (o.MaxBytes == 0 || size <= o.MaxBytes)
+	return blocks, f.at == len(f.values) && f.at > 0 && (o.MaxBytes == 0 || size <= o.MaxBytes)
 }
 
-// findParts finds the pattern that body seems to have, and puts its blocks in
-// parts. All of them must be there, and must have been checked in this era.
-func (r *renderer) findParts(body string, has iter.Seq[*Block], era uint32) (text string, ok bool) {
-	var found *pattern
+// hasPattern reports whether any block has a pattern that is still good.
+func hasPattern(has iter.Seq[*Block], era uint32) bool {
 	for b := range has {
-		if b.pattern == nil || b.part > 0 || b.era != era {
-			continue
-		}
-		text = b.pattern.text
-		if strings.HasPrefix(body, text[:strings.IndexByte(text, valueMark)]) {
-			found = b.pattern
-			break
+		if b.pattern != nil && b.era == era {
+			return true
 		}
 	}
-	if found == nil {
-		return "", false
-	}
+	return false
+}
+
+// findParts puts the blocks whose pattern has this sum in parts, in the order of
+// their values. All of them must have been checked in this era.
+func (r *renderer) findParts(s sum, has iter.Seq[*Block], era uint32) {
+	r.parts = r.parts[:0]
 	for b := range has {
-		if b.pattern == found && b.era == era {
+		if b.pattern != nil && b.pattern.sum == s && b.era == era {
 			r.parts = append(r.parts, b)
 		}
 	}
 	slices.SortFunc(r.parts, func(a, b *Block) int { return int(a.part - b.part) })
-	return text, true
 }
 
-// filler reads a body and its pattern side by side.
+// filler puts the values of a body into blocks.
 type filler struct {
-	r             *renderer
-	o             Options
-	body, pattern string // what is left of them
+	r      *renderer
+	o      Options
+	body   string
+	values []place32
+	at     int // index of the next value
 }
 
-// next takes the next value from the body, and checks that what precedes it
-// matches the pattern. last means that the family has no more.
-func (f *filler) next() (value string, last, ok bool) {
-	n := strings.IndexByte(f.pattern, valueMark)
-	if n < 0 || len(f.body) < n || f.body[:n] != f.pattern[:n] {
-		return "", false, false
+// next takes the next value from the body.
+func (f *filler) next() (value string, ok bool) {
+	if f.at == len(f.values) {
+		return "", false
 	}
-	end := strings.IndexByte(f.body[n:], '\n')
-	if end < 0 {
-		return "", false, false
-	}
-	value, f.body, f.pattern = f.body[n:n+end], f.body[n+end:], f.pattern[n+1:]
-	if last = len(f.pattern) > 0 && f.pattern[0] == partMark; last {
-		f.pattern = f.pattern[1:]
-	}
-	return value, last, true
+	v := f.values[f.at]
+	f.at++
+	return f.body[v.from:v.to], true
 }

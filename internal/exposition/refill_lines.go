@@ -24,7 +24,7 @@ const (
 func (p *Parser) orderOf(f *family, b *Block) order {
 	samples := p.samples[f.first : f.first+f.samples]
 	switch {
-	case !b.onlyText() || b.open:
+	case !b.onlyText() || b.open || bytes.Count(b.text, []byte{'\n'}) != len(samples):
 		return otherOrder
 	case specialLabel(f.Type) == "":
 		return sameOrder // a line for each series
@@ -68,7 +68,7 @@ func (f *filler) fill(old *Block) *Block {
 		return nil
 	}
 	l := lineFiller{filler: f, old: old, text: f.r.text[:0], lines: view(old.Text())}
-	if !l.fill() || len(l.lines) > 0 {
+	if !l.fill() {
 		return nil
 	}
 	f.r.text = l.text
@@ -79,17 +79,19 @@ func (f *filler) fill(old *Block) *Block {
 
 // renderAnew parses and renders the part of one family.
 func (f *filler) renderAnew(old *Block) *Block {
-	from := f.body
-	for last := false; !last; {
-		var ok bool
-		if _, last, ok = f.next(); !ok {
-			return nil
-		}
+	values := int(old.pattern.values[old.part])
+	if values > len(f.values)-f.at {
+		return nil
 	}
+	from, to := 0, int(f.values[f.at+values-1].to)
+	if f.at > 0 {
+		from = int(f.values[f.at-1].to)
+	}
+	f.at += values
 	p := GetParser().Within(f.o.Limits, f.o.Budget)
 	defer p.Release()
 	p.LegacyNames = f.o.LegacyNames
-	family, err := only(p.parseText(from[:len(from)-len(f.body)+len("\n")]))
+	family, err := only(p.parseText(f.body[from : to+len("\n")]))
 	if err != nil || family.Name != old.Name || family.Type != old.Type {
 		return nil
 	}
@@ -108,12 +110,11 @@ type lineFiller struct {
 	old   *Block
 	lines string // what is left of old
 	text  []byte // the new lines so far
-	last  bool   // there is no other value
 }
 
 func (l *lineFiller) fill() bool {
 	special := specialLabel(l.old.Type) != ""
-	for !l.last {
+	for len(l.lines) > 0 {
 		if special && !l.fillSeries() || !special && !l.fillLine() {
 			return false
 		}
@@ -121,17 +122,8 @@ func (l *lineFiller) fill() bool {
 	return true
 }
 
-// take takes the next value from the body.
-func (l *lineFiller) take() (value string, ok bool) {
-	if l.last {
-		return "", false
-	}
-	value, l.last, ok = l.next()
-	return value, ok
-}
-
 func (l *lineFiller) fillLine() bool {
-	value, ok := l.take()
+	value, ok := l.next()
 	return ok && l.put(value)
 }
 
@@ -140,13 +132,13 @@ func (l *lineFiller) fillLine() bool {
 func (l *lineFiller) fillSeries() bool {
 	buckets := uint64(0) // the number in the last
 	for isSpecialLine(l.lines, l.old.Name) {
-		value, ok := l.take()
+		value, ok := l.next()
 		if !ok || l.old.Type.IsHistogram() && !growTo(&buckets, value) || !l.put(value) {
 			return false
 		}
 	}
-	sum, ok := l.take()
-	count, too := l.take()
+	sum, ok := l.next()
+	count, too := l.next()
 	if l.old.order == countFirst {
 		sum, count = count, sum
 	}

@@ -32,6 +32,9 @@ type Options struct {
 	// TooLong is called for each series that exceeds Limits, which is then left
 	// out. If it is nil, the push is refused.
 	TooLong func(i int, err error)
+	// LeaveOut is called for each series that is refused, which is then left out.
+	// If it is nil, the push is refused.
+	LeaveOut func(error)
 	// HelpCut is called for each family whose help text was cut.
 	HelpCut func(family string)
 	// Budget provides the memory of blocks. Nil means no bound.
@@ -144,6 +147,7 @@ type renderer struct {
 	labelText  []byte          // where they are written, including those in rows
 	rows       []writtenLabels // of the first series of the last families
 	row        int             // of the next series of the present family
+	repeated   int             // series of the present family that are equal to earlier ones
 	msg        []byte          // the present series in protobuf, labels first
 	part       []byte          // its value in protobuf
 	orderly    []byte          // the present family in protobuf, without contradictory series
@@ -155,6 +159,7 @@ type renderer struct {
 	size       int
 	protoSize  int      // of the present family
 	parts      []*Block // that Refill works on
+	outline    outline  // of its body
 	plain      bool     // the present family needs no protobuf
 	legacyName bool     // of the present family
 	legacy     bool     // of all its names
@@ -162,7 +167,7 @@ type renderer struct {
 
 func (r *renderer) release() {
 	const keep = 1 << 20
-	if cap(r.text)+cap(r.proto)+cap(r.labelText) > keep {
+	if cap(r.text)+cap(r.proto)+cap(r.labelText)+cap(r.outline.rest)+outlineSize*cap(r.outline.values) > keep {
 		return
 	}
 	r.plan.reset()
@@ -215,7 +220,7 @@ func (r *renderer) render(f *metric.Family) (*Block, error) {
 // how many are left out because they are too long.
 func (r *renderer) renderAll(f *metric.Family) (series, tooLong int, err error) {
 	r.text, r.proto = r.text[:0], r.proto[:0]
-	r.leftOut, r.protoSize, r.row, r.plain = 0, 0, 0, isPlainFamily(f)
+	r.leftOut, r.protoSize, r.row, r.repeated, r.plain = 0, 0, 0, 0, isPlainFamily(f)
 	r.sets.reset()
 	r.legacyName = metric.IsLegacyName(f.Name)
 	r.legacy = r.legacyName
@@ -229,6 +234,10 @@ func (r *renderer) renderAll(f *metric.Family) (series, tooLong int, err error) 
 		if err != nil && r.opts.TooLong != nil && isTooLong(err) {
 			r.opts.TooLong(i, err)
 			tooLong++
+			continue
+		}
+		if err != nil && r.opts.LeaveOut != nil && isInvalid(err) {
+			r.opts.LeaveOut(err)
 			continue
 		}
 		if err != nil {
@@ -401,6 +410,10 @@ func (r *renderer) isDuplicate(series int) (bool, error) {
 // twice refuses the present series, which is equal to an earlier one, and says
 // what made them equal.
 func (r *renderer) twice(f *metric.Family, s *metric.Series) error {
+	const explained = 10 // each takes a look at all series
+	if r.repeated++; r.repeated > explained {
+		return invalid(f.Name, "further series become equal to others; push each once")
+	}
 	before := r.firstLike(f, s)
 	one, other := FormatSeries(f.Name, before.Labels), FormatSeries(f.Name, s.Labels)
 	if string(appendSet(nil, before.Labels)) == string(appendSet(nil, s.Labels)) {
@@ -415,7 +428,7 @@ func (r *renderer) twice(f *metric.Family, s *metric.Series) error {
 	if len(replaced) == 0 {
 		return invalid(f.Name, "the series %s and %s are equal, since a series without an instance gets an empty one; push one of them", one, other)
 	}
-	return invalid(f.Name, "the series %s and %s become equal, since the path of the push sets %s; leave it out of the path, or rename it in the body",
+	return invalid(f.Name, "the series %s and %s become equal, since the grouping key sets %s; leave it out of the key, or rename it in the body",
 		one, other, excerpt.Of(strings.Join(replaced, ", ")))
 }
 

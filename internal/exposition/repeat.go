@@ -96,12 +96,48 @@ func (l *likeness) check(old *Block) bool {
 
 // numbers checks series of a single line.
 func (l *likeness) numbers() bool {
-	for len(l.known) > 0 {
-		if _, ok := l.next(); !ok {
+	known, lines := l.known, l.lines
+	for len(known) > 0 {
+		end, at := lineEnd(known)
+		if end < 0 || !strings.HasPrefix(lines, known[:at]) {
 			return false
 		}
+		size := renderedSize(lines[at:])
+		if size < 0 || at+size > l.longest {
+			return false
+		}
+		known, lines = known[end+1:], lines[at+size+1:]
 	}
-	return l.lines == ""
+	return lines == ""
+}
+
+// lineEnd returns where the first of some lines ends, and where its value begins.
+// end is negative if it does not end.
+func lineEnd(lines string) (end, at int) {
+	end = strings.IndexByte(lines, '\n')
+	at = max(end, 0)
+	for at > 0 && lines[at-1] != ' ' {
+		at--
+	}
+	return end, at
+}
+
+// renderedSize returns the size of the number at the beginning of s, which a line
+// feed follows. It is negative if the number is not as rendering writes it.
+func renderedSize(s string) int {
+	const most = 6 // digits of a whole number that is written without an exponent
+	digits := 0
+	for digits < len(s) && digits <= most && s[digits]-'0' <= 9 {
+		digits++
+	}
+	if 0 < digits && digits <= most && digits < len(s) && s[digits] == '\n' && (digits == 1 || s[0] != '0') {
+		return digits
+	}
+	size := strings.IndexByte(s, '\n')
+	if size < 0 || !isRendered(s[:size]) {
+		return -1
+	}
+	return size
 }
 
 // special checks the lines of one histogram or summary.
@@ -123,17 +159,13 @@ func (l *likeness) special(name string, histogram bool) bool {
 // next returns the value of the next line, which must otherwise be the known
 // one.
 func (l *likeness) next() (value string, ok bool) {
-	end := strings.IndexByte(l.known, '\n')
-	if end < 0 {
-		return "", false
-	}
-	at := strings.LastIndexByte(l.known[:end], ' ') + 1
-	if !strings.HasPrefix(l.lines, l.known[:at]) {
+	end, at := lineEnd(l.known)
+	if end < 0 || !strings.HasPrefix(l.lines, l.known[:at]) {
 		return "", false
 	}
 	rest := l.lines[at:]
-	size := strings.IndexByte(rest, '\n')
-	if size < 0 || at+size > l.longest || !isRendered(rest[:size]) {
+	size := renderedSize(rest)
+	if size < 0 || at+size > l.longest {
 		return "", false
 	}
 	l.known, l.lines = l.known[end+1:], rest[size+1:]

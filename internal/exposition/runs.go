@@ -13,13 +13,14 @@ import (
 type Runs struct {
 	max            int // bytes
 	text, protobuf atomic.Pointer[runTable]
-	packed         pieceTables
+	packed         *pieceTables
 }
 
 // NewRuns returns runs that take at most about max bytes for text and as much
-// for protobuf, each of them compressed and not, and keep blocks of that size
-// that are no longer in use.
-func NewRuns(max int) *Runs { return &Runs{max: max} }
+// for protobuf, and keep blocks of that size that are no longer in use. What they
+// keep compressed takes at most max bytes for each format and coding, and twice as
+// much for all of them.
+func NewRuns(max int) *Runs { return &Runs{max: max, packed: newPieceTables(max)} }
 
 // run is a sequence of blocks of one family. It is immutable.
 type run struct {

@@ -46,6 +46,9 @@ func (r Receipt) less(s Receipt) bool {
 type Once struct {
 	// Replayed is set if the push had counted before. Then it has added nothing.
 	Replayed bool
+	// Rejected is how many points of its body the push leaves out, because they
+	// were refused. If it had counted before, it is set to the number of then.
+	Rejected int
 
 	id, content [16]byte
 }
@@ -187,6 +190,9 @@ func (s *summing) hasCounted(a *addition) (bool, error) {
 	if known && r.Content != a.once.content {
 		return false, fmt.Errorf("%w in the group %s; use a new key for each push", ErrKeyReused, a.key.Excerpt())
 	}
+	if known {
+		a.once.Rejected = s.rejectedOf(a.once)
+	}
 	return known, nil
 }
 
@@ -211,8 +217,10 @@ func (s *summing) receipt(a *addition) {
 		s.receipts = make(map[[16]byte]Receipt)
 	}
 	r := Receipt{ID: a.once.id, Content: a.once.content, At: s.gateway.config.Now().UnixNano()}
-	s.receipts[r.ID] = r
-	s.push.receipts = append(s.push.receipts, r)
+	for _, r := range append([]Receipt{r}, a.once.rejected(r.At)...) {
+		s.receipts[r.ID] = r
+		s.push.receipts = append(s.push.receipts, r)
+	}
 }
 
 // catchUp applies what other members have stored, before a push with a key makes a

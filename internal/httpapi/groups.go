@@ -40,6 +40,8 @@ type groupInfo struct {
 	Refusal *refusalJSON `json:"last_refusal,omitempty"`
 	// Refused reports whether the last push was refused, for whatever reason.
 	Refused bool `json:"last_push_refused,omitempty"`
+	// Trouble is the state of the job if it is failing, late or running too long.
+	Trouble string `json:"job_state,omitempty"`
 }
 
 type groupsPage struct {
@@ -102,9 +104,11 @@ func (a *api) groups(w http.ResponseWriter, r *http.Request) {
 	if cutShort(ctx, w) {
 		return
 	}
+	rules, now := a.settings(r).Jobs, time.Now()
 	page.Groups = listOf(slices.Values(groups), func(g *gateway.Group) any {
 		i := info(a.Gateway, v, g)
 		i.tell(q.refused, g)
+		i.Trouble = troubleOf(g, rules, now)
 		return i
 	})
 	writeData(w, page)

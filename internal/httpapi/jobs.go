@@ -35,8 +35,9 @@ type jobInfo struct {
 	NextExpected *float64          `json:"next_expected"`
 	Reason       string            `json:"reason"`
 	Groups       int               `json:"groups"`
-	Group        map[string]string `json:"group"`          // labels of the worst group, which all other fields are about
-	Runs         []runInfo         `json:"runs,omitempty"` // the last ones of all groups, oldest first
+	InState      int               `json:"groups_in_state,omitempty"` // of several groups
+	Group        map[string]string `json:"group"`                     // labels of the worst group, which all other fields are about
+	Runs         []runInfo         `json:"runs,omitempty"`            // the last ones of all groups, oldest first
 }
 
 // runInfo is a run that has ended.
@@ -101,11 +102,24 @@ func (q *jobsQuery) table(ctx context.Context, all []jobs.Judged) *jobs.Table {
 }
 
 func jobInfoOf(r *jobs.Row, by []string, runs int) jobInfo {
-	return jobInfo{
+	i := jobInfo{
 		Labels: labelsJSON(r.Labels(by)), State: r.State.String(), Reason: r.Reason(),
 		Since: wholeSeconds(r.Since), LastSuccess: wholeSeconds(positive(r.LastSuccess)), Duration: finite(r.Duration), NextExpected: wholeSeconds(r.NextExpected),
 		Groups: r.Groups, Group: labelsJSON(r.Key.Labels()), Runs: runInfos(r.Runs(runs)),
 	}
+	if r.Groups > 1 {
+		i.InState = r.InState
+	}
+	return i
+}
+
+// troubleOf returns the state of the job of a group if its runs are in trouble,
+// or "". What becomes of pushes is not about runs.
+func troubleOf(g *gateway.Group, rules config.JobRules, now time.Time) string {
+	if j := jobs.Of(g, rules, float64(now.UnixNano())/1e9); j.State < jobs.PushRefused {
+		return j.State.String()
+	}
+	return ""
 }
 
 func runInfos(runs []jobs.Run) []runInfo {

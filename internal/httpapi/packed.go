@@ -32,8 +32,8 @@ func (p *packedWriter) WriteHeader(status int) {
 	if !p.given {
 		p.given = true
 		p.Header().Add("Vary", "Accept-Encoding")
-		var encoding string
-		if encoding, p.z = compression.Pack(p.accepted, p.ResponseWriter); p.z != nil {
+		if encoding, z := compression.Pack(p.accepted, p.ResponseWriter); z != nil {
+			p.z = z
 			p.Header().Set("Content-Encoding", encoding)
 			p.Header().Del("Content-Length")
 		}

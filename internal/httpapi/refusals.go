@@ -15,6 +15,9 @@ type refusalJSON struct {
 	Labels map[string]string `json:"labels,omitempty"`
 	// Stored reports whether there is such a group.
 	Stored bool `json:"stored"`
+	// Untold reports whether the state of no job tells of it: nothing is stored, or
+	// the last push that counts for the state succeeded, and no later one has.
+	Untold bool `json:"untold,omitempty"`
 }
 
 // refusals serves the refused requests that are remembered, latest first.
@@ -32,7 +35,11 @@ func (a *api) refusalsJSON(most int) []refusalJSON {
 	for _, r := range a.Refusals.Latest(most) {
 		j := refusalJSON{Refusal: r}
 		if key := grouping.Key(r.Key); key != "" {
-			j.Labels, j.Stored = shortLabels(key), v.Group(key) != nil
+			g := v.Group(key)
+			j.Labels, j.Stored = shortLabels(key), g != nil
+			j.Untold = g == nil || g.LastPushSuccessful() && r.Time.After(g.Pushed)
+		} else {
+			j.Untold = true
 		}
 		all = append(all, j)
 	}

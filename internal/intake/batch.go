@@ -51,7 +51,7 @@ func (in *Intake) PushMany(ctx context.Context, r Request) (keys []grouping.Key,
 	}
 	p.Budget = body
 	r.once.hash(body.bytes)
-	parts, err := in.split(c, by)
+	parts, err := in.split(&r, c, by)
 	if err != nil {
 		return nil, nil, body.received, hinted(&r, c, err)
 	}
@@ -112,6 +112,7 @@ type part struct {
 	blocks []*exposition.Block
 	err    error  // why it is already refused
 	adds   *adder // how it adds to the group, if its request does not say that
+	once   *gateway.Once
 }
 
 // touches returns the families of which the part changes series.
@@ -124,7 +125,7 @@ func (p *part) touches() []*exposition.Block {
 
 // split parses a body and renders what it holds for each group. Parts are in
 // the order of their keys.
-func (in *Intake) split(c content, by []string) ([]part, error) {
+func (in *Intake) split(r *Request, c content, by []string) ([]part, error) {
 	p := exposition.GetParser().Within(exposition.Limits(c.limits.Push), c.budget)
 	defer p.Release()
 	families, err := in.families(p, c)
@@ -150,6 +151,7 @@ func (in *Intake) split(c content, by []string) ([]part, error) {
 		for _, b := range part.blocks {
 			left -= b.Size()
 		}
+		part.once = r.once.of(part.key)
 		parts = append(parts, part)
 	}
 	slices.SortFunc(parts, func(a, b part) int { return cmp.Compare(a.key, b.key) })
@@ -157,8 +159,8 @@ func (in *Intake) split(c content, by []string) ([]part, error) {
 }
 
 // pushParts pushes the rendered parts in one commit, and returns the outcome of
-// each. It leaves alone the groups that the client may not push to, in case that
-// its caller has not asked.
+// each. They are sorted by key. It leaves alone the groups that the client may not
+// push to, in case that its caller has not asked.
 func (in *Intake) pushParts(ctx context.Context, r *Request, p gateway.Push, life lifetime, parts []part) []error {
 	errs := make([]error, len(parts))
 	var pushes []gateway.Push
@@ -174,7 +176,7 @@ func (in *Intake) pushParts(ctx context.Context, r *Request, p gateway.Push, lif
 			continue
 		}
 		r.address(&p, part, life)
-		p.Blocks, p.Once = part.blocks, r.once.of(part.key)
+		p.Blocks, p.Once = part.blocks, part.once
 		pushes, of = append(pushes, part.adds.to(p)), append(of, i)
 	}
 	for n, err := range in.gateway.PushAll(ctx, pushes) {

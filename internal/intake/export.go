@@ -3,6 +3,7 @@ package intake
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"pushgateway/internal/excerpt"
@@ -18,7 +19,8 @@ import (
 // export is what a request in the OpenTelemetry protocol has for one group.
 type export struct {
 	part
-	points map[string]int // of each family, by excerpts of their names
+	points   map[string]int // of each family, by excerpts of their names
+	rejected int            // points that the engine has refused
 }
 
 // mostTries bounds how often an export is pushed, each time without the families
@@ -46,6 +48,9 @@ func (x *export) left() (n int) {
 // others can be pushed. It returns false if that leaves nothing, or the error is
 // about something else.
 func (x *export) leaveOut(err error, out *Exported) bool {
+	if err == nil || mayPass(err) {
+		return false
+	}
 	refused := make(map[string]bool)
 	for _, name := range exposition.FamiliesOf(err) {
 		refused[name] = true
@@ -67,26 +72,48 @@ func (x *export) leaveOut(err error, out *Exported) bool {
 		delete(x.points, name)
 	}
 	x.blocks = kept
-	out.refuse(rejected, err)
+	x.rejected += rejected
+	if out.refuse(rejected, err); x.once != nil {
+		x.once.Rejected = x.rejected
+	}
 	return true
 }
 
-// exportsOf renders resources. A family that cannot be rendered is rejected alone.
-func (in *Intake) exportsOf(r *Request, budget exposition.Budget, resources []namedResource, out *Exported) (exports []*export, err error) {
-	c := content{format: format{valid: true}, budget: budget, limits: &r.Settings.Limits}
+// tellRejected rejects the points that an export had left out when it counted, if
+// that was before.
+func (x *export) tellRejected(out *Exported) {
+	if x.once == nil || !x.once.Replayed {
+		return
+	}
+	if more := x.once.Rejected - x.rejected; more > 0 {
+		out.Rejected.Add(more, "the export has counted before, without %d points for the group %s; the first answer said why", more, x.key.Excerpt())
+	}
+}
+
+// exportsOf renders resources for a push. Series that cannot be rendered are
+// rejected alone. If the push asks for a time to live of its series, all of them
+// get it, also those that replace others. Exports are in the order of their keys, as
+// pushParts wants them.
+func (in *Intake) exportsOf(r *Request, p *gateway.Push, resources []namedResource, out *Exported) (exports []*export, err error) {
+	c := content{format: format{valid: true}, budget: p.Budget, limits: &r.Settings.Limits}
 	left := maxBlocks(c.limits.Body)
 	for _, res := range resources {
-		x := &export{part: part{key: res.key, rule: r.Settings.Rules.For(res.key)}, points: make(map[string]int)}
-		if adds(res.Resource) {
+		x := &export{part: part{key: res.key, rule: r.Settings.Rules.For(res.key), once: r.once.of(res.key)}, points: make(map[string]int)}
+		if adds(res.Resource) || p.SeriesTTL > 0 {
 			x.adds = &adder{overwrites: make(map[string]bool)}
 		}
 		for _, f := range res.Families {
-			size, err := in.addFamily(x, f, in.rendering(res.key, c, max(left, 1)))
+			if isIgnored(&f.Family) {
+				out.Rejected.Add(f.Points, "metric %q: the gateway makes it itself; give it another name", excerpt.Of(f.Name))
+				continue
+			}
+			rejects := &rejects{r: r, key: res.key, in: in, of: f, out: out}
+			size, err := in.addFamily(x, f, rejects.during(in.rendering(res.key, c, max(left, 1))))
 			switch {
 			case err == nil:
 				left -= size
 			case isVerdict(err):
-				in.refuseFamily(r, res.key, f, err, out)
+				rejects.add(f.Points, err)
 			default:
 				return nil, err
 			}
@@ -95,6 +122,7 @@ func (in *Intake) exportsOf(r *Request, budget exposition.Budget, resources []na
 			exports = append(exports, x)
 		}
 	}
+	slices.SortFunc(exports, func(a, b *export) int { return cmp.Compare(a.key, b.key) })
 	return exports, nil
 }
 
@@ -103,22 +131,41 @@ func (in *Intake) removes(x *export) bool {
 	return x.adds != nil && len(x.adds.removes) > 0 && in.gateway.Group(x.key) != nil
 }
 
-// refuseFamily rejects the points of a family that cannot be rendered.
-func (in *Intake) refuseFamily(r *Request, key grouping.Key, f *otlp.Family, err error, out *Exported) {
-	if isOverLimit(err) {
-		out.refuse(f.Points, err)
-	} else {
-		out.Rejected.Add(f.Points, "%v", err)
-	}
-	in.gateway.Refuse(key, guard.Key(r.Client), err)
+// rejects rejects what of a family cannot be rendered.
+type rejects struct {
+	in      *Intake
+	r       *Request
+	key     grouping.Key
+	of      *otlp.Family
+	out     *Exported
+	any     bool
+	limited bool // something is over a limit
 }
 
-// addFamily renders a family into an export, unless it is one that the gateway
-// makes itself. It returns the size.
-func (in *Intake) addFamily(x *export, f *otlp.Family, o exposition.Options) (size int, err error) {
-	if isIgnored(&f.Family) {
-		return 0, nil
+// during returns how to render the series of the family, without those that are
+// refused.
+func (x *rejects) during(o exposition.Options) exposition.Options {
+	o.LeaveOut = func(err error) { x.add(1, err) }
+	return o
+}
+
+// add rejects points. The group's failure time shows the first error.
+func (x *rejects) add(points int, err error) {
+	x.of.Points -= points
+	if isOverLimit(err) && !x.limited {
+		x.limited = true
+		x.out.refuse(points, err)
+	} else {
+		x.out.Rejected.Add(points, "%v", err)
 	}
+	if !x.any {
+		x.any = true
+		x.in.gateway.Refuse(x.key, guard.Key(x.r.Client), err)
+	}
+}
+
+// addFamily renders a family into an export. It returns the size.
+func (in *Intake) addFamily(x *export, f *otlp.Family, o exposition.Options) (size int, err error) {
 	b, err := in.renderSome(f, f.Series, o)
 	if err == nil && len(f.Again) > 0 {
 		b, err = in.addAgain(b, f, o)
@@ -130,13 +177,13 @@ func (in *Intake) addFamily(x *export, f *otlp.Family, o exposition.Options) (si
 	if err != nil {
 		return 0, err
 	}
-	if b != nil {
+	if b != nil && b.Series() > 0 {
 		x.blocks, x.points[excerpt.Of(f.Name)], size = append(x.blocks, b), f.Points, b.Size()
 	}
 	if x.adds != nil && !f.Delta {
-		x.adds.overwrites[f.Name] = true
+		x.adds.overwrites[strings.Clone(f.Name)] = true
 	}
-	if gone != nil {
+	if gone != nil && gone.Series() > 0 {
 		x.adds.removes = append(x.adds.removes, gone)
 	}
 	return size, nil

@@ -69,13 +69,8 @@ type Intake struct {
 	config  Config
 	usual   *live.Settings // of requests without any
 	bodies  bodies
-	// patterns are those of the groups of this gateway.
-	patterns *exposition.Patterns
-	rates    guard.Rates // of jobs
+	rates   guard.Rates // of jobs
 }
-
-// maxPatterns bounds the patterns of all groups, in bytes.
-const maxPatterns = 32 << 20
 
 // New returns an intake that passes pushes to a gateway.
 func New(g *gateway.Gateway, c Config) *Intake {
@@ -90,7 +85,7 @@ func New(g *gateway.Gateway, c Config) *Intake {
 	}
 	c.Limits = c.Limits.WithDefaults()
 	return &Intake{
-		gateway: g, config: c, patterns: exposition.NewPatterns(maxPatterns), usual: &live.Settings{Limits: c.Limits},
+		gateway: g, config: c, usual: &live.Settings{Limits: c.Limits},
 		bodies: bodies{memory: guard.NewMemory(c.Limits.Body, c.Inflight, c.Grown), unpacker: compression.NewUnpacker()},
 	}
 }

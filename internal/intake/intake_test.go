@@ -156,7 +156,7 @@ func TestLimitsOfExports(t *testing.T) {
 		"families": {guard.PushLimits{Families: 1}, "more than 1 families", 0},
 		"series":   {guard.PushLimits{Series: 1}, "more than 1 series", 0},
 		"name":     {guard.PushLimits{Name: 5}, "more than the limit of 5", 1},
-		"value":    {guard.PushLimits{Value: 5}, "more than the limit of 5", 2},
+		"value":    {guard.PushLimits{Value: 5}, "more than the limit of 5", 1},
 	} {
 		in, r := intake.New(open(t), intake.Config{Limits: guard.Limits{Push: tt.limits}}), request(body)
 		out, _, err := in.PushOTLP(t.Context(), r, otlp.JSON)

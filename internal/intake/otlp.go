@@ -66,31 +66,66 @@ func (in *Intake) pushExport(ctx context.Context, r *Request, p gateway.Push, li
 	if err != nil {
 		return err
 	}
-	exports, err := in.exportsOf(r, p.Budget, named, out)
+	exports, err := in.exportsOf(r, &p, named, out)
 	if err != nil {
 		return err
 	}
 	if _, err := in.admitAll(r, partsOf(exports)); err != nil {
 		return err
 	}
-	taken := 0
+	var ends outcomes
 	for tries := mostTries; len(exports) > 0; tries-- {
 		var again []*export
 		for i, err := range in.pushParts(ctx, r, p, life, partsOf(exports)) {
 			switch x := exports[i]; {
-			case err == nil:
-				taken++
-			case mayPass(err), errors.Is(err, gateway.ErrKeyReused):
-				return err
 			case tries > 1 && x.leaveOut(err, out):
 				again = append(again, x)
 			default:
-				out.refuse(x.left(), err)
+				ends.add(x, err, out)
 			}
 		}
 		exports = again
 	}
-	if taken == 0 {
+	return ends.outcome(out)
+}
+
+// outcomes are what became of the groups of a request.
+type outcomes struct {
+	taken  int
+	passes error // of a group that may take the same later
+	reused []*export
+	why    error // of the latest in reused
+}
+
+// add adds the outcome of a group.
+func (e *outcomes) add(x *export, err error, out *Exported) {
+	switch {
+	case err == nil:
+		e.taken++
+		x.tellRejected(out)
+	case mayPass(err):
+		e.passes = err
+	case errors.Is(err, gateway.ErrKeyReused):
+		e.reused, e.why = append(e.reused, x), err
+	default:
+		out.refuse(x.left(), err)
+	}
+}
+
+// outcome returns the error of the whole request. It is nil if a group has taken
+// something: a client takes an error to mean that nothing was taken. After one that
+// passes it sends all of it again, which harms nothing.
+func (e *outcomes) outcome(out *Exported) error {
+	switch {
+	case e.passes != nil:
+		return e.passes
+	case e.taken == 0 && e.why != nil:
+		return e.why
+	}
+	for _, x := range e.reused {
+		out.refuse(x.left(), e.why)
+	}
+	if e.taken == 0 {
 		return out.overLimit()
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"testing"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -35,12 +36,15 @@ var exports = []string{
 	`{"name":"g","gauge":{"dataPoints":[{"asInt":"1","attributes":[{"key":"l","value":{"arrayValue":{"values":[{"kvlistValue":{"values":[{"key":"a","value":{"bytesValue":"AAE="}}]}}]}}}]},{"flags":1}]}}`,
 }
 
-// FuzzOTLP exports anything, and again what adds up, and wants every scrape to be
-// readable.
+// FuzzOTLP exports anything, then something else, and both again, and wants every
+// scrape to be readable and to have no series twice.
 func FuzzOTLP(f *testing.F) {
-	for _, m := range exports {
+	var all []string
+	var wires [][]byte
+	for i, m := range exports {
 		body := fmt.Sprintf(`{"resourceMetrics":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"a"}},{"key":"a.b","value":{"intValue":"1"}}]},"scopeMetrics":[{"metrics":[%s]}]}]}`, m)
-		f.Add([]byte(body), true, true)
+		all = append(all, body)
+		f.Add([]byte(body), []byte(all[len(all)/2]), true, true)
 		req := new(metrics.MetricsData)
 		if err := protojson.Unmarshal([]byte(body), req); err != nil {
 			f.Fatal(err)
@@ -49,9 +53,10 @@ func FuzzOTLP(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(wire, false, false)
+		wires = append(wires, wire)
+		f.Add(wire, wires[i/2], false, false)
 	}
-	f.Fuzz(func(t *testing.T, body []byte, inJSON, escape bool) {
+	f.Fuzz(func(t *testing.T, body, other []byte, inJSON, escape bool) {
 		c := intake.Config{UTF8Names: !escape}
 		if !escape {
 			c.OTLP.Strategy = "NoTranslation"
@@ -62,13 +67,12 @@ func FuzzOTLP(f *testing.F) {
 			e = otlp.JSON
 		}
 		in := intake.New(g, c)
-		for _, key := range []string{"1", "2", "3"} {
-			r := intake.Request{Header: http.Header{intake.OnceHeader: {key}}, Client: "192.0.2.1", Body: bytes.NewReader(body), Length: -1}
-			if _, _, err := in.PushOTLP(t.Context(), r, e); err != nil {
-				return
+		for i, body := range [][]byte{body, other, body, other} {
+			r := intake.Request{Header: http.Header{intake.OnceHeader: {strconv.Itoa(i)}}, Client: "192.0.2.1", Body: bytes.NewReader(body), Length: -1}
+			if _, _, err := in.PushOTLP(t.Context(), r, e); err == nil {
+				checkScrapes(t, g, true)
 			}
 		}
-		checkScrapes(t, g)
 	})
 }
 
@@ -94,30 +98,40 @@ func FuzzSum(f *testing.F) {
 				return
 			}
 		}
-		checkScrapes(t, g)
+		checkScrapes(t, g, false)
 	})
 }
 
 // checkScrapes reads scrapes in all formats and escapings as Prometheus does.
-func checkScrapes(t *testing.T, g *gateway.Gateway) {
+// If once, no series may occur twice.
+func checkScrapes(t *testing.T, g *gateway.Gateway, once bool) {
 	t.Helper()
 	for _, syntax := range []exposition.Syntax{exposition.Text, exposition.Protobuf, exposition.OpenMetrics1} {
 		for _, escaping := range metric.Escapings {
-			checkScrape(t, g.View(), exposition.Format{Syntax: syntax, Escaping: escaping})
+			checkScrape(t, g.View(), exposition.Format{Syntax: syntax, Escaping: escaping}, once)
 		}
 	}
 }
 
 // checkScrape reads a scrape as Prometheus does.
-func checkScrape(t *testing.T, v *gateway.View, format exposition.Format) {
+func checkScrape(t *testing.T, v *gateway.View, format exposition.Format, once bool) {
 	t.Helper()
 	var b bytes.Buffer
 	if _, err := scrape.New(nil, nil).All(&b, v, format); err != nil {
 		t.Fatal(err)
 	}
 	p, err := textparse.New(b.Bytes(), format.ContentType(), labels.NewSymbolTable(), textparse.ParserOptions{})
+	seen := make(map[string]bool)
 	for err == nil {
-		_, err = p.Next()
+		var e textparse.Entry
+		if e, err = p.Next(); err != nil || !once || e != textparse.EntrySeries && e != textparse.EntryHistogram {
+			continue
+		}
+		var set labels.Labels
+		if p.Labels(&set); seen[set.String()] && format.Escaping == metric.UTF8 {
+			t.Fatalf("%s: twice %s\n%q", format.ContentType(), set, b.Bytes())
+		}
+		seen[set.String()] = true
 	}
 	if !errors.Is(err, io.EOF) {
 		t.Fatalf("%s: %v\n%q", format.ContentType(), err, b.Bytes())

@@ -122,8 +122,8 @@ func (in *Intake) parse(c content, key grouping.Key) ([]*exposition.Block, error
 		return nil, err
 	}
 	blocks, err := in.render(families, o)
-	if err == nil && old != nil { // it may go on like this
-		p.Imprint(c.bytes, blocks, in.patterns)
+	if err == nil && c.refills { // it may go on like this
+		p.Imprint(c.bytes, blocks)
 	}
 	return blocks, err
 }

@@ -6,6 +6,7 @@ import (
 
 	"pushgateway/internal/config"
 	"pushgateway/internal/gateway"
+	"pushgateway/internal/metric"
 )
 
 // maxSubjects is how many jobs one group can tell of: pairs of a prefix and the
@@ -18,6 +19,7 @@ const maxSubjects = 64
 type collector struct {
 	stated   []stated
 	subjects []subject
+	noGauge  string // a metric that would tell of a job if it were a gauge
 }
 
 // stated is a family that states a fact.
@@ -39,7 +41,7 @@ type subject struct {
 // collect returns what a group says by a rule, which may be nil. The slice is
 // valid until the next call.
 func (c *collector) collect(g *gateway.Group, rule *config.JobRule) []subject {
-	c.stated, c.subjects = c.stated[:0], c.subjects[:0]
+	c.stated, c.subjects, c.noGauge = c.stated[:0], c.subjects[:0], ""
 	if rule != nil && rule.Ignore {
 		return nil
 	}
@@ -47,6 +49,10 @@ func (c *collector) collect(g *gateway.Group, rule *config.JobRule) []subject {
 		h := &g.Families[i]
 		f, prefix := factOf(h.Name, h.Type, rule)
 		switch {
+		case f == nil && h.Type != metric.Gauge:
+			if f, _ = factOf(h.Name, metric.Gauge, rule); f != nil && f.says {
+				c.noGauge = h.Name
+			}
 		case f == nil:
 		case f.says:
 			c.read(stated{f, h, prefix, h.Pushed.Equal(g.Pushed)})

@@ -24,6 +24,8 @@ type Facts struct {
 	Duration float64
 	// Flag is the name of the metric that Success comes from.
 	Flag string
+	// NoGauge is the name of a metric that would tell of the job if it were a gauge.
+	NoGauge string
 }
 
 // Push is what the gateway knows about the pushes to a group. Times that do not
@@ -38,7 +40,7 @@ type Push struct {
 // noFacts returns facts without any number.
 func noFacts() Facts {
 	nan := math.NaN()
-	return Facts{nan, nan, nan, nan, nan, nan, nan, nan, ""}
+	return Facts{nan, nan, nan, nan, nan, nan, nan, nan, "", ""}
 }
 
 // pushOf returns what the gateway knows about the pushes to a group.

@@ -40,7 +40,9 @@ func (c *collector) judge(g *gateway.Group, rule *config.JobRule, now float64) (
 	p := pushOf(g)
 	subjects := c.collect(g, rule)
 	if len(subjects) == 0 {
-		return Judge(noFacts(), p, now)
+		f := noFacts()
+		f.NoGauge = c.noGauge
+		return Judge(f, p, now)
 	}
 	for i, s := range subjects {
 		if v := Judge(s.Facts, p, now); i == 0 || v.compare(&worst) < 0 {
@@ -60,13 +62,21 @@ func (v *Verdict) compare(w *Verdict) int {
 // speaks for it.
 type Row struct {
 	*Judged
-	Groups int
-	runs   []Runs // of its groups
+	Groups  int
+	InState int // groups that have the state of the row
+	// first and more are the runs of its groups that have any. Most rows have one.
+	first Runs
+	more  []Runs
 }
 
 // Runs returns the last runs of all its groups, at most as many as said, oldest
 // first.
-func (r *Row) Runs(most int) []Run { return lastRuns(r.runs, most) }
+func (r *Row) Runs(most int) []Run {
+	if len(r.first) == 0 {
+		return nil
+	}
+	return lastRuns(append([]Runs{r.first}, r.more...), most)
+}
 
 // Labels returns the labels that the groups of a row have in common, if these
 // are the names that tell rows apart.
@@ -111,21 +121,32 @@ func (t *Table) Add(j *Judged) {
 
 // RowOf returns the row of a single group.
 func RowOf(j *Judged) *Row {
-	r := &Row{Judged: j, Groups: 1}
+	r := &Row{Judged: j, Groups: 1, InState: 1}
 	r.remember(j)
 	return r
 }
 
 func (r *Row) add(j *Judged) {
-	if r.Groups++; j.compare(&r.Verdict) < 0 {
+	r.Groups++
+	switch {
+	case j.State < r.State:
+		r.InState = 1
+	case j.State == r.State:
+		r.InState++
+	}
+	if j.compare(&r.Verdict) < 0 {
 		r.Judged = j
 	}
 	r.remember(j)
 }
 
 func (r *Row) remember(j *Judged) {
-	if len(j.runs) > 0 {
-		r.runs = append(r.runs, j.runs)
+	switch {
+	case len(j.runs) == 0:
+	case len(r.first) == 0:
+		r.first = j.runs
+	default:
+		r.more = append(r.more, j.runs)
 	}
 }
 

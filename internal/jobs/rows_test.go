@@ -95,6 +95,22 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// TestNoGauge names a metric that would tell of the job if it had another type.
+func TestNoGauge(t *testing.T) {
+	for body, want := range map[string]string{
+		"# TYPE dump_exit_code counter\ndump_exit_code 1\n":                                              "dump_exit_code does not count: push it as a gauge, or without a type",
+		"# TYPE dump_seconds_total counter\ndump_seconds_total 1\n":                                      "no metric says how the job went",
+		"# TYPE dump_duration_seconds summary\ndump_duration_seconds_count 1\n":                          "no metric says how the job went",
+		"# TYPE dump_exit_code counter\ndump_exit_code 1\n# TYPE job_exit_code gauge\njob_exit_code 0\n": "",
+	} {
+		s := open(t)
+		s.push("job/a", body)
+		if got := s.all()[0].Reason(); got != want {
+			t.Errorf("%s: %q, want %q", body, got, want)
+		}
+	}
+}
+
 func manyDurations() string {
 	var b strings.Builder
 	for i := range 1000 {

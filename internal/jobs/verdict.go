@@ -63,7 +63,7 @@ func Judge(f Facts, p Push, now float64) Verdict {
 	case v.ExitCode == 0, v.Success == 1, v.LastSuccess > 0:
 		v.State = OK
 	}
-	if v.State == Late && base == 0 {
+	if v.State == Late && base == 0 || v.State == Stale && v.LastSuccess == 0 {
 		v.Since = math.NaN() // it says that it never succeeded
 	}
 	return v
@@ -126,10 +126,7 @@ func (v *Verdict) Reason() string {
 	case PushRefused:
 		return cmp.Or(excerpt.Line(v.push.Why, excerpt.MostMessage), "push refused")
 	case Stale:
-		if math.IsNaN(v.LastSuccess) {
-			return "no push for " + v.ago(v.push.At) + ", and no interval is expected"
-		}
-		return "no success for " + v.ago(v.LastSuccess) + ", and no interval is expected"
+		return v.silence() + ", and no interval is expected"
 	case Unknown:
 		return v.ignorance()
 	}
@@ -154,6 +151,16 @@ func (v *Verdict) lateness() string {
 	return expected + ", no success since the start " + v.ago(v.LastStart) + " ago"
 }
 
+func (v *Verdict) silence() string {
+	switch {
+	case v.LastSuccess == 0:
+		return "never succeeded"
+	case v.LastSuccess > 0:
+		return "no success for " + v.ago(v.LastSuccess)
+	}
+	return "no push for " + v.ago(v.push.At)
+}
+
 func (v *Verdict) length() string {
 	running := "running for " + v.ago(v.LastStart)
 	if v.longestRun() == v.Expected {
@@ -168,6 +175,8 @@ func (v *Verdict) ignorance() string {
 		return v.oddity()
 	case v.Running == 1:
 		return "the first run is in progress"
+	case v.NoGauge != "":
+		return excerpt.Of(v.NoGauge) + " does not count: push it as a gauge, or without a type"
 	}
 	return "no metric says how the job went"
 }

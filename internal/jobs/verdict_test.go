@@ -81,6 +81,7 @@ func TestJudge(t *testing.T) {
 		{"a week old", []fact{succeeded(now - 7*day)}, fresh, jobs.OK, nan, nan, ""},
 		{"over a week old", []fact{exit(0), succeeded(now - 10*day)}, fresh, jobs.Stale, now - 2*day, nan, "no success for 10d, and no interval is expected"},
 		{"no push for long", nil, pushed(now - 9*day), jobs.Stale, now - day, nan, "no push for 9d, and no interval is expected"},
+		{"0 as the last success without an interval", []fact{succeeded(0)}, fresh, jobs.Stale, nan, nan, "never succeeded, and no interval is expected"},
 		{"an old success that is in time", []fact{succeeded(now - 20*day), expected(30 * day)}, pushed(now - 20*day), jobs.OK, nan, now + 10*day, ""},
 
 		{"milliseconds", []fact{succeeded((now - 2*day) * 1000), expected(day)}, fresh, jobs.Unknown, nan, nan, "the time of the last success, 1795427200000, does not count: it is not a past Unix time in seconds (milliseconds?)"},

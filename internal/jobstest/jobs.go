@@ -10,9 +10,11 @@ import (
 	"strings"
 )
 
-// Job is a job in a state.
+// Job is a group of a job in a state.
 type Job struct {
 	Name string
+	// Key is the rest of the path to push to.
+	Key string
 	// Body is what it pushes. The gateway refuses that of Refused.
 	Body  string
 	State string
@@ -25,10 +27,13 @@ const Refused = "refused"
 func All(now int64) (all []Job) {
 	for _, name := range slices.Sorted(maps.Keys(agreed)) {
 		if name != Refused {
-			all = append(all, Job{name, agreed[name].body(now), agreed[name].state})
+			all = append(all, Job{name, "", agreed[name].body(now), agreed[name].state})
 		}
 	}
-	return append(all, Job{Refused, agreed[Refused].body(now), agreed[Refused].state})
+	for i, code := range []int{0, 0, 3, 0} { // one of several groups
+		all = append(all, Job{"instances", fmt.Sprintf("/instance/host-%d", i), jobGauges("exit_code", code)(now), "failing"})
+	}
+	return append(all, Job{Refused, "", agreed[Refused].body(now), agreed[Refused].state})
 }
 
 // States returns the state of each job by its name.
@@ -74,6 +79,20 @@ var agreed = map[string]job{
 	"negative":       {jobGauges("exit_code", 0, "last_start_timestamp_seconds", -5, "running", 1, "duration_seconds", 60), "ok"},
 	"nan":            {jobGauges("exit_code", math.NaN(), "last_success_timestamp_seconds", math.NaN(), "expected_interval_seconds", 3600), "unknown"},
 	"no-interval":    {jobGauges("last_success_timestamp_seconds", ago(7200), "expected_interval_seconds", 0), "ok"},
+	"no-code":        {jobGauges("exit_code", math.NaN(), "last_success_timestamp_seconds", ago(60)), "ok"},
+	"endless-code":   {jobGauges("exit_code", math.Inf(1)), "failing"},
+	"backwards":      {jobGauges("last_success_timestamp_seconds", ago(7200), "expected_interval_seconds", -3600), "ok"},
+	"endless":        {jobGauges("last_success_timestamp_seconds", ago(20*86400), "expected_interval_seconds", math.Inf(1)), "ok"},
+	"silent-zero":    {jobGauges("last_success_timestamp_seconds", ago(10*86400), "expected_interval_seconds", 0), "stale"},
+	"silent-nan":     {jobGauges("last_success_timestamp_seconds", ago(10*86400), "expected_interval_seconds", math.NaN()), "stale"},
+	"silent-1970":    {jobGauges("last_success_timestamp_seconds", 0), "stale"},
+	"runs-twice":     {jobGauges("exit_code", 0, "last_start_timestamp_seconds", ago(7200), "running", 2, "duration_seconds", 60), "ok"},
+	"runs-in-ms":     {jobGauges("exit_code", 0, "last_start_timestamp_seconds", 1795554229000.0, "running", 1, "duration_seconds", 60), "ok"},
+	"runs-later":     {jobGauges("exit_code", 0, "last_start_timestamp_seconds", ago(-86400), "running", 1, "duration_seconds", 60), "ok"},
+	"took-less":      {jobGauges("exit_code", 0, "last_start_timestamp_seconds", ago(7200), "running", 1, "duration_seconds", -5), "ok"},
+	"hangs-endless":  {jobGauges("exit_code", 0, "last_start_timestamp_seconds", ago(7200), "running", 1, "duration_seconds", 60, "expected_interval_seconds", math.Inf(1)), "running_too_long"},
+	"half":           {jobGauges("success", 0.5), "unknown"},
+	"two-times":      {jobGauges("last_success_timestamp_seconds", ago(60), "last_success_unixtime", ago(7200), "expected_interval_seconds", 3600), "ok"},
 	"nothing":        {func(int64) string { return "m 1\n" }, "unknown"},
 	Refused:          {func(int64) string { return "# TYPE m counter\nm 1\n" }, "push_refused"},
 	"several-of-many": {func(int64) string {

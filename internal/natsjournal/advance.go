@@ -2,12 +2,17 @@ package natsjournal
 
 import (
 	"context"
+	"time"
 
 	"github.com/nats-io/nats.go"
 )
 
 // advanceStep is how many messages Advance sends before it waits for an answer.
 const advanceStep = 256
+
+// advancePatience is how long Advance goes on without an answer. An election of a
+// leader takes up to 6.5 s.
+const advancePatience = 30 * time.Second
 
 // Advance makes every message that any member stores from now on have a higher
 // sequence than seq, and so a revision that is younger. It writes messages without
@@ -17,18 +22,20 @@ func (j *Journal) Advance(ctx context.Context, seq uint64) error {
 		return err
 	}
 	defer j.calls.Done()
-	at := j.reached()
+	at, answered := j.reached(), time.Now()
 	for at < seq {
 		for range min(seq-at, advanceStep) - 1 {
-			if err := j.conn.PublishMsg(j.empty()); err != nil {
-				return err
-			}
+			_ = j.conn.PublishMsg(j.empty())
 		}
 		last, err := j.tryPulse(ctx, opLeft) // some of the others may be lost
-		if err != nil {
+		switch {
+		case err == nil:
+			at, answered = last, time.Now()
+		case ctx.Err() != nil || time.Since(answered) > advancePatience:
 			return err
+		default:
+			time.Sleep(retryPulse)
 		}
-		at = last
 	}
 	return j.reach(ctx, at)
 }

@@ -31,6 +31,11 @@ const (
 	auditEvery = 5 * time.Minute
 	// maxAudited bounds how many groups one comparison looks for, one by one.
 	maxAudited = 1000
+	// settleWithin bounds how long it looks for them at a time. The next one goes on.
+	settleWithin = usageEvery
+	// doubtFor is how long the leader must lack a group before anybody is told. A
+	// replica that lags behind may still have what has just ended.
+	doubtFor = time.Second
 	// findTries is how often the replicas are asked for a message. Each time, one of
 	// them answers.
 	findTries = 10
@@ -40,13 +45,23 @@ const (
 type audits struct {
 	silent bool              // this member heard nothing for long: groups may have ended
 	gone   map[string]bool   // tokens of groups that the leader does not have, as it said
+	doubts map[string]doubt  // by token of a group that the leader lacks, and this member keeps
 	holes  map[string]uint64 // by token of a group: its latest message that was not received
 	spoken time.Time         // when the servers stored this member's last sign of life
 	due    time.Time         // of the next comparison
 	found  int               // how many groups were lacking somewhere
 }
 
-func newAudits() audits { return audits{gone: make(map[string]bool), holes: make(map[string]uint64)} }
+// doubt is that the leader lacks the latest message of a group.
+type doubt struct {
+	seq   uint64 // of that message
+	since time.Time
+	told  bool
+}
+
+func newAudits() audits {
+	return audits{gone: make(map[string]bool), holes: make(map[string]uint64), doubts: make(map[string]doubt)}
+}
 
 // lookSoon makes the journal look for what is missing. It does not block.
 func (j *Journal) lookSoon() {
@@ -84,7 +99,7 @@ func (j *Journal) isAuditDue(now time.Time) bool {
 // audit compares the groups with the subjects of the stream. It never ends groups
 // if the stream may be another one.
 func (j *Journal) audit(ctx context.Context) {
-	if !j.isAuditDue(time.Now()) || j.foreign.Load() != nil || j.acks.age(time.Now()) > pulseEvery+pulseWithin {
+	if !j.isAuditDue(time.Now()) || j.isUnsure() || j.foreign.Load() != nil || j.acks.age(time.Now()) > pulseEvery+pulseWithin {
 		return
 	}
 	from := j.reached()
@@ -93,18 +108,35 @@ func (j *Journal) audit(ctx context.Context) {
 		return
 	}
 	lacking, extra, more := j.compareWith(there, from)
-	if len(lacking) > 0 {
-		j.config.Logger.Error("This member lacks groups that the stream has: a replica may be damaged. Fetching them", "groups", len(lacking))
-	}
-	for _, token := range lacking {
-		j.fill(ctx, token)
-	}
+	ctx, end := context.WithTimeout(ctx, settleWithin)
+	defer end()
+	j.fillAll(ctx, lacking)
 	settled := j.settleExtra(ctx, extra, from)
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.audits.due = time.Now().Add(j.config.Audit * time.Duration(1+len(there)/100_000)) // it costs 10 µs a group
+	wait := j.config.Audit * time.Duration(1+len(there)/100_000) // it costs 10 µs a group
+	if untold := j.settleDoubts(); untold || ctx.Err() != nil {
+		wait /= 10
+	}
 	if settled && !more {
 		j.audits.silent = false
+	}
+	j.audits.due = time.Now().Add(wait)
+}
+
+// fillAll fetches groups that this member lacks, until ctx ends.
+func (j *Journal) fillAll(ctx context.Context, tokens []string) {
+	lost := 0
+	for _, token := range tokens {
+		if ctx.Err() != nil {
+			break
+		}
+		if j.fill(ctx, token) {
+			lost++
+		}
+	}
+	if lost > 0 {
+		j.config.Logger.Error("Fetched groups that this member lacked: a replica of the stream has lost messages. It may be damaged; see docs/cluster.md", "groups", lost)
 	}
 }
 
@@ -131,50 +163,56 @@ func (j *Journal) compareWith(there map[string]bool, from uint64) (lacking, extr
 }
 
 // fill fetches the latest message of a group that was not received, and applies
-// it. It reports whether a replica had it. One that lags behind may still have an
-// older message.
-func (j *Journal) fill(ctx context.Context, token string) bool {
+// it. It reports whether a replica has lost the message: one that lags behind may
+// have an older one, and the feed may bring it meanwhile.
+func (j *Journal) fill(ctx context.Context, token string) (lost bool) {
 	j.mu.Lock()
 	missed := j.audits.holes[token]
 	j.mu.Unlock()
 	m, err := j.find(ctx, token, missed)
+	j.mu.Lock()
+	e := j.entries[token]
 	if err != nil {
+		if errors.Is(err, errNotFound) && (e == nil || e.write == nil) {
+			delete(j.audits.holes, token) // nobody waits for it any more
+		}
+		j.mu.Unlock()
 		return false
 	}
-	j.mu.Lock()
-	j.audits.found++
+	if lost = m.seq <= j.position && (e == nil || m.seq > e.seq); lost {
+		j.audits.found++
+	}
 	if m.seq >= j.audits.holes[token] {
 		delete(j.audits.holes, token)
 	}
 	j.mu.Unlock()
 	j.receive([]message{m}, false)
-	return true
+	return lost
 }
 
 // settleWrites looks for what refused writes have shown: messages that were not
 // received although the position is behind them, and groups that the leader does
 // not have.
 func (j *Journal) settleWrites(ctx context.Context) {
-	if j.foreign.Load() != nil {
+	if j.isUnsure() || j.foreign.Load() != nil {
 		return
 	}
 	j.mu.Lock()
 	holes, gone, from := slices.Collect(maps.Keys(j.audits.holes)), slices.Collect(maps.Keys(j.audits.gone)), j.position
 	j.mu.Unlock()
+	ctx, end := context.WithTimeout(ctx, settleWithin)
+	defer end()
 	j.settleExtra(ctx, gone, from)
-	for _, token := range holes {
-		if j.fill(ctx, token) {
-			j.config.Logger.Error("Fetched a group that this member lacked: a replica of the stream has lost a message. It may be damaged; see docs/cluster.md")
-		}
-	}
+	j.fillAll(ctx, holes)
 }
 
 // settleExtra decides about groups that the leader does not have. It returns false
 // if it could not ask about some. It decides nothing if the stream is not, or may
 // not be, the one that was read: such a stream lacks groups that have not ended.
 func (j *Journal) settleExtra(ctx context.Context, tokens []string, from uint64) (settled bool) {
-	replicas, settled := j.findAll(ctx, tokens)
-	if len(replicas) == 0 {
+	lacking, sure := j.lackedByLeader(ctx, tokens)
+	replicas, complete := j.findAll(ctx, lacking)
+	if settled = sure && complete; len(replicas) == 0 {
 		return settled
 	}
 	if !j.isSame(ctx) {
@@ -186,6 +224,8 @@ func (j *Journal) settleExtra(ctx context.Context, tokens []string, from uint64)
 		switch key, verdict := j.settleOne(token, from, haveIt); verdict {
 		case extraEnded:
 			ended++
+		case extraDoubted:
+			settled = false
 		case extraKept:
 			kept, example = kept+1, key
 		}
@@ -199,13 +239,47 @@ func (j *Journal) settleExtra(ctx context.Context, tokens []string, from uint64)
 	return settled
 }
 
-// findAll looks for the latest messages of groups. It returns, by token, whether a
-// replica has the message. It leaves out those that it could not ask about; then
-// complete is false.
+// lackedByLeader returns which of some groups the leader lacks. Its list of groups
+// comes in pages, so a change meanwhile may have hidden one; and a leader that has
+// just begun may not have had it yet. It leaves out those that it could not ask
+// about; then complete is false.
+func (j *Journal) lackedByLeader(ctx context.Context, tokens []string) (lacking []string, complete bool) {
+	complete = true
+	for _, token := range tokens {
+		subject := j.names.of(groups, token)
+		info, err := j.ask(ctx, "STREAM.INFO.", map[string]any{"subjects_filter": subject})
+		switch {
+		case ctx.Err() != nil:
+			return lacking, false
+		case err != nil || info.State.LastSeq < info.before:
+			complete = false
+		case info.State.Subjects[subject] == 0:
+			lacking = append(lacking, token)
+		default:
+			j.trust(token)
+		}
+	}
+	return lacking, complete
+}
+
+// trust notes that the leader has a group.
+func (j *Journal) trust(token string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	delete(j.audits.gone, token)
+	delete(j.audits.doubts, token)
+}
+
+// findAll looks for the latest messages of groups, until ctx ends. It returns, by
+// token, whether a replica has the message. It leaves out those that it could not
+// ask about; then complete is false.
 func (j *Journal) findAll(ctx context.Context, tokens []string) (found map[string]bool, complete bool) {
 	found, complete = make(map[string]bool), true
 	for _, token := range tokens {
 		_, err := j.find(ctx, token, 0)
+		if ctx.Err() != nil {
+			return found, false
+		}
 		if err != nil && !errors.Is(err, errNotFound) {
 			complete = false
 			continue
@@ -219,6 +293,7 @@ func (j *Journal) findAll(ctx context.Context, tokens []string) (found map[strin
 const (
 	extraChanged = iota // it has changed meanwhile, or the stream has
 	extraEnded
+	extraDoubted // this member keeps it, and will look again
 	extraKept
 )
 
@@ -237,13 +312,44 @@ func (j *Journal) settleOne(token string, from uint64, replicaHasIt bool) (key g
 	case e == nil || !e.live || e.seq > from || j.closed:
 		return "", extraChanged
 	case replicaHasIt || !believed:
-		j.audits.found++
-		return e.key, extraKept
+		return e.key, j.doubt(token, e)
 	}
+	delete(j.audits.doubts, token)
 	e.took(0, false, 0)
 	j.dropStamp(e)
 	j.apply([]gateway.Applied{{Change: gateway.Change{Key: e.key}, Revision: gateway.Revision(from)}})
 	return e.key, extraEnded
+}
+
+// doubt notes that this member keeps a group that the leader lacks. It returns
+// extraKept if others should hear of it, which they do once until the next
+// comparison. The caller holds mu.
+func (j *Journal) doubt(token string, e *entry) (verdict int) {
+	d := j.audits.doubts[token]
+	if d.seq != e.seq {
+		d = doubt{seq: e.seq, since: time.Now()}
+	}
+	verdict = extraDoubted
+	if time.Since(d.since) >= doubtFor && !d.told {
+		j.audits.found++
+		d.told, verdict = true, extraKept
+	}
+	j.audits.doubts[token] = d
+	return verdict
+}
+
+// settleDoubts lets the next comparison tell again of what remains then, and forgets
+// groups that have changed. It reports whether there are doubts of which nobody was
+// told. The caller holds mu.
+func (j *Journal) settleDoubts() (untold bool) {
+	for token, d := range j.audits.doubts {
+		if e := j.entries[token]; d.told || e == nil || e.seq != d.seq {
+			delete(j.audits.doubts, token)
+			continue
+		}
+		untold = true
+	}
+	return untold
 }
 
 var errNotFound = errors.New("no replica has the message")

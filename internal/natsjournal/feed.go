@@ -43,8 +43,22 @@ func (j *Journal) heard(m *nats.Msg) {
 		j.mu.Unlock()
 		return
 	}
+	if got.kind == groups && !j.isNews(got) && !got.marker && j.writes[got.id] == nil {
+		j.passed(got.seq) // mostly a write of this member that was acknowledged before
+		j.mu.Unlock()
+		return
+	}
 	j.mu.Unlock()
 	j.receive([]message{got}, false)
+}
+
+// passed notes that the feed has brought a message that is applied. The caller
+// holds mu.
+func (j *Journal) passed(seq uint64) {
+	if j.advance(seq) {
+		j.fetchSoon()
+	}
+	j.caughtUp()
 }
 
 // decoded is a message with what it says.
@@ -62,8 +76,8 @@ func (j *Journal) receive(batch []message, fetched bool) {
 	ready := j.decodeNew(batch)
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.closed || j.foreign.Load() != nil {
-		return
+	if j.closed || j.foreign.Load() != nil || j.breaks.isUnsure() {
+		return // what is left out is fetched
 	}
 	var applied []gateway.Applied
 	for _, d := range ready {
@@ -143,8 +157,12 @@ func (d *decoded) decode(newest gateway.Format, stored func(grouping.Key) *gatew
 	}
 }
 
-// take appends what a message changes to applied. The caller holds mu.
+// take appends what a message changes to applied, unless one before it has shown that
+// the stream is another one. The caller holds mu.
 func (j *Journal) take(d decoded, applied []gateway.Applied) []gateway.Applied {
+	if j.foreign.Load() != nil {
+		return applied
+	}
 	switch d.kind {
 	case groups:
 		return j.takeGroup(d, applied)
@@ -253,15 +271,21 @@ func (j *Journal) catchUp() {
 		case <-j.stop:
 			return
 		}
-		for more := true; more; {
+		for more := !j.isUnsure(); more; {
 			page, left, err := j.page(j.reached() + 1)
 			j.reads.note(err, time.Now())
 			if len(page) > 0 {
 				j.receive(page, true)
 			}
-			more = err == nil && left > 0 && len(page) > 0
+			more = err == nil && left > 0 && len(page) > 0 && !j.isUnsure()
 		}
 	}
+}
+
+func (j *Journal) isUnsure() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.breaks.isUnsure()
 }
 
 // reached returns the position.

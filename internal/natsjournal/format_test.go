@@ -122,3 +122,23 @@ func TestDeadMember(t *testing.T) {
 	awaitFormat(t, young, gateway.Format1, "b:9091")
 	awaitFormat(t, young, gateway.Format2, "")
 }
+
+// TestLostCommand has a sign of life of a command of an older version that was
+// killed. It counts only for a moment.
+func TestLostCommand(t *testing.T) {
+	t.Parallel()
+	c := natstest.Start(t, 1)
+	young := member(t, c, "a:9091", 0, ignore)
+	m := nats.NewMsg("pg.S.m.old")
+	m.Data = []byte(`{"member":""}`)
+	m.Header.Set("Pushgateway-Op", "alive")
+	m.Header.Set("Pushgateway-Encoding", "1")
+	if _, err := newOperator(t, c).RequestMsg(m, 5*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "that the command counts", func() bool {
+		newest, member := young.Writes()
+		return newest == gateway.Format1 && strings.Contains(member, "a command like import")
+	})
+	awaitFormat(t, young, gateway.NewestFormat, "")
+}

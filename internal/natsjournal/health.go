@@ -142,6 +142,7 @@ func (j *Journal) inspect() {
 		j.settleWrites(ctx)
 		if info, err := j.ask(ctx, "STREAM.INFO.", nil); err == nil {
 			j.noteUsage(info)
+			j.watchSettings(info)
 		}
 		j.audit(ctx)
 		select {
@@ -184,7 +185,7 @@ type Status struct {
 // Status returns the present state.
 func (j *Journal) Status() Status {
 	s := Status{
-		Connected: j.conn != nil && j.conn.IsConnected(), Lag: j.Lag(), Skew: j.Skew(), Peers: len(j.Peers()),
+		Connected: j.link.connected.Load(), Lag: j.Lag(), Skew: j.Skew(), Peers: len(j.Peers()),
 		Retries: j.counts.retries.Load(), Conflicts: j.counts.conflicts.Load(), Unknown: j.counts.unknown.Load(),
 	}
 	if u := j.usage.Load(); u != nil {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"pushgateway/internal/gateway"
 )
 
 // checkIdentity finds out whether the stream was made anew or set back. Then
@@ -19,13 +21,14 @@ func (j *Journal) checkIdentity(info streamInfo) {
 	switch {
 	case !info.Created.Equal(j.created):
 		err = fmt.Errorf("the stream was made anew at %s; %w", info.Created.Format(time.RFC3339), errForeign)
-	case info.State.LastSeq < info.before && j.back < staleLeader:
-		j.back++
-		return
-	case info.State.LastSeq < info.before:
+	case info.State.LastSeq >= info.before:
+		j.back = time.Time{}
+	case j.back.IsZero():
+		j.back = time.Now()
+	case time.Since(j.back) > staleLeader:
 		err = fmt.Errorf("the stream ends at %d, and this member has read up to %d; %w", info.State.LastSeq, info.before, errForeign)
 	}
-	if j.back = 0; err != nil {
+	if err != nil {
 		j.disown(err)
 	}
 }
@@ -42,9 +45,36 @@ func (j *Journal) isSame(ctx context.Context) bool {
 	return j.foreign.Load() == nil && info.Created.Equal(j.created) && info.State.LastSeq >= info.before
 }
 
-// staleLeader is how often in a row the leader may say that the stream ends
-// early. It may be one that has not noticed that there is another.
-const staleLeader = 6
+// breaks counts how often the stream was out of sight: the connection was lost, or
+// nobody answered for the stream. It may be another one afterwards, so nothing of it
+// is applied until it has taken a sign of life. Journal.mu guards it.
+type breaks struct{ seen, over uint64 }
+
+func (b breaks) isUnsure() bool { return b.seen != b.over }
+
+// noteBreak notes that the stream is out of sight.
+func (j *Journal) noteBreak() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.breaks.seen++
+}
+
+// checkLast finds out from a sign of life whether the stream was set back while this
+// member did not look, and has since passed its position. A sign of life is taken
+// only if the latest one of this process is the expected one. So if the servers have
+// taken one that expected less than they had acknowledged, they have lost that. They
+// also forget it after a long silence. The caller holds mu.
+func (j *Journal) checkLast(expected uint64) {
+	last := j.pulses.last
+	if expected >= last || expected == 0 && j.pulses.silence(time.Now()) > j.config.Ends/2 {
+		return
+	}
+	j.disown(fmt.Errorf("the stream lacks the message %d, which the servers had acknowledged: it was set back, and has gone on since; %w", last, errForeign))
+}
+
+// staleLeader is for how long the leader may say that the stream ends early. It may
+// be one that has not noticed that there is another, which takes it some 10 s.
+const staleLeader = 30 * time.Second
 
 // isBack reports whether a message got a sequence that the stream had passed
 // before it was sent. Then it is another stream. The caller holds mu.
@@ -56,11 +86,20 @@ func (j *Journal) isBack(seq, before uint64) bool {
 	return true
 }
 
-// disown refuses changes from now on, and ignores the stream.
+// disown refuses changes from now on, and ignores the stream. It ends the changes on
+// their way. The caller holds mu.
 func (j *Journal) disown(err error) {
-	if j.foreign.CompareAndSwap(nil, &err) {
-		j.config.Logger.Error("Refusing pushes: the stream is not the one that was read. Scrapes go on from memory", "err", err)
+	if !j.foreign.CompareAndSwap(nil, &err) {
+		return
+	}
+	j.config.Logger.Error("Refusing pushes: the stream is not the one that was read. Scrapes go on from memory", "err", err)
+	for _, w := range j.writes {
+		if w.doubts == 0 {
+			j.finish(w, gateway.Failed, err)
+		} else {
+			j.voided(w, err)
+		}
 	}
 }
 
-var errForeign = errors.New("groups that only this member has would be lost with it. Copy them with `pushgateway backup`, then restart it to take over the stream as it is")
+var errForeign = errors.New("groups that only this member has would be lost with it. Copy them with `pushgateway backup`, merge them into the stream with `pushgateway import --cluster.url --merge`, then restart this member; see docs/cluster.md")

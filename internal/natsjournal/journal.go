@@ -44,6 +44,9 @@ type Config struct {
 	MaxBytes int64
 	// Credentials is a file with the credentials for the servers, or "".
 	Credentials string
+	// SystemCredentials is a file with credentials for the servers' system account, or
+	// "". With it the journal checks what clients do not see.
+	SystemCredentials string
 	// TLS configures the connection. Nil means that the URLs decide.
 	TLS *tls.Config
 	// AllowOld accepts servers older than Oldest.
@@ -103,7 +106,9 @@ type Journal struct {
 	stored  func(grouping.Key) *gateway.Group // called without mu
 	conn    *nats.Conn
 	answers string // subject prefix of the answers to writes
+	link    link
 	outbox  *outbox
+	posting sync.Mutex    // held while sending what is in outbox; taken before mu
 	fetch   chan struct{} // has an element if messages are missing
 	look    chan struct{} // has an element if groups may be gone, or missing
 	pulses  pulses
@@ -115,6 +120,7 @@ type Journal struct {
 	usage   atomic.Pointer[usage]
 	counts  counts
 	denied  atomic.Pointer[error] // what the servers last did not allow, or nil
+	differs string                // what is wrong with the stream's configuration; only inspect uses it
 	foreign atomic.Pointer[error] // why the stream is not the one that was read, or nil
 
 	stop    chan struct{}
@@ -135,7 +141,8 @@ type Journal struct {
 	unread    int                   // messages that this version cannot read
 	audits    audits
 	created   time.Time // when the stream was made
-	back      int       // how often in a row it ended before the position
+	breaks    breaks
+	back      time.Time // since when it has ended before the position; zero if it does not
 }
 
 var (
@@ -199,6 +206,7 @@ func (j *Journal) Commit(ctx context.Context, changes []gateway.Change) []gatewa
 		j.begin(c, i, change, tokenOf(change.Key), msgs[i])
 	}
 	j.mu.Unlock()
+	j.postNow()
 	select {
 	case <-c.done:
 	case <-ctx.Done():
@@ -264,7 +272,7 @@ func (j *Journal) messageOf(c gateway.Change) (*nats.Msg, error) {
 	if !c.Group.Expires.IsZero() {
 		msg.Header.Set(headerTTL, ttlOf(c.Group.Expires, j.Now()))
 	}
-	if size, most := int64(msg.Size())+headerRoom, j.conn.MaxPayload(); size > most {
+	if size, most := int64(msg.Size())+headerRoom, j.link.maxPayload.Load(); size > most {
 		return nil, fmt.Errorf("%w: group %s takes %d bytes compressed, and the NATS servers accept messages of %d bytes; push less, or raise max_payload of the servers", exposition.ErrTooLarge, c.Key.Excerpt(), size, most)
 	}
 	return msg, nil
@@ -328,7 +336,7 @@ func (j *Journal) Close() error {
 
 // takeLeave tells the others that this member has left, if that takes no time.
 func (j *Journal) takeLeave() {
-	if !j.conn.IsConnected() || j.Err() != nil {
+	if !j.link.connected.Load() || j.Err() != nil {
 		return
 	}
 	ctx, end := context.WithTimeout(context.Background(), stampsWithin)

@@ -83,7 +83,7 @@ type message struct {
 	kind   byte
 	token  string
 	seq    uint64
-	at     time.Time // when the server stored it, by the server's clock
+	at     time.Time // when the server stored it, by the server's clock; may be zero unless it is of a member
 	op, id string
 	marker bool // the server ended the group
 	// receipts are those of the group, encoded.
@@ -102,8 +102,11 @@ func (n names) read(m *nats.Msg) (message, error) {
 	if err != nil {
 		return message{}, fmt.Errorf("%w: sequence %q", errSubject, m.Header.Get(headerSequence))
 	}
-	at, _ := time.Parse(time.RFC3339Nano, m.Header.Get(headerTime)) // only shown
-	return n.readAs(m, m.Header.Get(headerSubject), seq, at)
+	got, err := n.readAs(m, m.Header.Get(headerSubject), seq, time.Time{})
+	if got.kind == members {
+		got.at, _ = time.Parse(time.RFC3339Nano, m.Header.Get(headerTime)) // only shown
+	}
+	return got, err
 }
 
 // readAs reads a message that the server stored under a subject, with a sequence
@@ -262,9 +265,30 @@ func readReply(m *nats.Msg) (reply, error) {
 	if m.Header.Get(headerStatus) == "503" {
 		return reply{}, errNobody
 	}
+	if seq, ok := readAck(m.Data); ok {
+		return reply{Seq: seq}, nil
+	}
 	var r reply
 	if err := json.Unmarshal(bytes.TrimSpace(m.Data), &r); err != nil {
 		return r, fmt.Errorf("%w: %w", errAnswer, err)
 	}
 	return r, nil
+}
+
+// readAck returns the sequence of a plain acknowledgement, which is most answers:
+// {"stream":"PUSHGATEWAY","seq":1}. Other answers are for readReply.
+func readAck(data []byte) (seq uint64, ok bool) {
+	rest, ok := bytes.CutPrefix(data, []byte(`{"stream":"`))
+	if !ok {
+		return 0, false
+	}
+	name, number, ok := bytes.Cut(rest, []byte(`","seq":`))
+	if !ok || bytes.ContainsAny(name, `"\`) {
+		return 0, false
+	}
+	if number, ok = bytes.CutSuffix(number, []byte("}")); !ok {
+		return 0, false
+	}
+	seq, err := strconv.ParseUint(string(number), 10, 64)
+	return seq, err == nil
 }

@@ -22,12 +22,11 @@ type outbox struct {
 
 func newOutbox() *outbox { return &outbox{more: make(chan struct{}, 1)} }
 
-// put queues a write. It does not block.
+// put queues a write. It does not block. Somebody must send it, or signal.
 func (o *outbox) put(w *write) {
 	o.mu.Lock()
 	o.writes = append(o.writes, w)
 	o.mu.Unlock()
-	o.signal()
 }
 
 // putOther queues another message. It does not block.
@@ -43,6 +42,16 @@ func (o *outbox) signal() {
 	select {
 	case o.more <- struct{}{}:
 	default:
+	}
+}
+
+// signalIfAny wakes the goroutine that sends if there is anything to send.
+func (o *outbox) signalIfAny() {
+	o.mu.Lock()
+	n := len(o.writes) + len(o.others)
+	o.mu.Unlock()
+	if n > 0 {
+		o.signal()
 	}
 }
 
@@ -68,19 +77,38 @@ func (j *Journal) post() {
 		case <-j.stop:
 			return
 		}
-		for {
-			others, writes := j.outbox.take(j.canFly())
-			if len(others)+len(writes) == 0 {
-				break
-			}
-			for _, m := range others {
-				_ = j.conn.PublishMsg(m) // whoever needs an answer sends it again
-			}
-			for _, w := range writes {
-				j.publish(w)
-			}
+		j.posting.Lock()
+		for j.postSome() {
+		}
+		j.posting.Unlock()
+	}
+}
+
+// postNow sends what the caller has queued, unless another goroutine is sending.
+// That takes one goroutine less than to wake post. Without a connection it leaves
+// the sending to post, which may block while the client dials.
+func (j *Journal) postNow() {
+	if j.link.connected.Load() && j.posting.TryLock() {
+		sent := j.postSome()
+		j.posting.Unlock()
+		if !sent {
+			return
 		}
 	}
+	j.outbox.signalIfAny()
+}
+
+// postSome sends what is queued, as far as the window has room. It reports whether
+// there was anything to send. The caller holds posting.
+func (j *Journal) postSome() bool {
+	others, writes := j.outbox.take(j.canFly())
+	for _, m := range others {
+		_ = j.conn.PublishMsg(m) // whoever needs an answer sends it again
+	}
+	for _, w := range writes {
+		j.publish(w)
+	}
+	return len(others)+len(writes) > 0
 }
 
 // canFly returns how many more writes may be sent.
@@ -105,8 +133,8 @@ func (j *Journal) publish(w *write) {
 	}
 }
 
-// sending notes that a copy of a write is sent, and returns it. It returns nil
-// if there is nothing to send.
+// sending notes that a copy of a write is sent, and returns its message, which
+// nobody changes. It returns nil if there is nothing to send.
 func (j *Journal) sending(w *write) *nats.Msg {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -121,10 +149,5 @@ func (j *Journal) sending(w *write) *nats.Msg {
 	}
 	w.doubts++
 	w.due = time.Now().Add(answerWithin)
-	msg := *w.msg
-	msg.Header = make(nats.Header, len(w.msg.Header))
-	for name, values := range w.msg.Header {
-		msg.Header[name] = values
-	}
-	return &msg
+	return w.msg
 }

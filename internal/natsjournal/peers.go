@@ -79,20 +79,29 @@ func (j *Journal) Peers() []Peer {
 
 // Writes returns the newest format that every member reads, and the address of
 // a member that reads no newer one. A member that ended without leaving counts
-// for an hour, unless another one has its address by then.
+// for an hour, unless another one has its address by then. One without an address,
+// such as a command, counts only while it gives signs of life.
 func (j *Journal) Writes() (newest gateway.Format, member string) {
 	if newest = j.config.Newest; newest < gateway.NewestFormat {
 		member = j.config.Member
 	}
 	j.peers.mu.Lock()
 	defer j.peers.mu.Unlock()
+	now := j.Now()
 	for _, peer := range j.peers.all {
-		if peer.Reads < newest && !j.peers.replaced(peer) {
-			newest, member = peer.Reads, peer.Address
+		if peer.Reads < newest && !j.peers.replaced(peer) && !peer.isOver(now) {
+			newest, member = peer.Reads, cmp.Or(peer.Address, nameless)
 		}
 	}
 	return newest, member
 }
+
+// nameless is the name of a member without an address.
+const nameless = "without an address (a command like import, export or backup)"
+
+// isOver reports whether a member without an address has ended. If it was only
+// paused, and then reads something that is too new for it, it fails.
+func (p Peer) isOver(now time.Time) bool { return p.Address == "" && now.Sub(p.Heard) > silence }
 
 // replaced reports whether a member is silent, and another one has its address.
 // The caller holds mu.

@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -30,11 +32,21 @@ import (
 //	clocks that differ                                    TestSkew, TestClocks
 //	a record of a newer format                            TestNewerMember, TestOlderMember
 //	a stream made anew, set back, or purged               TestStreamMadeAnew, TestStreamSetBack, TestPurge,
-//	                                                      TestPushWhileMadeAnew, TestPushWhileSetBack
+//	                                                      TestPushWhileMadeAnew, TestPushWhileSetBack, TestForeignWhileLate
+//	a stream set back that then passes a member           TestSetBackAndPassed, e2e TestClusterSetBack
+//	a snapshot of the servers, restored                   TestSnapshotRestored
+//	a leader that is none any more, or has just begun     TestStaleLeader, TestGoneFalsely
+//	a leader or a replica that has lost a message         TestGoneOnce, TestHoleBehindLag
+//	a list of groups that changes between its pages       TestListShifted
+//	replicas that do not answer                           TestSilentReplicas
+//	settings of the stream changed by hand                TestSettingsChanged
 //	a member that heard nothing for long                  TestSilence, TestGroupGone
 //	a member cut off from servers, or servers from others TestHistory, e2e TestSiege
 //	a full stream, a message that is too large            e2e TestClusterFull, TestClusterPayload
 //	a write whose outcome is not known                    TestHistory, internal/journaltest
+//	a command that was killed                             TestLostCommand
+//	a leader lost during an import, a delete, a wipe      e2e TestClusterLeaderLost
+//	a server that cannot write                            e2e TestClusterDiskFull
 //	keys of additions after the end of their group        e2e TestClusterMembers
 
 // operator changes the stream from outside.
@@ -314,4 +326,35 @@ func TestNoConsumers(t *testing.T) {
 	if info := string(newOperator(t, c).ask("STREAM.INFO.S", nil)); !strings.Contains(info, `"consumer_count":0`) {
 		t.Errorf("the stream has consumers: %s", info)
 	}
+}
+
+// TestSettingsChanged changes a setting of the stream under a member, which says so
+// once, and says when it is right again.
+func TestSettingsChanged(t *testing.T) {
+	t.Parallel()
+	c, log := natstest.Start(t, 1), new(lines)
+	a, _ := openWith(t, natsjournal.Config{URLs: c.URLs(), Stream: "S", Audit: 100 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(log, nil))})
+	o := newOperator(t, c)
+	set := func(most int) {
+		var info struct {
+			Config map[string]any `json:"config"`
+		}
+		if err := json.Unmarshal(o.ask("STREAM.INFO.S", nil), &info); err != nil {
+			t.Fatal(err)
+		}
+		info.Config["max_msgs_per_subject"] = most
+		o.ask("STREAM.UPDATE.S", info.Config)
+	}
+	set(5)
+	eventually(t, "what differs", func() bool { return strings.Contains(log.String(), "max_msgs_per_subject is 5, but must be 1") })
+	for i := range 10 {
+		mustPush(t, a, "a", fmt.Sprintf("m %d\n", i))
+	}
+	set(1)
+	eventually(t, "that it is right again", func() bool { return strings.Contains(log.String(), "the right configuration again") })
+	if n := strings.Count(log.String(), "Somebody has changed"); n != 1 {
+		t.Errorf("it is told %d times, want once", n)
+	}
+	b := open(t, c.URLs(), 1)
+	agree(t, []*gateway.Gateway{a, b})
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -34,6 +35,10 @@ type pulses struct {
 	mu      sync.Mutex
 	waiting []chan uint64 // for the sequence of the next pulse
 	caught  time.Time     // everything that was acknowledged then is applied
+
+	turn  sync.Mutex // guards last and acked, and is held while a sign of life is on its way
+	last  uint64     // the sequence of the latest one that was acknowledged, or 0
+	acked time.Time  // when it was
 }
 
 func newPulses() pulses {
@@ -143,16 +148,38 @@ type alive struct {
 	Lag     time.Duration `json:"lag,omitempty"`
 }
 
+// silence returns how long ago a sign of life was acknowledged. It counts also while
+// the machine sleeps. The caller holds turn.
+func (p *pulses) silence(now time.Time) time.Duration {
+	return max(now.Sub(p.acked), now.Round(0).Sub(p.acked.Round(0)))
+}
+
+// pulseTries is how often a sign of life is sent again because an earlier one has
+// arrived after all.
+const pulseTries = 3
+
 // pulse sends a sign of life, and returns its sequence.
-func (j *Journal) pulse(ctx context.Context) (uint64, error) {
-	before := j.reached()
-	seq, err := j.tryPulse(ctx, opAlive)
-	if err == nil {
-		j.mu.Lock()
-		if j.isBack(seq, before) {
-			err = errForeign
+func (j *Journal) pulse(ctx context.Context) (seq uint64, err error) {
+	j.pulses.turn.Lock()
+	defer j.pulses.turn.Unlock()
+	j.mu.Lock()
+	before, seen, expected := j.position, j.breaks.seen, j.pulses.last
+	j.mu.Unlock()
+	for range pulseTries {
+		seq, err = j.tryPulse(ctx, opAlive, headerExpected, strconv.FormatUint(expected, 10))
+		wrong, last := (*apiError)(nil), uint64(0)
+		if ok := errors.As(err, &wrong); !ok {
+			break
+		} else if last, ok = wrong.wrongLast(); !ok {
+			break
 		}
-		j.mu.Unlock()
+		expected = last
+	}
+	switch {
+	case err == nil:
+		err = j.noteAlive(seq, before, expected, seen)
+	case errors.Is(err, errNobody):
+		j.noteBreak()
 	}
 	if ctx.Err() == nil {
 		j.acks.note(err, time.Now())
@@ -160,21 +187,46 @@ func (j *Journal) pulse(ctx context.Context) (uint64, error) {
 	return seq, err
 }
 
-func (j *Journal) tryPulse(ctx context.Context, op string) (uint64, error) {
+// noteAlive notes a sign of life that the servers have taken because the one before
+// was the expected one. It returns an error if the stream is not the one that was
+// read up to before. Otherwise the breaks that were seen before are over.
+func (j *Journal) noteAlive(seq, before, expected, seen uint64) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !j.isBack(seq, before) {
+		j.checkLast(expected)
+	}
+	j.pulses.last, j.pulses.acked = seq, time.Now()
+	if foreign := j.foreign.Load(); foreign != nil {
+		return *foreign
+	}
+	if j.breaks.isUnsure() {
+		j.breaks.over = seen
+		j.fetchSoon()
+	}
+	return nil
+}
+
+// tryPulse sends a message of this member, with a header beside the usual ones.
+func (j *Journal) tryPulse(ctx context.Context, op string, header ...string) (uint64, error) {
 	body, err := json.Marshal(alive{j.config.Member, j.config.Now(), j.config.Newest, j.config.Version, j.reached(), j.Lag()})
 	if err != nil {
 		return 0, err
 	}
 	ctx, end := context.WithTimeout(ctx, pulseWithin)
 	defer end()
-	m, err := j.conn.RequestMsgWithContext(ctx, &nats.Msg{
+	msg := &nats.Msg{
 		Subject: j.names.of(members, j.pulses.process), Data: body,
 		Header: nats.Header{headerOp: {op}, headerEncoding: {encoding}, headerTTL: {j.config.Ends.String()}},
-	})
+	}
+	if len(header) == 2 {
+		msg.Header.Set(header[0], header[1])
+	}
+	m, err := j.conn.RequestMsgWithContext(ctx, msg)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
 		return 0, errNobody
-	case err != nil && !j.conn.IsConnected():
+	case err != nil && !j.link.connected.Load():
 		return 0, errors.New("there is no connection to a NATS server")
 	case err != nil:
 		return 0, fmt.Errorf("the servers of the stream do not answer: %w", err)

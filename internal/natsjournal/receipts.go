@@ -64,7 +64,7 @@ func (j *Journal) carry(w *write, e *entry) error {
 	if g := w.change.Group; g != nil && !g.Expires.IsZero() {
 		w.msg.Header.Set(headerTTL, ttlOf(later(g.Expires, endOf(w.receipts)), j.Now()))
 	}
-	if size, most := int64(w.msg.Size())+headerRoom, j.conn.MaxPayload(); size > most {
+	if size, most := int64(w.msg.Size())+headerRoom, j.link.maxPayload.Load(); size > most {
 		return fmt.Errorf("%w: with the idempotency keys of %d pushes of the last hour, group %s takes %d bytes, and the NATS servers accept messages of %d bytes; add to several groups, or raise max_payload of the servers", exposition.ErrTooLarge, len(w.receipts), w.change.Key.Excerpt(), size, most)
 	}
 	return nil

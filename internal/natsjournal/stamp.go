@@ -69,7 +69,7 @@ func (j *Journal) flushStamps() {
 		j.mu.Lock()
 		n := len(j.stamping)
 		j.mu.Unlock()
-		if n == 0 || !j.conn.IsConnected() {
+		if n == 0 || !j.link.connected.Load() {
 			return
 		}
 	}

@@ -53,6 +53,9 @@ func (j *Journal) open(ctx context.Context) error {
 	go j.catchUp()
 	j.running.Go(j.tend)
 	j.running.Go(j.inspect)
+	if j.config.SystemCredentials != "" {
+		j.running.Go(j.watchServers)
+	}
 	return nil
 }
 
@@ -92,7 +95,7 @@ func (j *Journal) connect(ctx context.Context) error {
 		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2),
 		nats.FlusherTimeout(5 * time.Second), nats.Timeout(2 * time.Second),
 		nats.IgnoreAuthErrorAbort(),
-		nats.DisconnectErrHandler(j.disconnected), nats.ReconnectHandler(j.reconnected),
+		nats.ConnectHandler(j.link.up), nats.DisconnectErrHandler(j.disconnected), nats.ReconnectHandler(j.reconnected),
 		nats.ErrorHandler(j.complained),
 	}
 	if j.config.Credentials != "" {
@@ -104,10 +107,10 @@ func (j *Journal) connect(ctx context.Context) error {
 	urls := strings.Join(j.config.URLs, ",")
 	return j.patiently(ctx, "connecting to "+redacted(j.config.URLs), func(context.Context) (err error) {
 		j.conn, err = nats.Connect(urls, options...)
-		if errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrNoServers) {
-			return err // it may start, or learn of us
+		if err == nil {
+			j.link.maxPayload.Store(j.conn.MaxPayload())
 		}
-		return err
+		return err // a server may start, or learn of us
 	})
 }
 
@@ -133,12 +136,15 @@ func (j *Journal) complained(_ *nats.Conn, _ *nats.Subscription, err error) {
 }
 
 func (j *Journal) disconnected(_ *nats.Conn, err error) {
+	j.noteBreak()
+	j.link.connected.Store(false)
 	if err != nil {
 		j.config.Logger.Warn("Lost the connection to NATS; scrapes go on, and pushes wait", "err", err)
 	}
 }
 
 func (j *Journal) reconnected(c *nats.Conn) {
+	j.link.up(c)
 	j.config.Logger.Info("Connected to NATS again", "server", c.ConnectedUrlRedacted())
 	if err := j.checkVersion(); err != nil {
 		j.config.Logger.Error("Connected to a NATS server that is too old", "err", err)

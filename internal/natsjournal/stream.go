@@ -156,11 +156,7 @@ func (j *Journal) ensureStream(ctx context.Context) error {
 	if err != nil {
 		return explainRefusal(err)
 	}
-	want := j.wanted()
-	if j.config.MustExist {
-		want.Replicas = info.Config.Replicas
-	}
-	if found := want.differences(info.Config); len(found) > 0 {
+	if found := j.differences(info); len(found) > 0 {
 		return &permanentError{fmt.Errorf("it exists with another configuration: %s. Change it with `nats stream edit`, name another stream with --cluster.stream, or adapt the flags", strings.Join(found, "; "))}
 	}
 	j.noteUsage(info)
@@ -168,12 +164,37 @@ func (j *Journal) ensureStream(ctx context.Context) error {
 	return nil
 }
 
+// differences lists what is wrong with the configuration of the stream.
+func (j *Journal) differences(info streamInfo) []string {
+	want := j.wanted()
+	if j.config.MustExist {
+		want.Replicas = info.Config.Replicas
+	}
+	return want.differences(info.Config)
+}
+
+// watchSettings tells when somebody changes the configuration of the stream.
+func (j *Journal) watchSettings(info streamInfo) {
+	found := strings.Join(j.differences(info), "; ")
+	if found == j.differs {
+		return
+	}
+	if j.differs = found; found == "" {
+		j.config.Logger.Info("The stream has the right configuration again", "stream", j.config.Stream)
+		return
+	}
+	j.config.Logger.Error("Somebody has changed the configuration of the stream. Groups may be lost, and no gateway starts with it. Change it back with `nats stream edit`", "stream", j.config.Stream, "differences", found)
+}
+
 // tellOfChecks logs what was checked, and what only the servers themselves know.
 func (j *Journal) tellOfChecks(info streamInfo) {
 	j.config.Logger.Info("Checked the stream and the NATS server", "stream", j.config.Stream, "replicas", info.Config.Replicas,
 		"server", j.conn.ConnectedUrlRedacted(), "version", j.conn.ConnectedServerVersion(), "max_payload", j.conn.MaxPayload())
+	if j.config.SystemCredentials != "" {
+		return // watchServers tells
+	}
 	j.config.Logger.Info("Not checked, since clients cannot see it", "settings", "sync_interval of the servers, versions of the other servers, damage of replicas",
-		"advice", "set sync_interval: always, and look at `nats stream report`")
+		"advice", "set sync_interval: always, and look at `nats stream report`, or set --cluster.system-credentials-file")
 }
 
 // explainRefusal says what to do about an error of the servers. It is permanent

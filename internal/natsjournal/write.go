@@ -3,6 +3,7 @@ package natsjournal
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -17,7 +18,7 @@ type write struct {
 	id, token string
 	change    gateway.Change
 	receipts  []gateway.Receipt // in the message
-	msg       *nats.Msg
+	msg       *nats.Msg         // not changed once it was queued, but replaced
 	expected  uint64
 	call      *call
 	index     int // of its outcome in the call
@@ -59,7 +60,11 @@ const (
 func (j *Journal) begin(c *call, i int, change gateway.Change, token string, msg *nats.Msg) {
 	e := j.entry(token)
 	e.key = change.Key
+	foreign := j.foreign.Load()
 	switch {
+	case foreign != nil:
+		c.conclude(i, gateway.Failed, *foreign)
+		return
 	case e.unreadable != nil:
 		c.conclude(i, gateway.Failed, fmt.Errorf("group %s cannot be read, so it cannot be changed: %w", change.Key.Excerpt(), e.unreadable))
 		return
@@ -81,7 +86,7 @@ func (j *Journal) begin(c *call, i int, change gateway.Change, token string, msg
 	e.write = w
 	j.writes[w.id] = w
 	c.writes = append(c.writes, w)
-	j.send(w)
+	j.queue(w) // Commit sends it
 }
 
 // conclude sets an outcome.
@@ -92,10 +97,16 @@ func (c *call) conclude(i int, v gateway.Verdict, err error) {
 	}
 }
 
-// send queues a write to be sent. The caller holds mu.
-func (j *Journal) send(w *write) {
+// queue queues a write to be sent. The caller holds mu.
+func (j *Journal) queue(w *write) {
 	w.queued = true
 	j.outbox.put(w)
+}
+
+// send lets another goroutine send a write. The caller holds mu.
+func (j *Journal) send(w *write) {
+	j.queue(w)
+	j.outbox.signal()
 }
 
 // retry sends writes whose time has come. The caller holds mu.
@@ -158,8 +169,7 @@ func (w *write) refused() { w.doubts = max(0, w.doubts-1) }
 func (j *Journal) succeeded(w *write, seq uint64) {
 	e := j.entry(w.token)
 	if j.isBack(seq, w.since) {
-		j.voided(w, *j.foreign.Load())
-		return
+		return // that has ended w
 	}
 	if seq > e.seq {
 		e.took(seq, w.change.Group != nil, len(w.msg.Data))
@@ -201,12 +211,7 @@ func (j *Journal) refused(w *write, err *apiError) {
 // The caller holds mu.
 func (j *Journal) outrun(w *write, last uint64) {
 	e := j.entry(w.token)
-	foreign := j.foreign.Load()
 	switch {
-	case foreign != nil && w.doubts == 0:
-		j.finish(w, gateway.Failed, *foreign)
-	case foreign != nil:
-		j.voided(w, *foreign) // the stream that was read may have had an earlier copy
 	case last == w.expected: // a new leader has not caught up
 		w.deferred(errStale)
 	case last == 0 && e.live && e.seq == w.expected:
@@ -237,6 +242,7 @@ func (j *Journal) compare(w *write, last uint64) {
 	case w.doubts > 0 && w.sent > 1 && last != 0:
 		j.outdated(w)
 	default: // only an end came between, or the stream has forgotten one
+		w.msg = copyOf(w.msg) // an earlier copy may still be on its way to the connection
 		if err := j.carry(w, e); err != nil {
 			j.finish(w, gateway.Failed, err)
 			return
@@ -245,6 +251,11 @@ func (j *Journal) compare(w *write, last uint64) {
 		w.msg.Header.Set(headerExpected, strconv.FormatUint(last, 10))
 		j.send(w)
 	}
+}
+
+// copyOf returns a copy of a message whose headers can be set.
+func copyOf(m *nats.Msg) *nats.Msg {
+	return &nats.Msg{Subject: m.Subject, Reply: m.Reply, Data: m.Data, Header: maps.Clone(m.Header)}
 }
 
 // outdated finishes a write that cannot happen any more because its group has a

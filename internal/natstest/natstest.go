@@ -19,6 +19,7 @@ type Cluster struct {
 	t       testing.TB
 	options []*server.Options
 	servers []*server.Server // nil if stopped
+	system  key              // of the system account, if the server asks for credentials
 }
 
 const (

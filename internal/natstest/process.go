@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"golang.org/x/sys/unix"
 )
 
 // Processes are servers in processes of their own, which can be paused and
@@ -128,6 +129,18 @@ func (p *Processes) await(i int) {
 // Pause stops a process without ending it. Resume lets it go on.
 func (p *Processes) Pause(i int)  { p.signal(i, syscall.SIGSTOP) }
 func (p *Processes) Resume(i int) { p.signal(i, syscall.SIGCONT) }
+
+// Full makes a process fail to write, as if its disk was full, or no longer.
+func (p *Processes) Full(i int, full bool) {
+	p.t.Helper()
+	limit := unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}
+	if full {
+		limit.Cur = 1 // no file may grow
+	}
+	if err := unix.Prlimit(p.running[i].Process.Pid, unix.RLIMIT_FSIZE, &limit, nil); err != nil {
+		p.t.Fatal(err)
+	}
+}
 
 func (p *Processes) signal(i int, s syscall.Signal) {
 	p.t.Helper()

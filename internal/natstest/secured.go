@@ -30,10 +30,19 @@ func StartSecured(t testing.TB, tls *tls.Config, publish, subscribe []string) (c
 	trusted.SystemAccount = system.public
 	sign(t, trusted, operator)
 	c = start(t, 1, func(o *server.Options) {
+		o.SyncAlways = true
 		o.TLSConfig, o.TLSTimeout = tls, ready.Seconds()
 		o.TrustedOperators, o.SystemAccount, o.AccountResolver = []*jwt.OperatorClaims{trusted}, system.public, resolver
 	})
+	c.system = system
 	return c, userOf(t, account, publish, subscribe)
+}
+
+// SystemCredentials returns a file with the credentials of a user of the system
+// account, who may publish and subscribe to these subjects alone.
+func (c *Cluster) SystemCredentials(publish, subscribe []string) (file string) {
+	c.t.Helper()
+	return userOf(c.t, c.system, publish, subscribe)
 }
 
 // userOf makes a user of an account, and returns the file with its credentials.

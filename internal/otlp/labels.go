@@ -13,6 +13,7 @@ import (
 
 	common "go.opentelemetry.io/proto/otlp/common/v1"
 
+	"pushgateway/internal/excerpt"
 	"pushgateway/internal/metric"
 )
 
@@ -20,7 +21,10 @@ import (
 // Attributes whose names become equal share a label: their values in the order
 // of the original names, with semicolons between them.
 func (t *translator) labelsOf(attributes []*common.KeyValue, leftOut func(name string) bool) ([]metric.Label, error) {
-	if err := t.Take(2 * len(attributes) * int(unsafe.Sizeof(metric.Label{}))); err != nil {
+	if leftOut == nil && (t.plan.fits(attributes) || t.makePlan(attributes)) {
+		return t.planned(attributes)
+	}
+	if err := t.pay(2 * len(attributes) * int(unsafe.Sizeof(metric.Label{}))); err != nil {
 		return nil, err
 	}
 	sorted := slices.Clone(attributes)
@@ -33,15 +37,83 @@ func (t *translator) labelsOf(attributes []*common.KeyValue, leftOut func(name s
 		}
 		name, err := t.labelName(a.GetKey())
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("the attribute %q cannot be a label: %w; rename it", excerpt.Of(a.GetKey()), err)
 		}
-		if err := t.Take(2 * (len(name) + len(value))); err != nil {
+		if err := t.pay(2 * (len(name) + len(value))); err != nil {
 			return nil, err
 		}
 		labels = append(labels, metric.Label{Name: name, Value: value})
 	}
 	slices.SortStableFunc(labels, func(a, b metric.Label) int { return cmp.Compare(a.Name, b.Name) })
 	return joined(labels), nil
+}
+
+// attributePlan says how attributes with certain names become labels. The points of a
+// request mostly have the same.
+type attributePlan struct {
+	keys  []string // of the attributes, in their order
+	names []string // of the labels, sorted
+	from  []int    // the attribute of each label
+}
+
+// reset makes it the plan for no attributes.
+func (p *attributePlan) reset() { p.keys, p.names, p.from = p.keys[:0], p.names[:0], p.from[:0] }
+
+// fits reports whether the plan is for these attributes.
+func (p *attributePlan) fits(attributes []*common.KeyValue) bool {
+	if len(p.keys) != len(attributes) {
+		return false
+	}
+	for i, a := range attributes {
+		if a.GetKey() != p.keys[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// mostPlanned is how many attributes a plan is made for.
+const mostPlanned = 64
+
+// makePlan makes the plan for some attributes. It returns false if each must become
+// a label of its own, and one does not.
+func (t *translator) makePlan(attributes []*common.KeyValue) bool {
+	p := &t.plan
+	p.reset()
+	if len(attributes) > mostPlanned {
+		return false
+	}
+	for i, a := range attributes {
+		name, err := t.labelName(a.GetKey())
+		at, twice := slices.BinarySearch(p.names, name)
+		if err != nil || twice {
+			p.reset()
+			return false
+		}
+		p.keys, p.names, p.from = append(p.keys, a.GetKey()), slices.Insert(p.names, at, name), slices.Insert(p.from, at, i)
+	}
+	return true
+}
+
+// planned makes labels as the plan says.
+func (t *translator) planned(attributes []*common.KeyValue) ([]metric.Label, error) {
+	const chunk = 64
+	if n := len(attributes); n > len(t.free) {
+		n = max(n, chunk)
+		if err := t.pay(n * int(unsafe.Sizeof(metric.Label{}))); err != nil {
+			return nil, err
+		}
+		t.free = make([]metric.Label, n)
+	}
+	labels, size := t.free[:0:len(attributes)], 0
+	for i, name := range t.plan.names {
+		if value := textOf(attributes[t.plan.from[i]].GetValue()); value != "" {
+			labels = append(labels, metric.Label{Name: name, Value: value})
+			size += len(name) + len(value)
+		}
+	}
+	t.free = t.free[len(attributes):]
+	return labels, t.pay(2 * size)
 }
 
 // joined joins the values of labels with one name. They are sorted.

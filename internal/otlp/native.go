@@ -1,7 +1,9 @@
 package otlp
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"unsafe"
 
 	metrics "go.opentelemetry.io/proto/otlp/metrics/v1"
@@ -30,6 +32,9 @@ func (t *translator) exponential(s *metric.Series, p *metrics.ExponentialHistogr
 	positive, negative := p.GetPositive(), p.GetNegative()
 	if err := t.checkAddend(p.GetSum(), p.GetCount(), p.GetZeroCount(), positive.GetBucketCounts(), negative.GetBucketCounts()); err != nil {
 		return err
+	}
+	if in, err := total(p.GetZeroCount(), positive.GetBucketCounts(), negative.GetBucketCounts()); err != nil || in > math.MaxInt64 {
+		return cmp.Or(err, fmt.Errorf("a point counts %d observations, more than a native histogram can; export what was counted", in))
 	}
 	buckets := len(positive.GetBucketCounts()) + len(negative.GetBucketCounts())
 	const size = 16 // of a bucket with its share of a span
@@ -78,7 +83,7 @@ const largestIndex = 1 << 30
 func layout(from *metrics.ExponentialHistogramDataPoint_Buckets, down int32) (spans []metric.Span, deltas []int64, err error) {
 	counts, offset := from.GetBucketCounts(), int64(from.GetOffset())
 	if offset < -largestIndex || offset+int64(len(counts)) > largestIndex {
-		return nil, nil, fmt.Errorf("the offset %d of a point's buckets is out of range", offset)
+		return nil, nil, fmt.Errorf("the offset of a point's buckets is %d, beyond the numbers of any value; export what was measured", offset)
 	}
 	next, before := int64(0), int64(0) // the index after the last bucket, and its count
 	for i := 0; i < len(counts); {

@@ -4,6 +4,7 @@ package otlp
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"mime"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"pushgateway/internal/excerpt"
+	"pushgateway/internal/guard"
 )
 
 // Encoding is how a request, and so its answer, is written.
@@ -49,8 +51,9 @@ func (e *SyntaxError) Unwrap() error { return e.error }
 const deepest = 64
 
 // read parses a request, which has the wire form of MetricsData. take provides
-// the memory for the result before it is allocated.
-func read(body []byte, e Encoding, take func(bytes int) error) (*metrics.MetricsData, error) {
+// the memory for the result before it is allocated. The result is valid until d is
+// released.
+func (d *decoder) read(body []byte, e Encoding, take func(bytes int) error) (*metrics.MetricsData, error) {
 	req := new(metrics.MetricsData)
 	if e == JSON {
 		if err := take(costOfJSON(body)); err != nil {
@@ -61,6 +64,10 @@ func read(body []byte, e Encoding, take func(bytes int) error) (*metrics.Metrics
 			return nil, &SyntaxError{fmt.Errorf("the body is not OTLP in JSON: %s; send an ExportMetricsServiceRequest", said(err))}
 		}
 		return req, nil
+	}
+	read, err := d.decode(body, take)
+	if err == nil || errors.Is(err, guard.ErrBusy) || errors.Is(err, guard.ErrTooLarge) {
+		return read, err
 	}
 	cost := costOf(req.ProtoReflect().Descriptor(), body, 0)
 	if err := take(cost); err != nil {

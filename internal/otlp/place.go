@@ -1,6 +1,8 @@
 package otlp
 
 import (
+	"fmt"
+	"hash/maphash"
 	"math"
 	"slices"
 	"unsafe"
@@ -15,11 +17,10 @@ import (
 func (t *translator) place(s metric.Series, at uint64, gone bool) error {
 	f := t.to
 	t.valued = t.valued || !gone
-	t.key = appendKey(t.key[:0], s.Labels)
-	i, known := f.places[string(t.key)]
-	if !known {
+	i, free := f.placeOf(t.hash(s.Labels), s.Labels)
+	if i < 0 {
 		var err error
-		if i, err = t.newPlace(s.Labels); err != nil {
+		if i, err = t.newPlace(free, s.Labels); err != nil {
 			return err
 		}
 	}
@@ -31,6 +32,8 @@ func (t *translator) place(s metric.Series, at uint64, gone bool) error {
 	switch {
 	case gone:
 		return nil
+	case f.Delta && l.points > 0 && f.Type == metric.Counter:
+		grow(&f.Series[i], s)
 	case f.Delta && l.points > 0:
 		return t.again(s, &l.points)
 	case f.Delta || isLatest:
@@ -40,18 +43,65 @@ func (t *translator) place(s metric.Series, at uint64, gone bool) error {
 	return nil
 }
 
-// newPlace makes a place for a series.
-func (t *translator) newPlace(labels []metric.Label) (int, error) {
+// grow adds a further point of a counter.
+func grow(c *metric.Series, by metric.Series) {
+	c.Value += by.Value
+	if by.Exemplar != nil {
+		c.Exemplar = by.Exemplar
+	}
+}
+
+// places are those of the series of a family, by hashes of their labels. Labels whose
+// hash others have are at the next one that is free.
+type places map[uint64]int32
+
+// hash returns the hash of labels.
+func (t *translator) hash(labels []metric.Label) uint64 {
+	t.key = appendKey(t.key[:0], labels)
+	return maphash.Bytes(t.seed, t.key)
+}
+
+// placeOf returns the place of a series. If it has none, that is negative, and free
+// is the hash that it can have.
+func (f *Family) placeOf(hash uint64, labels []metric.Label) (place int, free uint64) {
+	for ; ; hash++ {
+		i, taken := f.places[hash]
+		switch {
+		case !taken:
+			return -1, hash
+		case slices.Equal(f.Series[i].Labels, labels):
+			return int(i), hash
+		}
+	}
+}
+
+// reserve makes room in the present family for as many more series.
+func (t *translator) reserve(series int) error {
+	f := t.to
+	const place = 48
+	if err := t.pay((len(f.Series) + series) * (int(unsafe.Sizeof(metric.Series{})+unsafe.Sizeof(latest{})) + place)); err != nil {
+		return err
+	}
+	f.Series, f.latest = slices.Grow(f.Series, series), slices.Grow(f.latest, series)
+	if f.places == nil {
+		f.places = make(places, series)
+	}
+	return nil
+}
+
+// newPlace makes a place for a series. hash is free.
+func (t *translator) newPlace(hash uint64, labels []metric.Label) (int, error) {
 	f := t.to
 	if t.series++; t.Limits.Series > 0 && t.series > t.Limits.Series {
 		return 0, t.tooMany(guard.LimitSeriesPerPush, "series", t.Limits.Series, f.Name)
 	}
-	const place = 100
-	if err := t.Take(2*int(unsafe.Sizeof(metric.Series{})) + place + len(t.key)); err != nil {
-		return 0, err
-	}
 	i := len(f.Series)
-	f.places[string(t.key)] = i
+	if i == cap(f.Series) {
+		if err := t.reserve(max(i, 1)); err != nil {
+			return 0, err
+		}
+	}
+	f.places[hash] = int32(i)
 	f.latest = append(f.latest, latest{})
 	f.Series = append(f.Series, metric.Series{Labels: labels})
 	return i, nil
@@ -61,7 +111,10 @@ func (t *translator) newPlace(labels []metric.Label) (int, error) {
 // series.
 func (t *translator) again(s metric.Series, points *int) error {
 	f := t.to
-	const family = 200
+	const family, most = 200, 100
+	if *points >= most {
+		return fmt.Errorf("a histogram has more than %d points with the same attributes; export it more often, or with one point", most)
+	}
 	if err := t.Take(2*int(unsafe.Sizeof(metric.Series{})) + family); err != nil {
 		return err
 	}

@@ -53,6 +53,10 @@ func noValue(p point) bool {
 // eachPoint translates points. set sets the value of a series. An error rejects
 // its point alone, unless nothing more may be taken.
 func eachPoint[P point](t *translator, m *metrics.Metric, points []P, set func(*metric.Series, P) error) error {
+	const most = 1 << 10 // the others may all be of the same series
+	if err := t.reserve(min(len(points), most)); err != nil {
+		return err
+	}
 	for _, p := range points {
 		err := addPoint(t, p, set)
 		switch {
@@ -68,10 +72,10 @@ func eachPoint[P point](t *translator, m *metrics.Metric, points []P, set func(*
 }
 
 func addPoint[P point](t *translator, p P, set func(*metric.Series, P) error) error {
-	var s metric.Series
-	gone := noValue(p)
+	s, gone := &t.present, noValue(p)
+	*s = metric.Series{}
 	if !gone {
-		if err := set(&s, p); err != nil {
+		if err := set(s, p); err != nil {
 			return err
 		}
 	}
@@ -80,9 +84,17 @@ func addPoint[P point](t *translator, p P, set func(*metric.Series, P) error) er
 		return err
 	}
 	if start := p.GetStartTimeUnixNano(); start != 0 && t.to.Type != metric.Gauge {
-		s.Created = timestamp(start)
+		const chunk = 64
+		if len(t.times) == 0 {
+			if err := t.pay(chunk * int(unsafe.Sizeof(metric.Timestamp{}))); err != nil {
+				return err
+			}
+			t.times = make([]metric.Timestamp, chunk)
+		}
+		s.Created, t.times = &t.times[0], t.times[1:]
+		*s.Created = *timestamp(start)
 	}
-	return t.place(s, p.GetTimeUnixNano(), gone)
+	return t.place(*s, p.GetTimeUnixNano(), gone)
 }
 
 func timestamp(nanos uint64) *metric.Timestamp {
@@ -192,6 +204,9 @@ func (t *translator) histogram(s *metric.Series, p *metrics.HistogramDataPoint) 
 	if len(counts) == 0 {
 		inBuckets = []uint64{p.GetCount()}
 	}
+	if _, err := total(0, counts); err != nil {
+		return err
+	}
 	if err := t.checkAddend(p.GetSum(), p.GetCount(), 0, inBuckets); err != nil {
 		return err
 	}
@@ -244,12 +259,31 @@ func (t *translator) bucketExemplars(h *metric.Buckets, all []*metrics.Exemplar)
 
 func (t *translator) summary(s *metric.Series, p *metrics.SummaryDataPoint) error {
 	quantiles := p.GetQuantileValues()
-	if err := t.Take(int(unsafe.Sizeof(metric.Quantiles{})) + len(quantiles)*int(unsafe.Sizeof(metric.Quantile{}))); err != nil {
+	if err := t.Take(int(unsafe.Sizeof(metric.Quantiles{})) + 2*len(quantiles)*int(unsafe.Sizeof(metric.Quantile{}))); err != nil {
 		return err
 	}
-	s.Summary = &metric.Quantiles{Count: p.GetCount(), Sum: p.GetSum()}
+	s.Summary = &metric.Quantiles{Count: p.GetCount(), Sum: p.GetSum(), Quantiles: make([]metric.Quantile, 0, len(quantiles))}
 	for _, q := range quantiles {
 		s.Summary.Quantiles = append(s.Summary.Quantiles, metric.Quantile{Quantile: q.GetQuantile(), Value: q.GetValue()})
+	}
+	return checkQuantiles(s.Summary.Quantiles)
+}
+
+// checkQuantiles refuses quantiles that are none, and repeated ones, which would
+// be the same series.
+func checkQuantiles(all []metric.Quantile) error {
+	byQuantile := func(a, b metric.Quantile) int { return cmp.Compare(a.Quantile, b.Quantile) }
+	if !slices.IsSortedFunc(all, byQuantile) {
+		all = slices.Clone(all)
+		slices.SortFunc(all, byQuantile)
+	}
+	for i, q := range all {
+		switch {
+		case !(q.Quantile >= 0 && q.Quantile <= 1):
+			return fmt.Errorf("a point has the quantile %v; export quantiles from 0 to 1", q.Quantile)
+		case i > 0 && q.Quantile == all[i-1].Quantile:
+			return fmt.Errorf("a point has the quantile %v twice; export each once", q.Quantile)
+		}
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package otlp
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"strings"
 
@@ -48,8 +49,8 @@ type Family struct {
 	// Gone has series that have no value any more. Their values do not matter.
 	Gone []metric.Series
 
-	places map[string]int // of series, by their labels
-	latest []latest       // of the series
+	places places
+	latest []latest // of the series
 }
 
 // latest is the latest point of a series.
@@ -71,7 +72,9 @@ const targetInfo = "target_info"
 // Translate reads a request. Points that cannot be taken are rejected; an error
 // refuses the whole request.
 func Translate(body []byte, e Encoding, o Options) (all []*Resource, rejected Rejected, err error) {
-	req, err := read(body, e, o.Take)
+	d := decoders.Get().(*decoder)
+	defer d.release()
+	req, err := d.read(body, e, o.Take)
 	if err != nil {
 		return nil, rejected, err
 	}
@@ -106,6 +109,33 @@ type translator struct {
 	byName map[string]*Family // of the present resource
 	of     map[*Resource]map[string]*Family
 	key    []byte // of the present point
+	seed   maphash.Seed
+
+	names   map[string]labelName // of attributes
+	plan    attributePlan        // of the last point
+	present metric.Series        // of the present point
+	free    []metric.Label       // for labels
+	times   []metric.Timestamp   // for start times
+	paid    int                  // bytes that are taken, and not used yet
+}
+
+// labelName is the name of the label of an attribute, or why it has none.
+type labelName struct {
+	name string
+	err  error
+}
+
+// pay takes memory, a little more than is needed at a time.
+func (t *translator) pay(bytes int) error {
+	const more = 4 << 10
+	if bytes > t.paid {
+		if err := t.Take(bytes + more); err != nil {
+			return err
+		}
+		t.paid += bytes + more
+	}
+	t.paid -= bytes
+	return nil
 }
 
 func newTranslator(o Options) *translator {
@@ -120,6 +150,8 @@ func newTranslator(o Options) *translator {
 		units:   otlptranslator.UnitNamer{UTF8Allowed: utf8},
 		byKey:   make(map[string]*Resource),
 		of:      make(map[*Resource]map[string]*Family),
+		names:   make(map[string]labelName),
+		seed:    maphash.MakeSeed(),
 	}
 }
 
@@ -132,11 +164,18 @@ func labelNamer(utf8 bool) otlptranslator.LabelNamer {
 // labelName returns the name of the label of an attribute. Prometheus would keep
 // names that are reserved; a scrape must not have them.
 func (t *translator) labelName(attribute string) (string, error) {
-	name, err := t.labels.Build(attribute)
-	if err == nil && strings.HasPrefix(name, "__") {
-		name = "key_" + strings.TrimLeft(name, "_")
+	known, ok := t.names[attribute]
+	if !ok {
+		known.name, known.err = t.labels.Build(attribute)
+		if known.err == nil && strings.HasPrefix(known.name, "__") {
+			known.name = "key_" + strings.TrimLeft(known.name, "_")
+		}
+		const most = 1000
+		if len(t.names) < most {
+			t.names[attribute] = known
+		}
 	}
-	return name, err
+	return known.name, known.err
 }
 
 // resource translates what a request has of one resource.
@@ -236,7 +275,11 @@ func (t *translator) target(r *Resource, res *resources.Resource) error {
 		return err
 	}
 	f.Help = "Target metadata"
-	t.to = f
+	if t.to = f; f.places == nil {
+		if err := t.reserve(1); err != nil {
+			return err
+		}
+	}
 	return t.place(metric.Series{Labels: labels, Value: 1}, 0, false)
 }
 
@@ -290,7 +333,7 @@ func (t *translator) family(r *Resource, name string, k kind) (f *Family, ok boo
 	if err := t.Take(size + len(name)); err != nil {
 		return nil, false, err
 	}
-	f = &Family{Family: metric.Family{Name: name, Type: k.typ}, Delta: k.delta, places: make(map[string]int)}
+	f = &Family{Family: metric.Family{Name: name, Type: k.typ, Distinct: true}, Delta: k.delta}
 	t.byName[name] = f
 	r.Families = append(r.Families, f)
 	return f, true, nil

@@ -6,9 +6,10 @@ import "pushgateway/internal/compression"
 // exposition.PieceWriter. The goroutine that writes also compresses.
 type packing struct {
 	*pipeline
-	parts []part // the pieces in the present buffer
-	start int    // of the present piece, in the buffer
-	ready int    // bytes of the compressed pieces among parts
+	coding string
+	parts  []part // the pieces in the present buffer
+	start  int    // of the present piece, in the buffer
+	ready  int    // bytes of the compressed pieces among parts
 }
 
 // part is a piece and its place in a buffer.
@@ -18,6 +19,14 @@ type part struct {
 	before     []byte
 	keep       func(*compression.Piece)
 }
+
+// packedAtOnce is how many bytes of pieces are compressed while the next ones are
+// gathered: with less there would be more waking of threads than work, and with
+// more one of them would wait for the other.
+const packedAtOnce = 128 << 10
+
+// Coding implements exposition.PieceWriter.
+func (p *packing) Coding() string { return p.coding }
 
 // take returns the pieces of the present buffer, which is passed on. It is safe
 // on nil.
@@ -45,6 +54,9 @@ func (p *packing) StartPiece(size int) bool {
 // EndPiece implements exposition.PieceWriter.
 func (p *packing) EndPiece(before []byte, keep func(*compression.Piece)) {
 	p.parts = append(p.parts, part{start: p.start, end: len(p.buf), before: before, keep: keep})
+	if len(p.buf) >= packedAtOnce {
+		p.pass()
+	}
 }
 
 // WritePiece implements exposition.PieceWriter.
@@ -59,7 +71,7 @@ func (p *packing) WritePiece(piece *compression.Piece) error {
 }
 
 // pack compresses a buffer.
-func (f filled) pack(g *compression.Gzip) error {
+func (f filled) pack(g compression.Packer) error {
 	at := 0
 	for _, part := range f.parts {
 		if part.start > at {
@@ -79,7 +91,7 @@ func (f filled) pack(g *compression.Gzip) error {
 	return err
 }
 
-func (p *part) pack(buf []byte, g *compression.Gzip) error {
+func (p *part) pack(buf []byte, g compression.Packer) error {
 	packed := p.packed
 	if packed == nil {
 		var err error

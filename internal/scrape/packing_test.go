@@ -2,7 +2,6 @@ package scrape
 
 import (
 	"bytes"
-	stdgzip "compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
 
 	"pushgateway/internal/compression"
 	"pushgateway/internal/exposition"
@@ -101,11 +101,13 @@ func (s *stopping) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// packedAll is a scrape with gzip.
-func packedAll(t testing.TB, s *Scraper, v *gateway.View, f exposition.Format) []byte {
+var codings = []string{"gzip", "zstd"}
+
+// packedAll is a scrape with a coding.
+func packedAll(t testing.TB, s *Scraper, v *gateway.View, coding string, f exposition.Format) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	_, z := compression.Pack([]string{"gzip"}, &b)
+	_, z := compression.Pack([]string{coding}, &b)
 	if _, err := s.All(z, v, f); err != nil {
 		t.Fatal(err)
 	}
@@ -115,35 +117,36 @@ func packedAll(t testing.TB, s *Scraper, v *gateway.View, f exposition.Format) [
 	return b.Bytes()
 }
 
-func unpackedAll(t testing.TB, packed []byte) []byte {
+func unpackedAll(t testing.TB, coding string, packed []byte) []byte {
 	t.Helper()
-	z, err := stdgzip.NewReader(bytes.NewReader(packed))
+	u, err := compression.NewUnpacker().Open(coding, packed)
 	if err != nil {
 		t.Fatal(err)
 	}
-	content, err := io.ReadAll(z)
+	defer u.Close()
+	content, err := io.ReadAll(u)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return content
 }
 
-// compareScrapes scrapes a view with gzip, which must be what it is without.
-func compareScrapes(t testing.TB, s *Scraper, v *gateway.View, f exposition.Format) {
+// compareScrapes scrapes a view with a coding, which must be what it is without.
+func compareScrapes(t testing.TB, s *Scraper, v *gateway.View, coding string, f exposition.Format) {
 	t.Helper()
 	var plain bytes.Buffer
 	want, err := s.All(&plain, v, f)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := unpackedAll(t, packedAll(t, s, v, f)); !bytes.Equal(got, plain.Bytes()) || want.Bytes != int64(len(got)) {
-		t.Fatalf("with gzip there are %d bytes, without %d", len(got), plain.Len())
+	if got := unpackedAll(t, coding, packedAll(t, s, v, coding, f)); !bytes.Equal(got, plain.Bytes()) || want.Bytes != int64(len(got)) {
+		t.Fatalf("with "+coding+" there are %d bytes, without %d", len(got), plain.Len())
 	}
 }
 
 var packedFormats = []exposition.Format{{Syntax: exposition.Text, Escaping: metric.UTF8}, {Syntax: exposition.Protobuf, Escaping: metric.UTF8}}
 
-// FuzzPackedScrapes changes groups between scrapes with gzip. Whatever pieces of
+// FuzzPackedScrapes changes groups between compressed scrapes. Whatever pieces of
 // earlier scrapes are in one, it is the scrape without compression.
 func FuzzPackedScrapes(f *testing.F) {
 	f.Add(uint64(1), uint16(400), uint8(12))
@@ -154,13 +157,13 @@ func FuzzPackedScrapes(f *testing.F) {
 		s := New(nil, nil)
 		for range rounds % 20 {
 			c.change()
-			format := packedFormats[c.random.IntN(2)]
+			format, coding := packedFormats[c.random.IntN(2)], codings[c.random.IntN(2)]
 			if c.random.IntN(4) == 0 {
-				_, z := compression.Pack([]string{"gzip"}, &stopping{c.random.IntN(20_000)})
+				_, z := compression.Pack([]string{coding}, &stopping{c.random.IntN(20_000)})
 				_, _ = s.All(z, c.gateway.View(), format)
 				_ = z.Close()
 			}
-			compareScrapes(t, s, c.gateway.View(), format)
+			compareScrapes(t, s, c.gateway.View(), coding, format)
 		}
 	})
 }
@@ -174,52 +177,82 @@ func TestPackedScrapesConcurrently(t *testing.T) {
 		c.change()
 		v := c.gateway.View()
 		for _, f := range packedFormats {
-			wg.Go(func() { compareScrapes(t, s, v, f) })
+			for _, coding := range codings {
+				wg.Go(func() { compareScrapes(t, s, v, coding, f) })
+			}
 		}
 	}
 	wg.Wait()
 }
 
 // TestPackedSize compares a scrape in pieces with one that is compressed as a
-// whole.
+// whole. With zstd that finds repeats which are further back than a piece.
 func TestPackedSize(t *testing.T) {
 	c := newChanging(t, 4, 3000)
 	s, v := New(nil, nil), c.gateway.View()
+	most := map[string]float64{"gzip": 1.05, "zstd": 1.15}
 	for _, f := range packedFormats {
-		var plain, whole bytes.Buffer
+		var plain bytes.Buffer
 		if _, err := s.All(&plain, v, f); err != nil {
 			t.Fatal(err)
 		}
-		z, _ := gzip.NewWriterLevel(&whole, gzip.BestSpeed) // the level exists
-		if _, err := z.Write(plain.Bytes()); err != nil {
-			t.Fatal(err)
-		}
-		if err := z.Close(); err != nil {
-			t.Fatal(err)
-		}
-		got := len(packedAll(t, s, v, f))
-		t.Logf("%d bytes in pieces, %d as a whole: ×%.3f", got, whole.Len(), float64(got)/float64(whole.Len()))
-		if float64(got) > 1.05*float64(whole.Len()) {
-			t.Errorf("pieces take %d bytes, the whole %d", got, whole.Len())
+		for _, coding := range codings {
+			got, whole := len(packedAll(t, s, v, coding, f)), wholeSize(t, coding, plain.Bytes())
+			t.Logf("%s, %v: %d bytes in pieces, %d as a whole: ×%.3f", coding, f.Syntax, got, whole, float64(got)/float64(whole))
+			if float64(got) > most[coding]*float64(whole) {
+				t.Errorf("%s, %v: pieces take %d bytes, the whole %d", coding, f.Syntax, got, whole)
+			}
 		}
 	}
+}
+
+// wholeSize compresses content at once, at the fastest level.
+func wholeSize(t testing.TB, coding string, content []byte) int {
+	t.Helper()
+	var n counting
+	var z io.WriteCloser
+	var err error
+	if coding == "gzip" {
+		z, err = gzip.NewWriterLevel(&n, gzip.BestSpeed)
+	} else {
+		z, err = zstd.NewWriter(&n, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20))
+	}
+	if err == nil {
+		_, err = z.Write(content)
+	}
+	if err == nil {
+		err = z.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int(n)
 }
 
 // unseen hides what a writer can do beside writing.
 type unseen struct{ io.WriteCloser }
 
-// BenchmarkPacked scrapes with gzip: as a whole, in pieces that are all new, and
-// in pieces of the last scrape after 1 of 100 groups has changed.
+// BenchmarkPacked scrapes in each coding and format: as a whole, in pieces that are all new,
+// and in pieces of the last scrape after 1 of 100 groups has changed, and 1 of 500.
 func BenchmarkPacked(b *testing.B) {
+	for _, coding := range codings {
+		for _, f := range packedFormats {
+			b.Run(coding+"/"+f.Syntax.String(), func(b *testing.B) { benchmarkPacked(b, coding, f) })
+		}
+	}
+}
+
+func benchmarkPacked(b *testing.B, coding string, f exposition.Format) {
 	c := newChanging(b, 5, 10_000)
 	s := New(nil, nil)
 	scrape := func(b *testing.B, s *Scraper, hide bool) {
 		var n counting
-		_, z := compression.Pack([]string{"gzip"}, &n)
+		_, packer := compression.Pack([]string{coding}, &n)
+		var z io.WriteCloser = packer
 		if hide {
 			z = unseen{z}
 		}
-		if _, err := s.All(z, c.gateway.View(), packedFormats[0]); err != nil {
+		if _, err := s.All(z, c.gateway.View(), f); err != nil {
 			b.Fatal(err)
 		}
 		if err := z.Close(); err != nil {
@@ -237,16 +270,18 @@ func BenchmarkPacked(b *testing.B) {
 			scrape(b, New(nil, nil), false)
 		}
 	})
-	b.Run("again", func(b *testing.B) {
-		for b.Loop() {
-			b.StopTimer()
-			for range c.jobs / 100 {
-				c.push(c.random.IntN(c.jobs))
+	for _, part := range []int{100, 500} {
+		b.Run(fmt.Sprintf("1 of %d", part), func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				for range c.jobs / part {
+					c.push(c.random.IntN(c.jobs))
+				}
+				b.StartTimer()
+				scrape(b, s, false)
 			}
-			b.StartTimer()
-			scrape(b, s, false)
-		}
-	})
+		})
+	}
 }
 
 type counting int

@@ -52,9 +52,9 @@ func newPipeline(w io.Writer) *pipeline {
 		_, err := w.Write(f.buf)
 		return err
 	}
-	if g, ok := w.(*compression.Gzip); ok {
+	if g, ok := w.(compression.Packer); ok {
 		write = func(f filled) error { return f.pack(g) }
-		p.packing = &packing{pipeline: p}
+		p.packing = &packing{pipeline: p, coding: g.Coding()}
 	}
 	go func() {
 		defer close(p.done)

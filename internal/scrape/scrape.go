@@ -18,8 +18,8 @@ const (
 	// maxCache bounds, in bytes, what is kept for formats and escapings that the
 	// stored blocks do not contain.
 	maxCache = 64 << 20
-	// maxRuns bounds, in bytes, what is kept joined for text scrapes, and as much
-	// for protobuf.
+	// maxRuns bounds, in bytes, what is kept joined for text scrapes, as much for
+	// protobuf, and twice as much for compressed scrapes of all formats and codings.
 	maxRuns = 16 << 20
 )
 
@@ -130,6 +130,7 @@ func (s *Scraper) writeAll(w io.Writer, v *gateway.View, families iter.Seq[claim
 	hidden := s.hiding.of(format, s.reserved, v)
 	enc := exposition.NewEncoder(w, format, s.cache)
 	enc.Join(s.runs)
+	defer enc.Abandon()
 	for f := range families {
 		if hidden.names[f.Name] {
 			if f.claim > 0 { // nobody misses one of the gateway's own

@@ -15,6 +15,7 @@ type Cluster struct {
 	Replicas    int
 	MaxBytes    int64       // of a new stream; 0 means no bound
 	Credentials string      // a file, or ""
+	System      string      // a file with credentials for the system account, or ""
 	TLS         *tls.Config // nil if the URLs decide
 	AllowOld    bool        // accepts servers that are known not to work well
 	Version     string      // of the program
@@ -31,7 +32,7 @@ func openCluster(c Config) *Store {
 	c.setDefaults()
 	config := natsjournal.Config{
 		URLs: c.Cluster.URLs, Stream: c.Cluster.Stream, Replicas: c.Cluster.Replicas, MaxBytes: c.Cluster.MaxBytes,
-		Credentials: c.Cluster.Credentials, TLS: c.Cluster.TLS, AllowOld: c.Cluster.AllowOld,
+		Credentials: c.Cluster.Credentials, SystemCredentials: c.Cluster.System, TLS: c.Cluster.TLS, AllowOld: c.Cluster.AllowOld,
 		Member: c.Cluster.Address, Version: c.Cluster.Version, Newest: c.Cluster.Newest, MustExist: c.Cluster.mustExist, First: c.Cluster.first,
 		Logger: c.Logger, Progress: c.Progress, Waiting: c.Waiting,
 	}

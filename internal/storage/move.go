@@ -6,12 +6,14 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
+	"pushgateway/internal/guard"
 	"pushgateway/internal/metric"
 	"pushgateway/internal/natsjournal"
 )
@@ -22,17 +24,32 @@ type Moved struct {
 	Receipts int
 	Removed  []grouping.Key // groups that the stream had, and the import has not
 	Kept     []grouping.Key // groups that a member changed meanwhile, which stay as that member left them
+	Newer    int            // groups that stay as they are, since they were pushed later than in the import
+	// TooLarge tells of each group that the servers do not accept. It is not stored.
+	TooLarge []error
 }
+
+// Meeting says what becomes of the groups that a stream has before an import.
+type Meeting int
+
+const (
+	// Refused means that there may be none.
+	Refused Meeting = iota
+	// Replaced means that they end, or become those of the import.
+	Replaced
+	// Merged means that of each group the one stays that was pushed last.
+	Merged
+)
 
 // patience is how long a command waits for servers that do not answer.
 const patience = 30 * time.Second
 
 // Move copies the groups of a view into the stream of c, with their claims, times
-// and receipts. Members may use the stream meanwhile. It refuses a stream that has
-// groups, unless replace is set: then it removes those that the view does not have.
-// If it fails, the stream may have some of the groups.
-func Move(ctx context.Context, c Config, v *gateway.View, replace bool) (Moved, error) {
-	m := &mover{claims: claimsOf(v), there: make(map[grouping.Key]gateway.Revision)}
+// and receipts. Members may use the stream meanwhile. Groups that are too large for the
+// servers are left out; then it fails once it has stored the others. If it fails, the
+// stream may have some of the groups.
+func Move(ctx context.Context, c Config, v *gateway.View, with Meeting) (Moved, error) {
+	m := &mover{with: with, claims: claimsOf(v), there: make(map[grouping.Key]there)}
 	c.Cluster.first = uint64(len(m.claims)) + 1
 	s, err := m.open(ctx, c)
 	if err != nil {
@@ -41,8 +58,11 @@ func Move(ctx context.Context, c Config, v *gateway.View, replace bool) (Moved, 
 	defer s.Close()
 	m.journal = s.nats
 	before := m.stored()
-	if len(before) > 0 && !replace {
-		return Moved{}, fmt.Errorf("the stream %s already has %d groups; name another one with --cluster.stream, or give --replace to remove those that are not in the import", c.Cluster.Stream, len(before))
+	if len(before) > 0 && with == Refused {
+		return Moved{}, fmt.Errorf("the stream %s already has %d groups; name another one with --cluster.stream, give --replace to remove those that are not in the import, or --merge to keep of each group what was pushed last", c.Cluster.Stream, len(before))
+	}
+	if len(before) > 0 && with == Merged {
+		m.claims = nil // groups that join others claim their names after them
 	}
 	err = m.move(ctx, v, before)
 	return m.moved, err
@@ -51,11 +71,18 @@ func Move(ctx context.Context, c Config, v *gateway.View, replace bool) (Moved, 
 // mover is an import in progress.
 type mover struct {
 	journal *natsjournal.Journal
-	claims  map[gateway.Revision]gateway.Revision // what becomes of each
+	with    Meeting
+	claims  map[gateway.Revision]gateway.Revision // what becomes of each; others become 0
 	moved   Moved
 
 	mu    sync.Mutex
-	there map[grouping.Key]gateway.Revision // groups in the stream; 0 if a group has only failures
+	there map[grouping.Key]there
+}
+
+// there is what an import must know of a group in the stream.
+type there struct {
+	revision gateway.Revision // 0 if the group has only failures
+	pushed   time.Time
 }
 
 // apply notes what the stream has.
@@ -67,24 +94,20 @@ func (m *mover) apply(batch []gateway.Applied) {
 		switch {
 		case a.Void, a.Stamp != nil && known:
 		case a.Stamp != nil:
-			m.there[a.Key] = 0
+			m.there[a.Key] = there{}
 		case a.Group == nil:
 			delete(m.there, a.Key)
 		default:
-			m.there[a.Key] = a.Revision
+			m.there[a.Key] = there{a.Revision, a.Group.Pushed}
 		}
 	}
 }
 
 // stored returns the groups in the stream.
-func (m *mover) stored() map[grouping.Key]gateway.Revision {
+func (m *mover) stored() map[grouping.Key]there {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	all := make(map[grouping.Key]gateway.Revision, len(m.there))
-	for key, r := range m.there {
-		all[key] = r
-	}
-	return all
+	return maps.Clone(m.there)
 }
 
 // open opens the stream, unless its servers do not answer for too long.
@@ -145,35 +168,51 @@ func claimsOf(v *gateway.View) map[gateway.Revision]gateway.Revision {
 // batch is how many changes are made at once.
 const batch = 512
 
-func (m *mover) move(ctx context.Context, v *gateway.View, before map[grouping.Key]gateway.Revision) error {
+func (m *mover) move(ctx context.Context, v *gateway.View, before map[grouping.Key]there) error {
 	if err := m.journal.Advance(ctx, uint64(len(m.claims))); err != nil {
 		return fmt.Errorf("making room for the claims: %w", err)
 	}
 	if err := m.commit(ctx, m.changes(v, before)); err != nil {
-		return fmt.Errorf("the import is not complete, %d groups are stored; give --replace to start again: %w", m.moved.Groups, err)
+		return fmt.Errorf("the import is not complete, %d groups are stored; give --%s to start again: %w", m.moved.Groups, m.again(), err)
 	}
 	if err := m.receipts(ctx, v); err != nil {
-		return fmt.Errorf("all groups are stored, but not all keys of pushes that count once; give --replace to start again: %w", err)
+		return fmt.Errorf("all groups are stored, but not all keys of pushes that count once; give --%s to start again: %w", m.again(), err)
 	}
 	if err := m.remove(ctx, v, before); err != nil {
 		return fmt.Errorf("all groups are stored, but not all others are removed; give --replace to start again: %w", err)
 	}
-	return m.settle(ctx)
+	if err := m.settle(ctx); err != nil {
+		return err
+	}
+	if n := len(m.moved.TooLarge); n > 0 {
+		return fmt.Errorf("the import is not complete: the NATS servers accept no messages as large as %d of the groups; raise max_payload of the servers, and give --%s to start again", n, m.again())
+	}
+	return nil
+}
+
+// again is the flag with which an import that has failed begins again.
+func (m *mover) again() string {
+	if m.with == Merged {
+		return "merge"
+	}
+	return "replace"
 }
 
 // changes makes the changes that store groups. It stores stamps of groups that
 // have nothing else.
-func (m *mover) changes(v *gateway.View, before map[grouping.Key]gateway.Revision) func(func(gateway.Change) bool) {
+func (m *mover) changes(v *gateway.View, before map[grouping.Key]there) func(func(gateway.Change) bool) {
 	now := time.Now()
 	return func(yield func(gateway.Change) bool) {
 		for g := range v.EachGroup("") {
 			switch {
 			case !g.Expires.IsZero() && !g.Expires.After(now):
-			case g.Pushed.IsZero() && len(g.Families) == 0 && before[g.Key] == 0:
+			case m.with == Merged && before[g.Key].revision != 0 && !before[g.Key].pushed.Before(g.Pushed):
+				m.moved.Newer++
+			case g.Pushed.IsZero() && len(g.Families) == 0 && before[g.Key].revision == 0:
 				m.journal.Stamp(gateway.Stamp{Key: g.Key, At: g.Failed, Reason: g.Failure, FailedBy: g.FailedBy})
 				m.moved.Groups++
 			default:
-				if !yield(gateway.Change{Key: g.Key, Group: m.renumbered(g), Against: before[g.Key]}) {
+				if !yield(gateway.Change{Key: g.Key, Group: m.renumbered(g), Against: before[g.Key].revision}) {
 					return
 				}
 			}
@@ -181,7 +220,8 @@ func (m *mover) changes(v *gateway.View, before map[grouping.Key]gateway.Revisio
 	}
 }
 
-// renumbered returns a copy of a group with its claims as they are in the stream.
+// renumbered returns a copy of a group with its claims as they are in the stream. A
+// group that joins others claims its names after them.
 func (m *mover) renumbered(g *gateway.Group) *gateway.Group {
 	copied := *g
 	copied.Since = m.claims[g.Since]
@@ -212,9 +252,15 @@ func (m *mover) commitSome(ctx context.Context, changes []gateway.Change) error 
 	}
 	ctx, end := context.WithTimeout(ctx, patience)
 	defer end()
+	outcomes := m.journal.Commit(ctx, changes)
+	if len(changes) > 1 && !slices.ContainsFunc(outcomes, isAccepted) {
+		return m.commitEach(ctx, changes) // one of them may have kept the others back
+	}
 	var failed error
-	for i, o := range m.journal.Commit(ctx, changes) {
+	for i, o := range outcomes {
 		switch c := changes[i]; {
+		case !isAccepted(o):
+			m.moved.TooLarge = append(m.moved.TooLarge, o.Err)
 		case o.Verdict == gateway.Stale:
 			m.moved.Kept = append(m.moved.Kept, c.Key)
 		case o.Verdict != gateway.Committed:
@@ -229,6 +275,18 @@ func (m *mover) commitSome(ctx context.Context, changes []gateway.Change) error 
 	}
 	return failed
 }
+
+func (m *mover) commitEach(ctx context.Context, changes []gateway.Change) (err error) {
+	for i := range changes {
+		if err = m.commitSome(ctx, changes[i:i+1]); err != nil {
+			break
+		}
+	}
+	return err
+}
+
+// isAccepted returns false if a group is too large for the servers.
+func isAccepted(o gateway.Outcome) bool { return !errors.Is(o.Err, guard.ErrTooLarge) }
 
 // receiptsAtOnce is how many receipts one message has.
 const receiptsAtOnce = 1000
@@ -249,17 +307,17 @@ func (m *mover) receipts(ctx context.Context, v *gateway.View) error {
 }
 
 // remove ends the groups that the view does not have.
-func (m *mover) remove(ctx context.Context, v *gateway.View, before map[grouping.Key]gateway.Revision) error {
+func (m *mover) remove(ctx context.Context, v *gateway.View, before map[grouping.Key]there) error {
 	gone := make([]grouping.Key, 0)
 	for key := range before {
-		if v.Group(key) == nil {
+		if m.with == Replaced && v.Group(key) == nil {
 			gone = append(gone, key)
 		}
 	}
 	slices.Sort(gone)
 	return m.commit(ctx, func(yield func(gateway.Change) bool) {
 		for _, key := range gone {
-			if !yield(gateway.Change{Key: key, Against: before[key]}) {
+			if !yield(gateway.Change{Key: key, Against: before[key].revision}) {
 				return
 			}
 		}

@@ -48,12 +48,33 @@ var clusterFamilies = []struct {
 
 // ObserveCluster exposes the state of a gateway that shares its groups.
 func (m *Metrics) ObserveCluster(state func() Cluster) {
+	c := &clusterCollector{state: state}
 	for _, f := range clusterFamilies {
-		opts, value := prometheus.Opts{Name: f.name, Help: f.help}, func() float64 { return f.value(state()) }
+		c.descs = append(c.descs, prometheus.NewDesc(f.name, f.help, nil, nil))
+	}
+	m.registry.MustRegister(c)
+}
+
+// clusterCollector asks for the state once a scrape, so that its values belong
+// together.
+type clusterCollector struct {
+	state func() Cluster
+	descs []*prometheus.Desc // of clusterFamilies
+}
+
+func (c *clusterCollector) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range c.descs {
+		to <- d
+	}
+}
+
+func (c *clusterCollector) Collect(to chan<- prometheus.Metric) {
+	state := c.state()
+	for i, f := range clusterFamilies {
+		typ := prometheus.GaugeValue
 		if f.typ == metric.Counter {
-			m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts(opts), value))
-		} else {
-			m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts), value))
+			typ = prometheus.CounterValue
 		}
+		to <- prometheus.MustNewConstMetric(c.descs[i], typ, f.value(state))
 	}
 }

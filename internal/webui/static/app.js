@@ -154,7 +154,7 @@ onReach((problem) => {
   showLive();
   offline.hidden = problem === null;
   if (problem === null) return;
-  offline.textContent = `Offline: ${problem} This page shows data from before ${since.toLocaleTimeString()}. Retrying every five seconds.`;
+  offline.textContent = `Offline: ${problem} This page shows data from before ${since.toLocaleTimeString("en-GB")}. Retrying every five seconds.`;
 });
 
 // Who the reader is, if the gateway has users.

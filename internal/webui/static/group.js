@@ -56,7 +56,7 @@ export class GroupPage {
     const list = (refused?.refusals ?? []).filter((r) => r.labels && path(r.labels) === key);
     if (key !== this.key) return;
     if (list.length > 0) {
-      return this.element.replaceChildren(h("a", { href: query.allGroups, class: "back" }, "← All groups"),
+      return this.element.replaceChildren(this.backLink(),
         h("h1", {}, "Nothing is stored here: pushes were refused"), h("p", {}, h("code", {}, brief(text(list[0].labels)))),
         h("section", { class: "card" }, h("h2", {}, "Refused"), refusalList(list)));
     }
@@ -75,8 +75,7 @@ export class GroupPage {
     this.families = h("div", { class: "families" });
     this.badge = h("span", { class: "badge" });
     this.element.replaceChildren(
-      h("a", { href: query.allGroups, class: "back", onclick: (e) => this.back(e) }, "← All groups"),
-      this.heading(), this.denial(), this.failure(), this.prefix === null ? "" : runCard(group, this.prefix), this.times,
+      this.backLink(), this.heading(), this.denial(), this.failure(), this.prefix === null ? "" : runCard(group, this.prefix), this.times,
       h("section", { "aria-labelledby": "families" }, this.familiesHead(), this.families),
       this.commands(), linesSection(lines));
     this.title = brief(text(group.labels));
@@ -85,12 +84,16 @@ export class GroupPage {
     if (focused) document.getElementById(focused)?.focus();
   }
 
-  back(e) {
-    if (history.state?.from === "groups") {
+  // backLink leads to where the reader came from.
+  backLink() {
+    const from = history.state?.from;
+    const back = (e) => {
+      if (!["groups", "jobs"].includes(from)) return;
       e.preventDefault();
       e.stopPropagation();
       history.back();
-    }
+    };
+    return from === "jobs" ? h("a", { href: "./", class: "back", onclick: back }, "← Jobs") : h("a", { href: query.allGroups, class: "back", onclick: back }, "← All groups");
   }
 
   heading() {

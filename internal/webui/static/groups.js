@@ -8,7 +8,7 @@ import { pairs, path, text } from "./keys.js";
 import * as query from "./query.js";
 import { Search } from "./search.js";
 import { isLost, sinceSuccess } from "./refusals.js";
-import { stateOf, titleOf, wordOf } from "./state.js";
+import { stateOf, titleOf, wordOf, wordsOf } from "./state.js";
 import { cleanUp } from "./cleanup.js";
 
 // columns have the sort of the API that belongs to them, and in which
@@ -184,7 +184,8 @@ export class GroupsPage {
       cell("labels", pairs(g.labels).map(([n, v]) => this.chip(n, v)),
         h("a", { href: groupAddress(g), class: "open", tabindex: "-1", "aria-label": `Open ${brief(text(g.labels))}` }, "Open")),
       cell("age", h("time", { title: exact(g.push_time) }, age(g.push_time))),
-      cell("state", h("span", { class: `badge ${state}`, title: titleOf(state) }, wordOf(state))),
+      cell("state", g.job_state && state !== "failing" ? h("span", { class: `badge ${g.job_state}`, title: "So its metrics say" }, `job ${wordsOf(g.job_state)}`) :
+        h("span", { class: `badge ${state}`, title: titleOf(state) }, wordOf(state))),
       state === "failing" ? this.refusedRow(g, cell) : null,
       cell("number families", count(g.families)),
       cell("number series", count(g.series)),

@@ -6,18 +6,16 @@ import { age, count, duration, exact, left, plural } from "./format.js";
 import { groupAddress, noGroups } from "./groups.js";
 import { pairs, text } from "./keys.js";
 import * as query from "./query.js";
-import { isLost, refusalList } from "./refusals.js";
-import { exitWords, runBars, slower } from "./runs.js";
+import { isUntold, refusalList } from "./refusals.js";
+import { exitWords, isSlow, runBars, streak, usual } from "./runs.js";
 import { Search } from "./search.js";
+import { wordsOf } from "./state.js";
 
 const first = 100; // rows, until the reader wants more
 const most = 500;
 const shownRuns = 20;
 const shownRefusals = 5;
 const states = ["failing", "late", "running_too_long", "push_refused", "stale", "ok", "unknown"];
-
-// wordsOf is how a state is called where people read it.
-export const wordsOf = (state) => state.replaceAll("_", " ");
 
 // fromAddress reads {state, text, by}.
 function fromAddress(search) {
@@ -48,8 +46,9 @@ export class JobsPage {
     this.hint = h("p", { class: "hint", role: "status" });
     this.problem = h("p", { class: "problem", role: "alert", hidden: true });
     this.table = h("div");
-    this.lost = h("div");
-    this.element = h("div", { class: "page jobs-page" }, h("h1", {}, "Jobs"), this.tabs, this.toolbar(), this.problem, this.hint, this.table, this.lost);
+    this.untold = h("div");
+    this.notice = h("p", { class: "notice", hidden: true });
+    this.element = h("div", { class: "page jobs-page" }, h("h1", {}, "Jobs"), this.tabs, this.notice, this.toolbar(), this.problem, this.hint, this.table, this.untold);
   }
 
   toolbar() {
@@ -101,7 +100,17 @@ export class JobsPage {
     const refusals = refused?.refusals ?? [];
     updateEach(this.tabs, tabs(page.counts, this.query));
     this.table = update(this.table, h("div", {}, table(page.jobs, this.query, refusals), this.rest(page)));
-    this.lost = update(this.lost, lostPushes(refusals.filter(isLost), this.query));
+    const untold = this.query.state || this.query.text ? [] : refusals.filter(isUntold);
+    this.untold = update(this.untold, untoldPushes(untold));
+    this.notify(untold.length);
+  }
+
+  // notify leads to what stands below the rows.
+  notify(n) {
+    this.notice.hidden = n === 0;
+    const words = n === 1 ? "One more push was refused" : `${count(n)} more pushes were refused`;
+    const link = h("a", { href: "#untold", onclick: (e) => { e.preventDefault(); document.getElementById("untold").scrollIntoView(); } }, words);
+    updateEach(this.notice, n === 0 ? [] : [link, h("span", {}, ", which no state of a job tells of.")]);
   }
 
   wrong(error, asked) {
@@ -115,7 +124,7 @@ export class JobsPage {
     const more = all - page.jobs.length;
     if (more <= 0) return "";
     if (this.limit >= most) return h("p", { class: "none" }, `And ${plural(more, "more job")}. Search for them, or use pushgateway jobs.`);
-    return h("p", {}, h("button", { type: "button", onclick: () => { this.limit = most; this.refresh(); } }, `Show ${count(Math.min(more, most - page.jobs.length))} more`));
+    return h("p", { class: "more" }, h("button", { type: "button", onclick: () => { this.limit = most; this.refresh(); } }, `Show ${count(Math.min(more, most - page.jobs.length))} more`));
   }
 }
 
@@ -149,26 +158,37 @@ function isOf(r, j) {
 
 function row(j, refusal) {
   return h("tr", {},
-    h("td", { class: "job" }, h("a", { href: target(j) }, name(j)), j.groups > 1 ? h("span", { class: "none" }, ` ${plural(j.groups, "group")}`) : ""),
+    h("td", { class: "job" }, h("a", { href: target(j) }, name(j)), j.groups > 1 && !isTrouble(j) ? h("span", { class: "none" }, ` ${plural(j.groups, "group")}`) : ""),
     h("td", {}, h("span", { class: `badge ${j.state}` }, wordsOf(j.state))),
-    h("td", { class: "since" }, moment(j.since, age)),
+    h("td", { class: "since", "data-head": j.since === null ? null : "since" }, moment(j.since, age)),
     h("td", { class: "extra", "data-head": "last success" }, moment(j.last_success, age)),
     h("td", { class: "extra", "data-head": "took" }, lasted(j)),
     h("td", { class: "runs-cell" }, runBars(j.runs)),
     h("td", { class: "extra", "data-head": "next" }, moment(j.next_expected, due)),
-    h("td", { class: "why" }, j.reason ? h("span", { class: "reason", title: j.reason }, reason(j)) : "", refusal ? h("p", { class: "refused" }, "A push was refused ", h("time", { title: exact(refusal.time) }, age(refusal.time)), `: ${refusal.error}`) : ""));
+    h("td", { class: "why" }, j.reason ? h("span", { class: "reason", title: j.reason }, reason(j)) : "", whichGroups(j), refusal ? h("p", { class: "refused" }, "A push was refused ", h("time", { title: exact(refusal.time) }, age(refusal.time)), `: ${refusal.error}`) : ""));
 }
 
 // reason is why a job has its state, with what an exit code usually means.
-function reason(j) {
+export function reason(j) {
   const words = exitWords(Number(/^exit code (\d+)$/.exec(j.reason)?.[1]));
-  return words ? `${j.reason}: ${words}` : brief(j.reason);
+  const again = j.state === "failing" && j.groups === 1 ? streak(j.runs ?? []) : "";
+  return `${words ? `${j.reason}: ${words}` : brief(j.reason)}${again}`;
+}
+
+const isTrouble = (j) => !["ok", "unknown"].includes(j.state);
+
+// whichGroups says how many groups of a job are in trouble, and which one the
+// row is about.
+function whichGroups(j) {
+  if (j.groups < 2 || !isTrouble(j)) return "";
+  const rest = Object.fromEntries(Object.entries(j.group).filter(([n]) => !(n in j.labels)));
+  return h("p", { class: "which" }, `${count(j.groups_in_state)} of ${plural(j.groups, "group")}, ${j.groups_in_state > 1 ? "the latest " : ""}`, h("a", { href: groupAddress({ labels: j.group }) }, brief(text(rest))));
 }
 
 function lasted(j) {
   if (j.duration_seconds === null) return "–";
-  const more = slower(j.duration_seconds, j.runs ?? []);
-  return [h("span", { title: `${j.duration_seconds} s` }, duration(j.duration_seconds)), more ? h("span", { class: "slower" }, more) : ""];
+  const runs = j.runs ?? [];
+  return [h("span", { title: `${j.duration_seconds} s` }, duration(j.duration_seconds)), isSlow(j.duration_seconds, runs) ? h("span", { class: "slower" }, `usually ${duration(usual(runs))}`) : ""];
 }
 
 const name = (j) => brief(pairs(j.labels).map(([n, v]) => n === "job" ? v : `${n}="${v}"`).join(" "));
@@ -177,12 +197,12 @@ const name = (j) => brief(pairs(j.labels).map(([n, v]) => n === "job" ? v : `${n
 const target = (j) => j.groups === 1 ? groupAddress({ labels: j.group })
   : query.toAddress({ ...query.fromAddress(""), text: text(j.labels) });
 
-// lostPushes are refused pushes that no row tells of: nothing is stored where
-// they went, or they went nowhere.
-function lostPushes(list, q) {
-  if (list.length === 0 || q.state || q.text) return h("div");
+// untoldPushes are refused pushes that no state tells of: nothing is stored
+// where they went, or they could not even be read.
+function untoldPushes(list) {
+  if (list.length === 0) return h("div");
   const rest = list.length - shownRefusals;
-  return h("section", { class: "card", "aria-labelledby": "lost" }, h("h2", { id: "lost" }, "Refused pushes of which nothing is stored"),
+  return h("section", { class: "card", "aria-labelledby": "untold" }, h("h2", { id: "untold" }, "More refused pushes, which no state of a job tells of"),
     refusalList(list.slice(0, shownRefusals)),
     rest > 0 ? h("p", {}, h("a", { href: "./status" }, `And ${plural(rest, "more")}`)) : "");
 }

@@ -21,5 +21,10 @@ export function sinceSuccess(group) {
   return group.last_push_refused && r && (!group.push_time || new Date(r.time) >= new Date(group.push_time)) ? r : null;
 }
 
+const isPush = (r) => ["PUT", "POST"].includes(r.method) && !/\/(-|api\/v1\/admin)\//.test(r.path);
+
 // isLost reports whether a refusal is of a push of which nothing is stored.
-export const isLost = (r) => !r.stored && ["PUT", "POST"].includes(r.method) && !/\/(-|api\/v1\/admin)\//.test(r.path);
+export const isLost = (r) => !r.stored && isPush(r);
+
+// isUntold reports whether it is of a push that no state of a job tells of.
+export const isUntold = (r) => r.untold && isPush(r);

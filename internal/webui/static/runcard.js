@@ -2,9 +2,10 @@
 // expected, next.
 
 import { h } from "./dom.js";
-import { age, bytes, duration, took } from "./format.js";
-import { due, moment, wordsOf } from "./jobs.js";
-import { exitWords, runBars, slower, usual } from "./runs.js";
+import { age, bytes, clock, duration, took } from "./format.js";
+import { due, moment, reason } from "./jobs.js";
+import { exitWords, history, slower, usual } from "./runs.js";
+import { wordsOf } from "./state.js";
 
 // ends are those of the names of metrics that tell of a run.
 const ends = [
@@ -31,6 +32,14 @@ export function prefixOf(metrics) {
 // runNames are the families that the card shows.
 export const runNames = (prefix) => new Set(prefix === null ? [] : ends.map((e) => prefix + e));
 
+const advice = {
+  failing: "Read the output of this run where the job runs. The next run that succeeds ends this.",
+  late: "Check that the job is still started there, by cron or a timer, and that its pushes reach this gateway.",
+  running_too_long: "Check where the job runs whether it hangs. If it has ended without a push, its next run ends this.",
+  push_refused: "Change what the job pushes, as the reason says. Scrapes still get what it pushed before.",
+  stale: "Delete the group if the job is no more. Otherwise push how often it runs, as pushgateway run --expect=24h does.",
+};
+
 // runCard draws the card of a group with such metrics.
 export function runCard(group, prefix) {
   const j = group.job;
@@ -49,8 +58,10 @@ export function runCard(group, prefix) {
   return h("section", { class: "run-card", "aria-labelledby": "run" },
     h("div", { class: "section-head" },
       h("h2", { id: "run" }, running ? "The run in progress" : "The last run"),
-      h("span", { class: `badge ${j.state}` }, wordsOf(j.state))),
-    j.reason || j.since ? h("p", { class: "verdict" }, j.reason ? h("strong", {}, j.reason) : "", j.since ? [j.reason ? ", " : "", "since ", moment(j.since, (t) => `${age(t)}`)] : "") : "",
+      h("span", { class: `badge ${j.state}` }, wordsOf(j.state)),
+      j.since ? h("span", { class: "since" }, "since ", moment(j.since, clock), ", ", moment(j.since, age)) : ""),
+    j.reason ? h("p", { class: "verdict" }, h("strong", {}, reason(j))) : "",
+    advice[j.state] ? h("p", {}, h("b", {}, "What to do: "), advice[j.state]) : "",
     h("dl", { class: "facts" },
       fact("Started", time("last_start_timestamp_seconds"), value("last_start_timestamp_seconds")),
       fact(running ? "The last one ended" : "Ended", time("last_completion_timestamp_seconds"), value("last_completion_timestamp_seconds")),
@@ -61,7 +72,7 @@ export function runCard(group, prefix) {
       fact("Last success", j.last_success === null ? "none known" : moment(j.last_success, age), j.last_success),
       fact("Expected", expected > 0 ? `every ${duration(expected)}` : null, expected),
       fact("Next", j.next_expected === null ? null : moment(j.next_expected, due), j.next_expected)),
-    j.runs?.length > 0 ? h("div", { class: "history" }, h("h3", {}, "Runs, the latest at the right"), runBars(j.runs)) : "");
+    j.runs?.length > 0 ? history(j.runs) : "");
 }
 
 const extra = (words) => words ? h("small", {}, words) : "";

@@ -1,5 +1,5 @@
 // The state of a group, of which only the worst is shown. It is about its
-// pushes: of how a job went the gateway knows nothing.
+// pushes, not about how its job went.
 
 import { secondsSince } from "./format.js";
 
@@ -15,6 +15,9 @@ export function stateOf(group, staleSeconds) {
   if (group.expiry_time && -secondsSince(group.expiry_time) < (group.ttl_seconds || 0) / 5) return "expiring";
   return secondsSince(group.push_time) > staleSeconds ? "stale" : "fresh";
 }
+
+// wordsOf is how the state of a job is called where people read it.
+export const wordsOf = (state) => state.replaceAll("_", " ");
 
 // wordOf is how a state is called where people read it.
 export const wordOf = (state) => ({ fresh: "pushed", failing: "push refused" })[state] ?? state;

@@ -1,0 +1,31 @@
+package compression
+
+import "io"
+
+// Packer writes one compressed stream. Parts of it can be compressed once and used
+// in many streams of the same coding. It is not safe for concurrent use, and must
+// not be used after Close.
+type Packer interface {
+	// Write compresses what is in no piece.
+	io.WriteCloser
+	// Coding returns the content coding, in lower case.
+	Coding() string
+	// Compress makes a piece of content. before is what precedes it in every stream
+	// that has the piece, or the end of that, or empty. The piece may refer to it.
+	Compress(content, before []byte) (*Piece, error)
+	// Append writes a piece.
+	Append(*Piece) error
+}
+
+// Piece is a part of a stream, compressed by itself. It is immutable.
+type Piece struct {
+	packed     []byte
+	crc, shift uint32 // for gzip
+	size       int
+}
+
+// Size returns the memory of a piece in bytes.
+func (p *Piece) Size() int { return len(p.packed) }
+
+// Content returns the number of bytes that a piece expands to.
+func (p *Piece) Content() int { return p.size }

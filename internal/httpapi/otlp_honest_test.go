@@ -1,0 +1,114 @@
+package httpapi
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// growth is a counter in JSON that has grown by 1.
+func growth(name string) string {
+	return fmt.Sprintf(`{"name":%q,"sum":{"isMonotonic":true,"aggregationTemporality":1,"dataPoints":[{"asInt":"1"}]}}`, name)
+}
+
+// resourceOf is a resource in JSON with metrics.
+func resourceOf(job string, metrics ...string) string {
+	return fmt.Sprintf(`{"resource":{"attributes":[%s]},"scopeMetrics":[{"metrics":[%s]}]}`, attributeOf("service.name", job), strings.Join(metrics, ","))
+}
+
+// export posts resources, with headers in pairs of name and value.
+func export(h http.Handler, resources string, header ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(http.MethodPost, "/v1/metrics", strings.NewReader(`{"resourceMetrics":[`+resources+`]}`))
+	r.Header.Set("Content-Type", "application/json")
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+// TestExportOfUsedKey exports with a key that another body has used in one of two
+// groups. Only if nothing is taken, it is an error.
+func TestExportOfUsedKey(t *testing.T) {
+	const gauge = `{"name":"g","gauge":{"dataPoints":[{"asInt":"1"}]}}`
+	for name, tt := range map[string]struct {
+		resources string
+		status    int
+		says      string
+		line      string // of the scrape in the end
+	}{
+		"the group alone":   {resourceOf("a", growth("x"), growth("y")), 422, "was used for another body in the group {job=\\\"a\\\"}", `x_total{instance="",job="a"} 1`},
+		"the group first":   {resourceOf("a", growth("x"), growth("y")) + "," + resourceOf("b", growth("x")), 200, `{"partialSuccess":{"rejectedDataPoints":"2","errorMessage":"the idempotency key was used for another body`, `x_total{instance="",job="b"} 1`},
+		"the group last":    {resourceOf("b", growth("x")) + "," + resourceOf("a", growth("x"), growth("y")), 200, `{"partialSuccess":{"rejectedDataPoints":"2",`, `x_total{instance="",job="b"} 1`},
+		"beside a total":    {resourceOf("a", growth("x"), growth("y")) + "," + resourceOf("b", gauge), 200, `{"partialSuccess":{"rejectedDataPoints":"2",`, `g{instance="",job="b"} 1`},
+		"beside a refused":  {resourceOf("a", growth("x")) + "," + resourceOf("b", strings.ReplaceAll(gauge, `"g"`, `"taken_total"`)), 422, "was used for another body", `x_total{instance="",job="a"} 1`},
+		"all that was used": {resourceOf("a", growth("x")), 200, "{}", `x_total{instance="",job="a"} 1`},
+	} {
+		h := New(configured(t))
+		as(h, "", http.MethodPut, "/metrics/job/b", "# TYPE taken_total counter\ntaken_total 1\n")
+		export(h, resourceOf("a", growth("x")), "Idempotency-Key", "k")
+		if w := export(h, tt.resources, "Idempotency-Key", "k"); w.Code != tt.status || !strings.Contains(w.Body.String(), tt.says) {
+			t.Errorf("%s: got %d %s, want %d %s", name, w.Code, w.Body, tt.status, tt.says)
+		}
+		if text := scraped(t, h); !strings.Contains(text, "\n"+tt.line+"\n") || !strings.Contains(text, "\nx_total{instance=\"\",job=\"a\"} 1\n") {
+			t.Errorf("%s: want %s, got\n%s", name, tt.line, text)
+		}
+	}
+}
+
+// TestExportAgain sends exports again of which some points were refused, and wants
+// as many to be rejected as before, also if they would be taken now.
+func TestExportAgain(t *testing.T) {
+	for name, tt := range map[string]struct {
+		resources string
+		rejected  int
+	}{
+		"by another group":   {resourceOf("a", growth("x"), growth("taken")), 1},
+		"and by themselves":  {resourceOf("a", growth("x"), growth("taken"), strings.Replace(growth("x"), `"asInt":"1"`, `"asInt":"-1"`, 1)), 2},
+		"and by their label": {resourceOf("a", growth("taken"), growth("push_time_seconds"), strings.Replace(growth("x"), `{"asInt":"1"}`, `{"asInt":"1"},{"asInt":"2","attributes":[`+attributeOf("", "x")+`]}`, 1)), 2},
+		"in one of two":      {resourceOf("a", growth("x"), growth("taken")) + "," + resourceOf("c", growth("z")), 1},
+		"in the second":      {resourceOf("c", growth("x"), growth("y")) + "," + resourceOf("a", growth("x"), growth("taken")), 1},
+		"in both":            {resourceOf("a", growth("x"), growth("taken")) + "," + resourceOf("c", growth("z"), growth("taken")), 2},
+		"in none":            {resourceOf("a", growth("x")), 0},
+	} {
+		h := New(configured(t))
+		as(h, "", http.MethodPut, "/metrics/job/b", "# TYPE taken_total gauge\ntaken_total 1\n")
+		want := fmt.Sprintf(`{"partialSuccess":{"rejectedDataPoints":"%d",`, tt.rejected)
+		if tt.rejected == 0 {
+			want = "{}"
+		}
+		for i := range 4 {
+			w := export(h, tt.resources)
+			if w.Code != http.StatusOK || !strings.HasPrefix(w.Body.String(), want) || (w.Header().Get("Idempotency-Replayed") == "true") != (i > 0) {
+				t.Errorf("%s, time %d: got %d %s, %v, want %s", name, i+1, w.Code, w.Body, w.Header(), want)
+			}
+			if i == 1 {
+				as(h, "", http.MethodDelete, "/metrics/job/b", "")
+			}
+		}
+		if text := scraped(t, h); !strings.Contains(text, "\nx_total{instance=\"\",job=\"a\"} 1\n") || strings.Contains(text, "\ntaken_total{") {
+			t.Errorf("%s: got\n%s", name, text)
+		}
+	}
+}
+
+// TestSeriesLifeOfTotals wants the header for the time to live of series to hold
+// for all series of an export.
+func TestSeriesLifeOfTotals(t *testing.T) {
+	c := configured(t)
+	h := New(c)
+	const total = `{"name":"t","sum":{"isMonotonic":true,"aggregationTemporality":2,"dataPoints":[{"asInt":"5"}]}}`
+	if w := export(h, resourceOf("a", total), "X-Pushgateway-Series-TTL", "1h"); w.Code != http.StatusOK || w.Body.String() != "{}" {
+		t.Fatalf("got %d %s", w.Code, w.Body)
+	}
+	if text := scraped(t, h); !strings.Contains(text, "\nt_total{instance=\"\",job=\"a\"} 5\n") || !strings.Contains(text, "\npush_expiry_time_seconds{instance=\"\",job=\"a\"}") {
+		t.Errorf("want a group that ends with its last series, got\n%s", text)
+	}
+	export(h, resourceOf("a", strings.ReplaceAll(total, `"5"`, `"2"`)))
+	if text := scraped(t, h); !strings.Contains(text, "\nt_total{instance=\"\",job=\"a\"} 2\n") || strings.Contains(text, "\npush_expiry_time_seconds{") {
+		t.Errorf("want a series that does not end, got\n%s", text)
+	}
+}
