@@ -35,6 +35,8 @@ type load struct {
 	export bool
 	// ttl gives the time to live that the nth push asks for, if it is set.
 	ttl func(n int) time.Duration
+	// path appends the path of a push to a group, if it is not that of a gateway.
+	path func(to []byte, group int) []byte
 	// sums makes pushes add to their groups instead of replacing them.
 	sums bool
 	// jobs are the jobs that push in turn, if there are several. With own, each
@@ -74,7 +76,7 @@ func (l *load) body(n int) string {
 }
 
 func (l *load) method() string {
-	if l.export || l.sums {
+	if l.export || l.sums || l.path != nil {
 		return http.MethodPost
 	}
 	return http.MethodPut
@@ -84,6 +86,9 @@ func (l *load) method() string {
 func (l *load) appendPath(to []byte, n int) []byte {
 	if l.export {
 		return append(to, "/v1/metrics"...)
+	}
+	if l.path != nil {
+		return l.path(to, n%l.groups)
 	}
 	if l.jobs != nil {
 		return l.appendUserPath(to, n)

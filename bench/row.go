@@ -145,6 +145,8 @@ var measurements = []measurement{
 	{"growth", (*bench).measureGrowth},
 	{"cold", (*bench).measureCold},
 	{"warm", (*bench).measureWarm},
+	{"latency", (*bench).measureLatency},
+	{"victoria", (*bench).measureVictoria},
 	{"durable", (*bench).measureDurable},
 	{"cluster", (*bench).measureCluster},
 	{"sums", (*bench).measureSums},

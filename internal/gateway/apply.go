@@ -14,7 +14,7 @@ import (
 // goroutines at once.
 func (g *Gateway) apply(batch []Applied) {
 	for len(batch) > 0 {
-		n := differing(batch)
+		n := differing(batch[:turn(batch)])
 		for i := range batch[:n] {
 			g.discover(&batch[i])
 		}
@@ -38,6 +38,27 @@ func differing(batch []Applied) int {
 			return i
 		}
 		seen[a.Key] = true
+	}
+	return len(batch)
+}
+
+// maxEnds bounds how many groups end while the index is locked, so that pushes to
+// others get their turn.
+const maxEnds = 50
+
+// turn returns how many entries at the start of batch to apply while the index is
+// locked: all, unless the first ones end groups.
+func turn(batch []Applied) int {
+	for i, a := range batch {
+		if a.Group != nil || a.Stamp != nil {
+			if i == 0 {
+				return len(batch)
+			}
+			return i
+		}
+		if i == maxEnds {
+			return i
+		}
 	}
 	return len(batch)
 }
@@ -89,6 +110,7 @@ func (g *Gateway) settle(changed []*indexed) {
 	x := g.index
 	x.settle(changed)
 	for _, f := range changed {
+		f.changed = false
 		x.forget(f)
 	}
 	if len(x.stale) > maxStale {
@@ -241,7 +263,7 @@ func (x *index) take(a Applied, changed []*indexed) []*indexed {
 		old, _ := x.groups.Get(a.Key)
 		a.Group.settle(old, a.Revision)
 	}
-	delete(x.ghosts, a.Key)
+	x.ghosts.Delete(a.Key)
 	changed = x.apply(a, changed)
 	x.finish(a.pending, happened)
 	x.finish(x.unknown[a.Key], void) // this change has replaced it
@@ -256,9 +278,9 @@ func (x *index) takeStamp(a Applied, changed []*indexed) []*indexed {
 		return changed
 	}
 	a.Group = stamped(old, *a.Stamp)
-	if ghost := x.ghosts[a.Key]; ghost != nil && !exists {
-		a.Group.Revision = ghost.Revision // the journal still has that record
-		delete(x.ghosts, a.Key)
+	if ghost, is := x.ghosts.Get(a.Key); is && !exists {
+		a.Group.Revision = ghost.revision // the journal still has that record
+		x.ghosts.Delete(a.Key)
 	}
 	return x.apply(a, changed)
 }
@@ -370,7 +392,8 @@ func (x *index) exchange(a Applied, old *Group, changed []*indexed) []*indexed {
 		if was != is && (was == nil || is == nil || was.Block != is.Block) {
 			f, claims := x.replace(a, old, was, is)
 			x.touch(f)
-			if claims {
+			if claims && !f.changed {
+				f.changed = true
 				changed = append(changed, f)
 			}
 		}

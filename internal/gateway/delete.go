@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 
 	"pushgateway/internal/grouping"
@@ -70,11 +69,11 @@ func (g *Gateway) Wipe(ctx context.Context) (ended []*Group, err error) {
 // DeleteMatching deletes the groups that match when it begins, and returns
 // them. matches is called for every group.
 //
-// Groups without a push in progress end in one commit. For each of the others,
-// DeleteMatching waits until the push is finished, without making anybody else
-// wait, and deletes the group if it still matches. A push to a group that did
-// not exist may come before or after the delete. After an error, groups that
-// were not returned may still exist.
+// Groups without a push in progress end first, a thousand in each commit, so that
+// pushes to others go on. For each of the others, DeleteMatching waits until the
+// push is finished, without making anybody else wait, and deletes the group if it
+// still matches. A push to a group that did not exist may come before or after the
+// delete. After an error, groups that were not returned may still exist.
 func (g *Gateway) DeleteMatching(ctx context.Context, matches func(*Group) bool) (ended []*Group, err error) {
 	defer g.sweep()
 	if err := g.Sync(ctx); err != nil {
@@ -84,7 +83,15 @@ func (g *Gateway) DeleteMatching(ctx context.Context, matches func(*Group) bool)
 	if d.begin(); len(d.todo) == 0 {
 		return nil, g.certain()
 	}
-	for len(d.todo) > 0 && err == nil {
+	var busy []grouping.Key
+	for some := range slices.Chunk(d.todo, maxExpired) {
+		left, err := d.endFree(ctx, some)
+		if err != nil {
+			return d.ended, err
+		}
+		busy = append(busy, left...)
+	}
+	for d.todo = busy; len(d.todo) > 0 && err == nil; {
 		err = d.endSome(ctx)
 	}
 	return d.ended, err
@@ -109,13 +116,14 @@ func (d *deletion) begin() {
 		}
 	}
 	d.g.mu.Lock()
-	ghosts := slices.Collect(maps.Values(d.g.index.ghosts))
+	ghosts := d.g.index.ghosts.Copy()
 	d.g.mu.Unlock()
-	for _, ghost := range ghosts {
-		if !d.g.journalEnds || d.matches(ghost) {
-			d.todo = append(d.todo, ghost.Key)
+	ghosts.Scan(func(key grouping.Key, left ghost) bool {
+		if left.group == nil || d.matches(left.group) {
+			d.todo = append(d.todo, key)
 		}
-	}
+		return true
+	})
 	slices.Sort(d.todo)
 	d.todo = slices.Compact(d.todo)
 }
@@ -127,6 +135,13 @@ func (d *deletion) stillMatches(group *Group) bool {
 	return found && d.matched[i] == group || d.matches(group)
 }
 
+// endFree deletes those of the groups that nobody is pushing to, and returns the
+// others.
+func (d *deletion) endFree(ctx context.Context, keys []grouping.Key) (busy []grouping.Key, err error) {
+	taken := d.g.locks.tryLock(keys)
+	return without(keys, taken), d.end(d.g.patience(ctx), taken)
+}
+
 // endSome deletes the groups that it need not wait for, at least one.
 func (d *deletion) endSome(ctx context.Context) (err error) {
 	p := d.g.patience(ctx)
@@ -134,13 +149,18 @@ func (d *deletion) endSome(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	d.todo = without(d.todo, taken)
+	return d.end(p, taken)
+}
+
+// end deletes groups and releases their locks.
+func (d *deletion) end(p patience, taken []grouping.Key) (err error) {
 	defer d.g.locks.release(taken...)
 	for keys := taken; len(keys) > 0 && err == nil; {
 		if keys, err = d.tryEnd(p, keys); len(keys) > 0 && err == nil {
 			err = p.over()
 		}
 	}
-	d.todo = without(d.todo, taken)
 	return err
 }
 

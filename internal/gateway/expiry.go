@@ -3,11 +3,14 @@ package gateway
 import (
 	"context"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/tidwall/btree"
 
+	"pushgateway/internal/exposition"
 	"pushgateway/internal/grouping"
+	"pushgateway/internal/metric"
 )
 
 // A group with a time to live expires at a deadline, by the wall clock. The
@@ -19,8 +22,8 @@ import (
 const (
 	// reapEvery is how often records of expired groups are removed.
 	reapEvery = time.Second
-	// maxExpired bounds how many groups expire while the index is locked, and how
-	// many records one commit removes, so that pushes get their turn.
+	// maxExpired bounds how many records one commit removes, so that pushes get
+	// their turn.
 	maxExpired = 1000
 	// never is the deadline of a group without a time to live.
 	never = math.MaxInt64
@@ -76,13 +79,27 @@ func firstOf(all *btree.BTreeG[deadline]) int64 {
 	return never
 }
 
+// ghost is an expired group whose record the journal may still have.
+type ghost struct {
+	revision Revision
+	group    *Group // nil unless the journal ends groups; a delete needs only the revision
+}
+
 // end ends the groups and the series whose time has come.
 func (g *Gateway) end(now int64) {
 	g.expire(now)
 	g.cutEnded(now)
 }
 
-// expire ends the groups whose time has come.
+// isDue reports whether there are groups in the index whose time has come.
+func (g *Gateway) isDue() bool {
+	first := g.firstDeadline.Load()
+	return first != never && first <= g.now()
+}
+
+// expire ends the groups whose time has come. If those are many, it takes long.
+// A push ends only the group that it is for, unless what others have of its names
+// decides about it.
 func (g *Gateway) expire(now int64) {
 	for g.firstDeadline.Load() <= now {
 		g.expireSome(now)
@@ -92,23 +109,81 @@ func (g *Gateway) expire(now int64) {
 func (g *Gateway) expireSome(now int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	x := g.index
 	var changed []*indexed
-	for range maxExpired {
-		d, ok := x.deadlines.Min()
+	for range maxEnds {
+		d, ok := g.index.deadlines.Min()
 		if !ok || d.at > now {
 			break
 		}
-		group, _ := x.groups.Get(d.key)
-		changed = x.apply(Applied{Change: Change{Key: d.key}}, changed)
-		if !g.journalEnds { // a delete needs only the key and the revision
-			group = &Group{Key: d.key, Revision: group.Revision}
-		}
-		x.ghosts[d.key] = group
-		x.reserveAgain(d.key)
-		g.expired.Add(1)
+		group, _ := g.index.groups.Get(d.key)
+		changed = g.outlive(group, changed)
 	}
 	g.settle(changed)
+}
+
+// expireOne ends a group if its time has come and it is still stored.
+func (g *Gateway) expireOne(group *Group) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if stored, _ := g.index.groups.Get(group.Key); stored == group {
+		g.settle(g.outlive(group, nil))
+	}
+}
+
+// outlive makes a ghost of a group. The caller holds mu.
+func (g *Gateway) outlive(group *Group, changed []*indexed) []*indexed {
+	x, left := g.index, ghost{revision: group.Revision}
+	if g.journalEnds {
+		left.group = group
+	}
+	changed = x.apply(Applied{Change: Change{Key: group.Key}}, changed)
+	x.ghosts.Set(group.Key, left)
+	x.reserveAgain(group.Key)
+	g.expired.Add(1)
+	return changed
+}
+
+// expireFor ends the groups whose time has come if they may decide about a push:
+// some have other types of its names, or lines of these names. A push that does
+// not contradict anybody is not made to wait.
+func (g *Gateway) expireFor(push *Push) {
+	if g.isDue() && g.isContested(push) {
+		g.expire(g.now())
+	}
+}
+
+// endFor ends everything whose time has come if a push was refused for what others
+// have. It reports whether series have ended.
+func (g *Gateway) endFor(err error) bool {
+	now := g.now()
+	if isConflict(err) || isOverQuota(err) {
+		g.expire(now)
+	}
+	return g.cutEnded(now)
+}
+
+// isContested reports whether it depends on others than the group of a push whether
+// its names can be exposed.
+func (g *Gateway) isContested(push *Push) bool {
+	if push.Rule != nil && push.Rule.LongAgo > 0 {
+		return true
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.ContainsFunc(push.Blocks, func(b *exposition.Block) bool { return g.index.isContested(b) })
+}
+
+func (x *index) isContested(b *exposition.Block) bool {
+	f := x.families[b.Name]
+	if f == nil {
+		f = &indexed{name: b.Name}
+	}
+	for t, h := range f.byType {
+		if metric.Type(t) != b.Type && h.len() > 0 {
+			return true
+		}
+	}
+	return len(x.neighbours(f)) > 0
 }
 
 // Expired returns how many groups have expired.
@@ -185,11 +260,10 @@ func (g *Gateway) someGhosts() []grouping.Key {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var keys []grouping.Key
-	for key := range g.index.ghosts {
-		if keys = append(keys, key); len(keys) == maxExpired {
-			break
-		}
-	}
+	g.index.ghosts.Scan(func(key grouping.Key, _ ghost) bool {
+		keys = append(keys, key)
+		return len(keys) < maxExpired
+	})
 	return keys
 }
 
@@ -202,8 +276,6 @@ func (g *Gateway) against(key grouping.Key, old *Group) Revision {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if ghost := g.index.ghosts[key]; ghost != nil {
-		return ghost.Revision
-	}
-	return 0
+	ghost, _ := g.index.ghosts.Get(key)
+	return ghost.revision
 }

@@ -65,9 +65,18 @@ func (g *Gateway) admitsFailure(key grouping.Key) bool {
 	if g.config.Journal.Err() != nil {
 		most = g.config.Limits.FailedBytes - g.index.failures.least // none can be removed in exchange
 	}
+	if g.isDue() && g.hasTwin(key) {
+		g.expire(g.now())
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.index.failures.bytes <= most && (g.config.Unchecked || !g.index.hasTwin(key))
+}
+
+func (g *Gateway) hasTwin(key grouping.Key) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.index.hasTwin(key)
 }
 
 // trimAfter makes failed pushes wait until the oldest failures are removed.

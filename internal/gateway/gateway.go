@@ -191,12 +191,18 @@ func (g *Gateway) now() int64 { return g.config.Now().UnixNano() }
 // Group returns a group of the present state, or nil. It needs no view.
 func (g *Gateway) Group(key grouping.Key) *Group {
 	for now := g.now(); ; {
-		g.expire(now)
 		group := g.stored(key)
-		if group == nil || group.firstEnd == 0 || group.firstEnd > now {
+		if group == nil {
+			return nil
+		}
+		switch end, mortal := deadlineOf(group); {
+		case mortal && end.at <= now:
+			g.expireOne(group)
+		case group.firstEnd != 0 && group.firstEnd <= now:
+			g.cut([]*Group{group}, now)
+		default:
 			return group
 		}
-		g.cut([]*Group{group}, now)
 	}
 }
 

@@ -28,8 +28,9 @@ type index struct {
 	muted     *btree.Map[grouping.Key, struct{}]
 	deadlines *btree.BTreeG[deadline] // deadlines of the groups that have one
 	endings   *btree.BTreeG[deadline] // when the first series of each group ends that has such
-	// ghosts are expired groups whose record the journal may still have.
-	ghosts   map[grouping.Key]*Group
+	// ghosts are expired groups whose record the journal may still have, in the
+	// order of their keys, since journals write neighbors together.
+	ghosts   *btree.Map[grouping.Key, ghost]
 	receipts receipts
 	// freed are groups that may change again, because the outcome of their change
 	// is now known.
@@ -57,6 +58,7 @@ type indexed struct {
 	taking   *[typeCount]int32           // how many of pending take the name from others; nil if none ever did
 	helpTold bool
 	stale    bool // is in index.stale
+	changed  bool // is among the names that settle is for
 	counted  int  // how many of its holders count in view.LeftOut
 }
 
@@ -129,7 +131,7 @@ func newIndex(reserved map[string]metric.Type, limits Limits) *index {
 		groups:    btree.NewMap[grouping.Key, *Group](treeDegree),
 		muted:     btree.NewMap[grouping.Key, struct{}](treeDegree),
 		exposed:   btree.NewMap[string, *Family](treeDegree),
-		ghosts:    make(map[grouping.Key]*Group),
+		ghosts:    btree.NewMap[grouping.Key, ghost](treeDegree),
 		receipts:  newReceipts(),
 		deadlines: btree.NewBTreeGOptions(deadline.less, btree.Options{NoLocks: true}),
 		endings:   btree.NewBTreeGOptions(deadline.less, btree.Options{NoLocks: true}),

@@ -229,13 +229,14 @@ func (g *Gateway) prepare(p patience, push Push) (Change, error) {
 	if err := g.catchUp(p, &push); err != nil {
 		return Change{}, err
 	}
-	seen, old := g.foreign.Load(), g.Group(push.Key)
+	g.expireFor(&push)
+	seen, ended, old := g.foreign.Load(), g.expired.Load(), g.Group(push.Key)
 	c, err := g.changeOf(p, push, old)
 	if mayBeOutdated(err, old) {
 		if behind := g.sync(p); behind != nil {
 			return c, behind
 		}
-		if g.cutEnded(g.now()) || g.foreign.Load() != seen {
+		if g.endFor(err) || g.expired.Load() != ended || g.foreign.Load() != seen {
 			c, err = g.changeOf(p, push, g.Group(push.Key))
 		}
 	}

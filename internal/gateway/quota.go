@@ -123,7 +123,15 @@ func (g *Gateway) Admits(key grouping.Key, q *guard.Quotas) error {
 	if *q == (guard.Quotas{}) {
 		return nil
 	}
-	g.expire(g.now())
+	err := g.admits(key, q)
+	if err != nil && g.isDue() {
+		g.expire(g.now())
+		err = g.admits(key, q)
+	}
+	return err
+}
+
+func (g *Gateway) admits(key grouping.Key, q *guard.Quotas) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if old, _ := g.index.groups.Get(key); tallyOf(old).groups > 0 {
