@@ -14,6 +14,7 @@ import (
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/intake"
 	"pushgateway/internal/metric"
+	"pushgateway/internal/sniff"
 )
 
 // newPush adds the command that pushes files.
@@ -43,7 +44,7 @@ func newPush(app *kingpin.Application, stdin io.Reader, stderr io.Writer) comman
 		return checkAll(gw.check, func() error { return checkTTL("--ttl", p.TTL) }, func() error { return checkTTL("--series-ttl", p.SeriesTTL) })
 	}
 	return command{clause, check, func(ctx context.Context) (err error) {
-		if p.Body, err = readText(*files, stdin); err != nil {
+		if p.Body, err = readText(*files, stdin, stderr); err != nil {
 			return err
 		}
 		if len(bytes.TrimSpace(p.Body)) == 0 && !*empty {
@@ -126,8 +127,9 @@ func (d document) explain(err *exposition.SyntaxError) string {
 	return err.Msg
 }
 
-// readText reads files, checks each one, and concatenates them.
-func readText(files []string, stdin io.Reader) (all []byte, err error) {
+// readText reads files, checks each one, and concatenates them. It warns of files
+// that are probably not meant to be text.
+func readText(files []string, stdin io.Reader, stderr io.Writer) (all []byte, err error) {
 	docs, err := readDocuments(files, stdin)
 	if err != nil {
 		return nil, err
@@ -136,6 +138,9 @@ func readText(files []string, stdin io.Reader) (all []byte, err error) {
 		text := exposition.MendNewlines(d.text)
 		if err := (document{d.name, text}).check(); err != nil {
 			return nil, fmt.Errorf("%w; nothing was pushed", err)
+		}
+		if sniff.LooksLikeOpenMetrics(text) {
+			fmt.Fprintf(stderr, "pushgateway: %s looks like OpenMetrics, but is pushed as text, which has no units and start times; to keep them, send the file to the gateway with Content-Type: %s\n", d.name, sniff.OpenMetricsType)
 		}
 		all = append(all, text...)
 	}
