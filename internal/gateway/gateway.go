@@ -164,24 +164,25 @@ func (g *Gateway) Close() error {
 // View returns the present state. It includes every push that was answered.
 func (g *Gateway) View() *View {
 	now := g.now()
-	for {
-		if v := g.view.Load(); v != nil && now < v.until {
-			return v
-		}
+	v := g.view.Load()
+	for v == nil || now >= v.until {
 		g.end(now)
-		g.makeView()
+		v = g.makeView() // pushes may outdate it at once, and do not make it wrong
 	}
+	return v
 }
 
-// makeView makes the present view, unless there is one.
-func (g *Gateway) makeView() {
+// makeView returns the present view, which it makes unless there is one.
+func (g *Gateway) makeView() *View {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.view.Load() == nil {
-		v := g.index.makeView()
+	v := g.view.Load()
+	if v == nil {
+		v = g.index.makeView()
 		v.until = min(g.firstDeadline.Load(), g.firstEnding.Load())
 		g.view.Store(v)
 	}
+	return v
 }
 
 // now returns the time by the clock, in Unix ns.

@@ -156,3 +156,20 @@ func TestOddExports(t *testing.T) {
 		}
 	}
 }
+
+// TestMetricsOfOneName exports each series as a metric of its own, as some collectors
+// do. That takes about as much memory as one metric with all points.
+func TestMetricsOfOneName(t *testing.T) {
+	var metrics []string
+	for i := range 4000 {
+		metrics = append(metrics, fmt.Sprintf(`{"name":"m","gauge":{"dataPoints":[{"asInt":"%d","attributes":[%s]}]}}`, i, attributeOf("x", fmt.Sprint(i))))
+	}
+	h := New(configured(t))
+	w := export(h, resourceOf("a", metrics...))
+	if w.Code != http.StatusOK || strings.TrimSpace(w.Body.String()) != "{}" {
+		t.Fatalf("got %d: %.300s", w.Code, w.Body)
+	}
+	if got := scraped(t, h); strings.Count(got, "\nm{") != len(metrics) || !strings.Contains(got, `m{instance="",job="a",x="3999"} 3999`) {
+		t.Errorf("some of %d series are missing", len(metrics))
+	}
+}

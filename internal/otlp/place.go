@@ -75,14 +75,19 @@ func (f *Family) placeOf(hash uint64, labels []metric.Label) (place int, free ui
 	}
 }
 
-// reserve makes room in the present family for as many more series.
+// reserve makes room in the present family for as many more series. It takes memory
+// only for what grows, since many metrics may have the same name.
 func (t *translator) reserve(series int) error {
 	f := t.to
 	const place = 48
-	if err := t.pay((len(f.Series) + series) * (int(unsafe.Sizeof(metric.Series{})+unsafe.Sizeof(latest{})) + place)); err != nil {
-		return err
+	if need := len(f.Series) + series; need > cap(f.Series) {
+		room := max(need, 2*cap(f.Series))
+		if err := t.pay(room * (int(unsafe.Sizeof(metric.Series{})+unsafe.Sizeof(latest{})) + place)); err != nil {
+			return err
+		}
+		f.Series = append(make([]metric.Series, 0, room), f.Series...)
+		f.latest = append(make([]latest, 0, room), f.latest...)
 	}
-	f.Series, f.latest = slices.Grow(f.Series, series), slices.Grow(f.latest, series)
 	if f.places == nil {
 		f.places = make(places, series)
 	}
