@@ -206,7 +206,7 @@ func (j *Journal) Commit(ctx context.Context, changes []gateway.Change) []gatewa
 		j.begin(c, i, change, tokenOf(change.Key), msgs[i])
 	}
 	j.mu.Unlock()
-	j.postNow()
+	j.postNow(len(changes), bytes)
 	select {
 	case <-c.done:
 	case <-ctx.Done():

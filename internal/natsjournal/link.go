@@ -12,6 +12,7 @@ import (
 type link struct {
 	connected  atomic.Bool
 	maxPayload atomic.Int64 // of the server, in bytes
+	unanswered atomic.Int64 // bytes of writes that were sent since the last answer to one
 }
 
 // up notes that there is a connection.

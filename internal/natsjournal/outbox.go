@@ -78,30 +78,36 @@ func (j *Journal) post() {
 			return
 		}
 		j.posting.Lock()
-		for j.postSome() {
+		for j.postSome(window) {
 		}
 		j.posting.Unlock()
 	}
 }
 
-// postNow sends what the caller has queued, unless another goroutine is sending.
-// That takes one goroutine less than to wake post. Without a connection it leaves
-// the sending to post, which may block while the client dials.
-func (j *Journal) postNow() {
-	if j.link.connected.Load() && j.posting.TryLock() {
-		sent := j.postSome()
+// unblocked is how many bytes a connection takes without an answer before sending
+// may block, as while a server is paused.
+const unblocked = 128 << 10
+
+// postNow sends n writes that the caller has queued, of some bytes, unless another
+// goroutine is sending. That takes one goroutine less than to wake post. It leaves the
+// sending to post where that may block: without a connection, since the client may
+// dial, and when much was sent without an answer.
+func (j *Journal) postNow(n, bytes int) {
+	calm := j.link.connected.Load() && j.link.unanswered.Load()+int64(bytes) <= unblocked
+	if calm && j.posting.TryLock() {
+		sent := j.postSome(n)
 		j.posting.Unlock()
 		if !sent {
-			return
+			return // until the window has room
 		}
 	}
 	j.outbox.signalIfAny()
 }
 
-// postSome sends what is queued, as far as the window has room. It reports whether
-// there was anything to send. The caller holds posting.
-func (j *Journal) postSome() bool {
-	others, writes := j.outbox.take(j.canFly())
+// postSome sends what is queued, up to n writes, as far as the window has room. It
+// reports whether there was anything to send. The caller holds posting.
+func (j *Journal) postSome(n int) bool {
+	others, writes := j.outbox.take(min(n, j.canFly()))
 	for _, m := range others {
 		_ = j.conn.PublishMsg(m) // whoever needs an answer sends it again
 	}
@@ -124,6 +130,7 @@ func (j *Journal) publish(w *write) {
 	if msg == nil {
 		return
 	}
+	j.link.unanswered.Add(int64(len(msg.Data)))
 	if err := j.conn.PublishMsg(msg); err != nil { // nothing was sent
 		j.mu.Lock()
 		defer j.mu.Unlock()

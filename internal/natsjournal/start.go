@@ -171,6 +171,7 @@ const feedBytes = 64 << 20
 
 // answer handles the answer to a write or a stamp.
 func (j *Journal) answer(m *nats.Msg) {
+	j.link.unanswered.Store(0)
 	id := strings.TrimPrefix(m.Subject, j.answers)
 	r, err := readReply(m)
 	j.answered(id, r, err)
