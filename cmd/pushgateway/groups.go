@@ -210,8 +210,6 @@ func shorten(s string, start, end int) string {
 // state describes the last push, or the trouble that the job says it is in.
 func state(g client.Group) string {
 	switch {
-	case g.Pushed == nil:
-		return "never pushed"
 	case !g.Success, g.Refused:
 		return "push refused"
 	case g.Trouble != "":
