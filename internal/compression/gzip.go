@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/flate"
+
+	"pushgateway/internal/deflate"
 )
 
 // Gzip writes one gzip member.
@@ -20,7 +22,7 @@ type Gzip struct {
 	crc   uint32
 	size  uint32
 	err   error
-	piece bytes.Buffer // scratch
+	codes *deflate.Codes
 }
 
 // packedAtOnce is how much is written at once, in bytes.
@@ -34,6 +36,7 @@ var gzipWriters = sync.Pool{New: func() any {
 func newGzip(w io.Writer) *Gzip {
 	g := gzipWriters.Get().(*Gzip)
 	g.w.Reset(w)
+	g.codes = new(deflate.Codes)
 	return g
 }
 
@@ -73,16 +76,23 @@ func (g *Gzip) endPart() error {
 	return g.err
 }
 
+// pieceMaker is what one goroutine makes pieces with.
+type pieceMaker struct {
+	deflate.Encoder
+	packed []byte // scratch
+}
+
+var pieceMakers = sync.Pool{New: func() any { return new(pieceMaker) }}
+
+// PieceSize implements Packer.
+func (g *Gzip) PieceSize() int { return 16 << 10 }
+
 // Compress implements Packer.
 func (g *Gzip) Compress(content, before []byte) (*Piece, error) {
-	if err := g.endPart(); err != nil {
-		return nil, err
-	}
-	g.piece.Reset()
-	g.z.ResetDict(&g.piece, before)
-	_, _ = g.z.Write(content) // a buffer takes everything
-	_ = g.z.Flush()
-	return &Piece{packed: bytes.Clone(g.piece.Bytes()), crc: crc32.ChecksumIEEE(content), shift: shiftOf(len(content)), size: len(content)}, nil
+	m := pieceMakers.Get().(*pieceMaker)
+	defer pieceMakers.Put(m)
+	m.packed = m.Encoder.Append(m.packed[:0], content, before, g.codes)
+	return &Piece{packed: bytes.Clone(m.packed), crc: crc32.ChecksumIEEE(content), shift: shiftOf(len(content)), size: len(content)}, nil
 }
 
 // Append implements Packer.
@@ -103,7 +113,7 @@ func (g *Gzip) Close() error {
 	err := g.end()
 	g.z.ResetDict(nil, nil)
 	g.w.Reset(nil)
-	*g = Gzip{w: g.w, z: g.z, piece: g.piece}
+	*g = Gzip{w: g.w, z: g.z}
 	gzipWriters.Put(g)
 	return err
 }

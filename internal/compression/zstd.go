@@ -123,9 +123,15 @@ func reopen(blocks []byte) {
 	}
 }
 
+// PieceSize implements Packer. Shorter pieces would be much larger, as they refer
+// to nothing before them.
+func (z *Zstd) PieceSize() int { return 32 << 10 }
+
 // Compress implements Packer. The piece refers to nothing before it.
 func (z *Zstd) Compress(content, _ []byte) (*Piece, error) {
-	blocks, err := z.blocks(content)
+	other := zstdWriters.Get().(*Zstd)
+	defer zstdWriters.Put(other)
+	blocks, err := other.blocks(content)
 	if err != nil {
 		return nil, err
 	}

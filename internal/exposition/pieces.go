@@ -15,6 +15,8 @@ type PieceWriter interface {
 	io.Writer
 	// Coding names how it compresses. Pieces of one coding are of no use for another.
 	Coding() string
+	// PieceSize returns how much content a piece should have, in bytes.
+	PieceSize() int
 	// StartPiece begins a piece of some bytes, which the next writes bring. If it
 	// returns false, they are written as a part of no piece.
 	StartPiece(size int) bool
@@ -27,12 +29,9 @@ type PieceWriter interface {
 }
 
 const (
-	// A piece has at least minPiece bytes, because each has a head of its own. The
-	// longer it is, the more must be compressed again when one of its blocks
-	// changes, but short ones take longer to compress: with pieces of 24 kB a fifth
-	// longer than at once, with 32 kB a tenth. So new content is divided into pieces
-	// of newPiece bytes, and those that change into shorter ones.
-	minPiece, changedPiece, newPiece = 8 << 10, 24 << 10, 32 << 10
+	// minPiece is the size of the smallest piece in bytes, because each has a head of
+	// its own.
+	minPiece = 8 << 10
 	// maxPiece is the size of the largest piece in bytes.
 	maxPiece = 256 << 10
 )
@@ -155,10 +154,7 @@ func (p *piecer) complete(own func(*Block) []byte) int {
 		}
 		return len(p.batch)
 	}
-	full := newPiece
-	if p.like != nil {
-		full = changedPiece
-	}
+	full := p.to.PieceSize()
 	if p.size < full+minPiece {
 		return 0
 	}

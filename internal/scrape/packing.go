@@ -1,12 +1,21 @@
 package scrape
 
-import "pushgateway/internal/compression"
+import (
+	"errors"
+	"runtime"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"pushgateway/internal/compression"
+)
 
 // packing is a pipeline whose content is compressed in pieces. It is an
-// exposition.PieceWriter. The goroutine that writes also compresses.
+// exposition.PieceWriter. The goroutine that writes also compresses, and has
+// others help it.
 type packing struct {
 	*pipeline
-	coding string
+	packer compression.Packer
 	parts  []part // the pieces in the present buffer
 	start  int    // of the present piece, in the buffer
 	ready  int    // bytes of the compressed pieces among parts
@@ -26,7 +35,10 @@ type part struct {
 const packedAtOnce = 128 << 10
 
 // Coding implements exposition.PieceWriter.
-func (p *packing) Coding() string { return p.coding }
+func (p *packing) Coding() string { return p.packer.Coding() }
+
+// PieceSize implements exposition.PieceWriter.
+func (p *packing) PieceSize() int { return p.packer.PieceSize() }
 
 // take returns the pieces of the present buffer, which is passed on. It is safe
 // on nil.
@@ -72,6 +84,9 @@ func (p *packing) WritePiece(piece *compression.Piece) error {
 
 // pack compresses a buffer.
 func (f filled) pack(g compression.Packer) error {
+	if err := f.compress(g); err != nil {
+		return err
+	}
 	at := 0
 	for _, part := range f.parts {
 		if part.start > at {
@@ -79,7 +94,7 @@ func (f filled) pack(g compression.Packer) error {
 				return err
 			}
 		}
-		if err := part.pack(f.buf, g); err != nil {
+		if err := g.Append(part.packed); err != nil {
 			return err
 		}
 		at = part.end
@@ -91,14 +106,36 @@ func (f filled) pack(g compression.Packer) error {
 	return err
 }
 
-func (p *part) pack(buf []byte, g compression.Packer) error {
-	packed := p.packed
-	if packed == nil {
-		var err error
-		if packed, err = g.Compress(buf[p.start:p.end], p.before); err != nil {
-			return err
+// compress compresses the pieces that are not, several at once.
+func (f filled) compress(g compression.Packer) error {
+	var anew []*part
+	for i := range f.parts {
+		if f.parts[i].packed == nil {
+			anew = append(anew, &f.parts[i])
 		}
-		p.keep(packed)
 	}
-	return g.Append(packed)
+	var next atomic.Int64
+	work := func() error {
+		for {
+			i := int(next.Add(1)) - 1
+			if i >= len(anew) {
+				return nil
+			}
+			if err := anew[i].compress(f.buf, g); err != nil {
+				return err
+			}
+		}
+	}
+	var group errgroup.Group
+	for range min(runtime.GOMAXPROCS(0), len(anew)) - 1 {
+		group.Go(work)
+	}
+	return errors.Join(work(), group.Wait())
+}
+
+func (p *part) compress(buf []byte, g compression.Packer) (err error) {
+	if p.packed, err = g.Compress(buf[p.start:p.end], p.before); err == nil {
+		p.keep(p.packed)
+	}
+	return err
 }

@@ -54,7 +54,7 @@ func newPipeline(w io.Writer) *pipeline {
 	}
 	if g, ok := w.(compression.Packer); ok {
 		write = func(f filled) error { return f.pack(g) }
-		p.packing = &packing{pipeline: p, coding: g.Coding()}
+		p.packing = &packing{pipeline: p, packer: g}
 	}
 	go func() {
 		defer close(p.done)
