@@ -62,6 +62,15 @@ func newLoad(series int) *load {
 	return l
 }
 
+// newDifferentLoad has groups whose bodies are all different.
+func newDifferentLoad(series int) *load {
+	l := newLoad(series)
+	for i := variants; i < l.groups; i++ {
+		l.bodies = append(l.bodies, renderBody(rand.New(rand.NewPCG(1, uint64(i)))))
+	}
+	return l
+}
+
 func (l *load) series() int { return l.groups * l.each }
 
 // body is that of the nth push.

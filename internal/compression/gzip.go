@@ -9,8 +9,6 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/flate"
-
-	"pushgateway/internal/deflate"
 )
 
 // Gzip writes one gzip member.
@@ -22,21 +20,23 @@ type Gzip struct {
 	crc   uint32
 	size  uint32
 	err   error
-	codes *deflate.Codes
 }
 
 // packedAtOnce is how much is written at once, in bytes.
 const packedAtOnce = 32 << 10
 
 var gzipWriters = sync.Pool{New: func() any {
-	z, _ := flate.NewWriter(nil, flate.BestSpeed) // it fails only for a level that does not exist
-	return &Gzip{w: bufio.NewWriterSize(nil, packedAtOnce), z: z}
+	return &Gzip{w: bufio.NewWriterSize(nil, packedAtOnce), z: newFlate()}
 }}
+
+func newFlate() *flate.Writer {
+	z, _ := flate.NewWriter(nil, flate.BestSpeed) // it fails only for a level that does not exist
+	return z
+}
 
 func newGzip(w io.Writer) *Gzip {
 	g := gzipWriters.Get().(*Gzip)
 	g.w.Reset(w)
-	g.codes = new(deflate.Codes)
 	return g
 }
 
@@ -78,21 +78,26 @@ func (g *Gzip) endPart() error {
 
 // pieceMaker is what one goroutine makes pieces with.
 type pieceMaker struct {
-	deflate.Encoder
-	packed []byte // scratch
+	z      *flate.Writer
+	packed bytes.Buffer
 }
 
-var pieceMakers = sync.Pool{New: func() any { return new(pieceMaker) }}
+var pieceMakers = sync.Pool{New: func() any { return &pieceMaker{z: newFlate()} }}
 
-// PieceSize implements Packer.
-func (g *Gzip) PieceSize() int { return 16 << 10 }
+// PieceSize implements Packer. Pieces of 16 kB take 1.4 times as long as the whole
+// at once, of 24 kB 1.3 times, and of 32 kB 1.2 times.
+func (g *Gzip) PieceSize() int { return 24 << 10 }
 
 // Compress implements Packer.
 func (g *Gzip) Compress(content, before []byte) (*Piece, error) {
 	m := pieceMakers.Get().(*pieceMaker)
 	defer pieceMakers.Put(m)
-	m.packed = m.Encoder.Append(m.packed[:0], content, before, g.codes)
-	return &Piece{packed: bytes.Clone(m.packed), crc: crc32.ChecksumIEEE(content), shift: shiftOf(len(content)), size: len(content)}, nil
+	m.packed.Reset()
+	m.z.ResetDict(&m.packed, before)
+	_, _ = m.z.Write(content) // a buffer takes everything
+	_ = m.z.Flush()
+	m.z.ResetDict(nil, nil) // otherwise it would keep what precedes the piece
+	return &Piece{packed: bytes.Clone(m.packed.Bytes()), crc: crc32.ChecksumIEEE(content), shift: shiftOf(len(content)), size: len(content)}, nil
 }
 
 // Append implements Packer.
