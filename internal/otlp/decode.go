@@ -127,7 +127,7 @@ func (d *decoder) next(msg *[]byte, f *field) bool {
 		return false
 	}
 	num, typ, n := protowire.ConsumeTag(*msg)
-	if n < 0 {
+	if n < 0 || num > protowire.MaxValidNumber {
 		d.err = errSyntax
 		return false
 	}
