@@ -95,6 +95,29 @@ func TestExportAgain(t *testing.T) {
 	}
 }
 
+// TestExportOfManyTaken exports more families that other groups have taken than one
+// sentence names, beside one that is free, and two whose names begin alike.
+func TestExportOfManyTaken(t *testing.T) {
+	const many = 200
+	h, long := New(configured(t)), strings.Repeat("long", 60)
+	var taken strings.Builder
+	var metrics []string
+	for i := range many {
+		fmt.Fprintf(&taken, "# TYPE t%d_total gauge\nt%[1]d_total 1\n", i)
+		metrics = append(metrics, growth(fmt.Sprint("t", i)))
+	}
+	fmt.Fprintf(&taken, "# TYPE %sa_total gauge\n%[1]sa_total 1\n# TYPE %[1]sb_total gauge\n%[1]sb_total 1\n", long)
+	as(h, "", http.MethodPut, "/metrics/job/b", taken.String())
+	w := export(h, resourceOf("a", append(metrics, growth("free"), growth(long+"a"), growth(long+"b"))...))
+	want := fmt.Sprintf(`{"partialSuccess":{"rejectedDataPoints":"%d","errorMessage":"families `, many+2)
+	if w.Code != http.StatusOK || !strings.HasPrefix(w.Body.String(), want) || !strings.Contains(w.Body.String(), "; and 192 more families") {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+	if text := scraped(t, h); !strings.Contains(text, "\nfree_total{instance=\"\",job=\"a\"} 1\n") {
+		t.Error("the family that is free is missing")
+	}
+}
+
 // TestSeriesLifeOfTotals wants the header for the time to live of series to hold
 // for all series of an export.
 func TestSeriesLifeOfTotals(t *testing.T) {
