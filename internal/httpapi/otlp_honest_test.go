@@ -118,6 +118,31 @@ func TestExportOfManyTaken(t *testing.T) {
 	}
 }
 
+// TestExportsThatAreNone sends bodies that cannot be read, and wants to be told what to
+// send instead.
+func TestExportsThatAreNone(t *testing.T) {
+	request := `{"resourceMetrics":[` + resourceOf("a", growth("x")) + `]}`
+	for name, tt := range map[string]struct{ body, contentType, encoding, says string }{
+		"nothing":           {"", "application/json", "", "it is empty, so send an ExportMetricsServiceRequest"},
+		"JSON as protobuf":  {"\n " + request, "application/x-protobuf", "", "it looks like JSON, so send Content-Type: application/json"},
+		"protobuf as JSON":  {"\n\x02\n\x00", "application/json", "", "if it is protobuf, send Content-Type: application/x-protobuf"},
+		"a list":            {"[]", "application/json", "", "send an ExportMetricsServiceRequest"},
+		"not compressed":    {request, "application/json", "gzip", "leave out the header"},
+		"badly compressed":  {"\x1f\x8b\x08garbage", "application/x-protobuf", "gzip", "decompressing gzip: unexpected EOF"},
+		"a number too high": {`{"resourceMetrics":[` + resourceOf("a", strings.ReplaceAll(growth("x"), `"1"`, `"99999999999999999999"`)) + `]}`, "application/json", "", "asInt"},
+	} {
+		h := New(configured(t))
+		r := httptest.NewRequest(http.MethodPost, "/v1/metrics", strings.NewReader(tt.body))
+		r.Header.Set("Content-Type", tt.contentType)
+		r.Header.Set("Content-Encoding", tt.encoding)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), tt.says) || strings.Contains(w.Body.String(), "send it to /v1/metrics") || strings.Contains(w.Body.String(), "send the header") {
+			t.Errorf("%s: got %d %s, want %s", name, w.Code, w.Body, tt.says)
+		}
+	}
+}
+
 // TestSeriesLifeOfTotals wants the header for the time to live of series to hold
 // for all series of an export.
 func TestSeriesLifeOfTotals(t *testing.T) {
