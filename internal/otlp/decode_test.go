@@ -46,6 +46,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add(body)
 		f.Add(append(body, body...))
 	}
+	f.Add([]byte("\x80\x80\x80\x80\x10\x00")) // a field with a number that no field may have
 	f.Fuzz(func(t *testing.T, body []byte) {
 		want := new(metrics.MetricsData)
 		wrong := proto.UnmarshalOptions{DiscardUnknown: true, RecursionLimit: deepest}.Unmarshal(body, want)
