@@ -34,6 +34,8 @@ type Change struct {
 	pending *pending
 	// suspects are groups that share a series with Group; see equal.go.
 	suspects []suspect
+	// reconciled is how many histograms lost buckets when they were added up.
+	reconciled int
 }
 
 // Stamp records that a push to a group was refused. Its size does not depend on
