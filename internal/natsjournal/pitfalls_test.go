@@ -33,10 +33,11 @@ import (
 //	a record of a newer format                            TestNewerMember, TestOlderMember
 //	a stream made anew, set back, or purged               TestStreamMadeAnew, TestStreamSetBack, TestPurge,
 //	                                                      TestPushWhileMadeAnew, TestPushWhileSetBack, TestForeignWhileLate
-//	a stream set back that then passes a member           TestSetBackAndPassed, e2e TestClusterSetBack
+//	a stream set back that then passes a member           TestSetBackAndPassed, TestSetBackBeforeStart, e2e TestClusterSetBack
+//	signs of life that were removed                       TestSignsOfLifePurged
 //	a snapshot of the servers, restored                   TestSnapshotRestored
 //	a leader that is none any more, or has just begun     TestStaleLeader, TestGoneFalsely
-//	a leader or a replica that has lost a message         TestGoneOnce, TestHoleBehindLag
+//	a leader or a replica that has lost a message         TestGoneOnce, TestHoleBehindLag, TestHoleWhileUnsure
 //	a list of groups that changes between its pages       TestListShifted
 //	replicas that do not answer                           TestSilentReplicas
 //	settings of the stream changed by hand                TestSettingsChanged
@@ -333,7 +334,7 @@ func TestNoConsumers(t *testing.T) {
 func TestSettingsChanged(t *testing.T) {
 	t.Parallel()
 	c, log := natstest.Start(t, 1), new(lines)
-	a, _ := openWith(t, natsjournal.Config{URLs: c.URLs(), Stream: "S", Audit: 100 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(log, nil))})
+	a, j := openWith(t, natsjournal.Config{URLs: c.URLs(), Stream: "S", Audit: 100 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(log, nil))})
 	o := newOperator(t, c)
 	set := func(most int) {
 		var info struct {
@@ -347,11 +348,17 @@ func TestSettingsChanged(t *testing.T) {
 	}
 	set(5)
 	eventually(t, "what differs", func() bool { return strings.Contains(log.String(), "max_msgs_per_subject is 5, but must be 1") })
+	if n := j.Status().Differing; n != 1 {
+		t.Errorf("%d settings are said to differ, want 1", n)
+	}
 	for i := range 10 {
 		mustPush(t, a, "a", fmt.Sprintf("m %d\n", i))
 	}
 	set(1)
 	eventually(t, "that it is right again", func() bool { return strings.Contains(log.String(), "the right configuration again") })
+	if n := j.Status().Differing; n != 0 {
+		t.Errorf("%d settings are said to differ, want none", n)
+	}
 	if n := strings.Count(log.String(), "Somebody has changed"); n != 1 {
 		t.Errorf("it is told %d times, want once", n)
 	}

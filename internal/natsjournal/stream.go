@@ -133,7 +133,10 @@ type streamInfo struct {
 		LastSeq  uint64            `json:"last_seq"`
 		Subjects map[string]uint64 `json:"subjects"`
 	} `json:"state"`
-	Total int `json:"total"` // subjects in all pages
+	Total   int `json:"total"` // subjects in all pages
+	Message struct {
+		Header []byte `json:"hdrs"`
+	} `json:"message"` // that was asked for
 
 	before uint64 // the position when it was asked for
 }
@@ -175,7 +178,9 @@ func (j *Journal) differences(info streamInfo) []string {
 
 // watchSettings tells when somebody changes the configuration of the stream.
 func (j *Journal) watchSettings(info streamInfo) {
-	found := strings.Join(j.differences(info), "; ")
+	differences := j.differences(info)
+	j.changed.Store(int64(len(differences)))
+	found := strings.Join(differences, "; ")
 	if found == j.differs {
 		return
 	}
