@@ -144,6 +144,7 @@ func (j *Journal) inspect() {
 			j.noteUsage(info)
 			j.watchSettings(info)
 		}
+		j.watchAddress()
 		j.audit(ctx)
 		select {
 		case <-ticker.C:
