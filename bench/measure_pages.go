@@ -12,7 +12,7 @@ import (
 const (
 	openPages    = 10
 	pageRefresh  = 5 * time.Second // how often an open page asks again
-	refreshes    = 4               // of each page, since the kernel counts processor time in ticks of 10 ms
+	refreshes    = 3               // of each page, since the kernel counts processor time in ticks of 10 ms
 	groupsOfPage = 100             // that are pushed to between two refreshes
 	pageShare    = 1.2             // what ten pages may cost, against one
 )

@@ -67,6 +67,9 @@ type Applied struct {
 	Revision Revision // of the change; 0 for a stamp or a void change
 	// Stamp is the stamp, or nil for a change.
 	Stamp *Stamp
+	// Given means that Group is for this engine alone, which need not copy it
+	// before it sets its own fields. The journal keeps no reference to it.
+	Given bool
 	// Void means that a change of this journal whose outcome was Unknown has not
 	// happened and never will.
 	Void bool
@@ -110,7 +113,8 @@ type Outcome struct {
 // between members. It may skip a revision that a later one replaces.
 //
 // Ownership: nobody changes a group after it was passed to Commit or to apply.
-// So both sides may share it, keep it, and write it later.
+// So both sides may share it, keep it, and write it later. See Applied.Given for
+// the exception.
 type Journal interface {
 	// Open replays the present state through apply. It passes each group once,
 	// with its revision, and a stamp after its group. It passes a group again that
