@@ -1,6 +1,7 @@
 package natsjournal_test
 
 import (
+	"fmt"
 	"testing"
 
 	"pushgateway/internal/natstest"
@@ -21,9 +22,7 @@ func TestLeader(t *testing.T) {
 	want := make([]int, 3)
 	want[leader], want[other] = 4, 3
 	for i := range want {
-		n := c.Clients(i, "pushgateway ")
-		if n != want[i] {
-			t.Errorf("%d members are connected to server %d, want %d; server %d leads", n, i, want[i], leader)
-		}
+		what := fmt.Sprintf("%d members at server %d, while server %d leads", want[i], i, leader)
+		eventually(t, what, func() bool { return c.Clients(i, "pushgateway ") == want[i] })
 	}
 }
