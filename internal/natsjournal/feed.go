@@ -212,7 +212,7 @@ func (j *Journal) takeGroup(d decoded, applied []gateway.Applied) []gateway.Appl
 			return applied
 		}
 	}
-	return append(applied, gateway.Applied{Change: gateway.Change{Key: d.key, Group: d.group, Receipts: fresh}, Revision: gateway.Revision(d.seq)})
+	return append(applied, gateway.Applied{Change: gateway.Change{Key: d.key, Group: d.group, Receipts: fresh}, Revision: gateway.Revision(d.seq), Given: true})
 }
 
 // unreadable keeps a group as it was, because a member has written something
