@@ -13,10 +13,13 @@ type link struct {
 	connected  atomic.Bool
 	maxPayload atomic.Int64 // of the server, in bytes
 	unanswered atomic.Int64 // bytes of writes that were sent since the last answer to one
+
+	problem atomic.Pointer[error] // why there is no connection, as far as it is known, or nil
 }
 
 // up notes that there is a connection.
 func (l *link) up(c *nats.Conn) {
 	l.maxPayload.Store(c.MaxPayload())
+	l.problem.Store(nil)
 	l.connected.Store(true)
 }

@@ -50,6 +50,9 @@ import (
 //	a command that was killed                             TestLostCommand
 //	a leader lost during an import, a delete, a wipe      e2e TestClusterLeaderLost
 //	a server that cannot write                            e2e TestClusterDiskFull
+//	credentials that end, limits of the account           e2e TestClusterRotation, TestClusterAccount
+//	no connection during an import, a wipe; a paused member  e2e TestClusterCutOff
+//	servers whose name does not exist                     e2e TestClusterNoServer
 //	keys of additions after the end of their group        e2e TestClusterMembers
 
 // operator changes the stream from outside.

@@ -230,6 +230,9 @@ func (j *Journal) tryPulse(ctx context.Context, op string, header ...string) (ui
 	case errors.Is(err, nats.ErrNoResponders):
 		return 0, errNobody
 	case err != nil && !j.link.connected.Load():
+		if why := j.link.problem.Load(); why != nil {
+			return 0, fmt.Errorf("there is no connection to a NATS server: %w", *why)
+		}
 		return 0, errors.New("there is no connection to a NATS server")
 	case err != nil:
 		return 0, fmt.Errorf("the servers of the stream do not answer: %w", err)

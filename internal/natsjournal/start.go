@@ -108,7 +108,7 @@ func (j *Journal) options() []nats.Option {
 		nats.FlusherTimeout(5*time.Second), nats.Timeout(2*time.Second),
 		nats.IgnoreAuthErrorAbort(),
 		nats.ConnectHandler(j.link.up), nats.DisconnectErrHandler(j.disconnected), nats.ReconnectHandler(j.reconnected),
-		nats.ErrorHandler(j.complained),
+		nats.ErrorHandler(j.complained), nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { j.noteProblem(err) }),
 	)
 }
 
@@ -137,12 +137,35 @@ func redacted(urls []string) string {
 
 // complained notes an error that belongs to no request.
 func (j *Journal) complained(_ *nats.Conn, _ *nats.Subscription, err error) {
+	if isAboutUser(err) {
+		j.noteProblem(err)
+		return
+	}
 	if !errors.Is(err, nats.ErrPermissionViolation) {
 		j.config.Logger.Debug("NATS", "err", err)
 		return
 	}
 	j.denied.Store(&err)
 	j.config.Logger.Warn("The NATS servers do not allow this user something", "err", err)
+}
+
+// isAboutUser reports whether servers refuse the credentials of the user.
+func isAboutUser(err error) bool {
+	for _, refusal := range []error{nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired} {
+		if errors.Is(err, refusal) {
+			return true
+		}
+	}
+	return false
+}
+
+// noteProblem notes why there is no connection, and tells it once.
+func (j *Journal) noteProblem(err error) {
+	before := j.link.problem.Swap(&err)
+	if before != nil && (*before).Error() == err.Error() {
+		return
+	}
+	j.config.Logger.Warn("NATS takes no connection. The gateway goes on trying, and reads the files with credentials and certificates again each time", "err", err)
 }
 
 func (j *Journal) disconnected(_ *nats.Conn, err error) {

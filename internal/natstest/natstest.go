@@ -20,6 +20,7 @@ type Cluster struct {
 	options []*server.Options
 	servers []*server.Server // nil if stopped
 	system  key              // of the system account, if the server asks for credentials
+	account key              // of the account of gateways, if it does
 }
 
 const (

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats-server/v2/server"
@@ -34,22 +35,33 @@ func StartSecured(t testing.TB, tls *tls.Config, publish, subscribe []string) (c
 		o.TLSConfig, o.TLSTimeout = tls, ready.Seconds()
 		o.TrustedOperators, o.SystemAccount, o.AccountResolver = []*jwt.OperatorClaims{trusted}, system.public, resolver
 	})
-	c.system = system
-	return c, userOf(t, account, publish, subscribe)
+	c.system, c.account = system, account
+	return c, userOf(t, account, time.Time{}, publish, subscribe)
 }
 
 // SystemCredentials returns a file with the credentials of a user of the system
 // account, who may publish and subscribe to these subjects alone.
 func (c *Cluster) SystemCredentials(publish, subscribe []string) (file string) {
 	c.t.Helper()
-	return userOf(c.t, c.system, publish, subscribe)
+	return userOf(c.t, c.system, time.Time{}, publish, subscribe)
+}
+
+// Credentials returns a file with the credentials of another user, which end at a
+// time.
+func (c *Cluster) Credentials(end time.Time) (file string) {
+	c.t.Helper()
+	return userOf(c.t, c.account, end, nil, nil)
 }
 
 // userOf makes a user of an account, and returns the file with its credentials.
-func userOf(t testing.TB, account key, publish, subscribe []string) (file string) {
+// They never end if end is zero.
+func userOf(t testing.TB, account key, end time.Time, publish, subscribe []string) (file string) {
 	t.Helper()
 	user := newKey(t, nkeys.PrefixByteUser)
 	claims := jwt.NewUserClaims(user.public)
+	if !end.IsZero() {
+		claims.Expires = end.Unix()
+	}
 	claims.Pub.Allow, claims.Sub.Allow = publish, subscribe
 	seed, err := user.pair.Seed()
 	if err != nil {
