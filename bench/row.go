@@ -162,6 +162,7 @@ var measurements = []measurement{
 	{"memory", (*bench).measureMemory},
 	{"user-memory", (*bench).measureUserMemory},
 	{"groups", (*bench).measureGroups},
+	{"pages", (*bench).measurePages},
 	{"deadlines", (*bench).measureDeadlines},
 	{"expiry", (*bench).measureExpiry},
 	{"wipe", (*bench).measureWipe},
