@@ -149,6 +149,8 @@ var measurements = []measurement{
 	{"victoria", (*bench).measureVictoria},
 	{"durable", (*bench).measureDurable},
 	{"cluster", (*bench).measureCluster},
+	{"cluster-cpu", (*bench).measureClusterCPU},
+	{"cluster-scrapes", (*bench).measureClusterScrapes},
 	{"sums", (*bench).measureSums},
 	{"scrape-text", (*bench).measureTextScrape},
 	{"scrape-gzip", (*bench).measureGzipScrape},

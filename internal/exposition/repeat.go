@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"math/bits"
 	"strings"
-	"unsafe"
 
 	"pushgateway/internal/metric"
 )
@@ -54,13 +53,11 @@ func (r *StoredReader) Repeated() []Block {
 		}
 		return blocks
 	}
-	var joined strings.Builder // unlike make, it does not write zeros first
-	joined.Grow(size)
+	joined := make([]byte, 0, size)
 	for i, f := range r.repeated {
-		start := joined.Len()
-		_, _ = joined.Write(f.text) // it never fails
-		text := joined.String()[start:]
-		f.old.refill(&blocks[i], unsafe.Slice(unsafe.StringData(text), len(text)))
+		start := len(joined)
+		joined = append(joined, f.text...)
+		f.old.refill(&blocks[i], joined[start:len(joined):len(joined)])
 	}
 	return blocks
 }

@@ -16,13 +16,13 @@ import (
 // Oldest is the oldest version of the servers that is known to work.
 const Oldest = "2.15.2"
 
-// checkVersion returns an error if the connected server is too old.
-func (j *Journal) checkVersion() error {
-	version := j.conn.ConnectedServerVersion()
+// checkVersion returns an error if the server of a connection is too old.
+func (j *Journal) checkVersion(c *nats.Conn) error {
+	version := c.ConnectedServerVersion()
 	if j.config.AllowOld || !older(version, Oldest) {
 		return nil
 	}
-	return &permanentError{fmt.Errorf("the NATS server %s has version %s, which loses memory with each group that expires, or data; upgrade it to %s, or accept that with --cluster.allow-old-servers", j.conn.ConnectedUrlRedacted(), version, Oldest)}
+	return &permanentError{fmt.Errorf("the NATS server %s has version %s, which loses memory with each group that expires, or data; upgrade it to %s, or accept that with --cluster.allow-old-servers", c.ConnectedUrlRedacted(), version, Oldest)}
 }
 
 // older reports whether a version comes before another one.
@@ -162,6 +162,9 @@ type streamInfo struct {
 	Message struct {
 		Header []byte `json:"hdrs"`
 	} `json:"message"` // that was asked for
+	Cluster struct {
+		Leader string `json:"leader"` // the name of a server
+	} `json:"cluster"`
 
 	before uint64 // the position when it was asked for
 }

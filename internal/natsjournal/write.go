@@ -125,7 +125,7 @@ func (j *Journal) landed(w *write) {
 	if w.flying {
 		w.flying = false
 		j.inFlight--
-		j.outbox.signal()
+		j.outbox.signalIfAny()
 	}
 }
 
