@@ -43,7 +43,7 @@ test:
 	scripts/test
 
 some-fuzz: # links for most of the time, on one core
-	scripts/fuzz 300x
+	scripts/fuzz 2000x
 
 test-32bit:
 	scripts/test-32bit

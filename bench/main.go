@@ -50,7 +50,7 @@ type settings struct {
 // The sizes that the goals of the design were set for.
 const (
 	referenceSeries   = 1_000_000
-	referenceDuration = 2 * time.Second
+	referenceDuration = time.Second
 	referenceRounds   = 7
 )
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -17,12 +18,19 @@ import (
 	"pushgateway/internal/record"
 )
 
-// appliedRecords is how many records a round applies.
-const appliedRecords = 2000
+const (
+	// appliedRecords is how many records a round applies: so many that the garbage
+	// of applying them is collected several times in each round.
+	appliedRecords = 10_000
+	// pushesEach is how many pushes of each group are recorded, beside the first. The
+	// groups get them in turn.
+	pushesEach = 3
+)
 
 // measureRecord measures the cost of applying another gateway's record of a push:
-// the CPU per record, including garbage collection, in this process. The ceiling
-// decompresses the same amount of text.
+// the CPU per record in this process, including the collection of the garbage
+// that applying makes. What pushing and recording leave is collected before. The
+// ceiling decompresses the same amount of text.
 func (b *bench) measureRecord(ctx context.Context) ([]row, error) {
 	l := b.middle()
 	m, err := newMember(ctx, l)
@@ -45,8 +53,15 @@ type member struct {
 	load    *load
 	apply   func([]gateway.Applied)
 	stored  func(grouping.Key) *gateway.Group
-	next    int      // the next push
+	records []sealed
+	next    int      // the next record, counting on
 	packed  [][]byte // text of each body, compressed as in a record
+}
+
+// sealed is a record as it arrives.
+type sealed struct {
+	key    grouping.Key
+	record []byte
 }
 
 // newMember returns a member that has all groups of the load.
@@ -67,14 +82,22 @@ func newMember(ctx context.Context, l *load) (*member, error) {
 		}
 		m.packed = append(m.packed, s2.Encode(nil, text))
 	}
-	for range (l.groups + appliedRecords - 1) / appliedRecords {
-		if _, err := m.applyRecords(); err != nil {
-			return nil, err
-		}
-	}
-	return m, nil
+	return m, m.fill()
 }
 
+// fill applies the first push of each group, and records the others.
+func (m *member) fill() error {
+	if err := m.seal(0, m.load.groups); err != nil {
+		return err
+	}
+	for range m.records {
+		if err := m.applyNext(); err != nil {
+			return err
+		}
+	}
+	m.records = nil
+	return m.seal(m.load.groups, (1+pushesEach)*m.load.groups)
+}
 func (m *member) close() { _ = m.gateway.Close() } // nothing can be lost
 
 // Open keeps the function by which the gateway applies changes.
@@ -111,36 +134,33 @@ func (m *member) group(n int) (*gateway.Group, error) {
 	return gateway.Restore(g), nil
 }
 
-// sealed returns the records of the next pushes.
-func (m *member) sealed() (records [][]byte, keys []grouping.Key, err error) {
-	for range appliedRecords {
-		g, err := m.group(m.next)
+// seal records the pushes from one number to another.
+func (m *member) seal(from, to int) error {
+	for n := from; n < to; n++ {
+		g, err := m.group(n)
 		if err != nil {
-			return nil, nil, err
+			return err
 		}
-		m.next++
 		rec := record.Encode(g)
 		record.Seal(rec, g.Key, 0) // a stream has the revision
-		records, keys = append(records, rec), append(keys, g.Key)
+		m.records = append(m.records, sealed{g.Key, rec})
 	}
-	return records, keys, nil
+	return nil
 }
 
 // applyRecords returns the CPU time of applying one record, in µs.
 func (m *member) applyRecords() (us float64, err error) {
-	first := gateway.Revision(m.next + 1)
-	records, keys, err := m.sealed()
-	if err != nil {
-		return 0, err
+	return cpuOf(appliedRecords, func(int) error { return m.applyNext() })
+}
+
+func (m *member) applyNext() error {
+	s, r := m.records[m.next%len(m.records)], gateway.Revision(m.next+1)
+	m.next++
+	g, err := record.DecodeAs(s.record, s.key, r, m.stored(s.key))
+	if err == nil {
+		m.apply([]gateway.Applied{{Change: gateway.Change{Key: s.key, Group: g}, Revision: r, Given: true}})
 	}
-	return cpuOf(len(records), func(i int) error {
-		r := first + gateway.Revision(i)
-		g, err := record.DecodeAs(records[i], keys[i], r, m.stored(keys[i]))
-		if err == nil {
-			m.apply([]gateway.Applied{{Change: gateway.Change{Key: keys[i], Group: g}, Revision: r}})
-		}
-		return err
-	})
+	return err
 }
 
 // unpack returns the CPU time of decompressing the text of one record, in µs.
@@ -153,8 +173,10 @@ func (m *member) unpack() (us float64, err error) {
 
 func (m *member) unpackOne(i int) ([]byte, error) { return s2.Decode(nil, m.packed[i%len(m.packed)]) }
 
-// cpuOf returns the CPU time of each of n calls, in µs.
+// cpuOf returns the CPU time of each of n calls, in µs, including the collection of
+// the garbage that they make. It collects earlier garbage first.
 func cpuOf(n int, call func(i int) error) (us float64, err error) {
+	runtime.GC()
 	begin, err := ownCPU()
 	if err != nil {
 		return 0, err

@@ -50,12 +50,41 @@ func (b *bench) startEngine(ctx context.Context) (*engine, error) {
 		e.stop()
 		return nil, err
 	}
-	if err := e.makeStream(); err != nil {
+	err := e.makeStream()
+	if err == nil {
+		err = e.moveToLeader()
+	}
+	if err != nil {
 		e.stop()
 		return nil, err
 	}
 	return e, nil
 }
+
+// moveToLeader connects to the server that leads the stream of the engine alone, as
+// gateways do with theirs.
+func (e *engine) moveToLeader() error {
+	var got struct {
+		Cluster struct {
+			Leader string `json:"leader"`
+		} `json:"cluster"`
+	}
+	if err := e.ask("STREAM.INFO."+bareStream, nil, &got); err != nil {
+		return err
+	}
+	for i, url := range e.urls {
+		if serverName(i) != got.Cluster.Leader {
+			continue
+		}
+		e.conn.Close()
+		var err error
+		e.conn, err = nats.Connect(url)
+		return err
+	}
+	return fmt.Errorf("no server is called %q, which leads the stream", got.Cluster.Leader)
+}
+
+func serverName(i int) string { return fmt.Sprint("n", i) }
 
 func (e *engine) launch(ctx context.Context, binary, dir string) error {
 	listen, routes := make([]string, engineServers), make([]string, engineServers)
@@ -69,8 +98,8 @@ func (e *engine) launch(ctx context.Context, binary, dir string) error {
 		}
 	}
 	for i, addr := range listen {
-		config := fmt.Sprintf("server_name: n%d\nlisten: %s\njetstream { store_dir: %q, sync_interval: always }\ncluster { name: bench, listen: %s, routes: [nats://%s] }\n",
-			i, addr, filepath.Join(dir, fmt.Sprint("nats", i)), routes[i], strings.Join(routes, ", nats://"))
+		config := fmt.Sprintf("server_name: %s\nlisten: %s\njetstream { store_dir: %q, sync_interval: always }\ncluster { name: bench, listen: %s, routes: [nats://%s] }\n",
+			serverName(i), addr, filepath.Join(dir, fmt.Sprint("nats", i)), routes[i], strings.Join(routes, ", nats://"))
 		file := filepath.Join(dir, fmt.Sprintf("nats%d.conf", i))
 		if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 			return err

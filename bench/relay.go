@@ -4,7 +4,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
 
 	"github.com/nats-io/nats.go"
 )
@@ -46,7 +45,7 @@ func startRelay(e *engine, l *load) (r *relay, err error) {
 
 // read adds a reader.
 func (r *relay) read() error {
-	c, err := nats.Connect(strings.Join(r.engine.urls, ","))
+	c, err := nats.Connect(r.engine.conn.ConnectedUrl())
 	if err != nil {
 		return err
 	}

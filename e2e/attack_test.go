@@ -157,6 +157,7 @@ var modes = map[string][]string{
 func TestAttacks(t *testing.T) {
 	for mode, args := range modes {
 		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
 			s := start(t, append(args, "--web.enable-admin-api", "--web.enable-openmetrics")...)
 			for _, a := range slices.Concat(attacks(), nameAttacks(), histogramAttacks(), oddProtobuf()) {
 				t.Run(a.name, func(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 // TestClusterOutage pauses and kills the servers of a cluster. Scrapes go on,
 // pushes are refused in time, and everything recovers without a hand.
 func TestClusterOutage(t *testing.T) {
+	t.Parallel() // mostly it waits
 	servers := natstest.Launch(t, 3)
 	a, b := joinCluster(t, servers, "S"), joinCluster(t, servers, "S")
 	a.push("/metrics/job/j", "m 1\n", 200)

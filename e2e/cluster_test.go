@@ -136,6 +136,14 @@ func clusterSums(t *testing.T, a, b *server) {
 	for _, s := range []*server{a, b, late} {
 		s.exposes(`c_total{instance="",job="a",n="1"} 2`, true)
 	}
+	a.want(200, http.MethodPut, "/metrics/job/owner", takenGauge)
+	a.exportTaken(false)
+	b.exportTaken(true)
+	b.want(202, http.MethodDelete, "/metrics/job/owner", "")
+	a.exposes("taken_total", false)
+	for _, s := range []*server{a, b, late, start(t, a.proc.Cmd.Args[1:]...)} {
+		s.exportTaken(true)
+	}
 }
 
 // clusterExpiredKeys lets a group expire to which a push with a key was added. The

@@ -33,6 +33,15 @@ func (s *server) wantLines(job string, want ...string) {
 	}
 }
 
+// TestMergeSeriesByHeader is for clients that cannot set a query.
+func TestMergeSeriesByHeader(t *testing.T) {
+	s := start(t)
+	for _, body := range []string{"m{x=\"1\"} 1\n", "m{x=\"2\"} 2\n"} {
+		s.want(http.StatusOK, http.MethodPost, "/metrics/job/a", body, "X-Pushgateway-Merge", "series")
+	}
+	s.wantLines("a", `m{x="1"} 1`, `m{x="2"} 2`)
+}
+
 func TestMergeSeries(t *testing.T) {
 	s := start(t)
 	post := func(body string, want int) answer {

@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -174,4 +175,40 @@ func TestOTLPOnce(t *testing.T) {
 	export(deltaOf("short", pointOf(30, "1")), http.StatusOK, false, "X-Pushgateway-Series-TTL", "100ms")
 	s.eventually("no series that ended", func() bool { return !strings.Contains(s.scrape().body, "\nshort_total{") })
 	s.wantSeries([]string{`c_total{instance="",job="a",n="1"} 3`}, nil)
+}
+
+// takenGauge keeps exportTaken from having its second counter.
+const takenGauge = "# TYPE taken_total gauge\ntaken_total 1\n"
+
+// exportTaken exports two counters, of which one is rejected, and wants the gateway to
+// have counted the export before, or not. It rejects one point each time.
+func (s *server) exportTaken(replayed bool) {
+	s.t.Helper()
+	body := exportOf("", deltaOf("some", pointOf(7, "1"))+","+deltaOf("taken", pointOf(7, "1")))
+	a := s.want(http.StatusOK, http.MethodPost, "/v1/metrics", body, "Content-Type", otlpJSON)
+	if is := a.header.Get("Idempotency-Replayed") == "true"; is != replayed || !strings.HasPrefix(a.body, `{"partialSuccess":{"rejectedDataPoints":"1",`) {
+		s.t.Errorf("replayed: %v, want %v; got %s", is, replayed, a.body)
+	}
+}
+
+// TestOTLPRejectedOnce repeats an export of which a point was rejected: after a kill,
+// when the reason is gone, and from files that were made of the first one.
+func TestOTLPRejectedOnce(t *testing.T) {
+	dir := t.TempDir()
+	data, exported := filepath.Join(dir, "data"), filepath.Join(dir, "exported.gob")
+	s := start(t, "--persistence.file="+data)
+	s.want(http.StatusOK, http.MethodPut, "/metrics/job/owner", takenGauge)
+	s.exportTaken(false)
+	s.exportTaken(true)
+	s.want(http.StatusAccepted, http.MethodDelete, "/metrics/job/owner", "")
+	s.proc.Kill()
+	s = start(t, "--persistence.file="+data)
+	s.exportTaken(true)
+	s.proc.Stop()
+	if code, _, errs := command(t, "export", "--format=gob", "--output="+exported, data); code != 0 {
+		t.Fatal(errs)
+	}
+	s = start(t, "--persistence.file="+exported)
+	s.exportTaken(true)
+	s.wantSeries([]string{`some_total{instance="",job="a",n="1"} 1`}, nil)
 }

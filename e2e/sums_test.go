@@ -323,6 +323,36 @@ func TestPushCommandSums(t *testing.T) {
 	}
 }
 
+// TestPushCommandHangs lets the first try of the command hang. The second comes while
+// there is time, and the push counts once.
+func TestPushCommandHangs(t *testing.T) {
+	t.Parallel() // it waits for the first try
+	s := start(t)
+	to, err := url.Parse(s.base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forward := httputil.NewSingleHostReverseProxy(to)
+	var pushes atomic.Int64
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if pushes.Add(1) > 1 {
+			forward.ServeHTTP(w, r)
+			return
+		}
+		forward.ServeHTTP(httptest.NewRecorder(), r)
+		<-r.Context().Done()
+	}))
+	defer proxy.Close()
+	cmd := exec.Command(binary, "push", "--url="+proxy.URL, "--retry=3s", "--timeout=10m", "--job=a", "--merge=sum")
+	cmd.Stdin = strings.NewReader(counted(3))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if s.wantLines("a", `mails_total{x="1"} 3`); pushes.Load() != 2 {
+		t.Errorf("the command sent %d pushes, want 2", pushes.Load())
+	}
+}
+
 // TestAggregate pushes as clients of prom-aggregation-gateway do.
 func TestAggregate(t *testing.T) {
 	s := start(t, "--push.aggregate=zapier", "--web.cors.origin=https://shop\\.example")

@@ -44,7 +44,7 @@ func addAddress(clause *kingpin.CmdClause, retry string) *where {
 	w.TokenFile, w.TokenFrom = os.Getenv(tokenVariable), "$"+tokenVariable
 	clause.Flag("url", "The gateway's address: [http(s)://][user:password@]host:port[/prefix], or unix:/path/of/socket[:/prefix], or https+unix:/path.").Default("http://localhost:9091").Envar(urlVariable).StringVar(&w.URL)
 	clause.Flag("http.config.file", "File with the HTTP client configuration, in the format of Prometheus: TLS, basic auth, authorization, proxy. Without credentials in it or in --url, the commands send the token in the file that $PUSHGATEWAY_TOKEN_FILE names.").Default("").StringVar(&w.File)
-	clause.Flag("retry", "How long to retry, with growing pauses, while the gateway cannot be reached or has no room. 0 means no retries.").Default(retry).DurationVar(&w.Retry)
+	clause.Flag("retry", "How long to retry, with growing pauses, while the gateway cannot be reached, does not answer, or has no room. A try that hangs ends after half of the time that is left. 0 means no retries.").Default(retry).DurationVar(&w.Retry)
 	return w
 }
 

@@ -176,6 +176,14 @@ local lib = import 'lib.libsonnet';
           '{{ $labels.instance }} exposes these groups as they were before, and refuses pushes to them. Upgrade {{ $labels.instance }}.',
         ),
         alert(
+          'PushgatewayClusterSettings',
+          'critical',
+          '%s > 0' % own('pushgateway_cluster_settings_differing'),
+          '1m',
+          'Somebody has changed settings of the stream of {{ $labels.instance }}.',
+          'Groups may be lost, and no gateway starts with these settings. The log of {{ $labels.instance }} names them. Change them back with nats stream edit.',
+        ),
+        alert(
           'PushgatewayClusterClockSkew',
           'warning',
           'abs(%s) > %d' % [own('pushgateway_cluster_clock_skew_seconds'), config.clusterSkewSeconds],

@@ -228,7 +228,7 @@ func (c *chunk) decode() {
 			c.faults = append(c.faults, Fault{r.page, r.key.String(), err.Error()})
 			continue
 		}
-		c.applied = append(c.applied, gateway.Applied{Change: gateway.Change{Key: r.key, Group: g}, Revision: revision})
+		c.applied = append(c.applied, gateway.Applied{Change: gateway.Change{Key: r.key, Group: g}, Revision: revision, Given: true})
 	}
 	c.records = nil
 }

@@ -42,7 +42,8 @@ type Config struct {
 	// verified, and no proxy is used.
 	Here bool
 	// Retry is how long to retry where that may help; 0 means never. The context
-	// may end it earlier.
+	// may end it earlier. A try during which nothing moves ends at half of the time
+	// that is left.
 	Retry time.Duration
 }
 
@@ -171,9 +172,13 @@ func (c *Client) do(ctx context.Context, r request) (*http.Response, error) {
 	if c.retry <= 0 || r.once {
 		return c.send(ctx, r)
 	}
+	until := time.Now().Add(c.retry)
+	if deadline, ok := ctx.Deadline(); ok && deadline.Before(until) {
+		until = deadline
+	}
 	var last error
 	attempt := func() (res *http.Response, err error) {
-		res, last = c.send(ctx, r)
+		res, last = c.try(ctx, r, until)
 		return res, again(last)
 	}
 	growing := backoff.NewExponentialBackOff()

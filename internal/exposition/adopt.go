@@ -141,11 +141,7 @@ func (a *adopter) numbers() bool {
 
 func (a *adopter) eachNumber() bool {
 	for len(a.rest) > 0 {
-		value, ok := a.knownRow()
-		if !ok {
-			value, ok = a.newRow()
-		}
-		if !ok || !isRendered(value) {
+		if !a.knownRow() && !a.newRow() {
 			return false
 		}
 		a.count(plainValueSize)
@@ -155,28 +151,28 @@ func (a *adopter) eachNumber() bool {
 
 // knownRow reads a line with the labels that the previous family has at this
 // place.
-func (a *adopter) knownRow() (value string, ok bool) {
+func (a *adopter) knownRow() bool {
 	if a.series >= len(a.rows) || !a.same {
-		return "", false
+		return false
 	}
 	row := &a.rows[a.series]
 	line, ok := strings.CutPrefix(a.rest, a.name)
 	if !ok {
-		return "", false
+		return false
 	}
 	if line, ok = strings.CutPrefix(line, row.text); !ok {
-		return "", false
+		return false
 	}
-	end := strings.IndexByte(line, '\n')
-	if end < 0 || len(a.name)+len(row.text)+end > a.longest {
-		return "", false
+	size := renderedSize(line)
+	if size < 0 || len(a.name)+len(row.text)+size > a.longest {
+		return false
 	}
-	a.set, a.rest = *row, line[end+1:]
-	return line[:end], true
+	a.set, a.rest = *row, line[size+1:]
+	return true
 }
 
 // newRow reads a line with any labels.
-func (a *adopter) newRow() (value string, ok bool) {
+func (a *adopter) newRow() bool {
 	if a.same {
 		a.same = false
 		for _, row := range a.rows[:a.series] {
@@ -185,14 +181,15 @@ func (a *adopter) newRow() (value string, ok bool) {
 	}
 	line, ok := a.line("")
 	if !ok {
-		return "", false
+		return false
 	}
 	rest, ok := a.newSet(line)
 	if !ok {
-		return "", false
+		return false
 	}
-	if value, ok = a.closed(rest); !ok {
-		return "", false
+	value, ok := a.closed(rest)
+	if !ok || !isRendered(value) {
+		return false
 	}
 	row := a.set
 	row.text = line[:len(line)-len(value)]
@@ -202,7 +199,7 @@ func (a *adopter) newRow() (value string, ok bool) {
 	case a.series < maxRows:
 		a.rows = append(a.rows, row)
 	}
-	return value, true
+	return true
 }
 
 // unlimited takes from no budget, since what is stored was within its budget.

@@ -44,6 +44,7 @@ type piecer struct {
 	old    *pieceTable
 	next   *pieceTable // nil if another scrape is making one
 	to     PieceWriter
+	syntax Syntax
 
 	batch  []*Block   // the present piece
 	like   *packedRun // of the last scrape, beginning with the same block
@@ -79,40 +80,40 @@ func (b *Block) identity() uint64 {
 
 // writePieces writes the content of blocks, divided into the pieces of the last
 // scrape if possible.
-func (p *piecer) writePieces(blocks iter.Seq[*Block], e *Encoder, own func(*Block) []byte) error {
+func (p *piecer) writePieces(blocks iter.Seq[*Block], e *Encoder) error {
 	p.before = nil
 	var next [ahead]*Block
 	n := 0
 	for b := range blocks {
 		next[n] = b
 		if n++; n == ahead {
-			if err := p.addAll(next[:], e, own); err != nil {
+			if err := p.addAll(next[:], e); err != nil {
 				return err
 			}
 			n = 0
 		}
 	}
-	if err := p.addAll(next[:n], e, own); err != nil {
+	if err := p.addAll(next[:n], e); err != nil {
 		return err
 	}
-	return p.flush(len(p.batch), e, own)
+	return p.flush(len(p.batch), e)
 }
 
 // addAll adds blocks, and writes the pieces that are complete. It reads all
 // identities at once, since waiting for each takes longer than all the rest.
-func (p *piecer) addAll(blocks []*Block, e *Encoder, own func(*Block) []byte) error {
+func (p *piecer) addAll(blocks []*Block, e *Encoder) error {
 	for _, b := range blocks {
 		p.fetched += b.id.Load()
 	}
 	for _, b := range blocks {
 		if p.endsAt(b) {
-			if err := p.flush(len(p.batch), e, own); err != nil {
+			if err := p.flush(len(p.batch), e); err != nil {
 				return err
 			}
 		}
-		p.add(b, own)
-		if n := p.complete(own); n > 0 {
-			if err := p.flush(n, e, own); err != nil {
+		p.add(b)
+		if n := p.complete(); n > 0 {
+			if err := p.flush(n, e); err != nil {
 				return err
 			}
 		}
@@ -126,29 +127,30 @@ func (p *piecer) endsAt(b *Block) bool {
 	return !p.same && p.size >= minPiece && p.old.starts[b.identity()] != nil
 }
 
-func (p *piecer) add(b *Block, own func(*Block) []byte) {
+func (p *piecer) add(b *Block) {
 	if len(p.batch) == 0 {
 		p.like = p.old.starts[b.identity()]
 		p.same = p.like != nil
 	}
 	if p.same && (len(p.batch) == len(p.like.blocks) || p.like.blocks[len(p.batch)] != b.identity()) {
-		p.same, p.size = false, sizeOf(p.batch, own)
+		p.same, p.size = false, p.syntax.sizeOf(p.batch)
 	}
 	if p.batch = append(p.batch, b); !p.same {
-		p.size += len(own(b))
+		p.size += p.syntax.ownSize(b)
 	}
 }
 
-func sizeOf(blocks []*Block, own func(*Block) []byte) (size int) {
+// sizeOf returns the size of the content of blocks.
+func (s Syntax) sizeOf(blocks []*Block) (size int) {
 	for _, b := range blocks {
-		size += len(own(b))
+		size += s.ownSize(b)
 	}
 	return size
 }
 
 // complete returns how many of the blocks so far are a piece, or 0. What is left
 // can be a piece as well, if the next block begins one of the last scrape.
-func (p *piecer) complete(own func(*Block) []byte) int {
+func (p *piecer) complete() int {
 	if p.same {
 		if len(p.batch) < len(p.like.blocks) {
 			return 0
@@ -164,37 +166,37 @@ func (p *piecer) complete(own func(*Block) []byte) int {
 	}
 	n := 0
 	for size := 0; size < full; n++ {
-		size += len(own(p.batch[n]))
+		size += p.syntax.ownSize(p.batch[n])
 	}
 	return n
 }
 
 // flush writes a piece, the first n blocks so far, and starts the next one.
-func (p *piecer) flush(n int, e *Encoder, own func(*Block) []byte) error {
+func (p *piecer) flush(n int, e *Encoder) error {
 	if n == 0 {
 		return nil
 	}
 	blocks := p.batch[:n]
-	err := p.write(blocks, e, own)
+	err := p.write(blocks, e)
 	p.before = blocks[n-1]
 	p.batch = append(p.batch[:0], p.batch[n:]...)
-	p.same, p.size = false, sizeOf(p.batch, own)
+	p.same, p.size = false, p.syntax.sizeOf(p.batch)
 	return err
 }
 
-func (p *piecer) write(blocks []*Block, e *Encoder, own func(*Block) []byte) error {
+func (p *piecer) write(blocks []*Block, e *Encoder) error {
 	if p.same && len(blocks) == len(p.like.blocks) && p.like.before == p.before.identity() {
 		if packed := p.like.packed.Load(); packed != nil {
 			p.tables.keep(p.next, p.like, packed.Size())
 			return p.to.WritePiece(packed)
 		}
 	}
-	return p.writeNew(blocks, e, own)
+	return p.writeNew(blocks, e)
 }
 
 // writeNew writes a piece, to be compressed by itself if that is worth it.
-func (p *piecer) writeNew(blocks []*Block, e *Encoder, own func(*Block) []byte) error {
-	made, size := &packedRun{before: p.before.identity()}, sizeOf(blocks, own)
+func (p *piecer) writeNew(blocks []*Block, e *Encoder) error {
+	made, size := &packedRun{before: p.before.identity()}, p.syntax.sizeOf(blocks)
 	apart := size >= minPiece && size <= maxPiece
 	if apart {
 		for _, b := range blocks {
@@ -203,7 +205,7 @@ func (p *piecer) writeNew(blocks []*Block, e *Encoder, own func(*Block) []byte) 
 		apart = p.tables.keep(p.next, made, 0) && p.to.StartPiece(size)
 	}
 	for part := range slices.Chunk(blocks, ahead) {
-		if _, err := e.writeBatch(part, own); err != nil {
+		if err := e.writeBatch(part); err != nil {
 			return err
 		}
 	}
@@ -212,7 +214,7 @@ func (p *piecer) writeNew(blocks []*Block, e *Encoder, own func(*Block) []byte) 
 	}
 	var before []byte
 	if p.before != nil {
-		before = own(p.before)
+		before = p.syntax.content(p.before)
 	}
 	tables, next := p.tables, p.next
 	p.to.EndPiece(before, func(packed *compression.Piece) {

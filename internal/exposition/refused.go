@@ -3,6 +3,7 @@ package exposition
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"pushgateway/internal/excerpt"
@@ -24,7 +25,7 @@ type Refused struct {
 	first   error
 	reasons []refusedFor
 	named   int
-	more    int
+	more    []string // the families that are not named, as excerpts
 }
 
 // refusedFor are the families that are refused for one reason.
@@ -43,12 +44,12 @@ func (r *Refused) Add(err error) bool {
 	if r.first == nil {
 		r.first = err
 	}
+	family, reason := about.About()
 	if r.named == maxNamed {
-		r.more++
+		r.more = append(r.more, excerpt.Of(family))
 		return true
 	}
 	r.named++
-	family, reason := about.About()
 	for i := range r.reasons {
 		if same := &r.reasons[i]; same.reason == reason {
 			same.families = append(same.families, family)
@@ -60,20 +61,20 @@ func (r *Refused) Add(err error) bool {
 }
 
 // Err returns nil if nothing was refused. Otherwise it wraps the first error,
-// and names all families up to a bound.
+// and its text names all families up to a bound.
 func (r *Refused) Err() error {
 	if r.named <= 1 {
 		return r.first
 	}
-	var about []string
+	about := slices.Clone(r.more)
 	for _, f := range r.reasons {
 		about = append(about, f.families...)
 	}
 	return &refusedError{r.String(), r.first, about}
 }
 
-// FamiliesOf returns the families that an error names, as excerpts. There are
-// none if the error is not about families.
+// FamiliesOf returns the families that an error is about, as excerpts. There are
+// none if it is not about families.
 func FamiliesOf(err error) []string {
 	var several *refusedError
 	if errors.As(err, &several) {
@@ -93,8 +94,8 @@ func (r *Refused) String() string {
 	for i, f := range r.reasons {
 		said[i] = f.String()
 	}
-	if r.more > 0 {
-		said = append(said, fmt.Sprintf("and %d more families", r.more))
+	if len(r.more) > 0 {
+		said = append(said, fmt.Sprintf("and %d more families", len(r.more)))
 	}
 	return strings.Join(said, "; ")
 }

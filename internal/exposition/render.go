@@ -163,6 +163,7 @@ type renderer struct {
 	plain      bool     // the present family needs no protobuf
 	legacyName bool     // of the present family
 	legacy     bool     // of all its names
+	reader     plainReader
 }
 
 func (r *renderer) release() {
@@ -172,6 +173,7 @@ func (r *renderer) release() {
 	}
 	r.plan.reset()
 	clear(r.parts)
+	r.reader.reset()
 	r.sets.reset()
 	r.memory = tab{}
 	clear(r.rows[:cap(r.rows)])
@@ -326,6 +328,9 @@ func (r *renderer) renderSeries(f *metric.Family, i int) (added bool, err error)
 		return false, err
 	}
 	if err := checkValue(f, s, &r.opts.Limits); err != nil {
+		return false, err
+	}
+	if err := r.checkRepeats(f, s); err != nil {
 		return false, err
 	}
 	if twice, err := r.isDuplicate(len(f.Series)); err != nil {

@@ -2,6 +2,7 @@ package exposition
 
 import (
 	"bytes"
+	"math/bits"
 	"strings"
 
 	"pushgateway/internal/metric"
@@ -26,8 +27,8 @@ func (r *StoredReader) Repeats(old *Block, family, text []byte) bool {
 	if r.head = old.AppendStored(r.head[:0]); !bytes.Equal(r.head, family) {
 		return false
 	}
-	l := likeness{known: view(old.Text()), lines: view(text), longest: StoredLimits().least()}
-	if !l.check(old) {
+	l := likeness{known: view(old.Text()), lines: view(text)}
+	if !l.check(old, StoredLimits().least()) {
 		return false
 	}
 	r.repeated = append(r.repeated, repeated{old, text})
@@ -45,16 +46,15 @@ func (r *StoredReader) Repeated() []Block {
 	for _, f := range r.repeated {
 		size += len(f.text)
 	}
-	var joined []byte
-	if size <= maxShared {
-		joined = make([]byte, 0, size)
-	}
 	blocks := make([]Block, len(r.repeated))
-	for i, f := range r.repeated {
-		if size > maxShared {
+	if size > maxShared {
+		for i, f := range r.repeated {
 			f.old.refill(&blocks[i], bytes.Clone(f.text))
-			continue
 		}
+		return blocks
+	}
+	joined := make([]byte, 0, size)
+	for i, f := range r.repeated {
 		start := len(joined)
 		joined = append(joined, f.text...)
 		f.old.refill(&blocks[i], joined[start:len(joined):len(joined)])
@@ -70,16 +70,22 @@ func (b *Block) refill(c *Block, text []byte) {
 		text: text, proto: b.proto, series: b.series,
 		era: b.era, pattern: b.pattern, part: b.part, order: b.order,
 	}
-	c.hashes.Store(b.hashes.Load())
+	if hashes := b.hashes.Load(); hashes != nil {
+		c.hashes.Store(hashes)
+	}
 }
 
 // likeness reads lines beside those of a block that has only text.
 type likeness struct {
 	known, lines string // what is left of them
-	longest      int    // length of the longest line within the limits
 }
 
-func (l *likeness) check(old *Block) bool {
+// check reports whether the lines are those of old, with other values. No line is
+// longer than longest.
+func (l *likeness) check(old *Block, longest int) bool {
+	if len(l.lines) > longest && longestLine(l.lines) > longest {
+		return false
+	}
 	if specialLabel(old.Type) == "" {
 		return l.numbers()
 	}
@@ -94,21 +100,71 @@ func (l *likeness) check(old *Block) bool {
 	return l.lines == ""
 }
 
-// numbers checks series of a single line.
-func (l *likeness) numbers() bool {
-	known, lines := l.known, l.lines
-	for len(known) > 0 {
-		end, at := lineEnd(known)
-		if end < 0 || !strings.HasPrefix(lines, known[:at]) {
-			return false
-		}
-		size := renderedSize(lines[at:])
-		if size < 0 || at+size > l.longest {
-			return false
-		}
-		known, lines = known[end+1:], lines[at+size+1:]
+func longestLine(lines string) (longest int) {
+	for line := range strings.Lines(lines) {
+		longest = max(longest, len(line))
 	}
-	return lines == ""
+	return longest
+}
+
+// numbers checks series of a single line. It looks only at the lines that have
+// another value.
+func (l *likeness) numbers() bool {
+	for {
+		n := commonPrefix(l.known, l.lines)
+		if n == len(l.known) && n == len(l.lines) {
+			return true
+		}
+		from, end := valueAround(l.known, n)
+		if end < 0 {
+			return false
+		}
+		size := renderedSize(l.lines[from:])
+		if size < 0 {
+			return false
+		}
+		l.known, l.lines = l.known[end+1:], l.lines[from+size+1:]
+	}
+}
+
+// valueAround returns where the value in some lines begins that contains the
+// place at or ends there, and where it ends. end is negative if there is none.
+func valueAround(lines string, at int) (from, end int) {
+	from, end = at, at
+	for from > 0 && lines[from-1] > ' ' {
+		from--
+	}
+	for end < len(lines) && lines[end] > ' ' {
+		end++
+	}
+	if from == 0 || lines[from-1] != ' ' || end == len(lines) || lines[end] != '\n' {
+		return 0, -1 // the place is among the labels, or behind the lines
+	}
+	return from, end
+}
+
+// commonPrefix returns how many bytes at the beginning of a and b are equal.
+func commonPrefix(a, b string) int {
+	const word = 8
+	most := min(len(a), len(b))
+	for len(a) >= word && len(b) >= word {
+		if differing := wordOf(a) ^ wordOf(b); differing != 0 {
+			return most - min(len(a), len(b)) + bits.TrailingZeros64(differing)/8
+		}
+		a, b = a[word:], b[word:]
+	}
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return most - min(len(a), len(b)) + n
+}
+
+// wordOf returns the first eight bytes of s, the first one lowest.
+func wordOf(s string) uint64 {
+	_ = s[7] // the only check of the bounds
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
 // lineEnd returns where the first of some lines ends, and where its value begins.
@@ -125,19 +181,59 @@ func lineEnd(lines string) (end, at int) {
 // renderedSize returns the size of the number at the beginning of s, which a line
 // feed follows. It is negative if the number is not as rendering writes it.
 func renderedSize(s string) int {
-	const most = 6 // digits of a whole number that is written without an exponent
-	digits := 0
-	for digits < len(s) && digits <= most && s[digits]-'0' <= 9 {
-		digits++
-	}
-	if 0 < digits && digits <= most && digits < len(s) && s[digits] == '\n' && (digits == 1 || s[0] != '0') {
-		return digits
+	if size := shortSize(s); size > 0 {
+		return size
 	}
 	size := strings.IndexByte(s, '\n')
 	if size < 0 || !isRendered(s[:size]) {
 		return -1
 	}
 	return size
+}
+
+// shortSize is renderedSize in one pass, for most numbers that isShortest and
+// isPower are for. For others it returns 0.
+func shortSize(s string) int {
+	const (
+		most  = 15 // digits that a float64 always holds, and the point
+		whole = 6  // digits of a number that is written without an exponent
+	)
+	point := digits(s, 0)
+	if point == 0 || point > whole || point == len(s) || s[0] == '0' && point > 1 {
+		return 0
+	}
+	end := point
+	if s[point] == '.' {
+		end = digits(s, point+1)
+		if s[end-1] == '0' || s[end-1] == '.' || end > most || end == len(s) {
+			return 0
+		}
+	}
+	switch {
+	case s[end] == '\n' && !strings.HasPrefix(s, "0.0000"):
+		return end
+	case s[end] == 'e' && point == 1 && s[0] != '0':
+		return powerSize(s, end)
+	}
+	return 0
+}
+
+// powerSize returns the size of a number whose exponent, from 6 to 99, begins at
+// end.
+func powerSize(s string, end int) int {
+	size := end + len("e+06")
+	if len(s) <= size || s[size] != '\n' || s[end+1] != '+' || digits(s[:size], end+2) != size || s[end+2] == '0' && s[end+3] < '6' {
+		return 0
+	}
+	return size
+}
+
+// digits returns where the digits end that begin at from.
+func digits(s string, from int) int {
+	for from < len(s) && s[from]-'0' <= 9 {
+		from++
+	}
+	return from
 }
 
 // special checks the lines of one histogram or summary.
@@ -165,7 +261,7 @@ func (l *likeness) next() (value string, ok bool) {
 	}
 	rest := l.lines[at:]
 	size := renderedSize(rest)
-	if size < 0 || at+size > l.longest {
+	if size < 0 {
 		return "", false
 	}
 	l.known, l.lines = l.known[end+1:], rest[size+1:]

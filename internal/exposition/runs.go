@@ -121,39 +121,39 @@ func (j *joiner) take() (blocks []*Block, known *run) {
 
 // writeRuns writes the content of blocks, divided into the runs of the last
 // scrape if possible.
-func (e *Encoder) writeRuns(blocks iter.Seq[*Block], own func(*Block) []byte) error {
+func (e *Encoder) writeRuns(blocks iter.Seq[*Block]) error {
 	j := e.joiner
 	for b := range blocks {
 		if j.endsAt(b) {
-			if err := e.writeRun(own); err != nil {
+			if err := e.writeRun(); err != nil {
 				return err
 			}
 		}
 		if j.add(b); j.complete() {
-			if err := e.writeRun(own); err != nil {
+			if err := e.writeRun(); err != nil {
 				return err
 			}
 		}
 	}
-	return e.writeRun(own)
+	return e.writeRun()
 }
 
 // writeRun writes the present run. It joins only a run that occurred in the
 // last scrape; others may never come again.
-func (e *Encoder) writeRun(own func(*Block) []byte) error {
+func (e *Encoder) writeRun() error {
 	blocks, known := e.joiner.take()
 	switch {
 	case len(blocks) == 0:
 		return nil
 	case known != nil:
-		return e.writeKnown(known, own)
+		return e.writeKnown(known)
 	}
-	return e.writeNew(blocks, own)
+	return e.writeNew(blocks)
 }
 
-func (e *Encoder) writeKnown(r *run, own func(*Block) []byte) error {
+func (e *Encoder) writeKnown(r *run) error {
 	if r.joined == nil {
-		r = &run{r.blocks, join(r.blocks, own)}
+		r = &run{r.blocks, e.join(r.blocks)}
 	}
 	if e.joiner.room(r.blocks, len(r.joined)) {
 		e.joiner.keep(r)
@@ -162,28 +162,22 @@ func (e *Encoder) writeKnown(r *run, own func(*Block) []byte) error {
 	return err
 }
 
-func join(blocks []*Block, own func(*Block) []byte) []byte {
-	size := 0
+// join returns the joined content of blocks.
+func (e *Encoder) join(blocks []*Block) []byte {
+	joined := make([]byte, 0, e.format.Syntax.sizeOf(blocks))
 	for _, b := range blocks {
-		size += len(own(b))
-	}
-	joined := make([]byte, 0, size)
-	for _, b := range blocks {
-		joined = append(joined, own(b)...)
+		joined = append(joined, e.own(b)...)
 	}
 	return joined
 }
 
-func (e *Encoder) writeNew(blocks []*Block, own func(*Block) []byte) error {
-	size := 0
+func (e *Encoder) writeNew(blocks []*Block) error {
 	for part := range slices.Chunk(blocks, ahead) {
-		n, err := e.writeBatch(part, own)
-		if err != nil {
+		if err := e.writeBatch(part); err != nil {
 			return err
 		}
-		size += n
 	}
-	if e.joiner.room(blocks, size) {
+	if e.joiner.room(blocks, e.format.Syntax.sizeOf(blocks)) {
 		e.joiner.keep(&run{blocks: slices.Clone(blocks)})
 	}
 	return nil

@@ -146,8 +146,8 @@ func (g *Gateway) settle(changed []*indexed) {
 
 // discover finds the groups that share series with a change that is not this
 // process's own, or is replayed. A push does the same before it goes to the
-// journal. discover makes a copy of the group for the engine. It treats an
-// outlived change like one of another member.
+// journal. discover makes a copy of the group for the engine, unless the group is
+// given to it. It treats an outlived change like one of another member.
 func (g *Gateway) discover(a *Applied) {
 	if a.Key == "" || a.Void || a.Stamp != nil || a.pending != nil && !g.disown(a) {
 		return
@@ -156,7 +156,9 @@ func (g *Gateway) discover(a *Applied) {
 	if a.Group == nil {
 		return
 	}
-	a.Group = a.Group.clone()
+	if !a.Given {
+		a.Group = a.Group.clone()
+	}
 	old := g.Group(a.Key)
 	brings, told := g.placeForeign(a, old)
 	if g.tellHelp(told); len(brings) > 0 {

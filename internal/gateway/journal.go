@@ -34,6 +34,8 @@ type Change struct {
 	pending *pending
 	// suspects are groups that share a series with Group; see equal.go.
 	suspects []suspect
+	// reconciled is how many histograms lost buckets when they were added up.
+	reconciled int
 }
 
 // Stamp records that a push to a group was refused. Its size does not depend on
@@ -65,6 +67,9 @@ type Applied struct {
 	Revision Revision // of the change; 0 for a stamp or a void change
 	// Stamp is the stamp, or nil for a change.
 	Stamp *Stamp
+	// Given means that Group is for this engine alone, which need not copy it
+	// before it sets its own fields. The journal keeps no reference to it.
+	Given bool
 	// Void means that a change of this journal whose outcome was Unknown has not
 	// happened and never will.
 	Void bool
@@ -108,7 +113,8 @@ type Outcome struct {
 // between members. It may skip a revision that a later one replaces.
 //
 // Ownership: nobody changes a group after it was passed to Commit or to apply.
-// So both sides may share it, keep it, and write it later.
+// So both sides may share it, keep it, and write it later. See Applied.Given for
+// the exception.
 type Journal interface {
 	// Open replays the present state through apply. It passes each group once,
 	// with its revision, and a stamp after its group. It passes a group again that

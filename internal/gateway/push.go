@@ -62,6 +62,8 @@ type Push struct {
 	together []*addition
 	receipts []Receipt // of what it adds
 	ends     []*Ends   // of the series in each of Blocks; nil if no series ends
+	// reconciled is how many histograms lose buckets.
+	reconciled int
 }
 
 // endsOf returns when the series of a block end.
@@ -182,7 +184,12 @@ func indexesOf(pushes []Push, keys []grouping.Key) (found []int) {
 // because another change of their groups came first, or because they must be
 // stored alone.
 func (g *Gateway) tryPushes(p patience, pushes []Push, todo []int, errs []error) (again []int) {
-	changes, of := make([]Change, 0, len(todo)), make([]int, 0, len(todo))
+	changes, of, done := make([]Change, 0, len(todo)), make([]int, 0, len(todo)), false
+	defer func() {
+		if !done { // a panic
+			g.abandon(changes)
+		}
+	}()
 	for n, i := range todo {
 		if err := p.client.Err(); n > 0 && err != nil {
 			errs[i] = g.leave(&pushes[i], givenUp(err))
@@ -202,6 +209,7 @@ func (g *Gateway) tryPushes(p patience, pushes []Push, todo []int, errs []error)
 		}
 	}
 	if len(changes) == 0 {
+		done = true
 		return again
 	}
 	sent, end := p.sent()
@@ -214,11 +222,25 @@ func (g *Gateway) tryPushes(p patience, pushes []Push, todo []int, errs []error)
 			continue
 		}
 		if err == nil {
+			g.reconciled.Add(uint64(changes[n].reconciled))
 			g.tellTaken(changes[n].pending)
 		}
 		errs[i] = g.answer(&pushes[i], err)
 	}
+	done = true
 	return again
+}
+
+// abandon removes the provisional claims of changes whose outcome is not known,
+// because a panic ends their pushes.
+func (g *Gateway) abandon(changes []Change) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, c := range changes {
+		if c.pending.fate != unknown {
+			g.index.finish(c.pending, void)
+		}
+	}
 }
 
 // prepare returns the change of a push and places its provisional claims. The
@@ -293,7 +315,7 @@ func (g *Gateway) changeOf(p patience, push Push, old *Group) (c Change, err err
 	if err == nil && len(push.receipts) > 0 {
 		err = g.reserveReceipts(pending, len(push.receipts), cmp.Or(push.Limits, &g.config.Limits))
 	}
-	return Change{Key: push.Key, Group: group, Receipts: push.receipts, Budget: push.Budget, Against: g.against(push.Key, old), suspects: suspects, pending: pending}, err
+	return Change{Key: push.Key, Group: group, Receipts: push.receipts, Budget: push.Budget, Against: g.against(push.Key, old), suspects: suspects, pending: pending, reconciled: push.reconciled}, err
 }
 
 // claiming returns the blocks that have series, and the elements of fresh that

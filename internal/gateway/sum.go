@@ -311,7 +311,7 @@ func (s *summing) add(a *addition) error {
 	for _, plan := range plans {
 		plan.Apply()
 		s.families[plan.Family().Name()] = plan.Family()
-		s.gateway.reconciled.Add(uint64(plan.Reconciled))
+		s.push.reconciled += plan.Reconciled
 	}
 	s.series += grows
 	for _, b := range a.removes {

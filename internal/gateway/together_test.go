@@ -237,6 +237,64 @@ func TestDefectSparesOthers(t *testing.T) {
 	}
 }
 
+// TestDefectLeavesNothing lets a defect end a push while the journal stores it. The
+// names and the keys of the push are free again.
+func TestDefectLeavesNothing(t *testing.T) {
+	j := &gate{at: -1, before: func() { panic(errDefect) }}
+	g, err := Open(t.Context(), Config{Journal: j, Limits: Limits{Receipts: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	if got := (addend{"k", "# TYPE m counter\nm 1\n", ""}).push(t, g); got != errDefect.Error() {
+		t.Fatalf("got %q", got)
+	}
+	if err := g.Push(t.Context(), labelled(t, "other", "# TYPE m gauge\nm 1\n")); err != nil {
+		t.Errorf("another type: %v", err)
+	}
+	if got := (addend{"l", "# TYPE n counter\nn 1\n", ""}).push(t, g); got != "" {
+		t.Errorf("another key: %s", got)
+	}
+}
+
+// TestReconciledOnce counts a histogram that loses buckets when the sum is stored,
+// and not when it is tried.
+func TestReconciledOnce(t *testing.T) {
+	const before, after = "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"2\"} 1\nh_count 1\n", "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_count 1\n"
+	for name, tt := range map[string]struct {
+		outcome Outcome
+		text    string
+		taken   string // what another group has
+		want    uint64
+	}{
+		"stored":          {text: after, want: 1},
+		"tried again":     {outcome: Outcome{Verdict: Stale}, text: after, want: 1},
+		"not stored":      {outcome: Outcome{Verdict: Failed, Err: errors.New("the disk is full")}, text: after},
+		"in conflict":     {text: after + "# TYPE m counter\nm 1\n", taken: "# TYPE m gauge\nm 1\n"},
+		"nothing is lost": {text: before},
+	} {
+		j := &gate{at: -1}
+		g, err := Open(t.Context(), Config{Journal: j})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tt.taken != "" {
+			if err := g.Push(t.Context(), labelled(t, "other", tt.taken)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := (addend{text: before}).push(t, g); got != "" {
+			t.Fatal(got)
+		}
+		j.at, j.commits, j.outcome = 0, 1, tt.outcome
+		addend{text: tt.text}.push(t, g)
+		if got := g.Reconciled(); got != tt.want {
+			t.Errorf("%s: %d are counted, want %d", name, got, tt.want)
+		}
+		g.Close()
+	}
+}
+
 var errDefect = errors.New("a defect")
 
 // valueOf returns the value of the only series of a family, or 0.

@@ -95,8 +95,12 @@ func (a *api) turnAway(w http.ResponseWriter, r *http.Request, users *login.User
 	}
 }
 
-// pageHeader is in the requests of the page.
-const pageHeader = "X-Pushgateway-Page"
+// pageHeader is in the requests of the page. It is sharing if the answer may be one
+// that was made for another page, some seconds ago.
+const (
+	pageHeader = "X-Pushgateway-Page"
+	sharing    = "sharing"
+)
 
 // challenges returns how a client can show who it is. The page gets no challenge
 // that makes a browser ask for a password: it first says what is missing.

@@ -98,20 +98,29 @@ func (a *api) groups(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusBadRequest, err)
 		return
 	}
-	v := a.Gateway.View()
-	q.refused = a.refusedPushes()
-	groups, page := q.page(ctx, v)
+	if text := a.lists.text(ctx, a, r, &q); text != nil {
+		writeText(w, text)
+		return
+	}
+	page := a.groupsPage(ctx, a.Gateway.View(), &q, time.Now())
 	if cutShort(ctx, w) {
 		return
 	}
-	rules, now := a.settings(r).Jobs, time.Now()
+	writeData(w, page)
+}
+
+// groupsPage returns the page, unless ctx ends before.
+func (a *api) groupsPage(ctx context.Context, v *gateway.View, q *groupsQuery, now time.Time) groupsPage {
+	q.refused = a.refusedPushes()
+	groups, page := q.page(ctx, v)
+	rules := a.Settings.Get().Jobs
 	page.Groups = listOf(slices.Values(groups), func(g *gateway.Group) any {
 		i := info(a.Gateway, v, g)
 		i.tell(q.refused, g)
 		i.Trouble = troubleOf(g, rules, now)
 		return i
 	})
-	writeData(w, page)
+	return page
 }
 
 func parseGroupsQuery(v url.Values, now time.Time, l guard.Limits) (q groupsQuery, err error) {

@@ -122,6 +122,7 @@ type api struct {
 	copies   *turns // of snapshots
 	surveys  surveys[overview]
 	judged   surveys[*judged]
+	lists    lists
 	activity activity
 	scrapers scrapers
 	// comparing bounds how many groups are compared with missing ones.

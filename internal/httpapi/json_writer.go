@@ -5,6 +5,7 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"slices"
 
 	jsonv1 "github.com/go-json-experiment/json/v1"
 
@@ -79,4 +80,15 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 
 func encode(w io.Writer, v any) error {
 	return json.MarshalEncode(jsontext.NewEncoder(w, jsonv1.DefaultOptionsV1()), v)
+}
+
+// writeText writes an answer that was encoded before.
+func writeText(w http.ResponseWriter, text []byte) {
+	w.Header().Set("Content-Type", "application/json")
+	out := newSteady(w)
+	for piece := range slices.Chunk(text, jsonBuffer) {
+		if _, err := out.Write(piece); err != nil {
+			return
+		}
+	}
 }

@@ -40,13 +40,7 @@ func (f *found) write(w http.ResponseWriter) {
 		writeData(w, f.page)
 		return
 	}
-	w.Header().Set("Content-Type", "application/json")
-	out := newSteady(w)
-	for piece := range slices.Chunk(f.text, jsonBuffer) {
-		if _, err := out.Write(piece); err != nil {
-			return
-		}
-	}
+	writeText(w, f.text)
 }
 
 // rows returns the answer to a query, whose text is text. It is made once for

@@ -95,6 +95,54 @@ func TestExportAgain(t *testing.T) {
 	}
 }
 
+// TestExportOfManyTaken exports more families that other groups have taken than one
+// sentence names, beside one that is free, and two whose names begin alike.
+func TestExportOfManyTaken(t *testing.T) {
+	const many = 200
+	h, long := New(configured(t)), strings.Repeat("long", 60)
+	var taken strings.Builder
+	var metrics []string
+	for i := range many {
+		fmt.Fprintf(&taken, "# TYPE t%d_total gauge\nt%[1]d_total 1\n", i)
+		metrics = append(metrics, growth(fmt.Sprint("t", i)))
+	}
+	fmt.Fprintf(&taken, "# TYPE %sa_total gauge\n%[1]sa_total 1\n# TYPE %[1]sb_total gauge\n%[1]sb_total 1\n", long)
+	as(h, "", http.MethodPut, "/metrics/job/b", taken.String())
+	w := export(h, resourceOf("a", append(metrics, growth("free"), growth(long+"a"), growth(long+"b"))...))
+	want := fmt.Sprintf(`{"partialSuccess":{"rejectedDataPoints":"%d","errorMessage":"families `, many+2)
+	if w.Code != http.StatusOK || !strings.HasPrefix(w.Body.String(), want) || !strings.Contains(w.Body.String(), "; and 192 more families") {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+	if text := scraped(t, h); !strings.Contains(text, "\nfree_total{instance=\"\",job=\"a\"} 1\n") {
+		t.Error("the family that is free is missing")
+	}
+}
+
+// TestExportsThatAreNone sends bodies that cannot be read, and wants to be told what to
+// send instead.
+func TestExportsThatAreNone(t *testing.T) {
+	request := `{"resourceMetrics":[` + resourceOf("a", growth("x")) + `]}`
+	for name, tt := range map[string]struct{ body, contentType, encoding, says string }{
+		"nothing":           {"", "application/json", "", "it is empty, so send an ExportMetricsServiceRequest"},
+		"JSON as protobuf":  {"\n " + request, "application/x-protobuf", "", "it looks like JSON, so send Content-Type: application/json"},
+		"protobuf as JSON":  {"\n\x02\n\x00", "application/json", "", "if it is protobuf, send Content-Type: application/x-protobuf"},
+		"a list":            {"[]", "application/json", "", "send an ExportMetricsServiceRequest"},
+		"not compressed":    {request, "application/json", "gzip", "leave out the header"},
+		"badly compressed":  {"\x1f\x8b\x08garbage", "application/x-protobuf", "gzip", "decompressing gzip: unexpected EOF"},
+		"a number too high": {`{"resourceMetrics":[` + resourceOf("a", strings.ReplaceAll(growth("x"), `"1"`, `"99999999999999999999"`)) + `]}`, "application/json", "", "asInt"},
+	} {
+		h := New(configured(t))
+		r := httptest.NewRequest(http.MethodPost, "/v1/metrics", strings.NewReader(tt.body))
+		r.Header.Set("Content-Type", tt.contentType)
+		r.Header.Set("Content-Encoding", tt.encoding)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), tt.says) || strings.Contains(w.Body.String(), "send it to /v1/metrics") || strings.Contains(w.Body.String(), "send the header") {
+			t.Errorf("%s: got %d %s, want %s", name, w.Code, w.Body, tt.says)
+		}
+	}
+}
+
 // TestSeriesLifeOfTotals wants the header for the time to live of series to hold
 // for all series of an export.
 func TestSeriesLifeOfTotals(t *testing.T) {

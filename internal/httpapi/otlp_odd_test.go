@@ -137,7 +137,7 @@ func TestOddExports(t *testing.T) {
 		"two scopes":                           {metrics: gauge(`{"asInt":"1","timeUnixNano":"2"}`) + `]},{"scope":{"name":"two"},"metrics":[` + gauge(`{"asInt":"2","timeUnixNano":"1"}`), line: `x{instance="",job="a"} 1`},
 		"what the gateway makes":               {metrics: strings.Replace(gauge(with()), `"x"`, `"push_time_seconds"`, 1), rejected: 1, says: `the gateway makes it itself`},
 		"the target":                           {metrics: strings.Replace(gauge(with(attributeOf("n", "1"))), `"x"`, `"target_info"`, 1), line: `target_info{instance="",job="a",n="1"} 1`},
-		"a deep value":                         {metrics: gauge(with(`{"key":"a","value":` + strings.Repeat(`{"arrayValue":{"values":[`, 10) + `{"doubleValue":"NaN"}` + strings.Repeat(`]}}`, 10) + `}`)), line: `x{a="[[[[[[[[[[NaN]]]]]]]]]]",instance="",job="a"} 1`},
+		"a deep value":                         {metrics: gauge(with(`{"key":"a","value":` + strings.Repeat(`{"arrayValue":{"values":[`, 10) + `{"doubleValue":"NaN"}` + strings.Repeat(`]}}`, 10) + `}`)), line: `x{a="[[[[[[[[[[\"NaN\"]]]]]]]]]]",instance="",job="a"} 1`},
 		"an odd unit":                          {metrics: strings.Replace(gauge(with()), `"x"`, `"x","unit":"{a}\u0000\n"`, 1), line: `x{instance="",job="a"} 1`},
 		"odd exemplars":                        {metrics: counter(2, `{"asInt":"1","exemplars":[{"asDouble":"NaN","timeUnixNano":"`+highest+`","traceId":"00","filteredAttributes":[`+attributeOf("trace.id", "2")+`,`+attributeOf("trace_id", "3")+`]}]}`), line: `x_total{instance="",job="a"} 1`},
 	} {

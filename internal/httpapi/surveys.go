@@ -46,6 +46,11 @@ func newSurveys[T any](look func(*gateway.View, time.Time) T) surveys[T] {
 // latest returns what was seen and when, or false if ctx ends before. The first
 // caller makes the survey for the others too, and so finishes it in any case.
 func (s *surveys[T]) latest(ctx context.Context, g *gateway.Gateway) (seen T, at time.Time, ok bool) {
+	return s.latestBy(ctx, g, s.look)
+}
+
+// latestBy is latest with what makes this survey.
+func (s *surveys[T]) latestBy(ctx context.Context, g *gateway.Gateway, look func(*gateway.View, time.Time) T) (seen T, at time.Time, ok bool) {
 	select {
 	case s.place <- struct{}{}:
 		defer func() { <-s.place }()
@@ -54,7 +59,7 @@ func (s *surveys[T]) latest(ctx context.Context, g *gateway.Gateway) (seen T, at
 	}
 	now, v := time.Now(), g.View()
 	if s.last == nil || !s.last.serves(v, now) {
-		s.last = &survey[T]{seen: s.look(v, now), view: weak.Make(v), made: now, took: time.Since(now)}
+		s.last = &survey[T]{seen: look(v, now), view: weak.Make(v), made: now, took: time.Since(now)}
 	}
 	return s.last.seen, s.last.made, true
 }

@@ -55,20 +55,13 @@ func (x *export) leaveOut(err error, out *Exported) bool {
 	for _, name := range exposition.FamiliesOf(err) {
 		refused[name] = true
 	}
-	var kept []*exposition.Block
-	rejected := 0
-	for _, b := range x.blocks {
-		name := excerpt.Of(b.Name)
-		if !refused[name] {
-			kept = append(kept, b)
-			continue
-		}
-		rejected += x.points[name]
-	}
+	kept := slices.DeleteFunc(slices.Clone(x.blocks), func(b *exposition.Block) bool { return refused[excerpt.Of(b.Name)] })
 	if len(kept) == len(x.blocks) || len(kept) == 0 {
 		return false
 	}
+	rejected := 0
 	for name := range refused {
+		rejected += x.points[name]
 		delete(x.points, name)
 	}
 	x.blocks = kept
@@ -178,7 +171,8 @@ func (in *Intake) addFamily(x *export, f *otlp.Family, o exposition.Options) (si
 		return 0, err
 	}
 	if b != nil && b.Series() > 0 {
-		x.blocks, x.points[excerpt.Of(f.Name)], size = append(x.blocks, b), f.Points, b.Size()
+		x.blocks, size = append(x.blocks, b), b.Size()
+		x.points[excerpt.Of(f.Name)] += f.Points // long names may have the same excerpt
 	}
 	if x.adds != nil && !f.Delta {
 		x.adds.overwrites[strings.Clone(f.Name)] = true

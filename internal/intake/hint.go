@@ -73,6 +73,9 @@ func HintOfText(file []byte, line int) sniff.Hint {
 
 // notUnpacked explains why a body cannot be decompressed.
 func notUnpacked(r *Request, packed []byte, err error) error {
+	if r.export { // hints are for the formats of other pushes
+		return badBody(err)
+	}
 	hint := sniff.Sent{Header: r.Header, Body: packed, Formats: sniffed()}.Hint()
 	if err = badBody(err); hint.Enough {
 		return &hintedError{says: hint.Says, error: err}

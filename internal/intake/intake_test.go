@@ -169,3 +169,23 @@ func TestLimitsOfExports(t *testing.T) {
 		}
 	}
 }
+
+// TestTextLikeOpenMetrics warns of text with names that only OpenMetrics gives to
+// series.
+func TestTextLikeOpenMetrics(t *testing.T) {
+	const buckets = "# TYPE h gaugehistogram\nh_bucket{le=\"+Inf\"} 1\n"
+	for body, told := range map[string]bool{
+		buckets + "h_gcount 1\nh_gsum 1\n":                   true,
+		buckets + "h_gsum 1\nh_gcount 1\n":                   true,
+		"a 1\n# TYPE x counter\nx_total 1\n":                 true,
+		buckets + "h_count 1\nh_sum 1\n":                     false,
+		"# TYPE x_total counter\nx_total 1\n":                false,
+		"# TYPE x counter\nx 1\n# TYPE y gauge\ny_total 1\n": false,
+	} {
+		warned := 0
+		in := intake.New(open(t), intake.Config{Warn: func(string, ...any) { warned++ }})
+		if _, err := in.Push(t.Context(), request(body)); err != nil || (warned > 0) != told {
+			t.Errorf("%q: %d warnings, %v", body, warned, err)
+		}
+	}
+}

@@ -121,6 +121,9 @@ func (in *Intake) parse(c content, key grouping.Key) ([]*exposition.Block, error
 	if err != nil {
 		return nil, err
 	}
+	if c.refills && p.LooksLikeOpenMetrics() {
+		in.config.Warn("Read as text what has names like those of OpenMetrics; if it is that, end it with # EOF, and push it with Content-Type: "+sniff.OpenMetricsType, "group", key.Excerpt())
+	}
 	blocks, err := in.render(families, o)
 	if err == nil && c.refills { // it may go on like this
 		p.Imprint(c.bytes, blocks)

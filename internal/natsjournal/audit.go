@@ -179,15 +179,21 @@ func (j *Journal) fill(ctx context.Context, token string) (lost bool) {
 		j.mu.Unlock()
 		return false
 	}
-	if lost = m.seq <= j.position && (e == nil || m.seq > e.seq); lost {
-		j.audits.found++
-	}
-	if m.seq >= j.audits.holes[token] {
-		delete(j.audits.holes, token)
-	}
+	lacked := m.seq <= j.position && (e == nil || m.seq > e.seq)
 	j.mu.Unlock()
 	j.receive([]message{m}, false)
-	return lost
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if e = j.entries[token]; e == nil || e.seq < m.seq {
+		return false // it was not applied, such as while the connection is lost: look again
+	}
+	if e.seq >= j.audits.holes[token] {
+		delete(j.audits.holes, token)
+	}
+	if lacked {
+		j.audits.found++
+	}
+	return lacked
 }
 
 // settleWrites looks for what refused writes have shown: messages that were not

@@ -117,6 +117,31 @@ func TestSilence(t *testing.T) {
 	}
 }
 
+// TestSignsOfLifePurged removes the signs of life of all members. Nothing is lost, so
+// they go on.
+func TestSignsOfLifePurged(t *testing.T) {
+	t.Parallel()
+	c := natstest.Start(t, 1)
+	a, journal := openWith(t, natsjournal.Config{URLs: c.URLs(), Stream: "S", Member: "a:1"})
+	b, _ := openWith(t, natsjournal.Config{URLs: c.URLs(), Stream: "S", Member: "b:1"})
+	mustPush(t, a, "a", "m 1\n")
+	mustPush(t, b, "b", "m 1\n")
+	o := newOperator(t, c)
+	for i := range 2 {
+		o.ask("STREAM.PURGE.S", map[string]any{"filter": "pg.S.m.>"})
+		for _, g := range []*gateway.Gateway{a, b} {
+			if err := g.Sync(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			mustPush(t, g, "a", fmt.Sprintf("m %d\n", i))
+		}
+	}
+	agree(t, []*gateway.Gateway{a, b})
+	if n := len(journal.Peers()); n != 2 {
+		t.Errorf("a member knows %d members, want 2", n)
+	}
+}
+
 // TestPurge removes all messages behind a member's back. It keeps its groups, and
 // says that the stream lacks them.
 func TestPurge(t *testing.T) {

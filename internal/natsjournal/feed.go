@@ -197,6 +197,7 @@ func (j *Journal) takeGroup(d decoded, applied []gateway.Applied) []gateway.Appl
 	}
 	known := e.live || e.stamp.at != 0
 	e.key = d.key
+	j.saw(d.seq, d.id)
 	e.took(d.seq, d.group != nil, len(d.body))
 	if w := e.write; w != nil && w.left && d.seq > w.expected {
 		j.finish(w, gateway.Failed, errStale) // it cannot happen any more, or this has replaced it
@@ -211,7 +212,7 @@ func (j *Journal) takeGroup(d decoded, applied []gateway.Applied) []gateway.Appl
 			return applied
 		}
 	}
-	return append(applied, gateway.Applied{Change: gateway.Change{Key: d.key, Group: d.group, Receipts: fresh}, Revision: gateway.Revision(d.seq)})
+	return append(applied, gateway.Applied{Change: gateway.Change{Key: d.key, Group: d.group, Receipts: fresh}, Revision: gateway.Revision(d.seq), Given: true})
 }
 
 // unreadable keeps a group as it was, because a member has written something

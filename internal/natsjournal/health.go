@@ -144,6 +144,7 @@ func (j *Journal) inspect() {
 			j.noteUsage(info)
 			j.watchSettings(info)
 		}
+		j.watchAddress()
 		j.audit(ctx)
 		select {
 		case <-ticker.C:
@@ -180,6 +181,7 @@ type Status struct {
 	MaxBytes   uint64 // 0 if there is no bound
 	Peers      int    // members, this one included
 	Diverging  int    // groups that were found to be missing somewhere
+	Differing  int    // settings of the stream that somebody has changed
 }
 
 // Status returns the present state.
@@ -188,6 +190,7 @@ func (j *Journal) Status() Status {
 		Connected: j.link.connected.Load(), Lag: j.Lag(), Skew: j.Skew(), Peers: len(j.Peers()),
 		Retries: j.counts.retries.Load(), Conflicts: j.counts.conflicts.Load(), Unknown: j.counts.unknown.Load(),
 	}
+	s.Differing = int(j.changed.Load())
 	if u := j.usage.Load(); u != nil {
 		s.Bytes, s.MaxBytes = u.bytes, u.most
 	}

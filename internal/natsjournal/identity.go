@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"pushgateway/internal/gateway"
 )
 
@@ -63,13 +65,55 @@ func (j *Journal) noteBreak() {
 // member did not look, and has since passed its position. A sign of life is taken
 // only if the latest one of this process is the expected one. So if the servers have
 // taken one that expected less than they had acknowledged, they have lost that. They
-// also forget it after a long silence. The caller holds mu.
+// also forget it after a long silence; and recognize knows if somebody has removed
+// it. The caller holds mu.
 func (j *Journal) checkLast(expected uint64) {
 	last := j.pulses.last
 	if expected >= last || expected == 0 && j.pulses.silence(time.Now()) > j.config.Ends/2 {
 		return
 	}
-	j.disown(fmt.Errorf("the stream lacks the message %d, which the servers had acknowledged: it was set back, and has gone on since; %w", last, errForeign))
+	j.disown(fmt.Errorf("the stream lacks the message %d, which the servers had acknowledged: it was set back, and has gone on since, or messages were removed; %w", last, errForeign))
+}
+
+// recognizeTries is how often the journal asks for the latest change, which another
+// one may have replaced meanwhile.
+const recognizeTries = 3
+
+// recognize looks for the latest change of a group if the stream has no sign of life
+// of this process. If the stream has that change, it was not set back to before it:
+// somebody has removed signs of life, and what this member has is in the stream. The
+// caller holds turn.
+func (j *Journal) recognize(ctx context.Context) {
+	for range recognizeTries {
+		j.mu.Lock()
+		latest := j.latest
+		j.mu.Unlock()
+		there, err := j.has(ctx, latest)
+		if err != nil {
+			return
+		}
+		if there {
+			j.config.Logger.Warn("Somebody has removed the signs of life of this member from the stream. The stream has the latest change of a group, so it is the same", "sequence", latest.seq)
+			j.pulses.last = 0
+			return
+		}
+	}
+}
+
+// has asks the leader whether the stream has a change.
+func (j *Journal) has(ctx context.Context, w witness) (bool, error) {
+	if w.seq == 0 {
+		return false, errNotFound
+	}
+	info, err := j.ask(ctx, "STREAM.MSG.GET.", map[string]uint64{"seq": w.seq})
+	if wrong := (*apiError)(nil); errors.As(err, &wrong) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	header, err := nats.DecodeHeadersMsg(info.Message.Header)
+	return err == nil && header.Get(headerID) == w.id, err
 }
 
 // staleLeader is for how long the leader may say that the stream ends early. It may

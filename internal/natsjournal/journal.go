@@ -121,6 +121,7 @@ type Journal struct {
 	counts  counts
 	denied  atomic.Pointer[error] // what the servers last did not allow, or nil
 	differs string                // what is wrong with the stream's configuration; only inspect uses it
+	changed atomic.Int64          // settings of the stream that are wrong
 	foreign atomic.Pointer[error] // why the stream is not the one that was read, or nil
 
 	stop    chan struct{}

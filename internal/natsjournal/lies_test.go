@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/natsjournal"
 	"pushgateway/internal/natstest"
@@ -285,6 +287,57 @@ func TestHoleBehindLag(t *testing.T) {
 	mustPush(t, a, "a", "o 1\n")
 	if stale.Load() == 0 {
 		t.Error("the member has not looked for the push, so the test shows nothing")
+	}
+	if got := namesOf(a.Group(keyOf(t, "a"))); got != "m,n,o" {
+		t.Errorf("the group has %s, want m,n,o", got)
+	}
+}
+
+// TestHoleWhileUnsure hides a push from a member, and has the stream out of sight
+// while the member fetches it. The member must fetch it again.
+func TestHoleWhileUnsure(t *testing.T) {
+	t.Parallel()
+	c, r, a, _, _ := behindRelay(t)
+	b := open(t, c.URLs(), 1)
+	mustPush(t, a, "a", "m 1\n")
+	subject := subjectOf(keyOf(t, "a"))
+	var away atomic.Bool
+	found, lost := make(chan *nats.Msg, 1), make(chan bool, 100)
+	r.Tamper(func(p natstest.Passing) bool {
+		switch {
+		case p.Request == nil:
+			return p.Subject != strings.Replace(subject, "pg.", "pgf.", 1) // the feed
+		case away.Load() && strings.HasPrefix(p.Request.Subject, "pg.S.m."):
+			p.Msg.Header, p.Msg.Data = nats.Header{"Status": {"503"}}, nil
+			lost <- true
+		case p.Header.Get("Nats-Subject") != subject:
+		case !strings.Contains(string(p.Request.Data), "last_by_subj"):
+			return false
+		case away.CompareAndSwap(false, true):
+			found <- p.Msg
+			return false
+		}
+		return true
+	})
+	mustPush(t, b, "a", "n 1\n")
+	for i := range 3 {
+		mustPush(t, b, fmt.Sprint("b", i), "m 1\n")
+	}
+	pushed := make(chan error, 1)
+	go func() { pushed <- push(t, a, "a", "o 1\n") }()
+	m := <-found
+	go func() { _ = a.Sync(t.Context()) }()
+	for range 2 {
+		<-lost
+	}
+	if err := newOperator(t, r.Cluster).PublishMsg(m); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(500 * time.Millisecond) // the member has the push, and cannot apply it
+	away.Store(false)
+	r.Tamper(func(p natstest.Passing) bool { return true })
+	if err := <-pushed; err != nil {
+		t.Error(err)
 	}
 	if got := namesOf(a.Group(keyOf(t, "a"))); got != "m,n,o" {
 		t.Errorf("the group has %s, want m,n,o", got)

@@ -217,7 +217,29 @@ type apiError struct {
 	Description string `json:"description"`
 }
 
-func (e *apiError) Error() string { return fmt.Sprintf("%s (%d)", e.Description, e.ErrCode) }
+func (e *apiError) Error() string {
+	if advice := e.advice(); advice != "" {
+		return fmt.Sprintf("%s (%d); %s", e.Description, e.ErrCode, advice)
+	}
+	return fmt.Sprintf("%s (%d)", e.Description, e.ErrCode)
+}
+
+// advice says what operators can do about an error, or is empty.
+func (e *apiError) advice() string {
+	switch e.ErrCode {
+	case codeNoStorage:
+		return "raise max_file_store of the servers, or the storage that the account may use, or lower --cluster.max-bytes"
+	case codeNotClustered:
+		return "set --cluster.replicas=1 for a single server, or make the servers a cluster"
+	case codeAccountFull:
+		return "raise the storage that the account may use, or remove what other streams of the account have"
+	case codeTooManyStreams:
+		return "raise the number of streams that the account may have"
+	case codeDisabled, codeDisabledForAccount:
+		return "enable JetStream in the servers' configuration, and for the account of the gateway's user"
+	}
+	return ""
+}
 
 // The server's errors that mean something to the journal.
 const (
@@ -231,6 +253,11 @@ const (
 	codeNoPeers      = 10005
 	codeNoStorage    = 10047
 	codeNotClustered = 10074
+
+	codeAccountFull        = 10002
+	codeTooManyStreams     = 10027
+	codeDisabled           = 10076
+	codeDisabledForAccount = 10039
 )
 
 // wrongLast returns the sequence that an error names.

@@ -15,6 +15,9 @@ type peers struct {
 	mu   sync.Mutex
 	all  map[string]Peer   // by process
 	seqs map[string]uint64 // of the latest message of each process, also of those that have left
+
+	began time.Time // when this process gave its first sign of life, as far as hasTwin knows
+	told  bool      // that another member has its address; only watchAddress uses it
 }
 
 // Peer is a member, which may be this one.
@@ -102,6 +105,35 @@ const nameless = "without an address (a command like import, export or backup)"
 // isOver reports whether a member without an address has ended. If it was only
 // paused, and then reads something that is too new for it, it fails.
 func (p Peer) isOver(now time.Time) bool { return p.Address == "" && now.Sub(p.Heard) > silence }
+
+// hasTwin reports whether another process shows the address of this one, and has
+// given a sign of life since this one has begun.
+func (p *peers) hasTwin(self string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	own, ok := p.all[self]
+	if !ok {
+		return false
+	}
+	if p.began.IsZero() {
+		p.began = own.Heard
+	}
+	for process, peer := range p.all {
+		if process != self && peer.Address == own.Address && own.Address != "" && peer.Heard.Sub(p.began) > overdue {
+			return true
+		}
+	}
+	return false
+}
+
+// watchAddress tells if another member shows the address of this one.
+func (j *Journal) watchAddress() {
+	twin := j.peers.hasTwin(j.pulses.process)
+	if twin && !j.peers.told {
+		j.config.Logger.Error("Another gateway of the stream shows the address of this one, so /api/v1/targets and /api/v1/members list only one of them. Give each its own --cluster.advertise-address", "address", j.config.Member)
+	}
+	j.peers.told = twin
+}
 
 // replaced reports whether a member is silent, and another one has its address.
 // The caller holds mu.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -33,10 +34,12 @@ import (
 //	a record of a newer format                            TestNewerMember, TestOlderMember
 //	a stream made anew, set back, or purged               TestStreamMadeAnew, TestStreamSetBack, TestPurge,
 //	                                                      TestPushWhileMadeAnew, TestPushWhileSetBack, TestForeignWhileLate
-//	a stream set back that then passes a member           TestSetBackAndPassed, e2e TestClusterSetBack
+//	a stream set back that then passes a member           TestSetBackAndPassed, TestSetBackBeforeStart, e2e TestClusterSetBack
+//	two members with one address                          TestSameAddress
+//	signs of life that were removed                       TestSignsOfLifePurged
 //	a snapshot of the servers, restored                   TestSnapshotRestored
 //	a leader that is none any more, or has just begun     TestStaleLeader, TestGoneFalsely
-//	a leader or a replica that has lost a message         TestGoneOnce, TestHoleBehindLag
+//	a leader or a replica that has lost a message         TestGoneOnce, TestHoleBehindLag, TestHoleWhileUnsure
 //	a list of groups that changes between its pages       TestListShifted
 //	replicas that do not answer                           TestSilentReplicas
 //	settings of the stream changed by hand                TestSettingsChanged
@@ -328,33 +331,81 @@ func TestNoConsumers(t *testing.T) {
 	}
 }
 
-// TestSettingsChanged changes a setting of the stream under a member, which says so
-// once, and says when it is right again.
+// TestSettingsChanged changes settings of the stream under a member, which says so
+// once, and says when they are right again.
 func TestSettingsChanged(t *testing.T) {
 	t.Parallel()
 	c, log := natstest.Start(t, 1), new(lines)
-	a, _ := openWith(t, natsjournal.Config{URLs: c.URLs(), Stream: "S", Audit: 100 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(log, nil))})
+	a, j := openWith(t, natsjournal.Config{URLs: c.URLs(), Stream: "S", Audit: 100 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(log, nil))})
 	o := newOperator(t, c)
-	set := func(most int) {
-		var info struct {
-			Config map[string]any `json:"config"`
+	var info struct {
+		Config map[string]any `json:"config"`
+	}
+	if err := json.Unmarshal(o.ask("STREAM.INFO.S", nil), &info); err != nil {
+		t.Fatal(err)
+	}
+	for i, tt := range []struct {
+		setting string
+		value   any
+		says    string
+	}{
+		{"max_msgs_per_subject", 5, "max_msgs_per_subject is 5, but must be 1"},
+		{"subjects", []string{"pg.S.>", "more.>"}, "subjects is [pg.S.> more.>], but must be [pg.S.>]"},
+		{"discard", "old", "discard is old, but must be new"},
+		{"max_age", time.Hour * 2, "max_age is 2h0m0s, but must be unlimited"},
+		{"no_ack", true, "no_ack is true, but must be false"},
+		{"sources", []any{map[string]any{"name": "T"}}, "sources is [T], but must be absent"},
+		{"subject_transform", map[string]any{"src": "pg.S.x.>", "dest": "pg.S.y.>"}, "subject_transform is pg.S.x.> to pg.S.y.>, but must be absent"},
+		{"republish", map[string]any{"src": "pg.S.>", "dest": "pgf.S.>", "headers_only": true}, "republish is pg.S.> to pgf.S.> without bodies"},
+	} {
+		changed := maps.Clone(info.Config)
+		changed[tt.setting] = tt.value
+		o.ask("STREAM.UPDATE.S", changed)
+		eventually(t, "what differs: "+tt.setting, func() bool { return strings.Contains(log.String(), tt.says) })
+		if n := j.Status().Differing; n != 1 {
+			t.Errorf("%s: %d settings are said to differ, want 1", tt.setting, n)
 		}
-		if err := json.Unmarshal(o.ask("STREAM.INFO.S", nil), &info); err != nil {
-			t.Fatal(err)
+		if tt.setting == "max_msgs_per_subject" {
+			for i := range 10 {
+				mustPush(t, a, "a", fmt.Sprintf("m %d\n", i))
+			}
 		}
-		info.Config["max_msgs_per_subject"] = most
+		if _, err := tryOpen(t, c.URLs(), 1); err == nil || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%s: a member that starts says %v", tt.setting, err)
+		}
 		o.ask("STREAM.UPDATE.S", info.Config)
-	}
-	set(5)
-	eventually(t, "what differs", func() bool { return strings.Contains(log.String(), "max_msgs_per_subject is 5, but must be 1") })
-	for i := range 10 {
-		mustPush(t, a, "a", fmt.Sprintf("m %d\n", i))
-	}
-	set(1)
-	eventually(t, "that it is right again", func() bool { return strings.Contains(log.String(), "the right configuration again") })
-	if n := strings.Count(log.String(), "Somebody has changed"); n != 1 {
-		t.Errorf("it is told %d times, want once", n)
+		eventually(t, "that it is right again", func() bool { return strings.Count(log.String(), "the right configuration again") == i+1 })
+		if n := strings.Count(log.String(), "Somebody has changed"); n != i+1 {
+			t.Errorf("%s: it is told %d times, want once", tt.setting, n-i)
+		}
+		if n := j.Status().Differing; n != 0 {
+			t.Errorf("%s: %d settings are said to differ, want none", tt.setting, n)
+		}
+		mustPush(t, a, "a", fmt.Sprintf("n %d\n", i))
 	}
 	b := open(t, c.URLs(), 1)
 	agree(t, []*gateway.Gateway{a, b})
+}
+
+// TestSameAddress has two members with one address. Each says so once.
+func TestSameAddress(t *testing.T) {
+	t.Parallel()
+	c, first, second := natstest.Start(t, 1), new(lines), new(lines)
+	const says = "shows the address of this one"
+	join := func(log *lines) *gateway.Gateway {
+		g, _ := openWith(t, natsjournal.Config{URLs: c.URLs(), Stream: "S", Member: "a:1", Audit: 100 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(log, nil))})
+		return g
+	}
+	join(first)
+	time.Sleep(3 * time.Second)
+	if strings.Contains(first.String(), says) {
+		t.Error("a member alone says that another one has its address")
+	}
+	join(second)
+	for _, log := range []*lines{first, second} {
+		eventually(t, "that a member says so", func() bool { return strings.Contains(log.String(), says) })
+	}
+	if n := strings.Count(first.String(), says); n != 1 {
+		t.Errorf("it is told %d times, want once", n)
+	}
 }

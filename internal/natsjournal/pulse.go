@@ -177,6 +177,9 @@ func (j *Journal) pulse(ctx context.Context) (seq uint64, err error) {
 	}
 	switch {
 	case err == nil:
+		if expected == 0 && j.pulses.last != 0 {
+			j.recognize(ctx)
+		}
 		err = j.noteAlive(seq, before, expected, seen)
 	case errors.Is(err, errNobody):
 		j.noteBreak()

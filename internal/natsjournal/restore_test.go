@@ -159,3 +159,35 @@ func TestSetBackAndPassed(t *testing.T) {
 	again, _ := openWith(t, natsjournal.Config{URLs: urls, Stream: "S"})
 	agree(t, []*gateway.Gateway{b, again})
 }
+
+// TestSetBackBeforeStart does it with a copy from before the member started, which has
+// none of its signs of life.
+func TestSetBackBeforeStart(t *testing.T) {
+	t.Parallel()
+	c := natstest.Start(t, 1)
+	links, urls := natstest.NewLinks(t, c)
+	b := open(t, c.URLs(), 1)
+	mustPush(t, b, "a", "m 1\n")
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c.Stop(0)
+	copied := c.Copy(0)
+	c.Run(0)
+	a, _ := openWith(t, natsjournal.Config{URLs: urls, Stream: "S"})
+	mustPush(t, a, "a", "n 1\n")
+	if err := a.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	revision := a.View().Revision
+	links[0].Lose(true, true)
+	c.Stop(0)
+	c.Restore(0, copied)
+	c.Run(0)
+	b = open(t, c.URLs(), 1)
+	for i := 0; b.View().Revision < revision+20; i++ {
+		mustPush(t, b, fmt.Sprint("b", i%2), "o 1\n")
+	}
+	links[0].Mend()
+	wantForeign(t, a, 1)
+}

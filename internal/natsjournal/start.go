@@ -33,14 +33,15 @@ func (j *Journal) open(ctx context.Context) error {
 	if err := j.connect(ctx); err != nil {
 		return err
 	}
-	if err := j.checkVersion(); err != nil {
-		return err
-	}
-	if err := j.subscribe(); err != nil {
+	if err := j.checkVersion(j.conn); err != nil {
 		return err
 	}
 	err := j.patiently(ctx, "making or checking the stream", func(ctx context.Context) error { return j.ensureStream(ctx) })
 	if err != nil {
+		return err
+	}
+	j.moveToLeader(ctx)
+	if err := j.subscribe(); err != nil {
 		return err
 	}
 	j.running.Go(j.beat)
@@ -89,29 +90,38 @@ func (e *permanentError) Unwrap() error { return e.error }
 
 // connect waits until a server accepts the connection.
 func (j *Journal) connect(ctx context.Context) error {
-	options := []nats.Option{
-		nats.Name("pushgateway " + j.config.Member),
-		nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond), nats.ReconnectBufSize(-1),
-		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2),
-		nats.FlusherTimeout(5 * time.Second), nats.Timeout(2 * time.Second),
+	urls := strings.Join(j.config.URLs, ",")
+	return j.patiently(ctx, "connecting to "+redacted(j.config.URLs), func(context.Context) (err error) {
+		j.conn, err = nats.Connect(urls, j.options()...)
+		if err == nil {
+			j.link.maxPayload.Store(j.conn.MaxPayload())
+		}
+		return err // a server may start, or learn of us
+	})
+}
+
+// options are those of the connection.
+func (j *Journal) options() []nats.Option {
+	return append(j.access(),
+		nats.MaxReconnects(-1), nats.ReconnectWait(250*time.Millisecond), nats.ReconnectBufSize(-1),
+		nats.PingInterval(2*time.Second), nats.MaxPingsOutstanding(2),
+		nats.FlusherTimeout(5*time.Second), nats.Timeout(2*time.Second),
 		nats.IgnoreAuthErrorAbort(),
 		nats.ConnectHandler(j.link.up), nats.DisconnectErrHandler(j.disconnected), nats.ReconnectHandler(j.reconnected),
 		nats.ErrorHandler(j.complained),
-	}
+	)
+}
+
+// access returns the options that let the servers know the member.
+func (j *Journal) access() []nats.Option {
+	options := []nats.Option{nats.Name("pushgateway " + j.config.Member)}
 	if j.config.Credentials != "" {
 		options = append(options, nats.UserCredentials(j.config.Credentials))
 	}
 	if j.config.TLS != nil {
 		options = append(options, nats.Secure(j.config.TLS))
 	}
-	urls := strings.Join(j.config.URLs, ",")
-	return j.patiently(ctx, "connecting to "+redacted(j.config.URLs), func(context.Context) (err error) {
-		j.conn, err = nats.Connect(urls, options...)
-		if err == nil {
-			j.link.maxPayload.Store(j.conn.MaxPayload())
-		}
-		return err // a server may start, or learn of us
-	})
+	return options
 }
 
 // redacted returns URLs without their passwords.
@@ -146,7 +156,7 @@ func (j *Journal) disconnected(_ *nats.Conn, err error) {
 func (j *Journal) reconnected(c *nats.Conn) {
 	j.link.up(c)
 	j.config.Logger.Info("Connected to NATS again", "server", c.ConnectedUrlRedacted())
-	if err := j.checkVersion(); err != nil {
+	if err := j.checkVersion(c); err != nil {
 		j.config.Logger.Error("Connected to a NATS server that is too old", "err", err)
 	}
 	j.pulses.want()

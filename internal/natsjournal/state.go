@@ -21,11 +21,26 @@ type state struct {
 	fetched  uint64            // the highest position that was reached by fetching
 	writes   map[string]*write // in progress, by id
 	late     map[*write]bool   // those that wait for a message
+	latest   witness
 	waiting  []waiter
 }
 
 // span is a range of sequences. It is empty if to is 0.
 type span struct{ from, to uint64 }
+
+// witness is the latest change of a group that is applied. A stream that still has
+// it has not been set back to before it.
+type witness struct {
+	seq uint64
+	id  string // of its message
+}
+
+// saw notes a change that is applied.
+func (s *state) saw(seq uint64, id string) {
+	if seq > s.latest.seq && id != "" {
+		s.latest = witness{seq, id}
+	}
+}
 
 // entry is what is known of a group.
 type entry struct {

@@ -16,13 +16,13 @@ import (
 // Oldest is the oldest version of the servers that is known to work.
 const Oldest = "2.15.2"
 
-// checkVersion returns an error if the connected server is too old.
-func (j *Journal) checkVersion() error {
-	version := j.conn.ConnectedServerVersion()
+// checkVersion returns an error if the server of a connection is too old.
+func (j *Journal) checkVersion(c *nats.Conn) error {
+	version := c.ConnectedServerVersion()
 	if j.config.AllowOld || !older(version, Oldest) {
 		return nil
 	}
-	return &permanentError{fmt.Errorf("the NATS server %s has version %s, which loses memory with each group that expires, or data; upgrade it to %s, or accept that with --cluster.allow-old-servers", j.conn.ConnectedUrlRedacted(), version, Oldest)}
+	return &permanentError{fmt.Errorf("the NATS server %s has version %s, which loses memory with each group that expires, or data; upgrade it to %s, or accept that with --cluster.allow-old-servers", c.ConnectedUrlRedacted(), version, Oldest)}
 }
 
 // older reports whether a version comes before another one.
@@ -62,6 +62,23 @@ type streamConfig struct {
 	Sealed      bool           `json:"sealed"`
 	Persist     string         `json:"persist_mode,omitempty"`
 	First       uint64         `json:"first_seq,omitempty"`
+	NoAck       bool           `json:"no_ack,omitempty"`
+	Counter     bool           `json:"allow_msg_counter,omitempty"`
+	Mirror      *origin        `json:"mirror,omitempty"`
+	Sources     []*origin      `json:"sources,omitempty"`
+	Transform   *republication `json:"subject_transform,omitempty"`
+}
+
+// origin is a stream whose messages another one copies.
+type origin struct {
+	Name string `json:"name"`
+}
+
+func (o *origin) String() string {
+	if o == nil {
+		return "absent"
+	}
+	return o.Name
 }
 
 type republication struct {
@@ -112,12 +129,20 @@ func (want streamConfig) differences(is streamConfig) (found []string) {
 	note("deny_delete", !is.DenyDelete, is.DenyDelete, false)
 	note("sealed", !is.Sealed, is.Sealed, false)
 	note("persist_mode", is.Persist != "async", is.Persist, "default")
+	note("no_ack", !is.NoAck, is.NoAck, false)
+	note("allow_msg_counter", !is.Counter, is.Counter, false)
+	note("mirror", is.Mirror == nil, is.Mirror, "absent")
+	note("sources", len(is.Sources) == 0, is.Sources, "absent")
+	note("subject_transform", is.Transform == nil, is.Transform, "absent")
 	return found
 }
 
 func (r *republication) String() string {
 	if r == nil {
 		return "absent"
+	}
+	if r.HeadersOnly {
+		return fmt.Sprintf("%s to %s without bodies", r.From, r.To)
 	}
 	return fmt.Sprintf("%s to %s", r.From, r.To)
 }
@@ -133,7 +158,13 @@ type streamInfo struct {
 		LastSeq  uint64            `json:"last_seq"`
 		Subjects map[string]uint64 `json:"subjects"`
 	} `json:"state"`
-	Total int `json:"total"` // subjects in all pages
+	Total   int `json:"total"` // subjects in all pages
+	Message struct {
+		Header []byte `json:"hdrs"`
+	} `json:"message"` // that was asked for
+	Cluster struct {
+		Leader string `json:"leader"` // the name of a server
+	} `json:"cluster"`
 
 	before uint64 // the position when it was asked for
 }
@@ -175,7 +206,9 @@ func (j *Journal) differences(info streamInfo) []string {
 
 // watchSettings tells when somebody changes the configuration of the stream.
 func (j *Journal) watchSettings(info streamInfo) {
-	found := strings.Join(j.differences(info), "; ")
+	differences := j.differences(info)
+	j.changed.Store(int64(len(differences)))
+	found := strings.Join(differences, "; ")
 	if found == j.differs {
 		return
 	}
@@ -204,14 +237,10 @@ func explainRefusal(err error) error {
 	if !errors.As(err, &wrong) || wrong.isTemporary() || wrong.ErrCode == codeNoPeers {
 		return err // the servers may be starting
 	}
-	advice := "see the log of the servers"
-	switch wrong.ErrCode {
-	case codeNoStorage:
-		advice = "raise max_file_store of the servers, or lower --cluster.max-bytes"
-	case codeNotClustered:
-		advice = "set --cluster.replicas=1 for a single server, or make the servers a cluster"
+	if wrong.advice() == "" {
+		err = fmt.Errorf("%w; see the log of the servers", err)
 	}
-	return &permanentError{fmt.Errorf("NATS refuses it: %w; %s", err, advice)}
+	return &permanentError{fmt.Errorf("NATS refuses it: %w", err)}
 }
 
 // api returns the subject of a request to the servers.

@@ -125,7 +125,7 @@ func (j *Journal) landed(w *write) {
 	if w.flying {
 		w.flying = false
 		j.inFlight--
-		j.outbox.signal()
+		j.outbox.signalIfAny()
 	}
 }
 
@@ -172,6 +172,7 @@ func (j *Journal) succeeded(w *write, seq uint64) {
 		return // that has ended w
 	}
 	if seq > e.seq {
+		j.saw(seq, w.id)
 		e.took(seq, w.change.Group != nil, len(w.msg.Data))
 		e.receipts = w.receipts
 		j.apply([]gateway.Applied{{Change: w.change, Revision: gateway.Revision(seq)}})

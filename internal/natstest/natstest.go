@@ -167,6 +167,21 @@ func (c *Cluster) Leader(stream string) int {
 	return -1
 }
 
+// Clients returns how many connections a server has whose name begins so.
+func (c *Cluster) Clients(i int, name string) (n int) {
+	c.t.Helper()
+	all, err := c.servers[i].Connz(nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for _, one := range all.Conns {
+		if strings.HasPrefix(one.Name, name) {
+			n++
+		}
+	}
+	return n
+}
+
 func (c *Cluster) stopAll() {
 	for i := range c.servers {
 		c.Stop(i)

@@ -127,7 +127,7 @@ func (d *decoder) next(msg *[]byte, f *field) bool {
 		return false
 	}
 	num, typ, n := protowire.ConsumeTag(*msg)
-	if n < 0 {
+	if n < 0 || num > protowire.MaxValidNumber {
 		d.err = errSyntax
 		return false
 	}
@@ -172,6 +172,7 @@ const (
 	inResource = 2
 	inScope    = 3
 	inMetric   = 4
+	inData     = 5
 	inPoint    = 6
 )
 
@@ -180,9 +181,11 @@ func (d *decoder) resource(rm *metrics.ResourceMetrics, msg []byte) {
 		switch f.key {
 		case 1<<3 | bytesType:
 			if rm.Resource == nil {
+				d.pay(messageSize)
 				rm.Resource = new(resources.Resource)
 			}
-			d.rest(rm.Resource, f.bytes, inResource)
+			attributes := d.apart(1<<3|bytesType, f.bytes, inResource, rm.Resource)
+			rm.Resource.Attributes = append(rm.Resource.Attributes, attributes...)
 		case 2<<3 | bytesType:
 			d.pay(messageSize)
 			sm := new(metrics.ScopeMetrics)
@@ -199,9 +202,11 @@ func (d *decoder) scope(sm *metrics.ScopeMetrics, msg []byte) {
 		switch f.key {
 		case 1<<3 | bytesType:
 			if sm.Scope == nil {
+				d.pay(messageSize)
 				sm.Scope = new(common.InstrumentationScope)
 			}
-			d.rest(sm.Scope, f.bytes, inScope)
+			attributes := d.apart(3<<3|bytesType, f.bytes, inScope, sm.Scope)
+			sm.Scope.Attributes = append(sm.Scope.Attributes, attributes...)
 		case 2<<3 | bytesType:
 			d.pay(2 * messageSize)
 			m := new(metrics.Metric)
@@ -261,14 +266,14 @@ func (d *decoder) data(m *metrics.Metric, f *field) {
 			to = new(metrics.ExponentialHistogram)
 			m.Data = &metrics.Metric_ExponentialHistogram{ExponentialHistogram: to}
 		}
-		d.rest(to, f.bytes, inMetric)
+		d.exponential(to, f.bytes)
 	case 11<<3 | bytesType:
 		to := m.GetSummary()
 		if to == nil {
 			to = new(metrics.Summary)
 			m.Data = &metrics.Metric_Summary{Summary: to}
 		}
-		d.rest(to, f.bytes, inMetric)
+		d.summary(to, f.bytes)
 	}
 }
 
@@ -305,6 +310,31 @@ func (d *decoder) histogram(h *metrics.Histogram, msg []byte) {
 			d.buckets(p, f.bytes)
 		case 2<<3 | varintType:
 			h.AggregationTemporality = metrics.AggregationTemporality(int32(f.bits))
+		}
+	}
+}
+
+func (d *decoder) exponential(h *metrics.ExponentialHistogram, msg []byte) {
+	for f := (field{}); d.next(&msg, &f); {
+		switch f.key {
+		case pointsField:
+			d.pay(messageSize)
+			p := new(metrics.ExponentialHistogramDataPoint)
+			h.DataPoints = append(h.DataPoints, p)
+			p.Attributes = d.apart(1<<3|bytesType, f.bytes, inData, p)
+		case 2<<3 | varintType:
+			h.AggregationTemporality = metrics.AggregationTemporality(int32(f.bits))
+		}
+	}
+}
+
+func (d *decoder) summary(s *metrics.Summary, msg []byte) {
+	for f := (field{}); d.next(&msg, &f); {
+		if f.key == pointsField {
+			d.pay(messageSize)
+			p := new(metrics.SummaryDataPoint)
+			s.DataPoints = append(s.DataPoints, p)
+			p.Attributes = d.apart(7<<3|bytesType, f.bytes, inData, p)
 		}
 	}
 }
@@ -361,8 +391,9 @@ func (d *decoder) number(msg []byte) *metrics.NumberDataPoint {
 }
 
 func (d *decoder) exemplar(msg []byte) *metrics.Exemplar {
+	d.pay(messageSize)
 	e := new(metrics.Exemplar)
-	d.rest(e, msg, inPoint)
+	e.FilteredAttributes = d.apart(7<<3|bytesType, msg, inPoint, e)
 	return e
 }
 
@@ -451,31 +482,24 @@ func (d *decoder) attributes(msg []byte, key uint32) []*common.KeyValue {
 
 func (d *decoder) keyValue(msg []byte, depth int) *common.KeyValue {
 	kv := d.keyValues.next(d)
+	var value []byte
+	owned := false
 	for f := (field{}); d.next(&msg, &f); {
 		switch f.key {
 		case 1<<3 | bytesType:
 			kv.Key = d.text(f.bytes)
 		case 2<<3 | bytesType:
 			if kv.Value == nil {
-				kv.Value = d.values.next(d)
+				kv.Value, value = d.values.next(d), f.bytes
+			} else {
+				value, owned = d.merged(value, f.bytes, owned)
 			}
-			d.value(kv.Value, f.bytes, depth+1)
 		case 3<<3 | varintType:
 			kv.KeyStrindex = int32(f.bits)
 		}
 	}
-	return kv
-}
-
-// value reads the value of an attribute, which nearly always is a text.
-func (d *decoder) value(v *common.AnyValue, msg []byte, depth int) {
-	one := msg
-	var f field
-	if d.next(&one, &f) && len(one) == 0 && f.key == 1<<3|bytesType {
-		text := d.texts.next(d)
-		text.StringValue = d.text(f.bytes)
-		v.Value = text
-		return
+	if kv.Value != nil {
+		d.value(kv.Value, value, depth+1)
 	}
-	d.rest(v, msg, depth)
+	return kv
 }

@@ -155,7 +155,7 @@ func textOf(v *common.AnyValue) string {
 	case *common.AnyValue_ArrayValue, *common.AnyValue_KvlistValue:
 		b, err := json.Marshal(plain(v))
 		if err != nil {
-			return fmt.Sprint(plain(v)) // NaN, which JSON has not
+			return "" // it never fails for what plain returns
 		}
 		return string(b)
 	}
@@ -184,9 +184,12 @@ func plain(value any) any {
 	case *common.AnyValue_IntValue:
 		return v.IntValue
 	case *common.AnyValue_DoubleValue:
+		if math.IsNaN(v.DoubleValue) || math.IsInf(v.DoubleValue, 0) {
+			return textOfFloat(v.DoubleValue) // JSON has no such numbers
+		}
 		return v.DoubleValue
 	case *common.AnyValue_BytesValue:
-		return v.BytesValue
+		return base64.StdEncoding.EncodeToString(v.BytesValue)
 	case *common.AnyValue_ArrayValue:
 		list := make([]any, 0, len(v.ArrayValue.GetValues()))
 		for _, item := range v.ArrayValue.GetValues() {

@@ -3,6 +3,7 @@
 package otlp
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -61,7 +62,7 @@ func (d *decoder) read(body []byte, e Encoding, take func(bytes int) error) (*me
 		}
 		o := protojson.UnmarshalOptions{DiscardUnknown: true, RecursionLimit: deepest}
 		if err := o.Unmarshal(body, req); err != nil {
-			return nil, &SyntaxError{fmt.Errorf("the body is not OTLP in JSON: %s; send an ExportMetricsServiceRequest", said(err))}
+			return nil, &SyntaxError{fmt.Errorf("the body is not OTLP in JSON: %s; %s", said(err), instead(body, e))}
 		}
 		return req, nil
 	}
@@ -74,9 +75,24 @@ func (d *decoder) read(body []byte, e Encoding, take func(bytes int) error) (*me
 		return nil, err
 	}
 	if err := (proto.UnmarshalOptions{DiscardUnknown: true, RecursionLimit: deepest}).Unmarshal(body, req); err != nil {
-		return nil, &SyntaxError{fmt.Errorf("the body is not OTLP in protobuf: %s; send an ExportMetricsServiceRequest", said(err))}
+		return nil, &SyntaxError{fmt.Errorf("the body is not OTLP in protobuf: %s; %s", said(err), instead(body, e))}
 	}
 	return req, nil
+}
+
+// instead says what to send instead of a body that cannot be read.
+func instead(body []byte, e Encoding) string {
+	begins := bytes.TrimLeft(body, " \t\r\n")
+	isBinary := bytes.ContainsFunc(begins, func(r rune) bool { return r < ' ' && r != '\t' && r != '\r' && r != '\n' })
+	switch {
+	case e == Protobuf && bytes.HasPrefix(begins, []byte("{")) && !isBinary:
+		return "it looks like JSON, so send Content-Type: " + mediaTypes[JSON]
+	case e == JSON && isBinary:
+		return "if it is protobuf, send Content-Type: " + mediaTypes[Protobuf]
+	case e == JSON && len(begins) == 0:
+		return "it is empty, so send an ExportMetricsServiceRequest, like {}"
+	}
+	return "send an ExportMetricsServiceRequest"
 }
 
 // said returns the message of an error of the library, which puts odd blanks

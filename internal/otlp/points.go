@@ -109,7 +109,7 @@ func (t *translator) number(s *metric.Series, p *metrics.NumberDataPoint) error 
 	case *metrics.NumberDataPoint_AsDouble:
 		s.Value = v.AsDouble
 	default:
-		return errors.New("a point has no value")
+		return errors.New("a point has no value; set it, or the flag that there is none")
 	}
 	if t.to.Type != metric.Counter {
 		return nil

@@ -403,7 +403,7 @@ func isDelta(t metrics.AggregationTemporality) (bool, error) {
 	case metrics.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA:
 		return true, nil
 	}
-	return false, errors.New("its aggregation temporality is missing; send cumulative or delta values")
+	return false, errors.New("its aggregation temporality is missing or unknown; send cumulative or delta values")
 }
 
 func pointsOf(m *metrics.Metric) int {

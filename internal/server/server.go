@@ -186,6 +186,6 @@ func clusterOf(store *storage.Store) telemetry.Cluster {
 	return telemetry.Cluster{
 		Connected: s.Connected, Behind: s.Behind, Lag: s.Lag, Skew: s.Skew, Revision: s.Revision,
 		Retries: s.Retries, Conflicts: s.Conflicts, Unknown: s.Unknown,
-		Unreadable: s.Unreadable, Diverging: s.Diverging, Members: s.Peers, MaxBytes: s.MaxBytes,
+		Unreadable: s.Unreadable, Diverging: s.Diverging, Differing: s.Differing, Members: s.Peers, MaxBytes: s.MaxBytes,
 	}
 }

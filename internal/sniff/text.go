@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -258,8 +259,22 @@ const OpenMetricsMedia = "application/openmetrics-text"
 // LooksLikeOpenMetrics reports whether a body has what OpenMetrics has and the
 // text format does not.
 func LooksLikeOpenMetrics(body []byte) bool {
-	return openMetrics.Match(body[:min(len(body), head)]) || EndsLikeOpenMetrics(body)
+	begins := body[:min(len(body), head)]
+	return openMetrics.Match(begins) || hasGaugeCount(begins) || EndsLikeOpenMetrics(body)
 }
+
+// hasGaugeCount reports whether a body has a gauge histogram whose count has the
+// name that only OpenMetrics gives it.
+func hasGaugeCount(body []byte) bool {
+	for _, m := range gaugeHistogram.FindAllSubmatch(body, -1) {
+		if bytes.Contains(body, fmt.Appendf(nil, "\n%s_gcount", m[1])) {
+			return true
+		}
+	}
+	return false
+}
+
+var gaugeHistogram = regexp.MustCompile(`(?m)^# TYPE (\S+) gaugehistogram\s*$`)
 
 // EndsLikeOpenMetrics reports whether a body ends with # EOF.
 func EndsLikeOpenMetrics(body []byte) bool {

@@ -86,6 +86,10 @@ func addGauge(before *metric.Series, v float64, how Gauges) float64 {
 // addSummary adds counts and sums. Quantiles of different observations cannot be
 // added up, so they go.
 func addSummary(before *metric.Series, s *metric.Quantiles) (*metric.Quantiles, error) {
+	const uncountable = 1 << 63 // what negative counts and NaN in text become at least
+	if s.Count >= uncountable {
+		return nil, errors.New("has a count that is negative, too large or no number; push how many it has observed")
+	}
 	sum := &metric.Quantiles{Count: s.Count, Sum: s.Sum}
 	if before != nil {
 		var err error

@@ -179,7 +179,9 @@ func finiteBounds(buckets []metric.Bucket) (n int) {
 // addNative adds native histograms as Prometheus does. The result is of floats
 // if one of both is.
 func addNative(old, h *metric.Buckets, maxBuckets int) (*metric.Native, error) {
-	total, _, _, err := exposition.ToFloatHistogram(old).Copy().Add(exposition.ToFloatHistogram(h))
+	// Prometheus' model may panic if a span is empty, as clients send one for a
+	// histogram that has observed nothing.
+	total, _, _, err := exposition.ToFloatHistogram(old).Copy().Compact(0).Add(exposition.ToFloatHistogram(h).Copy().Compact(0))
 	if err != nil {
 		return nil, fmt.Errorf("cannot be added up: %w", err)
 	}
@@ -237,6 +239,9 @@ func nativeOf(h *histogram.FloatHistogram, floats bool) (*metric.Native, error) 
 	n := &metric.Native{
 		Schema: h.Schema, ZeroThreshold: h.ZeroThreshold, HasSchema: true, HasThreshold: true,
 		PositiveSpans: spansOf(h.PositiveSpans), NegativeSpans: spansOf(h.NegativeSpans),
+	}
+	if n.ZeroThreshold == 0 && h.ZeroCount == 0 && len(n.PositiveSpans)+len(n.NegativeSpans) == 0 {
+		n.PositiveSpans = []metric.Span{{}} // or else it would not be native
 	}
 	if floats {
 		n.ZeroCount, n.PositiveCounts, n.NegativeCounts = metric.Count{Float: h.ZeroCount}, h.PositiveBuckets, h.NegativeBuckets

@@ -110,7 +110,10 @@ func TestSums(t *testing.T) {
 		{name: "no bound in common", pushes: []string{classic + one + rest, classic + two + rest}, err: "no bound"},
 		{name: "no bound in the second", pushes: []string{classic + one + rest, classic + rest}, err: "no bound"},
 		{name: "buckets that shrink", pushes: []string{classic + `h_bucket{le="1"} 2` + "\n" + `h_bucket{le="2"} 1` + "\n" + rest}, err: "contradict"},
-		{name: "a sum of counts beyond 64 bits", pushes: []string{summary + "s_sum 1\ns_count 1.8e19\n", summary + "s_sum 1\ns_count 1e18\n"}, err: "count more"},
+		{name: "a sum of counts beyond 64 bits", pushes: []string{summary + "s_sum 1\ns_count 9e18\n", summary + "s_sum 1\ns_count 9e18\n", summary + "s_sum 1\ns_count 1e18\n"}, err: "count more"},
+		{name: "a count below nothing", pushes: []string{summary + "s_sum 1\ns_count -1\n"}, err: "a count that is negative"},
+		{name: "a count that is no number", pushes: []string{summary + "s_sum 1\ns_count NaN\n"}, err: "or no number"},
+		{name: "a count without end", pushes: []string{summary + "s_sum 1\ns_count +Inf\n"}, err: "too large"},
 		{name: "buckets beyond 64 bits", pushes: []string{classic + `h_bucket{le="1"} 1.8e19` + "\nh_count 1.8e19\n", classic + `h_bucket{le="1"} 1e18` + "\nh_count 1e18\n"}, err: "count more"},
 		{name: "buckets of floats", pushes: []string{classic + `h_bucket{le="1"} 0` + "\nh_count 0.5\n", classic + `h_bucket{le="1"} 1` + "\nh_count 1\n"}, want: `h_bucket{le="1"} 1` + "\n" + `h_bucket{le="+Inf"} 1.5` + "\nh_sum 0\nh_count 1.5"},
 		{name: "buckets beyond the largest float", pushes: []string{classic + `h_bucket{le="1"} 1.7e308` + "\nh_count 1.7e308\n", classic + `h_bucket{le="1"} 1.7e308` + "\nh_count 1.7e308\n"}, err: "count more"},
@@ -187,6 +190,9 @@ func native(r *rand.Rand, whole bool) *metric.Buckets {
 	var counts []float64
 	all := 0
 	for i := range 1 + r.IntN(3) {
+		if r.IntN(4) == 0 {
+			n.PositiveSpans = append(n.PositiveSpans, metric.Span{Offset: int32(min(i, 1))})
+		}
 		span := metric.Span{Offset: int32(r.IntN(4)) + min(int32(i), 1), Length: uint32(1 + r.IntN(4))}
 		n.PositiveSpans = append(n.PositiveSpans, span)
 		for range span.Length {
@@ -218,8 +224,8 @@ func TestNativeHistograms(t *testing.T) {
 		for range 2 + r.IntN(3) {
 			h := native(r, whole)
 			if want == nil {
-				want = exposition.ToFloatHistogram(h).Copy()
-			} else if _, _, _, err := want.Add(exposition.ToFloatHistogram(h)); err != nil {
+				want = exposition.ToFloatHistogram(h).Copy().Compact(0)
+			} else if _, _, _, err := want.Add(exposition.ToFloatHistogram(h).Copy().Compact(0)); err != nil {
 				t.Fatal(err)
 			}
 			pushes = append(pushes, block(t, &metric.Family{Name: "h", Type: metric.Histogram, Series: []metric.Series{{Histogram: h}}}))
@@ -234,6 +240,36 @@ func TestNativeHistograms(t *testing.T) {
 			}
 			if h := exposition.ToFloatHistogram(s.Histogram); !h.Compact(0).Equals(want.Compact(0)) {
 				t.Fatalf("got %v\nwant %v", h, want)
+			}
+		}
+	}
+}
+
+// A native histogram without observations has one empty span if its zero threshold is
+// 0. It can be added to, and stays native.
+func TestEmptyNativeHistograms(t *testing.T) {
+	of := func(counts ...int64) *exposition.Block {
+		n := &metric.Native{Schema: 3, HasSchema: true, HasThreshold: true, PositiveSpans: []metric.Span{{Length: uint32(len(counts))}}, PositiveDeltas: counts}
+		return block(t, &metric.Family{Name: "h", Type: metric.Histogram, Series: []metric.Series{{Histogram: &metric.Buckets{Count: metric.Count{Int: uint64(len(counts))}, Native: n}}}})
+	}
+	for name, tt := range map[string]struct {
+		pushes []*exposition.Block
+		count  float64
+	}{
+		"one":    {[]*exposition.Block{of()}, 0},
+		"two":    {[]*exposition.Block{of(), of()}, 0},
+		"first":  {[]*exposition.Block{of(), of(1)}, 1},
+		"second": {[]*exposition.Block{of(1), of()}, 1},
+		"among":  {[]*exposition.Block{of(), of(1), of(), of(1, 0), of()}, 3},
+	} {
+		got, err := total(t, sums.Push{MaxBuckets: 100}, tt.pushes...)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for s := range got.EachSeries {
+			if h := exposition.ToFloatHistogram(s.Histogram); !exposition.IsNative(s.Histogram) || h.Count != tt.count || h.Validate() != nil {
+				t.Errorf("%s: got %v", name, h)
 			}
 		}
 	}

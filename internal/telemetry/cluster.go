@@ -16,6 +16,7 @@ type Cluster struct {
 	Revision                    uint64
 	Retries, Conflicts, Unknown uint64
 	Unreadable, Diverging       int
+	Differing                   int // settings of the stream
 	Members                     int
 	MaxBytes                    uint64 // of the stream; 0 means no bound
 }
@@ -41,6 +42,7 @@ var clusterFamilies = []struct {
 	{"pushgateway_cluster_unknown_total", "Changes whose outcome was not known in time.", metric.Counter, func(c Cluster) float64 { return float64(c.Unknown) }},
 	{"pushgateway_cluster_unreadable_groups_total", "Groups of other gateways that this version could not read.", metric.Counter, func(c Cluster) float64 { return float64(c.Unreadable) }},
 	{"pushgateway_cluster_diverging_groups_total", "Groups found to be missing on a replica of the stream.", metric.Counter, func(c Cluster) float64 { return float64(c.Diverging) }},
+	{"pushgateway_cluster_settings_differing", "Settings of the stream that somebody has changed, and that must be changed back.", metric.Gauge, func(c Cluster) float64 { return float64(c.Differing) }},
 	{"pushgateway_cluster_clock_skew_seconds", "By how much the clock of the gateway is ahead of that of the NATS servers.", metric.Gauge, func(c Cluster) float64 { return c.Skew.Seconds() }},
 	{"pushgateway_cluster_members", "Gateways that share the stream and gave a sign of life within the last hour.", metric.Gauge, func(c Cluster) float64 { return float64(c.Members) }},
 	{"pushgateway_cluster_stream_max_bytes", "Maximum size of the stream, 0 if there is none.", metric.Gauge, func(c Cluster) float64 { return float64(c.MaxBytes) }},

@@ -22,18 +22,25 @@ export function onDenied(f) { refusedReader = f; }
 // null, or why not.
 export function onReach(f) { reached = f; }
 
+// changed is when this page last changed something. Until the answers that were made
+// before are gone, it asks for its own.
+let changed = -Infinity;
+const sharedFor = 6000;
+
 // request gives the answer as it came; text turns errors into Failures.
 async function request(url, options) {
   let answer;
+  const own = performance.now() - changed < sharedFor;
   try {
     // With the header, the browser does not ask for a password: the page says first
     // what is missing.
-    answer = await fetch(here(url), { cache: "no-store", ...options, headers: { ...options?.headers, "X-Pushgateway-Page": "1" } });
+    answer = await fetch(here(url), { cache: "no-store", ...options, headers: { ...options?.headers, "X-Pushgateway-Page": own ? "own" : "sharing" } });
   } catch (e) {
     if (e.name !== "AbortError") reached("The gateway cannot be reached.");
     throw e;
   }
   const body = await answer.text();
+  if (options?.method) changed = performance.now();
   if (answer.status === 502 || answer.status === 503 || answer.status === 504) reached(body.trim() || "The gateway is not available.");
   else reached(null);
   if (!options?.method && (answer.status === 401 || answer.status === 403)) refusedReader(errorText(body) || answer.statusText, answer.status === 401);

@@ -202,7 +202,8 @@ const target = (j) => j.groups === 1 ? groupAddress({ labels: j.group })
 function untoldPushes(list) {
   if (list.length === 0) return h("div");
   const rest = list.length - shownRefusals;
-  return h("section", { class: "card", "aria-labelledby": "untold" }, h("h2", { id: "untold" }, "More refused pushes, which no state of a job tells of"),
+  return h("section", { class: "card", "aria-labelledby": "untold" }, h("h2", { id: "untold" }, "More refused pushes"),
+    h("p", { class: "note" }, "No job above shows these. Their path was wrong, nothing is stored in their group, their sender may not push there, or they could not be read."),
     refusalList(list.slice(0, shownRefusals)),
     rest > 0 ? h("p", {}, h("a", { href: "./status" }, `And ${plural(rest, "more")}`)) : "");
 }

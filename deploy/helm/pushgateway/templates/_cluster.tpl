@@ -23,8 +23,25 @@
 {{- if not (include "pushgateway.flag" (dict "root" $root "name" "cluster.replicas")) }}
 - --cluster.replicas={{ $cluster.replicas | default 3 }}
 {{- end }}
+{{- range include "pushgateway.clusterSecrets" $root | fromYamlArray }}
+{{- if not (include "pushgateway.flag" (dict "root" $root "name" .flag)) }}
+- --{{ .flag }}=/etc/pushgateway/{{ .volume }}/user.creds
+{{- end }}
+{{- end }}
 {{- if not (include "pushgateway.flag" (dict "root" $root "name" "cluster.advertise-address")) }}
 - --cluster.advertise-address=$(POD_IP):{{ include "pushgateway.telemetryPort" $root | default (regexMatch "^[0-9]+$" (toString $root.Values.service.targetPort) | ternary $root.Values.service.targetPort 9091) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* The secrets with credentials of a gateway in a cluster: the volume, and the flag that names its file. */ -}}
+{{- define "pushgateway.clusterSecrets" -}}
+{{- if include "pushgateway.cluster" . }}
+{{- with (.Values.cluster | default dict).credentialsSecret }}
+- {volume: nats-credentials, secret: {{ . | quote }}, flag: cluster.credentials-file}
+{{- end }}
+{{- with (.Values.cluster | default dict).systemCredentialsSecret }}
+- {volume: nats-system-credentials, secret: {{ . | quote }}, flag: cluster.system-credentials-file}
 {{- end }}
 {{- end }}
 {{- end }}

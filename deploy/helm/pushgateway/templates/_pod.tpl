@@ -121,6 +121,11 @@ volumeMounts:
     mountPath: /etc/config
     readOnly: true
   {{- end }}
+  {{- range include "pushgateway.clusterSecrets" . | fromYamlArray }}
+  - name: {{ .volume }}
+    mountPath: /etc/pushgateway/{{ .volume }}
+    readOnly: true
+  {{- end }}
   {{- with .Values.extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
@@ -198,6 +203,11 @@ that the chart cannot read it looks whether the port is open.
 - name: web-config
   secret:
     secretName: {{ . | quote }}
+{{- end }}
+{{- range include "pushgateway.clusterSecrets" . | fromYamlArray }}
+- name: {{ .volume }}
+  secret:
+    secretName: {{ .secret | quote }}
 {{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}

@@ -3,12 +3,14 @@ package browser
 import (
 	"flag"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"golang.org/x/sys/unix"
 )
 
 var (
@@ -36,17 +38,20 @@ func TestScreenshots(t *testing.T) {
 		production = `?q={env="production"}`
 		group      = "?group=job/nightly_etl/env/production/team/data"
 		run        = "?group=job/invoice_mailer/env/production/instance/mail-1"
+
+		rowsOfJobs = `document.querySelector("table.states .badge")`
+		rowsDrawn  = `document.querySelector(".rows .badge")`
+		chart      = `document.querySelector(".plot canvas")`
 	)
-	rowsDrawn, chart := `document.querySelector(".rows .badge")`, `document.querySelector(".plot canvas")`
 	for _, shot := range []struct {
 		name, address, ready string
 		screen
 		press string // a button
 		typed string // into the search
 	}{
-		{"jobs", "", `document.querySelector("table.states .badge")`, screen{1280, 860, false}, "", ""},
-		{"jobs-dark", "", `document.querySelector("table.states .badge")`, screen{1280, 860, true}, "", ""},
-		{"jobs-phone", "", `document.querySelector("table.states .badge")`, screen{375, 1100, true}, "", ""},
+		{"jobs", "", rowsOfJobs, screen{1280, 860, false}, "", ""},
+		{"jobs-dark", "", rowsOfJobs, screen{1280, 860, true}, "", ""},
+		{"jobs-phone", "", rowsOfJobs, screen{375, 1100, true}, "", ""},
 		{"groups", production, rowsDrawn, screen{1280, 760, false}, "", ""},
 		{"search", "?view=groups", rowsDrawn, screen{1280, 560, false}, "", `{job="b`},
 		{"clean-up", "?q=apt&state=stale&stale=30d", rowsDrawn, screen{1280, 760, false}, "Clean up…", ""},
@@ -69,15 +74,24 @@ func TestScreenshots(t *testing.T) {
 				tb.search(shot.typed)
 				tb.until(`document.querySelector(".completions li")`)
 			}
-			tb.until(`new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(() => drawn(true))))`)
 			tb.shoot(filepath.Join(directory, shot.name+".png"))
 		})
 	}
+	t.Run("trouble", func(t *testing.T) {
+		s.limitFiles(1 << 10)
+		s.with(t).push("job/large", incompressible(200_000), http.StatusServiceUnavailable)
+		tb := s.with(t).open(screen{1280, 560, false}, "")
+		tb.reads("[data-kind=storage]", "What to do")
+		tb.until(rowsOfJobs)
+		tb.shoot(filepath.Join(directory, "trouble.png"))
+		s.limitFiles(unix.RLIM_INFINITY) // it writes once more when it stops
+	})
 }
 
-// shoot writes what is shown to a file.
+// shoot writes to a file what is shown once it is drawn.
 func (tb *tab) shoot(file string) {
 	tb.t.Helper()
+	tb.until(`new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(() => drawn(true))))`)
 	var png []byte
 	tb.run(chromedp.CaptureScreenshot(&png))
 	if err := os.WriteFile(file, png, 0o644); err != nil {

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	openPages    = 10
+	pageRefresh  = 5 * time.Second // how often an open page asks again
+	refreshes    = 3               // of each page, since the kernel counts processor time in ticks of 10 ms
+	groupsOfPage = 100             // that are pushed to between two refreshes
+	pageShare    = 1.2             // what ten pages may cost, against one
+)
+
+// pageViews are what a page asks for at each refresh.
+var pageViews = []struct {
+	name  string
+	paths []string
+}{
+	{"jobs", []string{"/api/v1/jobs?limit=100&runs=20", "/api/v1/refusals?limit=100", "/api/v1/troubles"}},
+	{"groups", []string{"/api/v1/groups?sort=job&offset=0&limit=100", "/api/v1/overview", "/api/v1/troubles"}},
+}
+
+// measurePages measures the processor time of the gateway for a refresh of one
+// open page, and of ten together, while groups are pushed to.
+func (b *bench) measurePages(ctx context.Context) (rows []row, err error) {
+	t, err := b.startGateway(ctx, newSmallLoad(clients))
+	if err != nil {
+		return nil, err
+	}
+	defer t.stop()
+	groups := b.series / 10
+	if err := t.pushJobs(groups); err != nil {
+		return nil, err
+	}
+	for _, view := range pageViews {
+		var one, ten float64
+		for range refreshes {
+			if one, err = t.refresh(one, 1, view.paths); err != nil {
+				return nil, err
+			}
+			if ten, err = t.refresh(ten, openPages, view.paths); err != nil {
+				return nil, err
+			}
+		}
+		rows = append(rows,
+			row{what: fmt.Sprintf("CPU of a refresh of an open page, %s, %s groups", view.name, inWords(groups)), unit: milliseconds, gateway: one / refreshes},
+			row{what: fmt.Sprintf("the same, %d pages together", openPages), unit: milliseconds, gateway: ten / refreshes,
+				goals: []goal{atMost(fmt.Sprintf("%g × one page", pageShare), ten, pageShare, one)}})
+	}
+	return rows, nil
+}
+
+// refresh adds to ms the processor time of the gateway while so many pages ask at
+// the next full five seconds, as pages do.
+func (t *target) refresh(ms float64, pages int, paths []string) (float64, error) {
+	if err := t.pushJobs(groupsOfPage); err != nil {
+		return 0, err
+	}
+	time.Sleep(time.Until(time.Now().Truncate(pageRefresh).Add(pageRefresh)))
+	before, err := t.cpu()
+	if err != nil {
+		return 0, err
+	}
+	var asking errgroup.Group
+	for range pages {
+		for _, path := range paths {
+			asking.Go(func() error { return t.askAsPage(path) })
+		}
+	}
+	if err := asking.Wait(); err != nil {
+		return 0, err
+	}
+	after, err := t.cpu()
+	return ms + microsecondsOf(after-before)/1e3, err
+}
+
+// askAsPage asks as a browser does.
+func (t *target) askAsPage(path string) error {
+	c := newWebClient(t.addr)
+	defer c.Close()
+	_, err := c.read(bytes.Replace(get(path), []byte("\r\n\r\n"), []byte("\r\nX-Pushgateway-Page: sharing\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n\r\n"), 1))
+	return err
+}
+
+// pushJobs pushes to so many groups of a thousand jobs.
+func (t *target) pushJobs(groups int) error {
+	c, err := dial(t.addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for from := 0; from < groups; from += inBody {
+		body := []byte("# TYPE job_last_success_timestamp_seconds gauge\n")
+		for n := from; n < min(from+inBody, groups); n++ {
+			body = fmt.Appendf(body, "job_last_success_timestamp_seconds{job=\"job-%d\",instance=\"i-%d\"} %d\n", n%1000, n, time.Now().Unix())
+		}
+		request := fmt.Appendf(nil, "POST /api/v1/push?group_by=job,instance HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", contentType, len(body), body)
+		if _, err := c.do(request, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
