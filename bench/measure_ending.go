@@ -18,11 +18,14 @@ const (
 	linear = 1.5
 	// inBody is how many groups one request makes.
 	inBody = 250
+	// pilot is which part of the groups is made first, to see how long all take.
+	pilot = 10
 )
 
 // ending is what it took until many groups were gone.
 type ending struct {
 	visible float64 // until no answer has them, in ms
+	scraped float64 // until the end of a scrape that began as they ended
 	stored  float64 // until the file has none of them
 	idle    float64 // the longest push before
 	longest float64 // the longest push meanwhile
@@ -44,7 +47,7 @@ func (b *bench) measureExpiry(ctx context.Context) (rows []row, err error) {
 	first := row{what: fmt.Sprintf("GET /api/v1/groups as %s groups end at once", inWords(b.series/10)), unit: milliseconds, gateway: few.visible}
 	all := row{what: fmt.Sprintf("the same, %s groups", inWords(b.series)), unit: milliseconds, gateway: many.visible,
 		goals: []goal{atMost(fmt.Sprintf("%g × as long for each group", linear), many.visible, 10*linear, few.visible)}}
-	rows = append([]row{first, all}, many.pushes()...)
+	rows = append([]row{first, all, {what: "GET /metrics at the same moment", unit: milliseconds, gateway: many.scraped}}, many.pushes()...)
 	rows = append(rows, row{what: fmt.Sprintf("%s groups on disk end at once, until no answer has them", inWords(b.series)), unit: milliseconds, gateway: disk.visible},
 		row{what: "the same, until the file has none of them", unit: milliseconds, gateway: disk.stored})
 	return append(rows, disk.pushes()...), nil
@@ -64,15 +67,15 @@ func (b *bench) expireMany(ctx context.Context, start starter, groups int) (e en
 		return e, err
 	}
 	defer t.stop()
+	const before = 4 * time.Second // to look at pushes
 	begin := time.Now()
-	if err := t.fillMany(groups, nil); err != nil {
+	if err := t.fillMany(groups/pilot, nil); err != nil {
 		return e, err
 	}
-	end := time.Now().Add(2*time.Since(begin) + 6*time.Second)
+	end := time.Now().Add(2*pilot*time.Since(begin) + before + time.Second)
 	if err := t.fillMany(groups, &end); err != nil {
 		return e, err
 	}
-	const before = 4 * time.Second // to look at pushes
 	if time.Until(end) < before {
 		return e, fmt.Errorf("making %d groups took longer than planned", groups)
 	}
@@ -87,10 +90,23 @@ func (t *target) expires(e *ending, end time.Time, groups int, beside *bystander
 		return err
 	}
 	time.Sleep(time.Until(end))
+	scrape := t.scrapeMeanwhile(end, &e.scraped)
 	if e.visible, err = t.emptied(end); err == nil && before > 0 {
 		e.stored, err = t.erased(end, before+groups, beside)
 	}
-	return err
+	return errors.Join(err, <-scrape)
+}
+
+// scrapeMeanwhile scrapes once meanwhile, and gives the time from a moment to the end
+// of the answer, in ms.
+func (t *target) scrapeMeanwhile(since time.Time, ms *float64) <-chan error {
+	done := make(chan error, 1)
+	go func() {
+		_, err := t.fetch(textScrape)
+		*ms = float64(time.Since(since).Nanoseconds()) / 1e6
+		done <- err
+	}()
+	return done
 }
 
 // ends measures pushes for 2 s, and then while groups end.
@@ -143,7 +159,7 @@ func (c *conn) pushMany(from, to int, end *time.Time) error {
 // stored returns how many groups the file has taken, ended ones included, apart
 // from those of pushes beside. It returns 0 if there is no file.
 func (t *target) stored(beside *bystander) (int, error) {
-	text, err := t.fetch(textScrape)
+	text, err := t.fetch(get("/-/metrics")) // a scrape would make pushes wait
 	if err != nil {
 		return 0, err
 	}

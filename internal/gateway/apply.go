@@ -42,15 +42,29 @@ func differing(batch []Applied) int {
 	return len(batch)
 }
 
-// maxEnds bounds how many groups end while the index is locked, so that pushes to
-// others get their turn.
-const maxEnds = 50
+const (
+	// maxEnds bounds how many groups end while the index is locked, so that pushes
+	// to others get their turn.
+	maxEnds = 50
+	// maxWork bounds what ends while the index is locked: groups, and what they have
+	// of each family. One group may exceed it.
+	maxWork = 100
+)
+
+// workOf returns how much of maxWork the end of a group takes. The group may be
+// nil.
+func workOf(g *Group) int {
+	if g == nil {
+		return 1
+	}
+	return 1 + len(g.Families)
+}
 
 // turn returns how many entries at the start of batch to apply while the index is
 // locked: all, unless the first ones end groups.
 func turn(batch []Applied) int {
 	for i, a := range batch {
-		if a.Group != nil || a.Stamp != nil {
+		if !a.isEnd() {
 			if i == 0 {
 				return len(batch)
 			}
@@ -64,16 +78,21 @@ func turn(batch []Applied) int {
 }
 
 // take applies the entries of batch up to the first outlived one, which must be
-// discovered again. It returns how many it applied, and the groups that may
-// change again because the outcome of their change is now known.
+// discovered again, or until enough has ended. It returns how many it applied, and
+// the groups that may change again because the outcome of their change is now
+// known.
 func (g *Gateway) take(batch []Applied) (taken int, freed []grouping.Key) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	x := g.index
+	x, work := g.index, 0
 	var changed []*indexed
 	for _, a := range batch {
-		if x.isOutlived(a) {
+		if x.isOutlived(a) || work >= maxWork {
 			break
+		}
+		if a.isEnd() {
+			old, _ := x.groups.Get(a.Key)
+			work += workOf(old)
 		}
 		if !a.Void {
 			x.receipts.take(a.Receipts, g.config.Now())
@@ -86,6 +105,9 @@ func (g *Gateway) take(batch []Applied) (taken int, freed []grouping.Key) {
 	freed, x.freed = x.freed, nil
 	return taken, freed
 }
+
+// isEnd reports whether the entry is the end of a group, unless it is void.
+func (a *Applied) isEnd() bool { return a.Group == nil && a.Stamp == nil }
 
 // isOutlived reports whether the group that a change was made from, or all series
 // of one of its families, have expired while the change was in progress. Such a

@@ -164,16 +164,28 @@ func (g *Gateway) cut(groups []*Group, now int64) {
 	for i, group := range groups {
 		shorter[i] = group.without(now)
 	}
+	for len(groups) > 0 {
+		n := g.shorten(groups, shorter)
+		groups, shorter = groups[n:], shorter[n:]
+	}
+}
+
+// shorten replaces the first of some groups, unless they have changed, and returns
+// how many it has looked at.
+func (g *Gateway) shorten(groups, shorter []*Group) (seen int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var changed []*indexed
-	for i, group := range groups {
+	for work := 0; seen < len(groups) && work < maxWork; seen++ {
+		group := groups[seen]
 		if stored, _ := g.index.groups.Get(group.Key); stored == group {
-			g.seriesExpired.Add(uint64(group.Series - shorter[i].Series))
-			changed = g.index.apply(Applied{Change: Change{Key: group.Key, Group: shorter[i]}}, changed)
+			g.seriesExpired.Add(uint64(group.Series - shorter[seen].Series))
+			changed = g.index.apply(Applied{Change: Change{Key: group.Key, Group: shorter[seen]}}, changed)
 		}
+		work += workOf(group)
 	}
 	g.settle(changed)
+	return seen
 }
 
 // SeriesExpired returns how many series have ended by themselves, apart from

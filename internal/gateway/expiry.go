@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -25,6 +26,8 @@ const (
 	// maxExpired bounds how many records one commit removes, so that pushes get
 	// their turn.
 	maxExpired = 1000
+	// maxDue bounds how many groups expire in the order of their keys.
+	maxDue = 100_000
 	// never is the deadline of a group without a time to live.
 	never = math.MaxInt64
 )
@@ -85,6 +88,13 @@ type ghost struct {
 	group    *Group // nil unless the journal ends groups; a delete needs only the revision
 }
 
+func (g *Gateway) ghostOf(group *Group) ghost {
+	if g.journalEnds {
+		return ghost{group.Revision, group}
+	}
+	return ghost{revision: group.Revision}
+}
+
 // end ends the groups and the series whose time has come.
 func (g *Gateway) end(now int64) {
 	g.expire(now)
@@ -98,27 +108,65 @@ func (g *Gateway) isDue() bool {
 }
 
 // expire ends the groups whose time has come. If those are many, it takes long.
-// A push ends only the group that it is for, unless what others have of its names
-// decides about it.
+// Then one caller ends them, and the others wait for it, as they would only
+// contend for the index. A push ends only the group that it is for, unless what
+// others have of its names decides about it.
 func (g *Gateway) expire(now int64) {
+	if g.firstDeadline.Load() > now {
+		return
+	}
+	g.expiring.Lock()
+	defer g.expiring.Unlock()
 	for g.firstDeadline.Load() <= now {
-		g.expireSome(now)
+		for due := g.due(now); len(due) > 0; {
+			due = due[g.outliveSome(due):]
+		}
 	}
 }
 
-func (g *Gateway) expireSome(now int64) {
+// due returns the deadlines of some groups whose time has come, in the order of
+// their keys, since neighbors share nodes of the trees.
+func (g *Gateway) due(now int64) (due []deadline) {
+	for more := true; more && len(due) < maxDue; {
+		due, more = g.appendDue(due, now)
+	}
+	slices.SortFunc(due, func(a, b deadline) int { return cmp.Compare(a.key, b.key) })
+	return due
+}
+
+// appendDue appends the next deadlines that have come, and reports whether there
+// may be more.
+func (g *Gateway) appendDue(due []deadline, now int64) (_ []deadline, more bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	from, most := deadline{}, len(due)+maxExpired
+	if len(due) > 0 {
+		from = due[len(due)-1]
+	}
+	g.index.deadlines.Ascend(from, func(d deadline) bool {
+		if more = d.at <= now && len(due) < most; more && d != from {
+			due = append(due, d)
+		}
+		return more
+	})
+	return due, len(due) == most
+}
+
+// outliveSome ends the first of some groups, except those that have got another
+// deadline, and returns how many it has looked at.
+func (g *Gateway) outliveSome(due []deadline) (seen int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var changed []*indexed
-	for range maxEnds {
-		d, ok := g.index.deadlines.Min()
-		if !ok || d.at > now {
-			break
+	for work := 0; seen < len(due) && work < maxWork; seen++ {
+		group, _ := g.index.groups.Get(due[seen].key)
+		if is, mortal := deadlineOf(group); mortal && is == due[seen] {
+			changed = g.outlive(group, changed)
 		}
-		group, _ := g.index.groups.Get(d.key)
-		changed = g.outlive(group, changed)
+		work += workOf(group)
 	}
 	g.settle(changed)
+	return seen
 }
 
 // expireOne ends a group if its time has come and it is still stored.
@@ -130,14 +178,14 @@ func (g *Gateway) expireOne(group *Group) {
 	}
 }
 
-// outlive makes a ghost of a group. The caller holds mu.
+// outlive ends a group, and makes a ghost of it if the journal keeps records. The
+// caller holds mu.
 func (g *Gateway) outlive(group *Group, changed []*indexed) []*indexed {
-	x, left := g.index, ghost{revision: group.Revision}
-	if g.journalEnds {
-		left.group = group
-	}
+	x := g.index
 	changed = x.apply(Applied{Change: Change{Key: group.Key}}, changed)
-	x.ghosts.Set(group.Key, left)
+	if !g.forgets {
+		x.ghosts.Set(group.Key, g.ghostOf(group))
+	}
 	x.reserveAgain(group.Key)
 	g.expired.Add(1)
 	return changed

@@ -64,6 +64,8 @@ type Gateway struct {
 	// journalEnds is what the journal says of itself with EndsGroups. While it
 	// applies changes it cannot be asked.
 	journalEnds bool
+	// forgets means that the journal keeps no records, so there are no ghosts.
+	forgets bool
 
 	locks keyLocks
 	// additions wait for their groups.
@@ -83,6 +85,7 @@ type Gateway struct {
 	// firstDeadline is when the next group expires, in Unix ns. It is stored under
 	// mu.
 	firstDeadline atomic.Int64
+	expiring      sync.Mutex // held by whoever ends the groups whose time has come
 	expired       atomic.Uint64
 	// firstEnding is when the next series ends, in Unix ns. It is stored under mu.
 	firstEnding   atomic.Int64
@@ -113,6 +116,7 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	g.firstDeadline.Store(never)
 	g.firstEnding.Store(never)
 	g.journalEnds = c.Journal.EndsGroups()
+	_, g.forgets = c.Journal.(*Memory)
 	if err := c.Journal.Open(ctx, g.apply, g.stored); err != nil {
 		return nil, err
 	}

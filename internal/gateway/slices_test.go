@@ -3,6 +3,8 @@ package gateway_test
 import (
 	"context"
 	"fmt"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -64,5 +66,59 @@ func TestDeleteOfManyYields(t *testing.T) {
 	}
 	if j.most > most {
 		t.Errorf("a commit ends %d groups, want %d at most", j.most, most)
+	}
+}
+
+// TestPushesWhileGroupsEnd pushes to groups while the readers end them with many
+// others. What was pushed must stay, whichever came first.
+func TestPushesWhileGroupsEnd(t *testing.T) {
+	now := newClock()
+	g := open(t, gateway.Config{Now: now.now})
+	const groups, every = 4000, 10
+	for i := range groups {
+		mustPushTTL(t, g, key(t, "j", "i", fmt.Sprint(i)), "m 1\n", time.Hour)
+	}
+	now.turn(2 * time.Hour)
+	var readers sync.WaitGroup
+	for range 2 {
+		readers.Go(func() { g.View() })
+	}
+	for i := 0; i < groups; i += every {
+		mustPushTTL(t, g, key(t, "j", "i", fmt.Sprint(i)), "m 2\n", time.Hour)
+	}
+	readers.Wait()
+	if v := g.View(); v.Groups() != groups/every || len(exposedLines(v, "m")) != groups/every {
+		t.Errorf("%d groups are left with %d series, want %d", v.Groups(), len(exposedLines(v, "m")), groups/every)
+	}
+	if n := g.Expired(); n != groups {
+		t.Errorf("%d groups have expired, want %d", n, groups)
+	}
+}
+
+// TestEndOfLargeGroups lets groups with many families expire, and deletes them. They
+// end a few at a time.
+func TestEndOfLargeGroups(t *testing.T) {
+	const groups, families = 20, 300
+	var body strings.Builder
+	for i := range families {
+		fmt.Fprintf(&body, "m_%d 1\n", i)
+	}
+	for name, end := range map[string]func(*gateway.Gateway, *clock) error{
+		"expire": func(_ *gateway.Gateway, now *clock) error { now.turn(2 * time.Hour); return nil },
+		"delete": func(g *gateway.Gateway, _ *clock) error { return wipe(t.Context(), g) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			now := newClock()
+			g := open(t, gateway.Config{Now: now.now})
+			for i := range groups {
+				mustPushTTL(t, g, key(t, "j", "i", fmt.Sprint(i)), body.String(), time.Hour)
+			}
+			if err := end(g, now); err != nil {
+				t.Fatal(err)
+			}
+			if v := g.View(); v.Groups() != 0 || v.Held != 0 || v.Family("m_0") != nil {
+				t.Errorf("%d groups and %d families are left", v.Groups(), v.Held)
+			}
+		})
 	}
 }

@@ -114,13 +114,15 @@ func (f *filter) holds(g *gateway.Group) bool {
 }
 
 // searching gives a request that searches groups a turn and a context, which
-// ends with the client or after searchLimit. end releases both. If there is no
-// turn, it has already answered, and end is nil.
+// ends with the client or after searchLimit. The time that it takes to end groups
+// whose time has come does not count. end releases both. If there is no turn, it
+// has already answered, and end is nil.
 func (a *api) searching(w http.ResponseWriter, r *http.Request) (ctx context.Context, end func()) {
 	giveBack := a.tables.await(w, r)
 	if giveBack == nil {
 		return nil, nil
 	}
+	a.Gateway.View()
 	ctx, cancel := context.WithTimeout(r.Context(), searchLimit)
 	return ctx, func() {
 		cancel()
