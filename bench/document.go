@@ -46,6 +46,7 @@ func (r *report) documentData() map[string]any {
 		"Reference":    r.reference(),
 		"Peer":         r.peerVersion,
 		"PerGroup":     seriesPerGroup,
+		"DiskValue":    diskValue,
 		"Families":     familiesPerGroup,
 		"BodySize":     fmt.Sprintf("%.1f", l.meanSize()/1000),
 		"Clients":      clients,

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 )
 
 // durableClients are the numbers of clients that push at the same time, and
@@ -10,8 +11,8 @@ import (
 var durableClients = []int{1, 16, 64}
 
 // measureDurable measures pushes that are answered when they are on disk,
-// beside the same clients pushing to memory and to the ceiling, and beside what
-// bbolt does alone.
+// beside the same clients pushing to memory and to the ceiling, beside what bbolt
+// does alone, and beside what the disk syncs.
 func (b *bench) measureDurable(ctx context.Context) ([]row, error) {
 	l := b.middle()
 	durable, _, err := b.startDurable(ctx, l)
@@ -36,7 +37,11 @@ func (b *bench) measureDurable(ctx context.Context) ([]row, error) {
 	defer alone.close()
 	var rows []row
 	for _, n := range durableClients {
-		rates, err := contest(b.rounds, b.turnAs(durable, n, true), b.turnAs(memory, n, true), alone.turn(n, b.duration), b.turnAs(ceiling, n, true))
+		var appends func() (float64, error)
+		if n == 1 {
+			appends = appendsTo(filepath.Join(b.dir, "appended"), b.duration)
+		}
+		rates, err := contest(b.rounds, b.turnAs(durable, n, true), b.turnAs(memory, n, true), alone.turn(n, b.duration), b.turnAs(ceiling, n, true), appends)
 		if err != nil {
 			return nil, err
 		}
@@ -58,16 +63,26 @@ func (b *bench) turnAs(t *target, clients int, web bool) func() (float64, error)
 	}
 }
 
+// durableRows compares many clients with memory alone. A single client waits for
+// the disk, so it is compared with what the disk syncs.
 func durableRows(n int, rates []float64) []row {
 	onDisk := row{what: fmt.Sprintf("pushes/s answered when on disk, clients: %d", n), unit: perSecond, gateway: rates[0], ceiling: rates[2]}
 	if n == durableClients[len(durableClients)-1] {
 		onDisk.goals = []goal{atLeast("0.8 of memory alone", rates[0], 0.8, rates[1])}
 	}
-	return []row{
+	rows := []row{
 		onDisk,
 		{what: "the same clients, memory alone", unit: perSecond, gateway: rates[1], ceiling: rates[3]},
 		{what: "disk against memory", unit: factor, gateway: rates[0] / rates[1]},
 	}
+	if synced := rates[4]; synced > 0 {
+		both := 1 / (1/rates[1] + 1/synced)
+		rows = append(rows,
+			row{what: "disk against bare appends that are synced", unit: factor, gateway: rates[0] / synced,
+				goals: []goal{atLeast(fmt.Sprintf("0.5 of %s/s", digits(synced)), rates[0], 0.5, synced)}},
+			row{what: "disk against a push in memory and such an append", unit: factor, gateway: rates[0] / both})
+	}
+	return rows
 }
 
 func rawDurableRows(rates []float64) []row {
