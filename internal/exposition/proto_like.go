@@ -1,5 +1,7 @@
 package exposition
 
+import "math/bits"
+
 // knownLine is a line of the last block. The one at the same place in the next
 // block mostly has the same labels, with other values of the same length, such as
 // those of another instance.
@@ -29,14 +31,14 @@ func (p *plainReader) repeat(n int, line string) (rest string, ok bool) {
 	}
 	start, labels := len(p.now), line[:all]
 	p.now = append(p.now, p.before[k.from:k.to]...)
-	for at := commonPrefix(k.labels, labels); at < all; {
+	for at := equalUpTo(k.labels, labels, 0); at < all; {
 		v := k.valueAt(at)
 		if v == nil || !isUnescaped(labels[v.from:v.to]) {
 			p.now = p.now[:start]
 			return "", false
 		}
 		copy(p.now[start+v.proto:], labels[v.from:v.to])
-		at = v.to + commonPrefix(k.labels[v.to:], labels[v.to:])
+		at = equalUpTo(k.labels, labels, v.to)
 	}
 	k.labels, k.from, k.to = labels, start, len(p.now)
 	return line[all:], true
@@ -74,6 +76,27 @@ func (p *plainReader) remember(n int, labels string, start int) {
 		}
 		text += len(pair.text) + len(",")
 	}
+}
+
+// equalUpTo returns where two texts of one length differ, from a place on, or
+// their length.
+func equalUpTo(a, b string, at int) int {
+	for ; at+8 <= len(a); at += 8 {
+		if x := eight(a[at:at+8]) ^ eight(b[at:at+8]); x != 0 {
+			return at + bits.TrailingZeros64(x)/8
+		}
+	}
+	for at < len(a) && a[at] == b[at] {
+		at++
+	}
+	return at
+}
+
+// eight returns the first 8 bytes of s.
+func eight(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
 // isUnescaped reports whether what is written between quotes stands for itself.
