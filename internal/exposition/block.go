@@ -3,6 +3,7 @@ package exposition
 import (
 	"hash/maphash"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"unsafe"
 
@@ -41,7 +42,9 @@ type Block struct {
 	// open means that none of the histograms was pushed with a +Inf bucket, which
 	// the text contains anyway. It is only set if the block has nothing but text.
 	open bool
-	// hashes are those of the label sets. They are made on first use.
+	// made is the protobuf if it is made from the text. hashes are those of the
+	// label sets. Both are made on first use.
+	made   atomic.Pointer[madeProto]
 	hashes atomic.Pointer[[]uint64]
 }
 
@@ -56,29 +59,34 @@ func (b *Block) Series() int { return int(b.series) }
 func (b *Block) Text() []byte { return b.text[:len(b.text):len(b.text)] }
 
 // Proto returns the series as the repeated field "metric" of an
-// io.prometheus.client.MetricFamily. The caller must not change it. If the block
-// has only text, it is made from that each time.
+// io.prometheus.client.MetricFamily. The caller must not change it. If it is
+// made from the text, the block makes it once, for all who ask meanwhile, and
+// keeps it.
 func (b *Block) Proto() []byte {
-	if b.onlyText() {
-		return b.appendPlain(make([]byte, 0, b.proto))
+	if b.more != nil {
+		return b.more.proto
 	}
-	return b.stored()
+	m := b.made.Load()
+	for m == nil {
+		b.made.CompareAndSwap(nil, new(madeProto))
+		m = b.made.Load()
+	}
+	m.once.Do(func() { m.proto = b.appendPlain(make([]byte, 0, b.proto)) })
+	return m.proto
 }
 
-// AppendProto appends what Proto returns.
+// madeProto is the protobuf that is made from the text of a block.
+type madeProto struct {
+	once  sync.Once
+	proto []byte
+}
+
+// AppendProto appends what Proto returns, and keeps nothing.
 func (b *Block) AppendProto(dst []byte) []byte {
-	if b.onlyText() {
+	if b.onlyText() && b.made.Load() == nil {
 		return b.appendPlain(dst)
 	}
-	return append(dst, b.stored()...)
-}
-
-// stored returns the protobuf of a block that has more than text, or no series.
-func (b *Block) stored() []byte {
-	if b.more == nil {
-		return nil
-	}
-	return b.more.proto
+	return append(dst, b.Proto()...)
 }
 
 // more is what the text of a block does not express.
@@ -91,7 +99,7 @@ type more struct {
 // delimited returns Proto for scrapes in delimited protobuf: without histograms
 // that could make them fail, see contradicts.
 func (b *Block) delimited() []byte {
-	if b.leftOut() > 0 {
+	if b.more != nil && b.more.leftOut > 0 {
 		return b.more.orderly
 	}
 	return b.Proto()

@@ -13,6 +13,7 @@ func (b *Block) Sharing(name, help string) *Block {
 		Name: name, Help: help, text: b.text, more: b.more, proto: b.proto, series: b.series, tooLong: b.tooLong, era: b.era,
 		pattern: b.pattern, part: b.part, order: b.order, Type: b.Type, EmptyHelp: b.EmptyHelp, Unit: b.Unit, Legacy: b.Legacy, open: b.open,
 	}
+	c.made.Store(b.made.Load())
 	c.hashes.Store(b.hashes.Load())
 	return c
 }

@@ -14,6 +14,7 @@ func TestSharing(t *testing.T) {
 		Name: "m", Help: "h", Unit: "u", text: []byte("m 1\n"), more: new(more), proto: 1, series: 2, tooLong: 3, era: 4,
 		pattern: new(pattern), part: 4, order: 5, Type: metric.Gauge, EmptyHelp: true, Legacy: true, open: true,
 	}
+	b.made.Store(&madeProto{proto: []byte{1}})
 	b.hashes.Store(&[]uint64{1})
 	identity := b.identity()
 	v := reflect.ValueOf(b).Elem()

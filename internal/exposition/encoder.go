@@ -46,7 +46,6 @@ type Encoder struct {
 	joiner *joiner // nil if Join was not called, or pieces are written
 	pieces *piecer // nil if Join was not called, or nothing is compressed
 	head   []byte
-	reader plainReader
 	// fetched makes the compiler read what writeBatch is about to copy.
 	fetched byte
 	// Dropped counts labels and series left out because they are equal to others
@@ -99,74 +98,50 @@ func (e *Encoder) Encode(f Exposed) error {
 		}
 		return nil
 	}
-	return e.writeAsStored(f)
+	return e.writeAsStored(f, (*Block).Text)
 }
 
-// writeAsStored writes the content of blocks under the names that they have.
-func (e *Encoder) writeAsStored(f Exposed) error {
+// writeAsStored copies the content of blocks.
+func (e *Encoder) writeAsStored(f Exposed, own func(*Block) []byte) error {
 	switch {
 	case f.Passing:
 	case e.pieces != nil:
-		return e.pieces.writePieces(f.Blocks, e)
+		return e.pieces.writePieces(f.Blocks, e, own)
 	case e.joiner != nil:
-		return e.writeRuns(f.Blocks)
+		return e.writeRuns(f.Blocks, own)
 	}
 	for b := range f.Blocks {
-		if _, err := e.w.Write(e.own(b)); err != nil {
+		if _, err := e.w.Write(own(b)); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// own returns the content of a block, valid until the next call.
-func (e *Encoder) own(b *Block) []byte {
-	if e.format.Syntax == Protobuf && b.onlyText() {
-		return e.reader.protoOf(b)
-	}
-	return e.format.Syntax.content(b)
-}
-
-// content returns the content of a block in text or protobuf. The caller must not
-// change it.
-func (s Syntax) content(b *Block) []byte {
-	if s == Protobuf {
-		return b.delimited()
-	}
-	return b.text
-}
-
-// ownSize returns the size of the content of a block in text or protobuf.
-func (s Syntax) ownSize(b *Block) int {
-	if s == Protobuf {
-		return b.DelimitedSize()
-	}
-	return len(b.text)
 }
 
 // ahead is how many blocks are prefetched before they are copied.
 const ahead = 32
 
-// writeBatch writes at most ahead blocks. They are scattered over the memory, and
-// waiting for each takes longer than copying it, so it requests all of them at
-// once, one cache line after the other.
-func (e *Encoder) writeBatch(blocks []*Block) error {
-	var texts [ahead][]byte
+// writeBatch writes at most ahead blocks, and returns their size. They are
+// scattered over the memory, and waiting for each takes longer than copying it,
+// so it requests all of them at once, one cache line after the other.
+func (e *Encoder) writeBatch(blocks []*Block, own func(*Block) []byte) (size int, err error) {
+	var contents [ahead][]byte
 	for i, b := range blocks {
-		texts[i] = b.text
+		contents[i] = own(b)
 	}
 	const line = 64 // bytes of a cache line
-	for _, t := range texts[:len(blocks)] {
-		for at := 0; at < len(t); at += line {
-			e.fetched += t[at]
+	for _, c := range contents[:len(blocks)] {
+		for at := 0; at < len(c); at += line {
+			e.fetched += c[at]
 		}
 	}
-	for _, b := range blocks {
-		if _, err := e.w.Write(e.own(b)); err != nil {
-			return err
+	for _, c := range contents[:len(blocks)] {
+		if _, err := e.w.Write(c); err != nil {
+			return 0, err
 		}
+		size += len(c)
 	}
-	return nil
+	return size, nil
 }
 
 // Close writes the end of the exposition.
@@ -343,7 +318,7 @@ func (e *Encoder) encodeProto(f Exposed) error {
 	if _, err := e.w.Write(e.head); err != nil {
 		return err
 	}
-	return e.writeAsStored(f)
+	return e.writeAsStored(f, (*Block).delimited)
 }
 
 // encodeEscaped writes a message whose size is only known once all blocks are

@@ -84,10 +84,10 @@ func BenchmarkScrape(b *testing.B) {
 		}
 	}
 	for _, c := range []struct {
-		name   string
-		syntax Syntax
-		runs   bool
-	}{{"text", Text, false}, {"text_runs", Text, true}, {"protobuf", Protobuf, false}, {"protobuf_runs", Protobuf, true}} {
+		name       string
+		syntax     Syntax
+		anew, runs bool
+	}{{"text", Text, false, false}, {"text_runs", Text, false, true}, {"protobuf", Protobuf, false, false}, {"protobuf_runs", Protobuf, false, true}, {"protobuf_made_anew", Protobuf, true, false}} {
 		b.Run(c.name, func(b *testing.B) {
 			w := &copier{buf: make([]byte, 0, 256<<10)}
 			runs := NewRuns(16 << 20)
@@ -102,6 +102,9 @@ func BenchmarkScrape(b *testing.B) {
 					for _, block := range blocks {
 						f.Series += block.Series()
 						f.ProtoSize += block.DelimitedSize()
+						if c.anew {
+							block.made.Store(nil)
+						}
 					}
 					if err := e.Encode(f); err != nil {
 						b.Fatal(err)

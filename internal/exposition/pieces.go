@@ -43,7 +43,6 @@ type piecer struct {
 	old    *pieceTable
 	next   *pieceTable // nil if another scrape is making one
 	to     PieceWriter
-	syntax Syntax
 
 	batch  []*Block   // the present piece
 	like   *packedRun // of the last scrape, beginning with the same block
@@ -79,40 +78,40 @@ func (b *Block) identity() uint64 {
 
 // writePieces writes the content of blocks, divided into the pieces of the last
 // scrape if possible.
-func (p *piecer) writePieces(blocks iter.Seq[*Block], e *Encoder) error {
+func (p *piecer) writePieces(blocks iter.Seq[*Block], e *Encoder, own func(*Block) []byte) error {
 	p.before = nil
 	var next [ahead]*Block
 	n := 0
 	for b := range blocks {
 		next[n] = b
 		if n++; n == ahead {
-			if err := p.addAll(next[:], e); err != nil {
+			if err := p.addAll(next[:], e, own); err != nil {
 				return err
 			}
 			n = 0
 		}
 	}
-	if err := p.addAll(next[:n], e); err != nil {
+	if err := p.addAll(next[:n], e, own); err != nil {
 		return err
 	}
-	return p.flush(len(p.batch), e)
+	return p.flush(len(p.batch), e, own)
 }
 
 // addAll adds blocks, and writes the pieces that are complete. It reads all
 // identities at once, since waiting for each takes longer than all the rest.
-func (p *piecer) addAll(blocks []*Block, e *Encoder) error {
+func (p *piecer) addAll(blocks []*Block, e *Encoder, own func(*Block) []byte) error {
 	for _, b := range blocks {
 		p.fetched += b.id.Load()
 	}
 	for _, b := range blocks {
 		if p.endsAt(b) {
-			if err := p.flush(len(p.batch), e); err != nil {
+			if err := p.flush(len(p.batch), e, own); err != nil {
 				return err
 			}
 		}
-		p.add(b)
-		if n := p.complete(); n > 0 {
-			if err := p.flush(n, e); err != nil {
+		p.add(b, own)
+		if n := p.complete(own); n > 0 {
+			if err := p.flush(n, e, own); err != nil {
 				return err
 			}
 		}
@@ -126,30 +125,29 @@ func (p *piecer) endsAt(b *Block) bool {
 	return !p.same && p.size >= minPiece && p.old.starts[b.identity()] != nil
 }
 
-func (p *piecer) add(b *Block) {
+func (p *piecer) add(b *Block, own func(*Block) []byte) {
 	if len(p.batch) == 0 {
 		p.like = p.old.starts[b.identity()]
 		p.same = p.like != nil
 	}
 	if p.same && (len(p.batch) == len(p.like.blocks) || p.like.blocks[len(p.batch)] != b.identity()) {
-		p.same, p.size = false, p.syntax.sizeOf(p.batch)
+		p.same, p.size = false, sizeOf(p.batch, own)
 	}
 	if p.batch = append(p.batch, b); !p.same {
-		p.size += p.syntax.ownSize(b)
+		p.size += len(own(b))
 	}
 }
 
-// sizeOf returns the size of the content of blocks.
-func (s Syntax) sizeOf(blocks []*Block) (size int) {
+func sizeOf(blocks []*Block, own func(*Block) []byte) (size int) {
 	for _, b := range blocks {
-		size += s.ownSize(b)
+		size += len(own(b))
 	}
 	return size
 }
 
 // complete returns how many of the blocks so far are a piece, or 0. What is left
 // can be a piece as well, if the next block begins one of the last scrape.
-func (p *piecer) complete() int {
+func (p *piecer) complete(own func(*Block) []byte) int {
 	if p.same {
 		if len(p.batch) < len(p.like.blocks) {
 			return 0
@@ -162,37 +160,37 @@ func (p *piecer) complete() int {
 	}
 	n := 0
 	for size := 0; size < full; n++ {
-		size += p.syntax.ownSize(p.batch[n])
+		size += len(own(p.batch[n]))
 	}
 	return n
 }
 
 // flush writes a piece, the first n blocks so far, and starts the next one.
-func (p *piecer) flush(n int, e *Encoder) error {
+func (p *piecer) flush(n int, e *Encoder, own func(*Block) []byte) error {
 	if n == 0 {
 		return nil
 	}
 	blocks := p.batch[:n]
-	err := p.write(blocks, e)
+	err := p.write(blocks, e, own)
 	p.before = blocks[n-1]
 	p.batch = append(p.batch[:0], p.batch[n:]...)
-	p.same, p.size = false, p.syntax.sizeOf(p.batch)
+	p.same, p.size = false, sizeOf(p.batch, own)
 	return err
 }
 
-func (p *piecer) write(blocks []*Block, e *Encoder) error {
+func (p *piecer) write(blocks []*Block, e *Encoder, own func(*Block) []byte) error {
 	if p.same && len(blocks) == len(p.like.blocks) && p.like.before == p.before.identity() {
 		if packed := p.like.packed.Load(); packed != nil {
 			p.tables.keep(p.next, p.like, packed.Size())
 			return p.to.WritePiece(packed)
 		}
 	}
-	return p.writeNew(blocks, e)
+	return p.writeNew(blocks, e, own)
 }
 
 // writeNew writes a piece, to be compressed by itself if that is worth it.
-func (p *piecer) writeNew(blocks []*Block, e *Encoder) error {
-	made, size := &packedRun{before: p.before.identity()}, p.syntax.sizeOf(blocks)
+func (p *piecer) writeNew(blocks []*Block, e *Encoder, own func(*Block) []byte) error {
+	made, size := &packedRun{before: p.before.identity()}, sizeOf(blocks, own)
 	apart := size >= minPiece && size <= maxPiece
 	if apart {
 		for _, b := range blocks {
@@ -201,7 +199,7 @@ func (p *piecer) writeNew(blocks []*Block, e *Encoder) error {
 		apart = p.tables.keep(p.next, made, 0) && p.to.StartPiece(size)
 	}
 	for part := range slices.Chunk(blocks, ahead) {
-		if err := e.writeBatch(part); err != nil {
+		if _, err := e.writeBatch(part, own); err != nil {
 			return err
 		}
 	}
@@ -210,7 +208,7 @@ func (p *piecer) writeNew(blocks []*Block, e *Encoder) error {
 	}
 	var before []byte
 	if p.before != nil {
-		before = p.syntax.content(p.before)
+		before = own(p.before)
 	}
 	tables, next := p.tables, p.next
 	p.to.EndPiece(before, func(packed *compression.Piece) {

@@ -50,7 +50,7 @@ func newPieceTables(max int) *pieceTables {
 func (t *pieceTables) begin(key pieceKey, to PieceWriter) *piecer {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p := &piecer{tables: t, to: to, syntax: key.syntax, old: t.kept[key]}
+	p := &piecer{tables: t, to: to, old: t.kept[key]}
 	if p.old == nil {
 		p.old = new(pieceTable)
 	}

@@ -121,39 +121,39 @@ func (j *joiner) take() (blocks []*Block, known *run) {
 
 // writeRuns writes the content of blocks, divided into the runs of the last
 // scrape if possible.
-func (e *Encoder) writeRuns(blocks iter.Seq[*Block]) error {
+func (e *Encoder) writeRuns(blocks iter.Seq[*Block], own func(*Block) []byte) error {
 	j := e.joiner
 	for b := range blocks {
 		if j.endsAt(b) {
-			if err := e.writeRun(); err != nil {
+			if err := e.writeRun(own); err != nil {
 				return err
 			}
 		}
 		if j.add(b); j.complete() {
-			if err := e.writeRun(); err != nil {
+			if err := e.writeRun(own); err != nil {
 				return err
 			}
 		}
 	}
-	return e.writeRun()
+	return e.writeRun(own)
 }
 
 // writeRun writes the present run. It joins only a run that occurred in the
 // last scrape; others may never come again.
-func (e *Encoder) writeRun() error {
+func (e *Encoder) writeRun(own func(*Block) []byte) error {
 	blocks, known := e.joiner.take()
 	switch {
 	case len(blocks) == 0:
 		return nil
 	case known != nil:
-		return e.writeKnown(known)
+		return e.writeKnown(known, own)
 	}
-	return e.writeNew(blocks)
+	return e.writeNew(blocks, own)
 }
 
-func (e *Encoder) writeKnown(r *run) error {
+func (e *Encoder) writeKnown(r *run, own func(*Block) []byte) error {
 	if r.joined == nil {
-		r = &run{r.blocks, e.join(r.blocks)}
+		r = &run{r.blocks, join(r.blocks, own)}
 	}
 	if e.joiner.room(r.blocks, len(r.joined)) {
 		e.joiner.keep(r)
@@ -162,22 +162,28 @@ func (e *Encoder) writeKnown(r *run) error {
 	return err
 }
 
-// join returns the joined content of blocks.
-func (e *Encoder) join(blocks []*Block) []byte {
-	joined := make([]byte, 0, e.format.Syntax.sizeOf(blocks))
+func join(blocks []*Block, own func(*Block) []byte) []byte {
+	size := 0
 	for _, b := range blocks {
-		joined = append(joined, e.own(b)...)
+		size += len(own(b))
+	}
+	joined := make([]byte, 0, size)
+	for _, b := range blocks {
+		joined = append(joined, own(b)...)
 	}
 	return joined
 }
 
-func (e *Encoder) writeNew(blocks []*Block) error {
+func (e *Encoder) writeNew(blocks []*Block, own func(*Block) []byte) error {
+	size := 0
 	for part := range slices.Chunk(blocks, ahead) {
-		if err := e.writeBatch(part); err != nil {
+		n, err := e.writeBatch(part, own)
+		if err != nil {
 			return err
 		}
+		size += n
 	}
-	if e.joiner.room(blocks, e.format.Syntax.sizeOf(blocks)) {
+	if e.joiner.room(blocks, size) {
 		e.joiner.keep(&run{blocks: slices.Clone(blocks)})
 	}
 	return nil
