@@ -328,9 +328,6 @@ func (r *renderer) renderSeries(f *metric.Family, i int) (added bool, err error)
 	if err := checkValue(f, s, &r.opts.Limits); err != nil {
 		return false, err
 	}
-	if err := r.checkRepeats(f, s); err != nil {
-		return false, err
-	}
 	if twice, err := r.isDuplicate(len(f.Series)); err != nil {
 		return false, err
 	} else if twice {

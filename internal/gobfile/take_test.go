@@ -135,17 +135,6 @@ func TestDuplicateSeriesAreLeftOut(t *testing.T) {
 	wantProblem(t, f, "job\xffa", "x", "2 of its series")
 }
 
-// TestRepeatedQuantiles reads a summary that has a quantile twice.
-func TestRepeatedQuantiles(t *testing.T) {
-	quantile := func(v float64) *dto.Quantile { return &dto.Quantile{Quantile: proto.Float64(0.5), Value: &v} }
-	s := &dto.Summary{SampleCount: proto.Uint64(1), SampleSum: proto.Float64(1), Quantile: []*dto.Quantile{quantile(1), quantile(2)}}
-	g, f := onlyGroup(t, "job\xffa", group("job", "a").with(family("s", dto.MetricType_SUMMARY, &dto.Metric{Summary: s})))
-	if got := string(g.Find("s").Text()); !strings.HasPrefix(got, "s{instance=\"\",job=\"a\",quantile=\"0.5\"} 1\ns_sum{") {
-		t.Errorf("got %s", got)
-	}
-	wantProblem(t, f, "job\xffa", "s", "1 of its series")
-}
-
 // TestSeriesThatEndPrometheus reads a label value that Prometheus 3 cannot.
 func TestSeriesThatEndPrometheus(t *testing.T) {
 	x := family("x", dto.MetricType_GAUGE, gaugeSeries(1, "l", strings.Repeat("y", 1<<24)), gaugeSeries(2, "l", strings.Repeat("y", 2<<20)))
