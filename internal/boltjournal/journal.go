@@ -380,6 +380,9 @@ func (j *Journal) Sync(context.Context) error { return nil }
 // EndsGroups returns false.
 func (j *Journal) EndsGroups() bool { return false }
 
+// KeepsRecords returns true.
+func (j *Journal) KeepsRecords() bool { return true }
+
 // Writes returns gateway.NewestFormat.
 func (j *Journal) Writes() (gateway.Format, string) { return gateway.NewestFormat, "" }
 

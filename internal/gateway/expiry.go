@@ -139,7 +139,7 @@ func (g *Gateway) due(now int64) (due []deadline) {
 func (g *Gateway) appendDue(due []deadline, now int64) (_ []deadline, more bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	from, most := deadline{}, len(due)+maxExpired
+	from, most := deadline{at: math.MinInt64}, len(due)+maxExpired
 	if len(due) > 0 {
 		from = due[len(due)-1]
 	}
@@ -183,7 +183,7 @@ func (g *Gateway) expireOne(group *Group) {
 func (g *Gateway) outlive(group *Group, changed []*indexed) []*indexed {
 	x := g.index
 	changed = x.apply(Applied{Change: Change{Key: group.Key}}, changed)
-	if !g.forgets {
+	if g.keepsRecords {
 		x.ghosts.Set(group.Key, g.ghostOf(group))
 	}
 	x.reserveAgain(group.Key)

@@ -36,6 +36,8 @@ type strict struct {
 	commits   int
 }
 
+func (s *strict) KeepsRecords() bool { return true }
+
 func newStrict() *strict {
 	return &strict{revisions: make(map[grouping.Key]gateway.Revision), records: make(map[grouping.Key]*gateway.Group), stamps: make(map[grouping.Key]gateway.Stamp)}
 }
@@ -396,4 +398,20 @@ func TestExpiryDuringPushes(t *testing.T) {
 	wg.Wait()
 	close(stop)
 	<-turner
+}
+
+// TestExpiryBefore1970 has a clock that stands before the beginning of Unix time,
+// as some machines have when they start.
+func TestExpiryBefore1970(t *testing.T) {
+	c := newClock()
+	c.at.Store(int64(-24 * time.Hour))
+	g := open(t, gateway.Config{Now: c.now})
+	k := key(t, "a")
+	if err := g.Push(t.Context(), gateway.Push{Key: k, Blocks: blocks(t, k, "m 1\n"), TTL: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	c.turn(2 * time.Hour)
+	if got := g.View().Groups(); got != 0 {
+		t.Errorf("%d groups are left", got)
+	}
 }

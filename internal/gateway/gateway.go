@@ -64,8 +64,8 @@ type Gateway struct {
 	// journalEnds is what the journal says of itself with EndsGroups. While it
 	// applies changes it cannot be asked.
 	journalEnds bool
-	// forgets means that the journal keeps no records, so there are no ghosts.
-	forgets bool
+	// keepsRecords is what the journal says of itself with KeepsRecords.
+	keepsRecords bool
 
 	locks keyLocks
 	// additions wait for their groups.
@@ -116,7 +116,7 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 	g.firstDeadline.Store(never)
 	g.firstEnding.Store(never)
 	g.journalEnds = c.Journal.EndsGroups()
-	_, g.forgets = c.Journal.(*Memory)
+	g.keepsRecords = c.Journal.KeepsRecords()
 	if err := c.Journal.Open(ctx, g.apply, g.stored); err != nil {
 		return nil, err
 	}

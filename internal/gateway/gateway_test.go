@@ -364,6 +364,8 @@ type kept struct {
 	commits int
 }
 
+func (k *kept) KeepsRecords() bool { return true }
+
 func (k *kept) Open(ctx context.Context, apply func([]gateway.Applied), stored func(grouping.Key) *gateway.Group) error {
 	if err := k.Memory.Open(ctx, apply, stored); err != nil {
 		return err

@@ -147,6 +147,9 @@ type Journal interface {
 	// member whose clock says that a group has expired only hides it, until the
 	// journal applies its end or a newer state.
 	EndsGroups() bool
+	// KeepsRecords reports whether the journal keeps records of groups, which must be
+	// removed when the groups have expired.
+	KeepsRecords() bool
 	// Writes returns the newest format that the journal may write now: the newest
 	// one that every member reads that shares what is stored. If that is not
 	// NewestFormat, member is the address of a member that reads no newer one.

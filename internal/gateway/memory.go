@@ -48,6 +48,9 @@ func (m *Memory) Sync(context.Context) error { return nil }
 // EndsGroups returns false.
 func (m *Memory) EndsGroups() bool { return false }
 
+// KeepsRecords returns false.
+func (m *Memory) KeepsRecords() bool { return false }
+
 // Writes returns NewestFormat.
 func (m *Memory) Writes() (Format, string) { return NewestFormat, "" }
 

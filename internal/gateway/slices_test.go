@@ -42,6 +42,8 @@ type widest struct {
 	most int
 }
 
+func (w *widest) KeepsRecords() bool { return true }
+
 func (w *widest) Commit(ctx context.Context, changes []gateway.Change) []gateway.Outcome {
 	w.most = max(w.most, len(changes))
 	return w.Memory.Commit(ctx, changes)

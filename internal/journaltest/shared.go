@@ -328,6 +328,9 @@ func (m *Member) Sync(context.Context) error {
 // EndsGroups returns the store's Ends.
 func (m *Member) EndsGroups() bool { return m.store.Ends }
 
+// KeepsRecords returns true.
+func (m *Member) KeepsRecords() bool { return true }
+
 // Writes returns gateway.NewestFormat.
 func (m *Member) Writes() (gateway.Format, string) { return gateway.NewestFormat, "" }
 

@@ -311,6 +311,9 @@ func all(n int, v gateway.Verdict, err error) []gateway.Outcome {
 // EndsGroups returns true: the servers end groups when their time has come.
 func (j *Journal) EndsGroups() bool { return true }
 
+// KeepsRecords returns true.
+func (j *Journal) KeepsRecords() bool { return true }
+
 // Close stops applying changes and closes the connection. It waits a moment for
 // stamps on their way.
 func (j *Journal) Close() error {

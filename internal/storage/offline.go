@@ -181,6 +181,7 @@ func (source) Commit(_ context.Context, changes []gateway.Change) []gateway.Outc
 func (source) Stamp(gateway.Stamp)              {}
 func (source) Sync(context.Context) error       { return errReadOnly }
 func (source) EndsGroups() bool                 { return false }
+func (source) KeepsRecords() bool               { return true }
 func (source) Writes() (gateway.Format, string) { return gateway.NewestFormat, "" }
 func (source) Err() error                       { return errReadOnly }
 func (source) Close() error                     { return nil }
