@@ -88,11 +88,7 @@ func (j *Journal) recognize(ctx context.Context) {
 		j.mu.Lock()
 		latest := j.latest
 		j.mu.Unlock()
-		there, err := j.has(ctx, latest)
-		if err != nil {
-			return
-		}
-		if there {
+		if there, err := j.has(ctx, latest); err == nil && there {
 			j.config.Logger.Warn("Somebody has removed the signs of life of this member from the stream. The stream has the latest change of a group, so it is the same", "sequence", latest.seq)
 			j.pulses.last = 0
 			return
@@ -100,15 +96,13 @@ func (j *Journal) recognize(ctx context.Context) {
 	}
 }
 
-// has asks the leader whether the stream has a change.
+// has asks the leader whether the stream has a change. If it has not, that may also
+// be an error.
 func (j *Journal) has(ctx context.Context, w witness) (bool, error) {
 	if w.seq == 0 {
 		return false, errNotFound
 	}
 	info, err := j.ask(ctx, "STREAM.MSG.GET.", map[string]uint64{"seq": w.seq})
-	if wrong := (*apiError)(nil); errors.As(err, &wrong) {
-		return false, nil
-	}
 	if err != nil {
 		return false, err
 	}

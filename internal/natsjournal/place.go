@@ -16,7 +16,7 @@ const namedWithin = 300 * time.Millisecond
 // moveToLeader connects to the server that leads the stream, if that is one of
 // those in the configuration. Any other server passes writes on to it, and the
 // answers back, which costs both of them. The journal must not have subscribed yet.
-// A connection that cannot be made changes nothing.
+// A connection that cannot be made, or to a server that is too old, changes nothing.
 func (j *Journal) moveToLeader(ctx context.Context) {
 	if len(j.config.URLs) < 2 {
 		return
@@ -35,7 +35,7 @@ func (j *Journal) moveToLeader(ctx context.Context) {
 	if err != nil {
 		return
 	}
-	if c.ConnectedServerName() != leader {
+	if c.ConnectedServerName() != leader || j.checkVersion(c) != nil {
 		leave(c)
 		return
 	}
