@@ -3,8 +3,8 @@ package compression
 import "io"
 
 // Packer writes one compressed stream. Parts of it can be compressed once and used
-// in many streams of the same coding. It is not safe for concurrent use, but for
-// Compress, and must not be used after Close.
+// in many streams of the same coding. Only Compress is safe
+// for concurrent use. It must not be used after Close.
 type Packer interface {
 	// Write compresses what is in no piece.
 	io.WriteCloser
@@ -14,8 +14,9 @@ type Packer interface {
 	// is, the more must be compressed again when some of it changes, but short
 	// pieces take more time and room.
 	PieceSize() int
-	// Compress makes a piece of content. It is safe for concurrent use. before is what precedes it in every stream
+	// Compress makes a piece of content. before is what precedes it in every stream
 	// that has the piece, or the end of that, or empty. The piece may refer to it.
+	// Compress is safe for concurrent use.
 	Compress(content, before []byte) (*Piece, error)
 	// Append writes a piece.
 	Append(*Piece) error

@@ -98,7 +98,7 @@ func (a *api) groups(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusBadRequest, err)
 		return
 	}
-	if text := a.lists.text(ctx, a, r, &q); text != nil {
+	if text := a.sharedList(ctx, r, &q); text != nil {
 		writeText(w, text)
 		return
 	}

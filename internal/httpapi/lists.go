@@ -22,13 +22,14 @@ type lists struct {
 	of map[string]*surveys[[]byte] // by query
 }
 
-// text returns the text of a list. It is nil if the request is not one that can
-// share a list, or if it cannot be made before ctx ends.
-func (l *lists) text(ctx context.Context, a *api, r *http.Request, q *groupsQuery) []byte {
+// sharedList returns the text of a list. It is nil if the request is not one that
+// can share a list, or if ctx ended before the list was made. That is remembered
+// like a list, so that for the age of one all who ask make their own.
+func (a *api) sharedList(ctx context.Context, r *http.Request, q *groupsQuery) []byte {
 	if r.Header.Get(pageHeader) != sharing || q.limit > mostShared {
 		return nil
 	}
-	text, _, _ := l.list(r.URL.RawQuery).latestBy(ctx, a.Gateway, func(v *gateway.View, now time.Time) []byte {
+	text, _, _ := a.lists.list(r.URL.RawQuery).latestBy(ctx, a.Gateway, func(v *gateway.View, now time.Time) []byte {
 		page := a.groupsPage(ctx, v, q, now)
 		if ctx.Err() != nil {
 			return nil

@@ -8,32 +8,12 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"pushgateway/internal/gateway"
-	"pushgateway/internal/grouping"
 )
 
 // TestListsAreShared asks for groups among many, as pages and others do.
 func TestListsAreShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g, err := gateway.Open(t.Context(), gateway.Config{Journal: new(gateway.Memory)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer g.Close()
-		groups := 0
-		push := func(n int) {
-			for range n {
-				groups++
-				key, err := grouping.NewKey(fmt.Sprint(groups))
-				if err == nil {
-					err = g.Push(t.Context(), gateway.Push{Key: key})
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
+		g, push := many(t)
 		h := New(Config{Gateway: g, TelemetryPath: "/metrics", UI: http.NotFoundHandler(), Instrument: func(_ string, h http.HandlerFunc) http.HandlerFunc { return h }})
 		push(surveyLarge + 1)
 		for _, step := range []struct {

@@ -49,7 +49,8 @@ func (s *surveys[T]) latest(ctx context.Context, g *gateway.Gateway) (seen T, at
 	return s.latestBy(ctx, g, s.look)
 }
 
-// latestBy is latest with what makes this survey.
+// latestBy is latest, but look makes the survey. If look ends with ctx, so does the
+// survey.
 func (s *surveys[T]) latestBy(ctx context.Context, g *gateway.Gateway, look func(*gateway.View, time.Time) T) (seen T, at time.Time, ok bool) {
 	select {
 	case s.place <- struct{}{}:

@@ -10,27 +10,32 @@ import (
 	"pushgateway/internal/grouping"
 )
 
+// many returns a gateway, and a function that makes so many more groups.
+func many(t *testing.T) (g *gateway.Gateway, push func(int)) {
+	g, err := gateway.Open(t.Context(), gateway.Config{Journal: new(gateway.Memory)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = g.Close() }) // nothing can be lost
+	groups := 0
+	return g, func(n int) {
+		for range n {
+			groups++
+			key, err := grouping.NewKey(fmt.Sprint(groups))
+			if err == nil {
+				err = g.Push(t.Context(), gateway.Push{Key: key})
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 // TestSurveysAreShared counts how often all groups are looked at.
 func TestSurveysAreShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g, err := gateway.Open(t.Context(), gateway.Config{Journal: new(gateway.Memory)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer g.Close()
-		groups := 0
-		push := func(n int) {
-			for range n {
-				groups++
-				key, err := grouping.NewKey(fmt.Sprint(groups))
-				if err == nil {
-					err = g.Push(t.Context(), gateway.Push{Key: key})
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
+		g, push := many(t)
 		var takes time.Duration
 		s := newSurveys(func(v *gateway.View, now time.Time) overview {
 			time.Sleep(takes)
