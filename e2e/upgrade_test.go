@@ -340,7 +340,7 @@ func TestUpgradeAndBackTo15(t *testing.T) {
 	if got := exactScrape(old.scrape().body); !slices.Equal(got, scrape) {
 		t.Errorf("exported: got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(scrape, "\n"))
 	}
-	old.proc.Stop()
+	old.proc.Kill() // it has nothing to write, and may not listen to signals yet
 
 	if code, _, errs := command(t, "import", "--replace", file); code != 0 {
 		t.Fatalf("exit code %d, %s", code, errs)
