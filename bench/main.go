@@ -3,7 +3,7 @@
 // prometheus-pushgateway (the peer). Only the ratios mean something: the
 // machine is whatever it happens to be, and its load changes between runs.
 //
-//	go run ./bench             about four minutes
+//	go run ./bench             about a quarter of an hour
 //	go run ./bench -quick      seconds, to see that it works
 //	go run ./bench -update     also rewrites docs/performance.md
 package main
