@@ -418,7 +418,7 @@ func TestFailedOnlyAreTheOldest(t *testing.T) {
 	}
 }
 
-// held is a journal whose commits of one group wait until they are released.
+// held is a journal whose pushes to one group wait until they are released.
 type held struct {
 	gateway.Memory
 	key            grouping.Key
@@ -426,7 +426,7 @@ type held struct {
 }
 
 func (h *held) Commit(ctx context.Context, changes []gateway.Change) []gateway.Outcome {
-	if len(changes) == 1 && changes[0].Key == h.key {
+	if len(changes) == 1 && changes[0].Key == h.key && changes[0].Group != nil {
 		h.arrived <- struct{}{}
 		<-h.letGo
 	}
