@@ -11,7 +11,7 @@ import (
 
 const (
 	openPages    = 10
-	pageRefresh  = 5 * time.Second // how often an open page asks again
+	unshared     = 6 * time.Second // after which nothing found before is used again
 	refreshes    = 3               // of each page, since the kernel counts processor time in ticks of 10 ms
 	groupsOfPage = 100             // that are pushed to between two refreshes
 	pageShare    = 1.2             // what ten pages may cost, against one
@@ -56,13 +56,13 @@ func (b *bench) measurePages(ctx context.Context) (rows []row, err error) {
 	return rows, nil
 }
 
-// refresh adds to ms the processor time of the gateway while so many pages ask at
-// the next full five seconds, as pages do.
+// refresh adds to ms the processor time of the gateway for what so many pages ask at
+// once, as pages do at full five seconds.
 func (t *target) refresh(ms float64, pages int, paths []string) (float64, error) {
 	if err := t.pushJobs(groupsOfPage); err != nil {
 		return 0, err
 	}
-	time.Sleep(time.Until(time.Now().Truncate(pageRefresh).Add(pageRefresh)))
+	time.Sleep(unshared)
 	before, err := t.cpu()
 	if err != nil {
 		return 0, err
@@ -76,6 +76,7 @@ func (t *target) refresh(ms float64, pages int, paths []string) (float64, error)
 	if err := asking.Wait(); err != nil {
 		return 0, err
 	}
+	time.Sleep(time.Second) // for the garbage to be collected
 	after, err := t.cpu()
 	return ms + microsecondsOf(after-before)/1e3, err
 }
