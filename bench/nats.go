@@ -40,17 +40,21 @@ const (
 )
 
 // startEngine starts the servers, and makes a stream for the engine alone.
-func (b *bench) startEngine(ctx context.Context) (*engine, error) {
-	binary := filepath.Join(b.dir, "nats-server")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("building nats-server: %w\n%s", err, out)
+func (b *bench) startEngine(ctx context.Context, d disks) (*engine, error) {
+	dir, err := os.MkdirTemp(b.dir, "nats")
+	if err != nil {
+		return nil, err
+	}
+	binary := filepath.Join(dir, "nats-server")
+	if err := d.build(ctx, binary, dir); err != nil {
+		return nil, err
 	}
 	e := &engine{}
-	if err := e.launch(ctx, binary, b.dir); err != nil {
+	if err := e.launch(ctx, binary, dir); err != nil {
 		e.stop()
 		return nil, err
 	}
-	err := e.makeStream()
+	err = e.makeStream()
 	if err == nil {
 		err = e.moveToLeader()
 	}
