@@ -31,7 +31,14 @@ var modes = map[string]gateway.Mode{"series": gateway.MergeSeries, "sum": gatewa
 // modeOf returns the mode of a push, and what it does to gauges. parameter is the
 // value of the parameter merge.
 func modeOf(r *Request, parameter string) (gateway.Mode, sums.Gauges, error) {
-	header, asked := r.Header.Get(mergeField), r.Header.Get(gaugesField)
+	header, err := headerOf(r.Header, mergeField)
+	if err != nil {
+		return 0, 0, err
+	}
+	asked, err := headerOf(r.Header, gaugesField)
+	if err != nil {
+		return 0, 0, err
+	}
 	name, merge := "merge=", parameter
 	switch {
 	case header != "" && parameter == "":
