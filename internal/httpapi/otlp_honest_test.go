@@ -136,6 +136,8 @@ func TestExportsThatAreNone(t *testing.T) {
 		"nothing":           {"", "application/json", "", "it is empty, so send an ExportMetricsServiceRequest"},
 		"JSON as protobuf":  {"\n " + request, "application/x-protobuf", "", "it looks like JSON, so send Content-Type: application/json"},
 		"protobuf as JSON":  {"\n\x02\n\x00", "application/json", "", "if it is protobuf, send Content-Type: application/x-protobuf"},
+		"no UTF-8":          {strings.ReplaceAll(request, "x", "\xff"), "application/json", "", "write all names and values as UTF-8"},
+		"a name not UTF-8":  {"\n\x07\x12\x05\x12\x03\n\x01\xff", "application/x-protobuf", "", "write all names and values as UTF-8"},
 		"a list":            {"[]", "application/json", "", "send an ExportMetricsServiceRequest"},
 		"not compressed":    {request, "application/json", "gzip", "leave out the header"},
 		"badly compressed":  {"\x1f\x8b\x08garbage", "application/x-protobuf", "gzip", "decompressing gzip: unexpected EOF"},
