@@ -20,9 +20,9 @@ type Runs struct {
 // NewRuns returns runs that take at most about max bytes for text and as much
 // for protobuf, and keep blocks of that size that are no longer in use. What they
 // keep compressed takes at most max bytes for each format and coding, and twice as
-// much for all of them. Blocks keep at most about 4 times max bytes of the protobuf
+// much for all of them. Blocks keep at most 3 times max bytes of the protobuf
 // that these scrapes make of them.
-func NewRuns(max int) *Runs { return &Runs{max: max, packed: newPieceTables(max), maxMade: 4 * max} }
+func NewRuns(max int) *Runs { return &Runs{max: max, packed: newPieceTables(max), maxMade: 3 * max} }
 
 // run is a sequence of blocks of one family. It is immutable.
 type run struct {
