@@ -22,6 +22,7 @@ import (
 // engine is three NATS servers that sync each write, which are the ceiling for
 // pushes to a cluster.
 type engine struct {
+	dir     string // of the files of the servers
 	servers []*exec.Cmd
 	urls    []string
 	conn    *nats.Conn
@@ -41,20 +42,17 @@ const (
 
 // startEngine starts the servers, and makes a stream for the engine alone.
 func (b *bench) startEngine(ctx context.Context, d disks) (*engine, error) {
-	dir, err := os.MkdirTemp(b.dir, "nats")
+	e, err := newEngine(b.dir)
 	if err != nil {
 		return nil, err
 	}
-	binary := filepath.Join(dir, "nats-server")
-	if err := d.build(ctx, binary, dir); err != nil {
-		return nil, err
+	binary := filepath.Join(e.dir, "nats-server")
+	if err = d.build(ctx, binary, e.dir); err == nil {
+		err = e.launch(ctx, binary)
 	}
-	e := &engine{}
-	if err := e.launch(ctx, binary, dir); err != nil {
-		e.stop()
-		return nil, err
+	if err == nil {
+		err = e.makeStream()
 	}
-	err = e.makeStream()
 	if err == nil {
 		err = e.moveToLeader()
 	}
@@ -63,6 +61,13 @@ func (b *bench) startEngine(ctx context.Context, d disks) (*engine, error) {
 		return nil, err
 	}
 	return e, nil
+}
+
+// newEngine returns servers that have stored nothing: those of an earlier engine
+// had other addresses, and their files would keep them from electing a leader.
+func newEngine(dir string) (*engine, error) {
+	dir, err := os.MkdirTemp(dir, "nats")
+	return &engine{dir: dir}, err
 }
 
 // moveToLeader connects to the server that leads the stream of the engine alone, as
@@ -90,7 +95,7 @@ func (e *engine) moveToLeader() error {
 
 func serverName(i int) string { return fmt.Sprint("n", i) }
 
-func (e *engine) launch(ctx context.Context, binary, dir string) error {
+func (e *engine) launch(ctx context.Context, binary string) error {
 	listen, routes := make([]string, engineServers), make([]string, engineServers)
 	for i := range engineServers {
 		for _, at := range []*string{&listen[i], &routes[i]} {
@@ -103,8 +108,8 @@ func (e *engine) launch(ctx context.Context, binary, dir string) error {
 	}
 	for i, addr := range listen {
 		config := fmt.Sprintf("server_name: %s\nlisten: %s\njetstream { store_dir: %q, sync_interval: always }\ncluster { name: bench, listen: %s, routes: [nats://%s] }\n",
-			serverName(i), addr, filepath.Join(dir, fmt.Sprint("nats", i)), routes[i], strings.Join(routes, ", nats://"))
-		file := filepath.Join(dir, fmt.Sprintf("nats%d.conf", i))
+			serverName(i), addr, filepath.Join(e.dir, serverName(i)), routes[i], strings.Join(routes, ", nats://"))
+		file := filepath.Join(e.dir, serverName(i)+".conf")
 		if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 			return err
 		}
@@ -271,4 +276,5 @@ func (e *engine) stop() {
 	if e.conn != nil {
 		e.conn.Close()
 	}
+	_ = os.RemoveAll(e.dir)
 }
