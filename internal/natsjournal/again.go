@@ -59,7 +59,7 @@ func (j *Journal) connectAnew() bool {
 		return false
 	}
 	j.conn.Store(c)
-	j.reconnected(c)
+	j.resume(c)
 	return true
 }
 

@@ -198,6 +198,11 @@ func (j *Journal) disconnected(_ *nats.Conn, err error) {
 
 func (j *Journal) reconnected(c *nats.Conn) {
 	j.link.up(c)
+	j.resume(c)
+}
+
+// resume goes on with another connection.
+func (j *Journal) resume(c *nats.Conn) {
 	j.config.Logger.Info("Connected to NATS again", "server", c.ConnectedUrlRedacted())
 	if err := j.checkVersion(c); err != nil {
 		j.config.Logger.Error("Connected to a NATS server that is too old", "err", err)
