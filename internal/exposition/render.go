@@ -164,6 +164,7 @@ type renderer struct {
 	plain      bool     // the present family needs no protobuf
 	legacyName bool     // of the present family
 	legacy     bool     // of all its names
+	reader     plainReader
 }
 
 func (r *renderer) release() {
@@ -173,6 +174,7 @@ func (r *renderer) release() {
 	}
 	r.plan.reset()
 	clear(r.parts)
+	r.reader.reset()
 	r.sets.reset()
 	r.memory = tab{}
 	clear(r.rows[:cap(r.rows)])
