@@ -90,6 +90,9 @@ func New(g *gateway.Gateway, c Config) *Intake {
 	}
 }
 
+// Busy reports whether pushes are in progress.
+func (in *Intake) Busy() bool { return in.bodies.memory.InUse() }
+
 // Request is a push as a client sends it.
 type Request struct {
 	// Settings are those that the request goes by. Nil means those of the Config.
