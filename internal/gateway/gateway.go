@@ -86,6 +86,7 @@ type Gateway struct {
 	// mu.
 	firstDeadline atomic.Int64
 	expiring      sync.Mutex // held by whoever ends the groups whose time has come
+	pace          pace
 	expired       atomic.Uint64
 	// firstEnding is when the next series ends, in Unix ns. It is stored under mu.
 	firstEnding   atomic.Int64
@@ -113,7 +114,7 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	c.Wait, c.Limits = cmp.Or(c.Wait, defaultWait), c.Limits.withDefaults()
-	g := &Gateway{config: c, index: newIndex(c.Reserved, c.Limits), merging: guard.NewShares(int64(runtime.GOMAXPROCS(0))), stop: make(chan struct{}), reaped: make(chan struct{})}
+	g := &Gateway{config: c, index: newIndex(c.Reserved, c.Limits), pace: usualPace(), merging: guard.NewShares(int64(runtime.GOMAXPROCS(0))), stop: make(chan struct{}), reaped: make(chan struct{})}
 	g.firstDeadline.Store(never)
 	g.firstEnding.Store(never)
 	g.journalEnds = c.Journal.EndsGroups()
