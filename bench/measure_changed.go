@@ -11,12 +11,19 @@ import (
 const changedRounds = 7
 
 // changedGroups are the parts of all groups that are pushed to before a
-// compressed scrape, per mille, with what the scrape may take, in scrapes as
-// text.
+// compressed scrape, in turn, with what the scrape may take, in scrapes as text.
+// The gateway divides what it compresses by how much changed before, so the first
+// scrape after few changes and the next ones are not the same.
 var changedGroups = []struct {
-	share int
+	what  string
+	share int     // per mille
 	most  float64 // 0 if there is no goal
-}{{1000, 0}, {10, 1.1}, {2, 0.5}}
+}{
+	{"after 100 % of the groups changed", 1000, 0},
+	{"the first after that, after 1 % changed", 10, 0},
+	{"the next, after 1 % of the groups changed", 10, 1.1},
+	{"after 0.2 % of the groups changed", 2, 0.5},
+}
 
 // packedScrape is a compressed scrape, with the same one without compression.
 type packedScrape struct {
@@ -163,13 +170,15 @@ func (c *costs) add(s *scraper, request []byte) error {
 
 func (c *changes) rows() (rows []row) {
 	for i, changed := range changedGroups {
-		r := row{what: fmt.Sprintf("scrape of %s series, %s, after %g %% of the groups changed", inWords(c.gateway.load.series()), c.coding, float64(changed.share)/10), unit: milliseconds, gateway: median(c.packed[i].time)}
-		if changed.most == 0 {
+		r := row{what: fmt.Sprintf("scrape of %s series, %s, %s", inWords(c.gateway.load.series()), c.coding, changed.what), unit: milliseconds, gateway: median(c.packed[i].time)}
+		if changed.share == 1000 {
 			rows = append(rows, c.allChanged(r)...)
 			continue
 		}
 		over := row{what: "that ÷ the scrape as text", unit: factor, gateway: r.gateway / median(c.text)}
-		over.goals = []goal{within(fmt.Sprintf("×%g", changed.most), over.gateway, changed.most)}
+		if changed.most > 0 {
+			over.goals = []goal{within(fmt.Sprintf("×%g", changed.most), over.gateway, changed.most)}
+		}
 		rows = append(rows, r, over)
 	}
 	return append(rows, c.sizeRow("its size, "+c.coding, c.sizes[0], c.sizes[1]))

@@ -15,8 +15,9 @@ type PieceWriter interface {
 	io.Writer
 	// Coding names how it compresses. Pieces of one coding are of no use for another.
 	Coding() string
-	// PieceSize returns how much content a piece should have, in bytes.
-	PieceSize() int
+	// PieceSizes returns how much content a short piece should have, in bytes, and
+	// a long one. See compression.Packer.
+	PieceSizes() (short, long int)
 	// StartPiece begins a piece of some bytes, which the next writes bring. If it
 	// returns false, they are written as a part of no piece.
 	StartPiece(size int) bool
@@ -37,17 +38,21 @@ const (
 )
 
 // piecer finds the pieces of one scrape, like joiner. It does not look at blocks
-// that are where they were in the last scrape.
+// that are where they were in the last scrape. The others are compressed in short
+// pieces, so that the next change costs little, or in long ones where most of them
+// are new: they are likely to be replaced again before the next scrape.
 type piecer struct {
-	tables *pieceTables
-	old    *pieceTable
-	next   *pieceTable // nil if another scrape is making one
-	to     PieceWriter
+	tables      *pieceTables
+	old         *pieceTable
+	next        *pieceTable // nil if another scrape is making one
+	to          PieceWriter
+	short, long int // bytes of pieces
 
 	batch  []*Block   // the present piece
 	like   *packedRun // of the last scrape, beginning with the same block
 	same   bool       // equal to like, so far
 	size   int        // of the content, if not the same
+	fresh  int        // blocks that were not in the last scrape, if not the same
 	sizeOf func(*Block) int
 	before *Block // what precedes the piece; nil at the start of a family
 
@@ -111,7 +116,7 @@ func (p *piecer) addAll(blocks []*Block, e *Encoder, own func(*Block) []byte) er
 			}
 		}
 		p.add(b)
-		if n := p.complete(); n > 0 {
+		for n := p.complete(); n > 0; n = p.complete() {
 			if err := p.flush(n, e, own); err != nil {
 				return err
 			}
@@ -132,10 +137,26 @@ func (p *piecer) add(b *Block) {
 		p.same = p.like != nil
 	}
 	if p.same && (len(p.batch) == len(p.like.blocks) || p.like.blocks[len(p.batch)] != b.identity()) {
-		p.same, p.size = false, p.sizeOfAll(p.batch)
+		p.recount()
 	}
 	if p.batch = append(p.batch, b); !p.same {
-		p.size += p.sizeOf(b)
+		p.count(b)
+	}
+}
+
+// count counts a block of a piece that is not in the last scrape.
+func (p *piecer) count(b *Block) {
+	p.size += p.sizeOf(b)
+	if b.identity() > p.old.last {
+		p.fresh++
+	}
+}
+
+// recount counts all blocks so far, of a piece that is not in the last scrape.
+func (p *piecer) recount() {
+	p.same, p.size, p.fresh = false, 0, 0
+	for _, b := range p.batch {
+		p.count(b)
 	}
 }
 
@@ -155,7 +176,10 @@ func (p *piecer) complete() int {
 		}
 		return len(p.batch)
 	}
-	full := p.to.PieceSize()
+	full := p.short
+	if 2*p.fresh > len(p.batch) {
+		full = p.long
+	}
 	if p.size < full+minPiece {
 		return 0
 	}
@@ -175,7 +199,7 @@ func (p *piecer) flush(n int, e *Encoder, own func(*Block) []byte) error {
 	err := p.write(blocks, e, own)
 	p.before = blocks[n-1]
 	p.batch = append(p.batch[:0], p.batch[n:]...)
-	p.same, p.size = false, p.sizeOfAll(p.batch)
+	p.recount()
 	return err
 }
 

@@ -37,8 +37,8 @@ const packedAtOnce = 128 << 10
 // Coding implements exposition.PieceWriter.
 func (p *packing) Coding() string { return p.packer.Coding() }
 
-// PieceSize implements exposition.PieceWriter.
-func (p *packing) PieceSize() int { return p.packer.PieceSize() }
+// PieceSizes implements exposition.PieceWriter.
+func (p *packing) PieceSizes() (short, long int) { return p.packer.PieceSizes() }
 
 // take returns the pieces of the present buffer, which is passed on. It is safe
 // on nil.
