@@ -145,10 +145,11 @@ func TestPiecesFollowChanges(t *testing.T) {
 			if made, known := change(1); made > long+2 || known > 0 {
 				t.Errorf("%s, %v: after everything changed %d pieces are made and %d known, want about %d and none", coding, syntax, made, known, long)
 			}
-			change(blocks / 5)
-			made, known := change(blocks / 5)
-			if made > 12 || made+known < 2*long {
-				t.Errorf("%s, %v: after 5 of %d blocks changed %d pieces are made and %d known, want at most 12, and many more in all than %d", coding, syntax, blocks, made, known, long)
+			if made, known := change(40); made+known < 3*long/2 {
+				t.Errorf("%s, %v: after 1 of 40 blocks changed there are %d pieces, want many more than %d", coding, syntax, made+known, long)
+			}
+			if made, known := change(blocks / 5); made > 15 || known == 0 {
+				t.Errorf("%s, %v: after 5 of %d blocks changed %d pieces are made and %d known, want at most 15 and all others", coding, syntax, blocks, made, known)
 			}
 		}
 	}
