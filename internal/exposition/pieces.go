@@ -18,13 +18,10 @@ type PieceWriter interface {
 	// PieceSizes returns how much content a short piece should have, in bytes, and
 	// a long one. See compression.Packer.
 	PieceSizes() (short, long int)
-	// StartPiece begins a piece of some bytes, which the next writes bring. If it
-	// returns false, they are written as a part of no piece.
-	StartPiece(size int) bool
-	// EndPiece ends the piece, has it compressed later, and passes it to keep then,
-	// perhaps in another goroutine. before is what was written before it; it must
-	// not change.
-	EndPiece(before []byte, keep func(*compression.Piece))
+	// AddPiece adds a piece that is to be compressed later, perhaps in another
+	// goroutine. If it returns false, the content is to be written as a part of no
+	// piece.
+	AddPiece(*NewPiece) bool
 	// WritePiece writes what is already compressed.
 	WritePiece(*compression.Piece) error
 }
@@ -216,33 +213,28 @@ func (p *piecer) write(blocks []*Block, e *Encoder, own func(*Block) []byte) err
 
 // writeNew writes a piece, to be compressed by itself if that is worth it.
 func (p *piecer) writeNew(blocks []*Block, e *Encoder, own func(*Block) []byte) error {
-	made, size := &packedRun{before: p.before.identity()}, p.sizeOfAll(blocks)
-	apart := size >= minPiece && size <= maxPiece
-	if apart {
-		for _, b := range blocks {
-			made.blocks = append(made.blocks, b.identity())
-		}
-		apart = p.tables.keep(p.next, made, 0) && p.to.StartPiece(size)
+	if size := p.sizeOfAll(blocks); size >= minPiece && size <= maxPiece && p.addNew(blocks, size, e) {
+		e.at += size
+		return nil
 	}
 	for part := range slices.Chunk(blocks, ahead) {
 		if _, err := e.writeBatch(part, own); err != nil {
 			return err
 		}
 	}
-	if !apart {
-		return nil
-	}
-	var before []byte
-	if p.before != nil {
-		before = e.lasting(p.before, own)
-	}
-	tables, next := p.tables, p.next
-	p.to.EndPiece(before, func(packed *compression.Piece) {
-		if tables.takes(next, packed.Size()) {
-			made.packed.Store(packed)
-		}
-	})
 	return nil
+}
+
+// addNew adds a piece, if there is room for it.
+func (p *piecer) addNew(blocks []*Block, size int, e *Encoder) bool {
+	made := &packedRun{before: p.before.identity(), blocks: make([]uint64, len(blocks))}
+	for i, b := range blocks {
+		made.blocks[i] = b.identity()
+	}
+	return p.tables.keep(p.next, made, 0) && p.to.AddPiece(&NewPiece{
+		format: e.format, at: e.at, keeps: e.keeps, blocks: slices.Clone(blocks), size: size, before: p.before,
+		tables: p.tables, table: p.next, made: made,
+	})
 }
 
 // publish passes the pieces to the next scrape.

@@ -19,33 +19,24 @@ import (
 type packingWriter struct {
 	compression.Packer
 	t           testing.TB
-	piece       *bytes.Buffer // nil outside a piece
 	made, known int
 }
 
-func (w *packingWriter) Write(b []byte) (int, error) {
-	if w.piece != nil {
-		return w.piece.Write(b)
-	}
-	return w.Packer.Write(b)
-}
-
-func (w *packingWriter) StartPiece(int) bool {
+func (w *packingWriter) AddPiece(n *NewPiece) bool {
 	w.made++
-	w.piece = new(bytes.Buffer)
-	return true
-}
-
-func (w *packingWriter) EndPiece(before []byte, keep func(*compression.Piece)) {
-	p, err := w.Compress(w.piece.Bytes(), before)
+	content, before := n.AppendContent(nil)
+	if len(content) != n.Size() {
+		w.t.Fatalf("a piece has %d bytes instead of %d", len(content), n.Size())
+	}
+	p, err := w.Compress(content, before)
 	if err == nil {
 		err = w.Append(p)
 	}
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	keep(p)
-	w.piece = nil
+	n.Keep(p)
+	return true
 }
 
 func (w *packingWriter) WritePiece(p *compression.Piece) error {
