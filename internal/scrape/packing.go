@@ -2,6 +2,7 @@ package scrape
 
 import (
 	"errors"
+	"fmt"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"pushgateway/internal/compression"
+	"pushgateway/internal/exposition"
 )
 
 // packing is a pipeline whose content is compressed in pieces. It is an
@@ -18,7 +20,6 @@ type packing struct {
 	*pipeline
 	packer compression.Packer
 	parts  []part // the pieces in the present buffer
-	start  int    // of the present piece, in the buffer
 	ready  int    // bytes of the compressed pieces among parts
 }
 
@@ -26,20 +27,19 @@ type packing struct {
 type part struct {
 	start, end int
 	packed     *compression.Piece // nil if it must be compressed
-	before     []byte
-	keep       func(*compression.Piece)
+	anew       *exposition.NewPiece
 }
 
-// packedAtOnce is how many bytes of pieces are compressed while the next ones are
-// gathered: with less there would be more waking of threads than work, and with
-// more one of them would wait for the other.
-const packedAtOnce = 128 << 10
+// packedAtOnce is how many bytes of pieces are gathered and compressed while the next
+// ones are looked for: with less there would be more waking of threads than work,
+// and more waiting for the last piece.
+const packedAtOnce = 384 << 10
 
 // Coding implements exposition.PieceWriter.
 func (p *packing) Coding() string { return p.packer.Coding() }
 
-// PieceSize implements exposition.PieceWriter.
-func (p *packing) PieceSize() int { return p.packer.PieceSize() }
+// PieceSizes implements exposition.PieceWriter.
+func (p *packing) PieceSizes() (short, long int) { return p.packer.PieceSizes() }
 
 // take returns the pieces of the present buffer, which is passed on. It is safe
 // on nil.
@@ -52,24 +52,22 @@ func (p *packing) take() []part {
 	return parts
 }
 
-// StartPiece implements exposition.PieceWriter. A piece lies in one buffer.
-func (p *packing) StartPiece(size int) bool {
-	if size >= cap(p.buf) {
+// AddPiece implements exposition.PieceWriter. The piece gets a place in one buffer.
+func (p *packing) AddPiece(n *exposition.NewPiece) bool {
+	if n.Size() >= cap(p.buf) {
 		return false
 	}
-	if len(p.buf)+size >= cap(p.buf) {
+	if len(p.buf)+n.Size() >= cap(p.buf) {
 		p.pass()
 	}
-	p.start = len(p.buf)
-	return true
-}
-
-// EndPiece implements exposition.PieceWriter.
-func (p *packing) EndPiece(before []byte, keep func(*compression.Piece)) {
-	p.parts = append(p.parts, part{start: p.start, end: len(p.buf), before: before, keep: keep})
+	start := len(p.buf)
+	p.buf = p.buf[:start+n.Size()]
+	p.n += int64(n.Size())
+	p.parts = append(p.parts, part{start: start, end: len(p.buf), anew: n})
 	if len(p.buf) >= packedAtOnce {
 		p.pass()
 	}
+	return true
 }
 
 // WritePiece implements exposition.PieceWriter.
@@ -141,9 +139,17 @@ func (f filled) compress(g compression.Packer, way *giveWay) error {
 	return errors.Join(work(), group.Wait())
 }
 
-func (p *part) compress(buf []byte, g compression.Packer) (err error) {
-	if p.packed, err = g.Compress(buf[p.start:p.end], p.before); err == nil {
-		p.keep(p.packed)
+// compress gathers and compresses a piece.
+func (p *part) compress(buf []byte, g compression.Packer) error {
+	content, before := p.anew.AppendContent(buf[p.start:p.start:p.end])
+	if len(content) != p.end-p.start {
+		return fmt.Errorf("a piece has %d bytes instead of %d", len(content), p.end-p.start)
 	}
-	return err
+	packed, err := g.Compress(content, before)
+	if err != nil {
+		return err
+	}
+	p.packed = packed
+	p.anew.Keep(packed)
+	return nil
 }
