@@ -10,10 +10,10 @@ type Packer interface {
 	io.WriteCloser
 	// Coding returns the content coding, in lower case.
 	Coding() string
-	// PieceSize returns how much content a piece should have, in bytes: the longer it
-	// is, the more must be compressed again when some of it changes, but short
-	// pieces take more time and room.
-	PieceSize() int
+	// PieceSizes returns how much content a short piece should have, in bytes, and a
+	// long one. The longer it is, the more must be compressed again when some of it
+	// changes, but short pieces take more time and room.
+	PieceSizes() (short, long int)
 	// Compress makes a piece of content. before is what precedes it in every stream
 	// that has the piece, or the end of that, or empty. The piece may refer to it.
 	// Compress is safe for concurrent use.

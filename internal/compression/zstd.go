@@ -123,9 +123,9 @@ func reopen(blocks []byte) {
 	}
 }
 
-// PieceSize implements Packer. Shorter pieces would be much larger, as they refer
+// PieceSizes implements Packer. Shorter pieces would be much larger, as they refer
 // to nothing before them.
-func (z *Zstd) PieceSize() int { return 32 << 10 }
+func (z *Zstd) PieceSizes() (short, long int) { return 32 << 10, 240 << 10 }
 
 // Compress implements Packer. The piece refers to nothing before it.
 func (z *Zstd) Compress(content, _ []byte) (*Piece, error) {

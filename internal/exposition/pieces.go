@@ -15,15 +15,13 @@ type PieceWriter interface {
 	io.Writer
 	// Coding names how it compresses. Pieces of one coding are of no use for another.
 	Coding() string
-	// PieceSize returns how much content a piece should have, in bytes.
-	PieceSize() int
-	// StartPiece begins a piece of some bytes, which the next writes bring. If it
-	// returns false, they are written as a part of no piece.
-	StartPiece(size int) bool
-	// EndPiece ends the piece, has it compressed later, and passes it to keep then,
-	// perhaps in another goroutine. before is what was written before it; it must
-	// not change.
-	EndPiece(before []byte, keep func(*compression.Piece))
+	// PieceSizes returns how much content a short piece should have, in bytes, and
+	// a long one. See compression.Packer.
+	PieceSizes() (short, long int)
+	// AddPiece adds a piece that is to be compressed later, perhaps in another
+	// goroutine. If it returns false, the content is to be written as a part of no
+	// piece.
+	AddPiece(*NewPiece) bool
 	// WritePiece writes what is already compressed.
 	WritePiece(*compression.Piece) error
 }
@@ -37,17 +35,21 @@ const (
 )
 
 // piecer finds the pieces of one scrape, like joiner. It does not look at blocks
-// that are where they were in the last scrape.
+// that are where they were in the last scrape. The others are compressed in short
+// pieces, so that the next change costs little, or in long ones where most of them
+// are new: they are likely to be replaced again before the next scrape.
 type piecer struct {
-	tables *pieceTables
-	old    *pieceTable
-	next   *pieceTable // nil if another scrape is making one
-	to     PieceWriter
+	tables      *pieceTables
+	old         *pieceTable
+	next        *pieceTable // nil if another scrape is making one
+	to          PieceWriter
+	short, long int // bytes of pieces
 
 	batch  []*Block   // the present piece
 	like   *packedRun // of the last scrape, beginning with the same block
 	same   bool       // equal to like, so far
 	size   int        // of the content, if not the same
+	fresh  int        // blocks that were not in the last scrape, if not the same
 	sizeOf func(*Block) int
 	before *Block // what precedes the piece; nil at the start of a family
 
@@ -111,7 +113,7 @@ func (p *piecer) addAll(blocks []*Block, e *Encoder, own func(*Block) []byte) er
 			}
 		}
 		p.add(b)
-		if n := p.complete(); n > 0 {
+		for n := p.complete(); n > 0; n = p.complete() {
 			if err := p.flush(n, e, own); err != nil {
 				return err
 			}
@@ -132,10 +134,26 @@ func (p *piecer) add(b *Block) {
 		p.same = p.like != nil
 	}
 	if p.same && (len(p.batch) == len(p.like.blocks) || p.like.blocks[len(p.batch)] != b.identity()) {
-		p.same, p.size = false, p.sizeOfAll(p.batch)
+		p.recount()
 	}
 	if p.batch = append(p.batch, b); !p.same {
-		p.size += p.sizeOf(b)
+		p.count(b)
+	}
+}
+
+// count counts a block of a piece that is not in the last scrape.
+func (p *piecer) count(b *Block) {
+	p.size += p.sizeOf(b)
+	if b.identity() > p.old.last {
+		p.fresh++
+	}
+}
+
+// recount counts all blocks so far, of a piece that is not in the last scrape.
+func (p *piecer) recount() {
+	p.same, p.size, p.fresh = false, 0, 0
+	for _, b := range p.batch {
+		p.count(b)
 	}
 }
 
@@ -155,7 +173,10 @@ func (p *piecer) complete() int {
 		}
 		return len(p.batch)
 	}
-	full := p.to.PieceSize()
+	full := p.short
+	if 2*p.fresh > len(p.batch) {
+		full = p.long
+	}
 	if p.size < full+minPiece {
 		return 0
 	}
@@ -175,7 +196,7 @@ func (p *piecer) flush(n int, e *Encoder, own func(*Block) []byte) error {
 	err := p.write(blocks, e, own)
 	p.before = blocks[n-1]
 	p.batch = append(p.batch[:0], p.batch[n:]...)
-	p.same, p.size = false, p.sizeOfAll(p.batch)
+	p.recount()
 	return err
 }
 
@@ -192,33 +213,28 @@ func (p *piecer) write(blocks []*Block, e *Encoder, own func(*Block) []byte) err
 
 // writeNew writes a piece, to be compressed by itself if that is worth it.
 func (p *piecer) writeNew(blocks []*Block, e *Encoder, own func(*Block) []byte) error {
-	made, size := &packedRun{before: p.before.identity()}, p.sizeOfAll(blocks)
-	apart := size >= minPiece && size <= maxPiece
-	if apart {
-		for _, b := range blocks {
-			made.blocks = append(made.blocks, b.identity())
-		}
-		apart = p.tables.keep(p.next, made, 0) && p.to.StartPiece(size)
+	if size := p.sizeOfAll(blocks); size >= minPiece && size <= maxPiece && p.addNew(blocks, size, e) {
+		e.at += size
+		return nil
 	}
 	for part := range slices.Chunk(blocks, ahead) {
 		if _, err := e.writeBatch(part, own); err != nil {
 			return err
 		}
 	}
-	if !apart {
-		return nil
-	}
-	var before []byte
-	if p.before != nil {
-		before = e.lasting(p.before, own)
-	}
-	tables, next := p.tables, p.next
-	p.to.EndPiece(before, func(packed *compression.Piece) {
-		if tables.takes(next, packed.Size()) {
-			made.packed.Store(packed)
-		}
-	})
 	return nil
+}
+
+// addNew adds a piece, if there is room for it.
+func (p *piecer) addNew(blocks []*Block, size int, e *Encoder) bool {
+	made := &packedRun{before: p.before.identity(), blocks: make([]uint64, len(blocks))}
+	for i, b := range blocks {
+		made.blocks[i] = b.identity()
+	}
+	return p.tables.keep(p.next, made, 0) && p.to.AddPiece(&NewPiece{
+		format: e.format, at: e.at, keeps: e.keeps, blocks: slices.Clone(blocks), size: size, before: p.before,
+		tables: p.tables, table: p.next, made: made,
+	})
 }
 
 // publish passes the pieces to the next scrape.

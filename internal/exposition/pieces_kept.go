@@ -28,6 +28,7 @@ type pieceTable struct {
 	key     pieceKey
 	starts  map[uint64]*packedRun // by the identity of the first block
 	bytes   int                   // that they take; those that are not compressed yet do not count
+	last    uint64                // what lastID was when the scrape ended: blocks with later identities were not in it
 	begun   time.Time
 	dropped bool
 	idle    *time.Timer // drops it; nil until it is published
@@ -51,6 +52,7 @@ func (t *pieceTables) begin(key pieceKey, to PieceWriter) *piecer {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p := &piecer{tables: t, to: to, old: t.kept[key]}
+	p.short, p.long = to.PieceSizes()
 	if p.old == nil {
 		p.old = new(pieceTable)
 	}
@@ -120,6 +122,7 @@ func (t *pieceTables) publish(table *pieceTable) {
 	if old := t.kept[table.key]; old != nil {
 		old.idle.Stop()
 	}
+	table.last = lastID.Load()
 	t.kept[table.key] = table
 	table.idle = time.AfterFunc(keptFor, func() { t.forget(table) })
 }

@@ -19,33 +19,24 @@ import (
 type packingWriter struct {
 	compression.Packer
 	t           testing.TB
-	piece       *bytes.Buffer // nil outside a piece
 	made, known int
 }
 
-func (w *packingWriter) Write(b []byte) (int, error) {
-	if w.piece != nil {
-		return w.piece.Write(b)
-	}
-	return w.Packer.Write(b)
-}
-
-func (w *packingWriter) StartPiece(int) bool {
+func (w *packingWriter) AddPiece(n *NewPiece) bool {
 	w.made++
-	w.piece = new(bytes.Buffer)
-	return true
-}
-
-func (w *packingWriter) EndPiece(before []byte, keep func(*compression.Piece)) {
-	p, err := w.Compress(w.piece.Bytes(), before)
+	content, before := n.AppendContent(nil)
+	if len(content) != n.Size() {
+		w.t.Fatalf("a piece has %d bytes instead of %d", len(content), n.Size())
+	}
+	p, err := w.Compress(content, before)
 	if err == nil {
 		err = w.Append(p)
 	}
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	keep(p)
-	w.piece = nil
+	n.Keep(p)
+	return true
 }
 
 func (w *packingWriter) WritePiece(p *compression.Piece) error {
@@ -89,8 +80,15 @@ func packAll(t testing.TB, s Syntax, coding string, families [][]*Block, runs *R
 	return w.made, w.known
 }
 
-// TestPiecesAreUsedAgain changes one block, and wants no more compressed than
-// its piece and the next, which refers to it.
+// replace replaces a block of a family.
+func replace(t testing.TB, r *rand.Rand, families [][]*Block, family, block int) {
+	families[family] = slices.Clone(families[family])
+	families[family][block] = someBlock(t, r, fmt.Sprint("m", family))
+}
+
+// TestPiecesAreUsedAgain changes one block twice. The first time the long piece
+// that has it is divided. The second time no more is compressed than the short
+// piece and the next, which refers to it.
 func TestPiecesAreUsedAgain(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for i, syntax := range []Syntax{Text, Protobuf, Text, Protobuf} {
@@ -102,15 +100,47 @@ func TestPiecesAreUsedAgain(t *testing.T) {
 			}
 		}
 		all, known := packAll(t, syntax, coding, families, runs)
-		if all < 10 || known != 0 {
-			t.Fatalf("%d pieces are made and %d known, want at least 10 and none", all, known)
+		if all < 5 || known != 0 {
+			t.Fatalf("%d pieces are made and %d known, want at least 5 and none", all, known)
 		}
 		for range 20 {
-			i := r.IntN(len(families))
-			families[i] = slices.Clone(families[i])
-			families[i][r.IntN(2000)] = someBlock(t, r, fmt.Sprint("m", i))
-			if made, known := packAll(t, syntax, coding, families, runs); made > 3 || made+known < all-3 {
-				t.Fatalf("after one change %d pieces are made and %d known, of %d", made, known, all)
+			family, block := r.IntN(len(families)), r.IntN(2000)
+			for _, most := range []int{16, 3} {
+				replace(t, r, families, family, block)
+				made, known := packAll(t, syntax, coding, families, runs)
+				if made > most || made+known < all-3 {
+					t.Fatalf("after one change %d pieces are made and %d known, of %d; at most %d may be made", made, known, all, most)
+				}
+				all = made + known
+			}
+		}
+	}
+}
+
+// TestPiecesFollowChanges changes everything and few blocks in turn. Pieces are
+// long as long as everything changes, and short once little does.
+func TestPiecesFollowChanges(t *testing.T) {
+	const blocks = 4000
+	r := rand.New(rand.NewPCG(9, 1))
+	for i, syntax := range []Syntax{Text, Protobuf, Text, Protobuf} {
+		coding := codings[i/2]
+		families, runs := [][]*Block{make([]*Block, blocks)}, NewRuns(1<<20)
+		change := func(step int) (made, known int) {
+			for block := 0; block < blocks; block += step {
+				replace(t, r, families, 0, block)
+			}
+			return packAll(t, syntax, coding, families, runs)
+		}
+		long, _ := change(1)
+		for range 2 {
+			if made, known := change(1); made > long+2 || known > 0 {
+				t.Errorf("%s, %v: after everything changed %d pieces are made and %d known, want about %d and none", coding, syntax, made, known, long)
+			}
+			if made, known := change(40); made+known < 3*long/2 {
+				t.Errorf("%s, %v: after 1 of 40 blocks changed there are %d pieces, want many more than %d", coding, syntax, made+known, long)
+			}
+			if made, known := change(blocks / 5); made > 15 || known == 0 {
+				t.Errorf("%s, %v: after 5 of %d blocks changed %d pieces are made and %d known, want at most 15 and all others", coding, syntax, blocks, made, known)
 			}
 		}
 	}
@@ -158,7 +188,7 @@ func checkKept(t testing.TB, tables *pieceTables) {
 // TestPiecesOfManyKinds scrapes in all formats and codings, whose pieces together
 // exceed the bound.
 func TestPiecesOfManyKinds(t *testing.T) {
-	r, runs := rand.New(rand.NewPCG(7, 8)), NewRuns(30_000)
+	r, runs := rand.New(rand.NewPCG(7, 8)), NewRuns(60_000)
 	families := [][]*Block{nil}
 	for range 5000 {
 		families[0] = append(families[0], someBlock(t, r, "m0"))
@@ -193,9 +223,10 @@ func TestPiecesOfManyKinds(t *testing.T) {
 // unless it is abandoned.
 func TestOneScrapeKeepsPieces(t *testing.T) {
 	tables := newPieceTables(1 << 20)
-	key := pieceKey{Text, "gzip"}
-	first, second := tables.begin(key, nil), tables.begin(key, nil)
-	other := tables.begin(pieceKey{Text, "zstd"}, nil)
+	_, z := compression.Pack([]string{"gzip"}, io.Discard)
+	to, key := &packingWriter{Packer: z, t: t}, pieceKey{Text, "gzip"}
+	first, second := tables.begin(key, to), tables.begin(key, to)
+	other := tables.begin(pieceKey{Text, "zstd"}, to)
 	if first.next == nil || second.next != nil || other.next == nil {
 		t.Fatalf("kept by the first %v, by the second %v, by the other %v", first.next != nil, second.next != nil, other.next != nil)
 	}
@@ -203,12 +234,12 @@ func TestOneScrapeKeepsPieces(t *testing.T) {
 	if tables.takes(first.next, 1) {
 		t.Error("an abandoned scrape still keeps pieces")
 	}
-	third := tables.begin(key, nil)
+	third := tables.begin(key, to)
 	if third.next == nil {
 		t.Fatal("after the first was abandoned, nothing is kept")
 	}
 	third.next.begun = third.next.begun.Add(-2 * maxMaking)
-	fourth := tables.begin(key, nil)
+	fourth := tables.begin(key, to)
 	third.publish()
 	if fourth.next == nil || tables.kept[key] != nil {
 		t.Fatal("a scrape that takes too long keeps its pieces")

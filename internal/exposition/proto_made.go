@@ -20,6 +20,15 @@ func (e *Encoder) delimited(b *Block) []byte {
 	return e.protobuf(b)
 }
 
+// stored returns what a block has in the format, text or delimited protobuf, or nil
+// if it must be made each time.
+func (e *Encoder) stored(b *Block) []byte {
+	if e.format.Syntax == Protobuf {
+		return e.delimited(b)
+	}
+	return b.Text()
+}
+
 // madePiece is how many bytes of protobuf are made at a time. One series may exceed
 // it.
 const madePiece = 32 << 10

@@ -73,7 +73,7 @@ func (f *filler) fill(old *Block) *Block {
 	}
 	f.r.text = l.text
 	b := new(Block)
-	old.refill(b, bytes.Clone(l.text))
+	old.refill(b, textCopy(l.text))
 	return b
 }
 
@@ -220,4 +220,13 @@ func isShortest(value string) bool {
 	}
 	last := value[len(value)-1]
 	return last != '0' && last != '.' && !strings.HasPrefix(value, "0.0000")
+}
+
+// textCopy copies what a block keeps. Unlike bytes.Clone, it does not clear what
+// the allocator adds to the size. With many groups no cache of the processor has
+// that memory, and clearing it took 4 % of the time of a push.
+func textCopy(b []byte) []byte {
+	c := make([]byte, len(b))
+	copy(c, b)
+	return c
 }

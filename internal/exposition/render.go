@@ -281,7 +281,7 @@ func (r *renderer) own(buf *[]byte) ([]byte, error) {
 	if err := r.memory.take(len(content)); err != nil {
 		return nil, err
 	}
-	return slices.Clone(content), nil
+	return textCopy(content), nil
 }
 
 // room makes sure that a buffer has room for size more bytes, when done of all

@@ -2,7 +2,6 @@ package exposition
 
 import (
 	"bytes"
-	"math/bits"
 	"strings"
 	"unsafe"
 
@@ -37,9 +36,8 @@ func (r *StoredReader) Repeats(old *Block, family, text []byte) bool {
 }
 
 // maxShared bounds the text of blocks that share their memory, in bytes. None of
-// it is released while one of the blocks is in use. The allocator serves pieces of
-// this size with the least work: it has many of them in one span.
-const maxShared = 3 << 10
+// it is released while one of the blocks is in use.
+const maxShared = 64 << 10
 
 // Repeated returns the blocks of the families for which Repeats was true, since
 // GetStoredReader. They keep no reference to what Repeats got.
@@ -140,49 +138,11 @@ func (l *likeness) numbers() bool {
 // valueAround returns where the value in some lines begins that contains the
 // place at or ends there, and where it ends. end is negative if there is none.
 func valueAround(lines string, at int) (from, end int) {
-	from, end = at, at
-	for from > 0 && lines[from-1] > ' ' {
-		from--
-	}
-	for end < len(lines) && lines[end] > ' ' {
-		end++
-	}
+	from, end = blankBefore(lines, at)+1, blankFrom(lines, at)
 	if from == 0 || lines[from-1] != ' ' || end == len(lines) || lines[end] != '\n' {
 		return 0, -1 // the place is among the labels, or behind the lines
 	}
 	return from, end
-}
-
-// commonPrefix returns how many bytes at the beginning of a and b are equal.
-func commonPrefix(a, b string) int {
-	const word = 8
-	most := min(len(a), len(b))
-	for len(a) >= 4*word && len(b) >= 4*word {
-		first, second := wordOf(a)^wordOf(b), wordOf(a[word:])^wordOf(b[word:])
-		third, fourth := wordOf(a[2*word:])^wordOf(b[2*word:]), wordOf(a[3*word:])^wordOf(b[3*word:])
-		if first|second|third|fourth != 0 {
-			break
-		}
-		a, b = a[4*word:], b[4*word:]
-	}
-	for len(a) >= word && len(b) >= word {
-		if differing := wordOf(a) ^ wordOf(b); differing != 0 {
-			return most - min(len(a), len(b)) + bits.TrailingZeros64(differing)/8
-		}
-		a, b = a[word:], b[word:]
-	}
-	n := 0
-	for n < len(a) && n < len(b) && a[n] == b[n] {
-		n++
-	}
-	return most - min(len(a), len(b)) + n
-}
-
-// wordOf returns the first eight bytes of s, the first one lowest.
-func wordOf(s string) uint64 {
-	_ = s[7] // the only check of the bounds
-	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
 // lineEnd returns where the first of some lines ends, and where its value begins.
@@ -199,12 +159,30 @@ func lineEnd(lines string) (end, at int) {
 // renderedSize returns the size of the number at the beginning of s, which a line
 // feed follows. It is negative if the number is not as rendering writes it.
 func renderedSize(s string) int {
+	if size := integerSize(s); size > 0 {
+		return size
+	}
 	if size := shortSize(s); size > 0 {
 		return size
 	}
 	size := strings.IndexByte(s, '\n')
 	if size < 0 || !isRendered(s[:size]) {
 		return -1
+	}
+	return size
+}
+
+// integerSize is renderedSize for whole numbers of up to six digits. For others it
+// returns 0.
+func integerSize(s string) int {
+	const most = 6 // digits of a number that is written without an exponent
+	if len(s) < wordSize {
+		return 0
+	}
+	word := wordOf(s)
+	size := firstByte(blanks(word))
+	if size == 0 || size > most || s[size] != '\n' || size > 1 && s[0] == '0' || firstByte(^digitsIn(word)&highBits) < size {
+		return 0
 	}
 	return size
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"runtime"
 	"slices"
 
 	"pushgateway/internal/exposition"
@@ -13,14 +14,20 @@ import (
 // nothing else changes the stored state in the index. It is never called by two
 // goroutines at once.
 func (g *Gateway) apply(batch []Applied) {
+	stopped := false // at the first entry, which may be outlived
 	for len(batch) > 0 {
 		n := differing(batch[:turn(batch)])
 		for i := range batch[:n] {
-			g.discover(&batch[i])
+			if a := &batch[i]; !a.isOwn() || stopped && i == 0 {
+				g.discover(a)
+			}
 		}
-		n, freed := g.take(batch[:n])
+		taken, freed := g.take(batch[:n])
 		g.locks.release(freed...)
-		batch = batch[n:]
+		stopped = taken < n
+		if batch = batch[taken:]; len(batch) > 0 {
+			runtime.Gosched() // groups end
+		}
 	}
 }
 
@@ -147,6 +154,7 @@ func (g *Gateway) settle(changed []*indexed) {
 	g.firstDeadline.Store(firstOf(x.deadlines))
 	g.firstEnding.Store(firstOf(x.endings))
 	g.runsBytes.Store(x.runs)
+	g.excess.Store(int64(x.failures.excess()))
 	g.view.Store(nil)
 }
 
@@ -297,7 +305,7 @@ func (x *index) take(a Applied, changed []*indexed) []*indexed {
 		old, _ := x.groups.Get(a.Key)
 		a.Group.settle(old, a.Revision)
 	}
-	x.ghosts.Delete(a.Key)
+	x.lay(a.Key)
 	changed = x.apply(a, changed)
 	x.finish(a.pending, happened)
 	x.finish(x.unknown[a.Key], void) // this change has replaced it
@@ -314,7 +322,7 @@ func (x *index) takeStamp(a Applied, changed []*indexed) []*indexed {
 	a.Group = stamped(old, *a.Stamp)
 	if ghost, is := x.ghosts.Get(a.Key); is && !exists {
 		a.Group.Revision = ghost.revision // the journal still has that record
-		x.ghosts.Delete(a.Key)
+		x.lay(a.Key)
 	}
 	return x.apply(a, changed)
 }
@@ -323,6 +331,9 @@ func (x *index) takeStamp(a Applied, changed []*indexed) []*indexed {
 // It appends the names whose claims have changed to changed.
 func (x *index) apply(a Applied, changed []*indexed) []*indexed {
 	old, _ := x.groups.Get(a.Key)
+	if x.mass != nil && old == nil && a.Group != nil {
+		changed = x.mass.clear(a.Key, changed)
+	}
 	twin := x.possibleTwin(a.Key)
 	x.count(old, -1)
 	x.countTimes(old, twin, -1)
@@ -333,6 +344,7 @@ func (x *index) apply(a Applied, changed []*indexed) []*indexed {
 	} else {
 		x.groups.Delete(a.Key)
 	}
+	x.storedChanges.note(storedChange{key: a.Key, group: a.Group})
 	x.failures.move(a.Key, a.Group)
 	x.mute(a.Key, twin)
 	x.countTimes(a.Group, twin, +1)

@@ -29,11 +29,13 @@ var (
 // claim returns the claim of what the group key has.
 func (h *Held) claim(key grouping.Key) claim { return claim{h.Claim, key, h.Took} }
 
-func (c claim) less(d claim) bool {
-	if order := c.compare(d); order != 0 {
-		return order < 0
+func (c claim) less(d claim) bool { return compareClaims(c, d) < 0 }
+
+func compareClaims(a, b claim) int {
+	if order := a.compare(b); order != 0 {
+		return order
 	}
-	return c.key < d.key
+	return cmp.Compare(a.key, b.key)
 }
 
 // compare compares two claims without their keys. It returns a negative number

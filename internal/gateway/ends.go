@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"runtime"
 	"slices"
 	"time"
 
@@ -132,7 +133,10 @@ func (g *Gateway) cutEnded(now int64) bool {
 	defer g.cutting.Unlock()
 	for g.firstEnding.Load() <= now {
 		g.expire(now)
-		g.cut(g.ending(now), now)
+		groups := g.ending(now)
+		if g.cut(groups, now); len(groups) == 0 {
+			g.awaitMass()
+		}
 	}
 	return true
 }
@@ -141,12 +145,15 @@ func (g *Gateway) cutEnded(now int64) bool {
 func (g *Gateway) ending(now int64) (groups []*Group) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	seen := 0
 	g.index.endings.Scan(func(d deadline) bool {
-		if d.at > now || len(groups) == maxExpired {
+		if d.at > now || seen == maxExpired {
 			return false
 		}
-		group, _ := g.index.groups.Get(d.key)
-		groups = append(groups, group)
+		seen++
+		if group, _ := g.index.groups.Get(d.key); group != nil { // else it is part of a mass
+			groups = append(groups, group)
+		}
 		return true
 	})
 	return groups
@@ -167,6 +174,7 @@ func (g *Gateway) cut(groups []*Group, now int64) {
 	for len(groups) > 0 {
 		n := g.shorten(groups, shorter)
 		groups, shorter = groups[n:], shorter[n:]
+		runtime.Gosched()
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"math"
+	"runtime"
 	"slices"
 	"time"
 
@@ -117,9 +118,15 @@ func (g *Gateway) expire(now int64) {
 	}
 	g.expiring.Lock()
 	defer g.expiring.Unlock()
+	if g.endMass(now) {
+		for g.outliveFirst(now) {
+			runtime.Gosched()
+		}
+	}
 	for g.firstDeadline.Load() <= now {
 		for due := g.due(now); len(due) > 0; {
 			due = due[g.outliveSome(due):]
+			runtime.Gosched() // a push waits for a processor rather than for mu
 		}
 	}
 }
@@ -169,6 +176,31 @@ func (g *Gateway) outliveSome(due []deadline) (seen int) {
 	return seen
 }
 
+// outliveFirst ends some of the groups whose time has come, and removes the
+// deadlines of those that are gone already. It reports whether there may be more.
+func (g *Gateway) outliveFirst(now int64) (more bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	x := g.index
+	var changed []*indexed
+	for work := 0; work < maxExpired; {
+		d, ok := x.deadlines.Min()
+		if more = ok && d.at <= now; !more {
+			break
+		}
+		group, _ := x.groups.Get(d.key)
+		if is, mortal := deadlineOf(group); mortal && is == d {
+			changed = g.outlive(group, changed)
+			work += maxExpired / maxWork * workOf(group)
+		} else {
+			x.deadlines.PopMin()
+			work++
+		}
+	}
+	g.settle(changed)
+	return more
+}
+
 // expireOne ends a group if its time has come and it is still stored.
 func (g *Gateway) expireOne(group *Group) {
 	g.mu.Lock()
@@ -184,7 +216,7 @@ func (g *Gateway) outlive(group *Group, changed []*indexed) []*indexed {
 	x := g.index
 	changed = x.apply(Applied{Change: Change{Key: group.Key}}, changed)
 	if g.keepsRecords {
-		x.ghosts.Set(group.Key, g.ghostOf(group))
+		x.haunt(group.Key, g.ghostOf(group))
 	}
 	x.reserveAgain(group.Key)
 	g.expired.Add(1)

@@ -86,6 +86,7 @@ type Gateway struct {
 	// mu.
 	firstDeadline atomic.Int64
 	expiring      sync.Mutex // held by whoever ends the groups whose time has come
+	pace          pace
 	expired       atomic.Uint64
 	// firstEnding is when the next series ends, in Unix ns. It is stored under mu.
 	firstEnding   atomic.Int64
@@ -96,6 +97,7 @@ type Gateway struct {
 
 	trimming    sync.Mutex   // held while trimFailures runs
 	runsBytes   atomic.Int64 // of all groups; stored under mu
+	excess      atomic.Int64 // of groups with only failures, as failures.excess returns it; stored under mu
 	taken       atomic.Uint64
 	foreign     atomic.Uint64 // number of applied changes of other members
 	helpDiffers atomic.Uint64
@@ -112,7 +114,7 @@ func Open(ctx context.Context, c Config) (*Gateway, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	c.Wait, c.Limits = cmp.Or(c.Wait, defaultWait), c.Limits.withDefaults()
-	g := &Gateway{config: c, index: newIndex(c.Reserved, c.Limits), merging: guard.NewShares(int64(runtime.GOMAXPROCS(0))), stop: make(chan struct{}), reaped: make(chan struct{})}
+	g := &Gateway{config: c, index: newIndex(c.Reserved, c.Limits), pace: usualPace(), merging: guard.NewShares(int64(runtime.GOMAXPROCS(0))), stop: make(chan struct{}), reaped: make(chan struct{})}
 	g.firstDeadline.Store(never)
 	g.firstEnding.Store(never)
 	g.journalEnds = c.Journal.EndsGroups()
@@ -268,6 +270,10 @@ func (g *Gateway) tryPlace(c *check, p *pending, old *Group, q *guard.Quotas) (_
 	if err := g.index.reserve(p, q); err != nil {
 		g.index.finish(p, void)
 		return nil, err
+	}
+	if !p.isIndexed() {
+		p.rivals = g.index.enter(p, c != nil)
+		p.searched = len(p.rivals) == 0
 	}
 	return g.index.helpNews(p.brings), nil
 }

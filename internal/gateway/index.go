@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"sync/atomic"
+
 	"github.com/tidwall/btree"
 
 	"pushgateway/internal/exposition"
@@ -30,13 +32,18 @@ type index struct {
 	endings   *btree.BTreeG[deadline] // when the first series of each group ends that has such
 	// ghosts are expired groups whose record the journal may still have, in the
 	// order of their keys, since journals write neighbors together.
-	ghosts   *btree.Map[grouping.Key, ghost]
-	receipts receipts
+	ghosts *btree.Map[grouping.Key, ghost]
+	// storedChanges are those of groups and ghosts.
+	storedChanges changes[storedChange]
+	mass          *mass // whose groups are gone, but not all that is left of them; or nil
+	receipts      receipts
 	// freed are groups that may change again, because the outcome of their change
 	// is now known.
 	freed []grouping.Key
 	// discarded are entries of series indexes that are no longer needed.
 	discarded []*seriesEntry
+	// hasDiscarded reports whether there are any. It is read without mu.
+	hasDiscarded atomic.Bool
 
 	exposed *btree.Map[string, *Family]
 	stale   []*indexed // names whose state in exposed is out of date
@@ -64,11 +71,25 @@ type indexed struct {
 
 // holders are the groups that have a name with one type.
 type holders struct {
-	blocks    *btree.Map[grouping.Key, *exposition.Block] // without those in leftOut
-	claims    *btree.BTreeG[claim]
+	blocks *btree.Map[grouping.Key, *exposition.Block] // without those in leftOut
+	claims *btree.BTreeG[claim]
+	sizes
+	changes changes[heldChange]
+}
+
+// sizes are those of the blocks of holders, together.
+type sizes struct {
 	series    int
-	notLegacy int
+	notLegacy int // number of blocks
 	protoSize int
+}
+
+// heldChange is a change of the blocks of holders, or of their claims.
+type heldChange struct {
+	key    grouping.Key
+	block  *exposition.Block // nil if there is none any more
+	claim  claim
+	claims int // +1 if the claim is new, -1 if it is gone, 0 if this is about the block
 }
 
 // shadowed is a block that is left out because of a series.
@@ -113,6 +134,8 @@ type pending struct {
 	// claim is the place of the change among the pending ones, or 0 until others
 	// can find the change.
 	claim uint64
+	// rivals are what it must be compared with, once it has that place.
+	rivals []rivals
 	// searched is set once the groups that share its series have been found.
 	searched bool
 }
@@ -230,9 +253,11 @@ func (h *holders) hold(c claim, b *exposition.Block) {
 	} else {
 		h.claims.Set(c)
 	}
+	h.changes.note(heldChange{claim: c, claims: +1})
 	if last, _, ok := h.blocks.Max(); ok && last < c.key {
 		h.blocks.Load(c.key, b)
 		h.count(b, +1)
+		h.changes.note(heldChange{key: c.key, block: b})
 		return
 	}
 	h.expose(c.key, b)
@@ -242,6 +267,7 @@ func (h *holders) hold(c claim, b *exposition.Block) {
 func (f *indexed) drop(key grouping.Key, h *Held) {
 	t := f.byType[h.Type]
 	t.claims.Delete(h.claim(key))
+	t.changes.note(heldChange{claim: h.claim(key), claims: -1})
 	t.hide(key)
 	delete(f.leftOut, key)
 	if t.len() == 0 {
@@ -264,20 +290,40 @@ func (h *holders) expose(key grouping.Key, b *exposition.Block) {
 		h.count(old, -1)
 	}
 	h.count(b, +1)
+	h.changes.note(heldChange{key: key, block: b})
 }
 
 func (h *holders) hide(key grouping.Key) *exposition.Block {
 	b, ok := h.blocks.Delete(key)
 	if ok {
 		h.count(b, -1)
+		h.changes.note(heldChange{key: key})
 	}
 	return b
 }
 
-func (h *holders) count(b *exposition.Block, sign int) {
-	h.series += sign * b.Series()
-	h.protoSize += sign * b.DelimitedSize()
+func (s *sizes) count(b *exposition.Block, sign int) {
+	s.series += sign * b.Series()
+	s.protoSize += sign * b.DelimitedSize()
 	if !b.Legacy {
-		h.notLegacy += sign
+		s.notLegacy += sign
 	}
+}
+
+func (s *sizes) subtract(of sizes) {
+	s.series -= of.series
+	s.protoSize -= of.protoSize
+	s.notLegacy -= of.notLegacy
+}
+
+// haunt makes a group a ghost.
+func (x *index) haunt(key grouping.Key, left ghost) {
+	x.ghosts.Set(key, left)
+	x.storedChanges.note(storedChange{key: key, ghost: left, of: newGhost})
+}
+
+// lay ends a ghost, if there is one.
+func (x *index) lay(key grouping.Key) {
+	x.ghosts.Delete(key)
+	x.storedChanges.note(storedChange{key: key, of: noGhost})
 }

@@ -27,16 +27,6 @@ type sharers struct {
 	shown  []claim // those not left out; more than one only during a decision
 }
 
-func compareClaims(a, b claim) int {
-	switch {
-	case a.less(b):
-		return -1
-	case b.less(a):
-		return 1
-	}
-	return 0
-}
-
 // add reports whether the claim is new.
 func (s *sharers) add(c claim) bool {
 	i, found := slices.BinarySearchFunc(s.all, c, compareClaims)

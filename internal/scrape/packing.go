@@ -2,12 +2,15 @@ package scrape
 
 import (
 	"errors"
+	"fmt"
 	"runtime"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"pushgateway/internal/compression"
+	"pushgateway/internal/exposition"
 )
 
 // packing is a pipeline whose content is compressed in pieces. It is an
@@ -17,7 +20,6 @@ type packing struct {
 	*pipeline
 	packer compression.Packer
 	parts  []part // the pieces in the present buffer
-	start  int    // of the present piece, in the buffer
 	ready  int    // bytes of the compressed pieces among parts
 }
 
@@ -25,20 +27,19 @@ type packing struct {
 type part struct {
 	start, end int
 	packed     *compression.Piece // nil if it must be compressed
-	before     []byte
-	keep       func(*compression.Piece)
+	anew       *exposition.NewPiece
 }
 
-// packedAtOnce is how many bytes of pieces are compressed while the next ones are
-// gathered: with less there would be more waking of threads than work, and with
-// more one of them would wait for the other.
-const packedAtOnce = 128 << 10
+// packedAtOnce is how many bytes of pieces are gathered and compressed while the next
+// ones are looked for: with less there would be more waking of threads than work,
+// and more waiting for the last piece.
+const packedAtOnce = 384 << 10
 
 // Coding implements exposition.PieceWriter.
 func (p *packing) Coding() string { return p.packer.Coding() }
 
-// PieceSize implements exposition.PieceWriter.
-func (p *packing) PieceSize() int { return p.packer.PieceSize() }
+// PieceSizes implements exposition.PieceWriter.
+func (p *packing) PieceSizes() (short, long int) { return p.packer.PieceSizes() }
 
 // take returns the pieces of the present buffer, which is passed on. It is safe
 // on nil.
@@ -51,24 +52,22 @@ func (p *packing) take() []part {
 	return parts
 }
 
-// StartPiece implements exposition.PieceWriter. A piece lies in one buffer.
-func (p *packing) StartPiece(size int) bool {
-	if size >= cap(p.buf) {
+// AddPiece implements exposition.PieceWriter. The piece gets a place in one buffer.
+func (p *packing) AddPiece(n *exposition.NewPiece) bool {
+	if n.Size() >= cap(p.buf) {
 		return false
 	}
-	if len(p.buf)+size >= cap(p.buf) {
+	if len(p.buf)+n.Size() >= cap(p.buf) {
 		p.pass()
 	}
-	p.start = len(p.buf)
-	return true
-}
-
-// EndPiece implements exposition.PieceWriter.
-func (p *packing) EndPiece(before []byte, keep func(*compression.Piece)) {
-	p.parts = append(p.parts, part{start: p.start, end: len(p.buf), before: before, keep: keep})
+	start := len(p.buf)
+	p.buf = p.buf[:start+n.Size()]
+	p.n += int64(n.Size())
+	p.parts = append(p.parts, part{start: start, end: len(p.buf), anew: n})
 	if len(p.buf) >= packedAtOnce {
 		p.pass()
 	}
+	return true
 }
 
 // WritePiece implements exposition.PieceWriter.
@@ -83,8 +82,8 @@ func (p *packing) WritePiece(piece *compression.Piece) error {
 }
 
 // pack compresses a buffer.
-func (f filled) pack(g compression.Packer) error {
-	if err := f.compress(g); err != nil {
+func (f filled) pack(g compression.Packer, way *giveWay) error {
+	if err := f.compress(g, way); err != nil {
 		return err
 	}
 	at := 0
@@ -106,8 +105,9 @@ func (f filled) pack(g compression.Packer) error {
 	return err
 }
 
-// compress compresses the pieces that are not, several at once.
-func (f filled) compress(g compression.Packer) error {
+// compress compresses the pieces that are not, several at once unless pushes are
+// under way.
+func (f filled) compress(g compression.Packer, way *giveWay) error {
 	var anew []*part
 	for i := range f.parts {
 		if f.parts[i].packed == nil {
@@ -121,21 +121,35 @@ func (f filled) compress(g compression.Packer) error {
 			if i >= len(anew) {
 				return nil
 			}
+			begin := time.Now()
 			if err := anew[i].compress(f.buf, g); err != nil {
 				return err
 			}
+			way.rest(time.Since(begin))
 		}
 	}
+	helpers := min(runtime.GOMAXPROCS(0), len(anew)) - 1
+	if way.asked() {
+		helpers = 0
+	}
 	var group errgroup.Group
-	for range min(runtime.GOMAXPROCS(0), len(anew)) - 1 {
+	for range helpers {
 		group.Go(work)
 	}
 	return errors.Join(work(), group.Wait())
 }
 
-func (p *part) compress(buf []byte, g compression.Packer) (err error) {
-	if p.packed, err = g.Compress(buf[p.start:p.end], p.before); err == nil {
-		p.keep(p.packed)
+// compress gathers and compresses a piece.
+func (p *part) compress(buf []byte, g compression.Packer) error {
+	content, before := p.anew.AppendContent(buf[p.start:p.start:p.end])
+	if len(content) != p.end-p.start {
+		return fmt.Errorf("a piece has %d bytes instead of %d", len(content), p.end-p.start)
 	}
-	return err
+	packed, err := g.Compress(content, before)
+	if err != nil {
+		return err
+	}
+	p.packed = packed
+	p.anew.Keep(packed)
+	return nil
 }

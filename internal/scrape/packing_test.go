@@ -233,7 +233,7 @@ func wholeSize(t testing.TB, coding string, content []byte) int {
 type unseen struct{ io.WriteCloser }
 
 // BenchmarkPacked scrapes in each coding and format: as a whole, in pieces that are all new,
-// and in pieces of the last scrape after 1 of 100 groups has changed, and 1 of 500.
+// and in pieces of the last scrape after all groups have changed, 1 of 100, and 1 of 500.
 func BenchmarkPacked(b *testing.B) {
 	for _, coding := range codings {
 		for _, f := range packedFormats {
@@ -270,13 +270,23 @@ func benchmarkPacked(b *testing.B, coding string, f exposition.Format) {
 			scrape(b, New(nil, nil), false)
 		}
 	})
-	for _, part := range []int{100, 500} {
+	for _, part := range []int{1, 100, 500} {
+		change := func() {
+			for job := range c.jobs / part {
+				if part > 1 {
+					job = c.random.IntN(c.jobs)
+				}
+				c.push(job)
+			}
+		}
 		b.Run(fmt.Sprintf("1 of %d", part), func(b *testing.B) {
+			for range 2 {
+				change()
+				scrape(b, s, false)
+			}
 			for b.Loop() {
 				b.StopTimer()
-				for range c.jobs / part {
-					c.push(c.random.IntN(c.jobs))
-				}
+				change()
 				b.StartTimer()
 				scrape(b, s, false)
 			}
