@@ -13,14 +13,18 @@ import (
 // nothing else changes the stored state in the index. It is never called by two
 // goroutines at once.
 func (g *Gateway) apply(batch []Applied) {
+	stopped := false // at the first entry, which may be outlived
 	for len(batch) > 0 {
 		n := differing(batch[:turn(batch)])
 		for i := range batch[:n] {
-			g.discover(&batch[i])
+			if a := &batch[i]; !a.isOwn() || stopped && i == 0 {
+				g.discover(a)
+			}
 		}
-		n, freed := g.take(batch[:n])
+		taken, freed := g.take(batch[:n])
 		g.locks.release(freed...)
-		batch = batch[n:]
+		stopped = taken < n
+		batch = batch[taken:]
 	}
 }
 
@@ -141,6 +145,7 @@ func (g *Gateway) settle(changed []*indexed) {
 	g.firstDeadline.Store(firstOf(x.deadlines))
 	g.firstEnding.Store(firstOf(x.endings))
 	g.runsBytes.Store(x.runs)
+	g.excess.Store(int64(x.failures.excess()))
 	g.view.Store(nil)
 }
 

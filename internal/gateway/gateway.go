@@ -96,6 +96,7 @@ type Gateway struct {
 
 	trimming    sync.Mutex   // held while trimFailures runs
 	runsBytes   atomic.Int64 // of all groups; stored under mu
+	excess      atomic.Int64 // of groups with only failures, as failures.excess returns it; stored under mu
 	taken       atomic.Uint64
 	foreign     atomic.Uint64 // number of applied changes of other members
 	helpDiffers atomic.Uint64
@@ -268,6 +269,10 @@ func (g *Gateway) tryPlace(c *check, p *pending, old *Group, q *guard.Quotas) (_
 	if err := g.index.reserve(p, q); err != nil {
 		g.index.finish(p, void)
 		return nil, err
+	}
+	if !p.isIndexed() {
+		p.rivals = g.index.enter(p, c != nil)
+		p.searched = len(p.rivals) == 0
 	}
 	return g.index.helpNews(p.brings), nil
 }

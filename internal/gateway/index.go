@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"sync/atomic"
+
 	"github.com/tidwall/btree"
 
 	"pushgateway/internal/exposition"
@@ -37,6 +39,8 @@ type index struct {
 	freed []grouping.Key
 	// discarded are entries of series indexes that are no longer needed.
 	discarded []*seriesEntry
+	// hasDiscarded reports whether there are any. It is read without mu.
+	hasDiscarded atomic.Bool
 
 	exposed *btree.Map[string, *Family]
 	stale   []*indexed // names whose state in exposed is out of date
@@ -108,6 +112,8 @@ type pending struct {
 	// claim is the place of the change among the pending ones, or 0 until others
 	// can find the change.
 	claim uint64
+	// rivals are what it must be compared with, once it has that place.
+	rivals []rivals
 	// searched is set once the groups that share its series have been found.
 	searched bool
 }
