@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -58,9 +59,10 @@ func (b *bench) large() *load  { return newLoad(b.series) }
 func (b *bench) middle() *load { return newLoad(b.series / 10) }
 
 // measure measures the selected rows, one after the other, so that none
-// disturbs another.
-func (b *bench) measure(ctx context.Context) (*report, error) {
-	r := newReport(b)
+// disturbs another. If some cannot be measured, it goes on with the others. The
+// report names them, and so does the error.
+func (b *bench) measure(ctx context.Context) (r *report, failed error) {
+	r = newReport(b)
 	for _, m := range measurements {
 		if !b.select_.MatchString(m.name) {
 			continue
@@ -71,14 +73,16 @@ func (b *bench) measure(ctx context.Context) (*report, error) {
 			return nil, ctx.Err()
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", m.name, err)
+			r.failed = append(r.failed, m.name)
+			failed = errors.Join(failed, fmt.Errorf("measuring %s: %w", m.name, err))
+			continue
 		}
 		r.rows = append(r.rows, rows...)
 		fmt.Fprintf(b.log, "%-15s %6.1f s\n", m.name, time.Since(begin).Seconds())
 	}
-	if len(r.rows) == 0 {
+	if len(r.rows) == 0 && failed == nil {
 		return nil, fmt.Errorf("-run %s matches none of %s", b.select_, rowNames())
 	}
 	r.took = time.Since(r.date)
-	return r, nil
+	return r, failed
 }

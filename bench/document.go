@@ -43,6 +43,7 @@ func (r *report) documentData() map[string]any {
 		"Machine":      machine(),
 		"Minutes":      fmt.Sprintf("%.1f", r.took.Minutes()),
 		"Table":        r.markdown(),
+		"Failed":       strings.Join(r.failed, ", "),
 		"Reference":    r.reference(),
 		"Peer":         r.peerVersion,
 		"PerGroup":     seriesPerGroup,

@@ -67,14 +67,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer b.close()
-	r, err := b.measure(ctx)
-	if err != nil {
-		return err
+	r, failed := b.measure(ctx)
+	if r == nil || len(r.rows) == 0 {
+		return failed
 	}
 	if err := r.print(stdout); err != nil || !s.update {
-		return err
+		return errors.Join(failed, err)
 	}
-	return r.updateDocument(ctx)
+	return errors.Join(failed, r.updateDocument(ctx))
 }
 
 func parseSettings(args []string, stderr io.Writer) (settings, error) {

@@ -22,6 +22,7 @@ import (
 // engine is three NATS servers that sync each write, which are the ceiling for
 // pushes to a cluster.
 type engine struct {
+	dir     string // of the files of the servers
 	servers []*exec.Cmd
 	urls    []string
 	conn    *nats.Conn
@@ -40,17 +41,18 @@ const (
 )
 
 // startEngine starts the servers, and makes a stream for the engine alone.
-func (b *bench) startEngine(ctx context.Context) (*engine, error) {
-	binary := filepath.Join(b.dir, "nats-server")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("building nats-server: %w\n%s", err, out)
-	}
-	e := &engine{}
-	if err := e.launch(ctx, binary, b.dir); err != nil {
-		e.stop()
+func (b *bench) startEngine(ctx context.Context, d disks) (*engine, error) {
+	e, err := newEngine(b.dir)
+	if err != nil {
 		return nil, err
 	}
-	err := e.makeStream()
+	binary := filepath.Join(e.dir, "nats-server")
+	if err = d.build(ctx, binary, e.dir); err == nil {
+		err = e.launch(ctx, binary)
+	}
+	if err == nil {
+		err = e.makeStream()
+	}
 	if err == nil {
 		err = e.moveToLeader()
 	}
@@ -59,6 +61,13 @@ func (b *bench) startEngine(ctx context.Context) (*engine, error) {
 		return nil, err
 	}
 	return e, nil
+}
+
+// newEngine returns servers that have stored nothing: those of an earlier engine
+// had other addresses, and their files would keep them from electing a leader.
+func newEngine(dir string) (*engine, error) {
+	dir, err := os.MkdirTemp(dir, "nats")
+	return &engine{dir: dir}, err
 }
 
 // moveToLeader connects to the server that leads the stream of the engine alone, as
@@ -86,7 +95,7 @@ func (e *engine) moveToLeader() error {
 
 func serverName(i int) string { return fmt.Sprint("n", i) }
 
-func (e *engine) launch(ctx context.Context, binary, dir string) error {
+func (e *engine) launch(ctx context.Context, binary string) error {
 	listen, routes := make([]string, engineServers), make([]string, engineServers)
 	for i := range engineServers {
 		for _, at := range []*string{&listen[i], &routes[i]} {
@@ -99,8 +108,8 @@ func (e *engine) launch(ctx context.Context, binary, dir string) error {
 	}
 	for i, addr := range listen {
 		config := fmt.Sprintf("server_name: %s\nlisten: %s\njetstream { store_dir: %q, sync_interval: always }\ncluster { name: bench, listen: %s, routes: [nats://%s] }\n",
-			serverName(i), addr, filepath.Join(dir, fmt.Sprint("nats", i)), routes[i], strings.Join(routes, ", nats://"))
-		file := filepath.Join(dir, fmt.Sprintf("nats%d.conf", i))
+			serverName(i), addr, filepath.Join(e.dir, serverName(i)), routes[i], strings.Join(routes, ", nats://"))
+		file := filepath.Join(e.dir, serverName(i)+".conf")
 		if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 			return err
 		}
@@ -267,4 +276,5 @@ func (e *engine) stop() {
 	if e.conn != nil {
 		e.conn.Close()
 	}
+	_ = os.RemoveAll(e.dir)
 }

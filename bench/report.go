@@ -12,6 +12,7 @@ import (
 type report struct {
 	settings
 	rows        []row
+	failed      []string  // names of what could not be measured
 	date        time.Time // of the start
 	took        time.Duration
 	peerVersion string

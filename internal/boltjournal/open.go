@@ -211,9 +211,12 @@ func damage(s *scan) error {
 	return fmt.Errorf("%w: %s%s. The file was not changed", ErrDamaged, s.faults[0], more)
 }
 
-// chunk is some records on their way through decoding.
+// chunk is some records on their way through decoding. It has all records of a
+// leaf whose memory is used again, or none.
 type chunk struct {
 	records []stored
+	size    int      // of the records, in bytes
+	leaves  [][]byte // memory of their pages
 	applied []gateway.Applied
 	faults  []Fault
 	done    chan struct{}
@@ -233,26 +236,81 @@ func (c *chunk) decode() {
 	c.records = nil
 }
 
+// add adds a record.
+func (c *chunk) add(r stored) {
+	if c.mayEndBefore(r) {
+		c.leaves = append(c.leaves, r.leaf)
+	}
+	c.records = append(c.records, r)
+	c.size += len(r.rec)
+}
+
+// mayEndBefore reports whether a record is of another page than the last one, or
+// of one whose memory is not used again.
+func (c *chunk) mayEndBefore(r stored) bool {
+	return len(c.records) == 0 || c.records[len(c.records)-1].page != r.page || len(r.leaf) > maxLeaf
+}
+
+// isFull reports whether the chunk is large enough to be decoded.
+func (c *chunk) isFull() bool {
+	const most, mostBytes = 64, 1 << 20
+	return len(c.records) >= most || c.size >= mostBytes
+}
+
+// leaves is memory of pages that are not used any more.
+type leaves chan []byte
+
+// take returns memory for a page.
+func (l leaves) take(size int) []byte {
+	select {
+	case b := <-l:
+		if size <= cap(b) {
+			return b[:size]
+		}
+	default:
+	}
+	return make([]byte, size)
+}
+
+// give takes back the memory of pages, unless it is much.
+func (l leaves) give(all [][]byte) {
+	for _, b := range all {
+		if b == nil || len(b) > maxLeaf {
+			continue
+		}
+		select {
+		case l <- b:
+		default:
+			return
+		}
+	}
+}
+
+// maxLeaf is the largest memory of a page that is used again, in bytes.
+const maxLeaf = 64 << 10
+
 // replay passes all groups and receipts of a file to apply. Several goroutines decode; only
 // what they hold is in memory twice.
 func replay(ctx context.Context, f *os.File, apply func([]gateway.Applied), progress func(done, all int)) (*scan, error) {
-	const chunkSize, chunkBytes = 64, 1 << 20 // of records
+	const chunkLeaves = 64 // about those of a chunk
 	chunks := make(chan *chunk, 2*runtime.GOMAXPROCS(0))
+	free := make(leaves, chunkLeaves*cap(chunks))
 	s := new(scan)
+	s.room = free.take
 	var err error
 	go func() {
 		defer close(chunks)
-		c, size := &chunk{done: make(chan struct{})}, 0
+		c := &chunk{done: make(chan struct{})}
 		send := func() {
 			go c.decode()
 			chunks <- c
-			c, size = &chunk{done: make(chan struct{})}, 0
+			c = &chunk{done: make(chan struct{})}
 		}
 		err = s.run(reading{ctx, f}, func(r stored) {
-			c.records = append(c.records, r)
-			if size += len(r.rec); len(c.records) == chunkSize || size >= chunkBytes {
+			if c.isFull() && c.mayEndBefore(r) {
 				send()
 			}
+			c.add(r)
 		})
 		send()
 	}()
@@ -260,6 +318,7 @@ func replay(ctx context.Context, f *os.File, apply func([]gateway.Applied), prog
 	done := 0
 	for c := range chunks {
 		<-c.done
+		free.give(c.leaves)
 		faults = append(faults, c.faults...)
 		if len(c.applied) > 0 && ctx.Err() == nil {
 			apply(c.applied)

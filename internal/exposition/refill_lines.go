@@ -151,12 +151,30 @@ func (l *lineFiller) fillSeries() bool {
 
 // growTo sets n to a value if that is a whole number and not less than n.
 func growTo(n *uint64, value string) bool {
+	if v, ok := wholeNumber(value); ok {
+		grown := v >= *n
+		*n = max(*n, v)
+		return grown
+	}
 	v, err := parseFloat(value)
 	if err != nil || !(v >= float64(*n) && v < exact) || v != math.Trunc(v) {
 		return false
 	}
 	*n = uint64(v)
 	return true
+}
+
+// wholeNumber reads a number that has nothing but digits, if they are few.
+func wholeNumber(value string) (v uint64, ok bool) {
+	const most = 15 // digits that a float64 always holds
+	for i := 0; i < len(value); i++ {
+		digit := value[i] - '0'
+		if digit > 9 {
+			return 0, false
+		}
+		v = 10*v + uint64(digit)
+	}
+	return v, 0 < len(value) && len(value) <= most
 }
 
 // put writes the next line with another value.

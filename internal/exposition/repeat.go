@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/bits"
 	"strings"
+	"unsafe"
 
 	"pushgateway/internal/metric"
 )
@@ -24,7 +25,7 @@ func (r *StoredReader) Repeats(old *Block, family, text []byte) bool {
 	if old.StoredText() == nil {
 		return false
 	}
-	if r.head = old.AppendStored(r.head[:0]); !bytes.Equal(r.head, family) {
+	if !bytes.Equal(r.heads.of(old, len(r.repeated)), family) {
 		return false
 	}
 	l := likeness{known: view(old.Text()), lines: view(text)}
@@ -36,30 +37,39 @@ func (r *StoredReader) Repeats(old *Block, family, text []byte) bool {
 }
 
 // maxShared bounds the text of blocks that share their memory, in bytes. None of
-// it is released while one of the blocks is in use.
-const maxShared = 64 << 10
+// it is released while one of the blocks is in use. The allocator serves pieces of
+// this size with the least work: it has many of them in one span.
+const maxShared = 3 << 10
 
 // Repeated returns the blocks of the families for which Repeats was true, since
 // GetStoredReader. They keep no reference to what Repeats got.
 func (r *StoredReader) Repeated() []Block {
-	size := 0
-	for _, f := range r.repeated {
-		size += len(f.text)
-	}
 	blocks := make([]Block, len(r.repeated))
-	if size > maxShared {
-		for i, f := range r.repeated {
-			f.old.refill(&blocks[i], bytes.Clone(f.text))
+	for from := 0; from < len(blocks); {
+		to, size := from+1, len(r.repeated[from].text)
+		for to < len(blocks) && size+len(r.repeated[to].text) <= maxShared {
+			size += len(r.repeated[to].text)
+			to++
 		}
-		return blocks
-	}
-	joined := make([]byte, 0, size)
-	for i, f := range r.repeated {
-		start := len(joined)
-		joined = append(joined, f.text...)
-		f.old.refill(&blocks[i], joined[start:len(joined):len(joined)])
+		refillAll(blocks[from:to], r.repeated[from:to], size)
+		from = to
 	}
 	return blocks
+}
+
+// refillAll makes blocks of families whose text has this size in total.
+func refillAll(blocks []Block, families []repeated, size int) {
+	var joined strings.Builder // unlike make, it does not clear its memory
+	joined.Grow(size)
+	for _, f := range families {
+		joined.Write(f.text)
+	}
+	text := unsafe.Slice(unsafe.StringData(joined.String()), size)
+	for i, f := range families {
+		n := len(f.text)
+		f.old.refill(&blocks[i], text[:n:n])
+		text = text[n:]
+	}
 }
 
 // refill makes c what b is, with other values. text has the lines of b with
@@ -147,6 +157,14 @@ func valueAround(lines string, at int) (from, end int) {
 func commonPrefix(a, b string) int {
 	const word = 8
 	most := min(len(a), len(b))
+	for len(a) >= 4*word && len(b) >= 4*word {
+		first, second := wordOf(a)^wordOf(b), wordOf(a[word:])^wordOf(b[word:])
+		third, fourth := wordOf(a[2*word:])^wordOf(b[2*word:]), wordOf(a[3*word:])^wordOf(b[3*word:])
+		if first|second|third|fourth != 0 {
+			break
+		}
+		a, b = a[4*word:], b[4*word:]
+	}
 	for len(a) >= word && len(b) >= word {
 		if differing := wordOf(a) ^ wordOf(b); differing != 0 {
 			return most - min(len(a), len(b)) + bits.TrailingZeros64(differing)/8

@@ -115,9 +115,15 @@ func (a *Applied) isEnd() bool { return a.Group == nil && a.Stamp == nil }
 
 // isOutlived reports whether the group that a change was made from, or all series
 // of one of its families, have expired while the change was in progress. Such a
-// change brings them back, so what was found out about it no longer holds.
+// change brings them back, so what was found out about it no longer holds. The same
+// is true of a change that is not alone any more.
 func (x *index) isOutlived(a Applied) bool {
-	if a.Void || a.pending == nil || a.Group == nil || a.pending.since == 0 {
+	switch {
+	case a.Void || a.pending == nil || a.Group == nil:
+		return false
+	case a.pending.alone && !x.isAlone(a.Group, a.pending.only):
+		return true // a group of another shape has come
+	case a.pending.since == 0:
 		return false
 	}
 	stored, _ := x.groups.Get(a.Key)
@@ -209,6 +215,10 @@ func (g *Gateway) placeForeign(a *Applied, old *Group) (brings []*exposition.Blo
 	}
 	if brings, _ = claiming(brings, brings); len(brings) == 0 {
 		return nil, nil // only times are new, or nothing is claimed
+	}
+	if only := g.index.shapeOf(a.Key, old); g.index.isAlone(a.Group, only) {
+		a.pending = &pending{key: a.Key, group: a.Group, since: old.since(), alone: true, only: only}
+		return nil, g.index.helpNews(brings)
 	}
 	a.pending = &pending{key: a.Key, group: a.Group, brings: brings, fresh: brings, since: old.since()}
 	a.pending.takes = takenAnew(a.Group, old, brings)
@@ -323,7 +333,7 @@ func (x *index) apply(a Applied, changed []*indexed) []*indexed {
 	x.countTimes(old, twin, -1)
 	x.moveUses(old, a.Group)
 	if a.Group != nil {
-		x.groups.Set(a.Key, a.Group)
+		x.store(a.Group)
 		x.count(a.Group, +1)
 	} else {
 		x.groups.Delete(a.Key)
@@ -333,6 +343,16 @@ func (x *index) apply(a Applied, changed []*indexed) []*indexed {
 	x.countTimes(a.Group, twin, +1)
 	x.moveDeadlines(old, a.Group)
 	return x.exchange(a, old, changed)
+}
+
+// store puts a group among the others. A replay brings them in the order of their
+// keys.
+func (x *index) store(g *Group) {
+	if last, _, ok := x.groups.Max(); ok && last < g.Key {
+		x.groups.Load(g.Key, g)
+		return
+	}
+	x.groups.Set(g.Key, g)
 }
 
 // clone returns a copy of a group in which the engine can set its own fields.

@@ -29,7 +29,12 @@ var (
 // claim returns the claim of what the group key has.
 func (h *Held) claim(key grouping.Key) claim { return claim{h.Claim, key, h.Took} }
 
-func (c claim) less(d claim) bool { return cmp.Or(c.compare(d), cmp.Compare(c.key, d.key)) < 0 }
+func (c claim) less(d claim) bool {
+	if order := c.compare(d); order != 0 {
+		return order < 0
+	}
+	return c.key < d.key
+}
 
 // compare compares two claims without their keys. It returns a negative number
 // if c is older.

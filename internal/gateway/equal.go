@@ -80,6 +80,17 @@ func (g *Gateway) suspects(ctx context.Context, p *pending, old *Group, c *check
 	return found, nil, nil
 }
 
+// isAlone reports whether no group of another shape than sh, stored or pending, has
+// any of the names of a group. sh is the shape of the group.
+func (x *index) isAlone(g *Group, sh *shape) bool {
+	for i := range g.Families {
+		if f := x.families[g.Families[i].Name]; f != nil && !(f.shapes.hasOnly(sh) && len(f.equal) == 0) {
+			return false
+		}
+	}
+	return true
+}
+
 // opposed is what another group that has a series of the push means for it.
 type opposed uint8
 

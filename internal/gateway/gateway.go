@@ -296,10 +296,10 @@ type helpNews struct {
 func (x *index) helpNews(brings []*exposition.Block) (news []helpNews) {
 	for _, b := range brings {
 		f := x.families[b.Name]
-		h := f.byType[b.Type]
-		if f.helpTold || h == nil {
+		if f == nil || f.helpTold || f.byType[b.Type] == nil {
 			continue
 		}
+		h := f.byType[b.Type]
 		key, first, _ := h.blocks.Min()
 		if first != nil && first.Help != b.Help {
 			f.helpTold = true

@@ -99,6 +99,11 @@ type pending struct {
 	// there was no group, or one with only failures.
 	since Revision
 	own   bool // made by this process
+	// alone is set for a change of another member if no group of another shape has
+	// any of its names. Then no group shares a series with it, and it has no
+	// provisional claims. only is the shape of its group, or nil if no group has it.
+	alone bool
+	only  *shape
 	fate  fate
 	next  *pending // another change of the same group that has claims
 	shape *shape   // nil if it has no claims
@@ -220,8 +225,23 @@ func (f *indexed) hold(key grouping.Key, h *Held) {
 		t = newHolders()
 		f.byType[h.Type] = t
 	}
-	t.claims.Set(h.claim(key))
-	t.expose(key, h.Block)
+	t.hold(h.claim(key), h.Block)
+}
+
+// hold adds a claim and its block. A replay brings them in the order of their keys,
+// and adding behind all others needs no search.
+func (h *holders) hold(c claim, b *exposition.Block) {
+	if last, ok := h.claims.Max(); ok && last.less(c) {
+		h.claims.Load(c)
+	} else {
+		h.claims.Set(c)
+	}
+	if last, _, ok := h.blocks.Max(); ok && last < c.key {
+		h.blocks.Load(c.key, b)
+		h.count(b, +1)
+		return
+	}
+	h.expose(c.key, b)
 }
 
 // drop records that a group no longer has a block.

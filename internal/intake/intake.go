@@ -147,6 +147,9 @@ func (in *Intake) Push(ctx context.Context, r Request) (received int64, err erro
 	if err != nil {
 		return notRead, err
 	}
+	if key, err = r.cutMode(key, &p); err != nil {
+		return notRead, err
+	}
 	if err := in.admit(&r, &p, life, key); err != nil {
 		return notRead, err
 	}

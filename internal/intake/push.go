@@ -38,7 +38,11 @@ func (in *Intake) newPush(r *Request) (p gateway.Push, life lifetime, err error)
 	if p.SeriesTTL, err = seriesTTL(r.Header, mayBe); err != nil {
 		return p, life, err
 	}
-	life, err = in.config.TTL.of(r.Header.Get(ttlField), query.Get("ttl"))
+	asked, err := headerOf(r.Header, ttlField)
+	if err != nil {
+		return p, life, err
+	}
+	life, err = in.config.TTL.of(asked, query.Get("ttl"))
 	return p, life, err
 }
 

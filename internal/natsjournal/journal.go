@@ -49,6 +49,9 @@ type Config struct {
 	SystemCredentials string
 	// TLS configures the connection. Nil means that the URLs decide.
 	TLS *tls.Config
+	// Authorities is a file with the certificates of the authorities that sign those of
+	// the servers, or "". Each connection reads it, and trusts no others.
+	Authorities string
 	// AllowOld accepts servers older than Oldest.
 	AllowOld bool
 	// Member is the address of this member, which it shows to others. Others do not

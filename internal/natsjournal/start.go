@@ -114,12 +114,20 @@ func (j *Journal) options() []nats.Option {
 
 // access returns the options that let the servers know the member.
 func (j *Journal) access() []nats.Option {
-	options := []nats.Option{nats.Name("pushgateway " + j.config.Member)}
+	options := append(j.encryption(), nats.Name("pushgateway "+j.config.Member))
 	if j.config.Credentials != "" {
 		options = append(options, nats.UserCredentials(j.config.Credentials))
 	}
+	return options
+}
+
+// encryption returns the options for TLS.
+func (j *Journal) encryption() (options []nats.Option) {
 	if j.config.TLS != nil {
 		options = append(options, nats.Secure(j.config.TLS))
+	}
+	if j.config.Authorities != "" {
+		options = append(options, nats.RootCAs(j.config.Authorities))
 	}
 	return options
 }

@@ -19,7 +19,8 @@ const (
 	// stored blocks do not contain.
 	maxCache = 64 << 20
 	// maxRuns bounds, in bytes, what is kept joined for text scrapes, as much for
-	// protobuf, and twice as much for compressed scrapes of all formats and codings.
+	// protobuf, twice as much for compressed scrapes of all formats and codings, and
+	// three times as much for the protobuf of blocks.
 	maxRuns = 16 << 20
 )
 
