@@ -11,9 +11,6 @@ const (
 	slice = 250 * time.Microsecond
 	// maxRest bounds one rest of a scrape.
 	maxRest = time.Millisecond
-	// longest is how many rests follow each other at most, as long as pushes are in
-	// progress.
-	longest = 3
 	// maxRests bounds all rests of a scrape together, as scrapers do not wait for
 	// ever: Prometheus gives up after 10 s.
 	maxRests = time.Second
@@ -26,8 +23,7 @@ const (
 // looks at the network only when nothing is. So a scrape that is always ready, on
 // every processor, makes each push wait for it again and again. While pushes are
 // under way, a scrape works in one goroutine, and after each piece of work it
-// rests for as long as that took, or up to three times that while a push is in
-// progress. It is safe for concurrent use.
+// rests for as long as that took. It is safe for concurrent use.
 type giveWay struct {
 	busy   func() bool  // reports whether a push is in progress; nil means never
 	seen   atomic.Int64 // when busy last said so, in Unix ns
@@ -58,11 +54,6 @@ func (g *giveWay) rest(worked time.Duration) {
 		return
 	}
 	begin := time.Now()
-	for range longest {
-		time.Sleep(min(time.Duration(due), maxRest))
-		if !g.busy() {
-			break
-		}
-	}
+	time.Sleep(min(time.Duration(due), maxRest))
 	g.rested.Add(int64(time.Since(begin)))
 }
