@@ -35,7 +35,7 @@ func (j *Journal) keepConnected() {
 		case <-j.stop:
 			return
 		}
-		for !j.connectAnew() {
+		for j.nats().IsClosed() && !j.connectAnew() {
 			select {
 			case <-time.After(retryStart):
 			case <-j.stop:

@@ -36,7 +36,14 @@ func (j *Journal) open(ctx context.Context) error {
 	if err := j.checkVersion(j.nats()); err != nil {
 		return err
 	}
-	err := j.patiently(ctx, "making or checking the stream", func(ctx context.Context) error { return j.ensureStream(ctx) })
+	err := j.patiently(ctx, "making or checking the stream", func(ctx context.Context) error {
+		if j.nats().IsClosed() { // the client has given it up
+			if err := j.dial(); err != nil {
+				return err
+			}
+		}
+		return j.ensureStream(ctx)
+	})
 	if err != nil {
 		return err
 	}
@@ -92,16 +99,18 @@ func (e *permanentError) Unwrap() error { return e.error }
 
 // connect waits until a server accepts the connection.
 func (j *Journal) connect(ctx context.Context) error {
-	urls := strings.Join(j.config.URLs, ",")
-	return j.patiently(ctx, "connecting to "+redacted(j.config.URLs), func(context.Context) error {
-		c, err := nats.Connect(urls, j.options()...)
-		if err != nil {
-			return explainClosed(err) // a server may start, or learn of us
-		}
-		j.link.maxPayload.Store(c.MaxPayload())
-		j.conn.Store(c)
-		return nil
-	})
+	return j.patiently(ctx, "connecting to "+redacted(j.config.URLs), func(context.Context) error { return j.dial() })
+}
+
+// dial makes the connection, once.
+func (j *Journal) dial() error {
+	c, err := nats.Connect(strings.Join(j.config.URLs, ","), j.options()...)
+	if err != nil {
+		return explainClosed(err) // a server may start, or learn of us
+	}
+	j.link.maxPayload.Store(c.MaxPayload())
+	j.conn.Store(c)
+	return nil
 }
 
 // options are those of the connection.
