@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"text/template"
+	"time"
 )
 
 //go:embed performance.md.tmpl
@@ -62,6 +63,9 @@ func (r *report) documentData() map[string]any {
 		"WarmPushes":   warmPushes,
 		"Abusers":      abusers,
 		"AbuseScrapes": abuseScrapes,
+		"FewIdle":      100 * fewIdle,
+		"ManyIdle":     100 * manyIdle,
+		"SlowSync":     time.Duration(slowDisks).Milliseconds(),
 	}
 }
 

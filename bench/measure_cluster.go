@@ -18,9 +18,9 @@ type cluster struct {
 	durable     *target
 }
 
-func (b *bench) startCluster(ctx context.Context) (c *cluster, err error) {
+func (b *bench) startCluster(ctx context.Context, d disks) (c *cluster, err error) {
 	c = &cluster{}
-	if c.engine, err = b.startEngine(ctx); err != nil {
+	if c.engine, err = b.startEngine(ctx, d); err != nil {
 		return nil, err
 	}
 	l := b.middle()
@@ -57,8 +57,8 @@ func (c *cluster) stop() {
 	c.engine.stop()
 }
 
-// clusterClients are the numbers of clients for which the disks of the servers
-// bind. manyClients are so many that the processors do.
+// clusterClients are numbers of clients. manyClients are so many that the processors
+// bind.
 var clusterClients = []int{1, 16}
 
 const manyClients = 64
@@ -66,23 +66,23 @@ const manyClients = 64
 // measureCluster measures pushes to a member beside what the servers acknowledge
 // for messages of the same size.
 func (b *bench) measureCluster(ctx context.Context) ([]row, error) {
-	return b.inCluster(ctx, (*cluster).measureRates)
+	return b.inCluster(ctx, asTheyAre, (*cluster).measureRates)
 }
 
 // measureClusterCPU measures the processor time of pushes to a member.
 func (b *bench) measureClusterCPU(ctx context.Context) ([]row, error) {
-	return b.inCluster(ctx, (*cluster).measureCPU)
+	return b.inCluster(ctx, asTheyAre, (*cluster).measureCPU)
 }
 
 // measureClusterScrapes measures how soon the other member shows a push, and
 // scrapes without the servers.
 func (b *bench) measureClusterScrapes(ctx context.Context) ([]row, error) {
-	return b.inCluster(ctx, (*cluster).measureLag, (*cluster).measureOutage)
+	return b.inCluster(ctx, asTheyAre, (*cluster).measureLag, (*cluster).measureOutage)
 }
 
 // inCluster measures rows with a new cluster.
-func (b *bench) inCluster(ctx context.Context, measure ...func(*cluster, *bench) ([]row, error)) (rows []row, err error) {
-	c, err := b.startCluster(ctx)
+func (b *bench) inCluster(ctx context.Context, d disks, measure ...func(*cluster, *bench) ([]row, error)) (rows []row, err error) {
+	c, err := b.startCluster(ctx, d)
 	if err != nil {
 		return nil, err
 	}
@@ -97,92 +97,79 @@ func (b *bench) inCluster(ctx context.Context, measure ...func(*cluster, *bench)
 	return rows, nil
 }
 
-// measureRates measures pushes by few clients. The goal for the rate holds where
-// the sync binds it. Where even a bare HTTP server does not reach it, the
-// processors bind, and the goal is about their time.
+// measureRates measures pushes by few clients.
 func (c *cluster) measureRates(b *bench) (rows []row, err error) {
 	for _, n := range clusterClients {
-		var used, file []float64
-		var all [3][]float64
-		member := func() (float64, error) {
-			return c.metered(b, &all[0], func() (rate float64, err error) {
-				used, rate, err = c.gatewayCPU(b, used, c.here, n)
-				return rate, err
-			})
-		}
-		withFile := func() (rate float64, err error) {
-			file, rate, err = c.gatewayCPU(b, file, c.durable, n)
-			return rate, err
-		}
-		alone := func() (float64, error) { return c.metered(b, &all[1], c.turn(n, b.duration)) }
-		relayed := func() (float64, error) { return c.metered(b, &all[2], c.relayed(b, n)) }
-		rates, err := contest(b.rounds, member, alone, relayed, withFile)
+		var uses [3]uses
+		member := func() (float64, error) { return c.metered(b, &uses[0], b.turnAs(c.here, n, false)) }
+		alone := func() (float64, error) { return c.metered(b, &uses[1], c.turn(n, b.duration)) }
+		relayed := func() (float64, error) { return c.metered(b, &uses[2], c.relayed(b, n)) }
+		rates, err := contest(b.rounds, member, alone, relayed)
 		if err != nil {
 			return nil, err
 		}
-		cpu := [3]float64{median(all[0]), median(all[1]), median(all[2])}
-		rows = append(rows, rateRows(n, rates, cpu, median(used), median(file))...)
+		rows = append(rows, rateRows(n, rates, uses)...)
 	}
 	return rows, nil
 }
 
-// wantedRate is what pushes must reach of the rate of the servers alone.
-const wantedRate = 0.8
+// uses are what rounds have used: the processor time of all processes for each
+// push, in microseconds, and the part of the cores that was idle.
+type uses struct{ cpu, idle []float64 }
 
 // rateRows are about pushes by n clients: the rates of a member, of the servers
-// alone, and of those behind a bare HTTP server, and the processor time of all
-// processes for each push. used and file are that of a gateway in the cluster, and
-// with a file.
-func rateRows(n int, rates []float64, cpu [3]float64, used, file float64) []row {
-	first := row{what: fmt.Sprintf("pushes/s in a cluster, clients: %d", n), unit: perSecond, gateway: rates[0], ceiling: rates[1]}
-	own := row{what: "CPU of the gateway for each, and with a file as the ceiling", unit: microseconds, gateway: used, ceiling: file}
-	if rates[2] >= wantedRate*rates[1] {
-		first.what += " (the sync binds)"
-		first.goals = []goal{atLeast("0.8 of the ceiling", rates[0], wantedRate, rates[1])}
-	} else {
-		first.what += " (the cores bind)"
-		own.goals = []goal{atMost("1.3 × with a file", used, 1.3, file)}
-	}
-	inUse := func(i int) float64 { return rates[i] * cpu[i] / 1e6 / float64(runtime.NumCPU()) }
+// alone, and of those behind a bare HTTP server, and what these use.
+func rateRows(n int, rates []float64, uses [3]uses) []row {
+	cpu, idle := func(i int) float64 { return median(uses[i].cpu) }, func(i int) float64 { return median(uses[i].idle) }
 	return []row{
-		first,
-		{what: "CPU of all processes for each", unit: microseconds, gateway: cpu[0], ceiling: cpu[1]},
-		{what: "part of the cores that they use", unit: factor, gateway: inUse(0), ceiling: inUse(1)},
+		{what: fmt.Sprintf("pushes/s in a cluster, clients: %d (%s)", n, whatBinds(idle(0))), unit: perSecond, gateway: rates[0], ceiling: rates[1]},
+		{what: "CPU of all processes for each", unit: microseconds, gateway: cpu(0), ceiling: cpu(1)},
+		{what: "part of the cores that is idle", unit: part, gateway: idle(0), ceiling: idle(1)},
 		{what: "the same, the ceiling behind a bare HTTP server", unit: perSecond, gateway: rates[0], ceiling: rates[2]},
-		{what: "CPU of all processes for each", unit: microseconds, gateway: cpu[0], ceiling: cpu[2]},
-		{what: "part of the cores that they use", unit: factor, gateway: inUse(0), ceiling: inUse(2)},
-		own,
+		{what: "CPU of all processes for each", unit: microseconds, gateway: cpu(0), ceiling: cpu(2)},
 	}
 }
 
-// metered runs a turn, and appends the processor time of all processes for each
-// push to used.
-func (c *cluster) metered(b *bench, used *[]float64, run func() (float64, error)) (rate float64, err error) {
-	before, err := c.cpu()
+// What binds pushes is clear if less of the cores is idle than fewIdle, or more than
+// manyIdle.
+const fewIdle, manyIdle = 0.1, 0.5
+
+// whatBinds says what binds pushes, by the part of the cores that is idle meanwhile.
+func whatBinds(idle float64) string {
+	switch {
+	case idle < fewIdle:
+		return "the cores bind"
+	case idle > manyIdle:
+		return "the sync binds"
+	}
+	return "neither the cores nor the sync clearly bind"
+}
+
+// metered runs a turn, and appends what it has used.
+func (c *cluster) metered(b *bench, u *uses, run func() (float64, error)) (rate float64, err error) {
+	idle, before, err := c.reading()
 	if err != nil {
 		return 0, err
 	}
+	begin := time.Now()
 	if rate, err = run(); err != nil {
 		return 0, err
 	}
-	after, err := c.cpu()
-	*used = append(*used, microsecondsOf(after-before)/(rate*b.duration.Seconds()))
+	took := time.Since(begin)
+	idleThen, after, err := c.reading()
+	u.cpu = append(u.cpu, microsecondsOf(after-before)/(rate*b.duration.Seconds()))
+	u.idle = append(u.idle, (idleThen-idle).Seconds()/took.Seconds()/float64(runtime.NumCPU()))
 	return rate, err
 }
 
-// gatewayCPU lets n clients push to a target. It appends the processor time of the
-// target for each push to used.
-func (c *cluster) gatewayCPU(b *bench, used []float64, t *target, n int) (_ []float64, rate float64, err error) {
-	before, err := t.cpu()
-	if err != nil {
-		return used, 0, err
+// reading returns for how long cores were idle, and the processor time that the
+// processes have used.
+func (c *cluster) reading() (idle, used time.Duration, err error) {
+	if idle, err = idleTime(); err != nil {
+		return 0, 0, err
 	}
-	first := t.next.Load()
-	if rate, err = b.turnAs(t, n, false)(); err != nil {
-		return used, 0, err
-	}
-	after, err := t.cpu()
-	return append(used, microsecondsOf(after-before)/float64(t.next.Load()-first)), rate, err
+	used, err = c.cpu()
+	return idle, used, err
 }
 
 // relayed lets clients push to the relay.

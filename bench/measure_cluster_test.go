@@ -1,28 +1,36 @@
 package main
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
-// TestRateRows takes the rate of the ceiling behind a bare server from a table, and
-// looks which goal holds, and whether it is reached.
+// TestRateRows takes what is idle from a table, and looks what is said to bind.
 func TestRateRows(t *testing.T) {
 	for _, c := range []struct {
-		name               string
-		rate, relay        float64 // the ceiling has 1000
-		used               float64 // with a file 100
-		goalOfRate         string
-		rateDone, usedDone string
+		idle float64
+		want string
 	}{
-		{"sync binds", 800, 800, 200, "0.8 of the ceiling", "yes", ""},
-		{"sync binds, too slow", 799, 900, 100, "0.8 of the ceiling", "no", ""},
-		{"cores bind", 500, 799, 130, "", "", "yes"},
-		{"cores bind, too dear", 500, 700, 131, "", "", "no"},
+		{0, "the cores bind"},
+		{0.09, "the cores bind"},
+		{0.11, "neither"},
+		{0.49, "neither"},
+		{0.51, "the sync binds"},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			rows := rateRows(16, []float64{c.rate, 1000, c.relay}, [3]float64{1, 1, 1}, c.used, 100)
-			first, own := rows[0], rows[len(rows)-1]
-			if first.target() != c.goalOfRate || first.verdict() != c.rateDone || own.verdict() != c.usedDone {
-				t.Errorf("got %q, %q and %q", first.target(), first.verdict(), own.verdict())
-			}
-		})
+		used := uses{cpu: []float64{1}, idle: []float64{c.idle}}
+		rows := rateRows(16, []float64{500, 1000, 700}, [3]uses{used, used, used})
+		if first := rows[0]; !strings.Contains(first.what, c.want) || first.target() != "" {
+			t.Errorf("%.2f idle: got %q, which must reach %q", c.idle, first.what, first.target())
+		}
+	}
+}
+
+// TestSlowRows takes the rate from a table, and looks whether the goal is reached.
+func TestSlowRows(t *testing.T) {
+	for rate, want := range map[float64]string{800: "yes", 799: "no"} {
+		used := uses{idle: []float64{0.5}}
+		if got := slowRows(16, []float64{rate, 1000}, [2]uses{used, used})[0]; got.verdict() != want {
+			t.Errorf("%.0f of 1000: got %q", rate, got.verdict())
+		}
 	}
 }

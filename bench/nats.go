@@ -41,16 +41,16 @@ const (
 )
 
 // startEngine starts the servers, and makes a stream for the engine alone.
-func (b *bench) startEngine(ctx context.Context) (*engine, error) {
-	binary := filepath.Join(b.dir, "nats-server")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("building nats-server: %w\n%s", err, out)
-	}
+func (b *bench) startEngine(ctx context.Context, d disks) (*engine, error) {
 	e, err := newEngine(b.dir)
 	if err != nil {
 		return nil, err
 	}
-	if err = e.launch(ctx, binary); err == nil {
+	binary := filepath.Join(e.dir, "nats-server")
+	if err = d.build(ctx, binary, e.dir); err == nil {
+		err = e.launch(ctx, binary)
+	}
+	if err == nil {
 		err = e.makeStream()
 	}
 	if err == nil {

@@ -141,6 +141,25 @@ func processCPU(pid int) (time.Duration, error) {
 	return time.Duration(user+system) * 10 * time.Millisecond, err
 }
 
+// idleTime returns for how long the cores of this machine were idle since it was
+// started, all together, to 10 ms.
+func idleTime() (time.Duration, error) {
+	stat, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, err
+	}
+	f := strings.Fields(string(stat))
+	if len(f) < 6 {
+		return 0, fmt.Errorf("the kernel says too little of the cores: %q", stat)
+	}
+	idle, err := strconv.Atoi(f[4])
+	if err != nil {
+		return 0, err
+	}
+	waiting, err := strconv.Atoi(f[5]) // for a disk
+	return time.Duration(idle+waiting) * 10 * time.Millisecond, err
+}
+
 // statusBytes reads one line of what the kernel says: its name, a number, and
 // kB, which means 1024 bytes.
 func statusBytes(status []byte, name string) (float64, error) {

@@ -89,6 +89,7 @@ const (
 	microseconds
 	bytesEach
 	megabytes
+	part
 	factor
 )
 
@@ -106,6 +107,8 @@ func (u unit) format(v float64) string {
 		return digits(v) + " B"
 	case u == megabytes:
 		return fmt.Sprintf("%.2f MB", v)
+	case u == part:
+		return fmt.Sprintf("%.0f %%", 100*v)
 	default:
 		return "×" + digits(v)
 	}
@@ -149,6 +152,7 @@ var measurements = []measurement{
 	{"victoria", (*bench).measureVictoria},
 	{"durable", (*bench).measureDurable},
 	{"cluster", (*bench).measureCluster},
+	{"cluster-sync", (*bench).measureClusterSync},
 	{"cluster-cpu", (*bench).measureClusterCPU},
 	{"cluster-scrapes", (*bench).measureClusterScrapes},
 	{"sums", (*bench).measureSums},

@@ -171,10 +171,19 @@ func (a *authority) pem() string {
 
 // client makes a certificate for a client, or for a server.
 func (a *authority) client(cn string, names ...string) tls.Certificate {
+	return a.until(time.Now().Add(time.Hour), cn, names)
+}
+
+// ended makes one that is not valid any more.
+func (a *authority) ended(cn string, names ...string) tls.Certificate {
+	return a.until(time.Now().Add(-time.Minute), cn, names)
+}
+
+func (a *authority) until(end time.Time, cn string, names []string) tls.Certificate {
 	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: cn}, DNSNames: names, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: end,
 	}
 	der := must(x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key))
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}

@@ -164,3 +164,26 @@ func membersMet(t *testing.T, both []*server) {
 		t.Error("the members never met, so the test shows nothing")
 	}
 }
+
+// TestClusterUnlikeLimits has two members with different limits, as while they are
+// changed. Each refuses pushes by its own, and exposes what the other one has taken.
+func TestClusterUnlikeLimits(t *testing.T) {
+	t.Parallel()
+	c := natstest.Start(t, 1)
+	limits := func(file string) string { return "--config.file=" + newConfig(t, file).path }
+	strict := joinCluster(t, c, "S", limits("limits: {max_groups: 2, max_series: 4, max_series_per_group: 2}\n"))
+	free := joinCluster(t, c, "S", limits("limits: {max_groups: 100}\n"))
+	path := func(i int) string { return fmt.Sprint("/metrics/job/j/n/", i) }
+	for i := range 4 {
+		free.push(path(i), "m 1\nn 1\no 1\n", http.StatusOK)
+		strict.exposes(fmt.Sprintf(`o{instance="",job="j",n="%d"} 1`, i), true)
+	}
+	strict.push(path(4), "m 1\n", http.StatusTooManyRequests)
+	strict.push(path(0), "m 2\n", http.StatusOK) // it shrinks
+	free.exposes(`m{instance="",job="j",n="0"} 2`, true)
+	free.exposes(`o{instance="",job="j",n="0"} 1`, false)
+	free.push(path(4), "m 1\n", http.StatusOK)
+	strict.exposes(`m{instance="",job="j",n="4"} 1`, true)
+	strict.want(http.StatusAccepted, http.MethodDelete, path(4), "")
+	free.exposes(`m{instance="",job="j",n="4"} 1`, false)
+}

@@ -42,11 +42,22 @@ func TestClusterOutage(t *testing.T) {
 		s.exposes(`m{instance="",job="j"} 1`, true)
 	}
 
+	const sum = "/metrics/job/sum?merge=sum"
+	replayed := func(s *server) bool {
+		got := s.want(http.StatusOK, http.MethodPost, sum, "# TYPE c counter\nc 1\n", "Idempotency-Key", "k")
+		return got.header.Get("Idempotency-Replayed") == "true"
+	}
+	if replayed(a) {
+		t.Error("the first push with a key is replayed")
+	}
 	leader := servers.Leader("S")
 	servers.Kill(leader)
 	for i := range 5 {
 		path := fmt.Sprint("/metrics/job/k/n/", i)
 		a.eventually("a push without the leader", func() bool { return a.do(http.MethodPut, path, "m 1\n").status == 200 })
+	}
+	if !replayed(b) {
+		t.Error("a push with the key through another member, after the leader was lost, counts again")
 	}
 	servers.Run(leader)
 	for _, s := range []*server{b, late} {

@@ -56,6 +56,12 @@ func TestPushOpenMetrics(t *testing.T) {
 			"# TYPE h histogram\nh_bucket{$,le=\"0.5\"} 1 # {id=\"x\"} 0.3\nh_bucket{$,le=\"+Inf\"} 2\nh_sum{$} 3.5\nh_count{$} 2\nh_created{$} 1.5\n",
 			"created_timestamp:{seconds:1 nanos:500000000}",
 		},
+		"histogram without count and sum": {
+			"# TYPE h histogram\nh_bucket{a=\"1\",le=\"0.5\"} 1\nh_bucket{a=\"1\",le=\"+Inf\"} 2\nh_count{a=\"2\"} 0\nh_bucket{a=\"2\",le=\"+Inf\"} 0\nh_bucket{a=\"3\",le=\"0.5\"} 1\nh_bucket{a=\"4\",le=\"+Inf\"} 1.5\n# EOF\n",
+			"h_sum{a=\"1\",$} 0\nh_count{a=\"1\",$} 2\nh_bucket{a=\"2\",$,le=\"+Inf\"} 0\nh_sum{a=\"2\",$} 0\nh_count{a=\"2\",$} 0\nh_bucket{a=\"3\",$,le=\"0.5\"} 1\nh_bucket{a=\"3\",$,le=\"+Inf\"} 0\nh_sum{a=\"3\",$} 0\nh_count{a=\"3\",$} 0\n",
+			"h_bucket{a=\"1\",$,le=\"+Inf\"} 2\nh_sum{a=\"1\",$} 0.0\nh_count{a=\"1\",$} 2\n",
+			"sample_count:2",
+		},
 		"gauge histogram": {
 			"# TYPE h gaugehistogram\nh_bucket{le=\"0.5\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_gcount 2\nh_gsum 3.5\n# EOF\n",
 			"# TYPE h histogram\nh_bucket{$,le=\"0.5\"} 1\nh_bucket{$,le=\"+Inf\"} 2\nh_sum{$} 3.5\nh_count{$} 2\n",

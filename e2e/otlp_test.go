@@ -32,7 +32,7 @@ func TestOTLP(t *testing.T) {
 	for name, c := range map[string]struct{ attributes, metrics, text, open, proto string }{
 		"counter": {"", `{"name":"my.requests","unit":"By","description":"Requests.","sum":{"isMonotonic":true,"aggregationTemporality":2,"dataPoints":[
 			{"asInt":"3","startTimeUnixNano":"1600000000500000000","timeUnixNano":"1700000000000000000","attributes":[{"key":"http.method","value":{"stringValue":"GET"}}],
-			"exemplars":[{"asDouble":1.5,"timeUnixNano":"1700000000000000000","traceId":"0af7651916cd43dd8448eb211c80319c","spanId":"b7ad6b7169203331"}]}]}}`,
+			"exemplars":[{"asDouble":1.5,"timeUnixNano":"1700000000000000000","traceId":"0AF7651916CD43dd8448eb211c80319c","spanId":"B7ad6b7169203331"}]}]}}`,
 			"# HELP my_requests_bytes_total Requests.\n# TYPE my_requests_bytes_total counter\nmy_requests_bytes_total{http_method=\"GET\",$} 3\n",
 			"# UNIT my_requests_bytes bytes\nmy_requests_bytes_total{http_method=\"GET\",$} 3.0 # {trace_id=\"0af7651916cd43dd8448eb211c80319c\",span_id=\"b7ad6b7169203331\"} 1.5 1700000000\nmy_requests_bytes_created{http_method=\"GET\",$} 1600000000.5\n",
 			"created_timestamp:{seconds:1600000000 nanos:500000000}"},

@@ -405,6 +405,16 @@ other{clearmode="info",version="0.0.%[1]d"} 1
 	for _, body := range []string{"# TYPE g gauge\ng{clearmode=\"mean5m\"} 1\n", "# TYPE g gauge\ng{clearmode=\"sum\"} 1\ng{clearmode=\"replace\"} 1\n"} {
 		s.want(http.StatusBadRequest, http.MethodPost, "/metrics", body)
 	}
+	s.wantLines("a", slices.Clone(want)...)
+	const one = "# TYPE value2 gauge\nvalue2{x=\"1\"} 1\nvalue2{x=\"2\",clearmode=\"replace\"} 5\n"
+	for _, path := range []string{"/metrics/clearmode/sum", "/metrics/clearmode@base64/c3Vt", "/metrics/job/a/clearmode/aggregate/"} {
+		s.want(http.StatusAccepted, http.MethodPut, path, one)
+	}
+	want[2], want[3] = `value2{x="1"} 5`, `value2{x="2"} 5`
+	s.wantLines("a", slices.Clone(want)...)
+	if a := s.want(http.StatusBadRequest, http.MethodPost, "/metrics/clearmode/mean5m", one); !strings.Contains(a.body, "clearmode=\"mean5m\"") {
+		t.Errorf("got %q", a.body)
+	}
 	s.wantLines("a", want...)
 }
 

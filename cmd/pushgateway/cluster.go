@@ -182,7 +182,7 @@ func (c *clusterSettings) connection() *storage.Cluster {
 	tls, _ := c.tlsConfig() // check has already reported the error
 	return &storage.Cluster{
 		URLs: c.urls, Stream: c.stream, Replicas: c.replicas, MaxBytes: int64(c.maxBytes), Credentials: c.credentials,
-		TLS: tls, AllowOld: c.allowOld, Version: version.Version,
+		TLS: tls, Authorities: c.tls.CAFile, AllowOld: c.allowOld, Version: version.Version,
 	}
 }
 

@@ -1,21 +1,18 @@
 package boltjournal
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"runtime"
 	"slices"
 
 	"go.etcd.io/bbolt"
 
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
-	"pushgateway/internal/record"
 )
 
 // open checks the file, replays it, and opens it for writing.
@@ -209,86 +206,6 @@ func damage(s *scan) error {
 		more = fmt.Sprintf(" (first of %d faults)", n)
 	}
 	return fmt.Errorf("%w: %s%s. The file was not changed", ErrDamaged, s.faults[0], more)
-}
-
-// chunk is some records on their way through decoding.
-type chunk struct {
-	records []stored
-	applied []gateway.Applied
-	faults  []Fault
-	done    chan struct{}
-}
-
-func (c *chunk) decode() {
-	defer close(c.done)
-	c.applied = make([]gateway.Applied, 0, len(c.records))
-	for _, r := range c.records {
-		g, revision, err := record.Decode(r.rec, r.key)
-		if err != nil {
-			c.faults = append(c.faults, Fault{r.page, r.key.String(), err.Error()})
-			continue
-		}
-		c.applied = append(c.applied, gateway.Applied{Change: gateway.Change{Key: r.key, Group: g}, Revision: revision, Given: true})
-	}
-	c.records = nil
-}
-
-// replay passes all groups and receipts of a file to apply. Several goroutines decode; only
-// what they hold is in memory twice.
-func replay(ctx context.Context, f *os.File, apply func([]gateway.Applied), progress func(done, all int)) (*scan, error) {
-	const chunkSize, chunkBytes = 64, 1 << 20 // of records
-	chunks := make(chan *chunk, 2*runtime.GOMAXPROCS(0))
-	s := new(scan)
-	var err error
-	go func() {
-		defer close(chunks)
-		c, size := &chunk{done: make(chan struct{})}, 0
-		send := func() {
-			go c.decode()
-			chunks <- c
-			c, size = &chunk{done: make(chan struct{})}, 0
-		}
-		err = s.run(reading{ctx, f}, func(r stored) {
-			c.records = append(c.records, r)
-			if size += len(r.rec); len(c.records) == chunkSize || size >= chunkBytes {
-				send()
-			}
-		})
-		send()
-	}()
-	var faults []Fault
-	done := 0
-	for c := range chunks {
-		<-c.done
-		faults = append(faults, c.faults...)
-		if len(c.applied) > 0 && ctx.Err() == nil {
-			apply(c.applied)
-		}
-		done += len(c.applied)
-		progress(done, int(s.expected.Load()))
-	}
-	if err := cmp.Or(ctx.Err(), err); err != nil {
-		return nil, err
-	}
-	s.faults = append(s.faults, faults...)
-	if len(s.receipts) > 0 {
-		apply([]gateway.Applied{{Change: gateway.Change{Receipts: s.receipts}}})
-	}
-	return s, nil
-}
-
-// reading is a file whose reads fail once the context has ended.
-type reading struct {
-	ctx  context.Context
-	file *os.File
-}
-
-// ReadAt reads as long as the context has not ended.
-func (r reading) ReadAt(b []byte, at int64) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.file.ReadAt(b, at)
 }
 
 // wasteful reports whether most of the file is unused.

@@ -92,6 +92,8 @@ type page struct {
 	kind  uint16
 	count int
 	data  []byte // all of it, including the header
+	// inline is set if it lies within an element of another page.
+	inline bool
 }
 
 // pages reads the pages of a file, each at most once.
@@ -101,7 +103,13 @@ type pages struct {
 	seen map[uint64]bool
 	// fault is called for each fault.
 	fault func(Fault)
+	// room returns memory for a page, of any content. Nil means new memory.
+	room func(size int) []byte
 }
+
+// ahead is how many pages are read at once, since a leaf of groups with many
+// series spans more than one.
+const ahead = 2
 
 // read returns a page, or false after reporting the fault.
 func (p *pages) read(id uint64) (page, bool) {
@@ -120,9 +128,8 @@ func (p *pages) tryRead(id uint64) (pg page, err error) {
 	if p.seen[id] {
 		return pg, errors.New("two pages refer to it")
 	}
-	size := uint64(p.meta.pageSize)
-	b := make([]byte, size)
-	if err := p.readAt(b, id*size); err != nil {
+	b, err := p.readAhead(id)
+	if err != nil {
 		return pg, err
 	}
 	if order.Uint64(b) != id {
@@ -138,13 +145,33 @@ func (p *pages) tryRead(id uint64) (pg page, err error) {
 		}
 		p.seen[i] = true
 	}
-	if more > 0 {
-		b = append(b, make([]byte, more*size)...)
-		if err := p.readAt(b[size:], (id+1)*size); err != nil {
+	size := uint64(p.meta.pageSize)
+	all, have := (1+more)*size, uint64(len(b))
+	if have < all {
+		b = append(b, make([]byte, all-have)...)
+		if err := p.readAt(b[have:], id*size+have); err != nil {
 			return pg, err
 		}
 	}
-	return page{id: id, kind: order.Uint16(b[8:]), count: int(order.Uint16(b[10:])), data: b}, nil
+	return page{id: id, kind: order.Uint16(b[8:]), count: int(order.Uint16(b[10:])), data: b[:all]}, nil
+}
+
+// readAhead reads a page, and the pages behind it if it can.
+func (p *pages) readAhead(id uint64) ([]byte, error) {
+	size := uint64(p.meta.pageSize)
+	b := p.makeRoom(int(ahead * size))
+	if id+ahead <= p.meta.pages && p.readAt(b, id*size) == nil {
+		return b, nil
+	}
+	b = b[:size]
+	return b, p.readAt(b, id*size)
+}
+
+func (p *pages) makeRoom(size int) []byte {
+	if p.room == nil {
+		return make([]byte, size)
+	}
+	return p.room(size)
 }
 
 func (p *pages) readAt(b []byte, at uint64) error {
@@ -162,6 +189,8 @@ type element struct {
 	page       uint64
 	bucket     bool
 	key, value []byte
+	// leaf is all of the page, unless it lies within an element of another one.
+	leaf []byte
 }
 
 // leafElement returns element i of a leaf, and where it ends in the page.
@@ -180,7 +209,11 @@ func (pg page) leafElement(i int) (e element, end int, err error) {
 		return e, 0, fmt.Errorf("element %d has an unknown kind", i)
 	}
 	rest := pg.data[from:]
-	return element{pg.id, flags == bucketElement, rest[:keySize:keySize], rest[keySize : keySize+valueSize : keySize+valueSize]}, int(from + keySize + valueSize), nil
+	e = element{page: pg.id, bucket: flags == bucketElement, key: rest[:keySize:keySize], value: rest[keySize : keySize+valueSize : keySize+valueSize]}
+	if !pg.inline {
+		e.leaf = pg.data
+	}
+	return e, int(from + keySize + valueSize), nil
 }
 
 // branchElement returns the lowest key below element i of a branch, and the
@@ -317,5 +350,5 @@ func (p *pages) bucket(e element, visit func(element)) {
 		p.fault(Fault{Page: e.page, Msg: fmt.Sprintf("the bucket %q is cut off", excerpt.Of(string(e.key)))})
 		return
 	}
-	p.walkLeaf(page{id: e.page, kind: leafPage, count: int(order.Uint16(inline[10:])), data: inline}, bounds{}, visit)
+	p.walkLeaf(page{id: e.page, kind: leafPage, count: int(order.Uint16(inline[10:])), data: inline, inline: true}, bounds{}, visit)
 }

@@ -18,6 +18,7 @@ type stored struct {
 	key  grouping.Key
 	rec  []byte
 	page uint64
+	leaf []byte // memory of the page; nil if it also has something else
 }
 
 // scan is one pass through a file.
@@ -182,7 +183,7 @@ func (s *scan) take(e element) {
 	}
 	s.groups++
 	s.sum += record.Checksum(e.value)
-	s.visit(stored{key, e.value, e.page})
+	s.visit(stored{key, e.value, e.page, e.leaf})
 }
 
 // compare compares what was found with the state.

@@ -18,26 +18,41 @@ import (
 
 // adopt returns the block of a stored family, or nil if it must be rendered.
 func (r *StoredReader) adopt(family, text []byte) *Block {
-	h, ok := readStoredHead(family)
-	if !ok || h.renderer != rendererVersion || !h.isRendered() || len(text) == 0 {
+	h := r.readHead(family)
+	if h == nil || len(text) == 0 {
 		return nil
 	}
 	a := &r.lines
-	a.begin(&h.Family, view(text))
+	a.begin(h.name, h.typ, view(text))
 	if !a.all() {
 		return nil
 	}
 	return &Block{
-		Name:      r.known.copyOf(h.Name),
-		Help:      r.known.copyOf(h.Help),
-		Unit:      r.known.copyOf(h.Unit),
-		EmptyHelp: h.EmptyHelp,
-		Type:      h.Type,
+		Name:      h.name,
+		Help:      h.help,
+		Unit:      h.unit,
+		EmptyHelp: h.emptyHelp,
+		Type:      h.typ,
 		Legacy:    a.legacy,
 		text:      bytes.Clone(text),
 		proto:     a.proto,
 		series:    int32(a.series),
 	}
+}
+
+// readHead reads the next stored family without its series. It returns nil if the
+// family must be rendered.
+func (r *StoredReader) readHead(family []byte) *knownHead {
+	i := r.read
+	r.read++
+	if known := r.heads.find(i, family); known != nil {
+		return known
+	}
+	h, ok := readStoredHead(family)
+	if !ok || h.renderer != rendererVersion || !h.isRendered() {
+		return nil
+	}
+	return r.heads.keep(i, family, knownHead{nil, r.known.copyOf(h.Name), r.known.copyOf(h.Help), r.known.copyOf(h.Unit), h.EmptyHelp, h.Type})
 }
 
 // isRendered reports whether the name, the type and the help text are as
@@ -83,11 +98,11 @@ type checkedLabel struct {
 	legacy     bool
 }
 
-func (a *adopter) begin(f *metric.Family, text string) {
-	a.typ, a.rest, a.special, a.longest = f.Type, text, specialLabel(f.Type), StoredLimits().least()
-	a.name, a.quoted = f.Name, !metric.IsLegacyName(f.Name)
+func (a *adopter) begin(name string, t metric.Type, text string) {
+	a.typ, a.rest, a.special, a.longest = t, text, specialLabel(t), StoredLimits().least()
+	a.name, a.quoted = name, !metric.IsLegacyName(name)
 	if a.quoted {
-		a.name = "{" + string(appendName(nil, f.Name, false))
+		a.name = "{" + string(appendName(nil, name, false))
 	}
 	a.sets.reset()
 	a.labels, a.same = a.labels[:0], true

@@ -46,6 +46,10 @@ type Encoder struct {
 	joiner *joiner // nil if Join was not called, or pieces are written
 	pieces *piecer // nil if Join was not called, or nothing is compressed
 	head   []byte
+	reader plainReader
+	made   []byte // a piece of protobuf
+	at     int    // bytes of blocks so far, if Join was called
+	keeps  int    // so many of them are kept in protobuf
 	// fetched makes the compiler read what writeBatch is about to copy.
 	fetched byte
 	// Dropped counts labels and series left out because they are equal to others
@@ -68,8 +72,10 @@ func (e *Encoder) Join(r *Runs) {
 	if e.format.Syntax != Text && e.format.Syntax != Protobuf {
 		return
 	}
+	e.keeps = r.maxMade
 	if to, ok := e.w.(PieceWriter); ok {
 		e.pieces = r.packed.begin(pieceKey{e.format.Syntax, to.Coding()}, to)
+		e.pieces.sizeOf = e.format.sizeOf
 		return
 	}
 	e.joiner = r.joiner(e.format)
@@ -101,7 +107,8 @@ func (e *Encoder) Encode(f Exposed) error {
 	return e.writeAsStored(f, (*Block).Text)
 }
 
-// writeAsStored copies the content of blocks.
+// writeAsStored copies the content of blocks. own returns nil if it must be made;
+// see writeContent.
 func (e *Encoder) writeAsStored(f Exposed, own func(*Block) []byte) error {
 	switch {
 	case f.Passing:
@@ -111,7 +118,7 @@ func (e *Encoder) writeAsStored(f Exposed, own func(*Block) []byte) error {
 		return e.writeRuns(f.Blocks, own)
 	}
 	for b := range f.Blocks {
-		if _, err := e.w.Write(own(b)); err != nil {
+		if err := e.writeContent(b, own(b)); err != nil {
 			return err
 		}
 	}
@@ -128,18 +135,23 @@ func (e *Encoder) writeBatch(blocks []*Block, own func(*Block) []byte) (size int
 	var contents [ahead][]byte
 	for i, b := range blocks {
 		contents[i] = own(b)
+		size += e.format.sizeOf(b)
+		e.at += e.format.sizeOf(b)
 	}
 	const line = 64 // bytes of a cache line
-	for _, c := range contents[:len(blocks)] {
+	for i, b := range blocks {
+		c := contents[i]
+		if c == nil {
+			c = b.text
+		}
 		for at := 0; at < len(c); at += line {
 			e.fetched += c[at]
 		}
 	}
-	for _, c := range contents[:len(blocks)] {
-		if _, err := e.w.Write(c); err != nil {
+	for i, b := range blocks {
+		if err := e.writeContent(b, contents[i]); err != nil {
 			return 0, err
 		}
-		size += len(c)
 	}
 	return size, nil
 }
@@ -250,7 +262,11 @@ func (e *Encoder) contents(f Exposed, own func(*Block) []byte) iter.Seq[[]byte] 
 			case anew:
 				more = yield(e.variant(b, f, seen).content)
 			default:
-				more = yield(own(b))
+				if content := own(b); content != nil {
+					more = yield(content)
+				} else {
+					more = e.eachMade(b, yield)
+				}
 			}
 			if !more {
 				return
@@ -318,7 +334,7 @@ func (e *Encoder) encodeProto(f Exposed) error {
 	if _, err := e.w.Write(e.head); err != nil {
 		return err
 	}
-	return e.writeAsStored(f, (*Block).delimited)
+	return e.writeAsStored(f, e.delimited)
 }
 
 // encodeEscaped writes a message whose size is only known once all blocks are
@@ -327,7 +343,7 @@ func (e *Encoder) encodeEscaped(name string, f Exposed) error {
 	const kept = 1 << 20 // bytes
 	var all []byte
 	size := 0
-	for content := range e.contents(f, (*Block).Proto) {
+	for content := range e.contents(f, e.protobuf) {
 		if size += len(content); size <= kept {
 			all = append(all, content...)
 		}
@@ -344,7 +360,7 @@ func (e *Encoder) encodeEscaped(name string, f Exposed) error {
 		return err
 	}
 	defer func(dropped int) { e.Dropped = dropped }(e.Dropped) // they are already counted
-	for content := range e.contents(f, (*Block).Proto) {
+	for content := range e.contents(f, e.protobuf) {
 		if _, err := e.w.Write(content); err != nil {
 			return err
 		}

@@ -64,7 +64,7 @@ func HasOpenMetricsEnd(body []byte) bool {
 // The strings in the result point into body.
 func (p *Parser) ParseOpenMetrics(body []byte) ([]*metric.Family, error) {
 	p.reset()
-	p.size = len(body)
+	p.size, p.newCount = len(body), uncounted
 	for rest := view(body); len(rest) > 0; {
 		p.line++
 		line, after, complete := strings.Cut(rest, "\n")
@@ -96,8 +96,32 @@ func (p *Parser) ended(after string) ([]*metric.Family, error) {
 		if err := f.checkStarted(); err != nil {
 			return nil, err
 		}
+		f.fillCounts()
 	}
 	return p.filledFamilies(), nil
+}
+
+// uncounted is the count of a histogram in OpenMetrics that has no line for it yet.
+var uncounted = metric.Count{Float: -1}
+
+// fillCounts gives histograms without a line for it the count of their last bucket.
+// OpenMetrics lets clients leave out count and sum.
+func (f *family) fillCounts() {
+	if !f.Type.IsHistogram() {
+		return
+	}
+	for i := range f.Series {
+		h := f.Series[i].Histogram
+		if h == nil || h.Count != uncounted {
+			continue
+		}
+		h.Count = metric.Count{}
+		for _, b := range h.Classic {
+			if isInf(b.UpperBound) {
+				h.Count = b.Count
+			}
+		}
+	}
 }
 
 func (p *Parser) parseOpenLine(line string) error {

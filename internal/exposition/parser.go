@@ -44,9 +44,10 @@ type Parser struct {
 	lastSet  string      // in OpenMetrics, the labels of the line that found belongs to
 	scratch  []byte
 	other    []byte
-	noting   bool     // where the values are
-	samples  []sample // all so far, if recorded
-	timed    bool     // there is a timestamp
+	noting   bool         // where the values are
+	samples  []sample     // all so far, if recorded
+	timed    bool         // there is a timestamp
+	newCount metric.Count // of a histogram before its lines are read
 }
 
 // family is a metric.Family being parsed.

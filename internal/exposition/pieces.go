@@ -48,7 +48,8 @@ type piecer struct {
 	like   *packedRun // of the last scrape, beginning with the same block
 	same   bool       // equal to like, so far
 	size   int        // of the content, if not the same
-	before *Block     // what precedes the piece; nil at the start of a family
+	sizeOf func(*Block) int
+	before *Block // what precedes the piece; nil at the start of a family
 
 	fetched uint64 // makes the compiler read identities before they are needed
 }
@@ -109,8 +110,8 @@ func (p *piecer) addAll(blocks []*Block, e *Encoder, own func(*Block) []byte) er
 				return err
 			}
 		}
-		p.add(b, own)
-		if n := p.complete(own); n > 0 {
+		p.add(b)
+		if n := p.complete(); n > 0 {
 			if err := p.flush(n, e, own); err != nil {
 				return err
 			}
@@ -125,29 +126,29 @@ func (p *piecer) endsAt(b *Block) bool {
 	return !p.same && p.size >= minPiece && p.old.starts[b.identity()] != nil
 }
 
-func (p *piecer) add(b *Block, own func(*Block) []byte) {
+func (p *piecer) add(b *Block) {
 	if len(p.batch) == 0 {
 		p.like = p.old.starts[b.identity()]
 		p.same = p.like != nil
 	}
 	if p.same && (len(p.batch) == len(p.like.blocks) || p.like.blocks[len(p.batch)] != b.identity()) {
-		p.same, p.size = false, sizeOf(p.batch, own)
+		p.same, p.size = false, p.sizeOfAll(p.batch)
 	}
 	if p.batch = append(p.batch, b); !p.same {
-		p.size += len(own(b))
+		p.size += p.sizeOf(b)
 	}
 }
 
-func sizeOf(blocks []*Block, own func(*Block) []byte) (size int) {
+func (p *piecer) sizeOfAll(blocks []*Block) (size int) {
 	for _, b := range blocks {
-		size += len(own(b))
+		size += p.sizeOf(b)
 	}
 	return size
 }
 
 // complete returns how many of the blocks so far are a piece, or 0. What is left
 // can be a piece as well, if the next block begins one of the last scrape.
-func (p *piecer) complete(own func(*Block) []byte) int {
+func (p *piecer) complete() int {
 	if p.same {
 		if len(p.batch) < len(p.like.blocks) {
 			return 0
@@ -160,7 +161,7 @@ func (p *piecer) complete(own func(*Block) []byte) int {
 	}
 	n := 0
 	for size := 0; size < full; n++ {
-		size += len(own(p.batch[n]))
+		size += p.sizeOf(p.batch[n])
 	}
 	return n
 }
@@ -174,7 +175,7 @@ func (p *piecer) flush(n int, e *Encoder, own func(*Block) []byte) error {
 	err := p.write(blocks, e, own)
 	p.before = blocks[n-1]
 	p.batch = append(p.batch[:0], p.batch[n:]...)
-	p.same, p.size = false, sizeOf(p.batch, own)
+	p.same, p.size = false, p.sizeOfAll(p.batch)
 	return err
 }
 
@@ -182,6 +183,7 @@ func (p *piecer) write(blocks []*Block, e *Encoder, own func(*Block) []byte) err
 	if p.same && len(blocks) == len(p.like.blocks) && p.like.before == p.before.identity() {
 		if packed := p.like.packed.Load(); packed != nil {
 			p.tables.keep(p.next, p.like, packed.Size())
+			e.at += packed.Content()
 			return p.to.WritePiece(packed)
 		}
 	}
@@ -190,7 +192,7 @@ func (p *piecer) write(blocks []*Block, e *Encoder, own func(*Block) []byte) err
 
 // writeNew writes a piece, to be compressed by itself if that is worth it.
 func (p *piecer) writeNew(blocks []*Block, e *Encoder, own func(*Block) []byte) error {
-	made, size := &packedRun{before: p.before.identity()}, sizeOf(blocks, own)
+	made, size := &packedRun{before: p.before.identity()}, p.sizeOfAll(blocks)
 	apart := size >= minPiece && size <= maxPiece
 	if apart {
 		for _, b := range blocks {
@@ -208,7 +210,7 @@ func (p *piecer) writeNew(blocks []*Block, e *Encoder, own func(*Block) []byte) 
 	}
 	var before []byte
 	if p.before != nil {
-		before = own(p.before)
+		before = e.lasting(p.before, own)
 	}
 	tables, next := p.tables, p.next
 	p.to.EndPiece(before, func(packed *compression.Piece) {

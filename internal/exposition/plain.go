@@ -226,33 +226,3 @@ func (b *Block) firstSeries(text []byte) []byte {
 	last += rereadPiece + 1
 	return text[:last+bytes.IndexByte(text[last:], '\n')+1]
 }
-
-// appendPlain makes the protobuf of a block that has only text.
-func (b *Block) appendPlain(dst []byte) []byte {
-	if specialLabel(b.Type) != "" {
-		return b.appendReread(dst)
-	}
-	b.eachLine(func(labels []metric.Label, value float64) bool {
-		size := plainValueSize
-		for _, l := range labels {
-			size += sizeLabelPair(l.Name, l.Value)
-		}
-		dst = appendMetricHead(dst, size)
-		dst = appendLabelPairs(dst, 1, labels)
-		dst = appendPlainValue(dst, b.Type, value)
-		return true
-	})
-	return dst
-}
-
-func (b *Block) appendReread(dst []byte) []byte {
-	r := renderers.Get().(*renderer)
-	defer r.release()
-	family := &metric.Family{Name: b.Name, Type: b.Type}
-	b.eachReread(func(s metric.Series) bool {
-		r.msg = appendLabelPairs(r.msg[:0], 1, s.Labels)
-		dst = r.appendProto(dst, family, &s)
-		return true
-	})
-	return dst
-}

@@ -76,7 +76,7 @@ func (e *Encoder) encodeReadable(f Exposed) error {
 	r := readableWriter{w: e.w, lines: e.format.Syntax == ProtobufText, out: e.head[:0]}
 	defer func() { e.head = r.out[:0] }()
 	r.fields(familyFields(), appendHead(nil, metric.EscapeName(f.Name, e.format.Escaping), f.Help, f.hasHelp(), f.Unit, f.Type), 0)
-	for content := range e.contents(f, (*Block).Proto) {
+	for content := range e.contents(f, e.protobuf) {
 		if !r.lines {
 			r.out = append(r.out, ' ')
 		}

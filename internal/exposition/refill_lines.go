@@ -73,7 +73,7 @@ func (f *filler) fill(old *Block) *Block {
 	}
 	f.r.text = l.text
 	b := new(Block)
-	old.refill(b, bytes.Clone(l.text))
+	old.refill(b, textCopy(l.text))
 	return b
 }
 
@@ -151,12 +151,30 @@ func (l *lineFiller) fillSeries() bool {
 
 // growTo sets n to a value if that is a whole number and not less than n.
 func growTo(n *uint64, value string) bool {
+	if v, ok := wholeNumber(value); ok {
+		grown := v >= *n
+		*n = max(*n, v)
+		return grown
+	}
 	v, err := parseFloat(value)
 	if err != nil || !(v >= float64(*n) && v < exact) || v != math.Trunc(v) {
 		return false
 	}
 	*n = uint64(v)
 	return true
+}
+
+// wholeNumber reads a number that has nothing but digits, if they are few.
+func wholeNumber(value string) (v uint64, ok bool) {
+	const most = 15 // digits that a float64 always holds
+	for i := 0; i < len(value); i++ {
+		digit := value[i] - '0'
+		if digit > 9 {
+			return 0, false
+		}
+		v = 10*v + uint64(digit)
+	}
+	return v, 0 < len(value) && len(value) <= most
 }
 
 // put writes the next line with another value.
@@ -202,4 +220,13 @@ func isShortest(value string) bool {
 	}
 	last := value[len(value)-1]
 	return last != '0' && last != '.' && !strings.HasPrefix(value, "0.0000")
+}
+
+// textCopy copies what a block keeps. Unlike bytes.Clone, it does not clear what
+// the allocator adds to the size. With many groups no cache of the processor has
+// that memory, and clearing it took 4 % of the time of a push.
+func textCopy(b []byte) []byte {
+	c := make([]byte, len(b))
+	copy(c, b)
+	return c
 }

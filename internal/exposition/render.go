@@ -120,17 +120,18 @@ func withInstance(labels []metric.Label) []metric.Label {
 	return slices.Insert(slices.Clip(labels), at, instance)
 }
 
-// WithValue returns a copy of b, which RenderGauge made, with another value.
-func (b *Block) WithValue(value float64) *Block {
+// Gauge returns what RenderGauge makes for the grouping labels of b, which it made.
+// The name must be a legacy name, as that of b.
+func (b *Block) Gauge(name, help string, value float64) *Block {
 	if !b.onlyText() || !survivesText(value) {
 		panic(fmt.Sprintf("block %q cannot have the value %v alone exchanged", b.Name, value))
 	}
 	const number = 25 // longest value, with its newline
-	kept := bytes.LastIndexByte(b.text, ' ') + 1
-	text := append(make([]byte, 0, kept+number), b.text[:kept]...)
-	text = append(appendFloat(text, value), '\n')
+	labels := b.text[len(b.Name) : bytes.LastIndexByte(b.text, ' ')+1]
+	text := append(make([]byte, 0, len(name)+len(labels)+number), name...)
+	text = append(appendFloat(append(text, labels...), value), '\n')
 	return &Block{
-		Name: b.Name, Help: b.Help, EmptyHelp: b.EmptyHelp, Type: b.Type, Legacy: b.Legacy,
+		Name: name, Help: help, Type: b.Type, Legacy: b.Legacy,
 		text: text, proto: b.proto, series: b.series,
 	}
 }
@@ -163,6 +164,7 @@ type renderer struct {
 	plain      bool     // the present family needs no protobuf
 	legacyName bool     // of the present family
 	legacy     bool     // of all its names
+	reader     plainReader
 }
 
 func (r *renderer) release() {
@@ -172,6 +174,7 @@ func (r *renderer) release() {
 	}
 	r.plan.reset()
 	clear(r.parts)
+	r.reader.reset()
 	r.sets.reset()
 	r.memory = tab{}
 	clear(r.rows[:cap(r.rows)])
@@ -278,7 +281,7 @@ func (r *renderer) own(buf *[]byte) ([]byte, error) {
 	if err := r.memory.take(len(content)); err != nil {
 		return nil, err
 	}
-	return slices.Clone(content), nil
+	return textCopy(content), nil
 }
 
 // room makes sure that a buffer has room for size more bytes, when done of all

@@ -2,8 +2,8 @@ package exposition
 
 import (
 	"bytes"
-	"math/bits"
 	"strings"
+	"unsafe"
 
 	"pushgateway/internal/metric"
 )
@@ -24,7 +24,7 @@ func (r *StoredReader) Repeats(old *Block, family, text []byte) bool {
 	if old.StoredText() == nil {
 		return false
 	}
-	if r.head = old.AppendStored(r.head[:0]); !bytes.Equal(r.head, family) {
+	if !bytes.Equal(r.heads.of(old, len(r.repeated)), family) {
 		return false
 	}
 	l := likeness{known: view(old.Text()), lines: view(text)}
@@ -42,24 +42,32 @@ const maxShared = 64 << 10
 // Repeated returns the blocks of the families for which Repeats was true, since
 // GetStoredReader. They keep no reference to what Repeats got.
 func (r *StoredReader) Repeated() []Block {
-	size := 0
-	for _, f := range r.repeated {
-		size += len(f.text)
-	}
 	blocks := make([]Block, len(r.repeated))
-	if size > maxShared {
-		for i, f := range r.repeated {
-			f.old.refill(&blocks[i], bytes.Clone(f.text))
+	for from := 0; from < len(blocks); {
+		to, size := from+1, len(r.repeated[from].text)
+		for to < len(blocks) && size+len(r.repeated[to].text) <= maxShared {
+			size += len(r.repeated[to].text)
+			to++
 		}
-		return blocks
-	}
-	joined := make([]byte, 0, size)
-	for i, f := range r.repeated {
-		start := len(joined)
-		joined = append(joined, f.text...)
-		f.old.refill(&blocks[i], joined[start:len(joined):len(joined)])
+		refillAll(blocks[from:to], r.repeated[from:to], size)
+		from = to
 	}
 	return blocks
+}
+
+// refillAll makes blocks of families whose text has this size in total.
+func refillAll(blocks []Block, families []repeated, size int) {
+	var joined strings.Builder // unlike make, it does not clear its memory
+	joined.Grow(size)
+	for _, f := range families {
+		joined.Write(f.text)
+	}
+	text := unsafe.Slice(unsafe.StringData(joined.String()), size)
+	for i, f := range families {
+		n := len(f.text)
+		f.old.refill(&blocks[i], text[:n:n])
+		text = text[n:]
+	}
 }
 
 // refill makes c what b is, with other values. text has the lines of b with
@@ -130,41 +138,11 @@ func (l *likeness) numbers() bool {
 // valueAround returns where the value in some lines begins that contains the
 // place at or ends there, and where it ends. end is negative if there is none.
 func valueAround(lines string, at int) (from, end int) {
-	from, end = at, at
-	for from > 0 && lines[from-1] > ' ' {
-		from--
-	}
-	for end < len(lines) && lines[end] > ' ' {
-		end++
-	}
+	from, end = blankBefore(lines, at)+1, blankFrom(lines, at)
 	if from == 0 || lines[from-1] != ' ' || end == len(lines) || lines[end] != '\n' {
 		return 0, -1 // the place is among the labels, or behind the lines
 	}
 	return from, end
-}
-
-// commonPrefix returns how many bytes at the beginning of a and b are equal.
-func commonPrefix(a, b string) int {
-	const word = 8
-	most := min(len(a), len(b))
-	for len(a) >= word && len(b) >= word {
-		if differing := wordOf(a) ^ wordOf(b); differing != 0 {
-			return most - min(len(a), len(b)) + bits.TrailingZeros64(differing)/8
-		}
-		a, b = a[word:], b[word:]
-	}
-	n := 0
-	for n < len(a) && n < len(b) && a[n] == b[n] {
-		n++
-	}
-	return most - min(len(a), len(b)) + n
-}
-
-// wordOf returns the first eight bytes of s, the first one lowest.
-func wordOf(s string) uint64 {
-	_ = s[7] // the only check of the bounds
-	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
 // lineEnd returns where the first of some lines ends, and where its value begins.
@@ -181,12 +159,30 @@ func lineEnd(lines string) (end, at int) {
 // renderedSize returns the size of the number at the beginning of s, which a line
 // feed follows. It is negative if the number is not as rendering writes it.
 func renderedSize(s string) int {
+	if size := integerSize(s); size > 0 {
+		return size
+	}
 	if size := shortSize(s); size > 0 {
 		return size
 	}
 	size := strings.IndexByte(s, '\n')
 	if size < 0 || !isRendered(s[:size]) {
 		return -1
+	}
+	return size
+}
+
+// integerSize is renderedSize for whole numbers of up to six digits. For others it
+// returns 0.
+func integerSize(s string) int {
+	const most = 6 // digits of a number that is written without an exponent
+	if len(s) < wordSize {
+		return 0
+	}
+	word := wordOf(s)
+	size := firstByte(blanks(word))
+	if size == 0 || size > most || s[size] != '\n' || size > 1 && s[0] == '0' || firstByte(^digitsIn(word)&highBits) < size {
+		return 0
 	}
 	return size
 }

@@ -14,13 +14,15 @@ type Runs struct {
 	max            int // bytes
 	text, protobuf atomic.Pointer[runTable]
 	packed         *pieceTables
+	maxMade        int // bytes of protobuf that blocks keep
 }
 
 // NewRuns returns runs that take at most about max bytes for text and as much
 // for protobuf, and keep blocks of that size that are no longer in use. What they
 // keep compressed takes at most max bytes for each format and coding, and twice as
-// much for all of them.
-func NewRuns(max int) *Runs { return &Runs{max: max, packed: newPieceTables(max)} }
+// much for all of them. Blocks keep at most 3 times max bytes of the protobuf
+// that these scrapes make of them.
+func NewRuns(max int) *Runs { return &Runs{max: max, packed: newPieceTables(max), maxMade: 3 * max} }
 
 // run is a sequence of blocks of one family. It is immutable.
 type run struct {
@@ -153,8 +155,9 @@ func (e *Encoder) writeRun(own func(*Block) []byte) error {
 
 func (e *Encoder) writeKnown(r *run, own func(*Block) []byte) error {
 	if r.joined == nil {
-		r = &run{r.blocks, join(r.blocks, own)}
+		r = &run{r.blocks, e.join(r.blocks, own)}
 	}
+	e.at += len(r.joined)
 	if e.joiner.room(r.blocks, len(r.joined)) {
 		e.joiner.keep(r)
 	}
@@ -162,14 +165,18 @@ func (e *Encoder) writeKnown(r *run, own func(*Block) []byte) error {
 	return err
 }
 
-func join(blocks []*Block, own func(*Block) []byte) []byte {
+func (e *Encoder) join(blocks []*Block, own func(*Block) []byte) []byte {
 	size := 0
 	for _, b := range blocks {
-		size += len(own(b))
+		size += e.format.sizeOf(b)
 	}
 	joined := make([]byte, 0, size)
 	for _, b := range blocks {
-		joined = append(joined, own(b)...)
+		if content := own(b); content != nil {
+			joined = append(joined, content...)
+		} else {
+			joined = e.reader.appendProto(joined, b)
+		}
 	}
 	return joined
 }

@@ -55,8 +55,9 @@ type StoredReader struct {
 	known interned
 
 	repeated []repeated
-	leftOut  []int  // of the latest block
-	head     []byte // scratch
+	leftOut  []int // of the latest block
+	read     int   // families read
+	heads    knownHeads
 }
 
 var storedReaders = sync.Pool{New: func() any { return new(StoredReader) }}
@@ -68,6 +69,8 @@ func GetStoredReader() *StoredReader { return storedReaders.Get().(*StoredReader
 // Release returns the reader.
 func (r *StoredReader) Release() {
 	r.lines.forget()
+	r.heads.release()
+	r.read = 0
 	clear(r.repeated)
 	r.repeated = r.repeated[:0]
 	storedReaders.Put(r)

@@ -623,6 +623,9 @@ func (p *Parser) addToHistogram(s *metric.Series, bound, value float64) (err err
 	case p.role == roleCount && !ok, !math.IsNaN(bound) && !ok:
 		return p.syntaxError("negative count %v in histogram %q", value, excerpt.Of(p.current.Name))
 	case p.role == roleCount:
+		if s.Histogram.Count == uncounted {
+			s.Histogram.Count = metric.Count{}
+		}
 		setCount(&s.Histogram.Count, count)
 		return nil
 	case math.IsNaN(bound):
@@ -654,7 +657,7 @@ func (p *Parser) newHistogram() (*metric.Buckets, error) {
 		}
 		p.buckets = make([]metric.Buckets, 0, more)
 	}
-	p.buckets = append(p.buckets, metric.Buckets{})
+	p.buckets = append(p.buckets, metric.Buckets{Count: p.newCount})
 	h := &p.buckets[len(p.buckets)-1]
 	if n > 0 {
 		h.Classic = make([]metric.Bucket, 0, n)

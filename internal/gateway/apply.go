@@ -14,14 +14,18 @@ import (
 // nothing else changes the stored state in the index. It is never called by two
 // goroutines at once.
 func (g *Gateway) apply(batch []Applied) {
+	stopped := false // at the first entry, which may be outlived
 	for len(batch) > 0 {
 		n := differing(batch[:turn(batch)])
 		for i := range batch[:n] {
-			g.discover(&batch[i])
+			if a := &batch[i]; !a.isOwn() || stopped && i == 0 {
+				g.discover(a)
+			}
 		}
-		n, freed := g.take(batch[:n])
+		taken, freed := g.take(batch[:n])
 		g.locks.release(freed...)
-		if batch = batch[n:]; len(batch) > 0 {
+		stopped = taken < n
+		if batch = batch[taken:]; len(batch) > 0 {
 			runtime.Gosched() // groups end
 		}
 	}
@@ -114,9 +118,15 @@ func (a *Applied) isEnd() bool { return a.Group == nil && a.Stamp == nil }
 
 // isOutlived reports whether the group that a change was made from, or all series
 // of one of its families, have expired while the change was in progress. Such a
-// change brings them back, so what was found out about it no longer holds.
+// change brings them back, so what was found out about it no longer holds. The same
+// is true of a change that is not alone any more.
 func (x *index) isOutlived(a Applied) bool {
-	if a.Void || a.pending == nil || a.Group == nil || a.pending.since == 0 {
+	switch {
+	case a.Void || a.pending == nil || a.Group == nil:
+		return false
+	case a.pending.alone && !x.isAlone(a.Group, a.pending.only):
+		return true // a group of another shape has come
+	case a.pending.since == 0:
 		return false
 	}
 	stored, _ := x.groups.Get(a.Key)
@@ -144,6 +154,7 @@ func (g *Gateway) settle(changed []*indexed) {
 	g.firstDeadline.Store(firstOf(x.deadlines))
 	g.firstEnding.Store(firstOf(x.endings))
 	g.runsBytes.Store(x.runs)
+	g.excess.Store(int64(x.failures.excess()))
 	g.view.Store(nil)
 }
 
@@ -207,6 +218,10 @@ func (g *Gateway) placeForeign(a *Applied, old *Group) (brings []*exposition.Blo
 	}
 	if brings, _ = claiming(brings, brings); len(brings) == 0 {
 		return nil, nil // only times are new, or nothing is claimed
+	}
+	if only := g.index.shapeOf(a.Key, old); g.index.isAlone(a.Group, only) {
+		a.pending = &pending{key: a.Key, group: a.Group, since: old.since(), alone: true, only: only}
+		return nil, g.index.helpNews(brings)
 	}
 	a.pending = &pending{key: a.Key, group: a.Group, brings: brings, fresh: brings, since: old.since()}
 	a.pending.takes = takenAnew(a.Group, old, brings)
@@ -324,7 +339,7 @@ func (x *index) apply(a Applied, changed []*indexed) []*indexed {
 	x.countTimes(old, twin, -1)
 	x.moveUses(old, a.Group)
 	if a.Group != nil {
-		x.groups.Set(a.Key, a.Group)
+		x.store(a.Group)
 		x.count(a.Group, +1)
 	} else {
 		x.groups.Delete(a.Key)
@@ -335,6 +350,16 @@ func (x *index) apply(a Applied, changed []*indexed) []*indexed {
 	x.countTimes(a.Group, twin, +1)
 	x.moveDeadlines(old, a.Group)
 	return x.exchange(a, old, changed)
+}
+
+// store puts a group among the others. A replay brings them in the order of their
+// keys.
+func (x *index) store(g *Group) {
+	if last, _, ok := x.groups.Max(); ok && last < g.Key {
+		x.groups.Load(g.Key, g)
+		return
+	}
+	x.groups.Set(g.Key, g)
 }
 
 // clone returns a copy of a group in which the engine can set its own fields.

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"slices"
 
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
@@ -278,6 +279,12 @@ func (x *index) place(p *pending, old *Group) {
 	}
 	p.next = x.pending[p.key]
 	x.pending[p.key] = p
+}
+
+// isIndexed reports whether indexes must contain series of the change before it
+// gets its place among the pending ones.
+func (p *pending) isIndexed() bool {
+	return slices.ContainsFunc(p.indexes, func(x *seriesIndex) bool { return x != nil })
 }
 
 // enter gives a change its place among the pending ones, once its series are in

@@ -36,17 +36,22 @@ type suspect struct {
 // entered earlier; later ones find this change. It fails only if ctx ends.
 // Without a check it ignores the end of ctx, because others rely on its result.
 func (g *Gateway) suspects(ctx context.Context, p *pending, old *Group, c *check) (found []suspect, refusal *suspect, err error) {
-	if err := g.note(ctx, p, old); err != nil {
-		return nil, nil, givenUp(err)
+	if p.searched { // there was nothing to compare it with
+		return nil, nil, nil
 	}
-	g.mu.Lock()
-	all := g.index.enter(p, c != nil)
-	g.mu.Unlock()
+	if p.claim == 0 {
+		if err := g.note(ctx, p, old); err != nil {
+			return nil, nil, givenUp(err)
+		}
+		g.mu.Lock()
+		p.rivals = g.index.enter(p, c != nil)
+		g.mu.Unlock()
+	}
 	if c == nil {
 		ctx = context.WithoutCancel(ctx)
 	}
 	var overruled []suspect
-	for _, r := range all {
+	for _, r := range p.rivals {
 		s := newSearch(r)
 		s.g, s.ctx, s.key, s.claim, s.check = g, ctx, p.key, p.claim, c
 		r.block.EachLabels(s.look)
@@ -58,7 +63,7 @@ func (g *Gateway) suspects(ctx context.Context, p *pending, old *Group, c *check
 		}
 		found, overruled = append(found, s.found...), append(overruled, s.overruled...)
 	}
-	if len(found) > 0 || c == nil && len(all) > 0 {
+	if len(found) > 0 || c == nil && len(p.rivals) > 0 {
 		for _, b := range p.brings {
 			b.Hashes() // computed here, because meet needs them under the lock
 		}
@@ -73,6 +78,17 @@ func (g *Gateway) suspects(ctx context.Context, p *pending, old *Group, c *check
 	}
 	p.searched = true
 	return found, nil, nil
+}
+
+// isAlone reports whether no group of another shape than sh, stored or pending, has
+// any of the names of a group. sh is the shape of the group.
+func (x *index) isAlone(g *Group, sh *shape) bool {
+	for i := range g.Families {
+		if f := x.families[g.Families[i].Name]; f != nil && !(f.shapes.hasOnly(sh) && len(f.equal) == 0) {
+			return false
+		}
+	}
+	return true
 }
 
 // opposed is what another group that has a series of the push means for it.

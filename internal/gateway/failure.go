@@ -83,7 +83,7 @@ func (g *Gateway) hasTwin(key grouping.Key) bool {
 // Successful pushes wait only if there are far too many, as after an import.
 func (g *Gateway) trimAfter(errs []error) {
 	failed := func(err error) bool { return err != nil }
-	if slices.ContainsFunc(errs, failed) || g.excessFailures() > g.config.Limits.Failed/10 {
+	if slices.ContainsFunc(errs, failed) || int(g.excess.Load()) > g.config.Limits.Failed/10 {
 		g.trimFailures()
 	}
 }
@@ -109,9 +109,12 @@ func (g *Gateway) trimFailures() {
 func (g *Gateway) excessFailures() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	f := &g.index.failures
-	return (f.bytes - f.most + f.least - 1) / f.least
+	return g.index.failures.excess()
 }
+
+// excess returns how many groups with only failures there are too many, if they
+// are as small as possible.
+func (f *failures) excess() int { return (f.bytes - f.most + f.least - 1) / f.least }
 
 func (g *Gateway) takeFailures(most int) []failure {
 	g.mu.Lock()

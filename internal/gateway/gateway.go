@@ -97,6 +97,7 @@ type Gateway struct {
 
 	trimming    sync.Mutex   // held while trimFailures runs
 	runsBytes   atomic.Int64 // of all groups; stored under mu
+	excess      atomic.Int64 // of groups with only failures, as failures.excess returns it; stored under mu
 	taken       atomic.Uint64
 	foreign     atomic.Uint64 // number of applied changes of other members
 	helpDiffers atomic.Uint64
@@ -270,6 +271,10 @@ func (g *Gateway) tryPlace(c *check, p *pending, old *Group, q *guard.Quotas) (_
 		g.index.finish(p, void)
 		return nil, err
 	}
+	if !p.isIndexed() {
+		p.rivals = g.index.enter(p, c != nil)
+		p.searched = len(p.rivals) == 0
+	}
 	return g.index.helpNews(p.brings), nil
 }
 
@@ -292,10 +297,10 @@ type helpNews struct {
 func (x *index) helpNews(brings []*exposition.Block) (news []helpNews) {
 	for _, b := range brings {
 		f := x.families[b.Name]
-		h := f.byType[b.Type]
-		if f.helpTold || h == nil {
+		if f == nil || f.helpTold || f.byType[b.Type] == nil {
 			continue
 		}
+		h := f.byType[b.Type]
 		key, first, _ := h.blocks.Min()
 		if first != nil && first.Help != b.Help {
 			f.helpTold = true

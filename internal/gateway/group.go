@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"iter"
 	"slices"
 	"sort"
@@ -195,13 +196,13 @@ func (g *Group) finish(old *Group) *Group {
 // timeBlock returns the block of a time. It reuses before, the block made of
 // was, if the time is the same. before may be nil.
 func (g *Group) timeBlock(before *exposition.Block, name, help string, was, is time.Time) *exposition.Block {
-	switch {
-	case before == nil:
-		return exposition.RenderGauge(name, help, g.Key.Labels(), unixSeconds(is))
-	case was.Equal(is):
+	if before != nil && was.Equal(is) {
 		return before
 	}
-	return before.WithValue(unixSeconds(is))
+	if like := cmp.Or(before, g.pushTime); like != nil { // it has the labels
+		return like.Gauge(name, help, unixSeconds(is))
+	}
+	return exposition.RenderGauge(name, help, g.Key.Labels(), unixSeconds(is))
 }
 
 func unixSeconds(t time.Time) float64 {

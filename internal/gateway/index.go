@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"sync/atomic"
+
 	"github.com/tidwall/btree"
 
 	"pushgateway/internal/exposition"
@@ -40,6 +42,8 @@ type index struct {
 	freed []grouping.Key
 	// discarded are entries of series indexes that are no longer needed.
 	discarded []*seriesEntry
+	// hasDiscarded reports whether there are any. It is read without mu.
+	hasDiscarded atomic.Bool
 
 	exposed *btree.Map[string, *Family]
 	stale   []*indexed // names whose state in exposed is out of date
@@ -112,6 +116,11 @@ type pending struct {
 	// there was no group, or one with only failures.
 	since Revision
 	own   bool // made by this process
+	// alone is set for a change of another member if no group of another shape has
+	// any of its names. Then no group shares a series with it, and it has no
+	// provisional claims. only is the shape of its group, or nil if no group has it.
+	alone bool
+	only  *shape
 	fate  fate
 	next  *pending // another change of the same group that has claims
 	shape *shape   // nil if it has no claims
@@ -125,6 +134,8 @@ type pending struct {
 	// claim is the place of the change among the pending ones, or 0 until others
 	// can find the change.
 	claim uint64
+	// rivals are what it must be compared with, once it has that place.
+	rivals []rivals
 	// searched is set once the groups that share its series have been found.
 	searched bool
 }
@@ -231,9 +242,25 @@ func (f *indexed) hold(key grouping.Key, h *Held) {
 		t = newHolders()
 		f.byType[h.Type] = t
 	}
-	t.claims.Set(h.claim(key))
-	t.changes.note(heldChange{claim: h.claim(key), claims: +1})
-	t.expose(key, h.Block)
+	t.hold(h.claim(key), h.Block)
+}
+
+// hold adds a claim and its block. A replay brings them in the order of their keys,
+// and adding behind all others needs no search.
+func (h *holders) hold(c claim, b *exposition.Block) {
+	if last, ok := h.claims.Max(); ok && last.less(c) {
+		h.claims.Load(c)
+	} else {
+		h.claims.Set(c)
+	}
+	h.changes.note(heldChange{claim: c, claims: +1})
+	if last, _, ok := h.blocks.Max(); ok && last < c.key {
+		h.blocks.Load(c.key, b)
+		h.count(b, +1)
+		h.changes.note(heldChange{key: c.key, block: b})
+		return
+	}
+	h.expose(c.key, b)
 }
 
 // drop records that a group no longer has a block.

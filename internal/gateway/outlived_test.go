@@ -128,6 +128,34 @@ func TestRepeatedGroupEndsMeanwhile(t *testing.T) {
 	})
 }
 
+// TestNotAloneAnyMore pushes a series while a change of another member that brings
+// the same one is applied. No group of another shape had the name before. Only the
+// older claim must be exposed.
+func TestNotAloneAnyMore(t *testing.T) {
+	g, err := Open(t.Context(), Config{Journal: new(Memory)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	const shared = "m{l1=\"x\",l2=\"x\"} 1\n"
+	foreign := labelled(t, "l1", shared)
+	group := Restore(Group{Key: foreign.Key, Pushed: time.Now(), Families: []Held{{Block: foreign.Blocks[0]}}})
+	a := Applied{Change: Change{Key: group.Key, Group: group}, Revision: 100}
+	if g.discover(&a); len(a.pending.brings) > 0 {
+		t.Fatal("a change is searched although no group of another shape has its name")
+	}
+	if err := g.Push(t.Context(), labelled(t, "l2", shared)); err != nil {
+		t.Fatal(err)
+	}
+	if n, _ := g.take([]Applied{a}); n != 0 {
+		t.Fatal("a change that is not alone any more was applied without a search")
+	}
+	g.apply([]Applied{a})
+	if v := g.View(); v.Groups() != 2 || v.LeftOut != 1 || v.Family("m").First().Series() != 1 || v.Exposes(v.Group(group.Key), v.Group(group.Key).Find("m")) {
+		t.Errorf("of %d groups with the same series %d are left out; want only the younger one", v.Groups(), v.LeftOut)
+	}
+}
+
 // labelled returns a push to the group that has one label besides job.
 func labelled(t *testing.T, label, text string) Push {
 	t.Helper()

@@ -25,6 +25,9 @@ type Push struct {
 	// that the gateway adds to each group, which pushes cannot set. A block
 	// without series removes the group's family of that name.
 	Blocks []*exposition.Block
+	// Named means that the names and help texts of Blocks are already those of
+	// stored blocks, as after exposition.Refill.
+	Named bool
 	// Mode selects what the group keeps.
 	Mode Mode
 	// Gauges says what Sum does to gauges.
@@ -127,6 +130,9 @@ func (g *Gateway) PushAll(ctx context.Context, pushes []Push) []error {
 // shareNames lets pushes use the names and help texts that other groups hold
 // already. Nobody else has their blocks yet.
 func (g *Gateway) shareNames(pushes []Push) {
+	if !slices.ContainsFunc(pushes, func(p Push) bool { return !p.Named }) {
+		return
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, p := range pushes {

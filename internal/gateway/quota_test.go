@@ -89,15 +89,9 @@ func checkStock(t testing.TB, g *gateway.Gateway) {
 // TestQuotasCount pushes, merges, fails, deletes and lets groups expire at random,
 // and counts all again.
 func TestQuotasCount(t *testing.T) {
-	now := time.Unix(1_700_000_000, 0)
-	var mu sync.Mutex
-	clock := func() time.Time {
-		mu.Lock()
-		defer mu.Unlock()
-		return now
-	}
+	clock := newClock()
 	store := journaltest.NewShared(t)
-	a, b := open(t, gateway.Config{Journal: store.Member(), Now: clock}), open(t, gateway.Config{Journal: store.Member(), Now: clock})
+	a, b := open(t, gateway.Config{Journal: store.Member(), Now: clock.now}), open(t, gateway.Config{Journal: store.Member(), Now: clock.now})
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 2000 {
 		g := a
@@ -113,9 +107,7 @@ func TestQuotasCount(t *testing.T) {
 		case 1:
 			g.Refuse(k, "192.0.2.1", errors.New("bad"))
 		case 2:
-			mu.Lock()
-			now = now.Add(time.Minute)
-			mu.Unlock()
+			clock.turn(time.Minute)
 		default:
 			p := gateway.Push{Key: k, Blocks: blocks(t, k, series(random.IntN(4))), Mode: gateway.Mode(random.IntN(3)), Quotas: &guard.Quotas{Series: most(40), JobGroups: most(5)}}
 			if random.IntN(3) == 0 {
@@ -170,17 +162,10 @@ func TestQuotasTogether(t *testing.T) {
 // TestQuotasOfExpired lets a group expire while a push to it is in progress: it
 // adds all that it has then.
 func TestQuotasOfExpired(t *testing.T) {
-	now := time.Unix(1_700_000_000, 0)
-	var mu sync.Mutex
-	turn := func(d time.Duration) time.Time {
-		mu.Lock()
-		defer mu.Unlock()
-		now = now.Add(d)
-		return now
-	}
+	clock := newClock()
 	store := journaltest.NewShared(t)
 	member := store.Member()
-	g := open(t, gateway.Config{Journal: member, Now: func() time.Time { return turn(0) }})
+	g := open(t, gateway.Config{Journal: member, Now: clock.now})
 	q := guard.Quotas{Series: most(10)}
 	a, b := key(t, "a"), key(t, "b")
 	if err := g.Push(t.Context(), gateway.Push{Key: a, Blocks: blocks(t, a, series(8)), TTL: time.Minute, Quotas: &q}); err != nil {
@@ -188,12 +173,12 @@ func TestQuotasOfExpired(t *testing.T) {
 	}
 	wantOver(t, "beside it", within(t, g, b, 3, q), guard.LimitSeries)
 	member.Before(func() {
-		turn(2 * time.Minute)
+		clock.turn(2 * time.Minute)
 		wantOver(t, "once it has expired, beside its new push", within(t, g, b, 3, q), guard.LimitSeries)
 	})
 	wantOver(t, "again", within(t, g, a, 8, q), "")
 	checkStock(t, g)
-	turn(time.Hour)
+	clock.turn(time.Hour)
 	wantOver(t, "beside it", within(t, g, b, 3, q), guard.LimitSeries)
 	if err := g.Delete(t.Context(), a); err != nil {
 		t.Fatal(err)

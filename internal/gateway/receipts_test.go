@@ -77,8 +77,8 @@ func TestEachKeyCountsOnce(t *testing.T) {
 // A key is remembered for an hour, whatever becomes of the group, and not if its
 // push was refused.
 func TestKeyLasts(t *testing.T) {
-	now := time.Now()
-	g := open(t, gateway.Config{Journal: new(gateway.Memory), Now: func() time.Time { return now }})
+	clock := newClock()
+	g := open(t, gateway.Config{Journal: new(gateway.Memory), Now: clock.now})
 	k := key(t, "lambda")
 	try := func(once string, n int, wantReplayed bool, want error) {
 		t.Helper()
@@ -104,10 +104,10 @@ func TestKeyLasts(t *testing.T) {
 	if err := g.Delete(context.Background(), k); err != nil {
 		t.Fatal(err)
 	}
-	now = now.Add(gateway.ReceiptLife - time.Second)
+	clock.turn(gateway.ReceiptLife - time.Second)
 	try("x", 1, true, nil)
 	wantSum(0)
-	now = now.Add(time.Second)
+	clock.turn(time.Second)
 	try("x", 2, false, nil)
 	wantSum(2)
 	if n := g.Receipts(); n != 1 {

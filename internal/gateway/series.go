@@ -206,15 +206,20 @@ func (x *index) discard(e, kept *seriesEntry) {
 	for e != nil && !e.isIn(kept) {
 		e.gone = true
 		x.discarded = append(x.discarded, e)
+		x.hasDiscarded.Store(true)
 		e = e.base
 	}
 }
 
 // sweep removes discarded entries. The caller does not hold mu.
 func (g *Gateway) sweep() {
+	if !g.index.hasDiscarded.Load() {
+		return
+	}
 	g.mu.Lock()
 	discarded := g.index.discarded
 	g.index.discarded = nil
+	g.index.hasDiscarded.Store(false)
 	g.mu.Unlock()
 	for _, e := range discarded {
 		e.index.remove(e)

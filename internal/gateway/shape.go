@@ -58,6 +58,15 @@ func (s *shapes) use(key grouping.Key) *shape {
 	return sh
 }
 
+// shapeOf returns the shape of a key, or nil if it is not in use. old is the group
+// with that key, or nil.
+func (x *index) shapeOf(key grouping.Key, old *Group) *shape {
+	if old != nil {
+		return old.shape
+	}
+	return x.shapes.find(key)
+}
+
 // useOf is use for the key of a group that was stored before. It is quicker if the
 // group is still stored. old may be nil.
 func (s *shapes) useOf(key grouping.Key, old *Group) *shape {

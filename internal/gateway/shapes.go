@@ -61,6 +61,11 @@ func (s *shapeSet) addIndexed(sh *shape, n int) *seriesIndex {
 	return nil
 }
 
+// hasOnly reports whether there is no other shape than sh.
+func (s *shapeSet) hasOnly(sh *shape) bool {
+	return s.len() == 0 || s.len() == 1 && len(s.walked) == 1 && s.walked[0].shape == sh
+}
+
 // len returns the number of shapes.
 func (s *shapeSet) len() int { return len(s.walked) + len(s.indexed) }
 

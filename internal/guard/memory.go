@@ -35,6 +35,9 @@ func NewMemory(l BodyLimits, inflight *atomic.Int64, grown func()) *Memory {
 	return &Memory{shares: NewShares(l.Inflight), at: l.Sources[LimitInflightBytes], inflight: inflight, grown: grown}
 }
 
+// InUse reports whether any push takes memory.
+func (m *Memory) InUse() bool { return m.inflight.Load() > 0 }
+
 // Budget is the memory of one push. Close it when done. Its methods may be called
 // by one goroutine at a time.
 type Budget struct {

@@ -160,6 +160,7 @@ func New(c Config) *Surface {
 	}
 	a.judged = newSurveys(a.judgeAll)
 	a.scraper = scrape.New(c.Gateway.Reserved(), a.own)
+	a.scraper.Busy = c.Intake.Busy
 	routes := a.routes()
 	for i, r := range routes {
 		routes[i] = a.guarded(r)

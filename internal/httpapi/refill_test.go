@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -182,12 +183,13 @@ func TestRefill(t *testing.T) {
 	for round := range *refillRounds {
 		r := rand.New(rand.NewPCG(uint64(round), 1))
 		m := refillMode{unchecked: r.IntN(3) == 0, strip: r.IntN(3) == 0, lenient: r.IntN(3) == 0}
-		now := time.Unix(1_700_000_000, 0)
-		clock := func() time.Time { return now }
+		var now atomic.Int64
+		now.Store(1_700_000_000)
+		clock := func() time.Time { return time.Unix(now.Load(), 0) }
 		filled, read := newTwin(t, m, clock), newTwin(t, m, clock)
 		jobs, history := make(map[string][]string), new(strings.Builder)
 		for n := range 30 {
-			now = now.Add(time.Second)
+			now.Add(1)
 			method, path, body := nextPush(r, jobs)
 			fmt.Fprintf(history, "%s %s %q\n", method, path, body)
 			got := filled.ask(method, path, "#        \n"+body, "")

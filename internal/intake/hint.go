@@ -6,6 +6,7 @@ import (
 
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
+	"pushgateway/internal/otlp"
 	"pushgateway/internal/sniff"
 )
 
@@ -41,6 +42,23 @@ func hinted(r *Request, c content, err error) error {
 	hint := sent.Hint()
 	if unknown != "" {
 		hint = withCoding(hint, unknown, sniff.IsText(c.bytes))
+	}
+	if hint.Says == "" {
+		return err
+	}
+	return &hintedError{hint.Says, hint.Enough, err}
+}
+
+// hintedExport is hinted for a request in the OpenTelemetry protocol, which may be
+// packed in a way that its headers do not say, or that the gateway does not know.
+func hintedExport(r *Request, body []byte, err error) error {
+	if !errors.As(err, new(*otlp.SyntaxError)) {
+		return err
+	}
+	known, unknown := codingsOf(r.Header)
+	hint := sniff.Sent{Header: r.Header, Body: body, Unpacked: len(known) > 0}.Packed()
+	if unknown != "" {
+		hint = withCoding(hint, unknown, sniff.IsText(body))
 	}
 	if hint.Says == "" {
 		return err

@@ -90,6 +90,9 @@ func New(g *gateway.Gateway, c Config) *Intake {
 	}
 }
 
+// Busy reports whether pushes are in progress.
+func (in *Intake) Busy() bool { return in.bodies.memory.InUse() }
+
 // Request is a push as a client sends it.
 type Request struct {
 	// Settings are those that the request goes by. Nil means those of the Config.
@@ -144,6 +147,9 @@ func (in *Intake) Push(ctx context.Context, r Request) (received int64, err erro
 	if err != nil {
 		return notRead, err
 	}
+	if key, err = r.cutMode(key, &p); err != nil {
+		return notRead, err
+	}
 	if err := in.admit(&r, &p, life, key); err != nil {
 		return notRead, err
 	}
@@ -159,7 +165,7 @@ func (in *Intake) Push(ctx context.Context, r Request) (received int64, err erro
 	p.Budget = body
 	r.once.hash(body.bytes)
 	p.Once = r.once.of(key)
-	p.Blocks, err = in.readOne(&r, body, key)
+	p.Blocks, p.Named, err = in.readOne(&r, body, key)
 	if denied := r.mayBring(key, p.Blocks); denied != nil {
 		return body.received, denied
 	}
@@ -175,16 +181,16 @@ func (in *Intake) Push(ctx context.Context, r Request) (received int64, err erro
 }
 
 // readOne makes the blocks of a group from the body of its push.
-func (in *Intake) readOne(r *Request, b *body, key grouping.Key) ([]*exposition.Block, error) {
+func (in *Intake) readOne(r *Request, b *body, key grouping.Key) (blocks []*exposition.Block, named bool, err error) {
 	c, err := in.content(r, b)
 	if err != nil {
-		return nil, hinted(r, c, err)
+		return nil, false, hinted(r, c, err)
 	}
-	blocks, err := in.parse(c, key)
+	blocks, named, err = in.parse(c, key)
 	if err != nil {
-		return nil, hinted(r, c, err)
+		return nil, false, hinted(r, c, err)
 	}
-	return blocks, nil
+	return blocks, named, nil
 }
 
 // Key decodes a grouping key from a path. Its error is a KeyError.

@@ -91,6 +91,35 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// TestHeadersThatDiffer sends headers several times. The first must not win in
+// silence.
+func TestHeadersThatDiffer(t *testing.T) {
+	for name, values := range map[string][2]string{
+		intake.MergeHeader:     {"sum", "series"},
+		intake.GaugesHeader:    {"max", "min"},
+		intake.TTLHeader:       {"1h", "2h"},
+		intake.SeriesTTLHeader: {"1h", ""},
+		intake.OnceHeader:      {"a", "b"},
+	} {
+		r := request("m 1\n")
+		r.Header.Set(intake.MergeHeader, "sum")
+		r.Header[http.CanonicalHeaderKey(name)] = values[:]
+		if _, err := intake.New(open(t), intake.Config{}).Push(t.Context(), r); !is[*intake.ParameterError](err) || !strings.Contains(err.Error(), "send one") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	r := request("m 1\n")
+	r.Header[intake.MergeHeader] = []string{"sum", "sum"}
+	if _, err := intake.New(open(t), intake.Config{}).Push(t.Context(), r); err != nil {
+		t.Errorf("the same twice: %v", err)
+	}
+	r = request("{}")
+	r.Header[intake.InstanceHeader] = []string{"drop", "keep"}
+	if _, _, err := intake.New(open(t), intake.Config{}).PushOTLP(t.Context(), r, otlp.JSON); !is[*intake.ParameterError](err) {
+		t.Errorf("instance: %v", err)
+	}
+}
+
 func is[E error](err error) bool {
 	var e E
 	return errors.As(err, &e)

@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
+	"pushgateway/internal/metric"
 	"pushgateway/internal/sums"
 )
 
@@ -25,13 +28,43 @@ var (
 	gaugesField = http.CanonicalHeaderKey(GaugesHeader)
 )
 
+// cutMode takes the label clearmode out of the key of a push whose series say by it
+// what becomes of them. It holds for the series that do not have it.
+func (r *Request) cutMode(key grouping.Key, p *gateway.Push) (grouping.Key, error) {
+	if !p.Gauges.IsByLabel() {
+		return key, nil
+	}
+	mode, ok := key.Value(sums.ClearMode)
+	if !ok {
+		return key, nil
+	}
+	var err error
+	if p.Gauges, err = sums.Otherwise(mode); err != nil {
+		return key, &KeyError{fmt.Errorf("the path %w", err)}
+	}
+	labels := key.Labels()
+	job, _ := key.Value(metric.JobLabel)
+	left := slices.DeleteFunc(labels, func(l metric.Label) bool { return l.Name == sums.ClearMode || l.Name == metric.JobLabel })
+	if key, err = grouping.NewKey(job, left...); err != nil {
+		return key, &KeyError{err}
+	}
+	return key, r.may(key)
+}
+
 // modes are the values of the parameter merge.
 var modes = map[string]gateway.Mode{"series": gateway.MergeSeries, "sum": gateway.Sum}
 
 // modeOf returns the mode of a push, and what it does to gauges. parameter is the
 // value of the parameter merge.
 func modeOf(r *Request, parameter string) (gateway.Mode, sums.Gauges, error) {
-	header, asked := r.Header.Get(mergeField), r.Header.Get(gaugesField)
+	header, err := headerOf(r.Header, mergeField)
+	if err != nil {
+		return 0, 0, err
+	}
+	asked, err := headerOf(r.Header, gaugesField)
+	if err != nil {
+		return 0, 0, err
+	}
 	name, merge := "merge=", parameter
 	switch {
 	case header != "" && parameter == "":

@@ -52,7 +52,7 @@ func (in *Intake) PushOTLP(ctx context.Context, r Request, e otlp.Encoding) (out
 	options.Take, p.Budget = body.Take, body
 	resources, rejected, err := otlp.Translate(body.bytes, e, options)
 	if err != nil {
-		return out, body.received, err
+		return out, body.received, hintedExport(&r, body.bytes, err)
 	}
 	out.Rejected = rejected
 	r.once.ofExport(resources, body.bytes)
@@ -173,7 +173,11 @@ func (in *Intake) translation(r *Request) (otlp.Options, error) {
 	if err != nil {
 		return o, &ParameterError{err}
 	}
-	for _, asked := range []string{query.Get("instance"), r.Header.Get(instanceField)} {
+	header, err := headerOf(r.Header, instanceField)
+	if err != nil {
+		return o, err
+	}
+	for _, asked := range append(query["instance"], header) {
 		switch asked {
 		case "":
 		case "drop":

@@ -38,7 +38,11 @@ func (in *Intake) newPush(r *Request) (p gateway.Push, life lifetime, err error)
 	if p.SeriesTTL, err = seriesTTL(r.Header, mayBe); err != nil {
 		return p, life, err
 	}
-	life, err = in.config.TTL.of(r.Header.Get(ttlField), query.Get("ttl"))
+	asked, err := headerOf(r.Header, ttlField)
+	if err != nil {
+		return p, life, err
+	}
+	life, err = in.config.TTL.of(asked, query.Get("ttl"))
 	return p, life, err
 }
 
@@ -105,30 +109,31 @@ func (in *Intake) tellOfText(r *Request, contentType string, text []byte) {
 	}
 }
 
-// parse makes finished blocks from a body. They do not use its memory.
-func (in *Intake) parse(c content, key grouping.Key) ([]*exposition.Block, error) {
+// parse makes finished blocks from a body. They do not use its memory. named is as
+// in gateway.Push.
+func (in *Intake) parse(c content, key grouping.Key) (blocks []*exposition.Block, named bool, err error) {
 	o := in.rendering(key, c, maxBlocks(c.limits.Body))
 	var old *gateway.Group
 	if c.refills {
 		old = in.gateway.Group(key)
 	}
 	if blocks, ok := exposition.Refill(c.bytes, old.Blocks(), o); ok {
-		return blocks, nil
+		return blocks, true, nil
 	}
 	p := exposition.GetParser().Within(exposition.Limits(c.limits.Push), c.budget)
 	defer p.Release()
 	families, err := in.families(p, c)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if c.refills && p.LooksLikeOpenMetrics() {
 		in.config.Warn("Read as text what has names like those of OpenMetrics; if it is that, end it with # EOF, and push it with Content-Type: "+sniff.OpenMetricsType, "group", key.Excerpt())
 	}
-	blocks, err := in.render(families, o)
+	blocks, err = in.render(families, o)
 	if err == nil && c.refills { // it may go on like this
 		p.Imprint(c.bytes, blocks)
 	}
-	return blocks, err
+	return blocks, false, err
 }
 
 // families parses a body. The result belongs to the parser and uses the memory

@@ -17,8 +17,10 @@ var seriesTTLField = http.CanonicalHeaderKey(SeriesTTLHeader)
 // seriesTTL returns how long the series that a push adds to live without another
 // addition. 0 means as long as their group.
 func seriesTTL(h http.Header, mode gateway.Mode) (time.Duration, error) {
-	asked := h.Get(seriesTTLField)
+	asked, err := headerOf(h, seriesTTLField)
 	switch {
+	case err != nil:
+		return 0, err
 	case asked == "":
 		return 0, nil
 	case mode != gateway.Sum:

@@ -111,7 +111,7 @@ func TestHistory(t *testing.T) {
 		s := open(t)
 		s.rules = c.rules
 		for _, p := range c.steps {
-			s.now = now + p.after
+			s.now.Store(now + p.after)
 			path, replaces := strings.CutPrefix(p.path, "!")
 			s.send(intake.Request{Key: path, Replace: replaces}, p.body)
 		}
@@ -125,7 +125,7 @@ func TestHistory(t *testing.T) {
 func TestHistoryIsBounded(t *testing.T) {
 	s := open(t)
 	for i := range int64(60) {
-		s.now = now + i
+		s.now.Store(now + i)
 		s.push("job/a", "job_exit_code 0\n")
 	}
 	if got := s.history(1000); strings.Count(got, "ok") != 50 || !strings.HasPrefix(got, "10 ok 0, ") || !strings.HasSuffix(got, ", 59 ok 0") {
@@ -209,8 +209,8 @@ func BenchmarkPush(b *testing.B) {
 				s.runs = runs
 				b.ReportAllocs()
 				for b.Loop() {
-					s.now++
-					s.push("job/a/instance/b", strings.ReplaceAll(body, "1795599000.25", fmt.Sprint(s.now)))
+					s.now.Add(1)
+					s.push("job/a/instance/b", strings.ReplaceAll(body, "1795599000.25", fmt.Sprint(s.now.Load())))
 				}
 			})
 		}

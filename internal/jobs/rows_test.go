@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,16 +21,17 @@ type store struct {
 	gateway *gateway.Gateway
 	intake  *intake.Intake
 	rules   config.JobRules
-	now     int64
+	now     atomic.Int64
 	runs    int
 }
 
 func open(t testing.TB) *store {
 	t.Helper()
-	s := &store{TB: t, now: now, runs: 50}
+	s := &store{TB: t, runs: 50}
+	s.now.Store(now)
 	var err error
 	s.gateway, err = gateway.Open(t.Context(), gateway.Config{
-		Journal: new(gateway.Memory), Now: func() time.Time { return time.Unix(s.now, 0) },
+		Journal: new(gateway.Memory), Now: func() time.Time { return time.Unix(s.now.Load(), 0) },
 		Runs: func(old, group *gateway.Group, size int) []byte {
 			return jobs.After(old, group, s.rules, s.runs, size)
 		},

@@ -25,7 +25,7 @@ func (j *Journal) Advance(ctx context.Context, seq uint64) error {
 	at, answered := j.reached(), time.Now()
 	for at < seq {
 		for range min(seq-at, advanceStep) - 1 {
-			_ = j.conn.PublishMsg(j.empty())
+			_ = j.nats().PublishMsg(j.empty())
 		}
 		last, err := j.tryPulse(ctx, opLeft) // some of the others may be lost
 		switch {

@@ -369,7 +369,7 @@ func (j *Journal) find(ctx context.Context, token string, least uint64) (message
 	}
 	for range findTries {
 		ctx, end := context.WithTimeout(ctx, fetchWithin)
-		m, err := j.conn.RequestWithContext(ctx, j.api("DIRECT.GET."+j.config.Stream), request)
+		m, err := j.nats().RequestWithContext(ctx, j.api("DIRECT.GET."+j.config.Stream), request)
 		if end(); err != nil {
 			return message{}, err
 		}

@@ -32,13 +32,13 @@ func (l *lines) String() string {
 	return l.b.String()
 }
 
-// TestSkew has members whose clocks are half a minute ahead and behind. A group
+// TestSkew has members whose clocks are half a minute, and hours, ahead and behind. A group
 // with a time to live that any of them takes is visible at all of them, and ends at
 // all of them. Each says how much its clock is off.
 func TestSkew(t *testing.T) {
 	c := natstest.Start(t, 1)
 	var members []*gateway.Gateway
-	for _, off := range []time.Duration{0, 30 * time.Second, -30 * time.Second} {
+	for _, off := range []time.Duration{0, 30 * time.Second, -30 * time.Second, 5 * time.Hour, -5 * time.Hour} {
 		log := new(lines)
 		j := natsjournal.New(natsjournal.Config{
 			URLs: c.URLs(), Stream: "S", Member: fmt.Sprint(off), Logger: slog.New(slog.NewTextHandler(log, nil)),

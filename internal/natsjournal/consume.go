@@ -37,8 +37,8 @@ var errSilent = errors.New("the consumer sends nothing")
 // less than pages, for each of which they count what is left, but it lives on a
 // single server. So the caller goes on with pages after an error.
 func (j *Journal) consume(ctx context.Context, from, last uint64, ahead chan<- fetched) (next uint64, err error) {
-	inbox := j.conn.NewInbox()
-	sub, err := j.conn.SubscribeSync(inbox)
+	inbox := j.nats().NewInbox()
+	sub, err := j.nats().SubscribeSync(inbox)
 	if err != nil {
 		return from, err
 	}
@@ -78,7 +78,7 @@ func (j *Journal) createConsumer(ctx context.Context, inbox string, from uint64)
 	}
 	ctx, end := context.WithTimeout(ctx, askWithin)
 	defer end()
-	m, err := j.conn.RequestWithContext(ctx, j.api("CONSUMER.CREATE."+j.config.Stream+"."+name), request)
+	m, err := j.nats().RequestWithContext(ctx, j.api("CONSUMER.CREATE."+j.config.Stream+"."+name), request)
 	if err != nil {
 		return fmt.Errorf("making a consumer: %w", err)
 	}
@@ -145,7 +145,7 @@ func (c *consumption) control(m *nats.Msg) error {
 	if answer == "" {
 		return nil
 	}
-	return c.conn.Publish(answer, nil)
+	return c.nats().Publish(answer, nil)
 }
 
 // read reads a message, which must follow the one before.

@@ -304,8 +304,8 @@ func (j *Journal) page(from uint64) (page []message, left uint64, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	inbox := j.conn.NewInbox()
-	sub, err := j.conn.SubscribeSync(inbox)
+	inbox := j.nats().NewInbox()
+	sub, err := j.nats().SubscribeSync(inbox)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -313,7 +313,7 @@ func (j *Journal) page(from uint64) (page []message, left uint64, err error) {
 	if err := sub.SetPendingLimits(-1, -1); err != nil { // pageBytes bounds them
 		return nil, 0, err
 	}
-	if err := j.conn.PublishRequest(j.api("DIRECT.GET."+j.config.Stream), inbox, request); err != nil {
+	if err := j.nats().PublishRequest(j.api("DIRECT.GET."+j.config.Stream), inbox, request); err != nil {
 		return nil, 0, err
 	}
 	for {

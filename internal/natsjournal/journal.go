@@ -49,6 +49,9 @@ type Config struct {
 	SystemCredentials string
 	// TLS configures the connection. Nil means that the URLs decide.
 	TLS *tls.Config
+	// Authorities is a file with the certificates of the authorities that sign those of
+	// the servers, or "". Each connection reads it, and trusts no others.
+	Authorities string
 	// AllowOld accepts servers older than Oldest.
 	AllowOld bool
 	// Member is the address of this member, which it shows to others. Others do not
@@ -104,8 +107,9 @@ type Journal struct {
 	names   names
 	apply   func([]gateway.Applied)           // called with mu held
 	stored  func(grouping.Key) *gateway.Group // called without mu
-	conn    *nats.Conn
-	answers string // subject prefix of the answers to writes
+	conn    atomic.Pointer[nats.Conn]         // nil before the first one
+	lost    chan struct{}                     // has an element if the client has given up the connection
+	answers string                            // subject prefix of the answers to writes
 	link    link
 	outbox  *outbox
 	posting sync.Mutex    // held while sending what is in outbox; taken before mu
@@ -178,7 +182,7 @@ func New(c Config) *Journal {
 	c.Newest = cmp.Or(c.Newest, gateway.NewestFormat)
 	return &Journal{
 		config: c, names: namesOf(c.Stream), state: newState(), outbox: newOutbox(),
-		fetch: make(chan struct{}, 1), look: make(chan struct{}, 1), stop: make(chan struct{}), pulses: newPulses(), peers: newPeers(),
+		fetch: make(chan struct{}, 1), look: make(chan struct{}, 1), stop: make(chan struct{}), lost: make(chan struct{}, 1), pulses: newPulses(), peers: newPeers(),
 		held: make(map[string]decoded), audits: newAudits(), times: make(map[string]times), stamping: make(map[string]*sentStamp),
 	}
 }
@@ -274,9 +278,14 @@ func (j *Journal) messageOf(c gateway.Change) (*nats.Msg, error) {
 		msg.Header.Set(headerTTL, ttlOf(c.Group.Expires, j.Now()))
 	}
 	if size, most := int64(msg.Size())+headerRoom, j.link.maxPayload.Load(); size > most {
-		return nil, fmt.Errorf("%w: group %s takes %d bytes compressed, and the NATS servers accept messages of %d bytes; push less, or raise max_payload of the servers", exposition.ErrTooLarge, c.Key.Excerpt(), size, most)
+		return nil, j.tooLarge(c.Key, size)
 	}
 	return msg, nil
+}
+
+// tooLarge returns that the servers accept no message of a size.
+func (j *Journal) tooLarge(key grouping.Key, size int64) error {
+	return fmt.Errorf("%w: group %s takes %d bytes compressed, and the NATS servers accept messages of %d bytes; push less, or raise max_payload of the servers", exposition.ErrTooLarge, key.Excerpt(), size, j.link.maxPayload.Load())
 }
 
 // headerRoom is what the expected sequence adds to a message, in bytes.
@@ -326,14 +335,14 @@ func (j *Journal) Close() error {
 		return nil
 	}
 	j.calls.Wait()
-	if j.conn != nil {
+	if j.nats() != nil {
 		j.flushStamps()
 	}
 	close(j.stop)
 	j.running.Wait()
-	if j.conn != nil {
+	if c := j.nats(); c != nil {
 		j.takeLeave()
-		j.conn.Close()
+		leave(c)
 	}
 	return nil
 }

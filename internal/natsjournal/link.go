@@ -1,6 +1,9 @@
 package natsjournal
 
 import (
+	"errors"
+	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
@@ -15,11 +18,46 @@ type link struct {
 	unanswered atomic.Int64 // bytes of writes that were sent since the last answer to one
 
 	problem atomic.Pointer[error] // why there is no connection, as far as it is known, or nil
+
+	mu   sync.Mutex
+	told map[string]bool // problems since there was a connection
 }
+
+// mostTold bounds how many problems are told until there is a connection again.
+// Each server has its own, and some name a port that differs each time.
+const mostTold = 10
 
 // up notes that there is a connection.
 func (l *link) up(c *nats.Conn) {
 	l.maxPayload.Store(c.MaxPayload())
 	l.problem.Store(nil)
+	l.mu.Lock()
+	l.told = nil
+	l.mu.Unlock()
 	l.connected.Store(true)
+}
+
+// note notes why there is no connection, and reports whether to tell it.
+func (l *link) note(problem error) (tell bool) {
+	l.problem.Store(&problem)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.told == nil {
+		l.told = make(map[string]bool)
+	}
+	if tell = !l.told[problem.Error()] && len(l.told) < mostTold; tell {
+		l.told[problem.Error()] = true
+	}
+	return tell
+}
+
+// err returns that there is no connection, and why, or nil if there is one.
+func (l *link) err() error {
+	if l.connected.Load() {
+		return nil
+	}
+	if why := l.problem.Load(); why != nil {
+		return fmt.Errorf("there is no connection to a NATS server: %w", *why)
+	}
+	return errors.New("there is no connection to a NATS server")
 }

@@ -231,6 +231,8 @@ func (e *apiError) advice() string {
 		return "raise max_file_store of the servers, or the storage that the account may use, or lower --cluster.max-bytes"
 	case codeNotClustered:
 		return "set --cluster.replicas=1 for a single server, or make the servers a cluster"
+	case codeNoPeers:
+		return "enable JetStream on as many servers as --cluster.replicas says, and start them"
 	case codeAccountFull:
 		return "raise the storage that the account may use, or remove what other streams of the account have"
 	case codeTooManyStreams:

@@ -1,6 +1,7 @@
 package natsjournal
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -109,7 +110,7 @@ func (j *Journal) postNow(n, bytes int) {
 func (j *Journal) postSome(n int) bool {
 	others, writes := j.outbox.take(min(n, j.canFly()))
 	for _, m := range others {
-		_ = j.conn.PublishMsg(m) // whoever needs an answer sends it again
+		_ = j.nats().PublishMsg(m) // whoever needs an answer sends it again
 	}
 	for _, w := range writes {
 		j.publish(w)
@@ -131,11 +132,15 @@ func (j *Journal) publish(w *write) {
 		return
 	}
 	j.link.unanswered.Add(int64(len(msg.Data)))
-	if err := j.conn.PublishMsg(msg); err != nil { // nothing was sent
+	if err := j.nats().PublishMsg(msg); err != nil { // nothing was sent
 		j.mu.Lock()
 		defer j.mu.Unlock()
 		j.landed(w)
 		w.refused()
+		if errors.Is(err, nats.ErrMaxPayload) {
+			j.outgrown(w)
+			return
+		}
 		w.deferred(err)
 	}
 }

@@ -54,6 +54,10 @@ import (
 //	no connection during an import, a wipe; a paused member  e2e TestClusterCutOff
 //	servers whose name does not exist                     e2e TestClusterNoServer
 //	keys of additions after the end of their group        e2e TestClusterMembers
+//	certificates that end or change, files with them      e2e TestClusterCertificates
+//	no place for a connection, or a server that closes it e2e TestClusterConnections, TestClusterPayloadLowered
+//	servers without JetStream, a missing permission       e2e TestClusterFewerServers, TestClusterPermissions
+//	a stream made by hand, clusters with similar names    TestStreamByHand, TestNeighbors
 
 // operator changes the stream from outside.
 type operator struct {

@@ -23,7 +23,7 @@ func (j *Journal) moveToLeader(ctx context.Context) {
 	}
 	info, err := j.ask(ctx, "STREAM.INFO.", nil)
 	leader := info.Cluster.Leader
-	if err != nil || leader == "" || leader == j.conn.ConnectedServerName() {
+	if err != nil || leader == "" || leader == j.nats().ConnectedServerName() {
 		return
 	}
 	i := slices.IndexFunc(j.config.URLs, func(url string) bool { return j.nameOf(url) == leader })
@@ -39,9 +39,7 @@ func (j *Journal) moveToLeader(ctx context.Context) {
 		leave(c)
 		return
 	}
-	before := j.conn
-	j.conn = c
-	leave(before)
+	leave(j.conn.Swap(c))
 }
 
 // nameOf returns the name of a server, or "" if it does not answer at once.
@@ -54,10 +52,11 @@ func (j *Journal) nameOf(url string) string {
 	return c.ConnectedServerName()
 }
 
-// leave closes a connection that the journal does not use, so that it does not
-// count as lost.
+// leave closes a connection that the journal does not use any more, so that it does
+// not count as lost.
 func leave(c *nats.Conn) {
 	c.SetDisconnectErrHandler(nil)
 	c.SetReconnectHandler(nil)
+	c.SetClosedHandler(nil)
 	c.Close()
 }

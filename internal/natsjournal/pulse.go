@@ -1,6 +1,7 @@
 package natsjournal
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -225,15 +226,13 @@ func (j *Journal) tryPulse(ctx context.Context, op string, header ...string) (ui
 	if len(header) == 2 {
 		msg.Header.Set(header[0], header[1])
 	}
-	m, err := j.conn.RequestMsgWithContext(ctx, msg)
+	m, err := j.nats().RequestMsgWithContext(ctx, msg)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
 		return 0, errNobody
 	case err != nil && !j.link.connected.Load():
-		if why := j.link.problem.Load(); why != nil {
-			return 0, fmt.Errorf("there is no connection to a NATS server: %w", *why)
-		}
-		return 0, errors.New("there is no connection to a NATS server")
+		j.askProblem()
+		return 0, cmp.Or(j.link.err(), err)
 	case err != nil:
 		return 0, fmt.Errorf("the servers of the stream do not answer: %w", err)
 	}

@@ -33,7 +33,7 @@ func (j *Journal) open(ctx context.Context) error {
 	if err := j.connect(ctx); err != nil {
 		return err
 	}
-	if err := j.checkVersion(j.conn); err != nil {
+	if err := j.checkVersion(j.nats()); err != nil {
 		return err
 	}
 	err := j.patiently(ctx, "making or checking the stream", func(ctx context.Context) error { return j.ensureStream(ctx) })
@@ -41,9 +41,11 @@ func (j *Journal) open(ctx context.Context) error {
 		return err
 	}
 	j.moveToLeader(ctx)
-	if err := j.subscribe(); err != nil {
+	j.answers = j.nats().NewInbox() + "."
+	if err := j.subscribe(j.nats()); err != nil {
 		return err
 	}
+	j.running.Go(j.keepConnected)
 	j.running.Go(j.beat)
 	j.running.Add(1)
 	go j.post()
@@ -91,12 +93,14 @@ func (e *permanentError) Unwrap() error { return e.error }
 // connect waits until a server accepts the connection.
 func (j *Journal) connect(ctx context.Context) error {
 	urls := strings.Join(j.config.URLs, ",")
-	return j.patiently(ctx, "connecting to "+redacted(j.config.URLs), func(context.Context) (err error) {
-		j.conn, err = nats.Connect(urls, j.options()...)
-		if err == nil {
-			j.link.maxPayload.Store(j.conn.MaxPayload())
+	return j.patiently(ctx, "connecting to "+redacted(j.config.URLs), func(context.Context) error {
+		c, err := nats.Connect(urls, j.options()...)
+		if err != nil {
+			return explainClosed(err) // a server may start, or learn of us
 		}
-		return err // a server may start, or learn of us
+		j.link.maxPayload.Store(c.MaxPayload())
+		j.conn.Store(c)
+		return nil
 	})
 }
 
@@ -107,19 +111,27 @@ func (j *Journal) options() []nats.Option {
 		nats.PingInterval(2*time.Second), nats.MaxPingsOutstanding(2),
 		nats.FlusherTimeout(5*time.Second), nats.Timeout(2*time.Second),
 		nats.IgnoreAuthErrorAbort(),
-		nats.ConnectHandler(j.link.up), nats.DisconnectErrHandler(j.disconnected), nats.ReconnectHandler(j.reconnected),
+		nats.ConnectHandler(j.link.up), nats.DisconnectErrHandler(j.disconnected), nats.ReconnectHandler(j.reconnected), nats.ClosedHandler(j.gaveUp),
 		nats.ErrorHandler(j.complained), nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { j.noteProblem(err) }),
 	)
 }
 
 // access returns the options that let the servers know the member.
 func (j *Journal) access() []nats.Option {
-	options := []nats.Option{nats.Name("pushgateway " + j.config.Member)}
+	options := append(j.encryption(), nats.Name("pushgateway "+j.config.Member))
 	if j.config.Credentials != "" {
 		options = append(options, nats.UserCredentials(j.config.Credentials))
 	}
+	return options
+}
+
+// encryption returns the options for TLS.
+func (j *Journal) encryption() (options []nats.Option) {
 	if j.config.TLS != nil {
 		options = append(options, nats.Secure(j.config.TLS))
+	}
+	if j.config.Authorities != "" {
+		options = append(options, nats.RootCAs(j.config.Authorities))
 	}
 	return options
 }
@@ -161,11 +173,19 @@ func isAboutUser(err error) bool {
 
 // noteProblem notes why there is no connection, and tells it once.
 func (j *Journal) noteProblem(err error) {
-	before := j.link.problem.Swap(&err)
-	if before != nil && (*before).Error() == err.Error() {
+	err = explainClosed(err)
+	if !j.link.note(err) {
 		return
 	}
 	j.config.Logger.Warn("NATS takes no connection. The gateway goes on trying, and reads the files with credentials and certificates again each time", "err", err)
+}
+
+// askProblem notes why a server that was reached takes no connection, which the client
+// tells only if it is asked. It may block while the client dials.
+func (j *Journal) askProblem() {
+	if err := j.nats().LastError(); err != nil && !j.link.connected.Load() {
+		j.noteProblem(err)
+	}
 }
 
 func (j *Journal) disconnected(_ *nats.Conn, err error) {
@@ -187,12 +207,11 @@ func (j *Journal) reconnected(c *nats.Conn) {
 }
 
 // subscribe begins to receive answers and the feed.
-func (j *Journal) subscribe() error {
-	j.answers = j.conn.NewInbox() + "."
-	if _, err := j.conn.Subscribe(j.answers+"*", j.answer); err != nil {
+func (j *Journal) subscribe(c *nats.Conn) error {
+	if _, err := c.Subscribe(j.answers+"*", j.answer); err != nil {
 		return err
 	}
-	feed, err := j.conn.Subscribe(j.names.fed+">", j.heard)
+	feed, err := c.Subscribe(j.names.fed+">", j.heard)
 	if err != nil {
 		return err
 	}

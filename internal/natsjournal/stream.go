@@ -125,7 +125,7 @@ func (want streamConfig) differences(is streamConfig) (found []string) {
 	note("allow_direct", is.Direct, is.Direct, true)
 	note("allow_msg_ttl", is.TTL, is.TTL, true)
 	note("subject_delete_marker_ttl", is.MarkerTTL >= want.MarkerTTL, is.MarkerTTL, want.MarkerTTL)
-	note("republish", republish, is.Republish, *want.Republish)
+	note("republish", republish, is.Republish, want.Republish)
 	note("deny_delete", !is.DenyDelete, is.DenyDelete, false)
 	note("sealed", !is.Sealed, is.Sealed, false)
 	note("persist_mode", is.Persist != "async", is.Persist, "default")
@@ -222,7 +222,7 @@ func (j *Journal) watchSettings(info streamInfo) {
 // tellOfChecks logs what was checked, and what only the servers themselves know.
 func (j *Journal) tellOfChecks(info streamInfo) {
 	j.config.Logger.Info("Checked the stream and the NATS server", "stream", j.config.Stream, "replicas", info.Config.Replicas,
-		"server", j.conn.ConnectedUrlRedacted(), "version", j.conn.ConnectedServerVersion(), "max_payload", j.conn.MaxPayload())
+		"server", j.nats().ConnectedUrlRedacted(), "version", j.nats().ConnectedServerVersion(), "max_payload", j.nats().MaxPayload())
 	if j.config.SystemCredentials != "" {
 		return // watchServers tells
 	}
@@ -265,7 +265,7 @@ func (j *Journal) ask(ctx context.Context, name string, body any) (info streamIn
 	ctx, end := context.WithTimeout(ctx, askWithin)
 	defer end()
 	info.before = j.reached()
-	m, err := j.conn.RequestWithContext(ctx, j.api(name+j.config.Stream), content)
+	m, err := j.nats().RequestWithContext(ctx, j.api(name+j.config.Stream), content)
 	if errors.Is(err, nats.ErrNoResponders) {
 		return info, errors.New("JetStream does not answer; it needs `jetstream` in the servers' configuration, a leader, and the right to use it")
 	}

@@ -139,10 +139,7 @@ func (j *Journal) replicasIn(reports []serverReport) map[string]replicaReport {
 
 // askServers returns what all servers that answer say of themselves.
 func (j *Journal) askServers() (reports []serverReport, err error) {
-	options := []nats.Option{nats.Name("pushgateway checks servers"), nats.UserCredentials(j.config.SystemCredentials), nats.NoReconnect(), nats.Timeout(serversWithin)}
-	if j.config.TLS != nil {
-		options = append(options, nats.Secure(j.config.TLS))
-	}
+	options := append(j.encryption(), nats.Name("pushgateway checks servers"), nats.UserCredentials(j.config.SystemCredentials), nats.NoReconnect(), nats.Timeout(serversWithin))
 	conn, err := nats.Connect(strings.Join(j.config.URLs, ","), options...)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to %s: %w", redacted(j.config.URLs), err)

@@ -1,6 +1,7 @@
 package natsjournal
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -271,6 +272,18 @@ func (j *Journal) outdated(w *write) {
 	j.voided(w, errReplaced)
 }
 
+// outgrown finishes a write that no server takes any more, since somebody has lowered
+// max_payload. An earlier copy may have been stored; then it comes with the feed, like
+// a change of another member. The caller holds mu.
+func (j *Journal) outgrown(w *write) {
+	err := j.tooLarge(w.change.Key, int64(w.msg.Size()))
+	if w.doubts == 0 {
+		j.finish(w, gateway.Failed, err)
+		return
+	}
+	j.voided(w, err)
+}
+
 // voided finishes a write that may have happened, but is not the state of its
 // group. The caller holds mu.
 func (j *Journal) voided(w *write, why error) {
@@ -322,8 +335,8 @@ func (j *Journal) leave(c *call, why error) {
 			continue
 		}
 		reason := why
-		if w.last != nil {
-			reason = fmt.Errorf("%w: %w", why, w.last)
+		if last := cmp.Or(j.link.err(), w.last); last != nil {
+			reason = fmt.Errorf("%w: %w", why, last)
 		}
 		if w.doubts == 0 {
 			j.finish(w, gateway.Failed, reason)

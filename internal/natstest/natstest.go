@@ -45,6 +45,12 @@ func StartUnsynced(t testing.TB) *Cluster {
 	return start(t, 1, func(*server.Options) {})
 }
 
+// StartPartly starts n servers, of which the last one has no JetStream.
+func StartPartly(t testing.TB, n int) *Cluster {
+	t.Helper()
+	return start(t, n, func(o *server.Options) { o.SyncAlways, o.JetStream = true, o.ServerName != fmt.Sprint("n", n-1) })
+}
+
 func start(t testing.TB, n int, set func(*server.Options)) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t, options: make([]*server.Options, n), servers: make([]*server.Server, n)}

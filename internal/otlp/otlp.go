@@ -62,7 +62,7 @@ func (d *decoder) read(body []byte, e Encoding, take func(bytes int) error) (*me
 		}
 		o := protojson.UnmarshalOptions{DiscardUnknown: true, RecursionLimit: deepest}
 		if err := o.Unmarshal(body, req); err != nil {
-			return nil, &SyntaxError{fmt.Errorf("the body is not OTLP in JSON: %s; %s", said(err), instead(body, e))}
+			return nil, &SyntaxError{fmt.Errorf("the body is not OTLP in JSON: %s; %s", said(err), instead(body, e, err))}
 		}
 		return req, nil
 	}
@@ -75,13 +75,13 @@ func (d *decoder) read(body []byte, e Encoding, take func(bytes int) error) (*me
 		return nil, err
 	}
 	if err := (proto.UnmarshalOptions{DiscardUnknown: true, RecursionLimit: deepest}).Unmarshal(body, req); err != nil {
-		return nil, &SyntaxError{fmt.Errorf("the body is not OTLP in protobuf: %s; %s", said(err), instead(body, e))}
+		return nil, &SyntaxError{fmt.Errorf("the body is not OTLP in protobuf: %s; %s", said(err), instead(body, e, err))}
 	}
 	return req, nil
 }
 
-// instead says what to send instead of a body that cannot be read.
-func instead(body []byte, e Encoding) string {
+// instead says what to send instead of a body that cannot be read because of err.
+func instead(body []byte, e Encoding, err error) string {
 	begins := bytes.TrimLeft(body, " \t\r\n")
 	isBinary := bytes.ContainsFunc(begins, func(r rune) bool { return r < ' ' && r != '\t' && r != '\r' && r != '\n' })
 	switch {
@@ -91,6 +91,8 @@ func instead(body []byte, e Encoding) string {
 		return "if it is protobuf, send Content-Type: " + mediaTypes[Protobuf]
 	case e == JSON && len(begins) == 0:
 		return "it is empty, so send an ExportMetricsServiceRequest, like {}"
+	case strings.Contains(err.Error(), "invalid UTF-8"):
+		return "write all names and values as UTF-8, or values as bytes"
 	}
 	return "send an ExportMetricsServiceRequest"
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"unicode/utf8"
 	"unsafe"
 
@@ -173,7 +174,7 @@ func (t *translator) exemplar(from *metrics.Exemplar) (*metric.Exemplar, error) 
 // reader of JSON expects base64.
 func idOf(id []byte, size int) string {
 	if text := base64.StdEncoding.EncodeToString(id); len(id) != size && len(text) == 2*size {
-		return text
+		return strings.ToLower(text)
 	}
 	return hex.EncodeToString(id)
 }

@@ -75,6 +75,14 @@ func Translate(body []byte, e Encoding, o Options) (all []*Resource, rejected Re
 	d := decoders.Get().(*decoder)
 	defer d.release()
 	req, err := d.read(body, e, o.Take)
+	if err != nil && !errors.As(err, new(*SyntaxError)) {
+		return nil, rejected, err
+	}
+	if err != nil || !hasPoints(req) {
+		if s := signalOf(body, e); s != "" {
+			err = s.refusal()
+		}
+	}
 	if err != nil {
 		return nil, rejected, err
 	}
@@ -178,14 +186,22 @@ func (t *translator) labelName(attribute string) (string, error) {
 	return known.name, known.err
 }
 
-// resource translates what a request has of one resource.
-func (t *translator) resource(rm *metrics.ResourceMetrics) error {
-	points := 0
+func hasPoints(req *metrics.MetricsData) bool {
+	return slices.ContainsFunc(req.GetResourceMetrics(), func(rm *metrics.ResourceMetrics) bool { return pointsIn(rm) > 0 })
+}
+
+func pointsIn(rm *metrics.ResourceMetrics) (n int) {
 	for _, sm := range rm.GetScopeMetrics() {
 		for _, m := range sm.GetMetrics() {
-			points += pointsOf(m)
+			n += pointsOf(m)
 		}
 	}
+	return n
+}
+
+// resource translates what a request has of one resource.
+func (t *translator) resource(rm *metrics.ResourceMetrics) error {
+	points := pointsIn(rm)
 	if points == 0 {
 		return nil
 	}

@@ -73,7 +73,7 @@ func checkDecode(t *testing.T, key grouping.Key, format gateway.Format, content 
 	}
 }
 
-func stored(t *testing.T, g *gateway.Group) []byte {
+func stored(t testing.TB, g *gateway.Group) []byte {
 	rec := record.Encode(g)
 	record.Seal(rec, g.Key, 7)
 	return rec

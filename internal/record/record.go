@@ -370,29 +370,37 @@ func (f field) time() time.Time { return time.Unix(0, protowire.DecodeZigZag(f.v
 // eachField iterates over a message.
 func eachField(msg []byte, take func(field) error) error {
 	for len(msg) > 0 {
-		num, typ, n := protowire.ConsumeTag(msg)
-		if n < 0 {
-			return protowire.ParseError(n)
+		f, rest, err := nextField(msg)
+		if err != nil {
+			return err
 		}
-		msg = msg[n:]
-		f := field{num: num}
-		switch typ {
-		case protowire.VarintType:
-			f.value, n = protowire.ConsumeVarint(msg)
-		case protowire.BytesType:
-			f.bytes, n = protowire.ConsumeBytes(msg)
-		default:
-			return fmt.Errorf("field %d has the wire type %d, which records do not use", num, typ)
-		}
-		if n < 0 {
-			return protowire.ParseError(n)
-		}
-		msg = msg[n:]
 		if err := take(f); err != nil {
 			return err
 		}
+		msg = rest
 	}
 	return nil
+}
+
+// nextField reads the first field of a message that is not empty.
+func nextField(msg []byte) (f field, rest []byte, err error) {
+	num, typ, n := protowire.ConsumeTag(msg)
+	if n < 0 {
+		return f, nil, protowire.ParseError(n)
+	}
+	msg, f.num = msg[n:], num
+	switch typ {
+	case protowire.VarintType:
+		f.value, n = protowire.ConsumeVarint(msg)
+	case protowire.BytesType:
+		f.bytes, n = protowire.ConsumeBytes(msg)
+	default:
+		return f, nil, fmt.Errorf("field %d has the wire type %d, which records do not use", num, typ)
+	}
+	if n < 0 {
+		return f, nil, protowire.ParseError(n)
+	}
+	return f, msg[n:], nil
 }
 
 func unknown(num protowire.Number) error { return fmt.Errorf("field %d is unknown", num) }
@@ -477,9 +485,13 @@ type parts struct{ family, text, ends []byte }
 // readHeld reads the message of a family, except for its parts.
 func (g *reading) readHeld(msg []byte) (h gateway.Held, p parts, err error) {
 	h.Pushed, h.Claim = g.Pushed, g.Revision
-	err = eachField(msg, func(f field) error {
+	for len(msg) > 0 {
+		var f field
+		if f, msg, err = nextField(msg); err != nil {
+			return h, p, err
+		}
 		if f.num >= familyEnds && g.format < gateway.Format2 {
-			return fmt.Errorf("field %d of a family is unknown in format %d", f.num, g.format)
+			return h, p, fmt.Errorf("field %d of a family is unknown in format %d", f.num, g.format)
 		}
 		switch f.num {
 		case familyBlock:
@@ -494,9 +506,8 @@ func (g *reading) readHeld(msg []byte) (h gateway.Held, p parts, err error) {
 			h.Took = f.value&tookBit != 0
 			h.Claim = cmp.Or(gateway.Revision(f.value&^tookBit), g.Revision)
 		default:
-			return unknown(f.num)
+			return h, p, unknown(f.num)
 		}
-		return nil
-	})
-	return h, p, err
+	}
+	return h, p, nil
 }

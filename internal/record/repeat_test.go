@@ -64,7 +64,7 @@ func TestRepeats(t *testing.T) {
 }
 
 // pushedGroup returns the group of one push.
-func pushedGroup(t *testing.T, key grouping.Key, text string, pushed int64) *gateway.Group {
+func pushedGroup(t testing.TB, key grouping.Key, text string, pushed int64) *gateway.Group {
 	t.Helper()
 	g := gateway.Group{Key: key, Pushed: time.Unix(pushed, 0), Since: 3}
 	for _, b := range journaltest.Blocks(t, key, text) {

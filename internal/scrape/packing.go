@@ -4,6 +4,7 @@ import (
 	"errors"
 	"runtime"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -83,8 +84,8 @@ func (p *packing) WritePiece(piece *compression.Piece) error {
 }
 
 // pack compresses a buffer.
-func (f filled) pack(g compression.Packer) error {
-	if err := f.compress(g); err != nil {
+func (f filled) pack(g compression.Packer, way *giveWay) error {
+	if err := f.compress(g, way); err != nil {
 		return err
 	}
 	at := 0
@@ -106,8 +107,9 @@ func (f filled) pack(g compression.Packer) error {
 	return err
 }
 
-// compress compresses the pieces that are not, several at once.
-func (f filled) compress(g compression.Packer) error {
+// compress compresses the pieces that are not, several at once unless pushes are
+// under way.
+func (f filled) compress(g compression.Packer, way *giveWay) error {
 	var anew []*part
 	for i := range f.parts {
 		if f.parts[i].packed == nil {
@@ -121,13 +123,19 @@ func (f filled) compress(g compression.Packer) error {
 			if i >= len(anew) {
 				return nil
 			}
+			begin := time.Now()
 			if err := anew[i].compress(f.buf, g); err != nil {
 				return err
 			}
+			way.rest(time.Since(begin))
 		}
 	}
+	helpers := min(runtime.GOMAXPROCS(0), len(anew)) - 1
+	if way.asked() {
+		helpers = 0
+	}
 	var group errgroup.Group
-	for range min(runtime.GOMAXPROCS(0), len(anew)) - 1 {
+	for range helpers {
 		group.Go(work)
 	}
 	return errors.Join(work(), group.Wait())

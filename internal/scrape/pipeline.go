@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"pushgateway/internal/compression"
 )
@@ -19,6 +20,8 @@ type pipeline struct {
 	free   chan []byte
 	done   chan struct{}
 	failed atomic.Pointer[error]
+	way    *giveWay
+	begun  time.Time // when filling the buffer began
 	// packing is nil if pieces make no sense.
 	packing *packing
 }
@@ -36,12 +39,15 @@ const (
 
 var pipelineMemory = sync.Pool{New: func() any { return new([pipelineBuffers][pipelineSize]byte) }}
 
-// newPipeline starts a pipeline to w. Close it in the end.
-func newPipeline(w io.Writer) *pipeline {
+// newPipeline starts a pipeline to w, which gives way to pushes. Close it in the
+// end.
+func newPipeline(w io.Writer, way *giveWay) *pipeline {
 	p := &pipeline{
-		full: make(chan filled, pipelineBuffers),
-		free: make(chan []byte, pipelineBuffers),
-		done: make(chan struct{}),
+		full:  make(chan filled, pipelineBuffers),
+		free:  make(chan []byte, pipelineBuffers),
+		done:  make(chan struct{}),
+		way:   way,
+		begun: time.Now(),
 	}
 	memory := pipelineMemory.Get().(*[pipelineBuffers][pipelineSize]byte)
 	p.buf = memory[0][:0]
@@ -53,7 +59,7 @@ func newPipeline(w io.Writer) *pipeline {
 		return err
 	}
 	if g, ok := w.(compression.Packer); ok {
-		write = func(f filled) error { return f.pack(g) }
+		write = func(f filled) error { return f.pack(g, way) }
 		p.packing = &packing{pipeline: p, packer: g}
 	}
 	go func() {
@@ -69,8 +75,12 @@ func newPipeline(w io.Writer) *pipeline {
 func (p *pipeline) drain(write func(filled) error) {
 	for f := range p.full {
 		if p.failed.Load() == nil {
+			begin := time.Now()
 			if err := write(f); err != nil {
 				p.failed.Store(&err)
+			}
+			if p.packing == nil { // otherwise it has rested after each piece
+				p.way.rest(time.Since(begin))
 			}
 		}
 		p.free <- f.buf[:0]
@@ -95,7 +105,9 @@ func (p *pipeline) Write(b []byte) (int, error) {
 func (p *pipeline) pass() {
 	p.full <- filled{p.buf, p.packing.take()}
 	runtime.Gosched() // otherwise this goroutine would fill all buffers before the other one starts
+	p.way.rest(time.Since(p.begun))
 	p.buf = <-p.free
+	p.begun = time.Now()
 }
 
 // writer returns what an encoder writes to.

@@ -19,13 +19,18 @@ const (
 	// stored blocks do not contain.
 	maxCache = 64 << 20
 	// maxRuns bounds, in bytes, what is kept joined for text scrapes, as much for
-	// protobuf, and twice as much for compressed scrapes of all formats and codings.
+	// protobuf, twice as much for compressed scrapes of all formats and codings, and
+	// three times as much for the protobuf of blocks.
 	maxRuns = 16 << 20
 )
 
 // Scraper writes views. It keeps what the next scrape can reuse. It is safe for
 // concurrent use.
 type Scraper struct {
+	// Busy reports whether pushes are in progress, to which scrapes then give way.
+	// Nil means that there are none. Set it before the first scrape.
+	Busy func() bool
+
 	reserved map[string]metric.Type
 	own      func() []exposition.Exposed
 	firstOwn string // the lowest name of the gateway's own families
@@ -73,18 +78,18 @@ func IsUnread(err error) bool {
 // what no earlier scrape has asked for. It writes from another goroutine, which
 // has ended when All returns.
 func (s *Scraper) All(w io.Writer, v *gateway.View, format exposition.Format) (Written, error) {
-	return written(w, func(p *pipeline) (int, error) { return s.writeAll(p.writer(), v, s.families(v), format) })
+	return s.written(w, func(p *pipeline) (int, error) { return s.writeAll(p.writer(), v, s.families(v), format) })
 }
 
 // Pushed is All without the gateway's own families. Gateways that have the same
 // groups write the same bytes.
 func (s *Scraper) Pushed(w io.Writer, v *gateway.View, format exposition.Format) (Written, error) {
-	return written(w, func(p *pipeline) (int, error) { return s.writeAll(p.writer(), v, withTimes(v), format) })
+	return s.written(w, func(p *pipeline) (int, error) { return s.writeAll(p.writer(), v, withTimes(v), format) })
 }
 
 // Own writes only the gateway's own families.
 func (s *Scraper) Own(w io.Writer, format exposition.Format) (Written, error) {
-	return written(w, func(p *pipeline) (int, error) {
+	return s.written(w, func(p *pipeline) (int, error) {
 		enc := exposition.NewEncoder(p, format, s.cache)
 		for _, f := range s.own() {
 			if err := enc.Encode(f); err != nil {
@@ -97,12 +102,12 @@ func (s *Scraper) Own(w io.Writer, format exposition.Format) (Written, error) {
 
 // Group writes one group of the view as scrapes get it, in a format.
 func (s *Scraper) Group(w io.Writer, v *gateway.View, g *gateway.Group, format exposition.Format) (Written, error) {
-	return written(w, func(p *pipeline) (int, error) { return s.writeGroup(p, v, g, format) })
+	return s.written(w, func(p *pipeline) (int, error) { return s.writeGroup(p, v, g, format) })
 }
 
 // written writes an answer through a pipeline.
-func written(w io.Writer, write func(*pipeline) (leftOut int, err error)) (Written, error) {
-	p := newPipeline(w)
+func (s *Scraper) written(w io.Writer, write func(*pipeline) (leftOut int, err error)) (Written, error) {
+	p := newPipeline(w, &giveWay{busy: s.Busy})
 	defer p.Close()
 	leftOut, err := write(p)
 	if unread := p.Close(); unread != nil {

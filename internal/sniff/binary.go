@@ -8,6 +8,17 @@ import (
 	"unicode/utf8"
 )
 
+// Packed guesses how a body is compressed. It knows of no format.
+func (s Sent) Packed() Hint {
+	if h := s.packed(); h.Says != "" {
+		return h
+	}
+	if IsText(s.Body) {
+		return Hint{}
+	}
+	return s.packedPlainly()
+}
+
 // packed recognizes compressed bodies by their first bytes.
 func (s Sent) packed() Hint {
 	has := func(magic string) bool { return bytes.HasPrefix(s.Body, []byte(magic)) }

@@ -17,6 +17,7 @@ type Cluster struct {
 	Credentials string      // a file, or ""
 	System      string      // a file with credentials for the system account, or ""
 	TLS         *tls.Config // nil if the URLs decide
+	Authorities string      // a file with certificates of authorities, or ""
 	AllowOld    bool        // accepts servers that are known not to work well
 	Version     string      // of the program
 	Address     string      // where others reach this member; "" for a command that others should not see
@@ -32,7 +33,7 @@ func openCluster(c Config) *Store {
 	c.setDefaults()
 	config := natsjournal.Config{
 		URLs: c.Cluster.URLs, Stream: c.Cluster.Stream, Replicas: c.Cluster.Replicas, MaxBytes: c.Cluster.MaxBytes,
-		Credentials: c.Cluster.Credentials, SystemCredentials: c.Cluster.System, TLS: c.Cluster.TLS, AllowOld: c.Cluster.AllowOld,
+		Credentials: c.Cluster.Credentials, SystemCredentials: c.Cluster.System, TLS: c.Cluster.TLS, Authorities: c.Cluster.Authorities, AllowOld: c.Cluster.AllowOld,
 		Member: c.Cluster.Address, Version: c.Cluster.Version, Newest: c.Cluster.Newest, MustExist: c.Cluster.mustExist, First: c.Cluster.first,
 		Logger: c.Logger, Progress: c.Progress, Waiting: c.Waiting,
 	}

@@ -8,9 +8,18 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// clearMode is the label with which a series says what a push does to it, if
+// ClearMode is the label with which a series says what a push does to it, if
 // Push.Gauges is ByLabel.
-const clearMode = "clearmode"
+const ClearMode = "clearmode"
+
+// IsByLabel reports whether each series says what becomes of it.
+func (g Gauges) IsByLabel() bool { return g >= ByLabel }
+
+// Otherwise returns ByLabel for a push whose series without the label have the mode.
+func Otherwise(mode string) (Gauges, error) {
+	h, err := parseMode(mode)
+	return ByLabel + Gauges(h), err
+}
 
 // how is what a push does to a series.
 type how int
@@ -25,15 +34,24 @@ const (
 // clearModes are the values of the label.
 var clearModes = map[string]how{"": byType, "aggregate": adds, "sum": adds, "replace": replace, "family": renews, "info": renews}
 
-// cutMode returns a series without the label, and what that says.
-func cutMode(s metric.Series) (metric.Series, how, error) {
-	i := slices.IndexFunc(s.Labels, func(l metric.Label) bool { return l.Name == clearMode })
-	if i < 0 {
-		return s, byType, nil
-	}
-	mode, known := clearModes[s.Labels[i].Value]
+func parseMode(name string) (how, error) {
+	mode, known := clearModes[name]
 	if !known {
-		return s, 0, fmt.Errorf("has clearmode=%q, but that must be aggregate, sum, replace, family or info", excerpt.Of(s.Labels[i].Value))
+		return 0, fmt.Errorf("has %s=%q, but that must be aggregate, sum, replace, family or info", ClearMode, excerpt.Of(name))
+	}
+	return mode, nil
+}
+
+// cutMode returns a series without the label, and what that says. A series without it
+// has the other mode.
+func cutMode(s metric.Series, otherwise how) (metric.Series, how, error) {
+	i := slices.IndexFunc(s.Labels, func(l metric.Label) bool { return l.Name == ClearMode })
+	if i < 0 {
+		return s, otherwise, nil
+	}
+	mode, err := parseMode(s.Labels[i].Value)
+	if err != nil {
+		return s, 0, err
 	}
 	s.Labels = slices.Delete(slices.Clone(s.Labels), i, i+1)
 	return s, mode, nil

@@ -25,7 +25,8 @@ const (
 	// MinGauges keeps the smallest value.
 	MinGauges
 	// ByLabel lets each series say with the label clearmode what becomes of it,
-	// whatever its type. The label is removed. Gauges without it are replaced.
+	// whatever its type. The label is removed. Gauges without it are replaced. See
+	// Otherwise for the values after it.
 	ByLabel
 )
 
@@ -140,8 +141,8 @@ func (f *Family) Plan(pushed *exposition.Block, p Push) (*Addition, error) {
 			return nil, f.invalid("the series %s %s", exposition.FormatSeries(f.name, s.Labels), err)
 		}
 	}
-	if p.Gauges == ByLabel && a.repeats() {
-		return nil, f.invalid("two series are the same without their labels %s; push each once", clearMode)
+	if p.Gauges.IsByLabel() && a.repeats() {
+		return nil, f.invalid("two series are the same without their labels %s; push each once", ClearMode)
 	}
 	if a.renews {
 		a.Grows = len(a.series) - len(f.series)
@@ -152,9 +153,9 @@ func (f *Family) Plan(pushed *exposition.Block, p Push) (*Addition, error) {
 // plan adds the effect on one series.
 func (a *Addition) plan(s metric.Series, p Push) error {
 	mode := byType
-	if p.Gauges == ByLabel {
+	if p.Gauges.IsByLabel() {
 		var err error
-		if s, mode, err = cutMode(s); err != nil {
+		if s, mode, err = cutMode(s, how(p.Gauges-ByLabel)); err != nil {
 			return err
 		}
 		if p.Gauges = ReplaceGauges; mode == adds {
@@ -277,7 +278,7 @@ func (f *Family) Block(maxBytes int, budget exposition.Budget) (*exposition.Bloc
 }
 
 // gaugesByName are the names of the ways to treat gauges.
-var gaugesByName = map[string]Gauges{"replace": ReplaceGauges, "sum": SumGauges, "max": MaxGauges, "min": MinGauges, clearMode: ByLabel}
+var gaugesByName = map[string]Gauges{"replace": ReplaceGauges, "sum": SumGauges, "max": MaxGauges, "min": MinGauges, ClearMode: ByLabel}
 
 // ParseGauges parses the name of a way to treat gauges. The empty one means
 // ReplaceGauges.

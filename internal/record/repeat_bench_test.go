@@ -1,0 +1,97 @@
+package record_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/s2"
+
+	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
+	"pushgateway/internal/metric"
+	"pushgateway/internal/record"
+)
+
+// BenchmarkRepeat applies records of another member that repeat their groups, of
+// nine families with 100 lines. In turn, it unpacks them alone: where the speed of
+// the machine changes, the ratio of the two does not.
+func BenchmarkRepeat(b *testing.B) {
+	const groups, pushes = 1000, 4
+	m := new(member)
+	g, err := gateway.Open(b.Context(), gateway.Config{Journal: m})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = g.Close() })
+	var records [][]byte
+	var keys []grouping.Key
+	for n := range pushes * groups {
+		key, err := grouping.NewKey("bench", metric.Label{Name: "instance", Value: fmt.Sprint("i-", n%groups)})
+		if err != nil {
+			b.Fatal(err)
+		}
+		keys, records = append(keys, key), append(records, stored(b, pushedGroup(b, key, lines(n), time.Now().Unix())))
+	}
+	revision := gateway.Revision(10)
+	apply := func(n int) {
+		revision++
+		g, err := record.DecodeAs(records[n], keys[n], revision, m.stored(keys[n]))
+		if err != nil {
+			b.Fatal(err)
+		}
+		m.apply([]gateway.Applied{{Change: gateway.Change{Key: keys[n], Group: g}, Revision: revision, Given: true}})
+	}
+	for n := range groups {
+		apply(n)
+	}
+	b.ReportAllocs()
+	n, applying, unpacking := groups, time.Duration(0), time.Duration(0)
+	for b.Loop() {
+		begin := time.Now()
+		apply(n)
+		applied := time.Now()
+		if _, err := s2.Decode(nil, records[n][contentAt:]); err != nil {
+			b.Fatal(err)
+		}
+		applying, unpacking = applying+applied.Sub(begin), unpacking+time.Since(applied)
+		if n++; n == len(records) {
+			n = groups
+		}
+	}
+	b.ReportMetric(float64(applying)/float64(unpacking), "x-unpacking")
+}
+
+const contentAt = 17 // what precedes the packed content of a record
+
+// lines returns the nth push.
+func lines(n int) string {
+	var s strings.Builder
+	for f := range 8 {
+		fmt.Fprintf(&s, "# HELP etl_records_%d_total Records.\n# TYPE etl_records_%d_total counter\n", f, f)
+		for i := range 11 {
+			fmt.Fprintf(&s, "etl_records_%d_total{stage=\"load\",shard=\"%02d\"} %d\n", f, i, (n*7919+f*31+i)%100_000)
+		}
+	}
+	s.WriteString("# TYPE etl_seconds histogram\n")
+	for i := range 10 {
+		fmt.Fprintf(&s, "etl_seconds_bucket{stage=\"load\",le=\"%d\"} %d\n", i, n%100+i)
+	}
+	fmt.Fprintf(&s, "etl_seconds_bucket{stage=\"load\",le=\"+Inf\"} %d\netl_seconds_sum{stage=\"load\"} 1.5\netl_seconds_count{stage=\"load\"} %d\n", n%100+10, n%100+10)
+	return s.String()
+}
+
+// member is a journal that gets the changes of another member.
+type member struct {
+	gateway.Memory
+	apply  func([]gateway.Applied)
+	stored func(grouping.Key) *gateway.Group
+}
+
+// Open keeps the functions of the engine.
+func (m *member) Open(ctx context.Context, apply func([]gateway.Applied), stored func(grouping.Key) *gateway.Group) error {
+	m.apply, m.stored = apply, stored
+	return m.Memory.Open(ctx, apply, stored)
+}
