@@ -190,62 +190,17 @@ func (g *Gateway) describe() string {
 	return all.String()
 }
 
+// counts are numbers of an index.
+type counts struct {
+	Series, Held, Groups, Deadlines, Endings, Haunted, Claims, Families int
+	Times                                                               Times
+	Shapes, Users, Jobs, OfFamilies                                     int
+}
+
 // checkCounts compares what the index counts with what it has.
 func checkCounts(t *testing.T, g *Gateway) {
 	t.Helper()
 	v := g.View()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	x := g.index
-	var want, got struct {
-		Series, Held, Groups, Deadlines, Endings, Ghosts, Claims, Families int
-		Times                                                              Times
-		Users, Jobs, OfFamilies                                            int
-	}
-	names, jobs, shapes := make(map[string]bool), make(map[*job]bool), make(map[*shape]bool)
-	for group := range v.EachGroup("") {
-		want.Groups++
-		want.Series += group.Series
-		want.Held += len(group.Families)
-		if !group.Expires.IsZero() {
-			want.Deadlines++
-		}
-		if group.firstEnd != 0 {
-			want.Endings++
-		}
-		if v.ExposesTimes(group) {
-			want.Times.add(group, +1)
-		}
-		for _, h := range group.Families {
-			if h.Series() > 0 {
-				names[h.Name] = true
-				want.Claims++
-			}
-		}
-		jobs[group.job], shapes[group.shape] = true, true
-	}
-	want.Families, want.Jobs = len(names), len(jobs)
-	want.OfFamilies, want.Users = want.Claims, want.Groups
-	got.Series, got.Held, got.Groups, got.Times = v.Series, v.Held, x.groups.Len(), v.Times()
-	got.Deadlines, got.Endings = x.deadlines.Len(), x.endings.Len()
-	got.Families, got.Jobs = len(x.families), len(x.stock.jobs)
-	for _, f := range x.families {
-		got.Claims += f.total()
-		for _, c := range f.shapes.walked {
-			got.OfFamilies += c.groups
-		}
-		for n := range maps.Values(f.shapes.indexed) {
-			got.OfFamilies += n
-		}
-		for _, h := range f.byType {
-			if h != nil && h.changes.noting {
-				t.Error("changes of a family are noted for nobody")
-			}
-		}
-	}
-	for sh := range maps.Values(x.shapes) {
-		got.Users += sh.users
-	}
 	for f := range v.EachFamily() {
 		var of sizes
 		for _, b := range f.Blocks() {
@@ -255,92 +210,159 @@ func checkCounts(t *testing.T, g *Gateway) {
 			t.Errorf("the family %s has %+v", f.Name, of)
 		}
 	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if got, want := g.index.counts(v), countsOf(v); got != want {
+		t.Errorf("counted is\n%+v, want\n%+v", got, want)
+	}
+	if g.index.mass != nil || g.index.storedChanges.noting {
+		t.Error("a mass has not ended")
+	}
+}
+
+// countsOf counts what there is.
+func countsOf(v *View) (c counts) {
+	names, jobs, shapes := make(map[string]bool), make(map[*job]bool), make(map[*shape]bool)
+	for group := range v.EachGroup("") {
+		c.Groups++
+		c.Series += group.Series
+		c.Held += len(group.Families)
+		if !group.Expires.IsZero() {
+			c.Deadlines++
+		}
+		if group.firstEnd != 0 {
+			c.Endings++
+		}
+		if v.ExposesTimes(group) {
+			c.Times.add(group, +1)
+		}
+		for _, h := range group.Families {
+			if h.Series() > 0 {
+				names[h.Name] = true
+				c.Claims++
+			}
+		}
+		jobs[group.job], shapes[group.shape] = true, true
+	}
+	c.Families, c.Jobs, c.Shapes = len(names), len(jobs), len(shapes)
+	c.OfFamilies, c.Users = c.Claims, c.Groups
+	return c
+}
+
+// counts are the numbers that the index keeps.
+func (x *index) counts(v *View) counts {
+	c := counts{Series: v.Series, Held: v.Held, Groups: x.groups.Len(), Times: v.Times(), Deadlines: x.deadlines.Len(), Endings: x.endings.Len(),
+		Families: len(x.families), Jobs: len(x.stock.jobs), Shapes: len(x.shapes)}
+	for _, f := range x.families {
+		c.Claims += f.total()
+		for _, some := range f.shapes.walked {
+			c.OfFamilies += some.groups
+		}
+		for _, n := range f.shapes.indexed {
+			c.OfFamilies += n
+		}
+	}
+	for _, sh := range x.shapes {
+		c.Users += sh.users
+	}
 	x.ghosts.Scan(func(key grouping.Key, _ ghost) bool {
 		if _, stored := x.groups.Get(key); stored {
-			got.Ghosts++ // of groups that are stored
+			c.Haunted++
 		}
 		return true
 	})
-	if got != want {
-		t.Errorf("counted is\n%+v, want\n%+v", got, want)
-	}
-	if len(shapes) != len(x.shapes) || x.mass != nil || x.storedChanges.noting {
-		t.Errorf("there are %d shapes, want %d; mass %v, noting %v", len(x.shapes), len(shapes), x.mass != nil, x.storedChanges.noting)
-	}
+	return c
+}
+
+// massModel is a gateway whose groups change between any two steps of the end of a
+// mass, and what it must have.
+type massModel struct {
+	*massOps
+	want map[grouping.Key]massState
+}
+
+type massState struct {
+	text string
+	ends int64 // 0 for never
 }
 
 // TestMassEndsMeanwhile pushes to groups, deletes and stamps them between any two
 // steps of the end of a mass, and compares what there is with a model.
 func TestMassEndsMeanwhile(t *testing.T) {
-	type state struct {
-		text string
-		ends int64 // 0 for never
-	}
-	const keys, live = 40, 4
 	for seed := range uint64(6) {
-		m := newMassOps(t, seed, true, func() Journal { return new(recording) }, 1)
-		g, want, often := m.gateways[0], make(map[grouping.Key]state), 0
-		change := func() {
-			key, err := grouping.NewKey("job", metric.Label{Name: metric.InstanceLabel, Value: fmt.Sprint("i-", m.random.IntN(keys))})
-			if err != nil {
-				t.Fatal(err)
-			}
-			switch m.random.IntN(8) {
-			case 0:
-				if err := g.Delete(t.Context(), key); err != nil {
-					t.Fatal(err)
-				}
-				delete(want, key)
-			case 1:
-				if group := g.stored(key); group != nil {
-					g.config.Journal.Stamp(Stamp{Key: key, At: time.Unix(0, m.at.Load()), Reason: "some", Against: group.Revision})
-				}
-			default:
-				s := state{text: fmt.Sprintf("m%d{s=\"1\"} %d\nn{s=\"1\"} 1\n", m.random.IntN(3), m.random.IntN(5))}
-				ttl := time.Duration(m.random.IntN(live)) * time.Hour
-				if ttl > 0 {
-					s.ends = m.at.Load() + int64(ttl)
-				}
-				if err := g.Push(t.Context(), Push{Key: key, Blocks: massBlocks(t, key, s.text), Mode: Replace, TTL: ttl}); err != nil {
-					t.Fatal(err)
-				}
-				want[key] = s
-			}
-		}
+		m := massModel{newMassOps(t, seed, true, func() Journal { return new(recording) }, 1), make(map[grouping.Key]massState)}
+		g, often := m.gateways[0], 0
 		g.pace.turn, g.pace.rest = 1, func() {
 			for range m.random.IntN(1 + often) {
-				change()
+				m.change()
 			}
 		}
 		for range 15 {
 			often = 0
 			for range 60 {
-				change()
+				m.change()
 			}
 			often = 1 + m.random.IntN(4)*m.random.IntN(10)
 			m.at.Add(int64(time.Duration(1+m.random.IntN(2)) * time.Hour))
-			v := g.View()
-			maps.DeleteFunc(want, func(_ grouping.Key, s state) bool { return s.ends != 0 && s.ends <= m.at.Load() })
-			var has, wants []string
-			for f := range v.EachFamily() {
-				for key, b := range f.Blocks() {
-					has = append(has, fmt.Sprintf("%s %s", key, b.Text()))
-				}
-			}
-			for key, s := range want {
-				for _, b := range massBlocks(t, key, s.text) {
-					wants = append(wants, fmt.Sprintf("%s %s", key, b.Text()))
-				}
-			}
-			slices.Sort(has)
-			if slices.Sort(wants); !slices.Equal(has, wants) || v.Groups() != len(want) {
-				t.Fatalf("seed %d: there are %d groups, want %d, with\n%q, want\n%q", seed, v.Groups(), len(want), has, wants)
-			}
-			g.sweep()
-			checkCounts(t, g)
+			m.check(seed)
 		}
 		g.pace.rest = runtime.Gosched
 	}
+}
+
+// change pushes to a group, deletes one or stamps one. Nothing of that waits for a
+// mass.
+func (m *massModel) change() {
+	g := m.gateways[0]
+	key, err := grouping.NewKey("job", metric.Label{Name: metric.InstanceLabel, Value: fmt.Sprint("i-", m.random.IntN(40))})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	switch m.random.IntN(8) {
+	case 0:
+		err = g.Delete(m.t.Context(), key)
+		delete(m.want, key)
+	case 1:
+		if group := g.stored(key); group != nil {
+			g.config.Journal.Stamp(Stamp{Key: key, At: time.Unix(0, m.at.Load()), Reason: "some", Against: group.Revision})
+		}
+	default:
+		s := massState{text: fmt.Sprintf("m%d{s=\"1\"} %d\nn{s=\"1\"} 1\n", m.random.IntN(3), m.random.IntN(5))}
+		ttl := time.Duration(m.random.IntN(4)) * time.Hour
+		if ttl > 0 {
+			s.ends = m.at.Load() + int64(ttl)
+		}
+		err = g.Push(m.t.Context(), Push{Key: key, Blocks: massBlocks(m.t, key, s.text), Mode: Replace, TTL: ttl})
+		m.want[key] = s
+	}
+	if err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// check compares what the gateway exposes with the model.
+func (m *massModel) check(seed uint64) {
+	m.t.Helper()
+	g := m.gateways[0]
+	v := g.View()
+	maps.DeleteFunc(m.want, func(_ grouping.Key, s massState) bool { return s.ends != 0 && s.ends <= m.at.Load() })
+	var got, want []string
+	for f := range v.EachFamily() {
+		for key, b := range f.Blocks() {
+			got = append(got, fmt.Sprintf("%s %s", key, b.Text()))
+		}
+	}
+	for key, s := range m.want {
+		for _, b := range massBlocks(m.t, key, s.text) {
+			want = append(want, fmt.Sprintf("%s %s", key, b.Text()))
+		}
+	}
+	slices.Sort(got)
+	if slices.Sort(want); !slices.Equal(got, want) || v.Groups() != len(m.want) {
+		m.t.Fatalf("seed %d: there are %d groups, want %d, with\n%q, want\n%q", seed, v.Groups(), len(m.want), got, want)
+	}
+	g.sweep()
+	checkCounts(m.t, g)
 }
 
 // TestMassEndsWhilePushed ends groups as masses while others push to them, to new
