@@ -21,7 +21,7 @@ const (
 	// pilot is which part of the groups is made first, to see how long all take.
 	pilot = 10
 	// margin is how much longer each of the others may take.
-	margin = 1.4
+	margin = 2
 )
 
 // ending is what it took until many groups were gone.
