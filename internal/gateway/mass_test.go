@@ -90,7 +90,8 @@ func massText(r *rand.Rand) string {
 	return text.String()
 }
 
-func massBlocks(t *testing.T, key grouping.Key, text string) []*exposition.Block {
+// rendered parses and renders a text push to a group.
+func rendered(t *testing.T, key grouping.Key, text string) []*exposition.Block {
 	t.Helper()
 	p := exposition.GetParser()
 	defer p.Release()
@@ -112,7 +113,7 @@ func (m *massOps) push(keys int) {
 	ttl := time.Duration(m.random.IntN(3)) * time.Hour
 	var errs []string
 	for _, g := range m.gateways {
-		p := Push{Key: key, Blocks: massBlocks(m.t, key, text), Mode: mode, TTL: ttl}
+		p := Push{Key: key, Blocks: rendered(m.t, key, text), Mode: mode, TTL: ttl}
 		if mode == Sum {
 			p.TTL, p.SeriesTTL = 0, ttl
 		}
@@ -332,7 +333,7 @@ func (m *massModel) change() {
 		if ttl > 0 {
 			s.ends = m.at.Load() + int64(ttl)
 		}
-		err = g.Push(m.t.Context(), Push{Key: key, Blocks: massBlocks(m.t, key, s.text), Mode: Replace, TTL: ttl})
+		err = g.Push(m.t.Context(), Push{Key: key, Blocks: rendered(m.t, key, s.text), Mode: Replace, TTL: ttl})
 		m.want[key] = s
 	}
 	if err != nil {
@@ -353,7 +354,7 @@ func (m *massModel) check(seed uint64) {
 		}
 	}
 	for key, s := range m.want {
-		for _, b := range massBlocks(m.t, key, s.text) {
+		for _, b := range rendered(m.t, key, s.text) {
 			want = append(want, fmt.Sprintf("%s %s", key, b.Text()))
 		}
 	}
@@ -384,7 +385,7 @@ func TestMassEndsWhilePushed(t *testing.T) {
 						}
 						continue
 					}
-					p := Push{Key: key, Blocks: massBlocks(t, key, massText(r)), TTL: time.Duration(r.IntN(4)) * time.Minute}
+					p := Push{Key: key, Blocks: rendered(t, key, massText(r)), TTL: time.Duration(r.IntN(4)) * time.Minute}
 					_ = g.Push(t.Context(), p) // some contradict others
 				}
 			})

@@ -9,7 +9,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"pushgateway/internal/exposition"
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/metric"
 )
@@ -163,15 +162,5 @@ func labelled(t *testing.T, label, text string) Push {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := exposition.GetParser()
-	defer p.Release()
-	families, err := p.ParseText([]byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks, err := exposition.Render(families, exposition.Options{Grouping: key.Labels(), Valid: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return Push{Key: key, Blocks: blocks}
+	return Push{Key: key, Blocks: rendered(t, key, text)}
 }
