@@ -1,11 +1,13 @@
 package e2e
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -31,6 +33,32 @@ func TestClusterProxy(t *testing.T) {
 		shipped = strings.ReplaceAll(shipped, old, now)
 	}
 	writeFile(t, config, shipped)
+	through := startProxy(t, haproxy, config, addr)
+	push := func(job string) {
+		t.Helper()
+		through.eventually("a push of "+job, func() bool {
+			return through.do(http.MethodPut, "/metrics/job/"+job, job+" 1\n").status == http.StatusOK
+		})
+	}
+	exposes := func(job string) {
+		t.Helper()
+		through.eventually("a scrape with "+job, func() bool {
+			got := through.do(http.MethodGet, "/metrics", "")
+			return got.status == http.StatusOK && strings.Contains(got.body, job+`{instance="",job="`+job+`"} 1`+"\n")
+		})
+	}
+	push("first")
+	exposes("first")
+	pushWhile(through, a.proc.Stop)
+	push("second")
+	exposes("second")
+	push("third")
+	exposes("third")
+}
+
+// startProxy runs HAProxy until the test ends. It returns once it accepts connections.
+func startProxy(t *testing.T, haproxy, config, addr string) *server {
+	t.Helper()
 	proxy := exec.Command(haproxy, "-q", "-f", config)
 	if err := proxy.Start(); err != nil {
 		t.Fatal(err)
@@ -47,26 +75,39 @@ func TestClusterProxy(t *testing.T) {
 		}
 		return err == nil
 	})
-	push := func(job string) {
-		t.Helper()
-		through.eventually("a push of "+job, func() bool {
-			return through.do(http.MethodPut, "/metrics/job/"+job, job+" 1\n").status == http.StatusOK
+	return through
+}
+
+// pushWhile pushes over many connections until something is done. Each push has an
+// answer, also one that reaches a gateway as it closes the connection.
+func pushWhile(s *server, do func()) {
+	s.t.Helper()
+	var pushers, begun sync.WaitGroup
+	done := make(chan struct{})
+	for i := range 16 {
+		begun.Add(1)
+		pushers.Go(func() {
+			for first := true; ; first = false {
+				method := []string{http.MethodPut, http.MethodPost}[i%2]
+				req, _ := http.NewRequest(method, fmt.Sprint(s.base, "/metrics/job/while/i/", i), strings.NewReader("while 1\n"))
+				if got, err := exchange(req); err != nil || got.status != http.StatusOK {
+					s.t.Errorf("%s while a gateway stops: %v %v", method, got, err)
+				}
+				if first {
+					begun.Done()
+				}
+				select {
+				case <-done:
+					return
+				default:
+				}
+			}
 		})
 	}
-	exposes := func(job string) {
-		t.Helper()
-		through.eventually("a scrape with "+job, func() bool {
-			got := through.do(http.MethodGet, "/metrics", "")
-			return got.status == http.StatusOK && strings.Contains(got.body, job+`{instance="",job="`+job+`"} 1`+"\n")
-		})
-	}
-	push("first")
-	exposes("first")
-	a.proc.Stop()
-	push("second")
-	exposes("second")
-	push("third")
-	exposes("third")
+	begun.Wait()
+	do()
+	close(done)
+	pushers.Wait()
 }
 
 // freeAddress is an address that nobody listens on.
