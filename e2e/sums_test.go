@@ -418,6 +418,22 @@ other{clearmode="info",version="0.0.%[1]d"} 1
 	s.wantLines("a", want...)
 }
 
+// TestAggregateConflict adds a series that another group has. What its label says
+// of adding does not count.
+func TestAggregateConflict(t *testing.T) {
+	s := start(t, "--push.aggregate=gravel", "--push.aggregate-job=a")
+	const series = "# TYPE value2 gauge\nvalue2{%s} 1\n"
+	s.want(http.StatusAccepted, http.MethodPut, "/metrics/job/a/instance/x", fmt.Sprintf(series, ""))
+	for _, path := range []string{"/metrics/job/a", "/metrics/job/a/clearmode/sum", "/metrics/job/a/clearmode/family"} {
+		for _, labels := range []string{`instance="x"`, `instance="x",clearmode="sum"`, `instance="x",clearmode="replace"`, `clearmode="family",instance="x"`} {
+			if a := s.want(http.StatusBadRequest, http.MethodPost, path, fmt.Sprintf(series, labels)); !strings.Contains(a.body, `value2{instance="x"`) {
+				t.Errorf("%s %s: got %q", path, labels, a.body)
+			}
+		}
+	}
+	s.wantSeries([]string{`value2{instance="x",job="a"} 1`}, nil)
+}
+
 // TestAggregateWithinLimit replaces all series of a family at the limit of a group.
 // What goes makes room for what comes.
 func TestAggregateWithinLimit(t *testing.T) {

@@ -34,7 +34,7 @@ func manyGroups(b *testing.B, n int) (all []*gateway.Group) {
 	b.Helper()
 	for i := range n {
 		g := gateway.Group{Key: key(b, "bench", metric.Label{Name: "instance", Value: fmt.Sprint("i-", i)}), Pushed: time.Now()}
-		for _, block := range journaltest.Blocks(b, g.Key, pushOf(i)) {
+		for _, block := range journaltest.Blocks(b, g.Key, journaltest.Lines(i)) {
 			g.Families = append(g.Families, gateway.Held{Block: block, Pushed: g.Pushed, Claim: gateway.Revision(i + 1)})
 		}
 		g.Since, g.Revision = gateway.Revision(i+1), gateway.Revision(i+1)
@@ -42,21 +42,4 @@ func manyGroups(b *testing.B, n int) (all []*gateway.Group) {
 	}
 	slices.SortFunc(all, func(g, h *gateway.Group) int { return strings.Compare(string(g.Key), string(h.Key)) })
 	return all
-}
-
-// pushOf returns the push to the ith group.
-func pushOf(i int) string {
-	var s strings.Builder
-	for f := range 8 {
-		fmt.Fprintf(&s, "# HELP etl_records_%d_total Records.\n# TYPE etl_records_%d_total counter\n", f, f)
-		for n := range 11 {
-			fmt.Fprintf(&s, "etl_records_%d_total{stage=\"load\",shard=\"%02d\"} %d\n", f, n, (i*7919+f*31+n)%100_000)
-		}
-	}
-	s.WriteString("# TYPE etl_seconds histogram\n")
-	for n := range 10 {
-		fmt.Fprintf(&s, "etl_seconds_bucket{stage=\"load\",le=\"%d\"} %d\n", n, i%100+n)
-	}
-	fmt.Fprintf(&s, "etl_seconds_bucket{stage=\"load\",le=\"+Inf\"} %d\netl_seconds_sum{stage=\"load\"} 1.5\netl_seconds_count{stage=\"load\"} %d\n", i%100+10, i%100+10)
-	return s.String()
 }

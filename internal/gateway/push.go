@@ -32,6 +32,9 @@ type Push struct {
 	Mode Mode
 	// Gauges says what Sum does to gauges.
 	Gauges sums.Gauges
+	// Unlabeled is what Sum does to series without the label clearmode, if Gauges is
+	// sums.ByLabel.
+	Unlabeled sums.Effect
 	// Overwrites has the names of the families whose series Sum replaces, as
 	// MergeSeries does, instead of adding to them.
 	Overwrites map[string]bool

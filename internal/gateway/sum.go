@@ -24,8 +24,9 @@ type addition struct {
 	key    grouping.Key
 	client string
 	blocks []*exposition.Block // those with series, sorted by name
-	gauges sums.Gauges
-	// overwrites and removes are as in Push.
+	// gauges, unlabeled, overwrites and removes are as in Push.
+	gauges     sums.Gauges
+	unlabeled  sums.Effect
 	overwrites map[string]bool
 	removes    []*exposition.Block
 	ttl        time.Duration
@@ -47,7 +48,7 @@ func newAddition(p Push) *addition {
 	empty := func(b *exposition.Block) bool { return b.Series() == 0 } // it adds nothing
 	return &addition{
 		key: p.Key, client: p.Client, blocks: slices.DeleteFunc(p.Blocks, empty),
-		gauges: p.Gauges, overwrites: p.Overwrites, removes: p.Removes,
+		gauges: p.Gauges, unlabeled: p.Unlabeled, overwrites: p.Overwrites, removes: p.Removes,
 		ttl: p.TTL, seriesTTL: p.SeriesTTL, once: p.Once, done: make(chan struct{}),
 	}
 }
@@ -279,7 +280,7 @@ type summing struct {
 // add adds all families of a push, or none.
 func (s *summing) add(a *addition) error {
 	plans, grows := make([]*sums.Addition, len(a.blocks)), 0
-	by := sums.Push{Gauges: a.gauges, At: s.gateway.config.Now(), MaxBuckets: s.limits.SumBuckets}
+	by := sums.Push{Gauges: a.gauges, Unlabeled: a.unlabeled, At: s.gateway.config.Now(), MaxBuckets: s.limits.SumBuckets}
 	if a.seriesTTL > 0 {
 		if err := s.gateway.Allows(Format2); err != nil {
 			return err

@@ -31,7 +31,7 @@ var (
 // cutMode takes the label clearmode out of the key of a push whose series say by it
 // what becomes of them. It holds for the series that do not have it.
 func (r *Request) cutMode(key grouping.Key, p *gateway.Push) (grouping.Key, error) {
-	if !p.Gauges.IsByLabel() {
+	if p.Gauges != sums.ByLabel {
 		return key, nil
 	}
 	mode, ok := key.Value(sums.ClearMode)
@@ -39,7 +39,7 @@ func (r *Request) cutMode(key grouping.Key, p *gateway.Push) (grouping.Key, erro
 		return key, nil
 	}
 	var err error
-	if p.Gauges, err = sums.Otherwise(mode); err != nil {
+	if p.Unlabeled, err = sums.ParseEffect(mode); err != nil {
 		return key, &KeyError{fmt.Errorf("the path %w", err)}
 	}
 	labels := key.Labels()

@@ -3,7 +3,6 @@ package record_test
 import (
 	"context"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
+	"pushgateway/internal/journaltest"
 	"pushgateway/internal/metric"
 	"pushgateway/internal/record"
 )
@@ -33,7 +33,7 @@ func BenchmarkRepeat(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		keys, records = append(keys, key), append(records, stored(b, pushedGroup(b, key, lines(n), time.Now().Unix())))
+		keys, records = append(keys, key), append(records, stored(b, pushedGroup(b, key, journaltest.Lines(n), time.Now().Unix())))
 	}
 	revision := gateway.Revision(10)
 	apply := func(n int) {
@@ -65,23 +65,6 @@ func BenchmarkRepeat(b *testing.B) {
 }
 
 const contentAt = 17 // what precedes the packed content of a record
-
-// lines returns the nth push.
-func lines(n int) string {
-	var s strings.Builder
-	for f := range 8 {
-		fmt.Fprintf(&s, "# HELP etl_records_%d_total Records.\n# TYPE etl_records_%d_total counter\n", f, f)
-		for i := range 11 {
-			fmt.Fprintf(&s, "etl_records_%d_total{stage=\"load\",shard=\"%02d\"} %d\n", f, i, (n*7919+f*31+i)%100_000)
-		}
-	}
-	s.WriteString("# TYPE etl_seconds histogram\n")
-	for i := range 10 {
-		fmt.Fprintf(&s, "etl_seconds_bucket{stage=\"load\",le=\"%d\"} %d\n", i, n%100+i)
-	}
-	fmt.Fprintf(&s, "etl_seconds_bucket{stage=\"load\",le=\"+Inf\"} %d\netl_seconds_sum{stage=\"load\"} 1.5\netl_seconds_count{stage=\"load\"} %d\n", n%100+10, n%100+10)
-	return s.String()
-}
 
 // member is a journal that gets the changes of another member.
 type member struct {

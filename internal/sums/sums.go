@@ -25,14 +25,17 @@ const (
 	// MinGauges keeps the smallest value.
 	MinGauges
 	// ByLabel lets each series say with the label clearmode what becomes of it,
-	// whatever its type. The label is removed. Gauges without it are replaced. See
-	// Otherwise for the values after it.
+	// whatever its type. The label is removed. Push.Unlabeled says what becomes of
+	// series without it.
 	ByLabel
 )
 
 // Push is how one push adds to a family.
 type Push struct {
 	Gauges Gauges
+	// Unlabeled is what becomes of series without the label, if Gauges is ByLabel.
+	// By default gauges are replaced, and others are added.
+	Unlabeled Effect
 	// At is the start time of series that the push brings, unless it says one.
 	At time.Time
 	// Ends is when the series that the push adds to end by themselves, in Unix ns. 0
@@ -141,7 +144,7 @@ func (f *Family) Plan(pushed *exposition.Block, p Push) (*Addition, error) {
 			return nil, f.invalid("the series %s %s", exposition.FormatSeries(f.name, s.Labels), err)
 		}
 	}
-	if p.Gauges.IsByLabel() && a.repeats() {
+	if p.Gauges == ByLabel && a.repeats() {
 		return nil, f.invalid("two series are the same without their labels %s; push each once", ClearMode)
 	}
 	if a.renews {
@@ -152,21 +155,21 @@ func (f *Family) Plan(pushed *exposition.Block, p Push) (*Addition, error) {
 
 // plan adds the effect on one series.
 func (a *Addition) plan(s metric.Series, p Push) error {
-	mode := byType
-	if p.Gauges.IsByLabel() {
+	effect := byType
+	if p.Gauges == ByLabel {
 		var err error
-		if s, mode, err = cutMode(s, how(p.Gauges-ByLabel)); err != nil {
+		if s, effect, err = cutEffect(s, p.Unlabeled); err != nil {
 			return err
 		}
-		if p.Gauges = ReplaceGauges; mode == adds {
+		if p.Gauges = ReplaceGauges; effect == adds {
 			p.Gauges = SumGauges
 		}
 	}
-	a.renews = a.renews || mode == renews
+	a.renews = a.renews || effect == renews
 	var before *metric.Series
 	if i, ok := a.to.places[labelSet(s.Labels)]; !ok {
 		a.Grows++
-	} else if mode == byType || mode == adds {
+	} else if effect == byType || effect == adds {
 		before = &a.to.series[i]
 	}
 	if p.Overwrites {
