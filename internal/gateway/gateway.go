@@ -185,7 +185,9 @@ func (g *Gateway) makeView() *View {
 	v := g.view.Load()
 	if v == nil {
 		v = g.index.makeView()
-		v.until = min(g.firstDeadline.Load(), g.firstEnding.Load())
+		v.Expired, v.SeriesExpired = g.expired.Load(), g.seriesExpired.Load()
+		v.expiry = g.firstDeadline.Load()
+		v.until = min(v.expiry, g.firstEnding.Load())
 		g.view.Store(v)
 	}
 	return v

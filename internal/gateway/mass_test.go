@@ -187,7 +187,7 @@ func (g *Gateway) describe() string {
 			fmt.Fprintf(&all, "%s %s", key, b.Text())
 		}
 	}
-	fmt.Fprintln(&all, v.Series, v.Held, v.LeftOut, v.TooLong, v.Times(), g.Expired(), g.SeriesExpired(), g.NextExpiry(), g.Stored())
+	fmt.Fprintln(&all, v.Series, v.Held, v.LeftOut, v.TooLong, v.Times(), g.View().Expired, g.View().SeriesExpired, g.View().NextExpiry(), g.Stored())
 	return all.String()
 }
 
