@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // process is a server that was started for a measurement. It has been ready
@@ -122,23 +124,12 @@ func (p *process) memory() (now, peak float64, err error) {
 	return now, peak, err
 }
 
-// processCPU returns the processor time that a process has used, to 10 ms.
+// processCPU returns the processor time that a process has used.
 func processCPU(pid int) (time.Duration, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	_, behind, _ := strings.Cut(string(stat), ") ") // the name of the program
-	f := strings.Fields(behind)
-	if len(f) < 13 {
-		return 0, fmt.Errorf("the kernel says too little of process %d: %q", pid, stat)
-	}
-	user, err := strconv.Atoi(f[11])
-	if err != nil {
-		return 0, err
-	}
-	system, err := strconv.Atoi(f[12])
-	return time.Duration(user+system) * 10 * time.Millisecond, err
+	const scheduled = 2 // of the clocks of a process, see clock_getcpuclockid(3)
+	var spent unix.Timespec
+	err := unix.ClockGettime(int32(^pid<<3|scheduled), &spent)
+	return time.Duration(spent.Nano()), err
 }
 
 // idleTime returns for how long the cores of this machine were idle since it was

@@ -25,6 +25,7 @@ import (
 
 	"pushgateway/internal/config"
 	"pushgateway/internal/exposition"
+	"pushgateway/internal/gateway"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/httpapi"
 	"pushgateway/internal/intake"
@@ -135,7 +136,7 @@ type system struct {
 }
 
 func (s *system) gatherOwn() (err error) {
-	s.own, err = s.server.Metrics.Exposed()
+	s.own, err = s.server.Own(s.server.Gateway.View())
 	return err
 }
 
@@ -179,7 +180,7 @@ func (s *system) start() (err error) {
 func (s *system) serve() {
 	c := httpapi.Config{
 		TelemetryPath: "/metrics", EnableAdmin: true,
-		Own: func() ([]exposition.Exposed, error) { return s.own, nil }, UI: http.NotFoundHandler(),
+		Own: func(*gateway.View) ([]exposition.Exposed, error) { return s.own, nil }, UI: http.NotFoundHandler(),
 	}
 	in := intake.Config{UTF8Names: s.mode.utf8}
 	s.handler = s.server.Handler(c, in)

@@ -195,10 +195,3 @@ func (g *Gateway) shorten(groups, shorter []*Group) (seen int) {
 	g.settle(changed)
 	return seen
 }
-
-// SeriesExpired returns how many series have ended by themselves, apart from
-// those of groups that have expired.
-func (g *Gateway) SeriesExpired() uint64 {
-	g.end(g.now())
-	return g.seriesExpired.Load()
-}

@@ -53,8 +53,8 @@ func TestSeriesEnd(t *testing.T) {
 		t.Errorf("%d series are exposed of %d, want 2 of 3", n, g.View().Series)
 	}
 	wantLeft(t, g, "at its time", `m{x="2"} 2`, `m{x="3"} 1`)
-	if g.Group(a).Revision != g.View().Group(a).Revision || g.SeriesExpired() != 1 || g.Expired() != 0 {
-		t.Errorf("%d series have expired and %d groups, want 1 and 0", g.SeriesExpired(), g.Expired())
+	if g.Group(a).Revision != g.View().Group(a).Revision || g.View().SeriesExpired != 1 || g.View().Expired != 0 {
+		t.Errorf("%d series have expired and %d groups, want 1 and 0", g.View().SeriesExpired, g.View().Expired)
 	}
 	mustAddFor(t, g, a, "m{x=\"1\"} 1\n", time.Hour)
 	mustAddFor(t, g, a, "m{x=\"3\"} 1\nn 1\n", 2*time.Hour)
@@ -252,8 +252,8 @@ func TestSeriesEndWhileRead(t *testing.T) {
 						t.Errorf("the group has %d series", group.Series)
 					}
 				}
-				if looks < 0 && (g.Expired() != 1 || g.SeriesExpired() != 0) {
-					t.Errorf("%d groups and %d series of others have expired, want 1 and 0", g.Expired(), g.SeriesExpired())
+				if looks < 0 && (g.View().Expired != 1 || g.View().SeriesExpired != 0) {
+					t.Errorf("%d groups and %d series of others have expired, want 1 and 0", g.View().Expired, g.View().SeriesExpired)
 				}
 			})
 		}

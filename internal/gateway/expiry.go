@@ -266,21 +266,6 @@ func (x *index) isContested(b *exposition.Block) bool {
 	return len(x.neighbours(f)) > 0
 }
 
-// Expired returns how many groups have expired.
-func (g *Gateway) Expired() uint64 {
-	g.expire(g.now())
-	return g.expired.Load()
-}
-
-// NextExpiry returns when the next group expires, or zero if none does.
-func (g *Gateway) NextExpiry() time.Time {
-	g.expire(g.now())
-	if first := g.firstDeadline.Load(); first != never {
-		return time.Unix(0, first)
-	}
-	return time.Time{}
-}
-
 // reap removes the records of expired groups until stop is closed, unless the
 // journal does. It ends with a last removal, so that a clock that is set back
 // does not bring groups back.

@@ -160,8 +160,8 @@ func TestExpiry(t *testing.T) {
 	mustPushTTL(t, g, b, "m 1\n", 2*time.Hour)
 	mustPushTTL(t, g, never, "m 1\n", 0)
 	wantGroups(t, g, "at first", a, b, never)
-	if want := c.now().Add(time.Hour); !g.NextExpiry().Equal(want) {
-		t.Errorf("the next expiry is at %v, want %v", g.NextExpiry(), want)
+	if want := c.now().Add(time.Hour); !g.View().NextExpiry().Equal(want) {
+		t.Errorf("the next expiry is at %v, want %v", g.View().NextExpiry(), want)
 	}
 
 	c.turn(time.Hour - 1)
@@ -178,8 +178,8 @@ func TestExpiry(t *testing.T) {
 	mustPushTTL(t, g, b, "n 2\n", 0)
 	c.turn(1000 * time.Hour)
 	wantGroups(t, g, "after a push without a time to live", b, never)
-	if n := g.Expired(); n != 1 || !g.NextExpiry().IsZero() {
-		t.Errorf("%d groups have expired, and the next expiry is at %v", n, g.NextExpiry())
+	if n := g.View().Expired; n != 1 || !g.View().NextExpiry().IsZero() {
+		t.Errorf("%d groups have expired, and the next expiry is at %v", n, g.View().NextExpiry())
 	}
 }
 
@@ -344,7 +344,7 @@ func TestExpiryOfManyAtOnce(t *testing.T) {
 	j.mu.Unlock()
 	c.turn(2 * time.Hour)
 	wantGroups(t, g, "at their time")
-	if n := g.Expired(); n != groups {
+	if n := g.View().Expired; n != groups {
 		t.Errorf("%d groups have expired, want %d", n, groups)
 	}
 	j.await(t, key(t, "many", "i", "0"), false)

@@ -173,19 +173,24 @@ func (g *Gateway) View() *View {
 	v := g.view.Load()
 	for v == nil || now >= v.until {
 		g.end(now)
-		v = g.makeView() // pushes may outdate it at once, and do not make it wrong
+		if v = g.makeView(); v == nil { // pushes may outdate a view at once, and do not make it wrong
+			g.awaitMass()
+		}
 	}
 	return v
 }
 
-// makeView returns the present view, which it makes unless there is one.
+// makeView returns the present view, which it makes unless there is one. It returns
+// nil if parts of a mass are left.
 func (g *Gateway) makeView() *View {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	v := g.view.Load()
-	if v == nil {
+	if v == nil && g.index.mass == nil {
 		v = g.index.makeView()
-		v.until = min(g.firstDeadline.Load(), g.firstEnding.Load())
+		v.Expired, v.SeriesExpired = g.expired.Load(), g.seriesExpired.Load()
+		v.expiry = g.firstDeadline.Load()
+		v.until = min(v.expiry, g.firstEnding.Load())
 		g.view.Store(v)
 	}
 	return v

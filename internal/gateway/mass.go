@@ -169,7 +169,7 @@ func (m *mass) begin() (*btree.Map[grouping.Key, *Group], *btree.Map[grouping.Ke
 
 // sift parts the groups of the mass from those that stay.
 func (m *mass) sift(groups *btree.Map[grouping.Key, *Group], ghosts *btree.Map[grouping.Key, ghost]) {
-	m.stays = btree.NewMap[grouping.Key, *Group](treeDegree)
+	m.stays, m.groups = btree.NewMap[grouping.Key, *Group](treeDegree), make([]*Group, 0, groups.Len())
 	seen := 0
 	groups.Scan(func(key grouping.Key, group *Group) bool {
 		if m.takes(group) {
@@ -386,7 +386,7 @@ type departure struct {
 func (d *departure) sift(claims *btree.BTreeG[claim]) {
 	stays := newHolders()
 	d.blocks, d.claims = stays.blocks, stays.claims
-	var gone []claim
+	gone := make([]claim, 0, min(len(d.groups), d.before.Len())) // to grow it would take as long as all else
 	groups, seen := d.groups, 0
 	d.before.Scan(func(key grouping.Key, b *exposition.Block) bool {
 		groups = groups[before(groups, key):]

@@ -187,7 +187,7 @@ func (g *Gateway) describe() string {
 			fmt.Fprintf(&all, "%s %s", key, b.Text())
 		}
 	}
-	fmt.Fprintln(&all, v.Series, v.Held, v.LeftOut, v.TooLong, v.Times(), g.Expired(), g.SeriesExpired(), g.NextExpiry(), g.Stored())
+	fmt.Fprintln(&all, v.Series, v.Held, v.LeftOut, v.TooLong, v.Times(), g.View().Expired, g.View().SeriesExpired, g.View().NextExpiry(), g.Stored())
 	return all.String()
 }
 
@@ -297,6 +297,7 @@ func TestMassEndsMeanwhile(t *testing.T) {
 			for range m.random.IntN(1 + often) {
 				m.change()
 			}
+			m.checkWhole(g.makeView()) // as a reader does that looked at the clock just before the end
 		}
 		for range 15 {
 			often = 0
@@ -338,6 +339,25 @@ func (m *massModel) change() {
 	}
 	if err != nil {
 		m.t.Fatal(err)
+	}
+}
+
+// checkWhole checks that a view, if there is one, has no part of a group.
+func (m *massModel) checkWhole(v *View) {
+	if v == nil {
+		return
+	}
+	held, blocks := 0, 0
+	for group := range v.EachGroup("") {
+		held += len(group.Families)
+	}
+	for f := range v.EachFamily() {
+		for range f.Blocks() {
+			blocks++
+		}
+	}
+	if held != blocks || held != v.Held {
+		m.t.Errorf("a view has %d families of groups, %d blocks, and counts %d", held, blocks, v.Held)
 	}
 }
 

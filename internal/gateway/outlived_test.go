@@ -62,7 +62,7 @@ func endMeanwhile(t *testing.T, text string, meanwhile bool) {
 	rival := func() error { return g.Push(t.Context(), labelled(t, "l2", shared)) }
 	j.before = func() {
 		now = now.Add(2 * time.Hour)
-		if g.Expired() != 1 {
+		if g.View().Expired != 1 {
 			t.Error("the group has not expired")
 		}
 		g.sweep()
@@ -113,7 +113,7 @@ func TestRepeatedGroupEndsMeanwhile(t *testing.T) {
 			t.Fatal("a repetition is searched like a change")
 		}
 		now = now.Add(2 * time.Hour)
-		if g.Expired() != 1 {
+		if g.View().Expired != 1 {
 			t.Fatal("the group has not expired")
 		}
 		g.sweep()

@@ -199,9 +199,8 @@ func (x *index) unreserve(p *pending) {
 type Stored struct{ Groups, Series, LabelSets int }
 
 // Stored returns how much is stored, with what changes in progress will add to
-// it at most.
+// it at most. Groups whose time has come count until the next view.
 func (g *Gateway) Stored() Stored {
-	g.expire(g.now())
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := &g.index.stock
@@ -216,9 +215,8 @@ const atOnce = 1000
 
 // JobUse returns the most that a job has of those that quotas bound. If the groups
 // of a job have different ones, those of its last push count. Pushes go on
-// meanwhile.
+// meanwhile. Groups whose time has come count until the next view.
 func (g *Gateway) JobUse() map[*guard.Quotas]Use {
-	g.expire(g.now())
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	most := make(map[*guard.Quotas]Use)

@@ -92,7 +92,7 @@ func TestPushesWhileGroupsEnd(t *testing.T) {
 	if v := g.View(); v.Groups() != groups/every || len(exposedLines(v, "m")) != groups/every {
 		t.Errorf("%d groups are left with %d series, want %d", v.Groups(), len(exposedLines(v, "m")), groups/every)
 	}
-	if n := g.Expired(); n != groups {
+	if n := g.View().Expired; n != groups {
 		t.Errorf("%d groups have expired, want %d", n, groups)
 	}
 }

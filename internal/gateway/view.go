@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"iter"
+	"time"
 
 	"github.com/tidwall/btree"
 
@@ -24,6 +25,11 @@ type View struct {
 	// LeftOut is how many of these are not exposed, because another group has an
 	// older claim.
 	LeftOut int
+	// Expired is how many groups have expired since the start.
+	Expired uint64
+	// SeriesExpired is how many series have ended by themselves since the start, apart
+	// from those of groups that have expired.
+	SeriesExpired uint64
 
 	groups   *btree.Map[grouping.Key, *Group]
 	families *btree.Map[string, *Family]
@@ -31,7 +37,8 @@ type View struct {
 	// muted are the groups whose times are hidden.
 	muted    *btree.Map[grouping.Key, struct{}]
 	receipts *btree.BTreeG[Receipt] // nil if there are none
-	until    int64                  // when the first of its groups and series ends, in Unix ns
+	expiry   int64                  // when the first of its groups expires, in Unix ns
+	until    int64                  // when the first of its groups and series ends, likewise
 }
 
 // Family is one exposed family: a type, and a block of each group.
@@ -55,6 +62,14 @@ func (v *View) Groups() int { return v.groups.Len() }
 func (v *View) Group(key grouping.Key) *Group {
 	g, _ := v.groups.Get(key)
 	return g
+}
+
+// NextExpiry returns when the next group expires, or zero if none does.
+func (v *View) NextExpiry() time.Time {
+	if v.expiry == never {
+		return time.Time{}
+	}
+	return time.Unix(0, v.expiry)
 }
 
 // EachGroup iterates over the groups in the order of their keys, starting after

@@ -127,7 +127,7 @@ func serve(t testing.TB, groups []*gateway.Group) http.Handler {
 	t.Cleanup(func() { _ = g.Close() })
 	return httpapi.New(httpapi.Config{
 		Gateway: g, Intake: intake.New(g, intake.Config{}), Logger: slog.New(slog.DiscardHandler), TelemetryPath: "/metrics",
-		Own:        func() ([]exposition.Exposed, error) { return nil, nil },
+		Own:        func(*gateway.View) ([]exposition.Exposed, error) { return nil, nil },
 		UI:         http.NotFoundHandler(),
 		Instrument: func(_ string, h http.HandlerFunc) http.HandlerFunc { return h },
 		Scraped:    func(httpapi.Scrape) {},

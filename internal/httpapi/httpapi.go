@@ -64,9 +64,9 @@ type Config struct {
 
 	// Info is what /api/v1/status shows.
 	Info Status
-	// Own returns the gateway's own families for a scrape, sorted by name. The
-	// gateway has reserved all of them.
-	Own func() ([]exposition.Exposed, error)
+	// Own returns the gateway's own families for a scrape of a view, sorted by name.
+	// The gateway has reserved all of them.
+	Own func(*gateway.View) ([]exposition.Exposed, error)
 	// Snapshot writes the state of a view into a persistence file, which is
 	// removed when it is closed. It fails when the context ends.
 	Snapshot func(context.Context, *gateway.View) (io.ReadSeekCloser, error)

@@ -58,7 +58,7 @@ func newTwin(t *testing.T, m refillMode, now func() time.Time) *twin {
 	w.handler = httpapi.New(httpapi.Config{
 		Limits:  limits,
 		Gateway: g, Logger: slog.New(slog.DiscardHandler), TelemetryPath: "/metrics", EnableOpenMetrics: true,
-		Own: func() ([]exposition.Exposed, error) { return nil, nil }, UI: http.NotFoundHandler(), EnableAdmin: true,
+		Own: func(*gateway.View) ([]exposition.Exposed, error) { return nil, nil }, UI: http.NotFoundHandler(), EnableAdmin: true,
 		Instrument: func(_ string, h http.HandlerFunc) http.HandlerFunc { return h },
 		Refused:    w.count,
 		Intake: intake.New(g, intake.Config{

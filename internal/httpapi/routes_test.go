@@ -27,7 +27,7 @@ func configured(t testing.TB) Config {
 	return Config{
 		Gateway: g, Intake: intake.New(g, intake.Config{}), Logger: slog.New(slog.DiscardHandler), TelemetryPath: "/metrics",
 		EnableAdmin: true, EnablePprof: true, Quit: func() {}, UI: http.NotFoundHandler(),
-		Instrument: func(_ string, h http.HandlerFunc) http.HandlerFunc { return h }, Refused: func(string) {}, RefusedUser: func(_, _ string) {}, Pushed: func(string, int64, time.Duration) {}, Scraped: func(Scrape) {}, Own: func() ([]exposition.Exposed, error) { return nil, nil }, Settings: live.Fixed(&live.Settings{Limits: guard.Limits{}.WithDefaults()}), Refusals: guard.NewRefusals(guard.RememberLimits{}, slog.New(slog.DiscardHandler)),
+		Instrument: func(_ string, h http.HandlerFunc) http.HandlerFunc { return h }, Refused: func(string) {}, RefusedUser: func(_, _ string) {}, Pushed: func(string, int64, time.Duration) {}, Scraped: func(Scrape) {}, Own: func(*gateway.View) ([]exposition.Exposed, error) { return nil, nil }, Settings: live.Fixed(&live.Settings{Limits: guard.Limits{}.WithDefaults()}), Refusals: guard.NewRefusals(guard.RememberLimits{}, slog.New(slog.DiscardHandler)),
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"pushgateway/internal/compression"
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
+	"pushgateway/internal/gateway"
 	"pushgateway/internal/scrape"
 )
 
@@ -79,8 +80,8 @@ func (plain) Close() error { return nil }
 
 // own returns the gateway's own families. A scrape exposes what could be
 // gathered, and never fails for the rest.
-func (a *api) own() []exposition.Exposed {
-	own, err := a.Own()
+func (a *api) own(v *gateway.View) []exposition.Exposed {
+	own, err := a.Own(v)
 	if err != nil {
 		a.Logger.Error("Could not gather the gateway's own metrics", "err", err)
 	}

@@ -71,7 +71,7 @@ func (a *api) ownMetrics(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", format.ContentType())
 	w.Header().Set("Vary", "Accept, Accept-Encoding")
 	out, start := packed(w, r), time.Now()
-	written, err := a.scraper.Own(out, format)
+	written, err := a.scraper.Own(out, a.Gateway.View(), format)
 	unread := out.Close()
 	switch {
 	case scrape.IsUnread(err) || unread != nil:

@@ -20,7 +20,7 @@ type claimed struct {
 // groups, and the gateway's own. Gathering the latter takes time, so the
 // families before them are sent meanwhile.
 func (s *Scraper) families(v *gateway.View) iter.Seq[claimed] {
-	own := sync.OnceValue(func() []exposition.Exposed { return withPushed(v, s.own()) })
+	own := sync.OnceValue(func() []exposition.Exposed { return withPushed(v, s.own(v)) })
 	return among(withTimes(v), s.firstOwn, own)
 }
 

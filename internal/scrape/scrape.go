@@ -32,7 +32,7 @@ type Scraper struct {
 	Busy func() bool
 
 	reserved map[string]metric.Type
-	own      func() []exposition.Exposed
+	own      func(*gateway.View) []exposition.Exposed
 	firstOwn string // the lowest name of the gateway's own families
 	cache    *exposition.Cache
 	runs     *exposition.Runs
@@ -40,12 +40,12 @@ type Scraper struct {
 }
 
 // New returns a scraper of views in which the reserved names belong to the
-// gateway's own families. own returns those for one scrape, sorted by name; all
-// of them are reserved. If own is nil, there are none.
-func New(reserved map[string]metric.Type, own func() []exposition.Exposed) *Scraper {
+// gateway's own families. own returns those for a scrape of a view, sorted by name;
+// all of them are reserved. If own is nil, there are none.
+func New(reserved map[string]metric.Type, own func(*gateway.View) []exposition.Exposed) *Scraper {
 	s := &Scraper{reserved: reserved, own: own, cache: exposition.NewCache(maxCache), runs: exposition.NewRuns(maxRuns)}
 	if own == nil {
-		s.own = func() []exposition.Exposed { return nil }
+		s.own = func(*gateway.View) []exposition.Exposed { return nil }
 	}
 	if len(reserved) > 0 {
 		s.firstOwn = slices.Min(slices.Collect(maps.Keys(reserved)))
@@ -88,10 +88,10 @@ func (s *Scraper) Pushed(w io.Writer, v *gateway.View, format exposition.Format)
 }
 
 // Own writes only the gateway's own families.
-func (s *Scraper) Own(w io.Writer, format exposition.Format) (Written, error) {
+func (s *Scraper) Own(w io.Writer, v *gateway.View, format exposition.Format) (Written, error) {
 	return s.written(w, func(p *pipeline) (int, error) {
 		enc := exposition.NewEncoder(p, format, s.cache)
-		for _, f := range s.own() {
+		for _, f := range s.own(v) {
 			if err := enc.Encode(f); err != nil {
 				return 0, err
 			}

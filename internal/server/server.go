@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/httpapi"
@@ -44,6 +45,7 @@ type Server struct {
 	store   *storage.Store
 	current *live.Current
 	logger  *slog.Logger
+	history int
 
 	storageName string // what people call it
 	troubles    *trouble.Watch
@@ -86,14 +88,13 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, storage.Explain(err)
 	}
-	metrics.Observe(stateOf(gw, c.History))
 	if _, shared := store.Cluster(); shared {
 		metrics.ObserveCluster(func() telemetry.Cluster { return clusterOf(store) })
 	}
 	if c.Settings.Changes() {
 		metrics.ObserveConfig(func() (bool, time.Time) { state := c.Settings.State(); return state.Successful, state.Success })
 	}
-	s := &Server{Gateway: gw, Metrics: metrics, store: store, current: c.Settings, logger: c.Logger, storageName: c.Storage.Name(), unstored: unstored}
+	s := &Server{Gateway: gw, Metrics: metrics, store: store, history: c.History, current: c.Settings, logger: c.Logger, storageName: c.Storage.Name(), unstored: unstored}
 	s.observeLimits()
 	s.watchTroubles(start)
 	if store.Health() != nil {
@@ -130,7 +131,7 @@ func (s *Server) Handler(c httpapi.Config, in intake.Config) *httpapi.Surface {
 	in.NotOpenMetrics = s.Metrics.NotOpenMetrics
 	c.Intake = intake.New(s.Gateway, in)
 	if c.Own == nil {
-		c.Own = s.Metrics.Exposed
+		c.Own = s.Own
 	}
 	if h := s.store.Health(); h != nil {
 		c.Storage = h
@@ -158,26 +159,22 @@ func (s *Server) Close() error {
 	return err
 }
 
-func stateOf(gw *gateway.Gateway, history int) telemetry.State {
+// Own returns the gateway's own families for a scrape of a view. Their numbers
+// belong to the view, so nothing that happens to the groups meanwhile delays them.
+func (s *Server) Own(v *gateway.View) ([]exposition.Exposed, error) {
+	return s.Metrics.Exposed(stateOf(s.Gateway, v, s.history))
+}
+
+func stateOf(gw *gateway.Gateway, v *gateway.View, history int) telemetry.State {
+	next := 0.0
+	if at := v.NextExpiry(); !at.IsZero() {
+		next = float64(at.UnixNano()) / 1e9
+	}
 	return telemetry.State{
-		Groups:          func() float64 { return float64(gw.View().Groups()) },
-		Series:          func() float64 { return float64(gw.View().Series) },
-		LeftOut:         func() float64 { return float64(gw.View().LeftOut) },
-		TooLong:         func() float64 { return float64(gw.View().TooLong) },
-		Taken:           func() float64 { return float64(gw.Taken()) },
-		HelpDiffers:     func() float64 { return float64(gw.HelpDiffers()) },
-		Reconciled:      func() float64 { return float64(gw.Reconciled()) },
-		IdempotencyKeys: func() float64 { return float64(gw.Receipts()) },
-		HistoryBytes:    func() float64 { return float64(gw.RunsBytes()) },
-		HistoryMaxBytes: func() float64 { return float64(min(history, 1) * maxHistory) },
-		Expired:         func() float64 { return float64(gw.Expired()) },
-		SeriesExpired:   func() float64 { return float64(gw.SeriesExpired()) },
-		NextExpiry: func() float64 {
-			if at := gw.NextExpiry(); !at.IsZero() {
-				return float64(at.UnixNano()) / 1e9
-			}
-			return 0
-		},
+		Groups: float64(v.Groups()), Series: float64(v.Series), LeftOut: float64(v.LeftOut), TooLong: float64(v.TooLong),
+		Expired: float64(v.Expired), SeriesExpired: float64(v.SeriesExpired), NextExpiry: next,
+		Taken: float64(gw.Taken()), HelpDiffers: float64(gw.HelpDiffers()), Reconciled: float64(gw.Reconciled()),
+		IdempotencyKeys: float64(gw.Receipts()), HistoryBytes: float64(gw.RunsBytes()), HistoryMaxBytes: float64(min(history, 1) * maxHistory),
 	}
 }
 

@@ -1,13 +1,17 @@
 package server_test
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"pushgateway/internal/httpapi"
 	"pushgateway/internal/intake"
@@ -125,5 +129,51 @@ func TestCloseRescues(t *testing.T) {
 	defer again.Close()
 	if scrape := ask(t, again, http.MethodGet, "/metrics", ""); !strings.Contains(scrape, `m{instance="",job="a"} 1`) {
 		t.Errorf("the group is not in the new file:\n%s", scrape)
+	}
+}
+
+// halfway is an answer to a client that reads its first part, and the rest later.
+type halfway struct {
+	*httptest.ResponseRecorder
+	meanwhile func()
+	once      sync.Once
+}
+
+func (h *halfway) Write(b []byte) (int, error) {
+	h.once.Do(h.meanwhile)
+	return h.ResponseRecorder.Write(b)
+}
+
+// TestOwnMetricsBelongToTheView ends a group while a scrape is answered that began
+// before.
+func TestOwnMetricsBelongToTheView(t *testing.T) {
+	var late atomic.Int64
+	s, err := server.Open(t.Context(), server.Config{Now: func() time.Time { return time.Unix(1_760_000_000+late.Load(), 0) }, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var body strings.Builder // more than what is prepared of an answer that nobody reads
+	for i := range 20_000 {
+		fmt.Fprintf(&body, "m{n=\"%0200d\"} 1\n", i)
+	}
+	ask(t, s, http.MethodPut, "/metrics/job/a?ttl=1h", body.String())
+	answer := &halfway{ResponseRecorder: httptest.NewRecorder(), meanwhile: func() {
+		late.Store(3600)
+		ask(t, s, http.MethodGet, "/api/v1/overview", "")
+	}}
+	s.Handler(httpapi.Config{TelemetryPath: "/metrics", UI: http.NotFoundHandler()}, intake.Config{}).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	wantOwn(t, answer.Body.String(), "groups 1", "series 20000", "groups_expired_total 0", "next_group_expiry_timestamp_seconds 1.7600036e+09")
+	wantOwn(t, ask(t, s, http.MethodGet, "/metrics", ""), "groups 0", "series 0", "groups_expired_total 1", "next_group_expiry_timestamp_seconds 0")
+	wantOwn(t, ask(t, s, http.MethodGet, "/-/metrics", ""), "groups 0", "series 0", "groups_expired_total 1", "next_group_expiry_timestamp_seconds 0")
+}
+
+// wantOwn looks for lines of the gateway's own metrics.
+func wantOwn(t *testing.T, scrape string, lines ...string) {
+	t.Helper()
+	for _, line := range lines {
+		if !strings.Contains(scrape, "\npushgateway_"+line+"\n") {
+			t.Errorf("the scrape lacks pushgateway_%s", line)
+		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
+	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/protobuf/encoding/protodelim"
 
 	"pushgateway/internal/exposition"
@@ -40,9 +41,9 @@ type Metrics struct {
 	escapedOut    *prometheus.GaugeVec
 }
 
-// State holds functions for numbers that change without a call to Metrics.
+// State holds numbers that change without a call to Metrics.
 type State struct {
-	Groups, Series, LeftOut, TooLong, Taken, HelpDiffers, Reconciled, IdempotencyKeys, HistoryBytes, HistoryMaxBytes, Expired, SeriesExpired, NextExpiry func() float64
+	Groups, Series, LeftOut, TooLong, Taken, HelpDiffers, Reconciled, IdempotencyKeys, HistoryBytes, HistoryMaxBytes, Expired, SeriesExpired, NextExpiry float64
 }
 
 // quantiles of summaries, with their allowed errors, as in Pushgateway 1.11.
@@ -73,38 +74,40 @@ func New(reasons []string) (*Metrics, error) {
 	return m, m.reserveGathered()
 }
 
-// states are the families that Observe fills. They are reserved before there is
-// a state.
+// states are the families of a State.
 var states = []struct {
 	name, help string
 	typ        metric.Type
-	value      func(State) func() float64
+	value      func(*State) float64
 }{
-	{"pushgateway_groups", "Stored groups.", metric.Gauge, func(s State) func() float64 { return s.Groups }},
-	{"pushgateway_series", "Stored series of all groups; a histogram or summary counts as one.", metric.Gauge, func(s State) func() float64 { return s.Series }},
-	{"pushgateway_families_left_out", "Families of groups that are stored but not exposed, because an older push of another group, or one that took the name, contradicts them.", metric.Gauge, func(s State) func() float64 { return s.LeftOut }},
-	{"pushgateway_series_left_out", "Series that are stored but not exposed, because their names or labels are so long that they would crash Prometheus.", metric.Gauge, func(s State) func() float64 { return s.TooLong }},
-	{"pushgateway_names_taken_total", "Names that pushes have taken from groups that nobody had pushed to for long, counted for each family of a push.", metric.Counter, func(s State) func() float64 { return s.Taken }},
-	{"pushgateway_families_differing_help_total", "Families for which groups have pushed different help texts.", metric.Counter, func(s State) func() float64 { return s.HelpDiffers }},
-	{"pushgateway_sum_histograms_reconciled_total", "Histograms that lost buckets when a push was added to them, because the buckets differed.", metric.Counter, func(s State) func() float64 { return s.Reconciled }},
-	{"pushgateway_idempotency_keys", "Keys of pushes that are remembered, so that they count once.", metric.Gauge, func(s State) func() float64 { return s.IdempotencyKeys }},
-	{"pushgateway_jobs_history_bytes", "Size of the last runs of all jobs, as they are stored.", metric.Gauge, func(s State) func() float64 { return s.HistoryBytes }},
-	{"pushgateway_jobs_history_max_bytes", "Size of the last runs of all jobs beyond which no job keeps more than it has; 0 if none are kept.", metric.Gauge, func(s State) func() float64 { return s.HistoryMaxBytes }},
-	{"pushgateway_groups_expired_total", "Groups that have expired.", metric.Counter, func(s State) func() float64 { return s.Expired }},
-	{"pushgateway_series_expired_total", "Series of groups that add up that have expired, without those of expired groups.", metric.Counter, func(s State) func() float64 { return s.SeriesExpired }},
-	{"pushgateway_next_group_expiry_timestamp_seconds", "Unix time when the next group expires, 0 if none does.", metric.Gauge, func(s State) func() float64 { return s.NextExpiry }},
+	{"pushgateway_groups", "Stored groups.", metric.Gauge, func(s *State) float64 { return s.Groups }},
+	{"pushgateway_series", "Stored series of all groups; a histogram or summary counts as one.", metric.Gauge, func(s *State) float64 { return s.Series }},
+	{"pushgateway_families_left_out", "Families of groups that are stored but not exposed, because an older push of another group, or one that took the name, contradicts them.", metric.Gauge, func(s *State) float64 { return s.LeftOut }},
+	{"pushgateway_series_left_out", "Series that are stored but not exposed, because their names or labels are so long that they would crash Prometheus.", metric.Gauge, func(s *State) float64 { return s.TooLong }},
+	{"pushgateway_names_taken_total", "Names that pushes have taken from groups that nobody had pushed to for long, counted for each family of a push.", metric.Counter, func(s *State) float64 { return s.Taken }},
+	{"pushgateway_families_differing_help_total", "Families for which groups have pushed different help texts.", metric.Counter, func(s *State) float64 { return s.HelpDiffers }},
+	{"pushgateway_sum_histograms_reconciled_total", "Histograms that lost buckets when a push was added to them, because the buckets differed.", metric.Counter, func(s *State) float64 { return s.Reconciled }},
+	{"pushgateway_idempotency_keys", "Keys of pushes that are remembered, so that they count once.", metric.Gauge, func(s *State) float64 { return s.IdempotencyKeys }},
+	{"pushgateway_jobs_history_bytes", "Size of the last runs of all jobs, as they are stored.", metric.Gauge, func(s *State) float64 { return s.HistoryBytes }},
+	{"pushgateway_jobs_history_max_bytes", "Size of the last runs of all jobs beyond which no job keeps more than it has; 0 if none are kept.", metric.Gauge, func(s *State) float64 { return s.HistoryMaxBytes }},
+	{"pushgateway_groups_expired_total", "Groups that have expired.", metric.Counter, func(s *State) float64 { return s.Expired }},
+	{"pushgateway_series_expired_total", "Series of groups that add up that have expired, without those of expired groups.", metric.Counter, func(s *State) float64 { return s.SeriesExpired }},
+	{"pushgateway_next_group_expiry_timestamp_seconds", "Unix time when the next group expires, 0 if none does.", metric.Gauge, func(s *State) float64 { return s.NextExpiry }},
 }
 
-// Observe adds the numbers of a state.
-func (m *Metrics) Observe(s State) {
-	for _, f := range states {
-		opts := prometheus.Opts{Name: f.name, Help: f.help}
+// Gather implements prometheus.Gatherer.
+func (s *State) Gather() ([]*dto.MetricFamily, error) {
+	all := make([]*dto.MetricFamily, len(states))
+	for i, f := range states {
+		m, value := new(dto.Metric), f.value(s)
 		if f.typ == metric.Counter {
-			m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts(opts), f.value(s)))
+			m.Counter = &dto.Counter{Value: &value}
 		} else {
-			m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts), f.value(s)))
+			m.Gauge = &dto.Gauge{Value: &value}
 		}
+		all[i] = &dto.MetricFamily{Name: &f.name, Help: &f.help, Type: dto.MetricType(f.typ).Enum(), Metric: []*dto.Metric{m}}
 	}
+	return all, nil
 }
 
 // Reserved returns the names and types of all families, including those without
@@ -162,10 +165,10 @@ func (m *Metrics) reserveGathered() error {
 	return nil
 }
 
-// Exposed returns the present families, sorted by name. If it returns an error,
-// it still returns the families that could be gathered.
-func (m *Metrics) Exposed() ([]exposition.Exposed, error) {
-	families, gathered := m.registry.Gather()
+// Exposed returns the present families, with those of a state, sorted by name. If it
+// returns an error, it still returns the families that could be gathered.
+func (m *Metrics) Exposed(s State) ([]exposition.Exposed, error) {
+	families, gathered := prometheus.Gatherers{m.registry, &s}.Gather()
 	var buf bytes.Buffer
 	for _, f := range families {
 		if _, err := protodelim.MarshalTo(&buf, f); err != nil {
