@@ -118,6 +118,7 @@ type Journal struct {
 	pulses  pulses
 	reads   health // of fetching
 	acks    health // of acknowledgements
+	unheard unheard
 	peers   peers
 	numbers atomic.Uint64 // for ids
 	skew    atomic.Int64  // a time.Duration

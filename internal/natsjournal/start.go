@@ -42,11 +42,16 @@ func (j *Journal) open(ctx context.Context) error {
 				return err
 			}
 		}
-		return j.ensureStream(ctx)
+		err := j.ensureStream(ctx)
+		if err != nil {
+			j.seek(err, time.Now())
+		}
+		return err
 	})
 	if err != nil {
 		return err
 	}
+	j.unheard.heard()
 	j.moveToLeader(ctx)
 	j.answers = j.nats().NewInbox() + "."
 	if err := j.subscribe(j.nats()); err != nil {
