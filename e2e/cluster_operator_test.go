@@ -159,3 +159,63 @@ func TestClusterCutOff(t *testing.T) {
 		s.exposes("pushgateway_groups 0", true)
 	}
 }
+
+// TestClusterAccountLimits has an account that may have no further stream, or none as
+// large as the gateway wants. A gateway that must make its stream says what to do. One
+// whose stream exists starts and goes on.
+func TestClusterAccountLimits(t *testing.T) {
+	t.Parallel()
+	limited := func(limits string) string {
+		return "accounts: { A: { jetstream: { max_file: 30MB, max_mem: 1MB, " + limits + " }, users: [ { user: a, password: b } ] } }"
+	}
+	c := natstest.StartWith(t, limited("max_streams: 1"))
+	args := func(stream string) []string {
+		return append(clusterArgs(withUser(c), stream), "--cluster.max-bytes=2MiB")
+	}
+	s := start(t, args("S")...)
+	s.push("/metrics/job/j", "m 1\n", http.StatusOK)
+	for _, tt := range []struct{ limits, says string }{
+		{"max_streams: 1", "raise the number of streams that the account may have"},
+		{"disk_max_stream_bytes: 1MB", "lower --cluster.max-bytes"},
+	} {
+		c.Reload(limited(tt.limits))
+		code, _, log := command(t, append([]string{"--web.listen-address=127.0.0.1:0"}, args("T")...)...)
+		if code != 1 || !strings.Contains(log, tt.says) {
+			t.Errorf("%s: the gateway ends with %d and\n%s", tt.limits, code, log)
+		}
+		s.push("/metrics/job/j", "m 2\n", http.StatusOK)
+		again := start(t, args("S")...)
+		again.exposes(`m{instance="",job="j"} 2`, true)
+		again.proc.Stop()
+	}
+	c.Reload(limited("max_streams: 2, max_consumers: 1"))
+	start(t, args("T")...).push("/metrics/job/j", "m 3\n", http.StatusOK)
+	c.Reload(limited("max_streams: 1, max_consumers: 1"))
+	for _, stream := range []string{"S", "T"} {
+		start(t, args(stream)...).push("/metrics/job/j", "m 4\n", http.StatusOK)
+	}
+}
+
+// TestClusterNeighborDeleted has two clusters in one NATS, and deletes the stream of one
+// of them. The other one notices nothing.
+func TestClusterNeighborDeleted(t *testing.T) {
+	t.Parallel()
+	c := natstest.Start(t, 3)
+	s, other := joinCluster(t, c, "S"), joinCluster(t, c, "S2")
+	s.push("/metrics/job/j", "m 1\n", http.StatusOK)
+	other.push("/metrics/job/j", "m 2\n", http.StatusOK)
+	removeStream(t, c, "S2")
+	other.eventually("that the gateway misses its stream", func() bool {
+		return other.do(http.MethodGet, "/-/ready?for=push", "").status == http.StatusServiceUnavailable
+	})
+	other.exposes(`m{instance="",job="j"} 2`, true)
+	joinCluster(t, c, "S2").push("/metrics/job/k", "m 3\n", http.StatusOK) // makes it anew
+	s.get("/-/ready?for=push")
+	s.push("/metrics/job/j", "m 4\n", http.StatusOK)
+	joinCluster(t, c, "S").exposes(`m{instance="",job="j"} 4`, true)
+	for _, word := range []string{"WARN", "ERROR"} {
+		if log := s.log.String(); strings.Contains(log, word) {
+			t.Errorf("the neighbor's log has\n%s", log)
+		}
+	}
+}

@@ -31,7 +31,8 @@ func body(n int64) string {
 }
 
 // BenchmarkAcknowledged compares pushes with what the bare servers acknowledge
-// for messages of about the same size.
+// for messages of about the same size. The processor time is that of this process, not
+// of the servers.
 func BenchmarkAcknowledged(b *testing.B) {
 	for _, clients := range []int{1, 16, 64} {
 		b.Run(fmt.Sprint(clients, " clients, gateway"), func(b *testing.B) {
@@ -69,6 +70,7 @@ func quantile(all []time.Duration, q float64) time.Duration {
 func each(b *testing.B, clients int, call func(client int, n int64)) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
+	before := cpu(b)
 	b.ResetTimer()
 	for client := range clients {
 		wg.Go(func() {
@@ -79,6 +81,7 @@ func each(b *testing.B, clients int, call func(client int, n int64)) {
 	}
 	wg.Wait()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "acks/s")
+	b.ReportMetric(float64((cpu(b)-before).Microseconds())/float64(b.N), "cpu-µs/op")
 }
 
 // BenchmarkForeign applies the pushes of another member.

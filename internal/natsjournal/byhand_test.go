@@ -118,3 +118,13 @@ func TestStreamByHand(t *testing.T) {
 		o.ask("STREAM.DELETE.S", nil)
 	}
 }
+
+// TestStreamOverlaps has a stream of another name that stores the messages of a cluster.
+func TestStreamOverlaps(t *testing.T) {
+	t.Parallel()
+	c := natstest.Start(t, 1)
+	newOperator(t, c).ask("STREAM.CREATE.OTHER", map[string]any{"name": "OTHER", "subjects": []string{"pg.>"}})
+	if _, err := tryOpen(t, c.URLs(), 1); err == nil || !strings.Contains(err.Error(), "another stream stores messages of the same subjects") {
+		t.Errorf("a member that starts says %v", err)
+	}
+}

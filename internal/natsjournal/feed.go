@@ -26,30 +26,59 @@ const (
 	fetchWithin = 2 * time.Second
 )
 
-// heard handles a message of the feed.
-func (j *Journal) heard(m *nats.Msg) {
-	got, err := j.names.read(m)
-	if err != nil {
-		j.config.Logger.Debug("Ignored a message", "subject", m.Subject, "err", err)
-		return
+// heard handles messages of the feed.
+func (j *Journal) heard(all []*nats.Msg) {
+	got := make([]message, 0, len(all))
+	for _, m := range all {
+		one, err := j.names.read(m)
+		if err != nil {
+			j.config.Logger.Debug("Ignored a message", "subject", m.Subject, "err", err)
+			continue
+		}
+		got = append(got, one)
 	}
+	if rest := j.skim(got); len(rest) > 0 {
+		j.receive(rest, false)
+	}
+}
+
+// skim deals with messages of the feed that need not be decoded, and returns those from
+// the first one on that must be.
+func (j *Journal) skim(got []message) (rest []message) {
 	j.mu.Lock()
-	if j.closed || j.foreign.Load() != nil || got.seq <= j.position && got.kind != groups {
-		j.mu.Unlock()
-		return
+	defer j.mu.Unlock()
+	for i, m := range got {
+		switch {
+		case j.closed || j.foreign.Load() != nil:
+			return nil
+		case !j.loaded:
+			j.early = append(j.early, m)
+		case !j.skip(m):
+			return got[i:]
+		}
 	}
-	if !j.loaded {
-		j.early = append(j.early, got)
-		j.mu.Unlock()
-		return
+	return nil
+}
+
+// skip deals with a message of the feed if it need not be decoded, and reports whether
+// it has. Most are writes of this member. The caller holds mu.
+func (j *Journal) skip(m message) bool {
+	switch {
+	case m.kind != groups:
+		return m.seq <= j.position
+	case m.marker:
+		return false
 	}
-	if got.kind == groups && !j.isNews(got) && !got.marker && j.writes[got.id] == nil {
-		j.passed(got.seq) // mostly a write of this member that was acknowledged before
-		j.mu.Unlock()
-		return
+	if w := j.writes[m.id]; w != nil {
+		if j.breaks.isUnsure() {
+			return true // it is fetched, unless its answer comes
+		}
+		j.succeeded(w, m.seq)
+	} else if j.isNews(m) {
+		return false
 	}
-	j.mu.Unlock()
-	j.receive([]message{got}, false)
+	j.passed(m.seq)
+	return true
 }
 
 // passed notes that the feed has brought a message that is applied. The caller

@@ -118,6 +118,7 @@ type Journal struct {
 	pulses  pulses
 	reads   health // of fetching
 	acks    health // of acknowledgements
+	unheard unheard
 	peers   peers
 	numbers atomic.Uint64 // for ids
 	skew    atomic.Int64  // a time.Duration
@@ -210,8 +211,9 @@ func (j *Journal) Commit(ctx context.Context, changes []gateway.Change) []gatewa
 		bytes += len(msgs[i].Data)
 		j.begin(c, i, change, tokenOf(change.Key), msgs[i])
 	}
+	together := j.inFlight >= busy
 	j.mu.Unlock()
-	j.postNow(len(changes), bytes)
+	j.postNow(together)
 	select {
 	case <-c.done:
 	case <-ctx.Done():

@@ -237,6 +237,10 @@ func (e *apiError) advice() string {
 		return "raise the storage that the account may use, or remove what other streams of the account have"
 	case codeTooManyStreams:
 		return "raise the number of streams that the account may have"
+	case codeMaxBytesTooHigh:
+		return "lower --cluster.max-bytes, or raise the size that a stream of the account may have"
+	case codeOverlap:
+		return "another stream stores messages of the same subjects; remove it, or name another stream with --cluster.stream"
 	case codeDisabled, codeDisabledForAccount:
 		return "enable JetStream in the servers' configuration, and for the account of the gateway's user"
 	}
@@ -260,6 +264,8 @@ const (
 	codeTooManyStreams     = 10027
 	codeDisabled           = 10076
 	codeDisabledForAccount = 10039
+	codeMaxBytesTooHigh    = 10122
+	codeOverlap            = 10065
 )
 
 // wrongLast returns the sequence that an error names.

@@ -2,6 +2,7 @@ package natsjournal
 
 import (
 	"errors"
+	"runtime"
 	"sync"
 	"time"
 
@@ -17,6 +18,7 @@ const window = 512
 type outbox struct {
 	mu     sync.Mutex
 	writes []*write
+	bytes  int // of the bodies of writes
 	others []*nats.Msg
 	more   chan struct{}
 }
@@ -27,6 +29,7 @@ func newOutbox() *outbox { return &outbox{more: make(chan struct{}, 1)} }
 func (o *outbox) put(w *write) {
 	o.mu.Lock()
 	o.writes = append(o.writes, w)
+	o.bytes += w.size
 	o.mu.Unlock()
 }
 
@@ -46,12 +49,16 @@ func (o *outbox) signal() {
 	}
 }
 
+// queued returns how many messages are queued, and the size of those that are writes.
+func (o *outbox) queued() (n, bytes int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.writes) + len(o.others), o.bytes
+}
+
 // signalIfAny wakes the goroutine that sends if there is anything to send.
 func (o *outbox) signalIfAny() {
-	o.mu.Lock()
-	n := len(o.writes) + len(o.others)
-	o.mu.Unlock()
-	if n > 0 {
+	if n, _ := o.queued(); n > 0 {
 		o.signal()
 	}
 }
@@ -63,6 +70,9 @@ func (o *outbox) take(n int) (others []*nats.Msg, writes []*write) {
 	others, o.others = o.others, nil
 	n = min(max(n, 0), len(o.writes))
 	writes, o.writes = o.writes[:n:n], o.writes[n:]
+	for _, w := range writes {
+		o.bytes -= w.size
+	}
 	if len(o.writes) == 0 {
 		o.writes = nil
 	}
@@ -89,11 +99,25 @@ func (j *Journal) post() {
 // may block, as while a server is paused.
 const unblocked = 128 << 10
 
-// postNow sends n writes that the caller has queued, of some bytes, unless another
-// goroutine is sending. That takes one goroutine less than to wake post. It leaves the
-// sending to post where that may block: without a connection, since the client may
-// dial, and when much was sent without an answer.
-func (j *Journal) postNow(n, bytes int) {
+// busy is how many changes are in flight when those that come together are sent
+// together.
+const busy = 8
+
+// postNow sends what is queued, unless another goroutine is sending, or has sent it.
+// That takes one goroutine less than to wake post. It leaves the sending to post where
+// that may block: without a connection, since the client may dial, and when much was
+// sent without an answer.
+//
+// If many changes are in flight, other calls that can run queue theirs first. Then the
+// client writes them to the connection at once, and the servers answer them so.
+func (j *Journal) postNow(together bool) {
+	if together {
+		runtime.Gosched()
+	}
+	n, bytes := j.outbox.queued()
+	if n == 0 {
+		return
+	}
 	calm := j.link.connected.Load() && j.link.unanswered.Load()+int64(bytes) <= unblocked
 	if calm && j.posting.TryLock() {
 		sent := j.postSome(n)

@@ -100,6 +100,7 @@ func (j *Journal) beat() {
 		seq, err := j.pulse(ctx)
 		if err != nil {
 			j.pulses.putBack(waiting)
+			j.seek(err, time.Now())
 			select {
 			case <-time.After(retryPulse):
 				j.pulses.want()
@@ -107,6 +108,7 @@ func (j *Journal) beat() {
 			}
 			continue
 		}
+		j.unheard.heard()
 		for _, c := range waiting {
 			c <- seq
 		}

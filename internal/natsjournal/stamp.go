@@ -43,14 +43,10 @@ type sentStamp struct {
 	at  time.Time
 }
 
-// stampAnswered notes that the stream has a stamp.
-func (j *Journal) stampAnswered(id string, seq uint64) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.stamping[id] != nil {
-		delete(j.stamping, id)
-		j.newest = max(j.newest, seq)
-	}
+// stampStored notes that the stream has a stamp. The caller holds mu.
+func (j *Journal) stampStored(a answer) {
+	delete(j.stamping, a.id)
+	j.newest = max(j.newest, a.Seq)
 }
 
 // retryStamps sends stamps again that got no answer. The caller holds mu.

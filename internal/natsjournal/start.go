@@ -42,11 +42,16 @@ func (j *Journal) open(ctx context.Context) error {
 				return err
 			}
 		}
-		return j.ensureStream(ctx)
+		err := j.ensureStream(ctx)
+		if err != nil {
+			j.seek(err, time.Now())
+		}
+		return err
 	})
 	if err != nil {
 		return err
 	}
+	j.unheard.heard()
 	j.moveToLeader(ctx)
 	j.answers = j.nats().NewInbox() + "."
 	if err := j.subscribe(j.nats()); err != nil {
@@ -222,10 +227,10 @@ func (j *Journal) resume(c *nats.Conn) {
 
 // subscribe begins to receive answers and the feed.
 func (j *Journal) subscribe(c *nats.Conn) error {
-	if _, err := c.Subscribe(j.answers+"*", j.answer); err != nil {
+	if _, err := c.Subscribe(j.answers+"*", together(j.answer)); err != nil {
 		return err
 	}
-	feed, err := c.Subscribe(j.names.fed+">", j.heard)
+	feed, err := c.Subscribe(j.names.fed+">", together(j.heard))
 	if err != nil {
 		return err
 	}
@@ -235,15 +240,17 @@ func (j *Journal) subscribe(c *nats.Conn) error {
 // feedBytes bounds the messages of the feed that wait to be applied.
 const feedBytes = 64 << 20
 
-// answer handles the answer to a write or a stamp.
-func (j *Journal) answer(m *nats.Msg) {
+// answer handles answers to writes and stamps.
+func (j *Journal) answer(all []*nats.Msg) {
 	j.link.unanswered.Store(0)
-	id := strings.TrimPrefix(m.Subject, j.answers)
-	r, err := readReply(m)
-	j.answered(id, r, err)
-	if err == nil && r.Error == nil {
+	got, worked := make([]answer, len(all)), false
+	for i, m := range all {
+		r, err := readReply(m)
+		got[i] = answer{strings.TrimPrefix(m.Subject, j.answers), r, err}
+		worked = worked || err == nil && r.Error == nil
+	}
+	if j.answered(got); worked {
 		j.acks.note(nil, time.Now())
-		j.stampAnswered(id, r.Seq)
 	}
 }
 

@@ -20,6 +20,7 @@ type write struct {
 	change    gateway.Change
 	receipts  []gateway.Receipt // in the message
 	msg       *nats.Msg         // not changed once it was queued, but replaced
+	size      int               // of its body; it stays
 	expected  uint64
 	call      *call
 	index     int // of its outcome in the call
@@ -77,7 +78,7 @@ func (j *Journal) begin(c *call, i int, change gateway.Change, token string, msg
 		c.conclude(i, gateway.Failed, err)
 		return
 	}
-	w := &write{id: msg.Header.Get(headerID), token: token, change: change, msg: msg, expected: e.seq, call: c, index: i, since: j.position}
+	w := &write{id: msg.Header.Get(headerID), token: token, change: change, msg: msg, size: len(msg.Data), expected: e.seq, call: c, index: i, since: j.position}
 	if err := j.carry(w, e); err != nil {
 		c.conclude(i, gateway.Failed, err)
 		return
@@ -138,28 +139,43 @@ func (w *write) deferred(err error) {
 	w.due = time.Now().Add(w.backoff)
 }
 
-// answered handles the answer to a write.
-func (j *Journal) answered(id string, r reply, err error) {
+// answer is what the servers say to a write or a stamp. err means that no server has
+// received it, or that the answer cannot be read.
+type answer struct {
+	id string
+	reply
+	err error
+}
+
+// answered handles answers.
+func (j *Journal) answered(all []answer) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	w := j.writes[id]
-	if w == nil || w.over || j.closed {
-		return // it has come back with the feed before
+	for _, a := range all {
+		if w := j.writes[a.id]; w != nil && !j.closed {
+			j.decide(w, a)
+		} else if j.stamping[a.id] != nil && a.err == nil && a.Error == nil {
+			j.stampStored(a)
+		} // else it has come back with the feed before
 	}
+}
+
+// decide handles the answer to a write. The caller holds mu.
+func (j *Journal) decide(w *write, a answer) {
 	j.landed(w)
 	switch {
-	case errors.Is(err, errNobody):
+	case errors.Is(a.err, errNobody):
 		w.refused()
-		w.deferred(err)
-	case err != nil:
-		w.last = err // it is sent again
-	case r.Error != nil:
+		w.deferred(a.err)
+	case a.err != nil:
+		w.last = a.err // it is sent again
+	case a.Error != nil:
 		w.refused()
-		j.refused(w, r.Error)
+		j.refused(w, a.Error)
 	default:
-		j.succeeded(w, r.Seq)
-		j.newest = max(j.newest, r.Seq)
-		j.acknowledged(r.Seq)
+		j.succeeded(w, a.Seq)
+		j.newest = max(j.newest, a.Seq)
+		j.acknowledged(a.Seq)
 	}
 }
 
@@ -174,7 +190,7 @@ func (j *Journal) succeeded(w *write, seq uint64) {
 	}
 	if seq > e.seq {
 		j.saw(seq, w.id)
-		e.took(seq, w.change.Group != nil, len(w.msg.Data))
+		e.took(seq, w.change.Group != nil, w.size)
 		e.receipts = w.receipts
 		j.apply([]gateway.Applied{{Change: w.change, Revision: gateway.Revision(seq)}})
 		if w.change.Group == nil {
@@ -319,7 +335,7 @@ func (j *Journal) finish(w *write, v gateway.Verdict, err error) {
 		w.call.conclude(w.index, v, err)
 		return
 	}
-	j.forgotten -= len(w.msg.Data)
+	j.forgotten -= w.size
 	if v != gateway.Committed {
 		j.apply([]gateway.Applied{{Change: w.change, Void: true}})
 	}
@@ -343,7 +359,7 @@ func (j *Journal) leave(c *call, why error) {
 			continue
 		}
 		w.left = true
-		j.forgotten += len(w.msg.Data)
+		j.forgotten += w.size
 		c.conclude(w.index, gateway.Unknown, reason)
 	}
 }

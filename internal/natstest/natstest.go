@@ -82,7 +82,7 @@ func (c *Cluster) join() {
 		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", port))
 	}
 	for i, o := range c.options {
-		o.Cluster = server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: ports[i]}
+		o.Cluster = server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: ports[i], NoAdvertise: true}
 		o.Routes = server.RoutesFromStr(strings.Join(routes, ","))
 	}
 	for i := range c.options {
@@ -141,6 +141,21 @@ func (c *Cluster) Stop(i int) {
 		s.WaitForShutdown()
 		c.servers[i] = nil
 	}
+}
+
+// Isolate starts a server again as one of another cluster, so that it does not find
+// those that it has been with. It must be stopped.
+func (c *Cluster) Isolate(i int) {
+	c.t.Helper()
+	c.options[i].Cluster.Name = "other"
+	c.Run(i)
+}
+
+// WithoutJetStream starts a server again without JetStream. It must be stopped.
+func (c *Cluster) WithoutJetStream(i int) {
+	c.t.Helper()
+	c.options[i].JetStream = false
+	c.Run(i)
 }
 
 // Copy copies what a server has stored, which must be stopped.
