@@ -60,6 +60,7 @@ func (r *report) documentData() map[string]any {
 		"Formats":      len(everyFormat()),
 		"Starts":       starts,
 		"ColdRounds":   coldRounds,
+		"WarmRounds":   warmRounds,
 		"WarmPushes":   warmPushes,
 		"Abusers":      abusers,
 		"AbuseScrapes": abuseScrapes,
