@@ -434,6 +434,22 @@ func TestAggregateConflict(t *testing.T) {
 	s.wantSeries([]string{`value2{instance="x",job="a"} 1`}, nil)
 }
 
+// TestClearModeGroups divides series into groups by the label that they lose. That
+// would make a series that another group can have, too.
+func TestClearModeGroups(t *testing.T) {
+	s := start(t)
+	const series = "# TYPE m gauge\nm{job=\"a\",clearmode=\"sum\"} 1\n"
+	for _, by := range []string{"job,clearmode", "clearmode,job,x"} {
+		path := "/api/v1/push?merge=sum&group_by=" + by
+		if a := s.want(http.StatusBadRequest, http.MethodPost, path, series, "X-Pushgateway-Gauges", "clearmode"); !strings.Contains(a.body, "group_by must not include clearmode") {
+			t.Errorf("%s: got %q", by, a.body)
+		}
+		s.want(http.StatusOK, http.MethodPost, path, series)
+	}
+	s.want(http.StatusOK, http.MethodPost, "/api/v1/push?merge=sum&group_by=job", series, "X-Pushgateway-Gauges", "clearmode")
+	s.wantSeries([]string{`m{clearmode="sum",instance="",job="a"} 1`, `m{instance="",job="a"} 1`}, nil)
+}
+
 // TestAggregateWithinLimit replaces all series of a family at the limit of a group.
 // What goes makes room for what comes.
 func TestAggregateWithinLimit(t *testing.T) {

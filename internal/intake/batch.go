@@ -19,6 +19,7 @@ import (
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/metric"
+	"pushgateway/internal/sums"
 )
 
 // PushMany takes a push of several groups in one body. The parameter group_by
@@ -35,6 +36,9 @@ func (in *Intake) PushMany(ctx context.Context, r Request) (keys []grouping.Key,
 	p, life, err := in.newPush(&r)
 	if err != nil {
 		return nil, nil, notRead, err
+	}
+	if p.Gauges == sums.ByLabel && slices.Contains(by, sums.ClearMode) {
+		return nil, nil, notRead, errClearModeGroups
 	}
 	arrived := time.Now()
 	body, err := in.bodies.read(&r)
@@ -60,6 +64,11 @@ func (in *Intake) PushMany(ctx context.Context, r Request) (keys []grouping.Key,
 	}
 	return keys, in.pushParts(ctx, &r, p, life, parts), body.received, nil
 }
+
+// errClearModeGroups refuses a push that would take the label clearmode out of the
+// series of groups that have it in their keys. Then the key would no longer tell
+// which series of other groups these are equal to.
+var errClearModeGroups = &ParameterError{errors.New("group_by must not include " + sums.ClearMode + " if " + GaugesHeader + " is " + sums.ClearMode + ", since that takes the label out of all series; leave one of them out")}
 
 // admitAll finds the rule of each part, and returns the keys of all. It refuses all
 // of them if one must not be pushed to, or if a job pushes too often.
