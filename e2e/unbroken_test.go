@@ -21,6 +21,7 @@ import (
 
 	"pushgateway/internal/config"
 	"pushgateway/internal/exposition"
+	"pushgateway/internal/gateway"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/httpapi"
 	"pushgateway/internal/intake"
@@ -214,7 +215,7 @@ func (s *unbrokenSystem) open() (err error) {
 		return err
 	}
 	if s.own == nil {
-		if s.own, err = s.server.Metrics.Exposed(); err != nil {
+		if s.own, err = s.server.Own(s.server.Gateway.View()); err != nil {
 			return err
 		}
 		// All of them would take most of the time.
@@ -223,7 +224,7 @@ func (s *unbrokenSystem) open() (err error) {
 	for d := range s.doors {
 		c := httpapi.Config{
 			TelemetryPath: "/metrics", EnableAdmin: true, EnableOpenMetrics: true,
-			Own: func() ([]exposition.Exposed, error) { return s.own, nil }, UI: http.NotFoundHandler(),
+			Own: func(*gateway.View) ([]exposition.Exposed, error) { return s.own, nil }, UI: http.NotFoundHandler(),
 		}
 		if d := door(d); d != plainDoor {
 			c.AggregateJob, c.AggregateGauges = "a", map[door]string{zapierDoor: "sum", gravelDoor: "clearmode"}[d]
