@@ -1,12 +1,12 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"sync"
 	"time"
 
-	"pushgateway/internal/compression"
 	"pushgateway/internal/gateway"
 )
 
@@ -19,37 +19,39 @@ const mostShared = 1000
 // concurrent use.
 type lists struct {
 	mu sync.Mutex
-	of map[string]*surveys[*compression.Content] // by query
+	of map[string]*surveys[[]byte] // by query
 }
 
-// sharedList returns the answer with a list. It is nil if the request is not one that
+// sharedList returns the text of a list. It is nil if the request is not one that
 // can share a list, or if ctx ended before the list was made. That is remembered
 // like a list, so that for the age of one all who ask make their own.
-func (a *api) sharedList(ctx context.Context, r *http.Request, q *groupsQuery) *compression.Content {
+func (a *api) sharedList(ctx context.Context, r *http.Request, q *groupsQuery) []byte {
 	if r.Header.Get(pageHeader) != sharing || q.limit > mostShared {
 		return nil
 	}
-	list, _, _ := a.lists.list(r.URL.RawQuery).latestBy(ctx, a.Gateway, func(v *gateway.View, now time.Time) *compression.Content {
+	text, _, _ := a.lists.list(r.URL.RawQuery).latestBy(ctx, a.Gateway, func(v *gateway.View, now time.Time) []byte {
 		page := a.groupsPage(ctx, v, q, now)
 		if ctx.Err() != nil {
 			return nil
 		}
-		return encoded(page)
+		var text bytes.Buffer
+		_ = encode(&text, answer{Status: "success", Data: page}) // writing to memory cannot fail
+		return text.Bytes()
 	})
-	return list
+	return text
 }
 
 // list returns the surveys of one query. It forgets those of others once there
 // are many.
-func (l *lists) list(query string) *surveys[*compression.Content] {
+func (l *lists) list(query string) *surveys[[]byte] {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.of[query]
 	if s == nil {
 		if l.of == nil || len(l.of) == maxFound {
-			l.of = make(map[string]*surveys[*compression.Content])
+			l.of = make(map[string]*surveys[[]byte])
 		}
-		s = &surveys[*compression.Content]{place: make(chan struct{}, 1)}
+		s = &surveys[[]byte]{place: make(chan struct{}, 1)}
 		l.of[query] = s
 	}
 	return s
