@@ -72,18 +72,25 @@ func TestClusterLeaderLost(t *testing.T) {
 	if got.status == http.StatusOK { // otherwise more may have been deleted than it says
 		least = most
 	}
-	left := 0
-	a.eventually("the groups that were not deleted", func() bool {
-		_, after, _ := strings.Cut(a.scrape().body, "\npushgateway_groups ")
-		_, err := fmt.Sscan(after, &left)
-		return err == nil && least <= left && left <= most
-	})
 	b := joinCluster(t, servers, "S")
-	b.exposes(fmt.Sprint("pushgateway_groups ", left), true)
+	b.eventually("that both have the groups that were not deleted", func() bool {
+		left := groupCount(b)
+		return left == groupCount(a) && least <= left && left <= most
+	})
 
 	whileLeaderDies(func() { a.do(http.MethodPut, "/api/v1/admin/wipe", "") })
 	a.eventually("that all is deleted", func() bool { return a.do(http.MethodPut, "/api/v1/admin/wipe", "").status == http.StatusAccepted })
 	b.exposes("pushgateway_groups 0", true)
+}
+
+// groupCount returns how many groups a gateway has.
+func groupCount(s *server) (n int) {
+	s.t.Helper()
+	_, after, _ := strings.Cut(s.scrape().body, "\npushgateway_groups ")
+	if _, err := fmt.Sscan(after, &n); err != nil {
+		s.t.Error(err)
+	}
+	return n
 }
 
 // deletedBy returns how many groups an answer says that it has deleted.
