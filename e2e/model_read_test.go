@@ -110,21 +110,30 @@ func (r *scrapeReader) entry(p textparse.Parser, entry textparse.Entry) error {
 	return nil
 }
 
-func (r *scrapeReader) series(p textparse.Parser, entry textparse.Entry) error {
-	var set labels.Labels
+// labelsOfLine returns the labels of a line of a family, which no other family may have
+// lines like. owners are the families of the names of lines so far.
+func labelsOfLine(p textparse.Parser, escaping, family string, owners map[string]string) (set labels.Labels, err error) {
 	p.Labels(&set)
 	if name, twice := set.HasDuplicateLabelNames(); twice {
-		return fmt.Errorf("the label %q comes twice in %v", name, set)
+		return set, fmt.Errorf("the label %q comes twice in %v", name, set)
 	}
-	if r.format.escaping != noEscaping {
+	if escaping != noEscaping {
 		if err := checkLegacy(set); err != nil {
-			return err
+			return set, err
 		}
 	}
-	name := set.Get(model.MetricNameLabel)
-	if owner, ok := r.owners[name]; ok && owner != r.family {
-		return fmt.Errorf("%v is of %q, but %q has such lines too", set, r.family, owner)
+	if owner, ok := owners[set.Get(model.MetricNameLabel)]; ok && owner != family {
+		return set, fmt.Errorf("%v is of %q, but %q has such lines too", set, family, owner)
 	}
+	return set, nil
+}
+
+func (r *scrapeReader) series(p textparse.Parser, entry textparse.Entry) error {
+	set, err := labelsOfLine(p, r.format.escaping, r.family, r.owners)
+	if err != nil {
+		return err
+	}
+	name := set.Get(model.MetricNameLabel)
 	r.owners[name] = r.family
 	// The text of the line, since labels with an empty value make a difference
 	// to the gateway but not in a label set. It has no equivalent in protobuf.

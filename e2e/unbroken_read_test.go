@@ -287,20 +287,11 @@ func (r *strictReader) head(kind string, name []byte) error {
 }
 
 func (r *strictReader) series(p textparse.Parser, entry textparse.Entry) error {
-	var set labels.Labels
-	p.Labels(&set)
-	if name, twice := set.HasDuplicateLabelNames(); twice {
-		return fmt.Errorf("the label %q comes twice in %v", name, set)
-	}
-	if r.format.escaping != noEscaping {
-		if err := checkLegacy(set); err != nil {
-			return err
-		}
+	set, err := labelsOfLine(p, r.format.escaping, r.family, r.owners)
+	if err != nil {
+		return err
 	}
 	name := set.Get(model.MetricNameLabel)
-	if owner, ok := r.owners[name]; ok && owner != r.family {
-		return fmt.Errorf("%v is of %q, but %q has such lines too", set, r.family, owner)
-	}
 	if !slices.ContainsFunc(lineSuffixes, func(suffix string) bool { return name == r.family+suffix }) {
 		return fmt.Errorf("%v is among the lines of %q", set, r.family)
 	}
