@@ -62,6 +62,22 @@ func TestUnbroken(t *testing.T) {
 	}
 }
 
+// TestFailureOfEndedGroup has a group expire just after a push to it was refused. That
+// is nothing that the next group with its key is told of, also after a restart.
+func TestFailureOfEndedGroup(t *testing.T) {
+	push := func(body string, header ...string) unbrokenStep {
+		r := doorRequest{method: http.MethodPut, path: "/metrics/job/a", header: make(http.Header), body: body}
+		for i := 0; i < len(header); i += 2 {
+			r.header.Set(header[i], header[i+1])
+		}
+		return unbrokenStep{requests: []doorRequest{r}}
+	}
+	steps := []unbrokenStep{push("m 1\n", "X-Pushgateway-TTL", "1m"), push("m x\n"), {turn: time.Hour}, push("m 2\n"), {restart: true}}
+	if n, err := (unbroken{onDisk: true}).run(steps); err != nil {
+		t.Errorf("step %d: %v", n, err)
+	}
+}
+
 // unbroken is how the gateway of a seed is started.
 type unbroken struct {
 	seed            uint64

@@ -366,9 +366,13 @@ func (j *Journal) withStamp(c gateway.Change) *gateway.Group {
 }
 
 // beside returns the stamp that was applied while a change was in progress. It
-// returns nil if there is none or the change was made after it. l may be nil.
+// returns nil if there is none, if the change was made after it, or if it is that of
+// an earlier group, which has ended. l may be nil.
 func (l *late) beside(c gateway.Change) *gateway.Stamp {
 	if l == nil || l.stamp == nil || c.Group == nil || !l.stamp.At.After(c.Group.Failed) {
+		return nil
+	}
+	if begins, had := c.Group.Since == 0, l.stamp.Against != 0 && !l.stamp.Over; begins && had {
 		return nil
 	}
 	return l.stamp
