@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"cmp"
+	"encoding/base64"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/model"
 	collector "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	common "go.opentelemetry.io/proto/otlp/common/v1"
 	metrics "go.opentelemetry.io/proto/otlp/metrics/v1"
@@ -29,12 +32,12 @@ var nameThemes = [][]string{
 }
 
 var (
-	seriesLabels = []string{"x", "y", "instance", "clearmode", "clearmode", "l.x", "l_x", "l-x", "l__x", "l:x", "U__l_2e_x", "name"}
+	seriesLabels = []string{"x", "x", "y", "instance", "clearmode", "clearmode", "l.x", "l_x", "l-x", "l__x", "l:x", "U__l_2e_x", "name"}
 	oddLabels    = []string{"le", "quantile", "job", "a", "x", "clearmode"}
 	labelValues  = map[string][]string{
-		"job": {"a", "a", "b"}, "instance": {"", "i"}, "clearmode": {"sum", "sum", "replace", "family", "", "bad"}, "le": {"1", "+Inf", "1.0"}, "quantile": {"0.5", "1"},
+		"job": {"a", "a", "b"}, "instance": {"", "i"}, "clearmode": {"sum", "sum", "sum", "sum", "sum", "replace", "family", "info", "", "bad"}, "le": {"1", "+Inf", "1.0"}, "quantile": {"0.5", "1"},
 	}
-	otherLabelValues = []string{"1", "1", "1", "1", "1", "2", "2", "", "\\\"\n", "ü"}
+	otherLabelValues = []string{"1", "1", "1", "1", "1", "1", "1", "1", "2", "2", "", "\\\"\n", "ü"}
 	someValues       = []string{"1", "2", "0", "7.5", "1", "2", "3", "1e300", "3", "-1", "NaN", "+Inf", "-0"}
 	someHelps        = []string{"", "", "one", "another \\\\ \\n", " "}
 	someTTLs         = []string{"", "", "", "", "1m", "1h", "0"}
@@ -44,14 +47,19 @@ var (
 // maker makes random steps.
 type maker struct {
 	*rand.Rand
-	names  []string
-	types  map[string]int // mostly, of each name
-	labels []string       // of series and, often, of groups
-	utf8   bool
-	past   []doorRequest
-	keyed  bool            // series need the label job
-	used   map[string]bool // names of families in this body
+	names     []string
+	types     map[string]int // mostly, of each name
+	labels    []string       // of series and, often, of groups
+	contested [][]labelPair  // label sets, each of which several groups want to have
+	rest      []labelPair    // what the key of this request leaves of one to its series
+	aimed     bool           // nearly everything is one series, often with clearmode
+	utf8      bool
+	past      []doorRequest
+	keyed     bool            // series need the label job
+	used      map[string]bool // names of families in this body
 }
+
+type labelPair = [2]string
 
 func (u unbroken) maker() *maker {
 	m := &maker{Rand: rand.New(rand.NewPCG(u.seed, 2)), utf8: u.utf8, types: make(map[string]int)}
@@ -61,16 +69,58 @@ func (u unbroken) maker() *maker {
 			m.names = append(m.names, pick(m, theme))
 		}
 	}
+	for len(m.labels) < 2 {
+		if name := pick(m, seriesLabels); m.utf8 || !strings.ContainsAny(name, ".-:") {
+			m.labels = append(m.labels, name)
+		}
+	}
 	for _, name := range m.names {
-		m.types[name] = m.IntN(60)
+		m.types[name] = pick(m, []int{0, 0, 1, 1, 2, 3, 4, m.IntN(60)})
 	}
-	for range 2 + m.IntN(2) {
-		m.labels = append(m.labels, pick(m, seriesLabels))
+	if m.aimed = !m.one(4); m.aimed {
+		m.names, m.labels = m.names[:1], m.labels[:1]
+		m.types[m.names[0]] = pick(m, []int{0, 1, 1, 2})
+		m.contested = [][]labelPair{append(m.contest(), labelPair{pick(m, []string{"x", "instance"}), "1"})}
 	}
-	if u.seed%3 == 0 { // nearly everything is the same series
-		m.names, m.labels, m.types = m.names[:1], []string{"x", "clearmode"}, map[string]int{m.names[0]: 1}
+	for len(m.contested) < 2 {
+		m.contested = append(m.contested, m.contest())
 	}
 	return m
+}
+
+// contest makes a label set for several groups.
+func (m *maker) contest() []labelPair {
+	all := []labelPair{{"job", "a"}}
+	for _, name := range append([]string{"instance", "clearmode"}, m.labels...) {
+		if m.one(3) && !hasLabel(all, name) {
+			all = append(all, labelPair{name, m.value(name)})
+		}
+	}
+	return all
+}
+
+func hasLabel(all []labelPair, name string) bool {
+	return slices.ContainsFunc(all, func(l labelPair) bool { return l[0] == name })
+}
+
+// divide picks a contested label set. It returns what of it is in the key, and leaves
+// the rest to the series.
+func (m *maker) divide(isKey func(name string) bool) (key []labelPair) {
+	m.rest = []labelPair{}
+	set := pick(m, m.contested)
+	if m.aimed && !m.one(4) {
+		set = m.contested[0]
+	}
+	for _, l := range set {
+		in := isKey(l[0])
+		if in {
+			key = append(key, l)
+		}
+		if !in || m.one(10) {
+			m.rest = append(m.rest, l)
+		}
+	}
+	return key
 }
 
 // typeOf picks a type for a family, mostly the same for one name.
@@ -91,7 +141,7 @@ func (m *maker) steps(n int) (all []unbrokenStep) {
 		case 0:
 			all = append(all, unbrokenStep{restart: true})
 		case 1:
-			all = append(all, unbrokenStep{move: true})
+			all = append(all, unbrokenStep{move: pick(m, []moving{bySnapshot, bySnapshot, byExport, byMixture})})
 		case 2, 3:
 			all = append(all, unbrokenStep{turn: pick(m, someTurns)})
 		case 4, 5:
@@ -112,11 +162,15 @@ func (m *maker) request() (r doorRequest) {
 	if len(m.past) > 0 && m.one(4) {
 		r = m.past[len(m.past)-1-m.IntN(min(len(m.past), 6))]
 		r.header = r.header.Clone()
-		switch m.IntN(5) {
+		switch toGroup := strings.HasPrefix(r.path, "/metrics/job"); m.IntN(6) {
 		case 0: // the same again
 		case 1:
-			if r.door == plainDoor && strings.HasPrefix(r.path, "/metrics/job") {
+			if toGroup {
 				r.path = m.path(plainDoor)
+			}
+		case 2:
+			if toGroup {
+				r.door = door(m.IntN(int(doors)))
 			}
 		default:
 			if strings.HasPrefix(r.header.Get("Content-Type"), "text") {
@@ -126,15 +180,19 @@ func (m *maker) request() (r doorRequest) {
 		m.past = append(m.past, r)
 		return r
 	}
-	switch m.IntN(20) {
-	case 0, 1, 2:
+	kind := m.IntN(20)
+	if m.aimed && m.one(2) {
+		kind = pick(m, []int{6, 9})
+	}
+	switch kind {
+	case 0, 1:
 		return m.delete()
 	case 3, 4, 5:
 		r = m.export()
-	case 6, 7, 8:
+	case 2, 6, 7, 8:
 		r = m.many()
 	case 9, 10, 11, 12:
-		r = m.push(pick(m, []door{zapierDoor, gravelDoor, gravelDoor}))
+		r = m.push(pick(m, []door{zapierDoor, gravelDoor, gravelDoor, gravelDoor}))
 	default:
 		r = m.push(plainDoor)
 	}
@@ -187,7 +245,11 @@ func (m *maker) life(h http.Header) {
 
 // adding sets the headers of a push that adds up.
 func (m *maker) adding(h http.Header) {
-	if gauges := pick(m, []string{"", "", "sum", "max", "min", "clearmode", "clearmode"}); gauges != "" {
+	gauges := pick(m, []string{"", "", "sum", "max", "min", "clearmode", "clearmode", "clearmode", "clearmode"})
+	if m.aimed && m.one(2) {
+		gauges = "clearmode"
+	}
+	if gauges != "" {
 		h.Set("X-Pushgateway-Gauges", gauges)
 	}
 	if ttl := pick(m, someTTLs); ttl != "" {
@@ -200,13 +262,21 @@ func (m *maker) adding(h http.Header) {
 
 // many makes a push to several groups.
 func (m *maker) many() doorRequest {
-	r := doorRequest{method: http.MethodPost, path: "/api/v1/push?" + query("group_by", pick(m, []string{"job", "job,x", "y,job", "instance,job", "job,clearmode", "clearmode,job"})), header: make(http.Header)}
-	switch m.IntN(5) {
+	m.divide(func(string) bool { return false })
+	by := []string{"job"}
+	for _, name := range []string{"instance", "clearmode", "x", pick(m, m.labels)} {
+		if m.one(3) || m.aimed && name == "clearmode" && m.one(2) {
+			by = append(by, name)
+		}
+	}
+	m.Shuffle(len(by), func(i, j int) { by[i], by[j] = by[j], by[i] })
+	r := doorRequest{door: door(m.IntN(int(doors))), method: http.MethodPost, path: "/api/v1/push?" + query("group_by", strings.Join(by, ",")), header: make(http.Header)}
+	switch m.IntN(7) {
 	case 0:
 		r.method = http.MethodPut
 	case 1:
 		r.header.Set("X-Pushgateway-Merge", "series")
-	case 2, 3:
+	case 2, 3, 4, 5:
 		r.header.Set("X-Pushgateway-Merge", "sum")
 		m.adding(r.header)
 	}
@@ -217,39 +287,56 @@ func (m *maker) many() doorRequest {
 	return r
 }
 
-// path makes the path of a group.
+// path makes the path of a group. What it leaves to series becomes the rest.
 func (m *maker) path(d door) string {
-	parts := []string{m.part("job", pick(m, labelValues["job"]))}
-	for range m.IntN(3) {
-		name := pick(m, append([]string{"instance", "clearmode"}[:m.IntN(3)], m.labels...))
-		switch {
-		case m.one(30):
-			name = pick(m, oddLabels)
-		case d == gravelDoor && m.one(2):
-			name = "clearmode"
+	labels := m.divide(func(name string) bool { return name == "job" || m.one(2) && !strings.Contains(name, ":") })
+	if m.one(5) {
+		labels, m.rest = m.oddKey(), nil
+	}
+	if d == gravelDoor && m.one(2) && !hasLabel(labels, "clearmode") {
+		labels = append(labels, labelPair{"clearmode", m.value("clearmode")})
+	}
+	if d != plainDoor {
+		if m.one(3) {
+			labels = slices.DeleteFunc(labels, func(l labelPair) bool { return l[0] == "job" })
 		}
-		if !m.utf8 && !legacyName.MatchString(name) || strings.Contains(name, ":") {
-			continue
-		}
-		parts = append(parts, m.part(name, m.value(name)))
+		m.Shuffle(len(labels), func(i, j int) { labels[i], labels[j] = labels[j], labels[i] })
 	}
-	if d == plainDoor {
-		return "/metrics/" + strings.Join(parts, "/")
+	path := "/metrics"
+	for _, l := range labels {
+		path += "/" + m.part(l[0], l[1])
 	}
-	if m.one(3) {
-		parts = parts[1:] // without a job
-	}
-	if slices.Sort(parts); len(parts) == 0 {
-		return "/metrics"
-	}
-	return "/metrics/" + strings.Join(parts, "/")
+	return path
 }
 
-func (m *maker) part(name, value string) string {
-	if value == "" {
-		return name + "@base64/="
+// oddKey makes any key.
+func (m *maker) oddKey() []labelPair {
+	key := []labelPair{{"job", m.value("job")}}
+	for range m.IntN(3) {
+		name := pick(m, m.labels)
+		if m.one(4) {
+			name = pick(m, oddLabels)
+		}
+		if !strings.Contains(name, ":") {
+			key = append(key, labelPair{name, m.value(name)})
+		}
 	}
-	return name + "/" + url.PathEscape(value)
+	return key
+}
+
+// part writes a label in one of the ways of a path.
+func (m *maker) part(name, value string) string {
+	label := name
+	if m.utf8 && m.one(2) {
+		label = model.EscapeName(name, model.ValueEncodingEscaping)
+	}
+	switch {
+	case value == "":
+		return label + "@base64/="
+	case m.one(5):
+		return label + "@base64/" + base64.RawURLEncoding.EncodeToString([]byte(value))
+	}
+	return label + "/" + url.PathEscape(value)
 }
 
 func (m *maker) value(name string) string {
@@ -260,21 +347,47 @@ func (m *maker) value(name string) string {
 }
 
 // labelSet makes the labels of a series.
-func (m *maker) labelSet() (all [][2]string) {
+func (m *maker) labelSet() (all []labelPair) {
+	if m.rest != nil && (m.aimed || !m.one(4)) {
+		all = slices.Clone(m.rest)
+		if name := pick(m, []string{"clearmode", "clearmode", "clearmode", pick(m, m.labels)}); m.one(2) && !hasLabel(all, name) {
+			all = append(all, labelPair{name, m.value(name)})
+		}
+		return all
+	}
 	if m.keyed && !m.one(12) {
-		all = append(all, [2]string{"job", m.value("job")})
+		all = append(all, labelPair{"job", m.value("job")})
 	}
 	for range m.IntN(3) {
 		name := pick(m, m.labels)
 		if m.one(40) {
 			name = pick(m, oddLabels)
 		}
-		if slices.ContainsFunc(all, func(l [2]string) bool { return l[0] == name }) || !m.utf8 && strings.ContainsAny(name, ".-:") {
-			continue
+		if !hasLabel(all, name) {
+			all = append(all, labelPair{name, m.value(name)})
 		}
-		all = append(all, [2]string{name, m.value(name)})
 	}
 	return all
+}
+
+// labelSets makes the labels of up to n series, which are mostly different ones.
+func (m *maker) labelSets(n int) (all [][]labelPair) {
+	for range n {
+		labels := m.labelSet()
+		id := seriesWithoutMode(labels)
+		if m.one(12) || !slices.ContainsFunc(all, func(others []labelPair) bool { return seriesWithoutMode(others) == id }) {
+			all = append(all, labels)
+		}
+	}
+	return all
+}
+
+// seriesWithoutMode tells label sets apart that differ in more than what becomes of
+// the series.
+func seriesWithoutMode(labels []labelPair) string {
+	labels = slices.DeleteFunc(slices.Clone(labels), func(l labelPair) bool { return l[0] == "clearmode" })
+	slices.SortFunc(labels, func(a, b labelPair) int { return strings.Compare(a[0], b[0]) })
+	return fmt.Sprint(labels)
 }
 
 // body makes the body of a push, and sets its type.
@@ -349,8 +462,8 @@ func (m *maker) lines(b *strings.Builder, openMetrics bool) {
 	if openMetrics && m.one(5) && strings.Contains(w.name, "_") {
 		fmt.Fprintf(b, "# UNIT %s %s\n", quotedName(w.name), w.name[strings.LastIndexByte(w.name, '_')+1:])
 	}
-	for range 1 + m.IntN(2) {
-		w.series(typ, m.labelSet())
+	for _, labels := range m.labelSets(1 + m.IntN(2)) {
+		w.series(typ, labels)
 	}
 }
 
@@ -361,7 +474,7 @@ func quotedName(name string) string {
 	return fmt.Sprintf("%q", name)
 }
 
-func (w *lineMaker) line(suffix string, labels [][2]string, value string, more ...string) {
+func (w *lineMaker) line(suffix string, labels []labelPair, value string, more ...string) {
 	var parts []string
 	name := w.name + suffix
 	if !legacyName.MatchString(name) {
@@ -388,17 +501,17 @@ func (w *lineMaker) exemplar() string {
 	return pick(w.maker, []string{` # {id="1"} 1`, ` # {} 2 12.5`, ` # {l_x="1","l.x"="2"} 0.5 1.5`})
 }
 
-func (w *lineMaker) created(labels [][2]string) {
+func (w *lineMaker) created(labels []labelPair) {
 	if w.openMetrics && w.one(2) {
 		w.line("_created", labels, pick(w.maker, []string{"1", "1700000000.5", "0"}))
 	}
 }
 
-func (w *lineMaker) series(typ string, labels [][2]string) {
+func (w *lineMaker) series(typ string, labels []labelPair) {
 	switch {
 	case typ == "summary":
 		if w.one(2) {
-			w.line("", append(slices.Clone(labels), [2]string{"quantile", "0.5"}), pick(w.maker, someValues))
+			w.line("", append(slices.Clone(labels), labelPair{"quantile", "0.5"}), pick(w.maker, someValues))
 		}
 		w.line("_sum", labels, "4.5")
 		w.line("_count", labels, "3")
@@ -411,20 +524,24 @@ func (w *lineMaker) series(typ string, labels [][2]string) {
 	case typ == "info":
 		w.line("_info", labels, "1")
 	case typ == "stateset":
-		w.line("", append(labels, [2]string{w.name, "s"}), "1")
+		w.line("", append(labels, labelPair{w.name, "s"}), "1")
 	default:
-		w.line(pick(w.maker, []string{"", "", "", "", "", "", "", "_total", "_sum", "_count"}), labels, pick(w.maker, someValues))
+		suffix := pick(w.maker, []string{"", "", "", "", "", "", "", "_total", "_sum", "_count"})
+		if w.aimed && !w.one(5) {
+			suffix = ""
+		}
+		w.line(suffix, labels, pick(w.maker, someValues))
 	}
 }
 
-func (w *lineMaker) buckets(typ string, labels [][2]string) {
+func (w *lineMaker) buckets(typ string, labels []labelPair) {
 	n := 0
 	for _, le := range []string{"1", "2.5", "+Inf"} {
 		if w.one(4) {
 			continue
 		}
 		n += w.IntN(3)
-		w.line("_bucket", append(slices.Clone(labels), [2]string{"le", le}), fmt.Sprint(n), w.exemplar())
+		w.line("_bucket", append(slices.Clone(labels), labelPair{"le", le}), fmt.Sprint(n), w.exemplar())
 	}
 	sum, count := "_sum", "_count"
 	if typ == "gaugehistogram" {
@@ -452,9 +569,9 @@ func (m *maker) family() *dto.MetricFamily {
 	if m.one(6) {
 		f.Unit = proto.String(f.GetName()[strings.LastIndexByte(f.GetName(), '_')+1:])
 	}
-	for range m.IntN(3) {
+	for _, labels := range m.labelSets(m.IntN(3)) {
 		x := new(dto.Metric)
-		for _, l := range m.labelSet() {
+		for _, l := range labels {
 			x.Label = append(x.Label, &dto.LabelPair{Name: proto.String(l[0]), Value: proto.String(l[1])})
 		}
 		m.content(x, f.GetType())
@@ -541,13 +658,14 @@ func (m *maker) export() doorRequest {
 	if ttl := pick(m, someTTLs); ttl != "" && m.one(2) {
 		r.header.Set("X-Pushgateway-Series-TTL", ttl)
 	}
+	if m.one(6) {
+		r.header.Set("X-Pushgateway-Instance", "drop")
+	}
 	req := new(collector.ExportMetricsServiceRequest)
 	for range 1 + m.IntN(2) {
-		res := &resources.Resource{Attributes: []*common.KeyValue{textAttribute("service.name", pick(m, []string{"a", "a", "b"}))}}
-		for _, name := range []string{"service.instance.id", "x", "l.x", "y", "clearmode"} {
-			if m.one(4) {
-				res.Attributes = append(res.Attributes, textAttribute(name, m.value(name)))
-			}
+		res := new(resources.Resource)
+		for _, l := range m.divide(func(name string) bool { return name == "job" || name == "instance" || m.one(2) }) {
+			res.Attributes = append(res.Attributes, textAttribute(cmp.Or(resourceAttribute[l[0]], l[0]), l[1]))
 		}
 		sm := new(metrics.ScopeMetrics)
 		for range 1 + m.IntN(3) {
@@ -563,17 +681,20 @@ func (m *maker) export() doorRequest {
 	return r
 }
 
+var resourceAttribute = map[string]string{"job": "service.name", "instance": "service.instance.id"}
+
 func textAttribute(name, value string) *common.KeyValue {
 	return &common.KeyValue{Key: name, Value: &common.AnyValue{Value: &common.AnyValue_StringValue{StringValue: value}}}
 }
 
 func (m *maker) exported() *metrics.Metric {
-	x := &metrics.Metric{Name: pick(m, m.names), Unit: pick(m, []string{"", "", "1", "By", "s"}), Description: pick(m, someHelps)}
+	x := &metrics.Metric{Name: pick(m, m.names), Unit: pick(m, []string{"", "", "", "", "1", "By", "s"}), Description: pick(m, someHelps)}
+	kind := typeOf(m, x.Name, []int{1, 0, 0, 2 + m.IntN(2), 4})
 	if m.one(2) {
 		x.Name = strings.TrimSuffix(x.Name, "_total")
 	}
 	temporality := metrics.AggregationTemporality(1 + m.IntN(2))
-	switch m.IntN(5) {
+	switch kind {
 	case 0:
 		x.Data = &metrics.Metric_Gauge{Gauge: &metrics.Gauge{DataPoints: m.numbers()}}
 	case 1:

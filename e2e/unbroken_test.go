@@ -5,7 +5,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"iter"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -22,6 +24,8 @@ import (
 	"pushgateway/internal/config"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
+	"pushgateway/internal/gobfile"
+	"pushgateway/internal/grouping"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/httpapi"
 	"pushgateway/internal/intake"
@@ -139,8 +143,17 @@ type unbrokenStep struct {
 	requests []doorRequest
 	turn     time.Duration // of the clock
 	restart  bool
-	move     bool // to another file, by a snapshot
+	move     moving
 }
+
+// moving is how what is stored comes into another file.
+type moving int
+
+const (
+	bySnapshot moving = 1 + iota
+	byExport          // as a file of 1.11, which is then imported
+	byMixture         // the same, with groups that an earlier export had and that are gone
+)
 
 // doorRequest is a request to one of the doors.
 type doorRequest struct {
@@ -174,8 +187,8 @@ func (s unbrokenStep) String() string {
 		return fmt.Sprint("turn the clock by ", s.turn)
 	case s.restart:
 		return "restart"
-	case s.move:
-		return "move"
+	case s.move != 0:
+		return [...]string{"", "move by snapshot", "move by export", "move by mixture"}[s.move]
 	}
 	var all []string
 	for _, r := range s.requests {
@@ -198,6 +211,8 @@ type unbrokenSystem struct {
 	dir    string
 	file   string // of the journal, or ""
 	moves  int
+	gone   map[grouping.Key]*gateway.Group // of earlier exports
+	mixed  bool                            // groups may have come that contradict each other
 	clock  *modelClock
 	server *wiring.Server
 	doors  [doors]http.Handler
@@ -290,8 +305,8 @@ func (s *unbrokenSystem) do(step unbrokenStep) error {
 			return s.reopen(s.file)
 		}
 		return nil
-	case step.move:
-		return s.move()
+	case step.move != 0:
+		return s.move(step.move)
 	case len(step.requests) == 1:
 		return s.request(step.requests[0])
 	}
@@ -304,21 +319,57 @@ func (s *unbrokenSystem) do(step unbrokenStep) error {
 	return errors.Join(errs...)
 }
 
-// move opens a copy of the gateway, made while that runs.
-func (s *unbrokenSystem) move() error {
+// move ends the gateway and opens another with what that had.
+func (s *unbrokenSystem) move(by moving) error {
 	if !s.onDisk {
 		return nil
+	}
+	s.moves++
+	file := filepath.Join(s.dir, fmt.Sprint("copy", s.moves))
+	if by != bySnapshot {
+		return s.export(file, by == byMixture)
 	}
 	w := serveOne(s.doors[plainDoor], http.MethodGet, "/api/v1/admin/snapshot", "", make(http.Header))
 	if w.Code != http.StatusOK {
 		return fmt.Errorf("snapshot: got %d %q", w.Code, w.Body)
 	}
-	s.moves++
-	file := filepath.Join(s.dir, fmt.Sprint("copy", s.moves))
 	if err := os.WriteFile(file, w.Body.Bytes(), 0o600); err != nil {
 		return err
 	}
 	return s.reopen(file)
+}
+
+// export writes a file of 1.11, which cannot have all that is exposed, and opens
+// another gateway with it.
+func (s *unbrokenSystem) export(file string, mix bool) error {
+	groups := make(map[grouping.Key]*gateway.Group)
+	if mix {
+		s.mixed = s.mixed || len(s.gone) > 0
+		maps.Copy(groups, s.gone)
+	}
+	for g := range s.server.Gateway.View().EachGroup("") {
+		groups[g.Key] = g
+	}
+	s.gone = groups
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(gobfile.Write(f, sortedGroups(groups)), f.Close(), s.server.Close()); err != nil {
+		return err
+	}
+	s.file = file
+	return s.open()
+}
+
+func sortedGroups(groups map[grouping.Key]*gateway.Group) iter.Seq[*gateway.Group] {
+	return func(yield func(*gateway.Group) bool) {
+		for _, key := range slices.Sorted(maps.Keys(groups)) {
+			if !yield(groups[key]) {
+				return
+			}
+		}
+	}
 }
 
 func (s *unbrokenSystem) send(r doorRequest) *httptest.ResponseRecorder {
