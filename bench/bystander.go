@@ -10,6 +10,7 @@ import (
 
 const (
 	bystanders     = 4
+	controls       = 1 // that push to the ceiling meanwhile
 	bystanderPause = time.Millisecond
 	bystanderLoad  = 1000 // groups
 )
@@ -23,17 +24,16 @@ type bystander struct {
 	longest atomic.Int64 // ns
 	over    atomic.Bool
 	wg      sync.WaitGroup
-	errs    [bystanders]error
+	errs    []error
 }
 
-// beside starts a bystander that pushes until stop is called.
-func (t *target) beside() (*bystander, error) {
-	b := &bystander{target: t, load: newLoad(bystanderLoad * seriesPerGroup)}
-	for i := range bystanders {
+// beside starts a bystander of so many clients that pushes until stop is called.
+func (t *target) beside(clients int) (*bystander, error) {
+	b := &bystander{target: t, load: newLoad(bystanderLoad * seriesPerGroup), errs: make([]error, clients)}
+	for i := range clients {
 		c, err := dial(t.addr)
 		if err != nil {
-			b.over.Store(true)
-			return nil, err
+			return nil, errors.Join(err, b.stop())
 		}
 		b.wg.Go(func() {
 			defer c.Close()
@@ -74,5 +74,5 @@ func (b *bystander) since() float64 { return float64(b.longest.Swap(0)) / 1e6 }
 func (b *bystander) stop() error {
 	b.over.Store(true)
 	b.wg.Wait()
-	return errors.Join(b.errs[:]...)
+	return errors.Join(b.errs...)
 }

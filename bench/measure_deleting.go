@@ -53,7 +53,7 @@ func (b *bench) deleteMany(ctx context.Context, start starter, groups int) (e en
 	if err := t.fillMany(groups, nil); err != nil {
 		return e, err
 	}
-	return e, t.ends(&e, func(*bystander) (err error) {
+	return e, b.ends(ctx, t, &e, func(*bystander) (err error) {
 		e.visible, err = t.timed(deleteRequest, fmt.Sprintf(`"deleted":%d`, groups))
 		return err
 	})

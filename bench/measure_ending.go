@@ -30,9 +30,13 @@ type ending struct {
 	scraped float64 // until the end of a scrape that began as they ended
 	full    float64 // a scrape with all of them, before
 	stored  float64 // until the file has none of them
-	idle    float64 // the longest push before
-	longest float64 // the longest push meanwhile
+	idle    wait    // before
+	longest wait    // meanwhile
 }
+
+// wait is the longest push to the gateway, in ms, and the longest one of a client
+// that pushed to the ceiling at the same time.
+type wait struct{ gateway, ceiling float64 }
 
 // measureExpiry measures how long it takes until groups are gone that all end at
 // the same moment, and how long pushes to other groups wait meanwhile.
@@ -60,8 +64,9 @@ func (b *bench) measureExpiry(ctx context.Context) (rows []row, err error) {
 // pushes are the rows about pushes beside.
 func (e ending) pushes() []row {
 	return []row{
-		{what: "longest push meanwhile", unit: milliseconds, gateway: e.longest, goals: []goal{within(fmt.Sprintf("%d ms", longestPush), e.longest, longestPush)}},
-		{what: "longest push in 2 s before", unit: milliseconds, gateway: e.idle},
+		{what: "longest push meanwhile", unit: milliseconds, gateway: e.longest.gateway, ceiling: e.longest.ceiling,
+			goals: []goal{within(fmt.Sprintf("%d ms", longestPush), e.longest.gateway, longestPush)}},
+		{what: "longest push in 2 s before", unit: milliseconds, gateway: e.idle.gateway, ceiling: e.idle.ceiling},
 	}
 }
 
@@ -88,7 +93,7 @@ func (b *bench) expireMany(ctx context.Context, start starter, groups int) (e en
 		return e, fmt.Errorf("making %d groups took longer than planned", groups)
 	}
 	time.Sleep(time.Until(end) - before)
-	return e, t.ends(&e, func(beside *bystander) error { return t.expires(&e, end, groups, beside) })
+	return e, b.ends(ctx, t, &e, func(beside *bystander) error { return t.expires(&e, end, groups, beside) })
 }
 
 // expires waits until all groups have ended, and nothing has them any more.
@@ -110,26 +115,37 @@ func (t *target) expires(e *ending, end time.Time, groups int, beside *bystander
 func (t *target) scrapeMeanwhile(since time.Time, ms *float64) <-chan error {
 	done := make(chan error, 1)
 	go func() {
-		_, err := t.fetch(textScrape)
+		err := t.discard(textScrape)
 		*ms = float64(time.Since(since).Nanoseconds()) / 1e6
 		done <- err
 	}()
 	return done
 }
 
-// ends measures pushes for 2 s, and then while groups end.
-func (t *target) ends(e *ending, all func(*bystander) error) error {
-	beside, err := t.beside()
+// ends measures pushes for 2 s, and then while groups end, beside pushes to the
+// ceiling.
+func (b *bench) ends(ctx context.Context, t *target, e *ending, all func(*bystander) error) error {
+	ceiling, err := b.startCeiling(ctx, newSmallLoad(clients))
 	if err != nil {
 		return err
 	}
+	defer ceiling.stop()
+	control, err := ceiling.beside(controls)
+	if err != nil {
+		return err
+	}
+	beside, err := t.beside(bystanders)
+	if err != nil {
+		return errors.Join(err, control.stop())
+	}
+	longest := func() wait { return wait{beside.since(), control.since()} }
 	time.Sleep(500 * time.Millisecond) // until all its groups are there
-	beside.since()
+	longest()
 	time.Sleep(2 * time.Second)
-	e.idle = beside.since()
+	e.idle = longest()
 	err = all(beside)
-	e.longest = beside.since()
-	return errors.Join(err, beside.stop())
+	e.longest = longest()
+	return errors.Join(err, beside.stop(), control.stop())
 }
 
 // fillMany makes so many small groups, in few requests. They end at the same
