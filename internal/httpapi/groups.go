@@ -98,8 +98,8 @@ func (a *api) groups(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusBadRequest, err)
 		return
 	}
-	if text := a.sharedList(ctx, r, &q); text != nil {
-		writeText(w, text)
+	if list := a.sharedList(ctx, r, &q); list != nil {
+		writeEncoded(w, r, list)
 		return
 	}
 	page := a.groupsPage(ctx, a.Gateway.View(), &q, time.Now())

@@ -82,7 +82,7 @@ func (a *api) jobs(w http.ResponseWriter, r *http.Request) {
 		cutShort(ctx, w)
 		return
 	}
-	f.write(w)
+	f.write(w, r)
 }
 
 // table returns the rows of the groups that the query selects. Groups of the

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bufio"
+	"bytes"
 	"io"
 	"iter"
 	"net/http"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"pushgateway/internal/compression"
 )
 
 // list is an array whose entries are made while it is written, since all of
@@ -82,9 +85,20 @@ func encode(w io.Writer, v any) error {
 	return json.MarshalEncode(jsontext.NewEncoder(w, jsonv1.DefaultOptionsV1()), v)
 }
 
-// writeText writes an answer that was encoded before.
-func writeText(w http.ResponseWriter, text []byte) {
+// encoded returns the answer with some data, for all who ask for the same.
+func encoded(data any) *compression.Content {
+	var text bytes.Buffer
+	_ = encode(&text, answer{Status: "success", Data: data}) // writing to memory cannot fail
+	return compression.NewContent(text.Bytes())
+}
+
+// writeEncoded writes an answer that was encoded before.
+func writeEncoded(w http.ResponseWriter, r *http.Request, c *compression.Content) {
 	w.Header().Set("Content-Type", "application/json")
+	coding, text := c.For(r.Header.Values("Accept-Encoding"))
+	if coding != "" {
+		w.Header().Set("Content-Encoding", coding)
+	}
 	out := newSteady(w)
 	for piece := range slices.Chunk(text, jsonBuffer) {
 		if _, err := out.Write(piece); err != nil {

@@ -1,12 +1,12 @@
 package httpapi
 
 import (
-	"bytes"
 	"context"
 	"net/http"
 	"slices"
 	"sync"
 
+	"pushgateway/internal/compression"
 	"pushgateway/internal/jobs"
 )
 
@@ -28,19 +28,19 @@ const maxKept = 10_000
 
 // found is the answer to a query.
 type found struct {
-	place chan struct{} // held while the fields below are made
-	done  bool
-	page  jobsPage
-	text  []byte // of the answer; nil if it can be long
+	place  chan struct{} // held while the fields below are made
+	done   bool
+	page   jobsPage
+	answer *compression.Content // nil if it can be long
 }
 
 // write answers with what was found.
-func (f *found) write(w http.ResponseWriter) {
-	if f.text == nil {
+func (f *found) write(w http.ResponseWriter, r *http.Request) {
+	if f.answer == nil {
 		writeData(w, f.page)
 		return
 	}
-	writeText(w, f.text)
+	writeEncoded(w, r, f.answer)
 }
 
 // rows returns the answer to a query, whose text is text. It is made once for
@@ -93,9 +93,7 @@ func (f *found) find(ctx context.Context, all []jobs.Judged, q *jobsQuery) {
 	rows = slices.Clone(rows[:min(q.limit, len(rows))])
 	f.page = jobsPage{counts, listOf(slices.Values(rows), func(r jobs.Row) any { return jobInfoOf(&r, q.by, q.runs) })}
 	if len(rows)*(1+q.runs) <= maxKept {
-		var text bytes.Buffer
-		_ = encode(&text, answer{Status: "success", Data: f.page}) // writing to memory cannot fail
-		f.text = text.Bytes()
+		f.answer = encoded(f.page)
 	}
 	f.done = true
 }

@@ -1,12 +1,12 @@
 package httpapi
 
 import (
-	"bytes"
 	"context"
 	"net/http"
 	"sync"
 	"time"
 
+	"pushgateway/internal/compression"
 	"pushgateway/internal/gateway"
 )
 
@@ -19,39 +19,37 @@ const mostShared = 1000
 // concurrent use.
 type lists struct {
 	mu sync.Mutex
-	of map[string]*surveys[[]byte] // by query
+	of map[string]*surveys[*compression.Content] // by query
 }
 
-// sharedList returns the text of a list. It is nil if the request is not one that
+// sharedList returns the answer with a list. It is nil if the request is not one that
 // can share a list, or if ctx ended before the list was made. That is remembered
 // like a list, so that for the age of one all who ask make their own.
-func (a *api) sharedList(ctx context.Context, r *http.Request, q *groupsQuery) []byte {
+func (a *api) sharedList(ctx context.Context, r *http.Request, q *groupsQuery) *compression.Content {
 	if r.Header.Get(pageHeader) != sharing || q.limit > mostShared {
 		return nil
 	}
-	text, _, _ := a.lists.list(r.URL.RawQuery).latestBy(ctx, a.Gateway, func(v *gateway.View, now time.Time) []byte {
+	list, _, _ := a.lists.list(r.URL.RawQuery).latestBy(ctx, a.Gateway, func(v *gateway.View, now time.Time) *compression.Content {
 		page := a.groupsPage(ctx, v, q, now)
 		if ctx.Err() != nil {
 			return nil
 		}
-		var text bytes.Buffer
-		_ = encode(&text, answer{Status: "success", Data: page}) // writing to memory cannot fail
-		return text.Bytes()
+		return encoded(page)
 	})
-	return text
+	return list
 }
 
 // list returns the surveys of one query. It forgets those of others once there
 // are many.
-func (l *lists) list(query string) *surveys[[]byte] {
+func (l *lists) list(query string) *surveys[*compression.Content] {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.of[query]
 	if s == nil {
 		if l.of == nil || len(l.of) == maxFound {
-			l.of = make(map[string]*surveys[[]byte])
+			l.of = make(map[string]*surveys[*compression.Content])
 		}
-		s = &surveys[[]byte]{place: make(chan struct{}, 1)}
+		s = &surveys[*compression.Content]{place: make(chan struct{}, 1)}
 		l.of[query] = s
 	}
 	return s

@@ -7,8 +7,8 @@ import (
 	"pushgateway/internal/compression"
 )
 
-// packedAnswer compresses answers for clients that accept that: open pages ask
-// for the same lists again and again.
+// packedAnswer compresses answers for clients that accept that, unless they are
+// compressed already.
 func packedAnswer(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		p := &packedWriter{ResponseWriter: w, accepted: r.Header.Values("Accept-Encoding")}
@@ -32,13 +32,21 @@ func (p *packedWriter) WriteHeader(status int) {
 	if !p.given {
 		p.given = true
 		p.Header().Add("Vary", "Accept-Encoding")
-		if encoding, z := compression.Pack(p.accepted, p.ResponseWriter); z != nil {
-			p.z = z
-			p.Header().Set("Content-Encoding", encoding)
-			p.Header().Del("Content-Length")
+		if p.Header().Get("Content-Encoding") == "" {
+			p.pack()
 		}
 	}
 	p.ResponseWriter.WriteHeader(status)
+}
+
+func (p *packedWriter) pack() {
+	encoding, z := compression.Pack(p.accepted, p.ResponseWriter)
+	if z == nil {
+		return
+	}
+	p.z = z
+	p.Header().Set("Content-Encoding", encoding)
+	p.Header().Del("Content-Length")
 }
 
 // Write implements http.ResponseWriter.
