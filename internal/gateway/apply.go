@@ -339,6 +339,8 @@ func (x *index) apply(a Applied, changed []*indexed) []*indexed {
 	x.countTimes(old, twin, -1)
 	x.moveUses(old, a.Group)
 	if a.Group != nil {
+		x.view.Step++
+		a.Group.Step = x.view.Step
 		x.store(a.Group)
 		x.count(a.Group, +1)
 	} else {

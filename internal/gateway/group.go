@@ -18,6 +18,7 @@ import (
 // its revisions.
 type Group struct {
 	Key      grouping.Key
+	Step     uint64    // numbers the states of all groups in the order in which they were applied here; set then
 	Families []Held    // sorted by name
 	Pushed   time.Time // the last successful push; zero if there was none
 	Failed   time.Time // the last refused push; zero if there was none

@@ -36,6 +36,13 @@ type job struct {
 	bounds *guard.Quotas
 }
 
+// JobID stands for the job of a group. It is the same for all groups of a view that
+// have the same job, and quicker to compare than a part of their keys.
+type JobID struct{ of *job }
+
+// JobID returns that of a group, or one that is no job's if the group was not applied.
+func (g *Group) JobID() JobID { return JobID{g.job} }
+
 // tallyOf returns what a group, which may be nil, counts for.
 func tallyOf(g *Group) tally {
 	if g == nil || g.failedOnly() {

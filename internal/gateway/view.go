@@ -15,6 +15,9 @@ import (
 // Keeping one costs only the memory of what has changed since.
 type View struct {
 	Revision Revision
+	// Step is that of the latest state of a group. Groups with a higher one than that
+	// of an earlier view have changed since, also in a way that has no revision.
+	Step uint64
 	// TooLong is the number of stored series that are not exposed because their
 	// names or labels are too long for Prometheus.
 	TooLong int

@@ -158,7 +158,7 @@ func New(c Config) *Surface {
 		copies: newTurns(c, most.Copies, writePlainError), comparing: newComparing(),
 		surveys: newSurveys(func(v *gateway.View, now time.Time) overview { return *look(c.Gateway, v, now) }),
 	}
-	a.judged = newSurveys(a.judgeAll)
+	a.judged = newSurveys(a.judging())
 	a.scraper = scrape.New(c.Gateway.Reserved(), a.own)
 	a.scraper.Busy = c.Intake.Busy
 	routes := a.routes()

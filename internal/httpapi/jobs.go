@@ -57,8 +57,14 @@ type jobsQuery struct {
 	runs   int // of each row
 }
 
-func (a *api) judgeAll(v *gateway.View, now time.Time) *judged {
-	return &judged{all: jobs.All(v, a.Settings.Get().Jobs, float64(now.UnixNano())/1e9)}
+// judging returns a function that judges all groups. It remembers what it found the
+// last time, so it must not be called twice at once.
+func (a *api) judging() func(*gateway.View, time.Time) *judged {
+	var last *jobs.Survey
+	return func(v *gateway.View, now time.Time) *judged {
+		last = jobs.Look(v, a.Settings.Get().Jobs, float64(now.UnixNano())/1e9, last)
+		return &judged{survey: last}
+	}
 }
 
 // jobs serves how jobs are, worst first.
@@ -87,15 +93,15 @@ func (a *api) jobs(w http.ResponseWriter, r *http.Request) {
 
 // table returns the rows of the groups that the query selects. Groups of the
 // same survey are judged once, whoever asks.
-func (q *jobsQuery) table(ctx context.Context, all []jobs.Judged) *jobs.Table {
-	t := jobs.NewTable(q.by)
-	for i := range all {
-		j := &all[i]
+func (q *jobsQuery) table(ctx context.Context, s *jobs.Survey) *jobs.Table {
+	t := s.Table(q.by)
+	for i := range s.Len() {
+		key := s.Group(i).Key
 		if ctx.Err() != nil {
 			break
 		}
-		if (q.search == "" || contains(j.Key, q.search)) && q.selectors.Matches(ctx, j.Key) {
-			t.Add(j)
+		if (q.search == "" || contains(key, q.search)) && q.selectors.Matches(ctx, key) {
+			t.Add(i)
 		}
 	}
 	return t
@@ -116,8 +122,8 @@ func jobInfoOf(r *jobs.Row, by []string, runs int) jobInfo {
 // troubleOf returns the state of the job of a group if its runs are in trouble,
 // or "". What becomes of pushes is not about runs.
 func troubleOf(g *gateway.Group, rules config.JobRules, now time.Time) string {
-	if j := jobs.Of(g, rules, float64(now.UnixNano())/1e9); j.State < jobs.PushRefused {
-		return j.State.String()
+	if s := jobs.StateOf(g, rules, float64(now.UnixNano())/1e9); s < jobs.PushRefused {
+		return s.String()
 	}
 	return ""
 }
@@ -135,12 +141,11 @@ func runInfos(runs []jobs.Run) []runInfo {
 
 // jobOf is the job that one group tells of.
 func jobOf(g *gateway.Group, rules config.JobRules, now time.Time) jobInfo {
-	j := jobs.Of(g, rules, float64(now.UnixNano())/1e9)
 	var by []string
 	for _, l := range g.Key.Labels() {
 		by = append(by, l.Name)
 	}
-	return jobInfoOf(jobs.RowOf(&j), by, maxRuns)
+	return jobInfoOf(jobs.RowOf(g, rules, float64(now.UnixNano())/1e9), by, maxRuns)
 }
 
 // finite returns a number, or nil if there is none that JSON has.

@@ -13,7 +13,7 @@ import (
 // judged is a survey of jobs, with the rows that clients have asked for. Open
 // pages ask for the same ones again and again. It is safe for concurrent use.
 type judged struct {
-	all []jobs.Judged
+	survey *jobs.Survey
 
 	mu    sync.Mutex
 	found map[string]*found // by query
@@ -30,8 +30,8 @@ const maxKept = 10_000
 type found struct {
 	place  chan struct{} // held while the fields below are made
 	done   bool
-	page   jobsPage
 	answer *compression.Content // nil if it can be long
+	page   jobsPage             // then it is written from this
 }
 
 // write answers with what was found.
@@ -54,7 +54,7 @@ func (j *judged) rows(ctx context.Context, text string, q *jobsQuery) *found {
 		return nil
 	}
 	if !f.done {
-		f.find(ctx, j.all, q)
+		f.find(ctx, j.survey, q)
 	}
 	if ctx.Err() != nil && !f.done {
 		return nil
@@ -80,8 +80,8 @@ func (j *judged) place(text string) *found {
 }
 
 // find makes an answer, unless ctx ends before.
-func (f *found) find(ctx context.Context, all []jobs.Judged, q *jobsQuery) {
-	table := q.table(ctx, all)
+func (f *found) find(ctx context.Context, s *jobs.Survey, q *jobsQuery) {
+	table := q.table(ctx, s)
 	if ctx.Err() != nil {
 		return
 	}
@@ -91,9 +91,11 @@ func (f *found) find(ctx context.Context, all []jobs.Judged, q *jobsQuery) {
 	}
 	rows := leading(table.Rows(q.states), q.limit, table.Order)
 	rows = slices.Clone(rows[:min(q.limit, len(rows))])
-	f.page = jobsPage{counts, listOf(slices.Values(rows), func(r jobs.Row) any { return jobInfoOf(&r, q.by, q.runs) })}
+	page := jobsPage{counts, listOf(slices.Values(rows), func(r jobs.Row) any { return jobInfoOf(&r, q.by, q.runs) })}
 	if len(rows)*(1+q.runs) <= maxKept {
-		f.answer = encoded(f.page)
+		f.answer = encoded(page)
+	} else {
+		f.page = page
 	}
 	f.done = true
 }

@@ -36,9 +36,10 @@ func show(runs []jobs.Run) string {
 
 // history returns the runs of all groups as one job.
 func (s *store) history(most int) string {
-	table, all := jobs.NewTable(nil), s.all()
-	for i := range all {
-		table.Add(&all[i])
+	survey := s.survey()
+	table := survey.Table(nil)
+	for i := range survey.Len() {
+		table.Add(i)
 	}
 	rows := table.Rows(nil)
 	if len(rows) == 0 {
@@ -145,7 +146,7 @@ func TestRoomForHistory(t *testing.T) {
 	group := func(runs jobs.Runs, exit float64) *gateway.Group {
 		s := open(t)
 		s.push("job/a", fmt.Sprintf("job_exit_code %v\n", exit))
-		g := *s.gateway.Group(s.all()[0].Key)
+		g := *s.gateway.Group(s.survey().Group(0).Key)
 		g.Runs = runs
 		return &g
 	}

@@ -3,6 +3,7 @@ package jobs
 import (
 	"cmp"
 	"hash/maphash"
+	"math"
 	"slices"
 
 	"pushgateway/internal/config"
@@ -14,30 +15,14 @@ import (
 // Judged is a group with the verdict on its job. If the group tells of several
 // jobs, it is the worst one.
 type Judged struct {
-	Key grouping.Key
-	Verdict
+	Key  grouping.Key
+	job  gateway.JobID
 	runs Runs
-}
-
-// All judges all groups of a view by the rules of a configuration file, at a Unix
-// time in seconds, in the order of their keys.
-func All(v *gateway.View, rules config.JobRules, now float64) []Judged {
-	all := make([]Judged, 0, v.Groups())
-	var c collector
-	for g := range v.EachGroup("") {
-		all = append(all, Judged{g.Key, c.judge(g, rules.For(g.Key), now), g.Runs})
-	}
-	return all
-}
-
-// Of judges one group at a Unix time in seconds.
-func Of(g *gateway.Group, rules config.JobRules, now float64) Judged {
-	var c collector
-	return Judged{g.Key, c.judge(g, rules.For(g.Key), now), g.Runs}
+	Verdict
 }
 
 func (c *collector) judge(g *gateway.Group, rule *config.JobRule, now float64) (worst Verdict) {
-	p := pushOf(g)
+	p, until := pushOf(g), math.Inf(1)
 	subjects := c.collect(g, rule)
 	if len(subjects) == 0 {
 		f := noFacts()
@@ -45,10 +30,13 @@ func (c *collector) judge(g *gateway.Group, rule *config.JobRule, now float64) (
 		return Judge(f, p, now)
 	}
 	for i, s := range subjects {
-		if v := Judge(s.Facts, p, now); i == 0 || v.compare(&worst) < 0 {
+		v := Judge(s.Facts, p, now)
+		until = min(until, v.until)
+		if i == 0 || v.compare(&worst) < 0 {
 			worst = v
 		}
 	}
+	worst.until = until
 	return worst
 }
 
@@ -64,18 +52,22 @@ type Row struct {
 	*Judged
 	Groups  int
 	InState int // groups that have the state of the row
-	// first and more are the runs of its groups that have any. Most rows have one.
-	first Runs
-	more  []Runs
+	table   *Table
+	last    int32 // place in the survey of its last group with runs, or -1
 }
+
+// Reason returns why the state holds, for people, or "" if there is nothing to say.
+func (r *Row) Reason() string { return r.Verdict.Reason(r.table.survey.at) }
 
 // Runs returns the last runs of all its groups, at most as many as said, oldest
 // first.
 func (r *Row) Runs(most int) []Run {
-	if len(r.first) == 0 {
-		return nil
+	var all []Runs
+	for at := r.last; at >= 0; at = r.table.before[at] {
+		all = append(all, r.table.survey.all[at].runs)
 	}
-	return lastRuns(append([]Runs{r.first}, r.more...), most)
+	slices.Reverse(all)
+	return lastRuns(all, most)
 }
 
 // Labels returns the labels that the groups of a row have in common, if these
@@ -89,41 +81,71 @@ func (r *Row) Labels(by []string) (labels []metric.Label) {
 	return labels
 }
 
-// Table makes rows of groups. It copies no keys, which may be long.
+// Table makes rows of the groups of a survey. It copies no keys, which may be long.
 type Table struct {
-	by   []string
-	seed maphash.Seed
-	rows []Row
-	at   map[uint64]int // places in rows, by hashes of values
+	survey *Survey
+	by     []string
+	seed   maphash.Seed
+	rows   []Row
+	// Places in rows: by job, if nothing else tells rows apart, or by hashes of values.
+	ofJob map[gateway.JobID]int
+	at    map[uint64]int
+	// before has the place of the group with runs before in the same row, or -1, for
+	// each group with runs.
+	before []int32
 }
 
-// NewTable returns an empty table with a row for each value of the labels by. A
-// label that a group does not have counts as empty.
-func NewTable(by []string) *Table {
-	return &Table{by: by, seed: maphash.MakeSeed(), at: make(map[uint64]int)}
+// Table returns an empty table with a row for each value of the labels by. A label
+// that a group does not have counts as empty.
+func (s *Survey) Table(by []string) *Table {
+	t := &Table{survey: s, by: by, seed: maphash.MakeSeed(), before: make([]int32, len(s.all))}
+	if len(by) == 1 && by[0] == metric.JobLabel {
+		t.ofJob = make(map[gateway.JobID]int)
+	} else {
+		t.at = make(map[uint64]int)
+	}
+	return t
 }
 
-// Add adds a group to the row that it belongs to. The table keeps the pointer.
-func (t *Table) Add(j *Judged) {
+// Add adds the group at a place of the survey to the row that it belongs to. Places
+// must be added in their order.
+func (t *Table) Add(place int) {
+	j := t.survey.all[place]
+	r, isNew := t.row(j)
+	if !isNew {
+		r.add(j)
+	}
+	if len(j.runs) > 0 {
+		t.before[place], r.last = r.last, int32(place)
+	}
+}
+
+// row returns the row that a group belongs to. If there is none yet, it makes one.
+func (t *Table) row(j *Judged) (r *Row, isNew bool) {
+	if t.ofJob != nil {
+		at, known := t.ofJob[j.job]
+		if known {
+			return &t.rows[at], false
+		}
+		t.ofJob[j.job] = len(t.rows)
+		return t.begin(j), true
+	}
 	for hash := t.hash(j.Key); ; hash++ {
 		at, taken := t.at[hash]
 		if !taken {
 			t.at[hash] = len(t.rows)
-			t.rows = append(t.rows, *RowOf(j))
-			return
+			return t.begin(j), true
 		}
 		if r := &t.rows[at]; t.compare(r.Key, j.Key) == 0 {
-			r.add(j)
-			return
+			return r, false
 		}
 	}
 }
 
-// RowOf returns the row of a single group.
-func RowOf(j *Judged) *Row {
-	r := &Row{Judged: j, Groups: 1, InState: 1}
-	r.remember(j)
-	return r
+// begin appends the row of a group.
+func (t *Table) begin(j *Judged) *Row {
+	t.rows = append(t.rows, Row{j, 1, 1, t, -1})
+	return &t.rows[len(t.rows)-1]
 }
 
 func (r *Row) add(j *Judged) {
@@ -136,17 +158,6 @@ func (r *Row) add(j *Judged) {
 	}
 	if j.compare(&r.Verdict) < 0 {
 		r.Judged = j
-	}
-	r.remember(j)
-}
-
-func (r *Row) remember(j *Judged) {
-	switch {
-	case len(j.runs) == 0:
-	case len(r.first) == 0:
-		r.first = j.runs
-	default:
-		r.more = append(r.more, j.runs)
 	}
 }
 

@@ -58,7 +58,7 @@ func (s *store) send(r intake.Request, body string) {
 	}
 }
 
-func (s *store) all() []jobs.Judged { return jobs.All(s.gateway.View(), s.rules, now) }
+func (s *store) survey() *jobs.Survey { return jobs.Look(s.gateway.View(), s.rules, now, nil) }
 
 // late is a time long ago, as text.
 var late = fmt.Sprint(now - 2*day)
@@ -91,7 +91,7 @@ func TestNames(t *testing.T) {
 	} {
 		s := open(t)
 		s.push("job/a", c.body)
-		if got := s.all()[0].State; got != c.want {
+		if got := s.survey().Group(0).State; got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 	}
@@ -107,7 +107,7 @@ func TestNoGauge(t *testing.T) {
 	} {
 		s := open(t)
 		s.push("job/a", body)
-		if got := s.all()[0].Reason(); got != want {
+		if got := s.survey().Group(0).Reason(now); got != want {
 			t.Errorf("%s: %q, want %q", body, got, want)
 		}
 	}
@@ -139,9 +139,10 @@ func TestTable(t *testing.T) {
 		{[]string{"job"}, []jobs.State{jobs.Unknown, jobs.Failing}, `b failing 2, c failing 1, d unknown 1`},
 		{[]string{"job"}, []jobs.State{jobs.Late}, ``},
 	} {
-		all, table := s.all(), jobs.NewTable(c.by)
-		for i := range all {
-			table.Add(&all[i])
+		survey := s.survey()
+		table := survey.Table(c.by)
+		for i := range survey.Len() {
+			table.Add(i)
 		}
 		var rows []string
 		sorted := table.Rows(c.states)
@@ -175,27 +176,40 @@ rows_failed 1
 size_bytes 1
 `
 
-func BenchmarkAll(b *testing.B) {
+// BenchmarkLook judges 100,000 groups: all of them, and those that have changed of
+// 100 that were pushed to, or of all.
+func BenchmarkLook(b *testing.B) {
 	const groups = 100_000
 	s := open(b)
+	push := func(i int) { s.push(fmt.Sprintf("job/j%d/instance/%d", i%1000, i), endedRun) }
 	for i := range groups {
-		s.push(fmt.Sprintf("job/j%d/instance/%d", i%1000, i), endedRun)
+		push(i)
 	}
-	v := s.gateway.View()
-	b.Run("judge", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			jobs.All(v, nil, now)
+	before := s.survey()
+	look := func(name string, before *jobs.Survey) {
+		v := s.gateway.View()
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				jobs.Look(v, nil, now, before)
+			}
+		})
+	}
+	look("all", nil)
+	for _, pushed := range []int{100, groups} {
+		for i := range pushed {
+			push(i * (groups / pushed))
 		}
-	})
-	all := jobs.All(v, nil, now)
+		look(fmt.Sprintf("again after %d pushes", pushed), before)
+	}
+	survey := s.survey()
 	for _, by := range [][]string{{"job"}, {"job", "instance"}} {
 		b.Run("rows by "+strings.Join(by, ","), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				t := jobs.NewTable(by)
-				for i := range all {
-					t.Add(&all[i])
+				t := survey.Table(by)
+				for i := range survey.Len() {
+					t.Add(i)
 				}
 				t.Rows(nil)
 			}

@@ -20,27 +20,42 @@ const (
 	staleSeconds = 8 * 24 * 3600
 	// aheadSeconds is how far the clock of a job may be ahead.
 	aheadSeconds = 3600
+	// aboutSeconds is how close to a time that matters a group is judged each time.
+	aboutSeconds = 1
 )
+
+// moment is a time that a job says. None is 0.
+type moment uint8
+
+const (
+	lastEnd moment = iota + 1
+	lastStart
+	lastSuccess
+)
+
+// moments are the names of them, for people.
+var moments = [...]string{lastEnd: "completion", lastStart: "start", lastSuccess: "success"}
 
 // Verdict is how a job is, as far as one group says.
 type Verdict struct {
 	State State
+	odd   moment // which time cannot be right, or 0
 	// Since is the Unix time in seconds since when the state holds, or NaN.
 	Since float64
+	until float64 // the verdict is the same at all times from that of the verdict to this one
 	// NextExpected is when the next success is expected, or NaN.
 	NextExpected float64
 	Facts                // without times that cannot be right
-	push         Push    // to the group
-	at           float64 // the time of the verdict
-	odd          string  // which time cannot be right, or ""
-	oddTime      float64
+	pushed       float64 // Unix time of the last successful push to the group, or NaN
+	why          string  // the last push was refused, if it was
+	oddTime      float64 // the time that cannot be right
 }
 
 // Judge returns how a job is at a Unix time in seconds, by what a group says
 // about it and by the pushes to the group. It is the only place that decides.
 func Judge(f Facts, p Push, now float64) Verdict {
-	v := Verdict{State: Unknown, Since: math.NaN(), NextExpected: math.NaN(), Facts: f, push: p, at: now}
-	v.dropOdd()
+	v := Verdict{State: Unknown, Since: math.NaN(), NextExpected: math.NaN(), Facts: f, pushed: p.At, why: p.Why, until: math.Inf(1)}
+	v.dropOdd(now)
 	base := v.LastSuccess
 	if math.IsNaN(base) {
 		base = v.LastStart
@@ -49,6 +64,9 @@ func Judge(f Facts, p Push, now float64) Verdict {
 		v.NextExpected = due
 	}
 	late, long, silent := v.Expected*lateAfter, v.longestRun(), v.lastSign()
+	for _, t := range [...]float64{base + late, v.LastStart + long, silent + staleSeconds} {
+		v.mayChange(t, now)
+	}
 	switch {
 	case v.ExitCode > 0, v.ExitCode < 0, v.Success == 0:
 		v.State, v.Since = Failing, first(v.LastEnd, p.At)
@@ -70,10 +88,10 @@ func Judge(f Facts, p Push, now float64) Verdict {
 }
 
 // dropOdd drops numbers that cannot be right, as the alerts do.
-func (v *Verdict) dropOdd() {
-	v.LastEnd = v.past(v.LastEnd, "completion")
-	v.LastStart = v.past(v.LastStart, "start")
-	v.LastSuccess = v.past(v.LastSuccess, "success")
+func (v *Verdict) dropOdd(now float64) {
+	v.LastEnd = v.past(v.LastEnd, now, lastEnd)
+	v.LastStart = v.past(v.LastStart, now, lastStart)
+	v.LastSuccess = v.past(v.LastSuccess, now, lastSuccess)
 	if v.Expected <= 0 {
 		v.Expected = math.NaN()
 	}
@@ -84,12 +102,21 @@ func (v *Verdict) dropOdd() {
 
 // past returns a time if it can be one of a run, or else NaN. It remembers such
 // a time for the reason.
-func (v *Verdict) past(t float64, name string) float64 {
-	if t >= 0 && t <= v.at+aheadSeconds || math.IsNaN(t) {
+func (v *Verdict) past(t, now float64, which moment) float64 {
+	if t >= 0 && t <= now+aheadSeconds || math.IsNaN(t) {
 		return t
 	}
-	v.odd, v.oddTime = name, t
+	v.odd, v.oddTime = which, t
+	v.mayChange(t-aheadSeconds, now)
 	return math.NaN()
+}
+
+// mayChange notes that the verdict may be another one from a time on. It allows for
+// sums that are not exact.
+func (v *Verdict) mayChange(t, now float64) {
+	if t > now-aboutSeconds {
+		v.until = min(v.until, t-aboutSeconds)
+	}
 }
 
 // longestRun returns how long a run may take, or NaN.
@@ -103,7 +130,7 @@ func (v *Verdict) longestRun() float64 {
 
 // lastSign returns when the job was last known to be well: the last success, or
 // the last push if no success is known.
-func (v *Verdict) lastSign() float64 { return first(v.LastSuccess, v.push.At) }
+func (v *Verdict) lastSign() float64 { return first(v.LastSuccess, v.pushed) }
 
 // first returns the first number that is known, or NaN.
 func first(a, b float64) float64 {
@@ -113,24 +140,24 @@ func first(a, b float64) float64 {
 	return a
 }
 
-// Reason returns why the state holds, for people, or "" if there is nothing to
-// say.
-func (v *Verdict) Reason() string {
+// Reason returns why the state holds at a Unix time in seconds, for people, or "" if
+// there is nothing to say.
+func (v *Verdict) Reason(now float64) string {
 	switch v.State {
 	case Failing:
 		return v.failure()
 	case Late:
-		return v.lateness()
+		return v.lateness(now)
 	case RunningTooLong:
-		return v.length()
+		return v.length(now)
 	case PushRefused:
-		return cmp.Or(excerpt.Line(v.push.Why, excerpt.MostMessage), "push refused")
+		return cmp.Or(excerpt.Line(v.why, excerpt.MostMessage), "push refused")
 	case Stale:
-		return v.silence() + ", and no interval is expected"
+		return v.silence(now) + ", and no interval is expected"
 	case Unknown:
-		return v.ignorance()
+		return v.ignorance(now)
 	}
-	return v.oddity()
+	return v.oddity(now)
 }
 
 func (v *Verdict) failure() string {
@@ -140,39 +167,39 @@ func (v *Verdict) failure() string {
 	return "exit code " + strconv.FormatFloat(v.ExitCode, 'f', -1, 64)
 }
 
-func (v *Verdict) lateness() string {
+func (v *Verdict) lateness(now float64) string {
 	expected := "expected every " + Span(v.Expected)
 	switch {
 	case v.LastSuccess > 0:
-		return expected + ", no success for " + v.ago(v.LastSuccess)
+		return expected + ", no success for " + ago(v.LastSuccess, now)
 	case v.LastSuccess == 0:
 		return expected + ", never succeeded"
 	}
-	return expected + ", no success since the start " + v.ago(v.LastStart) + " ago"
+	return expected + ", no success since the start " + ago(v.LastStart, now) + " ago"
 }
 
-func (v *Verdict) silence() string {
+func (v *Verdict) silence(now float64) string {
 	switch {
 	case v.LastSuccess == 0:
 		return "never succeeded"
 	case v.LastSuccess > 0:
-		return "no success for " + v.ago(v.LastSuccess)
+		return "no success for " + ago(v.LastSuccess, now)
 	}
-	return "no push for " + v.ago(v.push.At)
+	return "no push for " + ago(v.pushed, now)
 }
 
-func (v *Verdict) length() string {
-	running := "running for " + v.ago(v.LastStart)
+func (v *Verdict) length(now float64) string {
+	running := "running for " + ago(v.LastStart, now)
 	if v.longestRun() == v.Expected {
 		return "expected every " + Span(v.Expected) + ", " + running
 	}
 	return running + ", the last run took " + Span(v.Duration)
 }
 
-func (v *Verdict) ignorance() string {
+func (v *Verdict) ignorance(now float64) string {
 	switch {
-	case v.odd != "":
-		return v.oddity()
+	case v.odd != 0:
+		return v.oddity(now)
 	case v.Running == 1:
 		return "the first run is in progress"
 	case v.NoGauge != "":
@@ -182,15 +209,15 @@ func (v *Verdict) ignorance() string {
 }
 
 // oddity names the time that cannot be right, if there is one.
-func (v *Verdict) oddity() string {
-	if v.odd == "" {
+func (v *Verdict) oddity(now float64) string {
+	if v.odd == 0 {
 		return ""
 	}
 	hint := ""
-	if v.oddTime > v.at*100 {
+	if v.oddTime > now*100 {
 		hint = " (milliseconds?)"
 	}
-	return "the time of the last " + v.odd + ", " + strconv.FormatFloat(v.oddTime, 'f', -1, 64) + ", does not count: it is not a past Unix time in seconds" + hint
+	return "the time of the last " + moments[v.odd] + ", " + strconv.FormatFloat(v.oddTime, 'f', -1, 64) + ", does not count: it is not a past Unix time in seconds" + hint
 }
 
-func (v *Verdict) ago(t float64) string { return Span(v.at - t) }
+func ago(t, now float64) string { return Span(now - t) }

@@ -97,8 +97,8 @@ func TestJudge(t *testing.T) {
 			set(&f)
 		}
 		v := jobs.Judge(f, c.push, now)
-		if v.State != c.want || !near(v.Since, c.since) || !near(v.NextExpected, c.next) || v.Reason() != c.reason {
-			t.Errorf("%s: %s since %f, next %f, %q;\nwant %s since %f, next %f, %q", c.name, v.State, v.Since, v.NextExpected, v.Reason(), c.want, c.since, c.next, c.reason)
+		if v.State != c.want || !near(v.Since, c.since) || !near(v.NextExpected, c.next) || v.Reason(now) != c.reason {
+			t.Errorf("%s: %s since %f, next %f, %q;\nwant %s since %f, next %f, %q", c.name, v.State, v.Since, v.NextExpected, v.Reason(now), c.want, c.since, c.next, c.reason)
 		}
 	}
 }
