@@ -18,13 +18,19 @@ const (
 	pageShare    = 1.2             // what ten pages may cost, against one
 )
 
+// atOnce is how many things a page asks for at a time.
+const atOnce = 3
+
+// openPage is a page with the connections that its browser keeps.
+type openPage [atOnce]*webClient
+
 // pageViews are what a page asks for at each refresh.
 var pageViews = [...]struct {
 	name  string
-	paths []string
+	paths [atOnce]string
 }{
-	{"jobs", []string{"/api/v1/jobs?limit=100&runs=20", "/api/v1/refusals?limit=100", "/api/v1/troubles"}},
-	{"groups", []string{"/api/v1/groups?sort=job&offset=0&limit=100", "/api/v1/overview", "/api/v1/troubles"}},
+	{"jobs", [...]string{"/api/v1/jobs?limit=100&runs=20", "/api/v1/refusals?limit=100", "/api/v1/troubles"}},
+	{"groups", [...]string{"/api/v1/groups?sort=job&offset=0&limit=100", "/api/v1/overview", "/api/v1/troubles"}},
 }
 
 // measurePages measures the processor time of the gateway for a refresh of one
@@ -39,9 +45,11 @@ func (b *bench) measurePages(ctx context.Context) (rows []row, err error) {
 	if err := t.pushJobs(groups); err != nil {
 		return nil, err
 	}
+	pages := t.openPages(openPages)
+	defer closePages(pages)
 	var one, ten [len(pageViews)][]float64
 	for range refreshes {
-		if err := errors.Join(t.refreshAll(&one, 1), t.refreshAll(&ten, openPages)); err != nil {
+		if err := errors.Join(t.refreshAll(&one, pages[:1]), t.refreshAll(&ten, pages)); err != nil {
 			return nil, err
 		}
 	}
@@ -55,9 +63,27 @@ func (b *bench) measurePages(ctx context.Context) (rows []row, err error) {
 	return rows, nil
 }
 
-// refreshAll appends the processor time of the gateway for so many pages of each
-// view, after some pushes.
-func (t *target) refreshAll(ms *[len(pageViews)][]float64, pages int) error {
+func (t *target) openPages(n int) []openPage {
+	pages := make([]openPage, n)
+	for i := range pages {
+		for k := range pages[i] {
+			pages[i][k] = newWebClient(t.addr)
+		}
+	}
+	return pages
+}
+
+func closePages(pages []openPage) {
+	for i := range pages {
+		for _, c := range pages[i] {
+			_ = c.Close()
+		}
+	}
+}
+
+// refreshAll appends the processor time of the gateway for pages of each view, after
+// some pushes.
+func (t *target) refreshAll(ms *[len(pageViews)][]float64, pages []openPage) error {
 	if err := t.pushJobs(groupsOfPage); err != nil {
 		return err
 	}
@@ -72,17 +98,17 @@ func (t *target) refreshAll(ms *[len(pageViews)][]float64, pages int) error {
 	return nil
 }
 
-// refresh returns the processor time of the gateway for what so many pages ask at
-// once, as pages do at full five seconds, in ms.
-func (t *target) refresh(pages int, paths []string) (float64, error) {
+// refresh returns the processor time of the gateway for what pages ask at once, as
+// they do at full five seconds, in ms.
+func (t *target) refresh(pages []openPage, paths [atOnce]string) (float64, error) {
 	before, err := t.cpu()
 	if err != nil {
 		return 0, err
 	}
 	var asking errgroup.Group
-	for range pages {
-		for _, path := range paths {
-			asking.Go(func() error { return t.askAsPage(path) })
+	for i := range pages {
+		for k, c := range pages[i] {
+			asking.Go(func() error { return c.askAsPage(paths[k]) })
 		}
 	}
 	if err := asking.Wait(); err != nil {
@@ -94,9 +120,7 @@ func (t *target) refresh(pages int, paths []string) (float64, error) {
 }
 
 // askAsPage asks as a browser does.
-func (t *target) askAsPage(path string) error {
-	c := newWebClient(t.addr)
-	defer c.Close()
+func (c *webClient) askAsPage(path string) error {
 	_, err := c.read(bytes.Replace(get(path), []byte("\r\n\r\n"), []byte("\r\nX-Pushgateway-Page: sharing\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n\r\n"), 1))
 	return err
 }
