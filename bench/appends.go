@@ -8,8 +8,9 @@ import (
 )
 
 // appendsTo counts what a disk syncs in a second: a bare program appends as many
-// bytes as a record has to a new file, syncs them, and goes on.
-func appendsTo(path string, length time.Duration) func() (float64, error) {
+// bytes as a record has to a new file, syncs them, and goes on. Each sync takes as
+// much longer as the disks say.
+func appendsTo(path string, length time.Duration, d disks) func() (float64, error) {
 	return func() (n float64, err error) {
 		f, err := os.Create(path)
 		if err != nil {
@@ -21,6 +22,7 @@ func appendsTo(path string, length time.Duration) func() (float64, error) {
 			if _, err := f.Write(value); err != nil {
 				return 0, err
 			}
+			time.Sleep(time.Duration(d))
 			if err := syscall.Fdatasync(int(f.Fd())); err != nil {
 				return 0, err
 			}

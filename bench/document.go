@@ -66,6 +66,7 @@ func (r *report) documentData() map[string]any {
 		"AbuseScrapes": abuseScrapes,
 		"FewIdle":      100 * fewIdle,
 		"ManyIdle":     100 * manyIdle,
+		"CloudSync":    time.Duration(cloudDisks).Milliseconds(),
 		"SlowSync":     time.Duration(slowDisks).Milliseconds(),
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// disks are what the servers of a cluster store messages on: those of this machine,
-// but each sync takes so much longer.
+// disks are what programs are built for: those of this machine, but each sync takes
+// so much longer.
 type disks time.Duration
 
 const (
@@ -30,7 +30,7 @@ const natsModule = "github.com/nats-io/nats-server/v2"
 func (d disks) build(ctx context.Context, binary, dir string) error {
 	args := []string{"build", "-trimpath", "-o", binary}
 	if d != asTheyAre {
-		modules, err := d.slowModule(ctx, dir)
+		modules, err := slowModule(ctx, natsModule, dir, d.slowDownServers)
 		if err != nil {
 			return fmt.Errorf("making the syncs of nats-server slower: %w", err)
 		}
@@ -42,10 +42,10 @@ func (d disks) build(ctx context.Context, binary, dir string) error {
 	return nil
 }
 
-// slowModule copies the module of the servers to a directory, makes the syncs of its
-// copy slower, and returns the file of modules to build with.
-func (d disks) slowModule(ctx context.Context, dir string) (modules string, err error) {
-	found, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}\n{{.GoMod}}", natsModule, "pushgateway").Output()
+// slowModule copies a module to a directory, makes the syncs of the copy slower, and
+// returns the file of modules to build with.
+func slowModule(ctx context.Context, module, dir string, slowDown func(copied string) error) (modules string, err error) {
+	found, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}\n{{.GoMod}}", module, "pushgateway").Output()
 	if err != nil {
 		return "", err
 	}
@@ -54,11 +54,11 @@ func (d disks) slowModule(ctx context.Context, dir string) (modules string, err 
 		return "", fmt.Errorf("the go command says of its modules %q", found)
 	}
 	source, ours := f[0], f[3]
-	copied := filepath.Join(dir, "nats-server.src")
+	copied := filepath.Join(dir, "src")
 	if err := os.CopyFS(copied, os.DirFS(source)); err != nil {
 		return "", err
 	}
-	if err := d.slowDown(filepath.Join(copied, "server", "filestore.go")); err != nil {
+	if err := slowDown(copied); err != nil {
 		return "", err
 	}
 	mod, err := os.ReadFile(ours)
@@ -69,14 +69,18 @@ func (d disks) slowModule(ctx context.Context, dir string) (modules string, err 
 	if err != nil {
 		return "", err
 	}
-	mod = fmt.Appendf(mod, "\nreplace %s => %s\n", natsModule, copied)
+	mod = fmt.Appendf(mod, "\nreplace %s => %s\n", module, copied)
 	modules = filepath.Join(dir, "slow.mod")
 	return modules, errors.Join(os.WriteFile(modules, mod, 0o600), os.WriteFile(filepath.Join(dir, "slow.sum"), sums, 0o600))
 }
 
-// slowDown makes the file of the server that syncs messages take longer for it.
-func (d disks) slowDown(file string) error {
-	const call, instead = "mb.mfd.Sync()", "syncSlowly(mb.mfd)"
+// slowDownServers makes the servers take longer to sync messages.
+func (d disks) slowDownServers(copied string) error {
+	return d.slowDown(filepath.Join(copied, "server", "filestore.go"), "mb.mfd.Sync()")
+}
+
+// slowDown puts a pause before each such call in a file, which returns an error.
+func (d disks) slowDown(file, call string) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return err
@@ -84,8 +88,8 @@ func (d disks) slowDown(file string) error {
 	if !bytes.Contains(text, []byte(call)) {
 		return fmt.Errorf("%s has no %s any more", file, call)
 	}
-	text = fmt.Appendf(bytes.ReplaceAll(text, []byte(call), []byte(instead)),
-		"\nfunc syncSlowly(f *os.File) error {\n\ttime.Sleep(%d)\n\treturn f.Sync()\n}\n", time.Duration(d))
+	text = bytes.ReplaceAll(text, []byte(call), fmt.Appendf(nil, "func() error { slow.Sleep(%d); return %s }()", time.Duration(d), call))
+	text = bytes.Replace(text, []byte("import ("), []byte("import (\n\tslow \"time\""), 1)
 	return os.WriteFile(file, text, 0o600)
 }
 

@@ -39,7 +39,7 @@ func (b *bench) measureDurable(ctx context.Context) ([]row, error) {
 	for _, n := range durableClients {
 		var appends func() (float64, error)
 		if n == 1 {
-			appends = appendsTo(filepath.Join(b.dir, "appended"), b.duration)
+			appends = appendsTo(filepath.Join(b.dir, "appended"), b.duration, asTheyAre)
 		}
 		rates, err := contest(b.rounds, b.turnAs(durable, n, true), b.turnAs(memory, n, true), alone.turn(n, b.duration), b.turnAs(ceiling, n, true), appends)
 		if err != nil {

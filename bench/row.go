@@ -151,6 +151,7 @@ var measurements = []measurement{
 	{"latency", (*bench).measureLatency},
 	{"victoria", (*bench).measureVictoria},
 	{"durable", (*bench).measureDurable},
+	{"durable-sync", (*bench).measureDurableSync},
 	{"cluster", (*bench).measureCluster},
 	{"cluster-sync", (*bench).measureClusterSync},
 	{"cluster-cpu", (*bench).measureClusterCPU},

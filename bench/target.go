@@ -154,11 +154,16 @@ func (t *target) discard(request []byte) error {
 
 // buildGateway builds the gateway as it is shipped: stripped.
 func buildGateway(ctx context.Context, to string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", to, "pushgateway/cmd/pushgateway")
+	cmd := exec.CommandContext(ctx, "go", append([]string{"build"}, gatewayFlags(to)...)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building the gateway: %w\n%s", err, out)
 	}
 	return nil
+}
+
+// gatewayFlags are the arguments of go build for that.
+func gatewayFlags(to string) []string {
+	return []string{"-trimpath", "-ldflags", "-s -w", "-o", to, "pushgateway/cmd/pushgateway"}
 }
 
 // findPeer gives the path and the version of the peer, or nothing if there is
