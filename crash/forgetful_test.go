@@ -126,10 +126,10 @@ func (f *inode) after(r *rand.Rand) []byte {
 			}
 			continue
 		}
-		const page = 4096
-		piece := page
+		const sector, page = 512, 4096
+		piece := []int{sector, page}[r.IntN(2)]
 		if w.at < 2*page {
-			piece = 512 // where the two meta pages are
+			piece = sector // the two meta pages are less than one
 		}
 		for from := 0; from < len(w.data); from += piece {
 			if r.IntN(4) < 1+most {

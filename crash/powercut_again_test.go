@@ -55,7 +55,7 @@ func (e earlier) run(t *testing.T) {
 
 	gone := m.groups[0]
 	var lives []life
-	l := recorded(t, file, "inject=fdatasync:"+e.inject+":when=2", func(s *server, l *life) {
+	l := recorded(t, file, "inject=fdatasync:"+e.inject+":when=1", func(s *server, l *life) {
 		l.try(s, change{group: gone, method: http.MethodDelete, number: m.next()})
 		for n := 0; e.goesOn && !l.taken[n]; n++ {
 			time.Sleep(50 * time.Millisecond)

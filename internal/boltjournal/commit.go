@@ -109,7 +109,9 @@ func (j *Journal) finish() {
 		j.commit(j.gather(<-j.queue))
 	}
 	j.retry = time.Time{}
-	j.commit(nil)
+	if j.commit(nil); j.Trouble() == nil {
+		j.confirm()
+	}
 	j.closeErr = errors.Join(j.lost(), j.shut())
 }
 
@@ -255,6 +257,7 @@ func (j *Journal) update(all writes, next *state) error {
 	ends := make([]int, 0, len(puts)) // of the old records; -1 if there was none
 	w := Written{Changes: len(puts)}
 	start := time.Now()
+	j.confirmed = false
 	w.Err = j.transact(func(tx *bbolt.Tx) error {
 		b := tx.Bucket(groupsBucket)
 		for _, p := range puts {
@@ -282,9 +285,12 @@ func (j *Journal) update(all writes, next *state) error {
 	if w.Err == nil {
 		w.Err = j.leave()
 	}
-	w.Took = time.Since(start)
+	j.written = time.Now()
+	w.Took = j.written.Sub(start)
 	j.config.Observe(w)
-	if w.Err != nil {
+	if w.Err == nil {
+		j.db.NoSync = true // after the first commit, see confirm.go
+	} else {
 		j.debt, j.owed = debt(puts[:len(ends)], ends, bytes.Clone(j.old)), undo
 	}
 	if cap(j.old) > maxOld {
@@ -360,9 +366,6 @@ func (j *Journal) settle() error {
 		return *j.trouble.Load()
 	}
 	now, err := j.reopen()
-	if err == nil && !now.holds(&j.state) && !now.holds(&j.tried) {
-		err = errInDoubt
-	}
 	if err == nil {
 		err = j.pay(&now)
 	}
@@ -390,7 +393,7 @@ func (j *Journal) pay(now *state) error {
 }
 
 // reopen checks the file at its present place, opens it again, and returns its
-// state.
+// state, which must be that before the commit that failed or that after it.
 func (j *Journal) reopen() (state, error) {
 	if j.db != nil {
 		_ = j.db.Close() // its outcome is already known
@@ -400,9 +403,10 @@ func (j *Journal) reopen() (state, error) {
 	if err != nil {
 		return state{}, err
 	}
-	if j.db, err = openWhole(path, j.left); err != nil {
+	if j.db, err = openWhole(path, j.left, &j.state, &j.tried); err != nil {
 		return state{}, err
 	}
+	j.confirmed = false
 	if j.left, err = j.pin.Stat(); err != nil {
 		return state{}, err
 	}

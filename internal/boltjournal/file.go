@@ -267,10 +267,11 @@ func fill(db *bbolt.DB, s *state, entries iter.Seq[entry], receipts iter.Seq[gat
 	}
 	// Write once more, so that both meta pages lead to all groups: if one is
 	// damaged later, nothing is lost.
-	return db.Update(func(tx *bbolt.Tx) error { return putState(tx, s) })
+	return db.Update(func(*bbolt.Tx) error { return nil })
 }
 
 func putState(tx *bbolt.Tx, s *state) error {
+	s.commit = uint64(tx.ID())
 	b, err := tx.CreateBucketIfNotExists(stateBucket)
 	if err != nil {
 		return err

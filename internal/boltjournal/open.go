@@ -34,7 +34,13 @@ func (j *Journal) open(ctx context.Context) error {
 	if len(s.faults) > 0 {
 		return damage(s)
 	}
-	if err := secure(f, s.meta); err != nil {
+	if err := goBack(f, s); err != nil {
+		return err
+	}
+	if s.before {
+		j.config.Logger.Warn("Going back to the state before the last write of the journal: the machine stopped before that write was on disk, and before anybody was told of it", "file", j.config.Path, "revision", s.state.revision)
+	}
+	if err := secure(f, s); err != nil {
 		j.debt = make(map[grouping.Key][]byte) // nothing but what the file shows
 		_ = j.fail(err)
 	}
@@ -50,6 +56,7 @@ func (j *Journal) open(ctx context.Context) error {
 		return errors.Join(ErrLocked, j.shut()) // held briefly by a process that has changed it
 	}
 	j.state.receipts, j.state.receiptSum = s.state.receipts, s.state.receiptSum
+	j.confirmed = j.debt == nil && (s.before || !s.unconfirmed)
 	j.revision, j.origin = j.state.revision, j.state.imported
 	return nil
 }
@@ -148,18 +155,20 @@ func stillAt(path string, f *os.File) error {
 // machine could take away a change that reading has shown: one of a process
 // that was killed before the sync, or one whose sync failed, since the system
 // then gives up on the pages but still shows them. Building on such pages would
-// overwrite what is still needed. Everything that a meta page refers to was
-// synced before that page was written, so only the two meta pages can be
-// affected. The name of the file can be as new as they are.
-func secure(f *os.File, m meta) error {
-	const whole = pageHeader + metaSize // less than a sector
-	b := make([]byte, whole)
-	for id := range int64(2) {
-		at := id * int64(m.pageSize)
-		if _, err := f.ReadAt(b, at); err != nil {
+// overwrite what is still needed. Only the last commit can be affected, and its
+// meta page. The name of the file can be as new as they are.
+func secure(f *os.File, s *scan) error {
+	if s.unconfirmed && !s.before {
+		if err := s.rewrite(f); err != nil {
 			return err
 		}
-		if _, err := f.WriteAt(b, at); err != nil {
+	}
+	for id := range uint64(2) {
+		b, err := readWholeMeta(f, id, s.meta.pageSize)
+		if err != nil {
+			return err
+		}
+		if _, err := f.WriteAt(b, int64(id)*int64(s.meta.pageSize)); err != nil {
 			return err
 		}
 	}
@@ -174,8 +183,9 @@ func secure(f *os.File, m meta) error {
 }
 
 // openWhole checks this file, or any file if this is nil, and opens it for
-// writing if it is intact.
-func openWhole(path string, this os.FileInfo) (*bolt, error) {
+// writing if it is intact and holds one of these states, or any if there are
+// none.
+func openWhole(path string, this os.FileInfo, wanted ...*state) (*bolt, error) {
 	f, err := openLocked(path, exclusive)
 	if err != nil {
 		return nil, err
@@ -193,7 +203,10 @@ func openWhole(path string, this os.FileInfo) (*bolt, error) {
 	if len(s.faults) > 0 {
 		return nil, damage(s)
 	}
-	if err := secure(f, s.meta); err != nil {
+	if len(wanted) > 0 && !slices.ContainsFunc(wanted, s.state.holds) {
+		return nil, errInDoubt
+	}
+	if err := errors.Join(goBack(f, s), secure(f, s)); err != nil {
 		return nil, err
 	}
 	_ = f.Close() // passes the lock on to bbolt
@@ -273,6 +286,9 @@ func SetOrigin(path string, imported []byte) error {
 		now.imported = imported
 		return putState(tx, &now)
 	})
+	if err == nil {
+		err = db.Update(func(*bbolt.Tx) error { return nil }) // confirms it
+	}
 	return errors.Join(err, db.Close())
 }
 
@@ -285,14 +301,28 @@ func Origin(path string) (imported []byte, known bool, err error) {
 		return nil, false, err
 	}
 	defer func() { _ = f.Close() }() // only read
-	s := new(scan)
-	if err := s.readHead(f); err != nil {
+	s, err := readOrigin(f)
+	if err != nil {
 		return nil, false, err
 	}
 	if len(s.faults) > 0 {
 		err = damage(s)
 	}
 	return s.state.imported, s.hasState, err
+}
+
+// readOrigin reads everything except the groups, of the state before the last
+// commit if that one is torn.
+func readOrigin(f *os.File) (*scan, error) {
+	s := new(scan)
+	err := s.readHead(f)
+	if s.unconfirmed && (err != nil || len(s.faults) > 0) {
+		before := &scan{before: true}
+		if err := before.readHead(f); err == nil && len(before.faults) == 0 {
+			return before, nil
+		}
+	}
+	return s, err
 }
 
 // Hold locks a file until it is closed, so that no other process writes to it

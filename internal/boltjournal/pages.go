@@ -23,6 +23,8 @@ const (
 	pageHeader  = 16
 	elementSize = 16
 	metaSize    = 64
+	metaTxid    = 48 // where in it the number of the commit is
+	metaSum     = metaSize - 8
 	boltMagic   = 0xED0CDAED
 	boltVersion = 2
 
@@ -69,21 +71,25 @@ func readMeta(b []byte, id uint64) (m meta, err error) {
 		return m, errors.New("it is not marked as a meta page")
 	}
 	b = b[pageHeader:]
-	sum := fnv.New64a()
-	_, _ = sum.Write(b[:metaSize-8]) // writing to a hash cannot fail
 	switch {
 	case order.Uint32(b) != boltMagic:
 		return m, errors.New("it does not begin like a meta page of bbolt")
-	case order.Uint64(b[metaSize-8:]) != sum.Sum64():
+	case order.Uint64(b[metaSum:]) != checksumMeta(b):
 		return m, errors.New("its checksum does not match its content")
 	case order.Uint32(b[4:]) != boltVersion:
 		return m, fmt.Errorf("its bbolt format is %d, but this program reads %d", order.Uint32(b[4:]), boltVersion)
 	}
-	m = meta{pageSize: order.Uint32(b[8:]), root: order.Uint64(b[16:]), pages: order.Uint64(b[40:]), txid: order.Uint64(b[48:])}
+	m = meta{pageSize: order.Uint32(b[8:]), root: order.Uint64(b[16:]), pages: order.Uint64(b[40:]), txid: order.Uint64(b[metaTxid:])}
 	if m.pageSize < minPageSize || m.pageSize > maxPageSize || m.pageSize&(m.pageSize-1) != 0 {
 		return m, fmt.Errorf("its page size is %d", m.pageSize)
 	}
 	return m, nil
+}
+
+func checksumMeta(b []byte) uint64 {
+	sum := fnv.New64a()
+	_, _ = sum.Write(b[:metaSum]) // writing to a hash cannot fail
+	return sum.Sum64()
 }
 
 // page is one page of the file, with the pages that it spans.
@@ -101,6 +107,8 @@ type pages struct {
 	file io.ReaderAt
 	meta meta
 	seen map[uint64]bool
+	// unreadable is set if a part of the file is missing or cannot be read.
+	unreadable bool
 	// fault is called for each fault.
 	fault func(Fault)
 	// room returns memory for a page, of any content. Nil means new memory.
@@ -175,7 +183,9 @@ func (p *pages) makeRoom(size int) []byte {
 }
 
 func (p *pages) readAt(b []byte, at uint64) error {
-	switch _, err := p.file.ReadAt(b, int64(at)); {
+	_, err := p.file.ReadAt(b, int64(at))
+	p.unreadable = p.unreadable || err != nil
+	switch {
 	case errors.Is(err, io.EOF):
 		return errors.New("the file ends before the end of the page")
 	case err != nil:

@@ -16,7 +16,7 @@ import (
 func replay(ctx context.Context, f *os.File, apply func([]gateway.Applied), progress func(done, all int)) (*scan, error) {
 	chunks := make(chan *chunk, 2*runtime.GOMAXPROCS(0))
 	free := make(leaves, leavesEach*cap(chunks))
-	s := new(scan)
+	s := &scan{before: isTorn(reading{ctx, f})}
 	s.room = free.take
 	var err error
 	go func() {

@@ -35,6 +35,11 @@ type scan struct {
 
 	receipts   []gateway.Receipt // intact ones, oldest first
 	receiptSum uint64            // sum of their checksums
+
+	// before is set to read the state before the last commit.
+	before bool
+	// unconfirmed reports whether the two meta pages lead to different states.
+	unconfirmed bool
 }
 
 // scanFile reads all records of a file in the order of their keys and finds
@@ -42,7 +47,7 @@ type scan struct {
 // them. The error is for a file that cannot be read at all, is not a journal,
 // or was written by a newer version.
 func scanFile(f *os.File, visit func(stored)) (*scan, error) {
-	s := new(scan)
+	s := &scan{before: isTorn(f)}
 	return s, s.run(f, visit)
 }
 
@@ -94,11 +99,12 @@ func (s *scan) readMetas(f io.ReaderAt) error {
 	case second.err != nil:
 		s.meta = first.meta
 		s.fault(Fault{Page: 1, Msg: second.err.Error() + ", and the last change may be lost"})
-	case first.txid > second.txid:
+	case (first.txid > second.txid) != s.before:
 		s.meta = first.meta
 	default:
 		s.meta = second.meta
 	}
+	s.unconfirmed = first.err == nil && second.err == nil && first.root != second.root
 	if first.err == nil && second.err == nil && first.txid+1 != second.txid && second.txid+1 != first.txid {
 		s.fault(Fault{Page: 0, Msg: "the two meta pages do not have consecutive numbers"})
 	}
@@ -166,6 +172,8 @@ func (s *scan) readState() error {
 		s.fault(Fault{Page: e.page, Msg: err.Error()})
 	case !s.hasState:
 		s.fault(Fault{Page: e.page, Msg: "the state is missing"})
+	case s.unconfirmed && !s.before && s.state.commit != 0 && s.state.commit != s.meta.txid:
+		s.fault(Fault{Page: e.page, Msg: "the state is of an earlier commit than the meta page"})
 	}
 	return nil
 }

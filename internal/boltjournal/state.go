@@ -35,6 +35,10 @@ type state struct {
 
 	receipts   uint64 // 5: number of receipts
 	receiptSum uint64 // 6: sum of their checksums
+
+	// 7: number of the commit that wrote it, as in the meta page. Earlier versions
+	// of this program do not write it.
+	commit uint64
 }
 
 const stateHeader = 1 + 8
@@ -60,6 +64,10 @@ func (s *state) marshal() []byte {
 		b = protowire.AppendVarint(b, s.receipts)
 		b = protowire.AppendTag(b, 6, protowire.VarintType)
 		b = protowire.AppendVarint(b, s.receiptSum)
+	}
+	if s.commit != 0 {
+		b = protowire.AppendTag(b, 7, protowire.VarintType)
+		b = protowire.AppendVarint(b, s.commit)
 	}
 	binary.LittleEndian.PutUint64(b[1:], checksumState(b))
 	return b
@@ -115,6 +123,8 @@ func (s *state) take(num protowire.Number, typ protowire.Type, b []byte) int {
 		s.receipts = v
 	case 6:
 		s.receiptSum = v
+	case 7:
+		s.commit = v
 	}
 	return n
 }

@@ -82,11 +82,13 @@ func (j *Journal) leave() error {
 	return nil
 }
 
-// watch looks for the file while nothing is written. Once the file is back, it
-// writes what waits.
+// watch looks for the file while nothing is written, and confirms what was
+// written last. Once the file is back, it writes what waits.
 func (j *Journal) watch() {
 	before := j.Trouble()
-	_ = j.look() // fail has recorded it
+	if j.look() == nil && j.debt == nil && j.isIdle() { // otherwise fail has recorded why
+		j.confirm()
+	}
 	back := before != nil && j.Trouble() == nil
 	changed := j.debt != nil && before == nil
 	if back || changed || j.debt != nil && j.Err() != nil {
@@ -105,7 +107,7 @@ func (j *Journal) explain(err error) error {
 	return fmt.Errorf("writing the journal %s: %w", j.config.Name, err)
 }
 
-// transact writes in one transaction. It does not use bbolt's Update: after a
+// transact writes in one transaction, and waits until that is on disk. It does not use bbolt's Update: after a
 // fault that reads the file to roll back, and the file is another one by then,
 // in a goroutine of its own.
 func (j *Journal) transact(change func(*bbolt.Tx) error) error {
@@ -118,7 +120,10 @@ func (j *Journal) transact(change func(*bbolt.Tx) error) error {
 			_ = tx.Rollback() // the first error says more
 			return err
 		}
-		return tx.Commit()
+		if err := tx.Commit(); err != nil {
+			return err
+		}
+		return j.db.Sync()
 	})
 }
 

@@ -1,0 +1,121 @@
+package boltjournal
+
+import (
+	"errors"
+	"io"
+	"os"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"pushgateway/internal/grouping"
+)
+
+// A commit syncs once. Its pages, and the meta page that leads to them, reach the
+// disk in any order. So after a power cut the newer meta page may lead to pages
+// that were never written. The older one then leads to the state before that
+// commit, which is whole: it was synced, and bbolt uses its pages again only for
+// the commit after. A start goes back to it. No answer has told of the torn
+// commit, since answers wait for the sync.
+//
+// The pages of a torn commit may hold a whole tree of an earlier state, from
+// which bbolt has freed them. So a state has the number of its commit. After
+// opening the file, the first commit syncs its pages before its meta page: a
+// process that was killed may have left pages with the same number, and an
+// earlier version of this program pages without any.
+//
+// A state is confirmed once both meta pages lead to it, which takes a commit
+// without changes. The journal confirms its last state when it is idle, and when
+// it closes. What is wrong with a confirmed state is damage, and no reason to go
+// back.
+
+// confirm confirms the last state, which is on disk. The caller has looked at
+// the file.
+func (j *Journal) confirm() {
+	if j.confirmed {
+		return
+	}
+	err := j.transact(func(*bbolt.Tx) error { return nil })
+	if err == nil {
+		err = j.leave()
+	}
+	if err != nil {
+		j.debt, j.tried = make(map[grouping.Key][]byte), j.state
+		_ = j.fail(err)
+		return
+	}
+	j.confirmed = true
+}
+
+// isIdle reports whether nothing was written for a while.
+func (j *Journal) isIdle() bool { return time.Since(j.written) >= lookEvery }
+
+// isTorn reports whether the last commit of a file is not whole, as a power cut
+// leaves it, while the state before is. Content that cannot be read at all is
+// damage.
+func isTorn(f io.ReaderAt) bool {
+	first, second, err := bothMetas(f)
+	if err != nil || first.err != nil || second.err != nil || first.root == second.root {
+		return false
+	}
+	last := new(scan)
+	err = last.run(f, func(stored) {})
+	whole := err == nil && len(last.faults) == 0
+	if whole && last.state.commit != 0 || errors.Is(err, errVersion) || last.unreadable {
+		return false
+	}
+	before := &scan{before: true}
+	if err := before.run(f, func(stored) {}); err != nil || len(before.faults) > 0 {
+		return false
+	}
+	// An earlier version may have written a whole state without a number since.
+	return !whole || before.state.commit != 0 && last.state.revision <= before.state.revision
+}
+
+// rewrite writes those pages of the last state again that the one before did not
+// have. If their sync has failed, the system shows them, but considers them
+// written. Pages of the state before may be in use for a next commit already;
+// then this writes more than necessary.
+func (s *scan) rewrite(f *os.File) error {
+	before := &scan{before: true}
+	_ = before.run(f, func(stored) {}) // finds fewer pages if it fails
+	b := make([]byte, s.meta.pageSize)
+	for id := range s.seen {
+		if before.seen[id] {
+			continue
+		}
+		at := int64(id) * int64(len(b))
+		if _, err := f.ReadAt(b, at); err != nil {
+			return err
+		}
+		if _, err := f.WriteAt(b, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// goBack makes both meta pages lead to the state before the last commit, if that
+// is what was read.
+func goBack(f *os.File, s *scan) error {
+	if !s.before {
+		return nil
+	}
+	b, err := readWholeMeta(f, s.meta.txid%2, s.meta.pageSize)
+	if err != nil {
+		return err
+	}
+	next := s.meta.txid + 1
+	order.PutUint64(b, next%2)
+	order.PutUint64(b[pageHeader+metaTxid:], next)
+	order.PutUint64(b[pageHeader+metaSum:], checksumMeta(b[pageHeader:]))
+	_, err = f.WriteAt(b, int64(next%2)*int64(s.meta.pageSize))
+	return err
+}
+
+// readWholeMeta reads what a meta page holds, which is less than a sector.
+func readWholeMeta(f *os.File, id uint64, pageSize uint32) ([]byte, error) {
+	b := make([]byte, pageHeader+metaSize)
+	_, err := f.ReadAt(b, int64(id)*int64(pageSize))
+	return b, err
+}
