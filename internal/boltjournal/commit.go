@@ -109,9 +109,7 @@ func (j *Journal) finish() {
 		j.commit(j.gather(<-j.queue))
 	}
 	j.retry = time.Time{}
-	if j.commit(nil); j.Trouble() == nil {
-		j.confirm()
-	}
+	j.commit(nil)
 	j.closeErr = errors.Join(j.lost(), j.shut())
 }
 
@@ -257,7 +255,6 @@ func (j *Journal) update(all writes, next *state) error {
 	ends := make([]int, 0, len(puts)) // of the old records; -1 if there was none
 	w := Written{Changes: len(puts)}
 	start := time.Now()
-	j.confirmed = false
 	w.Err = j.transact(func(tx *bbolt.Tx) error {
 		b := tx.Bucket(groupsBucket)
 		for _, p := range puts {
@@ -285,8 +282,7 @@ func (j *Journal) update(all writes, next *state) error {
 	if w.Err == nil {
 		w.Err = j.leave()
 	}
-	j.written = time.Now()
-	w.Took = j.written.Sub(start)
+	w.Took = time.Since(start)
 	j.config.Observe(w)
 	if w.Err == nil {
 		j.db.NoSync = true // after the first commit, see confirm.go
@@ -406,7 +402,6 @@ func (j *Journal) reopen() (state, error) {
 	if j.db, err = openWhole(path, j.left, &j.state, &j.tried); err != nil {
 		return state{}, err
 	}
-	j.confirmed = false
 	if j.left, err = j.pin.Stat(); err != nil {
 		return state{}, err
 	}

@@ -4,11 +4,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"time"
-
-	"go.etcd.io/bbolt"
-
-	"pushgateway/internal/grouping"
 )
 
 // A commit syncs once. Its pages, and the meta page that leads to them, reach the
@@ -24,31 +19,30 @@ import (
 // process that was killed may have left pages with the same number, and an
 // earlier version of this program pages without any.
 //
-// A state is confirmed once both meta pages lead to it, which takes a commit
-// without changes. The journal confirms its last state when it is idle, and when
-// it closes. What is wrong with a confirmed state is damage, and no reason to go
-// back.
+// A state is confirmed once both meta pages lead to it. After its sync, and before
+// anybody is told of it, a commit makes the older meta page lead to its state, too.
+// That needs no sync of its own: after a kill the system still has it. So what is
+// wrong with a confirmed state is damage, and no reason to go back. A state that
+// is not confirmed was left by a commit that nobody was told of, or by a power cut
+// at most a minute after it, before the system has written the older meta page.
 
-// confirm confirms the last state, which is on disk. The caller has looked at
-// the file.
-func (j *Journal) confirm() {
-	if j.confirmed {
-		return
-	}
-	err := j.transact(func(*bbolt.Tx) error { return nil })
-	if err == nil {
-		err = j.leave()
-	}
-	if err != nil {
-		j.debt, j.tried = make(map[grouping.Key][]byte), j.state
-		_ = j.fail(err)
-		return
-	}
-	j.confirmed = true
+// confirm makes the meta page before that of a commit lead to the same state.
+func (b *bolt) confirm(commit uint64) error {
+	return copyMeta(b.file, commit, commit-1, uint32(b.Info().PageSize))
 }
 
-// isIdle reports whether nothing was written for a while.
-func (j *Journal) isIdle() bool { return time.Since(j.written) >= lookEvery }
+// copyMeta makes the meta page of another number lead to the state of this one.
+func copyMeta(f *os.File, number, other uint64, pageSize uint32) error {
+	b, err := readWholeMeta(f, number%2, pageSize)
+	if err != nil {
+		return err
+	}
+	order.PutUint64(b, other%2)
+	order.PutUint64(b[pageHeader+metaTxid:], other)
+	order.PutUint64(b[pageHeader+metaSum:], checksumMeta(b[pageHeader:]))
+	_, err = f.WriteAt(b, int64(other%2)*int64(pageSize))
+	return err
+}
 
 // isTorn reports whether the last commit of a file is not whole, as a power cut
 // leaves it, while the state before is. Content that cannot be read at all is
@@ -101,16 +95,7 @@ func goBack(f *os.File, s *scan) error {
 	if !s.before {
 		return nil
 	}
-	b, err := readWholeMeta(f, s.meta.txid%2, s.meta.pageSize)
-	if err != nil {
-		return err
-	}
-	next := s.meta.txid + 1
-	order.PutUint64(b, next%2)
-	order.PutUint64(b[pageHeader+metaTxid:], next)
-	order.PutUint64(b[pageHeader+metaSum:], checksumMeta(b[pageHeader:]))
-	_, err = f.WriteAt(b, int64(next%2)*int64(s.meta.pageSize))
-	return err
+	return copyMeta(f, s.meta.txid, s.meta.txid+1, s.meta.pageSize)
 }
 
 // readWholeMeta reads what a meta page holds, which is less than a sector.

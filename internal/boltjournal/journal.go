@@ -103,12 +103,9 @@ type Journal struct {
 	// owed is what such a commit has to take back of receipts.
 	owed []slip
 	// tried is the state that this commit would have made.
-	tried state
-	retry time.Time // earliest time of the next attempt
-	// confirmed reports whether both meta pages lead to state, see confirm.go.
-	confirmed bool
-	written   time.Time // when the last commit ended
-	closeErr  error     // for Close
+	tried    state
+	retry    time.Time // earliest time of the next attempt
+	closeErr error     // for Close
 }
 
 // late is the applied state of a group that is not in the file yet. It is

@@ -56,7 +56,6 @@ func (j *Journal) open(ctx context.Context) error {
 		return errors.Join(ErrLocked, j.shut()) // held briefly by a process that has changed it
 	}
 	j.state.receipts, j.state.receiptSum = s.state.receipts, s.state.receiptSum
-	j.confirmed = j.debt == nil && (s.before || !s.unconfirmed)
 	j.revision, j.origin = j.state.revision, j.state.imported
 	return nil
 }
@@ -174,6 +173,11 @@ func secure(f *os.File, s *scan) error {
 	}
 	if err := f.Sync(); err != nil {
 		return err
+	}
+	if s.unconfirmed && !s.before {
+		if err := copyMeta(f, s.meta.txid, s.meta.txid-1, s.meta.pageSize); err != nil {
+			return err
+		}
 	}
 	err := syncName(f.Name())
 	if errors.Is(err, fs.ErrPermission) {

@@ -82,13 +82,11 @@ func (j *Journal) leave() error {
 	return nil
 }
 
-// watch looks for the file while nothing is written, and confirms what was
-// written last. Once the file is back, it writes what waits.
+// watch looks for the file while nothing is written. Once the file is back, it
+// writes what waits.
 func (j *Journal) watch() {
 	before := j.Trouble()
-	if j.look() == nil && j.debt == nil && j.isIdle() { // otherwise fail has recorded why
-		j.confirm()
-	}
+	_ = j.look() // fail has recorded it
 	back := before != nil && j.Trouble() == nil
 	changed := j.debt != nil && before == nil
 	if back || changed || j.debt != nil && j.Err() != nil {
@@ -107,9 +105,9 @@ func (j *Journal) explain(err error) error {
 	return fmt.Errorf("writing the journal %s: %w", j.config.Name, err)
 }
 
-// transact writes in one transaction, and waits until that is on disk. It does not use bbolt's Update: after a
-// fault that reads the file to roll back, and the file is another one by then,
-// in a goroutine of its own.
+// transact writes in one transaction, and waits until that is on disk. It does not
+// use bbolt's Update: after a fault that reads the file to roll back, and the file
+// is another one by then, in a goroutine of its own.
 func (j *Journal) transact(change func(*bbolt.Tx) error) error {
 	return j.guard(func() error {
 		tx, err := j.db.Begin(true)
@@ -120,10 +118,14 @@ func (j *Journal) transact(change func(*bbolt.Tx) error) error {
 			_ = tx.Rollback() // the first error says more
 			return err
 		}
+		commit := uint64(tx.ID())
 		if err := tx.Commit(); err != nil {
 			return err
 		}
-		return j.db.Sync()
+		if err := j.db.Sync(); err != nil {
+			return err
+		}
+		return j.db.confirm(commit)
 	})
 }
 
