@@ -37,12 +37,15 @@ check:
 	go tool staticcheck ./...
 	scripts/vulncheck
 
+# With the flags of a release, so that nothing is compiled twice: see scripts/test.
+test: export CGO_ENABLED = 0
+test: export GOFLAGS += -trimpath
 test:
 	scripts/test-deps
 	$(MAKE) --no-print-directory -j3 --output-sync=target check some-fuzz test-32bit
 	scripts/test
 
-some-fuzz: # links for most of the time, on one core
+some-fuzz:
 	scripts/fuzz 2000x
 
 test-32bit:
