@@ -52,19 +52,19 @@ type Row struct {
 	*Judged
 	Groups  int
 	InState int // groups that have the state of the row
-	table   *Table
+	of      *grouped
 	last    int32 // place in the survey of its last group with runs, or -1
 }
 
 // Reason returns why the state holds, for people, or "" if there is nothing to say.
-func (r *Row) Reason() string { return r.Verdict.Reason(r.table.survey.at) }
+func (r *Row) Reason() string { return r.Verdict.Reason(r.of.survey.at) }
 
 // Runs returns the last runs of all its groups, at most as many as said, oldest
 // first.
 func (r *Row) Runs(most int) []Run {
 	var all []Runs
-	for at := r.last; at >= 0; at = r.table.before[at] {
-		all = append(all, r.table.survey.all[at].runs)
+	for at := r.last; at >= 0; at = r.of.before[at] {
+		all = append(all, r.of.survey.all[at].runs)
 	}
 	slices.Reverse(all)
 	return lastRuns(all, most)
@@ -83,13 +83,19 @@ func (r *Row) Labels(by []string) (labels []metric.Label) {
 
 // Table makes rows of the groups of a survey. It copies no keys, which may be long.
 type Table struct {
-	survey *Survey
-	by     []string
-	seed   maphash.Seed
-	rows   []Row
+	*grouped
+	by   []string
+	seed maphash.Seed
+	rows []Row
 	// Places in rows: by job, if nothing else tells rows apart, or by hashes of values.
 	ofJob map[gateway.JobID]int
 	at    map[uint64]int
+}
+
+// grouped are the groups of a table. Rows refer to it, and not to their table, so that a row
+// that somebody keeps does not keep all others.
+type grouped struct {
+	survey *Survey
 	// before has the place of the group with runs before in the same row, or -1, for
 	// each group with runs.
 	before []int32
@@ -98,7 +104,7 @@ type Table struct {
 // Table returns an empty table with a row for each value of the labels by. A label
 // that a group does not have counts as empty.
 func (s *Survey) Table(by []string) *Table {
-	t := &Table{survey: s, by: by, seed: maphash.MakeSeed(), before: make([]int32, len(s.all))}
+	t := &Table{grouped: &grouped{s, make([]int32, len(s.all))}, by: by, seed: maphash.MakeSeed()}
 	if len(by) == 1 && by[0] == metric.JobLabel {
 		t.ofJob = make(map[gateway.JobID]int)
 	} else {
@@ -144,7 +150,7 @@ func (t *Table) row(j *Judged) (r *Row, isNew bool) {
 
 // begin appends the row of a group.
 func (t *Table) begin(j *Judged) *Row {
-	t.rows = append(t.rows, Row{j, 1, 1, t, -1})
+	t.rows = append(t.rows, Row{j, 1, 1, t.grouped, -1})
 	return &t.rows[len(t.rows)-1]
 }
 

@@ -2,11 +2,13 @@ package jobs_test
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+	"weak"
 
 	"pushgateway/internal/config"
 	"pushgateway/internal/gateway"
@@ -157,6 +159,22 @@ func TestTable(t *testing.T) {
 		if got := strings.Join(rows, ", "); got != c.want {
 			t.Errorf("by %v, %v: %s\nwant %s", c.by, c.states, got, c.want)
 		}
+	}
+}
+
+// TestRowKeepsNoTable wants a row that somebody keeps to leave the memory of all others.
+func TestRowKeepsNoTable(t *testing.T) {
+	s := open(t)
+	s.push("job/a", endedRun)
+	table := s.survey().Table([]string{"job"})
+	table.Add(0)
+	row, gone := table.Rows(nil)[0], weak.Make(table)
+	runtime.GC()
+	if gone.Value() != nil {
+		t.Error("the row keeps its table")
+	}
+	if len(row.Runs(1)) != 1 {
+		t.Error("the row has lost its run")
 	}
 }
 
