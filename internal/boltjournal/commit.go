@@ -109,7 +109,10 @@ func (j *Journal) finish() {
 		j.commit(j.gather(<-j.queue))
 	}
 	j.retry = time.Time{}
-	j.commit(nil)
+	if j.commit(nil); j.Trouble() == nil && j.debt == nil {
+		j.written = time.Time{}
+		j.syncConfirmed()
+	}
 	j.closeErr = errors.Join(j.lost(), j.shut())
 }
 
@@ -286,6 +289,7 @@ func (j *Journal) update(all writes, next *state) error {
 	j.config.Observe(w)
 	if w.Err == nil {
 		j.db.NoSync = true // after the first commit, see confirm.go
+		j.unsynced, j.written = true, time.Now()
 	} else {
 		j.debt, j.owed = debt(puts[:len(ends)], ends, bytes.Clone(j.old)), undo
 	}

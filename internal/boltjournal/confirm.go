@@ -4,6 +4,9 @@ import (
 	"errors"
 	"io"
 	"os"
+	"time"
+
+	"pushgateway/internal/grouping"
 )
 
 // A commit syncs once. Its pages, and the meta page that leads to them, reach the
@@ -24,7 +27,8 @@ import (
 // That needs no sync of its own: after a kill the system still has it. So what is
 // wrong with a confirmed state is damage, and no reason to go back. A state that
 // is not confirmed was left by a commit that nobody was told of, or by a power cut
-// at most a minute after it, before the system has written the older meta page.
+// right after it, before the older meta page was on disk, too. The journal syncs that
+// when it is idle, and when it closes.
 
 // confirm makes the meta page before that of a commit lead to the same state.
 func (b *bolt) confirm(commit uint64) error {
@@ -62,8 +66,36 @@ func isTorn(f io.ReaderAt) bool {
 	if err := before.run(f, func(stored) {}); err != nil || len(before.faults) > 0 {
 		return false
 	}
-	// An earlier version may have written a whole state without a number since.
-	return !whole || before.state.commit != 0 && last.state.revision <= before.state.revision
+	return before.mayPrecedeTorn(last, whole)
+}
+
+// mayPrecedeTorn reports whether the commit after a whole state may be torn. Earlier versions of
+// this program synced their pages before the meta page, and wrote states without a
+// number. So what they wrote is damaged if it is not whole, and so is what came after
+// that, since the first commit after opening syncs twice. A whole state without a
+// number is left over only if it is older.
+func (s *scan) mayPrecedeTorn(last *scan, whole bool) bool {
+	switch {
+	case s.state.commit == 0:
+		return false
+	case last.hasState && last.state.commit == 0:
+		return last.state.revision < s.state.revision
+	}
+	return !whole
+}
+
+// syncConfirmed makes durable that the last commit is confirmed, once nothing was
+// written for a while.
+func (j *Journal) syncConfirmed() {
+	if !j.unsynced || time.Since(j.written) < lookEvery {
+		return
+	}
+	if err := j.guard(func() error { return j.db.Sync() }); err != nil {
+		j.debt, j.tried = make(map[grouping.Key][]byte), j.state
+		_ = j.fail(err)
+		return
+	}
+	j.unsynced = false
 }
 
 // rewrite writes those pages of the last state again that the one before did not
@@ -87,6 +119,20 @@ func (s *scan) rewrite(f *os.File) error {
 		}
 	}
 	return nil
+}
+
+// confirm makes both meta pages lead to a state that was rewritten and synced. It reads that
+// again before: if rewrite has read pages from the disk that the system had already
+// dropped from its memory, they were old.
+func (s *scan) confirm(f *os.File) error {
+	again := new(scan)
+	if err := again.run(f, func(stored) {}); err != nil {
+		return err
+	}
+	if len(again.faults) > 0 || !again.state.holds(&s.state) {
+		return errors.New("the last write is not on disk any more after its sync had failed")
+	}
+	return copyMeta(f, s.meta.txid, s.meta.txid-1, s.meta.pageSize)
 }
 
 // goBack makes both meta pages lead to the state before the last commit, if that

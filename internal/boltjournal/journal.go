@@ -103,8 +103,12 @@ type Journal struct {
 	// owed is what such a commit has to take back of receipts.
 	owed []slip
 	// tried is the state that this commit would have made.
-	tried    state
-	retry    time.Time // earliest time of the next attempt
+	tried state
+	retry time.Time // earliest time of the next attempt
+	// unsynced is set as long as the disk may not know that the last commit is
+	// confirmed, see confirm.go.
+	unsynced bool
+	written  time.Time // when the last commit ended
 	closeErr error     // for Close
 }
 

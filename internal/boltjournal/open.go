@@ -175,7 +175,7 @@ func secure(f *os.File, s *scan) error {
 		return err
 	}
 	if s.unconfirmed && !s.before {
-		if err := copyMeta(f, s.meta.txid, s.meta.txid-1, s.meta.pageSize); err != nil {
+		if err := s.confirm(f); err != nil {
 			return err
 		}
 	}
@@ -322,7 +322,7 @@ func readOrigin(f *os.File) (*scan, error) {
 	err := s.readHead(f)
 	if s.unconfirmed && (err != nil || len(s.faults) > 0) {
 		before := &scan{before: true}
-		if err := before.readHead(f); err == nil && len(before.faults) == 0 {
+		if err := before.readHead(f); err == nil && len(before.faults) == 0 && before.mayPrecedeTorn(s, false) {
 			return before, nil
 		}
 	}

@@ -86,7 +86,9 @@ func (j *Journal) leave() error {
 // writes what waits.
 func (j *Journal) watch() {
 	before := j.Trouble()
-	_ = j.look() // fail has recorded it
+	if j.look() == nil && j.debt == nil { // otherwise fail has recorded why
+		j.syncConfirmed()
+	}
 	back := before != nil && j.Trouble() == nil
 	changed := j.debt != nil && before == nil
 	if back || changed || j.debt != nil && j.Err() != nil {

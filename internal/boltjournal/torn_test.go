@@ -10,13 +10,22 @@ import (
 )
 
 // TestStateWithoutNumber writes a state as earlier versions did, without the
-// number of the commit. It counts if it is newer than the state before, which an
-// earlier version has then gone on with. Otherwise it is left over.
+// number of the commit. It counts unless it is older than the state before: then it
+// is left over. If it is not whole, or what came before has no number, that is
+// damage.
 func TestStateWithoutNumber(t *testing.T) {
 	for _, c := range []struct {
-		later gateway.Revision
-		torn  bool
-	}{{1, false}, {0, true}} {
+		before, revision gateway.Revision
+		numbered, broken bool
+		torn             bool
+	}{
+		{before: 7, revision: 8, numbered: true},
+		{before: 7, revision: 7, numbered: true},
+		{before: 7, revision: 6, numbered: true, torn: true},
+		{before: 7, revision: 8, numbered: true, broken: true},
+		{before: 7, revision: 8, broken: true},
+		{before: 7, revision: 8},
+	} {
 		path := filepath.Join(t.TempDir(), "journal")
 		if err := (File{Path: path}).Create(noGroups); err != nil {
 			t.Fatal(err)
@@ -25,21 +34,27 @@ func TestStateWithoutNumber(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = db.Update(func(tx *bbolt.Tx) error {
-			b := tx.Bucket(stateBucket)
-			var s state
-			if err := s.unmarshal(b.Get(stateKey)); err != nil {
-				return err
+		write := func(revision gateway.Revision, groups uint64, numbered bool) {
+			t.Helper()
+			err := db.Update(func(tx *bbolt.Tx) error {
+				s := state{revision: revision, groups: groups}
+				if numbered {
+					return putState(tx, &s)
+				}
+				return tx.Bucket(stateBucket).Put(stateKey, s.marshal())
+			})
+			if err != nil {
+				t.Fatal(err)
 			}
-			s.commit = 0
-			s.revision += c.later
-			return b.Put(stateKey, s.marshal())
-		})
-		if err != nil {
-			t.Fatal(err)
 		}
+		write(c.before, 0, c.numbered)
+		missing := uint64(0)
+		if c.broken {
+			missing = 1
+		}
+		write(c.revision, missing, false)
 		if got := isTorn(db.file); got != c.torn {
-			t.Errorf("%d revisions later: torn is %v", c.later, got)
+			t.Errorf("%+v: torn is %v", c, got)
 		}
 		if err := db.Close(); err != nil {
 			t.Fatal(err)
