@@ -48,9 +48,9 @@ func copyMeta(f *os.File, number, other uint64, pageSize uint32) error {
 	return err
 }
 
-// isTorn reports whether the last commit of a file is not whole, as a power cut
-// leaves it, while the state before is. Content that cannot be read at all is
-// damage.
+// isTorn reports whether the last commit of a file is torn: its state is that of an
+// earlier commit, or it is not whole while the state before is. Content that cannot
+// be read at all is damage.
 func isTorn(f io.ReaderAt) bool {
 	first, second, err := bothMetas(f)
 	if err != nil || first.err != nil || second.err != nil || first.root == second.root {
@@ -61,6 +61,9 @@ func isTorn(f io.ReaderAt) bool {
 	whole := err == nil && len(last.faults) == 0
 	if whole && last.state.commit != 0 || errors.Is(err, errVersion) || last.unreadable {
 		return false
+	}
+	if err == nil && last.state.commit != 0 && last.state.commit < last.meta.txid {
+		return true // also if the state before is damaged: nothing of the torn commit counts
 	}
 	before := &scan{before: true}
 	if err := before.run(f, func(stored) {}); err != nil || len(before.faults) > 0 {
