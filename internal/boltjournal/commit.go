@@ -110,7 +110,6 @@ func (j *Journal) finish() {
 	}
 	j.retry = time.Time{}
 	if j.commit(nil); j.Trouble() == nil && j.debt == nil {
-		j.written = time.Time{}
 		j.syncConfirmed()
 	}
 	j.closeErr = errors.Join(j.lost(), j.shut())

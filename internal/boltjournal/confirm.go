@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"time"
 
 	"pushgateway/internal/grouping"
 )
@@ -72,9 +71,9 @@ func isTorn(f io.ReaderAt) bool {
 	return before.mayPrecedeTorn(last, whole)
 }
 
-// mayPrecedeTorn reports whether the commit after a whole state may be torn. Earlier versions of
-// this program synced their pages before the meta page, and wrote states without a
-// number. So what they wrote is damaged if it is not whole, and so is what came after
+// mayPrecedeTorn reports whether the commit after a whole state may be torn. Earlier
+// versions of this program synced their pages before the meta page, and wrote states
+// without a number. So what they wrote is damaged if it is not whole, and so is what came after
 // that, since the first commit after opening syncs twice. A whole state without a
 // number is left over only if it is older.
 func (s *scan) mayPrecedeTorn(last *scan, whole bool) bool {
@@ -87,10 +86,9 @@ func (s *scan) mayPrecedeTorn(last *scan, whole bool) bool {
 	return !whole
 }
 
-// syncConfirmed makes durable that the last commit is confirmed, once nothing was
-// written for a while.
+// syncConfirmed makes durable that the last commit is confirmed.
 func (j *Journal) syncConfirmed() {
-	if !j.unsynced || time.Since(j.written) < lookEvery {
+	if !j.unsynced {
 		return
 	}
 	if err := j.guard(func() error { return j.db.Sync() }); err != nil {

@@ -86,7 +86,8 @@ func (j *Journal) leave() error {
 // writes what waits.
 func (j *Journal) watch() {
 	before := j.Trouble()
-	if j.look() == nil && j.debt == nil { // otherwise fail has recorded why
+	idle := time.Since(j.written) >= lookEvery
+	if j.look() == nil && j.debt == nil && idle { // otherwise fail has recorded why
 		j.syncConfirmed()
 	}
 	back := before != nil && j.Trouble() == nil
