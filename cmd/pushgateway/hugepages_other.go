@@ -1,0 +1,6 @@
+//go:build !linux
+
+package main
+
+// askForHugePages does nothing: only Linux must be asked for huge pages.
+func askForHugePages() {}
