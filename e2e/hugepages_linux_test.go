@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"math/bits"
-	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -30,14 +29,14 @@ func TestHugePages(t *testing.T) {
 		{"too little address space", "", 3 << 20, 0, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			cmd := exec.Command(binary, "--web.listen-address=127.0.0.1:0")
+			cmd := exec.Command(binary, "--log.level=debug", "--web.listen-address=127.0.0.1:0")
 			if c.addresses > 0 {
-				cmd = exec.Command("sh", "-c", fmt.Sprintf(`ulimit -v %d && exec "$0" "$@"`, c.addresses), binary, "--web.listen-address=127.0.0.1:0")
+				cmd = exec.Command("sh", "-c", fmt.Sprintf(`ulimit -v %d && exec "$0" "$@"`, c.addresses), binary, "--log.level=debug", "--web.listen-address=127.0.0.1:0")
 			}
 			cmd.Env = append(os.Environ(), c.environment)
 			p := testproc.Run(t, cmd)
 			s := &server{t: t, addr: p.Addr, base: "http://" + p.Addr, log: p.Log}
-			s.push("/metrics/job/a", "a 1\n", http.StatusOK)
+			s.eventually("whether the gateway asks", func() bool { return strings.Contains(p.Log.String(), "huge pages") })
 			most, least := c.most, c.least
 			if !hugePagesForThoseWhoAsk() {
 				most, least = 0, 0

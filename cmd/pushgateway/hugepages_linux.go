@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"log/slog"
 	"math/bits"
 	"os"
 	"runtime/debug"
@@ -29,20 +30,48 @@ const (
 // the processor finds it in fewer steps. Go does not ask by itself, and many
 // distributions give huge pages only to those who ask.
 //
-// The address space is used from its beginning on, so memory is taken only as
-// the heap grows. Call it early, while the heap is small, and once the memory
-// limit is known. GODEBUG=disablethp=1 turns huge pages off, here as in Go.
-func askForHugePages() {
+// It reserves the address space, and memory is taken only as the heap grows. Call
+// it early, while the heap is small, and once the memory limit is known. It
+// takes some 10 ms and may run beside everything else.
+func askForHugePages(logger *slog.Logger) {
 	n := min(hugeHeap, debug.SetMemoryLimit(-1)/2)
-	if bits.UintSize < 64 || n < leastHugeHeap || strings.Contains(os.Getenv("GODEBUG"), "disablethp=1") || !onlyForThoseWhoAsk() || !roomFor(2*n) {
+	if why := whyNotHuge(n); why != "" {
+		logger.Debug("Asked for no huge pages", "reason", why)
 		return
 	}
-	// Go has no function for this, but it uses again what has become garbage. This
-	// memory comes from the kernel and nobody writes to it, so it takes none.
-	heap := make([]byte, n)
+	err := growHuge(n)
+	debug.FreeOSMemory() // the heap may use it now, and counts it as taken only when it does
+	if err != nil {
+		logger.Debug("Asked for no huge pages", "reason", err)
+		return
+	}
+	logger.Debug("Asked for huge pages", "bytes", n)
+}
+
+// growHuge makes the heap larger by n bytes, which become garbage untouched. Go
+// has no function for that. If there are no huge pages, the heap works as before.
+func growHuge(n int64) error {
+	heap := make([]byte, n) // straight from the kernel, so Go does not clear it
 	begin := -uintptr(unsafe.Pointer(&heap[0])) & (hugePage - 1)
-	_ = unix.Madvise(heap[begin:], unix.MADV_HUGEPAGE) // without them, the heap works as before
-	debug.FreeOSMemory()
+	return unix.Madvise(heap[begin:], unix.MADV_HUGEPAGE)
+}
+
+// whyNotHuge says why not to ask for n bytes, or nothing. GODEBUG=disablethp=1
+// turns huge pages off, here as in Go.
+func whyNotHuge(n int64) string {
+	switch {
+	case strings.Contains(os.Getenv("GODEBUG"), "disablethp=1"):
+		return "GODEBUG=disablethp=1"
+	case bits.UintSize < 64:
+		return "a program of 32 bits has too few addresses"
+	case n < leastHugeHeap:
+		return "the memory limit is low"
+	case !onlyForThoseWhoAsk():
+		return "the system does not give huge pages of 2 MiB to those who ask, or gives them to everybody"
+	case !roomFor(2 * n):
+		return "the system refuses the address space"
+	}
+	return ""
 }
 
 // onlyForThoseWhoAsk says if the system has huge pages of the right size, and

@@ -2,5 +2,7 @@
 
 package main
 
+import "log/slog"
+
 // askForHugePages does nothing: only Linux must be asked for huge pages.
-func askForHugePages() {}
+func askForHugePages(*slog.Logger) {}

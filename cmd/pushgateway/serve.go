@@ -47,7 +47,7 @@ func serve(ctx context.Context, c *settings) error {
 	logger := slog.New(excerpt.Handler(promslog.New(c.log).Handler()))
 	pace := newPace(c.current.Get().Limits.Body.Inflight)
 	limitMemory(logger)
-	askForHugePages()
+	go askForHugePages(logger)
 	logger.Info("Starting pushgateway", "version", version.Info(), "build_context", version.BuildContext())
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
