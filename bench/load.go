@@ -62,10 +62,11 @@ func newLoad(series int) *load {
 	return l
 }
 
-// newDifferentLoad has groups whose bodies are all different.
+// newDifferentLoad has groups whose bodies are all different. There is one body
+// more, so that the next push to a group has another body than the one before.
 func newDifferentLoad(series int) *load {
 	l := newLoad(series)
-	for i := variants; i < l.groups; i++ {
+	for i := variants; i <= l.groups; i++ {
 		l.bodies = append(l.bodies, renderBody(rand.New(rand.NewPCG(1, uint64(i)))))
 	}
 	return l
