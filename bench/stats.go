@@ -36,12 +36,3 @@ func contest(rounds int, contestants ...func() (float64, error)) ([]float64, err
 	}
 	return figures, nil
 }
-
-// mean is for figures that are too coarse for a median.
-func mean(v []float64) float64 {
-	sum := 0.0
-	for _, x := range v {
-		sum += x
-	}
-	return sum / float64(len(v))
-}

@@ -34,7 +34,8 @@ func (j *Journal) seek(why error, now time.Time) {
 	case u.since.IsZero() || !j.link.connected.Load():
 		u.since = now // without a connection, the client seeks by itself
 	case now.Sub(u.since) >= seekAfter && len(j.nats().Servers()) > 1:
-		if u.since = now; !u.told {
+		u.since = now
+		if j.link.sought.Store(u.told); !u.told {
 			u.told = true
 			j.config.Logger.Warn("This NATS server acknowledges nothing; trying another one", "server", j.nats().ConnectedUrlRedacted(), "err", why)
 		}

@@ -2,6 +2,8 @@ package natsjournal_test
 
 import (
 	"context"
+	"log/slog"
+	"strings"
 	"testing"
 
 	"pushgateway/internal/gateway"
@@ -46,6 +48,28 @@ func TestIsolatedServer(t *testing.T) {
 	}
 	defer b.Close()
 	agree(t, []*gateway.Gateway{a, b.Gateway})
+}
+
+// TestSeekingInVain leaves one of three servers, which acknowledges nothing. The member
+// looks for another one again and again, and tells it once.
+func TestSeekingInVain(t *testing.T) {
+	t.Parallel()
+	c, log := natstest.Start(t, 3), new(lines)
+	openWith(t, natsjournal.Config{URLs: c.URLs(), Stream: "S", Replicas: 3,
+		Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	left := c.Leader("S")
+	c.Stop((left + 1) % 3)
+	c.Stop((left + 2) % 3)
+	told := func(level string) int {
+		return strings.Count(log.String(), "level="+level+` msg="Connected to NATS again"`)
+	}
+	// It does after half a minute, and then every 10 s.
+	eventually(t, "it looks for another server", func() bool { return strings.Contains(log.String(), "acknowledges nothing") })
+	eventually(t, "it has looked twice more", func() bool { return told("DEBUG") > 1 })
+	const refused = 2 * 2 // both servers that are gone, when it looks for the first and the second time
+	if told("INFO") > 2 || strings.Count(log.String(), "acknowledges nothing; trying") != 1 || strings.Count(log.String(), "takes no connection") > refused {
+		t.Errorf("it has told more than once that it looks for another server:\n%s", log)
+	}
 }
 
 // TestServerWithoutJetStream has one of three servers start without JetStream. Members

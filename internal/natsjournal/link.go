@@ -17,10 +17,14 @@ type link struct {
 	maxPayload atomic.Int64 // of the server, in bytes
 	unanswered atomic.Int64 // bytes of writes that were sent since the last answer to one
 
+	// sought is set while the member leaves a server that acknowledges nothing, after
+	// it has told that it does: without a majority of servers, it does every 10 s.
+	sought atomic.Bool
+
 	problem atomic.Pointer[error] // why there is no connection, as far as it is known, or nil
 
 	mu   sync.Mutex
-	told map[string]bool // problems since there was a connection
+	told map[string]bool // problems since there was a connection, or one that acknowledged something
 }
 
 // mostTold bounds how many problems are told until there is a connection again.
@@ -31,9 +35,11 @@ const mostTold = 10
 func (l *link) up(c *nats.Conn) {
 	l.maxPayload.Store(c.MaxPayload())
 	l.problem.Store(nil)
-	l.mu.Lock()
-	l.told = nil
-	l.mu.Unlock()
+	if !l.sought.Load() {
+		l.mu.Lock()
+		l.told = nil
+		l.mu.Unlock()
+	}
 	l.connected.Store(true)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"strings"
 	"time"
@@ -217,7 +218,11 @@ func (j *Journal) reconnected(c *nats.Conn) {
 
 // resume goes on with another connection.
 func (j *Journal) resume(c *nats.Conn) {
-	j.config.Logger.Info("Connected to NATS again", "server", c.ConnectedUrlRedacted())
+	level := slog.LevelInfo
+	if j.link.sought.Swap(false) {
+		level = slog.LevelDebug
+	}
+	j.config.Logger.Log(context.Background(), level, "Connected to NATS again", "server", c.ConnectedUrlRedacted())
 	if err := j.checkVersion(c); err != nil {
 		j.config.Logger.Error("Connected to a NATS server that is too old", "err", err)
 	}
