@@ -238,7 +238,7 @@ func (c *changes) rows() (rows []row) {
 func (c *changes) allChanged(r row) []row {
 	r.ceiling = max(median(c.plain.time), median(c.whole.time))
 	r.goals = []goal{atMost("the longer of two: not compressed, and the whole compressed at once", r.gateway, 1, r.ceiling)}
-	work := row{what: "server CPU of it", unit: milliseconds,
+	work := row{what: "its server CPU", unit: milliseconds,
 		gateway: median(c.packed[0].cpu), ceiling: median(c.plain.cpu) + median(c.whole.cpu) - median(c.page.cpu)}
 	work.goals = []goal{atMost("not compressed, and the whole compressed at once", work.gateway, 1, work.ceiling)}
 	return []row{r, work}

@@ -20,8 +20,14 @@ type unheard struct {
 	told  bool
 }
 
-// heard notes whether a server has acknowledged something.
-func (u *unheard) heard() { *u = unheard{} }
+// heardServer notes that a server has acknowledged something, or refused it for good.
+func (j *Journal) heardServer() {
+	if j.unheard.told {
+		j.link.relieved()
+		j.config.Logger.Info("A NATS server answers again", "server", j.nats().ConnectedUrlRedacted())
+	}
+	j.unheard = unheard{}
+}
 
 // seek is told that a message has got no acknowledgement. It lets the client connect to
 // another server if this has gone on for long. If the client knows no other one, it
@@ -30,15 +36,16 @@ func (j *Journal) seek(why error, now time.Time) {
 	u := &j.unheard
 	switch {
 	case !j.isSilence(why):
-		u.heard()
+		j.heardServer()
 	case u.since.IsZero() || !j.link.connected.Load():
 		u.since = now // without a connection, the client seeks by itself
 	case now.Sub(u.since) >= seekAfter && len(j.nats().Servers()) > 1:
 		u.since = now
-		if j.link.sought.Store(u.told); !u.told {
-			u.told = true
+		if !u.told {
 			j.config.Logger.Warn("This NATS server acknowledges nothing; trying another one", "server", j.nats().ConnectedUrlRedacted(), "err", why)
 		}
+		j.link.sought.Store(u.told)
+		u.told = true
 		_ = j.nats().ForceReconnect() // fails only if the client has given up the connection
 	}
 }

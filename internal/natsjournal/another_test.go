@@ -51,7 +51,8 @@ func TestIsolatedServer(t *testing.T) {
 }
 
 // TestSeekingInVain leaves one of three servers, which acknowledges nothing. The member
-// looks for another one again and again, and tells it once.
+// looks for another one again and again, and tells it once. When another one is back,
+// it tells that, too.
 func TestSeekingInVain(t *testing.T) {
 	t.Parallel()
 	c, log := natstest.Start(t, 3), new(lines)
@@ -70,6 +71,8 @@ func TestSeekingInVain(t *testing.T) {
 	if told("INFO") > 2 || strings.Count(log.String(), "acknowledges nothing; trying") != 1 || strings.Count(log.String(), "takes no connection") > refused {
 		t.Errorf("it has told more than once that it looks for another server:\n%s", log)
 	}
+	c.Run((left + 1) % 3)
+	eventually(t, "it tells that a server answers", func() bool { return strings.Contains(log.String(), `level=INFO msg="A NATS server answers again"`) })
 }
 
 // TestServerWithoutJetStream has one of three servers start without JetStream. Members

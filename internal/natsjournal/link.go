@@ -17,14 +17,14 @@ type link struct {
 	maxPayload atomic.Int64 // of the server, in bytes
 	unanswered atomic.Int64 // bytes of writes that were sent since the last answer to one
 
-	// sought is set while the member leaves a server that acknowledges nothing, after
-	// it has told that it does: without a majority of servers, it does every 10 s.
+	// sought is set while the member looks for a server that acknowledges something, and
+	// has told so: without a majority of servers, it looks every 10 s.
 	sought atomic.Bool
 
 	problem atomic.Pointer[error] // why there is no connection, as far as it is known, or nil
 
 	mu   sync.Mutex
-	told map[string]bool // problems since there was a connection, or one that acknowledged something
+	told map[string]bool // problems since there was a connection, or sought is set
 }
 
 // mostTold bounds how many problems are told until there is a connection again.
@@ -36,11 +36,22 @@ func (l *link) up(c *nats.Conn) {
 	l.maxPayload.Store(c.MaxPayload())
 	l.problem.Store(nil)
 	if !l.sought.Load() {
-		l.mu.Lock()
-		l.told = nil
-		l.mu.Unlock()
+		l.forget()
 	}
 	l.connected.Store(true)
+}
+
+// relieved notes that a server acknowledges something again.
+func (l *link) relieved() {
+	l.sought.Store(false)
+	l.forget()
+}
+
+// forget lets problems be told again.
+func (l *link) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.told = nil
 }
 
 // note notes why there is no connection, and reports whether to tell it.

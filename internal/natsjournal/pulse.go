@@ -108,7 +108,7 @@ func (j *Journal) beat() {
 			}
 			continue
 		}
-		j.unheard.heard()
+		j.heardServer()
 		for _, c := range waiting {
 			c <- seq
 		}

@@ -52,7 +52,7 @@ func (j *Journal) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	j.unheard.heard()
+	j.heardServer()
 	j.moveToLeader(ctx)
 	j.answers = j.nats().NewInbox() + "."
 	if err := j.subscribe(j.nats()); err != nil {
@@ -219,7 +219,7 @@ func (j *Journal) reconnected(c *nats.Conn) {
 // resume goes on with another connection.
 func (j *Journal) resume(c *nats.Conn) {
 	level := slog.LevelInfo
-	if j.link.sought.Swap(false) {
+	if j.link.sought.Load() {
 		level = slog.LevelDebug
 	}
 	j.config.Logger.Log(context.Background(), level, "Connected to NATS again", "server", c.ConnectedUrlRedacted())
