@@ -181,6 +181,10 @@ func (c *changes) compressWhole() error {
 	if err := c.ceiling.serve(c.gateway.target, c.source); err != nil {
 		return err
 	}
+	// The ceiling still collects what it served before.
+	if _, err := c.ceiling.timed(c.source); err != nil {
+		return err
+	}
 	if err := c.page.add(c.ceiling, c.source); err != nil {
 		return err
 	}
