@@ -93,16 +93,22 @@ func TestOverload(t *testing.T) {
 	s := start(t, "--push.max-body-bytes=1MiB", "--push.max-inflight-bytes=1MiB", "--web.enable-openmetrics")
 	s.pushGood()
 	body := strings.Repeat("# nothing\n", 100_000)
-	conn, r, a := s.fillWith(body)
-	if a.header.Get("Retry-After") == "" || !strings.Contains(a.body, "--push.max-inflight-bytes") {
-		t.Errorf("got %v %q", a.header, a.body)
+	// Two pushes that find too little room at the same moment are both refused.
+	const attempts = 5
+	status := 0
+	for i := 0; i < attempts && status != http.StatusOK; i++ {
+		conn, r, a := s.fillWith(body)
+		if a.header.Get("Retry-After") == "" || !strings.Contains(a.body, "--push.max-inflight-bytes") {
+			t.Errorf("got %v %q", a.header, a.body)
+		}
+		s.checkAlive() // scrapes do not wait for pushes
+		if _, err := io.WriteString(conn, "\n"); err != nil {
+			t.Fatal(err)
+		}
+		status = readAnswer(t, r).status
 	}
-	s.checkAlive() // scrapes do not wait for pushes
-	if _, err := io.WriteString(conn, "\n"); err != nil {
-		t.Fatal(err)
-	}
-	if a := readAnswer(t, r); a.status != http.StatusOK {
-		t.Errorf("the push that was there first: got %d %q", a.status, a.body)
+	if status != http.StatusOK {
+		t.Errorf("the push that was there first: got %d", status)
 	}
 	s.pushUntil(http.StatusOK)
 }
