@@ -1,6 +1,7 @@
 package exposition
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -85,6 +86,11 @@ func checkSame(t *testing.T, got, want *Block) {
 	if g, w := said(got), said(want); g != w {
 		t.Fatalf("got %s\nwant %s", g, w)
 	}
+	other := kinds["gauges"].of("1", "2") // the same family has more in a scrape
+	g, w := exposeAll(t, Protobuf, [][]*Block{{got, other}}, nil), exposeAll(t, Protobuf, [][]*Block{{want, other}}, nil)
+	if content := append(slices.Clip(want.delimited()), other.delimited()...); !bytes.Equal(g.Bytes(), w.Bytes()) || !bytes.HasSuffix(g.Bytes(), content) {
+		t.Fatalf("a scrape of %s is %q\nwant %q\nwhich ends with %q", got.Text(), g, w, content)
+	}
 	if !slices.Equal(got.Hashes(), want.Hashes()) {
 		t.Fatalf("%s: its hashes are not those of its series", got.Text())
 	}
@@ -151,6 +157,11 @@ func TestMerge(t *testing.T) {
 			}
 		})
 	}
+}
+
+// of returns a block of one series.
+func (k kind) of(label, value string) *Block {
+	return blocksOf(fmt.Appendf([]byte(k.head), k.format, label, value), true)[0]
 }
 
 // block makes a block of a few series, some with labels that look like something

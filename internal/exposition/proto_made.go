@@ -14,10 +14,13 @@ func (e *Encoder) protobuf(b *Block) []byte {
 
 // delimited returns delimited of a block, or nil if it must be made each time.
 func (e *Encoder) delimited(b *Block) []byte {
-	if b.leftOut() > 0 {
-		return b.more.orderly
+	switch {
+	case b.leftOut() == 0:
+		return e.protobuf(b)
+	case b.more.orderly == nil:
+		return []byte{} // all series are left out, and nothing must be made
 	}
-	return e.protobuf(b)
+	return b.more.orderly
 }
 
 // stored returns what a block has in the format, text or delimited protobuf, or nil

@@ -85,7 +85,9 @@ func (x *index) twin(group, old *Group) (twin grouping.Key, exists bool) {
 // left out. A push is refused only if an older claim would leave out what it
 // brings. So if two such groups are stored despite the check, pushes to the
 // exposed one still succeed. A pending claim is younger than every stored
-// claim, and older than the claim that a check asks for.
+// claim, and older than the claim that a check asks for. The change that brings it
+// may give up stored claims of its group. So beside a pending claim, a push must be
+// exposed with them and without them.
 
 // standing is the oldest claim of others to a name.
 type standing struct {
@@ -94,13 +96,14 @@ type standing struct {
 }
 
 // oldestOf returns the oldest claim to f with type t, stored or pending, of a
-// group other than key that does not give up its names.
-func (c *check) oldestOf(f *indexed, t metric.Type, key grouping.Key) (s standing) {
+// group other than key that does not give up its names. With lasting, those that
+// changes in progress give up do not count.
+func (c *check) oldestOf(f *indexed, t metric.Type, key grouping.Key, lasting bool) (s standing) {
 	if f.taking != nil && int(f.taking[t]) > c.pendingOf(f.name, t, key, true) {
 		return standing{taking, true}
 	}
 	f.byType[t].eachOther(key, func(theirs claim) bool {
-		if !c.yields(theirs.key) {
+		if !c.yields(theirs.key) && !(lasting && c.isGivingUp(theirs.key, f.name, t)) {
 			s = standing{theirs, true}
 		}
 		return !s.ok
@@ -109,6 +112,17 @@ func (c *check) oldestOf(f *indexed, t metric.Type, key grouping.Key) (s standin
 		s = standing{provisional, true}
 	}
 	return s
+}
+
+// isGivingUp reports whether a change in progress leaves a group without a name that
+// it has with type t.
+func (x *index) isGivingUp(key grouping.Key, name string, t metric.Type) bool {
+	for p := x.pending[key]; p != nil; p = p.next {
+		if h := p.group.findSeries(name); h == nil || h.Type != t {
+			return true
+		}
+	}
+	return false
 }
 
 // eachOther calls do for the claims of groups other than key, from the oldest
@@ -135,13 +149,23 @@ func (x *index) pendingOf(name string, t metric.Type, key grouping.Key, taking b
 
 // mine returns the claim that a push of b has. This is the oldest claim to the
 // name with the same type, because all groups of one type are exposed or left
-// out together.
-func (x *index) mine(b *exposition.Block) claim {
+// out together. With lasting, those that changes in progress give up do not count.
+func (x *index) mine(b *exposition.Block, lasting bool) (mine claim) {
 	f := x.families[b.Name]
 	if f == nil || f.byType[b.Type].len() == 0 {
 		return asked
 	}
-	return f.byType[b.Type].oldest()
+	if !lasting {
+		return f.byType[b.Type].oldest()
+	}
+	mine = asked
+	f.byType[b.Type].claims.Scan(func(c claim) bool {
+		if !x.isGivingUp(c.key, b.Name, b.Type) {
+			mine = c
+		}
+		return mine == asked
+	})
+	return mine
 }
 
 // checkType returns an error if an older claim has the name with another type.
@@ -156,13 +180,13 @@ func (c *check) checkType(b *exposition.Block, key grouping.Key) error {
 		}
 		return conflict(b.Name, "the gateway itself has a family of that name with type %s, but its type in this push is %s; push it under another name", *f.reserved, b.Type)
 	}
-	mine := c.mine(b)
 	for t := range f.byType {
 		t := metric.Type(t)
 		if t == b.Type {
 			continue
 		}
-		if theirs := c.oldestOf(f, t, key); theirs.ok && theirs.less(mine) {
+		theirs := c.oldestOf(f, t, key, false)
+		if theirs.ok && theirs.less(c.mine(b, theirs.isPending())) {
 			holder, remark := c.holderOf(f, t, key)
 			return conflict(b.Name, "its type is %s in %s, but %s in this push; use one type everywhere, or another name%s", t, holder, b.Type, remark)
 		}
@@ -171,27 +195,46 @@ func (c *check) checkType(b *exposition.Block, key grouping.Key) error {
 }
 
 // taken reports whether the gateway itself, or a group other than key, exposes
-// f with a type for which collides is true, and with an older claim than mine.
-// It returns that type.
-func (c *check) taken(f *indexed, name string, mine claim, key grouping.Key, collides func(metric.Type) bool) (t metric.Type, taken bool) {
+// f with a type for which collides is true, and with an older claim than that of a
+// push of b, or will once changes in progress are stored. It returns that type.
+func (c *check) taken(f *indexed, b *exposition.Block, key grouping.Key, collides func(metric.Type) bool) (t metric.Type, taken bool) {
 	if f == nil {
 		return 0, false
 	}
 	if f.reserved != nil {
 		return *f.reserved, collides(*f.reserved)
 	}
+	if t, taken = c.takenBeside(f, b, key, collides, false); taken || !f.hasPending(collides) {
+		return t, taken
+	}
+	return c.takenBeside(f, b, key, collides, true)
+}
+
+// takenBeside is taken with the claims that there are now, or with those that last.
+func (c *check) takenBeside(f *indexed, b *exposition.Block, key grouping.Key, collides func(metric.Type) bool, lasting bool) (t metric.Type, taken bool) {
 	var oldest standing
 	for u := range f.byType {
 		u := metric.Type(u)
-		theirs := c.oldestOf(f, u, key)
+		theirs := c.oldestOf(f, u, key, lasting)
 		if theirs.ok && (!oldest.ok || theirs.less(oldest.claim) || theirs.claim == oldest.claim && collides(u)) {
 			t, oldest = u, theirs
 		}
 	}
+	mine := c.mine(b, lasting)
 	order := oldest.compare(mine)
-	older := order < 0 || order == 0 && (mine == asked || f.name < name)
+	older := order < 0 || order == 0 && (mine == asked || f.name < b.Name)
 	leftOut := f.hidden && !oldest.isPending() // then it collides with nothing
 	return t, oldest.ok && collides(t) && older && !leftOut
+}
+
+// hasPending reports whether a change in progress has the name with such a type.
+func (f *indexed) hasPending(such func(metric.Type) bool) bool {
+	for t, n := range f.pending {
+		if n > 0 && such(metric.Type(t)) {
+			return true
+		}
+	}
+	return false
 }
 
 func anyType(metric.Type) bool { return true }
@@ -199,13 +242,12 @@ func anyType(metric.Type) bool { return true }
 // checkSuffixes refuses names that collide with the lines of a summary or
 // histogram, in both directions.
 func (c *check) checkSuffixes(b *exposition.Block, group *Group) error {
-	mine := c.mine(b)
 	for _, suffix := range b.Type.Suffixes() {
 		name := b.Name + suffix
 		if group.findSeries(name) != nil {
 			return conflict(b.Name, "as a %s it exposes lines named %q, which is another family of the same group; rename one of them", b.Type, name)
 		}
-		if t, taken := c.taken(c.families[name], b.Name, mine, group.Key, anyType); taken {
+		if t, taken := c.taken(c.families[name], b, group.Key, anyType); taken {
 			holder, remark := c.holderOf(c.families[name], t, group.Key)
 			return conflict(b.Name, "as a %s it exposes lines named %q, which is a family of %s; rename one of them%s", b.Type, excerpt.Of(name), holder, remark)
 		}
@@ -218,7 +260,7 @@ func (c *check) checkSuffixes(b *exposition.Block, group *Group) error {
 		return conflict(b.Name, "the %s %q of the same group exposes lines of that name; rename one of them", h.Type, base)
 	}
 	exposes := func(t metric.Type) bool { return hasSuffixes(t, summaryToo) }
-	if t, taken := c.taken(c.families[base], b.Name, mine, group.Key, exposes); taken {
+	if t, taken := c.taken(c.families[base], b, group.Key, exposes); taken {
 		holder, remark := c.holderOf(c.families[base], t, group.Key)
 		return conflict(b.Name, "the %s %q of %s exposes lines of that name; rename one of them%s", t, excerpt.Of(base), holder, remark)
 	}
@@ -237,7 +279,7 @@ func (c *check) holderOf(f *indexed, t metric.Type, key grouping.Key) (holder, r
 	if f.reserved != nil && *f.reserved == t {
 		return "the gateway itself", ""
 	}
-	oldest := c.oldestOf(f, t, key)
+	oldest := c.oldestOf(f, t, key, false)
 	if oldest.isPending() {
 		return c.pendingHolder(f.name, t, key), ""
 	}

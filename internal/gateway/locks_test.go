@@ -34,23 +34,34 @@ func (j *gated) Commit(ctx context.Context, changes []gateway.Change) []gateway.
 // slowPush returns a gateway in which a push to one group is in progress until
 // letGo is called. It also has the groups a and c.
 func slowPush(t *testing.T, slow grouping.Key, exists bool) (g *gateway.Gateway, letGo func()) {
-	j := &gated{key: slow, arrived: make(chan struct{}), letGo: make(chan struct{})}
-	g = open(t, gateway.Config{Journal: j})
+	before := ""
+	if exists {
+		before = "m 1\n"
+	}
+	g, letGo = slowChange(t, slow, before, "m 2\n")
 	mustPush(t, g, key(t, "a"), "m 1\n")
 	mustPush(t, g, key(t, "c"), "m 1\n")
-	if exists {
-		mustPush(t, g, slow, "m 1\n")
+	return g, letGo
+}
+
+// slowChange returns a gateway that has a group with what is pushed before, if that
+// is not empty. A push of the rest to it is in progress until letGo is called.
+func slowChange(t *testing.T, slow grouping.Key, before, rest string) (g *gateway.Gateway, letGo func()) {
+	j := &gated{key: slow, arrived: make(chan struct{}), letGo: make(chan struct{})}
+	g = open(t, gateway.Config{Journal: j})
+	if before != "" {
+		mustPush(t, g, slow, before)
 	}
 	j.armed.Store(true)
 	done := make(chan error, 1)
-	go func() { done <- push(t, g, slow, "m 2\n") }()
+	go func() { done <- push(t, g, slow, rest) }()
 	<-j.arrived
-	return g, func() {
+	return g, sync.OnceFunc(func() {
 		close(j.letGo)
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-	}
+	})
 }
 
 // TestDeletesDoNotWait deletes all groups while a push to one of them is in
