@@ -163,43 +163,56 @@ func (g *Gateway) settle(changed []*indexed) {
 // journal. discover makes a copy of the group for the engine, unless the group is
 // given to it. It treats an outlived change like one of another member.
 func (g *Gateway) discover(a *Applied) {
-	if a.Key == "" || a.Void || a.Stamp != nil || a.pending != nil && !g.disown(a) {
+	if a.Key == "" || a.Void || a.Stamp != nil || a.pending != nil && !g.isOutlived(a) {
 		return
 	}
 	g.foreign.Add(1)
 	if a.Group == nil {
 		return
 	}
+	outlived := a.disown()
 	if !a.Given {
 		a.Group = a.Group.clone()
 	}
 	old := g.Group(a.Key)
-	brings, told := g.placeForeign(a, old)
+	brings, told := g.placeForeign(a, old, outlived != nil)
 	if g.tellHelp(told); len(brings) > 0 {
 		a.suspects, _, _ = g.suspects(context.Background(), a.pending, old, nil) // it fails only if its context ends
 	}
+	if outlived != nil { // until now, others found its claims
+		g.finish(outlived, happened)
+	}
 }
 
-// disown reports whether a change is outlived. If so, it drops what was found
-// out about the change.
-func (g *Gateway) disown(a *Applied) bool {
+func (g *Gateway) finish(p *pending, f fate) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.index.isOutlived(*a) {
-		return false
+	g.index.finish(p, f)
+}
+
+func (g *Gateway) isOutlived(a *Applied) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.index.isOutlived(*a)
+}
+
+// disown drops what was found out about a change. It returns what the change was
+// before, or nil if nothing was found out.
+func (a *Applied) disown() (before *pending) {
+	if a.pending == nil {
+		return nil
 	}
-	g.index.finish(a.pending, happened)
+	before, a.pending, a.suspects = a.pending, nil, nil
 	a.Group = a.Group.clone()
 	for i := range a.Group.Families {
 		a.Group.Families[i].entry = nil
 	}
-	a.pending, a.suspects = nil, nil
-	return true
+	return before
 }
 
 // placeForeign places the provisional claims of a change that discover looks
 // at. It returns the blocks that need a search.
-func (g *Gateway) placeForeign(a *Applied, old *Group) (brings []*exposition.Block, told []helpNews) {
+func (g *Gateway) placeForeign(a *Applied, old *Group, outlived bool) (brings []*exposition.Block, told []helpNews) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if a.Group.repeat(old) {
@@ -219,7 +232,7 @@ func (g *Gateway) placeForeign(a *Applied, old *Group) (brings []*exposition.Blo
 	if brings, _ = claiming(brings, brings); len(brings) == 0 {
 		return nil, nil // only times are new, or nothing is claimed
 	}
-	if only := g.index.shapeOf(a.Key, old); g.index.isAlone(a.Group, only) {
+	if only := g.index.shapeOf(a.Key, old); !outlived && g.index.isAlone(a.Group, only) {
 		a.pending = &pending{key: a.Key, group: a.Group, since: old.since(), alone: true, only: only}
 		return nil, g.index.helpNews(brings)
 	}
@@ -476,7 +489,7 @@ func (x *index) replace(a Applied, old *Group, was, is *Held) (f *indexed, claim
 		f = x.families[was.Name]
 		f.shapes.add(old.shape, -1)
 		f.drop(a.Key, was)
-		x.discard(was.entry, nil)
+		x.discard(was.entry, x.entryInProgress(a.Key, was))
 	default:
 		f = x.families[was.Name]
 		x.discard(was.entry, is.entry)

@@ -143,6 +143,11 @@ func (x *index) pendingOf(name string, t metric.Type, key grouping.Key, taking b
 				n++
 			}
 		}
+		for _, b := range p.keeps {
+			if b.Name == name && b.Type == t && !taking {
+				n++
+			}
+		}
 	}
 	return n
 }
@@ -375,18 +380,27 @@ func (x *index) displace(p *pending) {
 	x.unlist(p)
 	stored, _ := x.groups.Get(p.key)
 	for i, b := range p.brings {
-		f := x.families[b.Name]
 		if p.takesAt(i) {
 			x.countTaking(b, -1)
 		}
-		f.pending[b.Type]--
-		f.shapes.add(p.shape, -1)
-		f.endLonely()
-		x.discard(p.group.Find(b.Name).entry, stored.entryOf(b.Name))
-		x.forget(f)
+		x.disclaim(p, b, stored)
+	}
+	for _, b := range p.keeps {
+		x.disclaim(p, b, stored)
 	}
 	x.unreserve(p)
 	x.shapes.release(p.shape)
+}
+
+// disclaim removes the provisional claim to a block of a change. stored is what its
+// group has become, which may be nil.
+func (x *index) disclaim(p *pending, b *exposition.Block, stored *Group) {
+	f := x.families[b.Name]
+	f.pending[b.Type]--
+	f.shapes.add(p.shape, -1)
+	f.endLonely()
+	x.discard(p.group.Find(b.Name).entry, stored.entryOf(b.Name))
+	x.forget(f)
 }
 
 func (x *index) unlist(p *pending) {

@@ -348,7 +348,7 @@ func (g *Gateway) has(found []having, key grouping.Key, block *exposition.Block,
 	}
 	g.mu.Lock()
 	for p := g.index.pending[key]; p != nil; p = p.next {
-		if p.claim > 0 && p.claim < before {
+		if p.claim > 0 && (p.claim < before || p.keepsName(block.Name)) {
 			add(p.group, p.searched)
 		}
 	}

@@ -247,7 +247,7 @@ func (g *Gateway) claim(ctx context.Context, c *check, group, old *Group, brings
 		err = conflict(refusal.name, "group %s has a series with the same labels: %s; make them differ, or delete that group%s", refusal.key.Excerpt(), exposition.FormatSeries(refusal.name, refusal.labels), refusal.remark)
 	}
 	if err != nil {
-		g.withdraw(p)
+		g.finish(p, void)
 		g.sweep() // so that others do not find it again
 		return nil, nil, err
 	}
@@ -266,6 +266,9 @@ func (g *Gateway) place(c *check, p *pending, old *Group, q *guard.Quotas) error
 func (g *Gateway) tryPlace(c *check, p *pending, old *Group, q *guard.Quotas) (_ []helpNews, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if stored, _ := g.index.groups.Get(p.key); p.since != 0 && stored.since() != p.since {
+		return nil, errEnded
+	}
 	if c != nil {
 		if p.takes, err = c.admit(p.group, old, p.brings); err != nil {
 			return nil, err
@@ -281,13 +284,6 @@ func (g *Gateway) tryPlace(c *check, p *pending, old *Group, q *guard.Quotas) (_
 		p.searched = len(p.rivals) == 0
 	}
 	return g.index.helpNews(p.brings), nil
-}
-
-// withdraw removes the claims of a change that will not happen.
-func (g *Gateway) withdraw(p *pending) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.index.finish(p, void)
 }
 
 // helpNews are two help texts of one family, to be logged.

@@ -109,6 +109,9 @@ type pending struct {
 	// fresh is what is new in each block of brings: all of it, or what was merged
 	// into the group's block. Only the goroutine of the change uses it.
 	fresh []*exposition.Block
+	// keeps are blocks whose names are claimed, too: those that the change keeps of a
+	// group that has expired since it began.
+	keeps []*exposition.Block
 	// takes has, for each block of brings that takes its name, one of the groups
 	// that have to give it up, or else "". It is nil if there are none.
 	takes []grouping.Key

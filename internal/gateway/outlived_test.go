@@ -54,12 +54,23 @@ func endMeanwhile(t *testing.T, text string, meanwhile bool) {
 		}
 	}
 	const shared = "m{l1=\"x\",l2=\"x\"} 1\n"
-	first := labelled(t, "l1", shared)
+	first := labelled(t, "l1", shared+"kept 1\n")
 	first.TTL = time.Hour
 	if err := g.Push(t.Context(), first); err != nil {
 		t.Fatal(err)
 	}
-	rival := func() error { return g.Push(t.Context(), labelled(t, "l2", shared)) }
+	rival := func() {
+		conflict := (*ConflictError)(nil)
+		if err := g.Push(t.Context(), labelled(t, "l2", shared)); !errors.As(err, &conflict) {
+			t.Errorf("the push of a series that another group has got %v", err)
+		}
+		if err := g.Push(t.Context(), labelled(t, "l2", "# TYPE m counter\nm 1\n")); !errors.As(err, &conflict) {
+			t.Errorf("the push of a name that others have got %v", err)
+		}
+		if err := g.Push(t.Context(), labelled(t, "l2", "# TYPE kept counter\nkept 1\n")); !errors.As(err, &conflict) {
+			t.Errorf("the push of a name that another group keeps got %v", err)
+		}
+	}
 	j.before = func() {
 		now = now.Add(2 * time.Hour)
 		if g.View().Expired != 1 {
@@ -67,14 +78,15 @@ func endMeanwhile(t *testing.T, text string, meanwhile bool) {
 		}
 		g.sweep()
 		if meanwhile {
-			_ = rival() // may be refused because of the pending push
+			rival()
 		}
 	}
 	if err := g.Push(t.Context(), labelled(t, "l1", text)); err != nil {
 		t.Fatal(err)
 	}
-	if conflict := (*ConflictError)(nil); !meanwhile && !errors.As(rival(), &conflict) {
-		t.Error("a series that another group has was stored")
+	rival()
+	if n := g.View().LeftOut; n != 0 {
+		t.Errorf("%d families are left out", n)
 	}
 	shown := 0
 	for _, b := range g.View().Family("m").Blocks() {
@@ -83,6 +95,52 @@ func endMeanwhile(t *testing.T, text string, meanwhile bool) {
 	if shown != 1 {
 		t.Errorf("the series is exposed %d times", shown)
 	}
+}
+
+// asking is a budget that calls a function before somebody takes from it for the first
+// time.
+type asking struct{ first func() }
+
+func (a *asking) Take(int) error {
+	if first := a.first; first != nil {
+		a.first = nil
+		first()
+	}
+	return nil
+}
+
+func (a *asking) Return(int) {}
+
+// TestEndsBeforeItsClaims expires a group after a push has looked at it, and before the
+// push has claims. Another group takes over a name that the push would have kept.
+func TestEndsBeforeItsClaims(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Unix(1_700_000_000, 0)
+		g, err := Open(t.Context(), Config{Journal: new(Memory), Now: func() time.Time { return now }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer g.Close()
+		p := labelled(t, "l1", "m 1\nkept 1\n")
+		p.TTL = time.Hour
+		if err := g.Push(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+		p = labelled(t, "l1", "m 2\n")
+		p.Mode, p.Budget = MergeSeries, &asking{func() {
+			now = now.Add(2 * time.Hour)
+			if err := g.Push(t.Context(), labelled(t, "l2", "# TYPE kept counter\nkept 1\n")); err != nil {
+				t.Error(err)
+			}
+		}}
+		if err := g.Push(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+		v := g.View()
+		if group := v.Group(p.Key); group.Find("m") == nil || group.Find("kept") != nil || v.LeftOut != 0 {
+			t.Errorf("the group has %d families, and %d are left out", len(group.Families), v.LeftOut)
+		}
+	})
 }
 
 // TestRepeatedGroupEndsMeanwhile expires a group while a change of another member

@@ -261,14 +261,14 @@ func (g *Gateway) prepare(p patience, push Push) (Change, error) {
 		return Change{}, err
 	}
 	g.expireFor(&push)
-	seen, ended, old := g.foreign.Load(), g.expired.Load(), g.Group(push.Key)
-	c, err := g.changeOf(p, push, old)
+	seen, ended := g.foreign.Load(), g.expired.Load()
+	c, old, err := g.changeNow(p, push)
 	if mayBeOutdated(err, old) {
 		if behind := g.sync(p); behind != nil {
 			return c, behind
 		}
 		if g.endFor(err) || g.expired.Load() != ended || g.foreign.Load() != seen {
-			c, err = g.changeOf(p, push, g.Group(push.Key))
+			c, _, err = g.changeNow(p, push)
 		}
 	}
 	answered := push.own != nil && (len(push.together) > 1 || push.own.refused != nil) // answer stamps the failure
@@ -276,6 +276,21 @@ func (g *Gateway) prepare(p patience, push Push) (Change, error) {
 		g.fail(push.Key, push.Client, err)
 	}
 	return c, err
+}
+
+// errEnded means that the group that a change was made from has ended before the
+// change got its claims.
+var errEnded = errors.New("the group has ended meanwhile")
+
+// changeNow returns the change of a push to its group as it is now. It also returns
+// that group, which may be nil.
+func (g *Gateway) changeNow(p patience, push Push) (c Change, old *Group, err error) {
+	for {
+		old = g.Group(push.Key)
+		if c, err = g.changeOf(p, push, old); !errors.Is(err, errEnded) {
+			return c, old, err
+		}
+	}
 }
 
 // isVerdict reports whether an error is about what was pushed. The group then shows
