@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"runtime"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"pushgateway/internal/config"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
 )
@@ -58,31 +60,77 @@ func TestContradictionsAtOnce(t *testing.T) {
 	for seed := range uint64(60) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			newRivals(t, seed).run()
+			newRivals(t, seed, false, false).run()
 		})
 	}
 }
 
-// rivals are clients of one gateway.
-type rivals struct {
-	t    *testing.T
-	seed uint64
-	g    *gateway.Gateway
-	at   *clock
-	j    *hesitant
-	mu   sync.Mutex
-	wait *rand.Rand
-	keys []grouping.Key
+// TestExposureFollowsFromTheRecords does the same without the check, or with pushes that
+// take names. In the end, a gateway that starts with the same records must expose the
+// same.
+func TestExposureFollowsFromTheRecords(t *testing.T) {
+	for seed := range uint64(60) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			r := newRivals(t, seed, seed%2 == 0, seed%2 == 1)
+			r.run()
+			again := open(t, gateway.Config{Now: r.at.now, Journal: &replayed{groups: r.g.View().EachGroup("")}})
+			if got, want := exposure(again.View()), exposure(r.g.View()); got != want {
+				t.Errorf("after a start there is\n%s\nwant\n%s", got, want)
+			}
+		})
+	}
 }
 
-func newRivals(t *testing.T, seed uint64) *rivals {
-	r := &rivals{t: t, seed: seed, at: newClock(), wait: rand.New(rand.NewPCG(seed, 0))}
+// replayed is a journal that has some groups.
+type replayed struct {
+	gateway.Memory
+	groups iter.Seq[*gateway.Group]
+}
+
+func (j *replayed) Open(ctx context.Context, apply func([]gateway.Applied), stored func(grouping.Key) *gateway.Group) error {
+	err := j.Memory.Open(ctx, apply, stored)
+	for group := range j.groups {
+		apply([]gateway.Applied{{Change: gateway.Change{Key: group.Key, Group: group}, Revision: group.Revision}})
+	}
+	return err
+}
+
+// exposure describes what a view exposes.
+func exposure(v *gateway.View) string {
+	var b strings.Builder
+	for f := range v.EachFamily() {
+		fmt.Fprintf(&b, "%s %v, %d series, %d bytes\n%s\n", f.Name, f.Type, f.Series, f.ProtoSize, strings.Join(exposedLines(v, f.Name), "\n"))
+	}
+	for g := range v.EachGroup("") {
+		fmt.Fprintf(&b, "%s exposes its times: %t\n", g.Key, v.ExposesTimes(g))
+	}
+	fmt.Fprintf(&b, "%d families of %d are left out\n", v.LeftOut, v.Held)
+	return b.String()
+}
+
+// rivals are clients of one gateway.
+type rivals struct {
+	t         *testing.T
+	seed      uint64
+	unchecked bool
+	takes     bool // pushes take names from groups that nobody has pushed to for long
+	g         *gateway.Gateway
+	at        *clock
+	j         *hesitant
+	mu        sync.Mutex
+	wait      *rand.Rand
+	keys      []grouping.Key
+}
+
+func newRivals(t *testing.T, seed uint64, unchecked, takes bool) *rivals {
+	r := &rivals{t: t, seed: seed, unchecked: unchecked, takes: takes, at: newClock(), wait: rand.New(rand.NewPCG(seed, 0))}
 	r.keys = []grouping.Key{
 		key(t, "j"), key(t, "j", "x", "1"), key(t, "j", "x", "2"), key(t, "j", "y", "1"),
 		key(t, "j", "x", "1", "y", "1"), key(t, "j", "instance", ""), key(t, "j", "instance", "1"),
 	}
 	r.j = &hesitant{wait: r.hesitates}
-	r.g = open(t, gateway.Config{Now: r.at.now, Journal: r.j})
+	r.g = open(t, gateway.Config{Now: r.at.now, Journal: r.j, Unchecked: unchecked})
 	return r
 }
 
@@ -108,7 +156,7 @@ func (r *rivals) run() {
 		all.Go(func() {
 			for range steps {
 				c.step()
-				if err := exposesAll(r.g.View()); err != nil {
+				if err := r.check(); err != nil {
 					r.t.Error(err)
 					return
 				}
@@ -117,17 +165,23 @@ func (r *rivals) run() {
 	}
 	all.Wait()
 	r.j.late.Wait()
-	if err := exposesAll(r.g.View()); err != nil {
+	if err := r.check(); err != nil {
 		r.t.Errorf("in the end: %v", err)
 	}
 }
 
-// exposesAll returns an error if something is left out of a view, or if a line comes
-// twice.
-func exposesAll(v *gateway.View) error {
-	if v.LeftOut > 0 {
-		return fmt.Errorf("%d families are left out", v.LeftOut)
+// check returns an error if a line comes twice. If pushes are checked and take no
+// names, nothing may be left out, either.
+func (r *rivals) check() error {
+	v := r.g.View()
+	if err := eachLineOnce(v); err != nil || r.unchecked || r.takes {
+		return err
 	}
+	return exposesAll(v)
+}
+
+// eachLineOnce returns an error if a line comes twice.
+func eachLineOnce(v *gateway.View) error {
 	seen := make(map[string]bool)
 	for f := range v.EachFamily() {
 		for _, line := range exposedLines(v, f.Name) {
@@ -137,6 +191,14 @@ func exposesAll(v *gateway.View) error {
 			}
 			seen[series] = true
 		}
+	}
+	return nil
+}
+
+// exposesAll returns an error if something is left out of a view.
+func exposesAll(v *gateway.View) error {
+	if v.LeftOut > 0 {
+		return fmt.Errorf("%d families are left out", v.LeftOut)
 	}
 	for g := range v.EachGroup("") {
 		for i := range g.Families {
@@ -203,6 +265,9 @@ func (c *rivalClient) push() gateway.Push {
 	p.Blocks = blocks(c.t, p.Key, text)
 	if c.random.IntN(3) == 0 {
 		p.TTL = time.Minute
+	}
+	if c.takes && c.random.IntN(2) == 0 {
+		p.Rule = &config.Rule{LongAgo: config.Duration(time.Minute)}
 	}
 	if p.Mode == gateway.Sum && c.random.IntN(2) == 0 {
 		p.SeriesTTL = time.Minute
