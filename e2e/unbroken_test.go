@@ -66,9 +66,10 @@ func TestUnbroken(t *testing.T) {
 	}
 }
 
-// TestFailureOfEndedGroup has a group expire just after a push to it was refused. That
-// is nothing that the next group with its key is told of, also after a restart.
-func TestFailureOfEndedGroup(t *testing.T) {
+// TestFailures refuses pushes to a group that expires. What failed before its end is
+// nothing that the next group with its key is told of. What failed after it is there
+// also after a restart.
+func TestFailures(t *testing.T) {
 	push := func(body string, header ...string) unbrokenStep {
 		r := doorRequest{method: http.MethodPut, path: "/metrics/job/a", header: make(http.Header), body: body}
 		for i := 0; i < len(header); i += 2 {
@@ -76,18 +77,32 @@ func TestFailureOfEndedGroup(t *testing.T) {
 		}
 		return unbrokenStep{requests: []doorRequest{r}}
 	}
-	s, err := openUnbroken(unbroken{seed: 1, onDisk: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	// Nobody reads in between: that would have the journal write the end of the group.
-	for i, step := range []unbrokenStep{push("m 1\n", "X-Pushgateway-TTL", "1m"), push("m 1 1\n"), {turn: time.Hour}, push("m 2\n"), {restart: true}} {
-		if err := s.do(step); err != nil {
-			t.Errorf("step %d: %v", i, err)
-		}
-	}
-	if err := s.close(); err != nil {
-		t.Error(err)
+	mortal, refused, restart := push("m 1\n", "X-Pushgateway-TTL", "1m"), push("m 1 1\n"), unbrokenStep{restart: true}
+	after := func(d time.Duration) unbrokenStep { return unbrokenStep{turn: d} }
+	for name, steps := range map[string][]unbrokenStep{
+		// Nobody reads in between: that would have the journal write the end of the group.
+		"before": {mortal, refused, after(time.Hour), push("m 2\n"), restart},
+		"after":  {mortal, after(time.Hour), refused, restart},
+		"twice":  {mortal, after(time.Hour), refused, after(time.Minute), refused, restart},
+		"both":   {mortal, refused, after(time.Hour), refused, after(time.Minute), refused, restart, refused, restart},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := openUnbroken(unbroken{seed: 1, onDisk: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, step := range steps {
+				if err := s.do(step); err != nil {
+					t.Errorf("step %d: %v", i, err)
+				}
+			}
+			if n := s.server.Gateway.View().Groups(); n != 1 {
+				t.Errorf("there are %d groups, want 1", n)
+			}
+			if err := s.close(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 
@@ -223,6 +238,7 @@ type unbrokenSystem struct {
 	gone   map[grouping.Key]*gateway.Group // of earlier exports
 	mixed  bool                            // groups may have come that contradict each other
 	clock  *modelClock
+	latest int64 // that the clock has shown
 	server *wiring.Server
 	doors  [doors]http.Handler
 	own    []exposition.Exposed // gathered once, since that takes long
@@ -278,8 +294,10 @@ func (s *unbrokenSystem) open() (err error) {
 }
 
 // reopen ends the gateway and starts another from a file, which must expose the
-// same.
+// same. If the clock was set back, it is right again: series that have ended may come
+// back with a start before their end.
 func (s *unbrokenSystem) reopen(file string) error {
+	s.clock.at.Store(max(s.latest, s.clock.at.Load()))
 	before := s.whole()
 	if err := s.server.Close(); err != nil {
 		return err
@@ -308,6 +326,7 @@ func (s *unbrokenSystem) do(step unbrokenStep) error {
 	switch {
 	case step.turn != 0:
 		s.clock.turn(step.turn)
+		s.latest = max(s.latest, s.clock.at.Load())
 		return nil
 	case step.restart:
 		if s.onDisk {
