@@ -129,8 +129,7 @@ func (x *index) isOutlived(a Applied) bool {
 	case a.pending.since == 0:
 		return false
 	}
-	stored, _ := x.groups.Get(a.Key)
-	return stored.since() != a.pending.since || slices.ContainsFunc(a.Group.Families, Held.isGone)
+	return x.isBereft(a.pending) || slices.ContainsFunc(a.Group.Families, Held.isGone)
 }
 
 // isGone reports whether the index has dropped what the entry of a family shares
@@ -211,7 +210,8 @@ func (a *Applied) disown() (before *pending) {
 }
 
 // placeForeign places the provisional claims of a change that discover looks
-// at. It returns the blocks that need a search.
+// at. It returns the blocks that need a search. An outlived change always gets claims,
+// since others would see none once those that it had before are gone.
 func (g *Gateway) placeForeign(a *Applied, old *Group, outlived bool) (brings []*exposition.Block, told []helpNews) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -129,9 +129,19 @@ func newRivals(t *testing.T, seed uint64, unchecked, takes bool) *rivals {
 		key(t, "j"), key(t, "j", "x", "1"), key(t, "j", "x", "2"), key(t, "j", "y", "1"),
 		key(t, "j", "x", "1", "y", "1"), key(t, "j", "instance", ""), key(t, "j", "instance", "1"),
 	}
+	if seed%3 == 0 {
+		r.addShapes(t)
+	}
 	r.j = &hesitant{wait: r.hesitates}
 	r.g = open(t, gateway.Config{Now: r.at.now, Journal: r.j, Unchecked: unchecked})
 	return r
+}
+
+// addShapes adds so many keys of different shapes that the series of some are indexed.
+func (r *rivals) addShapes(t *testing.T) {
+	for i := range 12 {
+		r.keys = append(r.keys, key(t, "j", "x", "1", fmt.Sprint("k", i), "1"))
+	}
 }
 
 func (r *rivals) hesitates() (turns int, v gateway.Verdict) {
@@ -167,6 +177,9 @@ func (r *rivals) run() {
 	r.j.late.Wait()
 	if err := r.check(); err != nil {
 		r.t.Errorf("in the end: %v", err)
+	}
+	if err := r.g.Audit(); err != nil {
+		r.t.Error(err)
 	}
 }
 
@@ -244,7 +257,9 @@ func (c *rivalClient) key() grouping.Key { return c.keys[c.random.IntN(len(c.key
 // push makes a push of a few families with few names, types and labels.
 func (c *rivalClient) push() gateway.Push {
 	pick := func(of ...string) string { return of[c.random.IntN(len(of))] }
-	label := func() string { return pick("", `x="1"`, `y="1"`, `x="1",y="1"`, `x="2"`) }
+	label := func() string {
+		return pick("", `x="1"`, `y="1"`, `x="1",y="1"`, `x="2"`, `k1="1",k2="1",k11="1"`, `k1="1",x="1",k11="1"`)
+	}
 	name := pick("m", "m", "m_count", "m_sum")
 	var text string
 	switch pick("gauge", "counter", "summary", "histogram") {

@@ -192,27 +192,36 @@ func (c *check) checkType(b *exposition.Block, key grouping.Key) error {
 		}
 		theirs := c.oldestOf(f, t, key, false)
 		if theirs.ok && theirs.less(c.mine(b, theirs.isPending())) {
-			holder, remark := c.holderOf(f, t, key)
+			holder, remark := c.holderOf(obstacle{f, t, false}, key)
 			return conflict(b.Name, "its type is %s in %s, but %s in this push; use one type everywhere, or another name%s", t, holder, b.Type, remark)
 		}
 	}
 	return nil
 }
 
+// obstacle is a name that others have with a type that keeps a push from being
+// exposed, now or once changes in progress are stored.
+type obstacle struct {
+	*indexed
+	t       metric.Type
+	lasting bool // claims that changes in progress give up do not count
+}
+
 // taken reports whether the gateway itself, or a group other than key, exposes
 // f with a type for which collides is true, and with an older claim than that of a
-// push of b, or will once changes in progress are stored. It returns that type.
-func (c *check) taken(f *indexed, b *exposition.Block, key grouping.Key, collides func(metric.Type) bool) (t metric.Type, taken bool) {
+// push of b, or will once changes in progress are stored.
+func (c *check) taken(f *indexed, b *exposition.Block, key grouping.Key, collides func(metric.Type) bool) (o obstacle, taken bool) {
 	if f == nil {
-		return 0, false
+		return obstacle{}, false
 	}
 	if f.reserved != nil {
-		return *f.reserved, collides(*f.reserved)
+		return obstacle{f, *f.reserved, false}, collides(*f.reserved)
 	}
-	if t, taken = c.takenBeside(f, b, key, collides, false); taken || !f.hasPending(collides) {
-		return t, taken
+	if t, taken := c.takenBeside(f, b, key, collides, false); taken || !f.hasPending(collides) {
+		return obstacle{f, t, false}, taken
 	}
-	return c.takenBeside(f, b, key, collides, true)
+	t, taken := c.takenBeside(f, b, key, collides, true)
+	return obstacle{f, t, true}, taken
 }
 
 // takenBeside is taken with the claims that there are now, or with those that last.
@@ -252,8 +261,8 @@ func (c *check) checkSuffixes(b *exposition.Block, group *Group) error {
 		if group.findSeries(name) != nil {
 			return conflict(b.Name, "as a %s it exposes lines named %q, which is another family of the same group; rename one of them", b.Type, name)
 		}
-		if t, taken := c.taken(c.families[name], b, group.Key, anyType); taken {
-			holder, remark := c.holderOf(c.families[name], t, group.Key)
+		if theirs, taken := c.taken(c.families[name], b, group.Key, anyType); taken {
+			holder, remark := c.holderOf(theirs, group.Key)
 			return conflict(b.Name, "as a %s it exposes lines named %q, which is a family of %s; rename one of them%s", b.Type, excerpt.Of(name), holder, remark)
 		}
 	}
@@ -265,9 +274,9 @@ func (c *check) checkSuffixes(b *exposition.Block, group *Group) error {
 		return conflict(b.Name, "the %s %q of the same group exposes lines of that name; rename one of them", h.Type, base)
 	}
 	exposes := func(t metric.Type) bool { return hasSuffixes(t, summaryToo) }
-	if t, taken := c.taken(c.families[base], b, group.Key, exposes); taken {
-		holder, remark := c.holderOf(c.families[base], t, group.Key)
-		return conflict(b.Name, "the %s %q of %s exposes lines of that name; rename one of them%s", t, excerpt.Of(base), holder, remark)
+	if theirs, taken := c.taken(c.families[base], b, group.Key, exposes); taken {
+		holder, remark := c.holderOf(theirs, group.Key)
+		return conflict(b.Name, "the %s %q of %s exposes lines of that name; rename one of them%s", theirs.t, excerpt.Of(base), holder, remark)
 	}
 	return nil
 }
@@ -280,13 +289,13 @@ func hasSuffixes(t metric.Type, summaryToo bool) bool {
 
 // holderOf describes the group that oldestOf finds, for error messages: its
 // key, and a remark about its age.
-func (c *check) holderOf(f *indexed, t metric.Type, key grouping.Key) (holder, remark string) {
-	if f.reserved != nil && *f.reserved == t {
+func (c *check) holderOf(o obstacle, key grouping.Key) (holder, remark string) {
+	if o.reserved != nil && *o.reserved == o.t {
 		return "the gateway itself", ""
 	}
-	oldest := c.oldestOf(f, t, key, false)
+	oldest := c.oldestOf(o.indexed, o.t, key, o.lasting)
 	if oldest.isPending() {
-		return c.pendingHolder(f.name, t, key), ""
+		return c.pendingHolder(o.name, o.t, key), ""
 	}
 	return "group " + oldest.key.Excerpt(), c.remark(oldest.key)
 }

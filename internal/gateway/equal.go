@@ -43,9 +43,9 @@ func (g *Gateway) suspects(ctx context.Context, p *pending, old *Group, c *check
 		if err := g.note(ctx, p, old); err != nil {
 			return nil, nil, givenUp(err)
 		}
-		g.mu.Lock()
-		p.rivals = g.index.enter(p, c != nil)
-		g.mu.Unlock()
+		if err := g.enter(p, c != nil); err != nil {
+			return nil, nil, err
+		}
 	}
 	if c == nil {
 		ctx = context.WithoutCancel(ctx)
@@ -78,6 +78,18 @@ func (g *Gateway) suspects(ctx context.Context, p *pending, old *Group, c *check
 	}
 	p.searched = true
 	return found, nil, nil
+}
+
+// enter gives a change its place among the pending ones, and notes what it must be
+// compared with. It fails if the group of an own change has ended meanwhile.
+func (g *Gateway) enter(p *pending, checked bool) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if p.own && g.index.isBereft(p) {
+		return errEnded
+	}
+	p.rivals = g.index.enter(p, checked)
+	return nil
 }
 
 // isAlone reports whether no group of another shape than sh, stored or pending, has
@@ -338,21 +350,23 @@ type having struct {
 }
 
 // has appends the blocks that a group has of the family of block with the same
-// type. It looks at pending changes before the stored group, so it sees a
-// change that is applied in between at least once.
+// type: what is stored, what changes bring that have entered before, and what any
+// change keeps of a group that has ended meanwhile.
 func (g *Gateway) has(found []having, key grouping.Key, block *exposition.Block, before uint64) []having {
 	add := func(group *Group, joins bool) {
 		if h := group.findSeries(block.Name); h != nil && h.Type == block.Type {
 			found = append(found, having{h.Block, joins})
 		}
 	}
+	g.Group(key) // ends it if its time has come
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	for p := g.index.pending[key]; p != nil; p = p.next {
-		if p.claim > 0 && (p.claim < before || p.keepsName(block.Name)) {
+		if p.claim > 0 && (p.claim < before || g.index.isBereft(p)) {
 			add(p.group, p.searched)
 		}
 	}
-	g.mu.Unlock()
-	add(g.Group(key), true)
+	stored, _ := g.index.groups.Get(key)
+	add(stored, true)
 	return found
 }

@@ -214,7 +214,7 @@ func (g *Gateway) expireOne(group *Group) {
 // caller holds mu.
 func (g *Gateway) outlive(group *Group, changed []*indexed) []*indexed {
 	x := g.index
-	x.keepClaims(group.Key)
+	x.keepClaims(group.Key, g.now())
 	changed = x.apply(Applied{Change: Change{Key: group.Key}}, changed)
 	if g.keepsRecords {
 		x.haunt(group.Key, g.ghostOf(group))

@@ -266,7 +266,7 @@ func (g *Gateway) place(c *check, p *pending, old *Group, q *guard.Quotas) error
 func (g *Gateway) tryPlace(c *check, p *pending, old *Group, q *guard.Quotas) (_ []helpNews, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if stored, _ := g.index.groups.Get(p.key); p.since != 0 && stored.since() != p.since {
+	if g.index.isBereft(p) {
 		return nil, errEnded
 	}
 	if c != nil {

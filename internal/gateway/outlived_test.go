@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -13,16 +14,21 @@ import (
 	"pushgateway/internal/metric"
 )
 
-// hooked is a journal that calls a function before the next commit.
+// hooked is a journal that calls a function before the next commit, which may fail.
 type hooked struct {
 	Memory
 	before func()
+	fails  bool
 }
 
 func (h *hooked) Commit(ctx context.Context, changes []Change) []Outcome {
 	before := h.before
-	if h.before = nil; before != nil {
-		before()
+	if h.before = nil; before == nil {
+		return h.Memory.Commit(ctx, changes)
+	}
+	before()
+	if h.fails {
+		return slices.Repeat([]Outcome{{Verdict: Failed, Err: errors.New("no space left on device")}}, len(changes))
 	}
 	return h.Memory.Commit(ctx, changes)
 }
@@ -140,6 +146,167 @@ func TestEndsBeforeItsClaims(t *testing.T) {
 		if group := v.Group(p.Key); group.Find("m") == nil || group.Find("kept") != nil || v.LeftOut != 0 {
 			t.Errorf("the group has %d families, and %d are left out", len(group.Families), v.LeftOut)
 		}
+	})
+}
+
+// TestEndsDuringSearch expires a group while a push of another one, which began before
+// the push to the group, is being compared with others. It must find what that push keeps.
+func TestEndsDuringSearch(t *testing.T) {
+	for name, c := range map[string]struct {
+		mode   Mode
+		text   string
+		viewed bool // else the search ends the group
+	}{
+		"family, viewed": {MergeFamilies, "other 1\n", true},
+		"family":         {MergeFamilies, "other 1\n", false},
+		"series, viewed": {MergeSeries, "m{l1=\"x\",l3=\"y\"} 1\n", true},
+		"series":         {MergeSeries, "m{l1=\"x\",l3=\"y\"} 1\n", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := newEnding(t, 0)
+				first := labelled(t, "l1", equal)
+				first.TTL = time.Hour
+				e.mustPush(t, first)
+				rival := labelled(t, "l2", equal)
+				check := e.g.check(rival, e.now)
+				p := &pending{key: rival.Key, group: e.g.pushed(nil, rival, e.now), brings: rival.Blocks, fresh: rival.Blocks, own: true}
+				if err := e.g.place(check, p, nil, nil); err != nil {
+					t.Fatal(err)
+				}
+				e.j.before = func() {
+					e.now = e.now.Add(2 * time.Hour)
+					if c.viewed {
+						e.g.View()
+					}
+					if _, refusal, err := e.g.suspects(t.Context(), p, nil, check); err != nil || refusal == nil {
+						t.Errorf("the search found nothing: %v", err)
+					}
+					e.g.finish(p, void)
+				}
+				second := labelled(t, "l1", c.text)
+				second.Mode = c.mode
+				e.mustPush(t, second)
+			})
+		})
+	}
+}
+
+// equal is a series that groups with the label l1 and l2 can have.
+const equal = "# TYPE m untyped\nm{l1=\"x\",l2=\"x\"} 1\n"
+
+// ending is a gateway whose groups end at some moment.
+type ending struct {
+	g   *Gateway
+	j   *hooked
+	now time.Time
+}
+
+// newEnding opens a gateway with groups of some shapes, which have the family m. In the
+// end, nothing may be left out, and the index must be right.
+func newEnding(t *testing.T, shapes int) *ending {
+	e := &ending{j: new(hooked), now: time.Unix(1_700_000_000, 0)}
+	var err error
+	if e.g, err = Open(t.Context(), Config{Journal: e.j, Now: func() time.Time { return e.now }}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if n := e.g.View().LeftOut; n != 0 {
+			t.Errorf("%d families are left out", n)
+		}
+		if err := errors.Join(e.g.Audit(), e.g.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	for i := range shapes {
+		e.mustPush(t, labelled(t, fmt.Sprint("k", i), "m 1\n"))
+	}
+	return e
+}
+
+func (e *ending) mustPush(t *testing.T, p Push) {
+	t.Helper()
+	if err := e.g.Push(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestEndsDuringNote expires a group while a push to it brings its series into the
+// index. The push must begin again.
+func TestEndsDuringNote(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnding(t, maxWalked+1)
+		first := labelled(t, "l1", equal)
+		first.TTL = time.Hour
+		e.mustPush(t, first)
+		second := labelled(t, "l1", "m{l1=\"x\",l3=\"y\"} 1\n")
+		second.Mode = MergeSeries
+		old, fresh := e.g.Group(second.Key), second.Blocks
+		var err error
+		if second.Blocks, second.ends, err = e.g.mergeSeries(e.g.patience(t.Context()), old, second); err != nil {
+			t.Fatal(err)
+		}
+		p := &pending{key: second.Key, group: e.g.pushed(old, second, e.now), brings: second.Blocks, fresh: fresh, since: old.since(), own: true}
+		check := e.g.check(second, e.now)
+		if err := e.g.place(check, p, old, nil); err != nil {
+			t.Fatal(err)
+		}
+		e.now = e.now.Add(2 * time.Hour)
+		e.g.View()
+		if _, _, err := e.g.suspects(t.Context(), p, old, check); !errors.Is(err, errEnded) {
+			t.Errorf("the search got %v", err)
+		}
+		e.g.finish(p, void)
+		e.mustPush(t, labelled(t, "l2", equal))
+	})
+}
+
+// TestKeptSeriesGo takes series away that a push in progress keeps, and has the push
+// fail. The index must not keep them.
+func TestKeptSeriesGo(t *testing.T) {
+	for name, take := range map[string]func(e *ending, p Push){
+		"they end": func(e *ending, _ Push) {
+			e.now = e.now.Add(2 * time.Hour)
+			e.g.View()
+		},
+		"deleted elsewhere": func(e *ending, p Push) { e.g.apply([]Applied{{Change: Change{Key: p.Key}, Revision: 1000}}) },
+		"replaced elsewhere": func(e *ending, p Push) {
+			other := Restore(Group{Key: p.Key, Pushed: e.now, Families: []Held{{Block: p.Blocks[0]}}})
+			e.g.apply([]Applied{{Change: Change{Key: p.Key, Group: other}, Revision: 1000}})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := newEnding(t, maxWalked+1)
+				p := labelled(t, "l1", equal)
+				p.Mode, p.SeriesTTL = Sum, time.Hour
+				e.mustPush(t, p)
+				e.mustPush(t, labelled(t, "l1", "keep 1\n"))
+				e.j.before = func() { take(e, labelled(t, "l1", "another 1\n")) }
+				e.j.fails = true
+				if err := e.g.Push(t.Context(), labelled(t, "l1", "other 1\n")); err == nil {
+					t.Error("the push was stored")
+				}
+			})
+		})
+	}
+}
+
+// TestEndedNameIsFree has all series of a group end while a push to it is in progress
+// that does not bring them. Their name is free at once.
+func TestEndedNameIsFree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnding(t, 0)
+		p := labelled(t, "l1", "# TYPE m counter\nm 1\n")
+		p.Mode, p.SeriesTTL = Sum, time.Hour
+		e.mustPush(t, p)
+		e.j.before = func() {
+			e.now = e.now.Add(2 * time.Hour)
+			e.mustPush(t, labelled(t, "l2", "# TYPE m gauge\nm 1\n"))
+		}
+		p = labelled(t, "l1", "# TYPE other counter\nother 1\n")
+		p.Mode, p.SeriesTTL = Sum, 10*time.Hour
+		e.mustPush(t, p)
 	})
 }
 
