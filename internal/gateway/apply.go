@@ -169,9 +169,12 @@ func (g *Gateway) discover(a *Applied) {
 	if a.Group == nil {
 		return
 	}
-	outlived := a.disown()
-	if !a.Given {
+	outlived := a.pending
+	if a.pending, a.suspects = nil, nil; outlived != nil || !a.Given {
 		a.Group = a.Group.clone()
+		for i := range a.Group.Families {
+			a.Group.Families[i].entry = nil // it may be of another engine
+		}
 	}
 	old := g.Group(a.Key)
 	brings, told := g.placeForeign(a, old, outlived != nil)
@@ -193,20 +196,6 @@ func (g *Gateway) isOutlived(a *Applied) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.index.isOutlived(*a)
-}
-
-// disown drops what was found out about a change. It returns what the change was
-// before, or nil if nothing was found out.
-func (a *Applied) disown() (before *pending) {
-	if a.pending == nil {
-		return nil
-	}
-	before, a.pending, a.suspects = a.pending, nil, nil
-	a.Group = a.Group.clone()
-	for i := range a.Group.Families {
-		a.Group.Families[i].entry = nil
-	}
-	return before
 }
 
 // placeForeign places the provisional claims of a change that discover looks

@@ -15,20 +15,20 @@ import (
 	"pushgateway/internal/config"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
+	"pushgateway/internal/journaltest"
 )
 
 // hesitant is a journal whose commits take a random time, before and after the
 // changes are stored. Some fail, and of some the outcome is known only later.
 type hesitant struct {
 	gateway.Memory
-	wait func() (turns int, v gateway.Verdict)
-	late sync.WaitGroup
+	*rivals
 }
 
 func (j *hesitant) KeepsRecords() bool { return true }
 
 func (j *hesitant) Commit(ctx context.Context, changes []gateway.Change) []gateway.Outcome {
-	turns, v := j.wait()
+	turns, v := j.hesitates()
 	rest(turns)
 	switch v {
 	case gateway.Committed:
@@ -57,27 +57,52 @@ func rest(turns int) {
 // modes, while groups and series end. Whichever pushes are stored, all of them must be
 // exposed, and no line may come twice.
 func TestContradictionsAtOnce(t *testing.T) {
-	for seed := range uint64(24) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			t.Parallel()
-			newRivals(t, seed, false, false).run()
-		})
-	}
+	eachRivals(t, func(t *testing.T, r *rivals) {
+		r.join(gateway.Config{Journal: r.hesitant()})
+		r.all = true
+		r.run()
+	})
 }
 
 // TestExposureFollowsFromTheRecords does the same without the check, or with pushes that
 // take names. In the end, a gateway that starts with the same records must expose the
 // same.
 func TestExposureFollowsFromTheRecords(t *testing.T) {
+	eachRivals(t, func(t *testing.T, r *rivals) {
+		r.join(gateway.Config{Journal: r.hesitant(), Unchecked: r.seed%2 == 0})
+		r.takes = r.seed%2 == 1
+		r.run()
+		r.join(gateway.Config{Journal: &replayed{groups: r.members[0].View().EachGroup("")}})
+		r.agree()
+	})
+}
+
+// TestMembersAtOnce does the same with two members, which see each other's changes late.
+// In the end, both must expose the same, and so must one that starts then.
+func TestMembersAtOnce(t *testing.T) {
+	eachRivals(t, func(t *testing.T, r *rivals) {
+		s := journaltest.NewShared(t)
+		s.Ends = r.seed%2 == 0
+		for range 2 {
+			m := s.Member()
+			r.join(gateway.Config{Journal: m})
+			r.lags = append(r.lags, m.Lag)
+		}
+		r.takes = r.seed%4 > 1
+		r.run()
+		for _, lag := range r.lags {
+			lag(false)
+		}
+		r.join(gateway.Config{Journal: s.Member()})
+		r.agree()
+	})
+}
+
+func eachRivals(t *testing.T, do func(t *testing.T, r *rivals)) {
 	for seed := range uint64(24) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			r := newRivals(t, seed, seed%2 == 0, seed%2 == 1)
-			r.run()
-			again := open(t, gateway.Config{Now: r.at.now, Journal: &replayed{groups: r.g.View().EachGroup("")}})
-			if got, want := exposure(again.View()), exposure(r.g.View()); got != want {
-				t.Errorf("after a start there is\n%s\nwant\n%s", got, want)
-			}
+			do(t, newRivals(t, seed))
 		})
 	}
 }
@@ -96,35 +121,41 @@ func (j *replayed) Open(ctx context.Context, apply func([]gateway.Applied), stor
 	return err
 }
 
-// exposure describes what a view exposes.
+// exposure describes what a view exposes, but for groups that have only failures, which
+// may be lost.
 func exposure(v *gateway.View) string {
 	var b strings.Builder
 	for f := range v.EachFamily() {
 		fmt.Fprintf(&b, "%s %v, %d series, %d bytes\n%s\n", f.Name, f.Type, f.Series, f.ProtoSize, strings.Join(exposedLines(v, f.Name), "\n"))
 	}
 	for g := range v.EachGroup("") {
+		if len(g.Families) == 0 {
+			continue
+		}
 		fmt.Fprintf(&b, "%s exposes its times: %t\n", g.Key, v.ExposesTimes(g))
 	}
 	fmt.Fprintf(&b, "%d families of %d are left out\n", v.LeftOut, v.Held)
 	return b.String()
 }
 
-// rivals are clients of one gateway.
+// rivals are clients of the same members.
 type rivals struct {
-	t         *testing.T
-	seed      uint64
-	unchecked bool
-	takes     bool // pushes take names from groups that nobody has pushed to for long
-	g         *gateway.Gateway
-	at        *clock
-	j         *hesitant
-	mu        sync.Mutex
-	wait      *rand.Rand
-	keys      []grouping.Key
+	t       *testing.T
+	seed    uint64
+	all     bool // that is stored must be exposed
+	takes   bool // pushes take names from groups that nobody has pushed to for long
+	members []*gateway.Gateway
+	lags    []func(bool) // of the members
+	at      *clock
+	keys    []grouping.Key
+	late    sync.WaitGroup // for changes whose outcome is not known
+	mu      sync.Mutex
+	random  *rand.Rand // of the journal
 }
 
-func newRivals(t *testing.T, seed uint64, unchecked, takes bool) *rivals {
-	r := &rivals{t: t, seed: seed, unchecked: unchecked, takes: takes, at: newClock(), wait: rand.New(rand.NewPCG(seed, 0))}
+// newRivals returns rivals without members.
+func newRivals(t *testing.T, seed uint64) *rivals {
+	r := &rivals{t: t, seed: seed, at: newClock(), random: rand.New(rand.NewPCG(seed, 0))}
 	r.keys = []grouping.Key{
 		key(t, "j"), key(t, "j", "x", "1"), key(t, "j", "x", "2"), key(t, "j", "y", "1"),
 		key(t, "j", "x", "1", "y", "1"), key(t, "j", "instance", ""), key(t, "j", "instance", "1"),
@@ -132,9 +163,12 @@ func newRivals(t *testing.T, seed uint64, unchecked, takes bool) *rivals {
 	if seed%3 == 0 {
 		r.addShapes(t)
 	}
-	r.j = &hesitant{wait: r.hesitates}
-	r.g = open(t, gateway.Config{Now: r.at.now, Journal: r.j, Unchecked: unchecked})
 	return r
+}
+
+func (r *rivals) join(c gateway.Config) {
+	c.Now = r.at.now
+	r.members = append(r.members, open(r.t, c))
 }
 
 // addShapes adds so many keys of different shapes that the series of some are indexed.
@@ -144,10 +178,12 @@ func (r *rivals) addShapes(t *testing.T) {
 	}
 }
 
+func (r *rivals) hesitant() *hesitant { return &hesitant{rivals: r} }
+
 func (r *rivals) hesitates() (turns int, v gateway.Verdict) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	switch r.wait.IntN(20) {
+	switch r.random.IntN(20) {
 	case 0, 1:
 		v = gateway.Failed
 	case 2:
@@ -155,7 +191,7 @@ func (r *rivals) hesitates() (turns int, v gateway.Verdict) {
 	default:
 		v = gateway.Committed
 	}
-	return r.wait.IntN(20), v
+	return r.random.IntN(20), v
 }
 
 func (r *rivals) run() {
@@ -174,23 +210,37 @@ func (r *rivals) run() {
 		})
 	}
 	all.Wait()
-	r.j.late.Wait()
+	r.late.Wait()
 	if err := r.check(); err != nil {
 		r.t.Errorf("in the end: %v", err)
 	}
-	if err := r.g.Audit(); err != nil {
-		r.t.Error(err)
+}
+
+// agree compares what the members expose, and what they count.
+func (r *rivals) agree() {
+	want := exposure(r.members[0].View())
+	for i, g := range r.members {
+		if got := exposure(g.View()); got != want {
+			r.t.Errorf("member %d exposes\n%s\nwant\n%s", i, got, want)
+		}
+		if err := g.Audit(); err != nil {
+			r.t.Errorf("member %d: %v", i, err)
+		}
 	}
 }
 
-// check returns an error if a line comes twice. If pushes are checked and take no
-// names, nothing may be left out, either.
+// check looks at what the members expose.
 func (r *rivals) check() error {
-	v := r.g.View()
-	if err := eachLineOnce(v); err != nil || r.unchecked || r.takes {
-		return err
+	for _, g := range r.members {
+		v := g.View()
+		if err := eachLineOnce(v); err != nil {
+			return err
+		}
+		if err := exposesAll(v); err != nil && r.all {
+			return err
+		}
 	}
-	return exposesAll(v)
+	return nil
 }
 
 // eachLineOnce returns an error if a line comes twice.
@@ -230,22 +280,28 @@ type rivalClient struct {
 }
 
 func (c *rivalClient) step() {
+	i := c.random.IntN(len(c.members))
+	g := c.members[i]
 	var err error
-	switch c.random.IntN(14) {
+	switch c.random.IntN(15) {
 	case 0:
-		err = c.g.Delete(context.Background(), c.key())
+		err = g.Delete(context.Background(), c.key())
 	case 1:
 		part := c.random.IntN(3)
-		_, err = c.g.DeleteMatching(context.Background(), func(g *gateway.Group) bool { return len(g.Key)%3 == part })
+		_, err = g.DeleteMatching(context.Background(), func(g *gateway.Group) bool { return len(g.Key)%3 == part })
 	case 2:
 		c.at.turn(time.Minute)
 	case 3:
 		pushes := []gateway.Push{c.push(), c.push()}
 		if pushes[0].Key != pushes[1].Key {
-			err = errors.Join(c.g.PushAll(context.Background(), pushes)...)
+			err = errors.Join(g.PushAll(context.Background(), pushes)...)
+		}
+	case 4:
+		if c.lags != nil {
+			c.lags[i](c.random.IntN(2) == 0)
 		}
 	default:
-		err = c.g.Push(context.Background(), c.push())
+		err = g.Push(context.Background(), c.push())
 	}
 	if errors.Is(err, gateway.ErrUnavailable) && !errors.Is(err, errDisk) {
 		c.t.Error(err)
