@@ -186,6 +186,7 @@ func (g *Gateway) discover(a *Applied) {
 	}
 }
 
+// finish is index.finish for callers that do not hold mu.
 func (g *Gateway) finish(p *pending, f fate) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -46,7 +46,7 @@ func (g *Gateway) fail(key grouping.Key, client string, reason error) {
 		return
 	}
 	s := Stamp{Key: key, At: now, Reason: excerpt.Line(reason.Error(), maxFailure), FailedBy: g.failedBy(key, guard.Key(client)), Against: g.against(key, old)}
-	s.Over = s.Against != 0 && (old == nil || old.failedOnly()) // the journal may not have the stamp before
+	s.Over = s.Against != 0 && (old == nil || old.failedOnly()) // a journal may keep only the last stamp
 	g.config.Journal.Stamp(s)
 }
 

@@ -52,7 +52,8 @@ type Stamp struct {
 	// if there was none. The group is failing unless it has a later revision: the
 	// order decides, not the clocks.
 	Against Revision
-	// Over means that the group had expired. Then the failure replaces the group.
+	// Over means that the group had expired, or has had only failures since. Then the
+	// failure replaces the group.
 	Over bool
 }
 
