@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -68,12 +67,7 @@ func shipped(t *testing.T, name, gateway, receiver string) string {
 // chosen, and gives its address.
 func startVictoria(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
+	addr := testproc.FreeAddress(t)
 	p := testproc.Launch(t, exec.Command("victoria-metrics", "-httpListenAddr="+addr, "-storageDataPath="+t.TempDir(), "-search.latencyOffset=0s"))
 	for deadline := time.Now().Add(testproc.Patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if res, err := http.Get("http://" + addr + "/health"); err == nil {

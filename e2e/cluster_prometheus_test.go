@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -12,6 +11,7 @@ import (
 	"testing"
 
 	"pushgateway/internal/natstest"
+	"pushgateway/internal/testproc"
 )
 
 // TestClusterPrometheus lets a real Prometheus scrape two gateways with the
@@ -47,12 +47,7 @@ scrape_configs:
 // reachable starts a gateway that tells others where it is.
 func reachable(t *testing.T, c *natstest.Cluster) *server {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	_ = l.Close() // it is free now
+	address := testproc.FreeAddress(t)
 	return joinCluster(t, c, "S", "--web.listen-address="+address, "--cluster.advertise-address="+address)
 }
 

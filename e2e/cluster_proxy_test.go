@@ -24,7 +24,7 @@ func TestClusterProxy(t *testing.T) {
 	}
 	c := natstest.Start(t, 1)
 	a, b := joinCluster(t, c, "S"), joinCluster(t, c, "S")
-	config, addr := filepath.Join(t.TempDir(), "haproxy.cfg"), freeAddress(t)
+	config, addr := filepath.Join(t.TempDir(), "haproxy.cfg"), testproc.FreeAddress(t)
 	shipped := readFile(t, "../deploy/compose/cluster/haproxy.cfg")
 	for old, now := range map[string]string{" pushgateway-1:9091": " " + a.addr, " pushgateway-2:9091": " " + b.addr, "bind :9091": "bind " + addr} {
 		if !strings.Contains(shipped, old) {
@@ -108,15 +108,4 @@ func pushWhile(s *server, do func()) {
 	do()
 	close(done)
 	pushers.Wait()
-}
-
-// freeAddress is an address that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -68,12 +69,7 @@ func (s scripts) gateway(ts *testscript.TestScript, _ bool, args []string) {
 
 // port finds a free one for $PORT.
 func (s scripts) port(ts *testscript.TestScript, _ bool, _ []string) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	ts.Check(err)
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	ts.Check(err)
-	ts.Check(l.Close())
-	ts.Setenv("PORT", port)
+	ts.Setenv("PORT", strconv.Itoa(testproc.FreePort(s.t)))
 }
 
 // socket <path> lets the gateway be reached through a socket.

@@ -4,7 +4,6 @@ package natstest
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +11,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"pushgateway/internal/testproc"
 )
 
 // Cluster is some servers with a common JetStream.
@@ -57,7 +58,7 @@ func start(t testing.TB, n int, set func(*server.Options)) *Cluster {
 	dir := t.TempDir()
 	for i := range n {
 		c.options[i] = &server.Options{
-			ServerName: fmt.Sprint("n", i), Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true,
+			ServerName: fmt.Sprint("n", i), Host: "127.0.0.1", Port: testproc.FreePort(t), NoSigs: true, NoLog: true,
 			JetStream: true, StoreDir: filepath.Join(dir, fmt.Sprint(i)),
 			JetStreamMaxMemory: memory, JetStreamMaxStore: storage, MaxPayload: 1 << 20,
 		}
@@ -76,13 +77,12 @@ func start(t testing.TB, n int, set func(*server.Options)) *Cluster {
 // that each server finds the others.
 func (c *Cluster) join() {
 	c.t.Helper()
-	ports := freePorts(c.t, len(c.options))
 	var routes []string
-	for _, port := range ports {
-		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", port))
+	for _, o := range c.options {
+		o.Cluster = server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: testproc.FreePort(c.t), NoAdvertise: true}
+		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", o.Cluster.Port))
 	}
-	for i, o := range c.options {
-		o.Cluster = server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: ports[i], NoAdvertise: true}
+	for _, o := range c.options {
 		o.Routes = server.RoutesFromStr(strings.Join(routes, ","))
 	}
 	for i := range c.options {
@@ -116,9 +116,6 @@ func (c *Cluster) await(i int) {
 	c.t.Helper()
 	if !c.servers[i].ReadyForConnections(ready) {
 		c.t.Fatalf("the NATS server %d did not start", i)
-	}
-	if c.options[i].Port == -1 {
-		c.options[i].Port = c.port(i)
 	}
 }
 
@@ -208,14 +205,6 @@ func (c *Cluster) stopAll() {
 	for i := range c.servers {
 		c.Stop(i)
 	}
-}
-
-func (c *Cluster) port(i int) int {
-	address, ok := c.servers[i].Addr().(*net.TCPAddr)
-	if !ok {
-		c.t.Fatalf("the address of the NATS server %d is %v", i, c.servers[i].Addr())
-	}
-	return address.Port
 }
 
 // URLs returns the addresses of all servers.

@@ -14,6 +14,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"golang.org/x/sys/unix"
+
+	"pushgateway/internal/testproc"
 )
 
 // Processes are servers in processes of their own, which can be paused and
@@ -33,9 +35,10 @@ type Processes struct {
 func Launch(t testing.TB, n int) *Processes {
 	t.Helper()
 	binary := Build(t)
-	p := &Processes{t: t, ports: freePorts(t, 2*n)}
+	p := &Processes{t: t}
 	for range n {
 		p.hosts = append(p.hosts, "127.0.0.1")
+		p.ports = append(p.ports, testproc.FreePort(t), testproc.FreePort(t))
 	}
 	p.command = func(_ int, args ...string) *exec.Cmd { return exec.Command(binary, args...) }
 	p.launch()
