@@ -3,6 +3,7 @@ package browser
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/emulation"
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
@@ -313,13 +315,29 @@ func (tb *tab) gone(selector string) {
 // click presses what is seen of an element.
 func (tb *tab) click(selector string) {
 	tb.t.Helper()
-	tb.run(chromedp.Click(selector, chromedp.ByQuery, chromedp.NodeVisible))
+	tb.tap(selector, chromedp.ByQuery)
 }
 
 // press clicks the button, link or summary that reads so.
 func (tb *tab) press(name string) {
 	tb.t.Helper()
-	tb.run(chromedp.Click(fmt.Sprintf(`//*[self::button or self::a or self::summary or self::option][normalize-space(.)=%q]`, name), chromedp.BySearch, chromedp.NodeVisible))
+	tb.tap(fmt.Sprintf(`//*[self::button or self::a or self::summary or self::option][normalize-space(.)=%q]`, name), chromedp.BySearch)
+}
+
+// tap presses an element, or the one that the page shows instead by then.
+func (tb *tab) tap(selector string, by chromedp.QueryOption) {
+	tb.t.Helper()
+	const gone = -32000 // the error of the DevTools protocol for a node that is no longer shown
+	for deadline := time.Now().Add(testproc.Patience); ; {
+		err := chromedp.Run(tb.ctx, chromedp.Click(selector, by, chromedp.NodeVisible))
+		if e := new(cdproto.Error); errors.As(err, &e) && e.Code == gone && time.Now().Before(deadline) {
+			continue
+		}
+		if err != nil {
+			tb.t.Fatalf("pressing %s: %v; the page shows: %s", selector, err, tb.shown())
+		}
+		return
+	}
 }
 
 // keys types where the focus is.

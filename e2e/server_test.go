@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,7 +18,13 @@ import (
 // binary is the gateway, built once for all tests.
 var binary string
 
-func TestMain(m *testing.M) { os.Exit(testproc.Main(m, &binary)) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "4"); err != nil { // most of the time they wait
+		panic(err)
+	}
+	os.Exit(testproc.Main(m, &binary))
+}
 
 // server is a running gateway as a client knows it.
 type server struct {
