@@ -182,8 +182,17 @@ func (g *Gateway) discover(a *Applied) {
 		a.suspects, _, _ = g.suspects(context.Background(), a.pending, old, nil) // it fails only if its context ends
 	}
 	if outlived != nil { // until now, others found its claims
-		g.finish(outlived, happened)
+		g.handOver(outlived, a.pending)
 	}
+}
+
+// handOver finishes a change in progress. What it will add at most counts for another
+// one from now on.
+func (g *Gateway) handOver(from, to *pending) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	to.job, to.adds, from.job = from.job, from.adds, nil
+	g.index.finish(from, happened)
 }
 
 // finish is index.finish for callers that do not hold mu.
@@ -200,8 +209,8 @@ func (g *Gateway) isOutlived(a *Applied) bool {
 }
 
 // placeForeign places the provisional claims of a change that discover looks
-// at. It returns the blocks that need a search. An outlived change always gets claims,
-// since others would see none once those that it had before are gone.
+// at. It returns the blocks that need a search. An outlived change always gets a place,
+// since others would see neither its claims nor what it adds once its place before is gone.
 func (g *Gateway) placeForeign(a *Applied, old *Group, outlived bool) (brings []*exposition.Block, told []helpNews) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -219,7 +228,7 @@ func (g *Gateway) placeForeign(a *Applied, old *Group, outlived bool) (brings []
 		}
 		brings = append(brings, h.Block)
 	}
-	if brings, _ = claiming(brings, brings); len(brings) == 0 {
+	if brings, _ = claiming(brings, brings); len(brings) == 0 && !outlived {
 		return nil, nil // only times are new, or nothing is claimed
 	}
 	if only := g.index.shapeOf(a.Key, old); !outlived && g.index.isAlone(a.Group, only) {

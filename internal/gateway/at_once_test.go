@@ -15,6 +15,7 @@ import (
 	"pushgateway/internal/config"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
+	"pushgateway/internal/guard"
 	"pushgateway/internal/journaltest"
 )
 
@@ -73,6 +74,20 @@ func TestExposureFollowsFromTheRecords(t *testing.T) {
 		r.takes = r.seed%2 == 1
 		r.run()
 		r.join(gateway.Config{Journal: &replayed{groups: r.members[0].View().EachGroup("")}})
+		r.agree()
+	})
+}
+
+// TestQuotasAtOnce does the same with pushes that quotas bound. No view may have more.
+func TestQuotasAtOnce(t *testing.T) {
+	eachRivals(t, func(t *testing.T, r *rivals) {
+		r.join(gateway.Config{Journal: r.hesitant()})
+		r.all = true
+		r.quotas = &guard.Quotas{Groups: most(4), Series: most(6), LabelSets: most(3)}
+		if r.seed%2 == 0 {
+			r.quotas = &guard.Quotas{JobGroups: most(4), JobSeries: most(6)}
+		}
+		r.run()
 		r.agree()
 	})
 }
@@ -144,6 +159,7 @@ type rivals struct {
 	seed    uint64
 	all     bool // that is stored must be exposed
 	takes   bool // pushes take names from groups that nobody has pushed to for long
+	quotas  *guard.Quotas
 	members []*gateway.Gateway
 	lags    []func(bool) // of the members
 	at      *clock
@@ -239,6 +255,31 @@ func (r *rivals) check() error {
 		if err := exposesAll(v); err != nil && r.all {
 			return err
 		}
+		if err := r.isWithin(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isWithin returns an error if a view has more than the quotas allow.
+func (r *rivals) isWithin(v *gateway.View) error {
+	if r.quotas == nil {
+		return nil
+	}
+	var has gateway.Stored
+	sets := make(map[string]bool)
+	for g := range v.EachGroup("") {
+		if !g.Pushed.IsZero() {
+			has.Groups++
+			has.Series += g.Series
+			sets[labelNames(g.Key)] = true
+		}
+	}
+	has.LabelSets = len(sets)
+	q := r.quotas // all groups are of one job
+	if !q.Groups.Allows(0, has.Groups) || !q.JobGroups.Allows(0, has.Groups) || !q.Series.Allows(0, has.Series) || !q.JobSeries.Allows(0, has.Series) || !q.LabelSets.Allows(0, has.LabelSets) {
+		return fmt.Errorf("the view has %+v, more than %+v", has, *q)
 	}
 	return nil
 }
@@ -340,6 +381,7 @@ func (c *rivalClient) push() gateway.Push {
 	if c.takes && c.random.IntN(2) == 0 {
 		p.Rule = &config.Rule{LongAgo: config.Duration(time.Minute)}
 	}
+	p.Quotas = c.quotas
 	if p.Mode == gateway.Sum && c.random.IntN(2) == 0 {
 		p.SeriesTTL = time.Minute
 	}

@@ -189,6 +189,7 @@ func (g *Gateway) shorten(groups, shorter []*Group) (seen int) {
 		if stored, _ := g.index.groups.Get(group.Key); stored == group {
 			g.seriesExpired.Add(uint64(group.Series - shorter[seen].Series))
 			changed = g.index.apply(Applied{Change: Change{Key: group.Key, Group: shorter[seen]}}, changed)
+			g.index.reserveAgain(group.Key)
 		}
 		work += workOf(group)
 	}

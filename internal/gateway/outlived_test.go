@@ -231,6 +231,33 @@ func TestEndsDuringNote(t *testing.T) {
 	})
 }
 
+// TestEndsAndCounts expires a group while a push to it is stored. Until that is applied,
+// what it adds must count.
+func TestEndsAndCounts(t *testing.T) {
+	for _, text := range []string{"", equal} {
+		e := newEnding(t, 0)
+		first := labelled(t, "l1", text)
+		first.TTL = time.Hour
+		e.mustPush(t, first)
+		second, old := labelled(t, "l1", text), e.g.Group(first.Key)
+		p := &pending{key: second.Key, group: e.g.pushed(old, second, e.now), brings: second.Blocks, fresh: second.Blocks, since: old.since(), own: true}
+		if err := e.g.place(e.g.check(second, e.now), p, old, nil); err != nil {
+			t.Fatal(err)
+		}
+		e.now = e.now.Add(2 * time.Hour)
+		e.g.View()
+		want := e.g.Stored()
+		a := Applied{Change: Change{Key: second.Key, Group: p.group, pending: p}, Revision: old.Revision + 1}
+		if e.g.discover(&a); e.g.Stored() != want || want.Groups != 1 {
+			t.Errorf("%q: %+v count, then %+v, want the group", text, want, e.g.Stored())
+		}
+		e.g.apply([]Applied{a})
+		if e.g.Stored() != want {
+			t.Errorf("%q: %+v count in the end, want %+v", text, e.g.Stored(), want)
+		}
+	}
+}
+
 // TestKeptSeriesGo takes series away that a push in progress keeps, and has the push
 // fail. The index must not keep them.
 func TestKeptSeriesGo(t *testing.T) {

@@ -181,8 +181,8 @@ func (x *index) growth(p *pending) tally {
 	return tally{max(0, is.groups-was.groups), max(0, is.series-was.series)}
 }
 
-// reserveAgain is for changes in progress to a group that has just expired: they
-// add more now.
+// reserveAgain is for changes in progress to a group that has just expired, or some
+// series of which have just ended: they add more now.
 func (x *index) reserveAgain(key grouping.Key) {
 	for p := x.pending[key]; p != nil; p = p.next {
 		if p.job != nil {

@@ -46,6 +46,13 @@ func wantOver(t testing.TB, what string, err error, limit guard.Limit) {
 	}
 }
 
+func labelNames(k grouping.Key) (names string) {
+	for _, l := range k.Labels() {
+		names += l.Name + ","
+	}
+	return names
+}
+
 // checkStock compares what is counted with what the view has.
 func checkStock(t testing.TB, g *gateway.Gateway) {
 	t.Helper()
@@ -58,11 +65,7 @@ func checkStock(t testing.TB, g *gateway.Gateway) {
 		}
 		want.Groups++
 		want.Series += group.Series
-		var names string
-		for _, l := range group.Key.Labels() {
-			names += l.Name + ","
-		}
-		sets[names] = true
+		sets[labelNames(group.Key)] = true
 		job, _ := group.Key.Value("job")
 		if bounds[job] == nil {
 			bounds[job] = &guard.Quotas{JobGroups: most(1)}
@@ -184,6 +187,27 @@ func TestQuotasOfExpired(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantOver(t, "once it is deleted", within(t, g, b, 10, q), "")
+}
+
+// TestQuotasOfEndedSeries lets series of a group end while a push to it is in progress
+// that brings them again: it adds more than it did when it began.
+func TestQuotasOfEndedSeries(t *testing.T) {
+	clock := newClock()
+	member := journaltest.NewShared(t).Member()
+	g := open(t, gateway.Config{Journal: member, Now: clock.now})
+	q := guard.Quotas{Series: most(10)}
+	a, b := key(t, "a"), key(t, "b")
+	for ttl, text := range map[time.Duration]string{0: "stays 1\n", time.Minute: series(8)} {
+		if err := g.Push(t.Context(), gateway.Push{Key: a, Blocks: blocks(t, a, text), Mode: gateway.Sum, SeriesTTL: ttl, Quotas: &q}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	member.Before(func() {
+		clock.turn(2 * time.Minute)
+		wantOver(t, "once the series have ended, beside the push that brings them", within(t, g, b, 3, q), guard.LimitSeries)
+	})
+	wantOver(t, "again", within(t, g, a, 8, q), "")
+	checkStock(t, g)
 }
 
 // TestQuotasOfUnknown holds room for a change whose outcome is not known, until it
