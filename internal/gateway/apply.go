@@ -186,12 +186,13 @@ func (g *Gateway) discover(a *Applied) {
 	}
 }
 
-// handOver finishes a change in progress. What it will add at most counts for another
-// one from now on.
+// handOver finishes a change in progress. What it will add at most, and its room for
+// receipts, are those of another one from now on.
 func (g *Gateway) handOver(from, to *pending) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	to.job, to.adds, from.job = from.job, from.adds, nil
+	to.receipts, from.receipts = from.receipts, 0
 	g.index.finish(from, happened)
 }
 

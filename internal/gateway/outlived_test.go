@@ -241,7 +241,7 @@ func TestEndsAndCounts(t *testing.T) {
 		e.mustPush(t, first)
 		second, old := labelled(t, "l1", text), e.g.Group(first.Key)
 		p := &pending{key: second.Key, group: e.g.pushed(old, second, e.now), brings: second.Blocks, fresh: second.Blocks, since: old.since(), own: true}
-		if err := e.g.place(e.g.check(second, e.now), p, old, nil); err != nil {
+		if err := errors.Join(e.g.place(e.g.check(second, e.now), p, old, nil), e.g.reserveReceipts(p, 1, &e.g.config.Limits)); err != nil {
 			t.Fatal(err)
 		}
 		e.now = e.now.Add(2 * time.Hour)
@@ -250,6 +250,9 @@ func TestEndsAndCounts(t *testing.T) {
 		a := Applied{Change: Change{Key: second.Key, Group: p.group, pending: p}, Revision: old.Revision + 1}
 		if e.g.discover(&a); e.g.Stored() != want || want.Groups != 1 {
 			t.Errorf("%q: %+v count, then %+v, want the group", text, want, e.g.Stored())
+		}
+		if n := e.g.index.receipts.reserved; n != 1 {
+			t.Errorf("%q: there is room for %d receipts, want 1", text, n)
 		}
 		e.g.apply([]Applied{a})
 		if e.g.Stored() != want {
