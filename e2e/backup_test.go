@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -237,7 +238,11 @@ func TestBackupErrors(t *testing.T) {
 	s := start(t, "--web.enable-admin-api", "--persistence.file="+file)
 	gone := start(t)
 	gone.proc.Stop()
-	dir := t.TempDir()
+	dir, odd := t.TempDir(), t.TempDir()
+	pipe, dangling := filepath.Join(odd, "pipe"), filepath.Join(odd, "link")
+	if err := errors.Join(syscall.Mkfifo(pipe, 0o600), os.Symlink("nothing", dangling)); err != nil {
+		t.Fatal(err)
+	}
 	for name, tt := range map[string]struct {
 		url, to string
 		says    []string
@@ -246,6 +251,8 @@ func TestBackupErrors(t *testing.T) {
 		"no gateway":        {s.base + "/nothing", filepath.Join(dir, "copy"), []string{"404 Not Found"}},
 		"missing directory": {s.base, filepath.Join(dir, "nowhere", "copy"), []string{"the directory", "does not exist; create it first"}},
 		"directory":         {s.base, dir, []string{"is a directory", "name a file in it"}},
+		"pipe":              {s.base, pipe, []string{"is a device, a pipe", "name a regular file"}},
+		"link to nothing":   {s.base, dangling, []string{"is a link to nothing", "name the file itself"}},
 		"file in use":       {s.base, file, []string{"replacing", "another process uses"}},
 	} {
 		code, out, errs := command(t, "backup", "--url="+tt.url, tt.to)
@@ -256,9 +263,32 @@ func TestBackupErrors(t *testing.T) {
 	if names := lookAt(t, dir).names(); len(names) != 0 {
 		t.Errorf("there are %v", names)
 	}
+	for path, kind := range map[string]os.FileMode{pipe: os.ModeNamedPipe, dangling: os.ModeSymlink} {
+		if info := must(os.Lstat(path)); info.Mode()&kind == 0 {
+			t.Errorf("%s is %v now", path, info.Mode())
+		}
+	}
 	s.push("/metrics/job/kept", "kept 1\n", http.StatusOK)
 	s.proc.Stop()
 	start(t, "--persistence.file="+file).wantSeries([]string{`kept{instance="",job="kept"} 1`}, nil)
+}
+
+// TestBackupThroughLink replaces the file that a link points to.
+func TestBackupThroughLink(t *testing.T) {
+	s := start(t, "--web.enable-admin-api", "--persistence.file="+makeJournal(t, 3))
+	dir := t.TempDir()
+	file, link := filepath.Join(dir, "file"), filepath.Join(dir, "link")
+	writeFile(t, file, "an older copy")
+	if err := os.Symlink("file", link); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs := command(t, "backup", "--url="+s.base, link); code != 0 {
+		t.Fatalf("exit code %d, %s", code, errs)
+	}
+	if to, err := os.Readlink(link); to != "file" {
+		t.Errorf("the link leads to %q now, %v", to, err)
+	}
+	wantWhole(t, file)
 }
 
 // TestBackupWithPassword keeps the password out of what is shown.

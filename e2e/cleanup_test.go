@@ -108,6 +108,9 @@ func TestDeleteGroupsRefused(t *testing.T) {
 		{query("older_than", "soon"), `older_than="soon"`},
 		{query("status", "x"), `status="x"`},
 		{query("match[]", `{job="a"}`, "dry_run", "maybe"), `dry_run="maybe"`},
+		{query("match[]", `{job="a"}`, "dry_run", ""), `dry_run=""`},
+		{query("match[]", `{job="a"}`, "dry_run", "false", "dry_run", "true"), `the parameter dry_run is there with "false" and "true"`},
+		{query("older_than", "0s", "older_than", "1d"), "older_than is there with"},
 	} {
 		a := s.want(http.StatusBadRequest, http.MethodPost, "/api/v1/admin/delete_groups?"+c.query, "")
 		var d deleted

@@ -130,6 +130,7 @@ func TestFlagsAgainstConfig(t *testing.T) {
 		{`rules: [{match: '{}', ttl: 2d}]`, "--push.ttl=1d", "rules[0].ttl: the rule is for all groups, and so is the flag --push.ttl; remove one of them"},
 		{"cluster: {url: [nats://a:1]}", "--cluster.url=nats://b:1", "cluster.url: the flag --cluster.url sets it too; remove one of them"},
 		{"cluster: {url: [nats://a:1], tls: {server_name: a}}", "--cluster.tls-server-name=b", "cluster.tls.server_name: the flag --cluster.tls-server-name sets it too"},
+		{"cluster: {url: [nats://a:1]}", "--persistence.file=x", "cluster: the groups are kept in the cluster or in a file, not in both; remove this, or leave out --persistence.file"},
 		{"limits: {", "", "it is not YAML"},
 	} {
 		file := newConfig(t, c.file)
@@ -138,6 +139,17 @@ func TestFlagsAgainstConfig(t *testing.T) {
 			t.Errorf("%s %s: exit code %d, %q does not say %q", c.file, c.flag, code, errs, c.says)
 		}
 	}
+}
+
+// TestClusterBesideFile reloads a file with which the gateway could not start again.
+func TestClusterBesideFile(t *testing.T) {
+	file := newConfig(t, "limits: {max_series: 5}")
+	s := start(t, "--config.file="+file.path, "--web.enable-lifecycle", "--persistence.file="+filepath.Join(t.TempDir(), "db"))
+	file.write("cluster: {url: [nats://127.0.0.1:1]}")
+	if a := s.want(http.StatusInternalServerError, http.MethodPost, "/-/reload", ""); !strings.Contains(a.body, "in the cluster or in a file, not in both") {
+		t.Errorf("got %q", a.body)
+	}
+	s.wantLine("pushgateway_config_last_reload_successful 0")
 }
 
 // limitsOf finds the limits that an answer names.

@@ -20,7 +20,7 @@ func newBackup(app *kingpin.Application, stdout, stderr io.Writer) command {
 	output := clause.Arg("file", "The persistence file to write. An existing file is replaced once the copy is complete.").Required().String()
 	gw := addAddress(clause, "0s")
 	stream := addStreamOf(clause, "URL of a NATS server with JetStream, like nats://nats-1:4222, to copy the groups of a cluster without a gateway. Repeat the flag for each server.")
-	return command{clause, func() error { return checkAll(gw.check, stream.check) }, func(ctx context.Context) error {
+	return command{clause, func() error { return checkAll(hasName(output), gw.check, stream.check) }, func(ctx context.Context) error {
 		bar := newProgress(stderr, "copying", -1)
 		defer bar.Close()
 		var r storage.Report
@@ -60,4 +60,14 @@ func wholeCopy(ctx context.Context, path string) (storage.Report, error) {
 		return r, fmt.Errorf("the gateway did not send a complete journal, and nothing was kept; try again: %w", err)
 	}
 	return r, nil
+}
+
+// hasName checks the name of a file for which standard input and output do not do.
+func hasName(file *string) (check func() error) {
+	return func() error {
+		if *file == "" { // kingpin turns - into ""
+			return errors.New("standard input and output do not do here; name a file, like /var/lib/pushgateway/metrics.db")
+		}
+		return nil
+	}
 }

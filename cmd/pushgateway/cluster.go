@@ -102,8 +102,8 @@ func (c *settings) checkCluster() error {
 	if !k.isSet() {
 		return k.checkUnset()
 	}
-	if c.persistenceFile == os.Getenv(fileVariable) {
-		c.persistenceFile = "" // that of the packages' service, which every gateway has
+	if !c.ownFile() {
+		c.persistenceFile = ""
 	}
 	if c.persistenceFile != "" {
 		return errors.New("--cluster.url, or cluster in the configuration file: the groups are kept in the cluster or in a file, not in both; leave out --persistence.file")
@@ -112,6 +112,12 @@ func (c *settings) checkCluster() error {
 		return errors.New("--persistence.interval: it is for --persistence.file; leave it out with a cluster, where each push waits for the servers")
 	}
 	return k.check()
+}
+
+// ownFile reports whether this gateway was given a persistence file, other than that of
+// the packages' service, which every gateway has.
+func (c *settings) ownFile() bool {
+	return c.persistenceFile != "" && c.persistenceFile != os.Getenv(fileVariable)
 }
 
 // check returns an error for settings of a cluster that cannot work.

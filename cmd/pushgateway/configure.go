@@ -97,12 +97,13 @@ func (c *settings) agree(file *config.Config) error {
 	}
 	body := file.Limits.Over(c.limits()).Body
 	switch {
-	case body.Bytes < int64(minBodyBytes):
-		add(keyBody, "it must be at least %s; write it like 64MiB", minBodyBytes)
 	case body.Inflight < body.Bytes && file.Says(keyInflight):
 		add(keyInflight, "it must not be less than the largest push, which may have %s (%s, or --push.max-body-bytes); raise it", units.Base2Bytes(body.Bytes), keyBody)
 	case body.Inflight < body.Bytes:
 		add(keyBody, "it must not be more than --push.max-inflight-bytes=%s; raise that too", c.maxInflightBytes)
+	}
+	if file.Cluster != nil && c.ownFile() {
+		add("cluster", "the groups are kept in the cluster or in a file, not in both; remove this, or leave out --persistence.file")
 	}
 	for i := range file.Rules {
 		c.agreeWith(&file.Rules[i], add)

@@ -234,10 +234,6 @@ func (v *proxiesValue) String() string {
 	return strings.Join(all, ",")
 }
 
-// minBodyBytes is the lower bound of --push.max-body-bytes. A smaller value is
-// likely to lack its unit, and would refuse every push.
-const minBodyBytes = units.KiB
-
 // validate returns an error for settings that cannot work. It changes nothing.
 func (c *settings) validate() error {
 	return checkAll(c.checkPersistence, c.checkAddresses, c.checkWebConfig, c.checkOrigins, c.checkPaths, c.checkPushes, c.checkHistory, c.checkLog)
@@ -266,8 +262,8 @@ func (c *settings) checkPersistence() error {
 var aggregations = map[string]string{"zapier": "sum", "gravel": "clearmode"}
 
 func (c *settings) checkPushes() error {
-	if c.maxBodyBytes < minBodyBytes {
-		return fmt.Errorf("--push.max-body-bytes=%s: it must be at least %s; write it like 64MiB", c.maxBodyBytes, minBodyBytes)
+	if least := units.Base2Bytes(config.LeastBodyBytes); c.maxBodyBytes < least {
+		return fmt.Errorf("--push.max-body-bytes=%s: it must be at least %s; write it like 64MiB", c.maxBodyBytes, least)
 	}
 	if c.configFile == "" && c.maxInflightBytes < c.maxBodyBytes {
 		return fmt.Errorf("--push.max-inflight-bytes=%s: it must not be less than --push.max-body-bytes=%s, or the gateway would never take the largest pushes", c.maxInflightBytes, c.maxBodyBytes)

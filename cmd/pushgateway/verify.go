@@ -17,7 +17,7 @@ func newVerify(app *kingpin.Application, stdout io.Writer) command {
 	clause := app.Command("verify", "Check every record of a persistence file, and print what is wrong. Exits with 1 if anything is. The file is only read, and no gateway may be using it.").HelpLong(`Example:
   pushgateway verify /var/lib/pushgateway/metrics.db`)
 	path := clause.Arg("file", "The persistence file. For a file of Pushgateway 1.11, the journal <file>.db is checked too if it exists.").Required().String()
-	return command{clause, nothingToCheck, func(ctx context.Context) error {
+	return command{clause, hasName(path), func(ctx context.Context) error {
 		return verify(ctx, stdout, *path)
 	}}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/alecthomas/units"
 	"golang.org/x/crypto/bcrypt"
 
 	"pushgateway/internal/exposition"
@@ -13,6 +14,7 @@ import (
 // secrets.
 func (d *decoder) check() {
 	d.checkLengths(d.config.Limits)
+	d.checkSizes(d.config.Limits)
 	for i := range d.config.Rules {
 		d.config.Rules[i].Index = i
 		d.checkRule(&d.config.Rules[i])
@@ -40,6 +42,24 @@ func (d *decoder) checkLengths(l Limits) {
 		if of.has > of.most {
 			d.mistake(of.key, "%d is more than %d: Prometheus panics on what is longer; lower it", of.has, of.most)
 		}
+	}
+}
+
+// LeastBodyBytes is the lower bound of limits.max_body_bytes. A smaller value is likely
+// to lack its unit, and would refuse every push.
+const LeastBodyBytes Bytes = 1 << 10
+
+// checkSizes refuses limits under which the gateway would never take a push.
+func (d *decoder) checkSizes(l Limits) {
+	const body, inflight = "limits.max_body_bytes", "limits.max_inflight_bytes"
+	most := units.Base2Bytes(l.BodyBytes)
+	switch least := units.Base2Bytes(LeastBodyBytes); {
+	case d.config.Says(body) && l.BodyBytes < LeastBodyBytes:
+		d.mistake(body, "it must be at least %s; write it like 64MiB", least)
+	case d.config.Says(inflight) && l.InflightBytes < LeastBodyBytes:
+		d.mistake(inflight, "it must be at least %s; write it like 512MiB", least)
+	case d.config.Says(inflight) && l.InflightBytes < l.BodyBytes:
+		d.mistake(inflight, "it must not be less than the largest push, which may have %s (%s); raise it", most, body)
 	}
 }
 

@@ -127,7 +127,8 @@ func parseDelete(r *http.Request, l guard.Limits) (f filter, dry bool, err error
 	if !narrows(r.Form) {
 		return f, false, errors.New("name the groups with match[], older_than, newer_than, status or search; to delete all groups, use PUT /api/v1/admin/wipe")
 	}
-	if s := r.Form.Get("dry_run"); s != "" {
+	if r.Form.Has("dry_run") {
+		s := r.Form.Get("dry_run")
 		if dry, err = strconv.ParseBool(s); err != nil {
 			return f, false, fmt.Errorf("dry_run=%q must be true or false", excerpt.Of(s))
 		}
@@ -136,12 +137,18 @@ func parseDelete(r *http.Request, l guard.Limits) (f filter, dry bool, err error
 	return f, dry, err
 }
 
-// knownParameters refuses unknown names: if a misspelt parameter were ignored,
-// more groups would be deleted than intended.
+// knownParameters refuses unknown names, and two values where one decides: if a misspelt
+// parameter or one of the values were ignored, more groups would be deleted than intended.
 func knownParameters(v url.Values) error {
-	for name := range v {
+	for name, values := range v {
 		switch name {
-		case "match[]", "older_than", "newer_than", "status", "search", "dry_run":
+		case "match[]":
+		case "older_than", "newer_than", "status", "search", "dry_run":
+			for _, other := range values[1:] {
+				if other != values[0] {
+					return fmt.Errorf("the parameter %s is there with %q and %q; give it once", name, excerpt.Of(values[0]), excerpt.Of(other))
+				}
+			}
 		default:
 			return fmt.Errorf("there is no parameter %q; use match[], older_than, newer_than, status, search and dry_run", excerpt.Of(name))
 		}

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -134,15 +135,17 @@ const ownPath = "/-/metrics"
 
 // ready reports whether scrapes are served, which they always are by now. With
 // ?for=push it reports whether pushes are accepted, and with ?max_lag= whether
-// scrapes lag behind other gateways by less.
+// scrapes lag behind other gateways by less. It refuses other values, since nobody
+// would notice a misspelling as long as all is well.
 func (a *api) ready(w http.ResponseWriter, r *http.Request) {
-	if err := a.Gateway.Err(); err != nil && r.URL.Query().Get("for") == "push" {
-		notReady(w, "The gateway refuses pushes: "+excerpt.Message(err))
+	pushes, err := forPushes(r)
+	most, lagErr := maxLag(r)
+	if err = cmp.Or(err, lagErr); err != nil {
+		http.Error(w, excerpt.Message(err), http.StatusBadRequest)
 		return
 	}
-	most, err := maxLag(r)
-	if err != nil {
-		http.Error(w, excerpt.Message(err), http.StatusBadRequest)
+	if err := a.Gateway.Err(); err != nil && pushes {
+		notReady(w, "The gateway refuses pushes: "+excerpt.Message(err))
 		return
 	}
 	if lag := a.Shared.Lag(); most > 0 && lag > most {
@@ -155,6 +158,19 @@ func (a *api) ready(w http.ResponseWriter, r *http.Request) {
 func notReady(w http.ResponseWriter, why string) {
 	w.Header().Set("Retry-After", retryAfter)
 	http.Error(w, why, http.StatusServiceUnavailable)
+}
+
+// forPushes reports whether the parameter for is push. It may be scrape, which is what
+// is meant without it.
+func forPushes(r *http.Request) (bool, error) {
+	switch what := r.URL.Query().Get("for"); what {
+	case "", "scrape":
+		return false, nil
+	case "push":
+		return true, nil
+	default:
+		return false, fmt.Errorf("for=%q: it must be scrape or push", excerpt.Of(what))
+	}
 }
 
 // maxLag returns the parameter max_lag, or 0 if there is none.

@@ -23,9 +23,13 @@ type File struct {
 }
 
 // Write writes a file beside the path and renames it, with the mode and the
-// owner of the file that it replaces, if there is one. It never replaces a file
-// that a gateway is using. After a failure nothing has changed.
+// owner of the file that it replaces, if there is one. Where the path is a link, it
+// does that where the link points to. It replaces neither what is no regular file nor
+// a file that a gateway is using. After a failure nothing has changed.
 func (f File) Write(write func(io.Writer) error) (err error) {
+	if f.Path, err = resolve(f.Path); err != nil {
+		return err
+	}
 	if err := f.replaceable(); err != nil {
 		return err
 	}
@@ -53,14 +57,26 @@ func (f File) Write(write func(io.Writer) error) (err error) {
 	return f.replace(out.Name())
 }
 
+// resolve follows a link, which then stays.
+func resolve(path string) (string, error) {
+	resolved, err := filepath.EvalSymlinks(path)
+	if err == nil {
+		return resolved, nil
+	}
+	if to, err := os.Readlink(path); err == nil {
+		return "", fmt.Errorf("%s is a link to %s, which does not exist; remove the link, or name the file itself", path, to)
+	}
+	return path, nil // there is nothing yet
+}
+
 // replaceable finds early what would prevent the rename.
 func (f File) replaceable() error {
 	info, err := os.Stat(f.Path)
 	if err != nil {
 		return nil // there is nothing to replace
 	}
-	if info.IsDir() {
-		return fmt.Errorf("%s: %w", f.Path, errDirectory)
+	if err := regular(info); err != nil {
+		return fmt.Errorf("%s: %w", f.Path, err)
 	}
 	if from, err := os.Stat(f.From); err == nil && os.SameFile(info, from) {
 		return fmt.Errorf("%s is the file to read from; write to another file", f.Path)

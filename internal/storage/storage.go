@@ -99,6 +99,17 @@ var (
 	errSpecial   = errors.New("it is a device, a pipe or a socket; name a regular file, which need not exist yet")
 )
 
+// regular returns an error for what is no regular file.
+func regular(info fs.FileInfo) error {
+	switch {
+	case info.IsDir():
+		return errDirectory
+	case !info.Mode().IsRegular():
+		return errSpecial
+	}
+	return nil
+}
+
 // withoutPath removes the path from an error that is wrapped with the path.
 func withoutPath(err error) error {
 	var p *fs.PathError
@@ -116,10 +127,8 @@ func isLegacy(path string) (bool, error) {
 	switch {
 	case err != nil:
 		return false, withoutPath(err)
-	case info.IsDir():
-		return false, errDirectory
-	case !info.Mode().IsRegular():
-		return false, errSpecial
+	case regular(info) != nil:
+		return false, regular(info)
 	case info.Size() == 0:
 		return false, errEmpty
 	}
