@@ -5,7 +5,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"iter"
 
 	"github.com/alecthomas/kingpin/v2"
 
@@ -42,11 +44,16 @@ func newExport(app *kingpin.Application, stdout, stderr io.Writer) command {
 		defer gw.Close()
 		bar := newProgress(stderr, "exporting", -1)
 		defer bar.Close()
-		write := func(w io.Writer) error { return export(gw, *format, io.MultiWriter(w, bar)) }
+		var left []string
+		write := func(w io.Writer) error { return export(gw, *format, io.MultiWriter(w, bar), &left) }
 		if *output == "" {
 			err = writeOut(stdout, write)
 		} else {
 			err = storage.File{Path: *output, From: file}.Write(write)
+		}
+		bar.Close()
+		for _, what := range left {
+			fmt.Fprintln(stderr, visibleLine("pushgateway export: left out "+what+": with it, Pushgateway 1.11 would answer no scrape"))
 		}
 		return describe("exporting "+cmp.Or(file, stream.String()), err)
 	}}
@@ -75,14 +82,49 @@ func writeOut(stdout io.Writer, write func(io.Writer) error) error {
 	return errors.Join(write(shown), shown.Close(), w.Flush())
 }
 
-func export(gw *gateway.Gateway, format string, w io.Writer) error {
+// export writes the groups in a format. It appends to left what that cannot hold.
+func export(gw *gateway.Gateway, format string, w io.Writer, left *[]string) error {
 	switch format {
 	case "gob":
-		return gobfile.WriteWith(w, gw.View().EachGroup(""), gw.View().Receipts())
+		return gobfile.WriteWith(w, exposed(gw.View(), left), gw.View().Receipts())
 	case "json":
 		return httpapi.WriteMetrics(w, gw.View())
 	}
 	asPushed := exposition.Format{Syntax: exposition.Text, Escaping: metric.UTF8}
 	_, err := scrape.New(nil, nil).All(w, gw.View(), asPushed)
 	return err
+}
+
+// exposed yields the groups of a view with what scrapes have of them, and appends the
+// rest to left. Pushgateway 1.11 refuses all scrapes while groups contradict each other.
+func exposed(v *gateway.View, left *[]string) iter.Seq[*gateway.Group] {
+	return func(yield func(*gateway.Group) bool) {
+		for g := range v.EachGroup("") {
+			if !v.ExposesTimes(g) {
+				*left = append(*left, "the group "+g.Key.Excerpt())
+				continue
+			}
+			if !yield(exposedOf(v, g, left)) {
+				return
+			}
+		}
+	}
+}
+
+func exposedOf(v *gateway.View, g *gateway.Group, left *[]string) *gateway.Group {
+	families := make([]gateway.Held, 0, len(g.Families))
+	for i := range g.Families {
+		h := &g.Families[i]
+		if h.Series() == 0 || v.Exposes(g, h) {
+			families = append(families, *h)
+			continue
+		}
+		*left = append(*left, fmt.Sprintf("%s of the group %s", h.Name, g.Key.Excerpt()))
+	}
+	if len(families) == len(g.Families) {
+		return g
+	}
+	c := *g
+	c.Families = families
+	return &c
 }

@@ -147,7 +147,7 @@ var mistakes = map[string]string{
 	"limits:\n  max_body_bytes: -5\n":                                                "limits.max_body_bytes: it is less than 1 byte",
 	"limits:\n  max_body_bytes: 200\n":                                               "limits.max_body_bytes: it must be at least 1KiB",
 	"limits:\n  max_inflight_bytes: 64\n":                                            "limits.max_inflight_bytes: it must be at least 1KiB",
-	"limits:\n  max_body_bytes: 2MiB\n  max_inflight_bytes: 1MiB\n":                   "config.yml:3:3: limits.max_inflight_bytes: it must not be less than the largest push, which may have 2MiB (limits.max_body_bytes); raise it",
+	"limits:\n  max_body_bytes: 2MiB\n  max_inflight_bytes: 1MiB\n":                  "config.yml:3:3: limits.max_inflight_bytes: it must not be less than the largest push, which may have 2MiB (limits.max_body_bytes); raise it",
 	"limits:\n  max_label_value_length: 16777216\n":                                  "is more than 16777215: Prometheus panics",
 	"limits:\n  max_name_length: 5000000\n":                                          "Prometheus panics",
 	"limits:\n  colour: 1\n":                                                         "limits.colour: the key is unknown; use max_groups, ",
