@@ -327,11 +327,10 @@ func (tb *tab) press(name string) {
 // tap presses an element, or the one that the page shows instead by then.
 func (tb *tab) tap(selector string, by chromedp.QueryOption) {
 	tb.t.Helper()
-	const gone = -32000 // the error of the DevTools protocol for a node that is no longer shown
 	for deadline := time.Now().Add(testproc.Patience); ; {
 		err := chromedp.Run(tb.ctx, chromedp.Click(selector, by, chromedp.NodeVisible))
-		if e := new(cdproto.Error); errors.As(err, &e) && e.Code == gone && time.Now().Before(deadline) {
-			continue
+		if e := new(cdproto.Error); errors.As(err, &e) && strings.Contains(strings.ToLower(e.Message), "node") && time.Now().Before(deadline) {
+			continue // the page no longer shows the node that was found
 		}
 		if err != nil {
 			tb.t.Fatalf("pressing %s: %v; the page shows: %s", selector, err, tb.shown())

@@ -165,7 +165,7 @@ func TestClusterSettings(t *testing.T) {
 		"num_replicas is 1, but must be 3":            {url, "--cluster.stream=S"},
 		"or make the servers a cluster":               {url, "--cluster.stream=T"},
 		"leave out --persistence.file":                {url, "--persistence.file=" + t.TempDir() + "/f"},
-		"both; leave out --persistence.file":          {"--config.file=" + newConfig(t, "cluster: {url: [nats://127.0.0.1:1]}\n").path, "--persistence.file=" + t.TempDir() + "/f"},
+		"not in both; remove this":                    {"--config.file=" + newConfig(t, "cluster: {url: [nats://127.0.0.1:1]}\n").path, "--persistence.file=" + t.TempDir() + "/f"},
 		"it must be 1, 3 or 5":                        {url, "--cluster.replicas=2"},
 		"it must be a URL like nats://nats-1:4222":    {"--cluster.url=nats-1"},
 		"raise max_file_store of the servers, or":     {url, "--cluster.stream=T", "--cluster.replicas=1", "--cluster.max-bytes=1TiB"},

@@ -19,10 +19,10 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
-	flag.Parse()
 	if err := flag.Set("test.parallel", "4"); err != nil { // most of the time they wait
 		panic(err)
 	}
+	flag.Parse()
 	os.Exit(testproc.Main(m, &binary))
 }
 

@@ -44,16 +44,16 @@ func newExport(app *kingpin.Application, stdout, stderr io.Writer) command {
 		defer gw.Close()
 		bar := newProgress(stderr, "exporting", -1)
 		defer bar.Close()
-		var left []string
-		write := func(w io.Writer) error { return export(gw, *format, io.MultiWriter(w, bar), &left) }
+		var warnings []string
+		write := func(w io.Writer) error { return export(gw, *format, io.MultiWriter(w, bar), &warnings) }
 		if *output == "" {
 			err = writeOut(stdout, write)
 		} else {
 			err = storage.File{Path: *output, From: file}.Write(write)
 		}
 		bar.Close()
-		for _, what := range left {
-			fmt.Fprintln(stderr, visibleLine("pushgateway export: left out "+what+": with it, Pushgateway 1.11 would answer no scrape"))
+		for _, warning := range warnings {
+			fmt.Fprintln(stderr, visibleLine("pushgateway export: "+warning))
 		}
 		return describe("exporting "+cmp.Or(file, stream.String()), err)
 	}}
@@ -82,11 +82,11 @@ func writeOut(stdout io.Writer, write func(io.Writer) error) error {
 	return errors.Join(write(shown), shown.Close(), w.Flush())
 }
 
-// export writes the groups in a format. It appends to left what that cannot hold.
-func export(gw *gateway.Gateway, format string, w io.Writer, left *[]string) error {
+// export writes the groups in a format. It appends to warnings what that cannot hold.
+func export(gw *gateway.Gateway, format string, w io.Writer, warnings *[]string) error {
 	switch format {
 	case "gob":
-		return gobfile.WriteWith(w, exposed(gw.View(), left), gw.View().Receipts())
+		return gobfile.WriteWith(w, forOld(gw.View(), warnings), gw.View().Receipts())
 	case "json":
 		return httpapi.WriteMetrics(w, gw.View())
 	}
@@ -95,36 +95,31 @@ func export(gw *gateway.Gateway, format string, w io.Writer, left *[]string) err
 	return err
 }
 
-// exposed yields the groups of a view with what scrapes have of them, and appends the
-// rest to left. Pushgateway 1.11 refuses all scrapes while groups contradict each other.
-func exposed(v *gateway.View, left *[]string) iter.Seq[*gateway.Group] {
+// forOld yields the groups of a view for Pushgateway 1.11, which refuses all scrapes
+// while groups contradict each other. It leaves out groups that have only failures where
+// these do, and appends to warnings what else does.
+func forOld(v *gateway.View, warnings *[]string) iter.Seq[*gateway.Group] {
+	warn := func(what string) {
+		*warnings = append(*warnings, what+" contradicts another group, so Pushgateway 1.11 will answer no scrape; delete one of the groups, and export again")
+	}
 	return func(yield func(*gateway.Group) bool) {
 		for g := range v.EachGroup("") {
-			if !v.ExposesTimes(g) {
-				*left = append(*left, "the group "+g.Key.Excerpt())
+			switch key := g.Key.Excerpt(); {
+			case v.ExposesTimes(g):
+			case g.Pushed.IsZero():
+				*warnings = append(*warnings, fmt.Sprintf("left out the group %s, whose pushes have all been refused: Pushgateway 1.11 could not tell it from the one without instance=\"\", or with it", key))
 				continue
+			default:
+				warn("the group " + key)
 			}
-			if !yield(exposedOf(v, g, left)) {
+			for i := range g.Families {
+				if h := &g.Families[i]; h.Series() > 0 && !v.Exposes(g, h) {
+					warn(h.Name + " of the group " + g.Key.Excerpt())
+				}
+			}
+			if !yield(g) {
 				return
 			}
 		}
 	}
-}
-
-func exposedOf(v *gateway.View, g *gateway.Group, left *[]string) *gateway.Group {
-	families := make([]gateway.Held, 0, len(g.Families))
-	for i := range g.Families {
-		h := &g.Families[i]
-		if h.Series() == 0 || v.Exposes(g, h) {
-			families = append(families, *h)
-			continue
-		}
-		*left = append(*left, fmt.Sprintf("%s of the group %s", h.Name, g.Key.Excerpt()))
-	}
-	if len(families) == len(g.Families) {
-		return g
-	}
-	c := *g
-	c.Families = families
-	return &c
 }

@@ -215,7 +215,7 @@ func (g *Gateway) isOutlived(a *Applied) bool {
 func (g *Gateway) placeForeign(a *Applied, old *Group, outlived bool) (brings []*exposition.Block, told []helpNews) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if a.Group.repeat(old) {
+	if !outlived && a.Group.repeat(old) {
 		a.pending = &pending{key: a.Key, group: a.Group, since: old.since()}
 		return nil, nil
 	}

@@ -137,8 +137,8 @@ func parseDelete(r *http.Request, l guard.Limits) (f filter, dry bool, err error
 	return f, dry, err
 }
 
-// knownParameters refuses unknown names, and two values where one decides: if a misspelt
-// parameter or one of the values were ignored, more groups would be deleted than intended.
+// knownParameters refuses unknown names, and two values where one decides. Otherwise a
+// misspelling, or a value that is ignored, would delete more groups than intended.
 func knownParameters(v url.Values) error {
 	for name, values := range v {
 		switch name {

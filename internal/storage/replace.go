@@ -59,14 +59,17 @@ func (f File) Write(write func(io.Writer) error) (err error) {
 
 // resolve follows a link, which then stays.
 func resolve(path string) (string, error) {
-	resolved, err := filepath.EvalSymlinks(path)
-	if err == nil {
-		return resolved, nil
-	}
-	if to, err := os.Readlink(path); err == nil {
+	info, err := os.Stat(path)
+	to, linkErr := os.Readlink(path)
+	switch {
+	case err == nil && !info.Mode().IsRegular(), errors.Is(err, fs.ErrNotExist) && linkErr != nil:
+		return path, nil // it is no file, or there is none yet
+	case errors.Is(err, fs.ErrNotExist):
 		return "", fmt.Errorf("%s is a link to %s, which does not exist; remove the link, or name the file itself", path, to)
+	case err != nil:
+		return "", err
 	}
-	return path, nil // there is nothing yet
+	return filepath.EvalSymlinks(path)
 }
 
 // replaceable finds early what would prevent the rename.
