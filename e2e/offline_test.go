@@ -60,6 +60,8 @@ func TestOfflineUsage(t *testing.T) {
 		"export a":                                                        "--format",
 		"export --format=xml a":                                           `--format="xml"`,
 		"export --format=gob":                                             "give the persistence file to read, or --cluster.url",
+		"backup -":                                                        "this command cannot use standard input or output; name a file",
+		"verify -":                                                        "this command cannot use standard input or output; name a file",
 		"verify":                                                          "'file'",
 		"verify --nonsense a":                                             "--nonsense",
 		"backup":                                                          "'file'",

@@ -179,3 +179,13 @@ func startingFails(t *testing.T, file string) {
 	wantSentence(t, "pushgateway: "+said, file, `group {job="9999"}`, "--persistence.salvage")
 	before.wantUntouched(t, filepath.Dir(file))
 }
+
+// TestReadyForWhat misspells what a probe is for. It must not say that all is well.
+func TestReadyForWhat(t *testing.T) {
+	s := start(t)
+	for query, want := range map[string]int{"": 200, "?for=scrape": 200, "?for=push": 200, "?for=push&max_lag=5s": 200, "?_=1": 200, "?for=pushes": 400, "?for=PUSH": 400, "?max_lag=x": 400} {
+		if a := s.want(want, http.MethodGet, "/-/ready"+query, ""); want == 400 && !strings.Contains(a.body, "it must be") {
+			t.Errorf("%s: got %q", query, a.body)
+		}
+	}
+}

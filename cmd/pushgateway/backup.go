@@ -62,11 +62,11 @@ func wholeCopy(ctx context.Context, path string) (storage.Report, error) {
 	return r, nil
 }
 
-// hasName checks the name of a file for which standard input and output do not do.
+// hasName checks the name of a file that cannot be standard input or output.
 func hasName(file *string) (check func() error) {
 	return func() error {
 		if *file == "" { // kingpin turns - into ""
-			return errors.New("standard input and output do not do here; name a file, like /var/lib/pushgateway/metrics.db")
+			return errors.New("this command cannot use standard input or output; name a file, like /var/lib/pushgateway/metrics.db")
 		}
 		return nil
 	}

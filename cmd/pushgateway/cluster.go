@@ -102,12 +102,10 @@ func (c *settings) checkCluster() error {
 	if !k.isSet() {
 		return k.checkUnset()
 	}
-	if !c.ownFile() {
-		c.persistenceFile = ""
-	}
-	if c.persistenceFile != "" {
+	if c.ownFile() {
 		return errors.New("--cluster.url, or cluster in the configuration file: the groups are kept in the cluster or in a file, not in both; leave out --persistence.file")
 	}
+	c.persistenceFile = "" // that of the packages' service, if any
 	if c.persistenceInterval != 0 {
 		return errors.New("--persistence.interval: it is for --persistence.file; leave it out with a cluster, where each push waits for the servers")
 	}

@@ -107,7 +107,7 @@ func forOld(v *gateway.View, warnings *[]string) iter.Seq[*gateway.Group] {
 			switch key := g.Key.Excerpt(); {
 			case v.ExposesTimes(g):
 			case g.Pushed.IsZero():
-				*warnings = append(*warnings, fmt.Sprintf("left out the group %s, whose pushes have all been refused: Pushgateway 1.11 could not tell it from the one without instance=\"\", or with it", key))
+				*warnings = append(*warnings, fmt.Sprintf("left out the group %s, whose pushes have all been refused: in Pushgateway 1.11 it has the same series as the group that differs only in instance=\"\"", key))
 				continue
 			default:
 				warn("the group " + key)
