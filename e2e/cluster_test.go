@@ -378,3 +378,28 @@ func ownMetricsApart(t *testing.T, a, b *server) {
 		})
 	}
 }
+
+// TestClusterRefusedPushesExpire ends groups that have had only refused pushes, whichever
+// members have refused them.
+func TestClusterRefusedPushesExpire(t *testing.T) {
+	c := natstest.Start(t, 1)
+	join := func() *server { return joinCluster(t, c, "refused", "--push.ttl=1s") }
+	a, b := join(), join()
+	a.push("/metrics/job/good?ttl=0", "m 1\n", 200)
+	b.exposes(`m{instance="",job="good"} 1`, true)
+	groups := []string{"/metrics/job/a", "/metrics/job/b", "/metrics/job/both"}
+	for i, members := range [][]*server{{a}, {b}, {a, b}} {
+		for _, s := range members {
+			s.push(groups[i], "# TYPE m counter\nm 1\n", 400)
+		}
+	}
+	for _, s := range []*server{a, b} {
+		for _, path := range groups {
+			s.awaitGone(path)
+		}
+		s.exposes(`m{instance="",job="good"} 1`, true)
+	}
+	if n := join().groups("", 200).Data.Total; n != 1 {
+		t.Errorf("a new member has %d groups, want 1", n)
+	}
+}

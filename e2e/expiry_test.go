@@ -135,6 +135,33 @@ func TestTTLRefused(t *testing.T) {
 	}
 }
 
+// TestTTLOfRefusedPushes ends groups that have had only refused pushes, unless the
+// rule for them says that they live forever.
+func TestTTLOfRefusedPushes(t *testing.T) {
+	rules := t.TempDir() + "/config.yml"
+	writeFile(t, rules, "rules:\n- match: '{job=~\"kept.*\"}'\n  ttl: 0s\n")
+	args := []string{"--push.ttl=1s", "--config.file=" + rules, "--persistence.file=" + t.TempDir() + "/journal"}
+	s := start(t, args...)
+	s.push("/metrics/job/kept-first", "m 1\n", http.StatusOK)
+	s.push("/metrics/job/kept-good", "n 1\n", http.StatusOK)
+	for _, job := range []string{"kept-good", "kept", "gone"} {
+		s.push("/metrics/job/"+job, "# TYPE m counter\nm 1\n", http.StatusBadRequest)
+	}
+	s.awaitGone("/metrics/job/gone")
+	if a := s.scrape(); !strings.Contains(a.body, "\npushgateway_groups_expired_total 1\n") {
+		t.Error("the expired group does not count")
+	}
+	s.proc.Kill()
+	s = start(t, args...)
+	var jobs []string
+	for _, g := range s.groups("sort=job", http.StatusOK).Data.Groups {
+		jobs = append(jobs, g.Labels["job"])
+	}
+	if got := strings.Join(jobs, " "); got != "kept kept-first kept-good" {
+		t.Errorf("the groups are %s", got)
+	}
+}
+
 // TestTTLOverRestart ends groups at their time though the process was down
 // then, or was killed before it could write that down.
 func TestTTLOverRestart(t *testing.T) {

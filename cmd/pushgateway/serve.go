@@ -122,6 +122,7 @@ func (s *service) open(ctx context.Context) (err error) {
 		Storage:   s.storage(),
 		Unchecked: s.unchecked,
 		History:   s.history,
+		TTL:       s.ttl,
 		Settings:  s.current,
 		Logger:    s.logger,
 	})
@@ -154,7 +155,6 @@ func (s *service) pushes() intake.Config {
 		UTF8Names:       s.utf8Names,
 		Inflight:        &s.pace.inflight,
 		Grown:           s.pace.keep,
-		TTL:             s.ttl,
 		StripTimestamps: s.timestamps == "strip",
 		LenientNewlines: s.lenientNewlines,
 		ReservedNames:   s.reservedNames.matcher,

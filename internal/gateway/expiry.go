@@ -268,16 +268,19 @@ func (x *index) isContested(b *exposition.Block) bool {
 }
 
 // reap removes the records of expired groups until stop is closed, unless the
-// journal does. It ends with a last removal, so that a clock that is set back
+// journal does, and the groups whose failures are long ago. It ends with a last removal, so that a clock that is set back
 // does not bring groups back.
 func (g *Gateway) reap() {
 	defer close(g.reaped)
-	ticker := time.NewTicker(reapEvery)
+	ticker, failures := time.NewTicker(reapEvery), time.NewTicker(failuresEvery)
 	defer ticker.Stop()
+	defer failures.Stop()
 	for {
 		select {
 		case <-ticker.C:
 			g.reapAll()
+		case <-failures.C:
+			g.expireFailures()
 		case <-g.stop:
 			g.reapAll()
 			return

@@ -1,9 +1,7 @@
 package gateway
 
 import (
-	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"pushgateway/internal/excerpt"
@@ -77,88 +75,4 @@ func (g *Gateway) hasTwin(key grouping.Key) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.index.hasTwin(key)
-}
-
-// trimAfter makes failed pushes wait until the oldest failures are removed.
-// Successful pushes wait only if there are far too many, as after an import.
-func (g *Gateway) trimAfter(errs []error) {
-	failed := func(err error) bool { return err != nil }
-	if slices.ContainsFunc(errs, failed) || int(g.excess.Load()) > g.config.Limits.Failed/10 {
-		g.trimFailures()
-	}
-}
-
-// trimFailures removes the oldest groups without a good push if there are too
-// many. The caller holds no lock of a group. If another goroutine is already
-// trimming, it returns at once.
-func (g *Gateway) trimFailures() {
-	if !g.trimming.TryLock() {
-		return
-	}
-	defer g.trimming.Unlock()
-	for rest := g.excessFailures(); rest > 0; rest -= maxExpired {
-		oldest := g.takeFailures(min(rest, maxExpired))
-		if len(oldest) == 0 || g.endFailures(oldest) != nil {
-			return // the journal refuses changes; try again later
-		}
-	}
-}
-
-// excessFailures returns an upper bound for how many groups without a good push
-// must be removed.
-func (g *Gateway) excessFailures() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.index.failures.excess()
-}
-
-// excess returns how many groups with only failures there are too many, if they
-// are as small as possible.
-func (f *failures) excess() int { return (f.bytes - f.most + f.least - 1) / f.least }
-
-func (g *Gateway) takeFailures(most int) []failure {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.index.failures.take(most)
-}
-
-// endFailures removes groups in one commit. It skips groups that have had a
-// good push since, or whose push is in progress, and records those that still
-// exist again.
-func (g *Gateway) endFailures(failures []failure) (err error) {
-	keys := make([]grouping.Key, len(failures))
-	for i, f := range failures {
-		keys[i] = f.key
-	}
-	taken := g.locks.tryLock(keys)
-	defer g.locks.release(taken...)
-	defer g.keepFailures(failures)
-	var changes []Change
-	for _, key := range taken {
-		if old := g.Group(key); old != nil && old.failedOnly() {
-			changes = append(changes, endOf(key, old.Revision))
-		}
-	}
-	if len(changes) == 0 {
-		return nil
-	}
-	sent, end := g.patience(context.Background()).sent()
-	defer end()
-	for i, o := range g.config.Journal.Commit(sent, changes) {
-		if _, failed := g.conclude(changes[i], o); failed != nil {
-			err = failed
-		}
-	}
-	return err
-}
-
-// keepFailures records those of the groups again that still exist.
-func (g *Gateway) keepFailures(failures []failure) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, f := range failures {
-		if group, _ := g.index.groups.Get(f.key); group != nil && group.failedOnly() {
-			g.index.failures.add(f)
-		}
-	}
 }

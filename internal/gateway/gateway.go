@@ -42,6 +42,10 @@ type Config struct {
 	// Limits bound each group, unless a push has its own, and the groups that exist
 	// only through failures.
 	Limits Limits
+	// FailuresLive returns how long a group that exists only through failures lives
+	// after the last one. 0 means that it lives until it is deleted, or pushed out by
+	// others. Nil means that for all.
+	FailuresLive func(grouping.Key) time.Duration
 	// Runs returns the runs that a group has after a push to it, in at most size
 	// bytes. old is the group before, or nil. It changes neither. Nil means that the
 	// runs stay as they are.

@@ -54,6 +54,12 @@ func (t TTL) Check() error {
 	return nil
 }
 
+// Unasked returns how long a group lives after a push that does not say that itself.
+// r is the rule for the group, or nil.
+func (t TTL) Unasked(r *config.Rule) time.Duration { return t.unasked().under(r) }
+
+func (t TTL) unasked() lifetime { return lifetime{ttl: cmp.Or(t.Default, t.Max), max: t.Max} }
+
 // lifetime is how long the groups of a push live.
 type lifetime struct {
 	ttl   time.Duration // 0 means forever
@@ -82,7 +88,7 @@ func (l lifetime) under(r *config.Rule) time.Duration {
 func (t TTL) of(header, parameter string) (lifetime, error) {
 	none := lifetime{}
 	if header == "" && parameter == "" {
-		return lifetime{ttl: cmp.Or(t.Default, t.Max), max: t.Max}, nil
+		return t.unasked(), nil
 	}
 	name, asked := TTLHeader+": ", header
 	switch {

@@ -9,6 +9,7 @@ import (
 
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/httpapi"
 	"pushgateway/internal/intake"
@@ -28,6 +29,8 @@ type Config struct {
 	Settings *live.Current
 	// Unchecked accepts pushes that contradict others.
 	Unchecked bool
+	// TTL says how long groups live without pushes.
+	TTL intake.TTL
 	// History is how many runs of each group are kept. 0 means none.
 	History int
 	// Now is the clock. If nil, it is time.Now, or what all members of a cluster agree
@@ -46,6 +49,7 @@ type Server struct {
 	current *live.Current
 	logger  *slog.Logger
 	history int
+	ttl     intake.TTL
 
 	storageName string // what people call it
 	troubles    *trouble.Watch
@@ -83,7 +87,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	}
 	gw, err := gateway.Open(ctx, gateway.Config{
 		Journal: watched{store}, Reserved: metrics.Reserved(), Unchecked: c.Unchecked, Limits: gateway.Limits(c.Settings.Get().Limits.Group), Wait: store.Wait(), Now: c.Now, Logger: c.Logger,
-		Runs: c.runs, RunsBytes: maxHistory,
+		Runs: c.runs, RunsBytes: maxHistory, FailuresLive: c.failuresLive,
 	})
 	if err != nil {
 		return nil, storage.Explain(err)
@@ -94,7 +98,7 @@ func Open(ctx context.Context, c Config) (*Server, error) {
 	if c.Settings.Changes() {
 		metrics.ObserveConfig(func() (bool, time.Time) { state := c.Settings.State(); return state.Successful, state.Success })
 	}
-	s := &Server{Gateway: gw, Metrics: metrics, store: store, history: c.History, current: c.Settings, logger: c.Logger, storageName: c.Storage.Name(), unstored: unstored}
+	s := &Server{Gateway: gw, Metrics: metrics, store: store, history: c.History, ttl: c.TTL, current: c.Settings, logger: c.Logger, storageName: c.Storage.Name(), unstored: unstored}
 	s.observeLimits()
 	s.watchTroubles(start)
 	if store.Health() != nil {
@@ -110,6 +114,12 @@ const maxHistory = 64 << 20
 // runs returns the runs of a group after a push.
 func (c *Config) runs(old, group *gateway.Group, size int) []byte {
 	return jobs.After(old, group, c.Settings.Get().Jobs, c.History, size)
+}
+
+// failuresLive returns how long a group lives after a refused push if it has never had
+// a good one.
+func (c *Config) failuresLive(key grouping.Key) time.Duration {
+	return c.TTL.Unasked(c.Settings.Get().Rules.For(key))
 }
 
 // tellOfStored logs what the persistence file or the stream held.
@@ -128,7 +138,7 @@ func (s *Server) Handler(c httpapi.Config, in intake.Config) *httpapi.Surface {
 	limits := s.current.Get().Limits // of what does not change
 	c.Gateway, c.Logger, c.Limits, c.Settings, c.Refusals = s.Gateway, s.logger, limits, s.current, guard.NewRefusals(limits.Remember, s.logger)
 	in.Limits, in.OpenMetrics, in.Warn, in.Duplicate = limits, c.EnableOpenMetrics, c.Refusals.Warn, s.Metrics.Duplicate
-	in.NotOpenMetrics = s.Metrics.NotOpenMetrics
+	in.NotOpenMetrics, in.TTL = s.Metrics.NotOpenMetrics, s.ttl
 	c.Intake = intake.New(s.Gateway, in)
 	if c.Own == nil {
 		c.Own = s.Own
