@@ -46,17 +46,23 @@ func (b *Block) lastLine(labels []metric.Label) *lineWriter {
 // hasLine reports whether the block has a series with exactly these labels,
 // sorted by name.
 func (b *Block) hasLine(labels []metric.Label) bool {
-	p, w := b.places(), b.lastLine(labels)
-	if w.inBraces() {
-		w.b = append(w.b, '}')
-	}
-	want := w.b[len(p.last):]
+	p, want := b.places(), b.lineLabels(labels)
 	for at, more := p.next(place{}); more; at, more = p.next(at) {
 		if bytes.Equal(at.labels.of(p.text), want) {
 			return true
 		}
 	}
 	return false
+}
+
+// lineLabels returns what the span labels of a place has for these labels, sorted by
+// name.
+func (b *Block) lineLabels(labels []metric.Label) []byte {
+	w := b.lastLine(labels)
+	if w.inBraces() {
+		w.b = append(w.b, '}')
+	}
+	return w.b[len(b.lastLine(nil).b):]
 }
 
 // next returns the place of the series after the one at the given place. The zero

@@ -365,7 +365,7 @@ func (s *summing) family(b *exposition.Block) *sums.Family {
 		return f
 	}
 	if h := s.old.findSeries(b.Name); h != nil {
-		return sums.Of(h.Block, h.Ends.At())
+		return sums.Of(h.Block, h.Ends.At(), b)
 	}
 	return sums.Like(b)
 }

@@ -87,7 +87,7 @@ func plus(by sums.Push, to *exposition.Block, pushes ...*exposition.Block) (*exp
 	for _, push := range pushes {
 		f := sums.Like(push)
 		if to != nil {
-			f = sums.Of(to, nil)
+			f = sums.Of(to, nil, push)
 		}
 		plan, err := f.Plan(push, by)
 		if err != nil {

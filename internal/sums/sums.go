@@ -59,21 +59,18 @@ type Family struct {
 	ends             []int64        // when each of them ends, in Unix ns; 0 if it does not
 	places           map[string]int // of the series, by label set
 	changed          bool
+	// rest is what is stored of the family, if not all of it has been read. Then series
+	// has only what pushes add to. It is nil otherwise.
+	rest *rest
 }
 
-// Of returns the family that a block holds, for pushes to add to. ends are when its
-// series end by themselves, in Unix ns, and 0 for those that do not. It is nil if
-// none does.
-func Of(stored *exposition.Block, ends []int64) *Family {
-	f := &Family{name: stored.Name, help: stored.Help, unit: stored.Unit, emptyHelp: stored.EmptyHelp, typ: stored.Type, places: make(map[string]int, stored.Series())}
-	i := 0
-	for s := range stored.EachSeries {
-		end := int64(0)
-		if ends != nil {
-			end = ends[i]
-		}
-		f.put(s, end)
-		i++
+// Of returns the family that a block holds, for pushes to add to. pushed is the first
+// of them. ends are when the series end by themselves, in Unix ns, and 0 for those
+// that do not. It is nil if none does.
+func Of(stored *exposition.Block, ends []int64, pushed *exposition.Block) *Family {
+	f := &Family{name: stored.Name, help: stored.Help, unit: stored.Unit, emptyHelp: stored.EmptyHelp, typ: stored.Type, places: make(map[string]int, pushed.Series()), rest: newRest(stored, ends)}
+	if pushed.Series() > stored.Series()/few {
+		f.readAll()
 	}
 	return f
 }
@@ -89,6 +86,7 @@ func (f *Family) put(s metric.Series, end int64) {
 		f.series[i], f.ends[i] = s, end
 		return
 	}
+	f.rest.take(s.Labels)
 	f.places[set] = len(f.series)
 	f.series, f.ends = append(f.series, s), append(f.ends, end)
 }
@@ -108,11 +106,19 @@ func labelSet(labels []metric.Label) string {
 // Name returns the name of the family.
 func (f *Family) Name() string { return f.name }
 
+// find returns a series of the family, or nil. The caller must not change it.
+func (f *Family) find(labels []metric.Label) *metric.Series {
+	if i, ok := f.places[labelSet(labels)]; ok {
+		return &f.series[i]
+	}
+	return f.rest.find(labels)
+}
+
 // Series returns the number of series.
-func (f *Family) Series() int { return len(f.series) }
+func (f *Family) Series() int { return len(f.series) + f.rest.unread() }
 
 // Ends returns when the series end by themselves, as Of takes it.
-func (f *Family) Ends() []int64 { return f.ends }
+func (f *Family) Ends() []int64 { return f.rest.with(f.ends) }
 
 // Addition is the effect of a push on a family, not applied yet: a push adds to
 // all of its families or to none.
@@ -148,7 +154,7 @@ func (f *Family) Plan(pushed *exposition.Block, p Push) (*Addition, error) {
 		return nil, f.invalid("two series are the same without their labels %s; push each once", ClearMode)
 	}
 	if a.renews {
-		a.Grows = len(a.series) - len(f.series)
+		a.Grows = len(a.series) - f.Series()
 	}
 	return a, nil
 }
@@ -166,11 +172,12 @@ func (a *Addition) plan(s metric.Series, p Push) error {
 		}
 	}
 	a.renews = a.renews || effect == renews
-	var before *metric.Series
-	if i, ok := a.to.places[labelSet(s.Labels)]; !ok {
+	before := a.to.find(s.Labels)
+	if before == nil {
 		a.Grows++
-	} else if effect == byType || effect == adds {
-		before = &a.to.series[i]
+	}
+	if effect != byType && effect != adds {
+		before = nil
 	}
 	if p.Overwrites {
 		a.series = append(a.series, s)
@@ -206,7 +213,7 @@ func (a *Addition) Family() *Family { return a.to }
 // Apply changes the family.
 func (a *Addition) Apply() {
 	if a.renews {
-		a.to.series, a.to.ends = a.to.series[:0:0], a.to.ends[:0:0]
+		a.to.series, a.to.ends, a.to.rest = nil, nil, nil
 		clear(a.to.places)
 	}
 	for _, s := range a.series {
@@ -224,6 +231,7 @@ func (a *Addition) Apply() {
 
 // Drop removes the series for which drop returns true.
 func (f *Family) Drop(drop func(labels []metric.Label) bool) (dropped int) {
+	f.readAll()
 	series, ends := f.series, f.ends
 	f.series, f.ends = nil, nil
 	clear(f.places)
@@ -257,9 +265,8 @@ func (f *Family) shared(b *exposition.Block) map[string]bool {
 	}
 	both := make(map[string]bool, b.Series())
 	b.EachLabels(func(labels []metric.Label) bool {
-		set := labelSet(labels)
-		if _, ok := f.places[set]; ok {
-			both[set] = true
+		if f.find(labels) != nil {
+			both[labelSet(labels)] = true
 		}
 		return true
 	})
@@ -274,10 +281,13 @@ func (f *Family) Block(maxBytes int, budget exposition.Budget) (*exposition.Bloc
 	blocks, err := exposition.Render([]*metric.Family{{
 		Name: f.name, Help: f.help, Unit: f.unit, EmptyHelp: f.emptyHelp, Type: f.typ, Series: f.series, Distinct: true,
 	}}, exposition.Options{MaxBytes: maxBytes, Budget: budget, Bare: true, Valid: true, Limits: exposition.StoredLimits()})
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case f.rest == nil:
+		return blocks[0], nil
 	}
-	return blocks[0], nil
+	return exposition.Merge(f.rest.block, blocks[0], maxBytes, budget)
 }
 
 // gaugesByName are the names of the ways to treat gauges.

@@ -49,7 +49,7 @@ func total(t *testing.T, p sums.Push, pushes ...*exposition.Block) (*exposition.
 	for i, push := range pushes {
 		f := sums.Like(push)
 		if b != nil {
-			f = sums.Of(b, nil)
+			f = sums.Of(b, nil, push)
 		}
 		p.At = start.Add(time.Duration(i) * time.Minute)
 		a, err := f.Plan(push, p)
@@ -170,7 +170,7 @@ func TestStartTimes(t *testing.T) {
 // that is not applied.
 func TestPlanChangesNothing(t *testing.T) {
 	stored := text(t, "# TYPE c counter\nc{a=\"x\"} 1\n")
-	f := sums.Of(stored, nil)
+	f := sums.Of(stored, nil, stored)
 	if _, err := f.Plan(text(t, "# TYPE c counter\nc{a=\"y\"} 1\nc{a=\"x\"} -1\n"), sums.Push{}); err == nil {
 		t.Error("a negative addend was taken")
 	}
