@@ -87,6 +87,9 @@ func RestoreLike(old *Group, g Group) *Group {
 // neither its key nor a name.
 func (g *Group) failedOnly() bool { return g.Pushed.IsZero() && len(g.Families) == 0 }
 
+// hasNothing reports whether nothing was ever pushed to the group. g may be nil.
+func (g *Group) hasNothing() bool { return g == nil || g.failedOnly() }
+
 // since returns Since, or 0 for a nil group.
 func (g *Group) since() Revision {
 	if g == nil {

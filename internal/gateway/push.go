@@ -39,7 +39,7 @@ type Push struct {
 	// MergeSeries does, instead of adding to them.
 	Overwrites map[string]bool
 	// Removes are series that Sum removes from the group after it has added the
-	// others. Their values do not matter.
+	// others. Their values do not matter. A push that only removes makes no group.
 	Removes []*exposition.Block
 	// Once makes the push count once, if the mode is Sum. Nil means that it counts
 	// as often as it is sent.

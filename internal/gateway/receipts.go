@@ -46,6 +46,9 @@ func (r Receipt) less(s Receipt) bool {
 type Once struct {
 	// Replayed is set if the push had counted before. Then it has added nothing.
 	Replayed bool
+	// Idle is set if the push only removes, and the group is not there. Nothing of it
+	// is remembered.
+	Idle bool
 	// Rejected is how many points of its body the push leaves out, because they
 	// were refused. If it had counted before, it is set to the number of then.
 	Rejected int
@@ -65,7 +68,7 @@ func NewOnce(group grouping.Key, key string, content [16]byte) *Once {
 var ErrKeyReused = errors.New("the idempotency key was used for another body")
 
 // errCounted means that there is nothing to store, because everything has
-// counted before.
+// counted before, or removes from a group that is not there.
 var errCounted = errors.New("it has counted before")
 
 // receipts are those that are remembered. Gateway.mu guards them.
@@ -110,8 +113,10 @@ func (rs *receipts) forget(now time.Time) {
 
 // find returns the receipt with an ID.
 func (rs *receipts) find(id [16]byte, now time.Time) (r Receipt, ok bool) {
-	r, ok = rs.known[id]
-	return r, ok && !r.isOver(now)
+	if r, ok = rs.known[id]; !ok || r.isOver(now) {
+		return Receipt{}, false
+	}
+	return r, true
 }
 
 // admit returns an error if there is no room for more receipts.
@@ -224,10 +229,12 @@ func (s *summing) receipt(a *addition) {
 }
 
 // catchUp applies what other members have stored, before a push with a key makes a
-// group: one of them may have counted the push, and then ended the group.
+// group: one of them may have counted the push, and then ended the group. One may also
+// have made the group that a push removes from.
 func (g *Gateway) catchUp(p patience, push *Push) error {
+	group := g.Group(push.Key)
 	for _, a := range push.together {
-		if a.once != nil && g.Group(push.Key) == nil {
+		if a.once != nil && group == nil || len(a.removes) > 0 && group.hasNothing() {
 			return g.sync(p)
 		}
 	}

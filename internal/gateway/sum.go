@@ -38,6 +38,7 @@ type addition struct {
 	alone    bool
 	refused  error         // why the push itself is refused, while it is tried
 	replayed bool          // it had counted before
+	idle     bool          // it only removes, and the group is not there
 	hinges   bool          // either is so only if the additions before it are stored
 	err      error         // its outcome, valid once done is closed
 	left     error         // why its client waits no longer, although somebody has taken it; guarded by additions.mu
@@ -52,6 +53,9 @@ func newAddition(p Push) *addition {
 		ttl: p.TTL, seriesTTL: p.SeriesTTL, once: p.Once, done: make(chan struct{}),
 	}
 }
+
+// onlyRemoves reports whether the addition has nothing but series to remove.
+func (a *addition) onlyRemoves() bool { return len(a.blocks) == 0 && len(a.removes) > 0 }
 
 // settled returns a channel that is closed once the addition is stored or
 // refused. For nil it is never closed.
@@ -175,7 +179,7 @@ func (g *Gateway) answer(p *Push, outcome error) error {
 			g.fail(a.key, a.client, a.refused)
 		}
 		if a.once != nil {
-			a.once.Replayed = a.replayed && a.err == nil
+			a.once.Replayed, a.once.Idle = a.replayed && a.err == nil, a.idle && a.err == nil
 		}
 		close(a.done)
 	}
@@ -191,7 +195,7 @@ func (a *addition) outcome(stored error) error {
 		return stored
 	case a.refused != nil:
 		return a.refused
-	case a.replayed:
+	case a.replayed || a.idle:
 		return nil
 	}
 	return stored
@@ -229,8 +233,8 @@ func (g *Gateway) handBack(p *Push) {
 
 // addUp sets the blocks of a push to the sums of what its group has and the
 // additions that it stores. It returns what is new in each block. If no addition
-// is to be stored, it fails: with errCounted if some had counted before, or else
-// with the reason of the push's own.
+// is to be stored, it fails: with errCounted if some had counted before or have
+// nothing to remove from, or else with the reason of the push's own.
 func (g *Gateway) addUp(old *Group, p *Push) (fresh []*exposition.Block, err error) {
 	s := summing{gateway: g, old: old, push: p, limits: cmp.Or(p.Limits, &g.config.Limits), families: make(map[string]*sums.Family)}
 	if old != nil {
@@ -239,9 +243,13 @@ func (g *Gateway) addUp(old *Group, p *Push) (fresh []*exposition.Block, err err
 	var added []*addition
 	counted := false
 	for _, a := range p.together {
-		a.hinges = len(added) > 0
+		a.hinges, a.idle = len(added) > 0, false
 		if a.replayed, a.refused = s.hasCounted(a); a.replayed || a.refused != nil {
 			counted = counted || a.replayed
+			continue
+		}
+		if a.idle = len(added) == 0 && a.onlyRemoves() && old.hasNothing(); a.idle {
+			counted = true
 			continue
 		}
 		if a.refused = s.add(a); a.refused == nil {

@@ -55,9 +55,13 @@ func (x *export) leaveOut(err error, out *Exported) bool {
 	for _, name := range exposition.FamiliesOf(err) {
 		refused[name] = true
 	}
-	kept := slices.DeleteFunc(slices.Clone(x.blocks), func(b *exposition.Block) bool { return refused[excerpt.Of(b.Name)] })
-	if len(kept) == len(x.blocks) || len(kept) == 0 {
+	isRefused := func(b *exposition.Block) bool { return refused[excerpt.Of(b.Name)] }
+	kept, removes := slices.DeleteFunc(slices.Clone(x.blocks), isRefused), x.adds.removesBut(isRefused)
+	if len(kept) == len(x.blocks) || len(kept)+len(removes) == 0 {
 		return false
+	}
+	if x.adds != nil {
+		x.adds.removes = removes
 	}
 	rejected := 0
 	for name := range refused {
@@ -111,17 +115,12 @@ func (in *Intake) exportsOf(r *Request, p *gateway.Push, resources []namedResour
 				return nil, err
 			}
 		}
-		if len(x.blocks) > 0 || in.removes(x) {
+		if len(x.blocks) > 0 || x.adds != nil && len(x.adds.removes) > 0 {
 			exports = append(exports, x)
 		}
 	}
 	slices.SortFunc(exports, func(a, b *export) int { return cmp.Compare(a.key, b.key) })
 	return exports, nil
-}
-
-// removes reports whether an export removes anything. It makes no group for that.
-func (in *Intake) removes(x *export) bool {
-	return x.adds != nil && len(x.adds.removes) > 0 && in.gateway.Group(x.key) != nil
 }
 
 // rejects rejects what of a family cannot be rendered.
@@ -172,8 +171,8 @@ func (in *Intake) addFamily(x *export, f *otlp.Family, o exposition.Options) (si
 	}
 	if b != nil && b.Series() > 0 {
 		x.blocks, size = append(x.blocks, b), b.Size()
-		x.points[excerpt.Of(f.Name)] += f.Points // long names may have the same excerpt
 	}
+	x.points[excerpt.Of(f.Name)] += f.Points // long names may have the same excerpt
 	if x.adds != nil && !f.Delta {
 		x.adds.overwrites[strings.Clone(f.Name)] = true
 	}
@@ -225,6 +224,15 @@ func adds(res *otlp.Resource) bool {
 type adder struct {
 	overwrites map[string]bool
 	removes    []*exposition.Block
+}
+
+// removesBut returns what is removed, without the families that are refused. a may be
+// nil.
+func (a *adder) removesBut(isRefused func(*exposition.Block) bool) []*exposition.Block {
+	if a == nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(a.removes), isRefused)
 }
 
 // to returns a push that adds, as a says. a may be nil.

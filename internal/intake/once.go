@@ -110,8 +110,9 @@ func (o *once) of(group grouping.Key) *gateway.Once {
 }
 
 // tellReplayed calls Replayed if a request has pushed nothing that had not counted
-// before.
+// before. Pushes that had nothing to do do not matter.
 func (r *Request) tellReplayed(pushes ...gateway.Push) {
+	pushes = slices.DeleteFunc(pushes, func(p gateway.Push) bool { return p.Once != nil && p.Once.Idle })
 	fresh := func(p gateway.Push) bool { return p.Once == nil || !p.Once.Replayed }
 	if r.Replayed != nil && len(pushes) > 0 && !slices.ContainsFunc(pushes, fresh) {
 		r.Replayed()
