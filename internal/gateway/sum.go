@@ -233,23 +233,20 @@ func (g *Gateway) handBack(p *Push) {
 
 // addUp sets the blocks of a push to the sums of what its group has and the
 // additions that it stores. It returns what is new in each block. If no addition
-// is to be stored, it fails: with errCounted if some had counted before or have
-// nothing to remove from, or else with the reason of the push's own.
+// is to be stored, it fails: with the reason why one is refused, or with errCounted
+// if all had counted before or have nothing to remove from.
 func (g *Gateway) addUp(old *Group, p *Push) (fresh []*exposition.Block, err error) {
 	s := summing{gateway: g, old: old, push: p, limits: cmp.Or(p.Limits, &g.config.Limits), families: make(map[string]*sums.Family)}
 	if old != nil {
 		s.series = old.Series
 	}
 	var added []*addition
-	counted := false
 	for _, a := range p.together {
 		a.hinges, a.idle = len(added) > 0, false
 		if a.replayed, a.refused = s.hasCounted(a); a.replayed || a.refused != nil {
-			counted = counted || a.replayed
 			continue
 		}
 		if a.idle = len(added) == 0 && a.onlyRemoves() && old.hasNothing(); a.idle {
-			counted = true
 			continue
 		}
 		if a.refused = s.add(a); a.refused == nil {
@@ -258,11 +255,8 @@ func (g *Gateway) addUp(old *Group, p *Push) (fresh []*exposition.Block, err err
 			s.receipt(a)
 		}
 	}
-	switch {
-	case len(added) == 0 && counted:
-		return nil, errCounted
-	case len(added) == 0:
-		return nil, p.own.refused
+	if len(added) == 0 {
+		return nil, p.nothingAdded()
 	}
 	p.TTL = added[len(added)-1].ttl
 	if p.Blocks, p.ends, err = s.blocks(); err != nil {
@@ -272,6 +266,19 @@ func (g *Gateway) addUp(old *Group, p *Push) (fresh []*exposition.Block, err err
 		return added[0].blocks, nil
 	}
 	return p.Blocks, nil
+}
+
+// nothingAdded returns the error of addUp for a push of which nothing is to be stored. If
+// several additions are refused, it is the reason of one that the changes of
+// other members may bear on, if there is one.
+func (p *Push) nothingAdded() error {
+	err := errCounted
+	for _, a := range p.together {
+		if a.refused != nil && (err == errCounted || errors.Is(err, ErrKeyReused)) {
+			err = a.refused
+		}
+	}
+	return err
 }
 
 // summing is the work of addUp.

@@ -87,11 +87,6 @@ func together(t *testing.T, g *Gateway, j *gate, addends []addend) []string {
 	var all sync.WaitGroup
 	all.Go(func() { addend{text: "busy 1\n"}.push(t, g) })
 	key := labelled(t, "group", "busy 1\n").Key
-	waiting := func() int {
-		g.additions.mu.Lock()
-		defer g.additions.mu.Unlock()
-		return len(g.additions.waiting[key])
-	}
 	isBusy := func() bool { // its commit holds the lock
 		if j.mu.TryLock() {
 			defer j.mu.Unlock()
@@ -104,7 +99,7 @@ func together(t *testing.T, g *Gateway, j *gate, addends []addend) []string {
 	}
 	for i, a := range addends {
 		all.Go(func() { got[i] = a.push(t, g) })
-		for waiting() <= i {
+		for g.waitingFor(key) <= i {
 			time.Sleep(time.Millisecond)
 		}
 	}
@@ -355,4 +350,54 @@ func TestNotRefusedByWhatIsOver(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestNotRefusedBesideReplays stores two additions together: one had counted before, and
+// the group cannot take the other one, but another member has ended the group.
+func TestNotRefusedBesideReplays(t *testing.T) {
+	replayed := addend{"k", "# TYPE m counter\nm 1\n", "replayed"}
+	for name, addends := range map[string][]addend{
+		"behind":              {replayed, {"", "# TYPE m gauge\nm 1\n", ""}},
+		"in front":            {{"", "# TYPE m gauge\nm 1\n", ""}, replayed},
+		"behind a reused key": {replayed, {"k", "# TYPE m counter\nm 2\n", ErrKeyReused.Error()}, {"", "# TYPE m gauge\nm 1\n", ""}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			j := new(behind)
+			g, err := Open(t.Context(), Config{Journal: j})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer g.Close()
+			if got := replayed.push(t, g); got != "" {
+				t.Fatal(got)
+			}
+			key := labelled(t, "group", replayed.text).Key
+			j.news = []Applied{{Change: Change{Key: key}, Revision: 100}}
+			if !g.locks.tryTake(key) {
+				t.Fatal("the group is locked")
+			}
+			got := make([]string, len(addends))
+			var all sync.WaitGroup
+			for i, a := range addends {
+				all.Go(func() { got[i] = a.push(t, g) })
+				for g.waitingFor(key) <= i {
+					time.Sleep(time.Millisecond)
+				}
+			}
+			g.locks.release(key)
+			all.Wait()
+			for i, a := range addends {
+				if a.want == "" && got[i] != "" || !strings.Contains(got[i], a.want) {
+					t.Errorf("addition %d became %q, want %q", i, got[i], a.want)
+				}
+			}
+		})
+	}
+}
+
+// waitingFor returns how many additions wait for a group.
+func (g *Gateway) waitingFor(key grouping.Key) int {
+	g.additions.mu.Lock()
+	defer g.additions.mu.Unlock()
+	return len(g.additions.waiting[key])
 }
