@@ -47,6 +47,25 @@ func (s *server) hangUp() {
 	}
 }
 
+// TestReloadOfPipe puts a pipe, which nobody writes to, in the place of the configuration
+// file.
+func TestReloadOfPipe(t *testing.T) {
+	file := newConfig(t, "limits:\n  max_series_per_push: 2\n")
+	s := start(t, "--config.file="+file.path, "--web.enable-lifecycle")
+	if err := errors.Join(os.Remove(file.path), syscall.Mkfifo(file.path, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if a := s.want(http.StatusInternalServerError, http.MethodPost, "/-/reload", ""); !strings.Contains(a.body, "is a pipe or a socket; name another file") {
+		t.Errorf("got %q", a.body)
+	}
+	if err := os.Remove(file.path); err != nil {
+		t.Fatal(err)
+	}
+	file.write("limits:\n  max_series_per_push: 1\n")
+	s.want(http.StatusOK, http.MethodPost, "/-/reload", "")
+	s.push("/metrics/job/a", "m 1\nn 2\n", http.StatusRequestEntityTooLarge)
+}
+
 func TestReload(t *testing.T) {
 	file := newConfig(t, "limits:\n  max_series_per_push: 2\n")
 	s := start(t, "--config.file="+file.path, "--web.enable-lifecycle")

@@ -54,6 +54,20 @@ func (s *server) pushAllWays(text string, want int) (answers []string) {
 	return answers
 }
 
+// TestReservedNamesOfStartTimes pushes start times, whose lines have a reserved name in
+// OpenMetrics.
+func TestReservedNamesOfStartTimes(t *testing.T) {
+	s := start(t, "--push.reserved-names=.*_created", "--web.enable-openmetrics")
+	openMetrics := []string{"Content-Type", "application/openmetrics-text; version=1.0.0"}
+	for body, want := range map[string]int{
+		"# TYPE a counter\na_total 1\na_created 5\n# EOF\n":                                     http.StatusBadRequest,
+		"# TYPE h histogram\nh_bucket{le=\"+Inf\"} 1\nh_count 1\nh_sum 1\nh_created 5\n# EOF\n": http.StatusBadRequest,
+		"# TYPE a counter\na_total 1\n# EOF\n":                                                  http.StatusOK,
+	} {
+		s.push("/metrics/job/j", body, want, openMetrics...)
+	}
+}
+
 // TestReservedNamesProtobuf has no text that would give the names away.
 func TestReservedNamesProtobuf(t *testing.T) {
 	s := start(t, reserving)

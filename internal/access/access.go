@@ -5,9 +5,11 @@ package access
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"pushgateway/internal/config"
 	"pushgateway/internal/grouping"
+	"pushgateway/internal/metric"
 )
 
 // Principal is who sends a request.
@@ -60,10 +62,26 @@ func Check(who *Principal, what config.Permission, key grouping.Key) error {
 		return &Denied{who, what, ""}
 	case who.Match == nil || key == "" || what != config.Push && what != config.Delete:
 		return nil
-	case !who.Match.Matches(key):
+	case !who.selects(key):
 		return &Denied{who, what, key}
 	}
 	return nil
+}
+
+// selects reports whether the selector of the principal selects a key, whatever names
+// scrapes give to its labels: some show env.x as env_x.
+func (p *Principal) selects(key grouping.Key) bool {
+	if !p.Match.Matches(key) {
+		return false
+	}
+	for _, l := range key.Labels() {
+		for _, name := range metric.OtherLabels(l.Name) {
+			if slices.Contains(p.Match.Names(), name) && !p.Match.Matches(key.With(metric.Label{Name: name, Value: l.Value})) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // Error says who may not do what, why, and what to do.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
@@ -28,24 +27,9 @@ var (
 // Pushgateway 1.11.
 func Known(encoding string) bool { return unpackers[encoding] != nil }
 
-// Unpacker decompresses bodies. It is safe for concurrent use.
-type Unpacker struct {
-	// turns has a place for each body that is being decompressed, since the memory
-	// for that, mostly zstd windows, is not counted with the bodies. More places
-	// would not be faster.
-	turns chan struct{}
-}
-
-// NewUnpacker returns an unpacker that decompresses as many bodies at once as
-// there are processors.
-func NewUnpacker() *Unpacker {
-	return &Unpacker{turns: make(chan struct{}, runtime.GOMAXPROCS(0))}
-}
-
-// Open returns a reader for the content of a whole body. The Content-Encoding
-// must be Known. Open waits while others decompress, so the caller must close the
-// reader soon, even if reading fails.
-func (u *Unpacker) Open(encoding string, packed []byte) (io.ReadCloser, error) {
+// Unpack returns a reader for the content of a whole body. The Content-Encoding
+// must be Known. The caller must close the reader, even if reading fails.
+func Unpack(encoding string, packed []byte) (io.ReadCloser, error) {
 	if !begins(encoding, packed) {
 		what := "is not " + encoding
 		if len(packed) == 0 {
@@ -53,13 +37,11 @@ func (u *Unpacker) Open(encoding string, packed []byte) (io.ReadCloser, error) {
 		}
 		return nil, fmt.Errorf("the body %s, as its Content-Encoding says; compress it, or leave out the header", what)
 	}
-	u.turns <- struct{}{}
 	in, err := unpackers[encoding](bytes.NewReader(packed))
 	if err != nil {
-		<-u.turns
 		return nil, fmt.Errorf("decompressing %s: %w", encoding, err)
 	}
-	return turn{in, u}, nil
+	return in, nil
 }
 
 // begins reports whether a body starts like one of this encoding. Except with
@@ -80,18 +62,6 @@ var unpackers = map[string]func(*bytes.Reader) (io.ReadCloser, error){
 	"gzip":   unpackGzip,
 	"snappy": func(r *bytes.Reader) (io.ReadCloser, error) { return unpacked{snappy.NewReader(r), func() {}}, nil },
 	"zstd":   unpackZstd,
-}
-
-// turn is a reader of a body that is being decompressed.
-type turn struct {
-	io.ReadCloser
-	from *Unpacker
-}
-
-// Close gives the turn to the next body.
-func (t turn) Close() error {
-	defer func() { <-t.from.turns }()
-	return t.ReadCloser.Close()
 }
 
 // unpacked is a reader that Close prepares for reuse.

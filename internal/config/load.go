@@ -44,8 +44,12 @@ func Parse(file string, content []byte) (*Config, error) {
 	return d.config, nil
 }
 
-// readFile reads a file, unless it is too large to be meant.
+// readFile reads a file, unless it is too large to be meant. It refuses pipes: whoever
+// reads them may wait forever.
 func readFile(path string) ([]byte, error) {
+	if info, err := os.Stat(path); err == nil && info.Mode().Type()&(fs.ModeNamedPipe|fs.ModeSocket) != 0 {
+		return nil, fmt.Errorf("%s is a pipe or a socket", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err

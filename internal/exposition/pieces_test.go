@@ -48,7 +48,7 @@ var codings = []string{"gzip", "zstd"}
 
 func unpack(t testing.TB, coding string, packed []byte) []byte {
 	t.Helper()
-	u, err := compression.NewUnpacker().Open(coding, packed)
+	u, err := compression.Unpack(coding, packed)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -76,10 +76,11 @@ type receipts struct {
 	known    map[[16]byte]Receipt
 	byTime   *btree.BTreeG[Receipt]
 	reserved int // for changes in progress
+	shares   receiptShares
 }
 
 func newReceipts() receipts {
-	return receipts{make(map[[16]byte]Receipt), btree.NewBTreeGOptions(Receipt.less, btree.Options{NoLocks: true, Degree: treeDegree}), 0}
+	return receipts{known: make(map[[16]byte]Receipt), byTime: btree.NewBTreeGOptions(Receipt.less, btree.Options{NoLocks: true, Degree: treeDegree})}
 }
 
 // take remembers receipts.
@@ -207,8 +208,14 @@ func (g *Gateway) receiptOf(a *addition, more int, l *Limits) (r Receipt, known 
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	rs, now := &g.index.receipts, g.config.Now()
-	if r, known = rs.find(a.once.id, now); !known {
-		err = rs.admit(more, l, now)
+	if r, known = rs.find(a.once.id, now); known || a.admitted {
+		return r, known, nil
+	}
+	if err = rs.admit(more, l, now); err == nil {
+		err = rs.shares.admit(a.client, l.Receipts-len(rs.known)-rs.reserved, l, now)
+	}
+	if a.admitted = err == nil; a.admitted {
+		rs.shares.add(a.client, 1+len(a.once.rejected(0)), now)
 	}
 	return r, known, err
 }

@@ -36,6 +36,7 @@ type addition struct {
 	// alone means that it must not be stored together with others, since one of
 	// them was refused for what only the engine sees.
 	alone    bool
+	admitted bool          // there was room for its receipt, and its client was not over its share
 	refused  error         // why the push itself is refused, while it is tried
 	replayed bool          // it had counted before
 	idle     bool          // it only removes, and the group is not there

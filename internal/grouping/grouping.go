@@ -5,6 +5,7 @@
 package grouping
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -116,6 +117,20 @@ func AppendLabel(key []byte, name, value string) []byte {
 	key = append(key, name...)
 	key = append(key, separator...)
 	return append(key, value...)
+}
+
+// With returns the key with further labels. They replace those of the same names.
+func (k Key) With(labels ...metric.Label) Key {
+	all := slices.DeleteFunc(k.Labels(), func(l metric.Label) bool {
+		return slices.ContainsFunc(labels, func(other metric.Label) bool { return other.Name == l.Name })
+	})
+	all = append(all, labels...)
+	slices.SortFunc(all, func(a, b metric.Label) int { return cmp.Compare(a.Name, b.Name) })
+	var key []byte
+	for _, l := range all {
+		key = AppendLabel(key, l.Name, l.Value)
+	}
+	return Key(key)
 }
 
 // Excerpt is the beginning of String, for messages: a key may be long.

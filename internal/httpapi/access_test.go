@@ -13,6 +13,7 @@ import (
 	"pushgateway/internal/config"
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/guard"
+	"pushgateway/internal/intake"
 	"pushgateway/internal/live"
 	"pushgateway/internal/login"
 )
@@ -236,6 +237,39 @@ func TestLabelsThatKeysLack(t *testing.T) {
 	export := strings.Replace(exportOf("ci_b"), `"asInt":"1"`, `"asInt":"1","attributes":[{"key":"env","value":{"stringValue":"production"}}]`, 1)
 	if w := as(h, "u", http.MethodPost, "/v1/metrics", export); w.Code != 403 {
 		t.Errorf("an export: got %d %s", w.Code, w.Body)
+	}
+}
+
+// TestLabelsUnderOtherNames holds the same of labels that scrapes with escaped names
+// show under the name that a user's rights depend on.
+func TestLabelsUnderOtherNames(t *testing.T) {
+	may := []config.Permission{config.Push, config.Delete}
+	c := configured(t)
+	c.Intake = intake.New(c.Gateway, intake.Config{UTF8Names: true})
+	c.Settings = users(nil, config.User{Name: "u", May: may, Match: selecting(t, `{job=~"ci_.*",env_x!="production"}`)}, config.User{Name: "ops", May: config.Permissions})
+	h := New(c)
+	for body, want := range map[string]int{
+		"{\"m\",\"env.x\"=\"production\"} 1\n":                       403,
+		"{\"m\",\"env-x\"=\"production\"} 1\n":                       403,
+		"{\"m\",\"a.b\"=\"1\",\"env.x\"=\"production\",c=\"1\"} 1\n": 403,
+		"{\"m\",\"env.x\"=\"test\"} 1\n":                             200,
+		"{\"m\",\"other.x\"=\"production\"} 1\n":                     200,
+	} {
+		if w := as(h, "u", http.MethodPut, "/metrics/job/ci_a", body); w.Code != want {
+			t.Errorf("%q: got %d %s, want %d", body, w.Code, w.Body, want)
+		}
+	}
+	const path = "/metrics/job/ci_a/env.x/production"
+	for _, who := range []struct {
+		name, method string
+		want         int
+	}{{"u", http.MethodPut, 403}, {"ops", http.MethodPut, 200}, {"u", http.MethodDelete, 403}, {"ops", http.MethodDelete, 202}} {
+		if w := as(h, who.name, who.method, path, "m 1\n"); w.Code != who.want {
+			t.Errorf("%s %s as %s: got %d %s, want %d", who.method, path, who.name, w.Code, w.Body, who.want)
+		}
+	}
+	if w := as(h, "u", http.MethodPut, "/metrics/job/ci_a/env.x/test", "m 1\n"); w.Code != 200 {
+		t.Errorf("a group that the user may push to: got %d %s", w.Code, w.Body)
 	}
 }
 

@@ -41,7 +41,7 @@ func (in *Intake) PushMany(ctx context.Context, r Request) (keys []grouping.Key,
 		return nil, nil, notRead, errClearModeGroups
 	}
 	arrived := time.Now()
-	body, err := in.bodies.read(&r)
+	body, err := in.bodies.read(ctx, &r)
 	if err != nil {
 		return nil, nil, notRead, err
 	}

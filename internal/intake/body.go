@@ -1,10 +1,12 @@
 package intake
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"math"
 	"sync"
+	"time"
 
 	"pushgateway/internal/compression"
 	"pushgateway/internal/excerpt"
@@ -14,9 +16,11 @@ import (
 // bodies reads the bodies of pushes within bounds: for each body, and for all
 // together.
 type bodies struct {
-	memory   *guard.Memory
-	unpacker *compression.Unpacker
-	buffers  sync.Pool // of *[]byte
+	memory *guard.Memory
+	// unpacking gives turns to bodies that are decompressed, one for each processor,
+	// since the memory for that, mostly zstd windows, is not counted with the bodies.
+	unpacking *guard.Shares
+	buffers   sync.Pool // of *[]byte
 }
 
 // body is one body in memory, and the budget of its push: whatever is made from
@@ -52,21 +56,23 @@ const (
 	keepBuffer = 64 << 10
 )
 
-// read reads and decompresses the whole body of a request.
-func (b *bodies) read(r *Request) (*body, error) {
+// read reads and decompresses the whole body of a request. ctx ends when the client
+// leaves.
+func (b *bodies) read(ctx context.Context, r *Request) (*body, error) {
 	limits := r.Settings.Limits.Body
 	if r.Length > limits.Bytes {
 		return nil, tooLarge(limits)
 	}
 	bd := &body{from: b, limits: limits, Budget: b.memory.Open(r.Client)}
-	if err := b.fill(bd, r); err != nil {
+	if err := b.fill(ctx, bd, r); err != nil {
 		bd.Close()
 		return nil, err
 	}
 	return bd, nil
 }
 
-func (b *bodies) fill(bd *body, r *Request) error {
+func (b *bodies) fill(ctx context.Context, bd *body, r *Request) error {
+	arrived := time.Now()
 	if err := b.receive(bd, r); err != nil {
 		return err
 	}
@@ -75,8 +81,18 @@ func (b *bodies) fill(bd *body, r *Request) error {
 	if err := checkCodings(codings, bd.limits); err != nil {
 		return err
 	}
-	for _, coding := range codings {
-		if err := b.unpack(bd, r, coding); err != nil {
+	if len(codings) == 0 {
+		return nil
+	}
+	turn := b.unpacking.Open(r.Client)
+	defer turn.Close()
+	waits, end := unlessGone(ctx, arrived)
+	defer end()
+	if turn.Wait(waits, 1) != nil {
+		return gone(ctx, arrived)
+	}
+	for i, coding := range codings {
+		if err := b.unpack(bd, r, coding, i < len(codings)-1); err != nil {
 			return err
 		}
 	}
@@ -91,17 +107,40 @@ func (b *bodies) receive(bd *body, r *Request) error {
 
 // unpack replaces a compressed body by its content. The body is complete by
 // then, so a client that sends the beginning of a body and waits does not hold
-// the memory for decompression.
-func (b *bodies) unpack(bd *body, r *Request, encoding string) error {
+// the memory for decompression. again means that the content is compressed, too.
+func (b *bodies) unpack(bd *body, r *Request, encoding string, again bool) error {
 	packed := bd.bytes
 	bd.bytes = nil
 	defer b.giveBack(bd, packed)
-	in, err := b.unpacker.Open(encoding, packed)
+	in, err := compression.Unpack(encoding, packed)
 	if err != nil {
 		return notUnpacked(r, packed, err)
 	}
 	defer in.Close()
-	return b.gather(bd, in, fmt.Sprintf("decompressing the body (Content-Encoding %q)", excerpt.Of(encoding)))
+	from := io.Reader(in)
+	if again {
+		from = &hardlyGrows{in, mostGrowth*len(packed) + minBuffer}
+	}
+	return b.gather(bd, from, fmt.Sprintf("decompressing the body (Content-Encoding %q)", excerpt.Of(encoding)))
+}
+
+// mostGrowth is how many times as large something compressed may become that was
+// compressed once more. Compressing it again hardly makes it smaller, unless it is made
+// to cost much.
+const mostGrowth = 16
+
+// hardlyGrows reads something compressed, and fails if that is too large.
+type hardlyGrows struct {
+	io.Reader
+	left int // bytes that may follow
+}
+
+func (h *hardlyGrows) Read(p []byte) (int, error) {
+	n, err := h.Reader.Read(p)
+	if h.left -= n; h.left < 0 {
+		return n, fmt.Errorf("what was compressed twice is more than %d times as large; compress the body once", mostGrowth)
+	}
+	return n, err
 }
 
 // giveBack releases a buffer that the body no longer needs.

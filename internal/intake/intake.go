@@ -9,12 +9,12 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"runtime"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 
-	"pushgateway/internal/compression"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
@@ -86,7 +86,7 @@ func New(g *gateway.Gateway, c Config) *Intake {
 	c.Limits = c.Limits.WithDefaults()
 	return &Intake{
 		gateway: g, config: c, usual: &live.Settings{Limits: c.Limits},
-		bodies: bodies{memory: guard.NewMemory(c.Limits.Body, c.Inflight, c.Grown), unpacker: compression.NewUnpacker()},
+		bodies: bodies{memory: guard.NewMemory(c.Limits.Body, c.Inflight, c.Grown), unpacking: guard.NewShares(int64(runtime.GOMAXPROCS(0)))},
 	}
 }
 
@@ -154,7 +154,7 @@ func (in *Intake) Push(ctx context.Context, r Request) (received int64, err erro
 		return notRead, err
 	}
 	arrived := time.Now()
-	body, err := in.bodies.read(&r)
+	body, err := in.bodies.read(ctx, &r)
 	if err != nil {
 		return notRead, err
 	}

@@ -102,6 +102,17 @@ func keyOver(limit guard.Limit, set guard.Sources, key grouping.Key, has string,
 // answer. Some clients only send.
 const brief = time.Second
 
+// unlessGone returns a context that ends once gone returns an error. The caller calls
+// end.
+func unlessGone(ctx context.Context, arrived time.Time) (waits context.Context, end func()) {
+	waits, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(time.Until(arrived.Add(brief)), cancel) })
+	return waits, func() {
+		stop()
+		cancel()
+	}
+}
+
 // gone returns an error if the client of a push has left while the push waited.
 func gone(ctx context.Context, arrived time.Time) error {
 	if ctx.Err() == nil || time.Since(arrived) < brief {

@@ -41,7 +41,7 @@ func (in *Intake) PushOTLP(ctx context.Context, r Request, e otlp.Encoding) (out
 		return out, notRead, err
 	}
 	arrived := time.Now()
-	body, err := in.bodies.read(&r)
+	body, err := in.bodies.read(ctx, &r)
 	if err != nil {
 		return out, notRead, err
 	}

@@ -39,11 +39,13 @@ func (in *Intake) checkNames(f *metric.Family) error {
 
 // exposedNames returns all names under which scrapes show a family: its own,
 // which native histograms have, and those of its lines, in each escaping.
+// Lines with start times are only in OpenMetrics.
 func (in *Intake) exposedNames(f *metric.Family) iter.Seq[string] {
 	suffixes := slices.Concat([]string{""}, f.Type.Suffixes())
 	if in.config.OpenMetrics && f.Type == metric.Counter {
 		suffixes = append(suffixes, "_total")
 	}
+	starts := in.config.OpenMetrics && slices.ContainsFunc(f.Series, func(s metric.Series) bool { return s.Created != nil })
 	escapings := metric.Escapings[:]
 	if metric.IsLegacyName(f.Name) {
 		escapings = escapings[:1] // all of them leave it unchanged
@@ -55,6 +57,10 @@ func (in *Intake) exposedNames(f *metric.Family) iter.Seq[string] {
 				if !yield(name + suffix) {
 					return
 				}
+			}
+			format := exposition.Format{Syntax: exposition.OpenMetrics1, Escaping: e}
+			if name := format.CreatedName(f.Name, f.Type); starts && name != "" && !yield(name) {
+				return
 			}
 		}
 	}

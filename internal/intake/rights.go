@@ -1,7 +1,6 @@
 package intake
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -32,19 +31,13 @@ func (r *Request) mayBring(key grouping.Key, blocks []*exposition.Block) (err er
 	if len(open) == 0 {
 		return nil
 	}
-	allowed := key // the last key that was allowed
+	look := look{key: key, open: open, may: r.May, allowed: key}
 	for _, b := range blocks {
 		b.EachLabels(func(labels []metric.Label) bool {
-			like := keyLike(key, labels, open)
-			if like == allowed {
-				return true
-			}
-			if err = r.May(like); err != nil {
+			if err = look.check(labels); err != nil {
 				err = fmt.Errorf("the series %s looks like one of another group, by a label that the grouping key lacks: %w", exposition.FormatSeries(b.Name, labels), err)
-				return false
 			}
-			allowed = like
-			return true
+			return err == nil
 		})
 		if err != nil {
 			return err
@@ -53,22 +46,46 @@ func (r *Request) mayBring(key grouping.Key, blocks []*exposition.Block) (err er
 	return nil
 }
 
-// keyLike returns a key with the labels of a series whose names are in open.
-func keyLike(key grouping.Key, labels []metric.Label, open []string) grouping.Key {
+// look tells which groups series look like.
+type look struct {
+	key     grouping.Key // of their group
+	open    []string     // names of labels that count if a series has them, sorted
+	may     func(grouping.Key) error
+	allowed grouping.Key // the last key that was allowed
+}
+
+// check returns why the client may not push a series with these labels, or nil. A label
+// also counts under the names that it has in scrapes with escaped names.
+func (k *look) check(labels []metric.Label) error {
 	var own []metric.Label
 	for _, l := range labels {
-		if _, counts := slices.BinarySearch(open, l.Name); counts && l.Value != "" {
+		if k.counts(l.Name, l.Value) {
 			own = append(own, l)
 		}
+		for _, name := range metric.OtherLabels(l.Name) {
+			if !k.counts(name, l.Value) {
+				continue
+			}
+			if err := k.may(k.key.With(metric.Label{Name: name, Value: l.Value})); err != nil {
+				return err
+			}
+		}
 	}
-	if len(own) == 0 {
-		return key
+	like := k.key
+	if len(own) > 0 {
+		like = k.key.With(own...)
 	}
-	all := append(key.Labels(), own...)
-	slices.SortFunc(all, func(a, b metric.Label) int { return cmp.Compare(a.Name, b.Name) })
-	var like []byte
-	for _, l := range all {
-		like = grouping.AppendLabel(like, l.Name, l.Value)
+	if like == k.allowed {
+		return nil
 	}
-	return grouping.Key(like)
+	if err := k.may(like); err != nil {
+		return err
+	}
+	k.allowed = like
+	return nil
+}
+
+func (k *look) counts(name, value string) bool {
+	_, open := slices.BinarySearch(k.open, name)
+	return open && value != ""
 }

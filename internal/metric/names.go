@@ -1,6 +1,7 @@
 package metric
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -127,6 +128,20 @@ func EscapeLabel(name string, e Escaping) string {
 		return name
 	}
 	return escape(name, e, false)
+}
+
+// OtherLabels returns the other names under which scrapes show a label: none, unless its
+// name has characters that need escaping.
+func OtherLabels(name string) (others []string) {
+	if IsLegacyLabel(name) {
+		return nil
+	}
+	for _, e := range Escapings {
+		if other := EscapeLabel(name, e); other != name && !slices.Contains(others, other) {
+			others = append(others, other)
+		}
+	}
+	return others
 }
 
 func escape(name string, e Escaping, colon bool) string {

@@ -119,7 +119,7 @@ func packedAll(t testing.TB, s *Scraper, v *gateway.View, coding string, f expos
 
 func unpackedAll(t testing.TB, coding string, packed []byte) []byte {
 	t.Helper()
-	u, err := compression.NewUnpacker().Open(coding, packed)
+	u, err := compression.Unpack(coding, packed)
 	if err != nil {
 		t.Fatal(err)
 	}
