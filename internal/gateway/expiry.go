@@ -268,8 +268,8 @@ func (x *index) isContested(b *exposition.Block) bool {
 }
 
 // reap removes the records of expired groups until stop is closed, unless the
-// journal does, and the groups whose failures are long ago. It ends with a last removal, so that a clock that is set back
-// does not bring groups back.
+// journal does, and the groups whose failures are long ago. It ends with a last
+// removal, so that a clock that is set back does not bring groups back.
 func (g *Gateway) reap() {
 	defer close(g.reaped)
 	ticker, failures := time.NewTicker(reapEvery), time.NewTicker(failuresEvery)
