@@ -86,11 +86,12 @@ type history struct {
 	turns int // how often the groups were others
 	names int
 	parts map[string][]porcupine.Operation // by group
+	none  map[string][]string              // by group: what has not happened, and why
 	notes []string
 }
 
 func newHistory() *history {
-	return &history{began: time.Now(), parts: make(map[string][]porcupine.Operation)}
+	return &history{began: time.Now(), parts: make(map[string][]porcupine.Operation), none: make(map[string][]string)}
 }
 
 func (h *history) now() int64 { return time.Since(h.began).Nanoseconds() }
@@ -105,6 +106,14 @@ func (h *history) add(group string, op porcupine.Operation) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.parts[group] = append(h.parts[group], op)
+}
+
+// addNone notes an operation that has not happened, for whoever reads a history
+// that cannot be explained.
+func (h *history) addNone(id int, op operation, called, returned int64, a answer, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.none[op.group] = append(h.none[op.group], fmt.Sprintf("client %d, %d to %d: %c%s has not happened: %v %d %s", id, called/1000, returned/1000, op.kind, op.name, err, a.status, clip(a.body)))
 }
 
 // all returns all groups that there have been.
@@ -150,7 +159,7 @@ func (h *history) check(t *testing.T) {
 			}
 		}
 		if got := porcupine.CheckOperationsTimeout(groupModel, ops, time.Minute); got != porcupine.Ok {
-			t.Errorf("the history of the group %s is not linearizable: %s\n%s", group, got, describe(ops))
+			t.Errorf("the history of the group %s is not linearizable: %s\n%s%s", group, got, describe(ops), strings.Join(h.none[group], "\n"))
 		}
 	}
 	t.Logf("%d operations, %d of them without an answer that says more\n%s", all, unknown, strings.Join(h.notes, "\n"))
@@ -215,11 +224,13 @@ func (s *siege) change(m *besieged, id int, op operation) {
 	returned := s.history.now()
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
+		s.history.addNone(id, op, called, returned, a, err)
 		return
 	case err != nil || isUnknown(a):
 		returned = never
 	case a.status == want:
 	case a.status == http.StatusServiceUnavailable:
+		s.history.addNone(id, op, called, returned, a, err)
 		return // it has not happened; otherwise a read shows it
 	default:
 		s.t.Errorf("%c: %d %s", op.kind, a.status, a.body)
@@ -227,8 +238,11 @@ func (s *siege) change(m *besieged, id int, op operation) {
 	s.history.add(op.group, porcupine.Operation{ClientId: id, Input: op, Call: called, Output: result{unknown: returned == never}, Return: returned})
 }
 
+// isUnknown reports whether an answer says that a change may have happened, or may
+// still happen.
 func isUnknown(a answer) bool {
-	return a.status == http.StatusServiceUnavailable && strings.Contains(a.body, "may still be stored later")
+	return a.status == http.StatusServiceUnavailable &&
+		(strings.Contains(a.body, "may still be stored later") || strings.Contains(a.body, "came before it is not known"))
 }
 
 // add adds to a sum, and tries again at any gateway until it is known that it has

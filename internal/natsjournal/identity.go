@@ -132,7 +132,7 @@ func (j *Journal) disown(err error) {
 	}
 	j.config.Logger.Error("Refusing pushes: the stream is not the one that was read. Scrapes go on from memory", "err", err)
 	for _, w := range j.writes {
-		if w.doubts == 0 {
+		if w.copies == 0 {
 			j.finish(w, gateway.Failed, err)
 		} else {
 			j.voided(w, err)

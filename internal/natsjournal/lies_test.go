@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"pushgateway/internal/gateway"
+	"pushgateway/internal/grouping"
 	"pushgateway/internal/natsjournal"
 	"pushgateway/internal/natstest"
 )
@@ -111,6 +112,69 @@ func refuses(p natstest.Passing, seq uint64) {
 // answersWriteTo reports whether a message answers a write to a group.
 func answersWriteTo(t *testing.T, p natstest.Passing, job string) bool {
 	return p.Request != nil && p.Request.Subject == subjectOf(keyOf(t, job))
+}
+
+// TestRefusedByOldLeader has two leaders for a while, as when one hears nothing of the
+// others: both receive a change. The new one stores it, and its answer is lost. What
+// the old one answers does not show that the change has not happened.
+func TestRefusedByOldLeader(t *testing.T) {
+	t.Parallel()
+	answers := map[string]string{
+		"another write on its way": `"code":400,"err_code":10164,"description":"wrong last sequence"`,
+		"an older sequence":        `"code":400,"err_code":10071,"description":"wrong last sequence: 1"`,
+		"no sequence":              `"code":400,"err_code":10071,"description":"wrong last sequence: 0"`,
+		"no leader":                `"code":503,"err_code":10008,"description":"JetStream system temporarily unavailable"`,
+	}
+	for name, answer := range answers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := natstest.Start(t, 1)
+			r := natstest.NewRelay(t, c)
+			a, err := gateway.Open(t.Context(), gateway.Config{Journal: natsjournal.New(natsjournal.Config{URLs: r.URLs(), Stream: "S"}), Wait: time.Second})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer a.Close()
+			mustPush(t, a, "b", "m 1\n") // so that there is an older sequence
+			sum(t, a, "a")
+			r.Tamper(func(p natstest.Passing) bool {
+				if answersWriteTo(t, p, "a") {
+					p.Msg.Data = fmt.Appendf(nil, `{"error":{%s},"stream":"S","seq":0}`, answer)
+					return true
+				}
+				return p.Request == nil && !strings.HasPrefix(p.Subject, "pgf.") // neither the feed nor what is asked for
+			})
+			if err := sum(t, a, "a"); err == nil || !strings.Contains(err.Error(), "may still be stored later") {
+				t.Errorf("a push that is stored ends with %v", err)
+			}
+			r.Tamper(func(natstest.Passing) bool { return true })
+			eventually(t, "that the push is there", func() bool { return valueOf(a, keyOf(t, "a")) == "2" })
+			if err := sum(t, a, "a"); err != nil {
+				t.Error(err)
+			}
+			if got := valueOf(open(t, c.URLs(), 1), keyOf(t, "a")); got != "3" {
+				t.Errorf("three pushes add up to %s", got)
+			}
+		})
+	}
+}
+
+// sum adds 1 to the counter of a group.
+func sum(t *testing.T, g *gateway.Gateway, job string) error {
+	t.Helper()
+	p := pushOf(t, keyOf(t, job), "# TYPE n counter\nn 1\n")
+	p.Mode = gateway.Sum
+	return g.Push(context.Background(), p)
+}
+
+// valueOf returns the value of the only series of a group.
+func valueOf(g *gateway.Gateway, key grouping.Key) string {
+	group := g.Group(key)
+	if group == nil {
+		return ""
+	}
+	text := strings.TrimSpace(string(group.Families[0].Text()))
+	return text[strings.LastIndexByte(text, ' ')+1:]
 }
 
 // TestGoneFalsely has a new leader that has not caught up: it refuses pushes to a

@@ -160,7 +160,7 @@ func (j *Journal) publish(w *write) {
 		j.mu.Lock()
 		defer j.mu.Unlock()
 		j.landed(w)
-		w.refused()
+		w.notReceived()
 		if errors.Is(err, nats.ErrMaxPayload) {
 			j.outgrown(w)
 			return
@@ -183,7 +183,7 @@ func (j *Journal) sending(w *write) *nats.Msg {
 	if w.sent++; w.sent > 1 {
 		j.counts.retries.Add(1)
 	}
-	w.doubts++
+	w.copies++
 	w.due = time.Now().Add(answerWithin)
 	return w.msg
 }

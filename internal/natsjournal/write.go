@@ -29,9 +29,10 @@ type write struct {
 	backoff time.Duration
 	since   uint64 // the position when it was first sent
 	sent    int
-	// doubts is how many copies were sent that nobody has refused. While it is 0,
-	// the change has not happened.
-	doubts int
+	// copies is how many a server may have received. While it is 0, the change has
+	// not happened. A server that refuses a copy proves nothing: for a while there may
+	// be two leaders, which both receive it.
+	copies int
 	behind uint64 // it waits until this message is applied; 0 if it does not
 	hole   bool   // that message must be fetched: the position is behind it
 	left   bool   // nobody waits for the outcome any more
@@ -165,12 +166,11 @@ func (j *Journal) decide(w *write, a answer) {
 	j.landed(w)
 	switch {
 	case errors.Is(a.err, errNobody):
-		w.refused()
+		w.notReceived()
 		w.deferred(a.err)
 	case a.err != nil:
 		w.last = a.err // it is sent again
 	case a.Error != nil:
-		w.refused()
 		j.refused(w, a.Error)
 	default:
 		j.succeeded(w, a.Seq)
@@ -179,7 +179,8 @@ func (j *Journal) decide(w *write, a answer) {
 	}
 }
 
-func (w *write) refused() { w.doubts = max(0, w.doubts-1) }
+// notReceived notes that no server has received the copy that was sent last.
+func (w *write) notReceived() { w.copies = max(0, w.copies-1) }
 
 // succeeded applies a write that the stream has, unless a later change of the
 // group is already applied. The caller holds mu.
@@ -216,10 +217,10 @@ func (j *Journal) refused(w *write, err *apiError) {
 		j.outrun(w, last)
 	case err.ErrCode == codeInProgress, err.isTemporary():
 		w.deferred(err)
+	case w.copies > 1:
+		w.deferred(err) // an earlier copy may still have arrived
 	case err.isFull():
 		j.finish(w, gateway.Failed, fmt.Errorf("%w: %w", errFull, err))
-	case w.doubts > 0:
-		w.deferred(err) // an earlier copy may still have arrived
 	default:
 		j.finish(w, gateway.Failed, fmt.Errorf("NATS refused it: %w", err))
 	}
@@ -230,8 +231,8 @@ func (j *Journal) refused(w *write, err *apiError) {
 func (j *Journal) outrun(w *write, last uint64) {
 	e := j.entry(w.token)
 	switch {
-	case last == w.expected: // a new leader has not caught up
-		w.deferred(errStale)
+	case last == w.expected, last != 0 && last < w.expected:
+		w.deferred(errStale) // a new leader has not caught up, or an old one lags behind
 	case last == 0 && e.live && e.seq == w.expected:
 		w.deferred(errGone) // until the group is gone here too
 		j.audits.gone[w.token] = true
@@ -257,7 +258,7 @@ func (j *Journal) compare(w *write, last uint64) {
 	switch {
 	case e.live || w.change.Against != 0:
 		j.outdated(w)
-	case w.doubts > 0 && w.sent > 1 && last != 0:
+	case w.copies > 1 && last != 0:
 		j.outdated(w)
 	default: // only an end came between, or the stream has forgotten one
 		w.msg = copyOf(w.msg) // an earlier copy may still be on its way to the connection
@@ -281,7 +282,7 @@ func copyOf(m *nats.Msg) *nats.Msg {
 // happened. Otherwise an earlier copy of it may have, and the later revision
 // has replaced it. The caller holds mu.
 func (j *Journal) outdated(w *write) {
-	if w.sent == 1 || j.fetched <= w.since {
+	if w.copies == 1 || j.fetched <= w.since {
 		j.finish(w, gateway.Stale, errStale)
 		return
 	}
@@ -293,7 +294,7 @@ func (j *Journal) outdated(w *write) {
 // a change of another member. The caller holds mu.
 func (j *Journal) outgrown(w *write) {
 	err := j.tooLarge(w.change.Key, int64(w.msg.Size()))
-	if w.doubts == 0 {
+	if w.copies == 0 {
 		j.finish(w, gateway.Failed, err)
 		return
 	}
@@ -354,7 +355,7 @@ func (j *Journal) leave(c *call, why error) {
 		if last := cmp.Or(j.link.err(), w.last); last != nil {
 			reason = fmt.Errorf("%w: %w", why, last)
 		}
-		if w.doubts == 0 {
+		if w.copies == 0 {
 			j.finish(w, gateway.Failed, reason)
 			continue
 		}
