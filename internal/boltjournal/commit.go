@@ -283,6 +283,8 @@ func (j *Journal) update(all writes, next *state) error {
 	})
 	if w.Err == nil {
 		w.Err = j.leave()
+	} else if _, err := j.whole(); err != nil {
+		w.Err = err // says why, where bbolt only met the end of the file
 	}
 	w.Took = time.Since(start)
 	j.config.Observe(w)

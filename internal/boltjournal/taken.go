@@ -71,15 +71,21 @@ func (j *Journal) look() error {
 // leave records the state of the file after a write. It fails if the file is
 // not where the next start looks for it.
 func (j *Journal) leave() error {
+	now, err := j.whole()
+	if err == nil {
+		j.left = now
+	}
+	return err
+}
+
+// whole finds the file, which must not be shorter than it was: bbolt only ever grows
+// it.
+func (j *Journal) whole() (os.FileInfo, error) {
 	now, err := j.where()
-	if err != nil {
-		return err
+	if err == nil && now.Size() < j.left.Size() {
+		err = errCutOff
 	}
-	if now.Size() < j.left.Size() {
-		return errCutOff // bbolt only ever grows it
-	}
-	j.left = now
-	return nil
+	return now, err
 }
 
 // watch looks for the file while nothing is written. Once the file is back, it
