@@ -83,3 +83,53 @@ func TestSearchesEndWithTheirClients(t *testing.T) {
 		g.want(http.StatusOK, way.method, way.path+"?search=000001a", "")
 	}
 }
+
+// TestSearchesMakeRoom has a client search with more connections than searches are
+// answered at once, for as long as each may take. Others are served, and the client is
+// told why its searches end.
+func TestSearchesMakeRoom(t *testing.T) {
+	g := besiege(t, "--web.enable-admin-api")
+	g.fill(500, 30_000)
+	dear := url.Values{"match[]": times(99, `{job=~".*a.*a.*b"}`)}.Encode()
+	client, other := clientFrom(attacker, patience), clientFrom(neighbour, patience)
+	stop, told := make(chan struct{}), make(chan string, 1)
+	var searching sync.WaitGroup
+	for range 50 {
+		searching.Go(func() {
+			for !isClosed(stop) {
+				status, text, _ := ask(client, http.MethodGet, g.base+"/api/v1/groups?"+dear, "")
+				if status == http.StatusServiceUnavailable && strings.Contains(text, "made room") {
+					select {
+					case told <- text:
+					default:
+					}
+				}
+			}
+		})
+	}
+	for range 3 {
+		time.Sleep(1500 * time.Millisecond) // so that searches have begun which may have to end
+		for _, way := range waysToSelect {
+			status, text, err := ask(other, way.method, g.base+way.path+"?search=000001a", "")
+			if err != nil || status != http.StatusOK {
+				t.Errorf("%s: %d %s, %v", way.path, status, clip(text), err)
+			}
+		}
+	}
+	select {
+	case <-told:
+	default:
+		t.Error("no search was told that it has made room, so the test shows nothing")
+	}
+	close(stop)
+	searching.Wait()
+}
+
+func isClosed(c chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}

@@ -100,7 +100,7 @@ func (m *Memory) tooLarge(most int64) error {
 
 // Return returns some of them.
 func (b *Budget) Return(n int) {
-	b.lease.give(int64(n))
+	b.lease.Return(int64(n))
 	b.from.inflight.Add(-int64(n))
 	b.reserved -= int64(n)
 }

@@ -100,8 +100,8 @@ func (l *Lease) Close() {
 	s.grant()
 }
 
-// give returns n.
-func (l *Lease) give(n int64) {
+// Return returns n.
+func (l *Lease) Return(n int64) {
 	l.from.mu.Lock()
 	defer l.from.mu.Unlock()
 	l.from.release(l, n)

@@ -64,7 +64,7 @@ func (a *api) deleteGroups(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusBadRequest, err)
 		return
 	}
-	ctx, end := a.searching(w, r)
+	s, end := a.searching(w, r)
 	if end == nil {
 		return
 	}
@@ -79,8 +79,8 @@ func (a *api) deleteGroups(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f.refused = a.refusedPushes()
-	groups, left := deletable(senderOf(r), f.among(ctx, a.Gateway.View()))
-	if cutShort(ctx, w) {
+	groups, left := deletable(senderOf(r), f.among(s, a.Gateway.View()))
+	if s.cutShort(w) {
 		return
 	}
 	if !dry {

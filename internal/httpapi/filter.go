@@ -1,11 +1,8 @@
 package httpapi
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"iter"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -40,11 +37,6 @@ var narrowing = []string{"match[]", "older_than", "newer_than", "status", "searc
 func narrows(v url.Values) bool {
 	return slices.ContainsFunc(narrowing, func(name string) bool { return v.Get(name) != "" })
 }
-
-const (
-	// searchLimit is how long one request may search groups.
-	searchLimit = 10 * time.Second
-)
 
 // parseFilter parses a filter. The caller must have a turn, since compiling
 // selectors takes time.
@@ -92,53 +84,31 @@ func parseText(v url.Values, name string, most int) (string, error) {
 	return strings.ToLower(s), nil
 }
 
-// among yields the groups of a view that the filter selects, until ctx ends.
-func (f *filter) among(ctx context.Context, v *gateway.View) iter.Seq[*gateway.Group] {
+// among yields the groups of a view that the filter selects, until the search ends.
+func (f *filter) among(s *search, v *gateway.View) iter.Seq[*gateway.Group] {
 	return func(yield func(*gateway.Group) bool) {
+		defer s.rest()
 		for g := range v.EachGroup("") {
-			if matches := f.matches(ctx, g); ctx.Err() != nil || matches && !yield(g) {
+			if matches := f.matches(s, g); s.Err() != nil || matches && !yield(g) {
 				return
 			}
 		}
 	}
 }
 
-func (f *filter) matches(ctx context.Context, g *gateway.Group) bool {
-	return f.holds(g) && (f.search == "" || contains(g.Key, f.search)) && f.selectors.Matches(ctx, g.Key)
+func (f *filter) matches(s *search, g *gateway.Group) bool {
+	return f.holds(g) && f.names(s, g.Key)
+}
+
+// names reports whether a key matches what the filter says about labels.
+func (f *filter) names(s *search, key grouping.Key) bool {
+	return (f.search == "" || contains(key, f.search)) && f.selectors.Matches(s, key)
 }
 
 // holds reports whether a group matches everything in the filter except its
 // labels. These properties may change.
 func (f *filter) holds(g *gateway.Group) bool {
 	return f.hasStatus(g) && (f.before.IsZero() || lastPush(g).Before(f.before)) && (f.after.IsZero() || !lastPush(g).Before(f.after))
-}
-
-// searching gives a request that searches groups a turn and a context, which
-// ends with the client or after searchLimit. The time that it takes to end groups
-// whose time has come does not count. end releases both. If there is no turn, it
-// has already answered, and end is nil.
-func (a *api) searching(w http.ResponseWriter, r *http.Request) (ctx context.Context, end func()) {
-	giveBack := a.tables.await(w, r)
-	if giveBack == nil {
-		return nil, nil
-	}
-	a.Gateway.View()
-	ctx, cancel := context.WithTimeout(r.Context(), searchLimit)
-	return ctx, func() {
-		cancel()
-		giveBack()
-	}
-}
-
-var errSlow = fmt.Errorf("searching all groups took more than %s; use fewer selectors or simpler regexps", searchLimit)
-
-// cutShort answers a search that did not finish, if the client still waits.
-func cutShort(ctx context.Context, w http.ResponseWriter) (was bool) {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		w.Header().Set("Retry-After", retryAfter)
-		writeError(w, http.StatusServiceUnavailable, errSlow)
-	}
-	return ctx.Err() != nil
 }
 
 func (f *filter) hasStatus(g *gateway.Group) bool {

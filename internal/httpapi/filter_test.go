@@ -10,7 +10,6 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 
-	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/metric"
@@ -69,7 +68,7 @@ func FuzzSelector(f *testing.F) {
 		for _, m := range matchers {
 			want = want && m.Matches(set.Get(m.Name))
 		}
-		if got := got.matches(t.Context(), &gateway.Group{Key: key}); got != want {
+		if got := got.selectors.Matches(t.Context(), key); got != want {
 			t.Errorf("%q selects %s: %v, want %v", selector, key, got, want)
 		}
 	})

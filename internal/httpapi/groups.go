@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"cmp"
-	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -88,7 +87,7 @@ func expiry(p position) time.Time {
 }
 
 func (a *api) groups(w http.ResponseWriter, r *http.Request) {
-	ctx, end := a.searching(w, r)
+	s, end := a.searching(w, r)
 	if end == nil {
 		return
 	}
@@ -98,21 +97,21 @@ func (a *api) groups(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusBadRequest, err)
 		return
 	}
-	if list := a.sharedList(ctx, r, &q); list != nil {
+	if list := a.sharedList(s, r, &q); list != nil {
 		writeEncoded(w, r, list)
 		return
 	}
-	page := a.groupsPage(ctx, a.Gateway.View(), &q, time.Now())
-	if cutShort(ctx, w) {
+	page := a.groupsPage(s, a.Gateway.View(), &q, time.Now())
+	if s.cutShort(w) {
 		return
 	}
 	writeData(w, page)
 }
 
-// groupsPage returns the page, unless ctx ends before.
-func (a *api) groupsPage(ctx context.Context, v *gateway.View, q *groupsQuery, now time.Time) groupsPage {
+// groupsPage returns the page, unless the search ends before.
+func (a *api) groupsPage(s *search, v *gateway.View, q *groupsQuery, now time.Time) groupsPage {
 	q.refused = a.refusedPushes()
-	groups, page := q.page(ctx, v)
+	groups, page := q.page(s, v)
 	rules := a.Settings.Get().Jobs
 	page.Groups = listOf(slices.Values(groups), func(g *gateway.Group) any {
 		i := info(a.Gateway, v, g)
@@ -227,8 +226,8 @@ func parseOrder(name string) (func(a, b position) int, error) {
 
 // page returns the groups on the page, and the page without them. It checks all
 // groups, but sorts and encodes only those that the page needs.
-func (q *groupsQuery) page(ctx context.Context, v *gateway.View) (found []*gateway.Group, page groupsPage) {
-	for g := range q.among(ctx, v) {
+func (q *groupsQuery) page(s *search, v *gateway.View) (found []*gateway.Group, page groupsPage) {
+	for g := range q.among(s, v) {
 		page.Total++
 		if q.after == nil || q.order(*q.after, positionOf(g)) < 0 {
 			found = append(found, g)

@@ -114,12 +114,13 @@ type Scrape struct {
 type api struct {
 	Config
 	scraper  *scrape.Scraper
-	turns    *turns // of scrapes
-	escaped  *turns // of scrapes that escape the names of many series
-	listings *turns // of all groups
-	tables   *turns // of groups without metrics, of their labels, and of numbers
-	details  *turns // of one group with its metrics
-	copies   *turns // of snapshots
+	turns    *turns        // of scrapes
+	escaped  *turns        // of scrapes that escape the names of many series
+	listings *turns        // of all groups
+	tables   *turns        // of groups without metrics, of their labels, and of numbers
+	details  *turns        // of one group with its metrics
+	copies   *turns        // of snapshots
+	searches *guard.Shares // turns of looking through groups
 	surveys  surveys[overview]
 	judged   surveys[*judged]
 	lists    lists
@@ -155,7 +156,7 @@ func New(c Config) *Surface {
 		Config: c,
 		turns:  newTurns(c, most.Answers, writePlainError), escaped: newTurns(c, most.Escaped, writePlainError),
 		listings: newTurns(c, most.Answers, writeError), tables: newTurns(c, most.Answers, writeError), details: newTurns(c, most.Answers, writeError),
-		copies: newTurns(c, most.Copies, writePlainError), comparing: newComparing(),
+		copies: newTurns(c, most.Copies, writePlainError), comparing: newComparing(), searches: newSearchTurns(),
 		surveys: newSurveys(func(v *gateway.View, now time.Time) overview { return *look(c.Gateway, v, now) }),
 	}
 	a.judged = newSurveys(a.judging())

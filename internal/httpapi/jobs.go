@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"net/http"
@@ -69,7 +68,7 @@ func (a *api) judging() func(*gateway.View, time.Time) *judged {
 
 // jobs serves how jobs are, worst first.
 func (a *api) jobs(w http.ResponseWriter, r *http.Request) {
-	ctx, end := a.searching(w, r)
+	s, end := a.searching(w, r)
 	if end == nil {
 		return
 	}
@@ -79,13 +78,13 @@ func (a *api) jobs(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusBadRequest, err)
 		return
 	}
-	judged, _, ok := a.judged.latest(ctx, a.Gateway)
+	judged, _, ok := a.judged.latest(s.ctx, a.Gateway)
 	var f *found
 	if ok {
-		f = judged.rows(ctx, r.URL.RawQuery, &q)
+		f = judged.rows(s, r.URL.RawQuery, &q)
 	}
 	if f == nil {
-		cutShort(ctx, w)
+		s.cutShort(w)
 		return
 	}
 	f.write(w, r)
@@ -93,14 +92,14 @@ func (a *api) jobs(w http.ResponseWriter, r *http.Request) {
 
 // table returns the rows of the groups that the query selects. Groups of the
 // same survey are judged once, whoever asks.
-func (q *jobsQuery) table(ctx context.Context, s *jobs.Survey) *jobs.Table {
-	t := s.Table(q.by)
-	for i := range s.Len() {
-		key := s.Group(i).Key
-		if ctx.Err() != nil {
+func (q *jobsQuery) table(s *search, all *jobs.Survey) *jobs.Table {
+	defer s.rest()
+	t := all.Table(q.by)
+	for i := range all.Len() {
+		if s.Err() != nil {
 			break
 		}
-		if (q.search == "" || contains(key, q.search)) && q.selectors.Matches(ctx, key) {
+		if q.names(s, all.Group(i).Key) {
 			t.Add(i)
 		}
 	}

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"net/http"
 	"slices"
 	"sync"
@@ -44,19 +43,19 @@ func (f *found) write(w http.ResponseWriter, r *http.Request) {
 }
 
 // rows returns the answer to a query, whose text is text. It is made once for
-// all who ask. It is nil if ctx ends before.
-func (j *judged) rows(ctx context.Context, text string, q *jobsQuery) *found {
+// all who ask. It is nil if the search ends before.
+func (j *judged) rows(s *search, text string, q *jobsQuery) *found {
 	f := j.place(text)
 	select {
 	case f.place <- struct{}{}:
 		defer func() { <-f.place }()
-	case <-ctx.Done():
+	case <-s.ctx.Done():
 		return nil
 	}
 	if !f.done {
-		f.find(ctx, j.survey, q)
+		f.find(s, j.survey, q)
 	}
-	if ctx.Err() != nil && !f.done {
+	if s.ctx.Err() != nil && !f.done {
 		return nil
 	}
 	return f
@@ -79,10 +78,10 @@ func (j *judged) place(text string) *found {
 	return f
 }
 
-// find makes an answer, unless ctx ends before.
-func (f *found) find(ctx context.Context, s *jobs.Survey, q *jobsQuery) {
-	table := q.table(ctx, s)
-	if ctx.Err() != nil {
+// find makes an answer, unless the search ends before.
+func (f *found) find(s *search, all *jobs.Survey, q *jobsQuery) {
+	table := q.table(s, all)
+	if s.ctx.Err() != nil {
 		return
 	}
 	counts := make(map[string]int)

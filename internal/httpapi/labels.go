@@ -42,7 +42,7 @@ func (a *api) labelValues(w http.ResponseWriter, r *http.Request) {
 // complete answers with what collect finds in the selected groups: the texts
 // that contain the search text, in order, up to the limit.
 func (a *api) complete(w http.ResponseWriter, r *http.Request, collect func(g *gateway.Group, found func(string))) {
-	ctx, end := a.searching(w, r)
+	s, end := a.searching(w, r)
 	if end == nil {
 		return
 	}
@@ -53,14 +53,14 @@ func (a *api) complete(w http.ResponseWriter, r *http.Request, collect func(g *g
 		return
 	}
 	first := firsts{most: limit, found: make(map[string]bool)}
-	for g := range f.among(ctx, a.Gateway.View()) {
+	for g := range f.among(s, a.Gateway.View()) {
 		collect(g, func(s string) {
 			if text == "" || strings.Contains(strings.ToLower(s), text) {
 				first.add(s)
 			}
 		})
 	}
-	if cutShort(ctx, w) {
+	if s.cutShort(w) {
 		return
 	}
 	writeData(w, listOf(slices.Values(first.list()), func(s string) any { return s }))

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"net/http"
 	"sync"
 	"time"
@@ -23,15 +22,15 @@ type lists struct {
 }
 
 // sharedList returns the answer with a list. It is nil if the request is not one that
-// can share a list, or if ctx ended before the list was made. That is remembered
+// can share a list, or if the search ended before the list was made. That is remembered
 // like a list, so that for the age of one all who ask make their own.
-func (a *api) sharedList(ctx context.Context, r *http.Request, q *groupsQuery) *compression.Content {
+func (a *api) sharedList(s *search, r *http.Request, q *groupsQuery) *compression.Content {
 	if r.Header.Get(pageHeader) != sharing || q.limit > mostShared {
 		return nil
 	}
-	list, _, _ := a.lists.list(r.URL.RawQuery).latestBy(ctx, a.Gateway, func(v *gateway.View, now time.Time) *compression.Content {
-		page := a.groupsPage(ctx, v, q, now)
-		if ctx.Err() != nil {
+	list, _, _ := a.lists.list(r.URL.RawQuery).latestBy(s.ctx, a.Gateway, func(v *gateway.View, now time.Time) *compression.Content {
+		page := a.groupsPage(s, v, q, now)
+		if s.ctx.Err() != nil {
 			return nil
 		}
 		return encoded(page)

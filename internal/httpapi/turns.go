@@ -38,11 +38,21 @@ func newTurns(c Config, most int, refuse func(w http.ResponseWriter, status int,
 // An answer that is read slowly is cut off if its client has several turns and
 // a client with fewer waits.
 func (t *turns) await(w http.ResponseWriter, r *http.Request) (giveBack func()) {
+	return t.awaitFor(w, r, func() {})
+}
+
+// awaitFor is await for an answer that takes long to make. When it is cut off, end is
+// called too.
+func (t *turns) awaitFor(w http.ResponseWriter, r *http.Request, end func()) (giveBack func()) {
 	ctx, cancel := context.WithTimeout(r.Context(), scrapeTimeout(r))
 	defer cancel()
 	control := http.NewResponseController(w)
 	defer accesslog.Of(ctx).Waiting(accesslog.ForTurn)()
-	if giveBack = t.Wait(ctx, t.proxies.Client(r), func() { _ = control.SetWriteDeadline(time.Unix(1, 0)) }); giveBack != nil {
+	cutOff := func() {
+		_ = control.SetWriteDeadline(time.Unix(1, 0))
+		end()
+	}
+	if giveBack = t.Wait(ctx, t.proxies.Client(r), cutOff); giveBack != nil {
 		return giveBack
 	}
 	if r.Context().Err() == nil {

@@ -1,7 +1,6 @@
 package selector
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"regexp"
@@ -87,7 +86,7 @@ func size(re *syntax.Regexp, most int) int {
 	return min(n, most+1)
 }
 
-func (m *matcher) matches(ctx context.Context, text string) bool {
+func (m *matcher) matches(s Search, text string) bool {
 	switch {
 	case m.set != nil:
 		return m.set[text] != m.not
@@ -96,19 +95,26 @@ func (m *matcher) matches(ctx context.Context, text string) bool {
 	case len(text) <= maxWhole:
 		return m.re.MatchString(text) != m.not
 	}
-	return m.re.MatchReader(&reader{ctx: ctx, rest: text}) != m.not
+	return m.re.MatchReader(&reader{search: s, rest: text}) != m.not
 }
 
-// reader reads a text until the context ends.
+// Search is what a text is matched for. A context.Context is one.
+type Search interface {
+	// Err returns why it has ended, or nil. It is called again and again while a
+	// match takes long, so it may wait to let others go on.
+	Err() error
+}
+
+// reader reads a text until the search ends.
 type reader struct {
-	ctx  context.Context
-	rest string
-	read int // characters
+	search Search
+	rest   string
+	read   int // characters
 }
 
 func (r *reader) ReadRune() (c rune, size int, err error) {
 	const often = 32 // characters
-	if r.read++; r.rest == "" || r.read%often == 0 && r.ctx.Err() != nil {
+	if r.read++; r.rest == "" || r.read%often == 0 && r.search.Err() != nil {
 		return 0, 0, io.EOF
 	}
 	c, size = utf8.DecodeRuneInString(r.rest)

@@ -147,10 +147,10 @@ func wantsName(m matcher) bool {
 }
 
 // Matches reports whether any of the selectors selects a key. A label that the
-// key does not have counts as empty, as in Prometheus. Once ctx has ended,
+// key does not have counts as empty, as in Prometheus. Once the search has ended,
 // Matches returns soon, and its result means nothing.
-func (s Set) Matches(ctx context.Context, key grouping.Key) bool {
-	return len(s.selectors) == 0 || slices.ContainsFunc(s.selectors, func(matchers []matcher) bool { return selects(ctx, matchers, key) })
+func (s Set) Matches(search Search, key grouping.Key) bool {
+	return len(s.selectors) == 0 || slices.ContainsFunc(s.selectors, func(matchers []matcher) bool { return selects(search, matchers, key) })
 }
 
 // Names returns the names of the labels that the selectors look at, sorted.
@@ -165,10 +165,10 @@ func (s Set) Names() []string {
 	return slices.Compact(names)
 }
 
-func selects(ctx context.Context, matchers []matcher, key grouping.Key) bool {
+func selects(search Search, matchers []matcher, key grouping.Key) bool {
 	for i := range matchers {
 		value, _ := key.Value(matchers[i].name)
-		if !matchers[i].matches(ctx, value) {
+		if !matchers[i].matches(search, value) {
 			return false
 		}
 	}

@@ -72,7 +72,7 @@ func TestMatchingEndsWithItsContext(t *testing.T) {
 	read := 0
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	for r := (&reader{ctx: ctx, rest: strings.Repeat("a", 30_000)}); ; read++ {
+	for r := (&reader{search: ctx, rest: strings.Repeat("a", 30_000)}); ; read++ {
 		if _, _, err := r.ReadRune(); err != nil {
 			break
 		}
