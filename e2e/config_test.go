@@ -160,6 +160,25 @@ func TestFlagsAgainstConfig(t *testing.T) {
 	}
 }
 
+// TestFlagsRefusedAtOnce has flags with which no gateway can start, or would wait
+// forever.
+func TestFlagsRefusedAtOnce(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for flag, says := range map[string]string{
+		"--web.config.file=" + pipe:              "it is a pipe or a socket",
+		"--web.config.file=" + pipe + ".nothing": "the file does not exist",
+		"--push.ttl=300y":                        "\"300y\" is longer than 100 years",
+		"--push.max-ttl=long":                    "\"long\" must be a duration",
+	} {
+		if code, _, errs := command(t, flag, "--web.listen-address=127.0.0.1:99999"); code != 2 || !strings.Contains(errs, says) {
+			t.Errorf("%s: exit code %d, %q does not say %q", flag, code, errs, says)
+		}
+	}
+}
+
 // TestClusterBesideFile reloads a file with which the gateway could not start again.
 func TestClusterBesideFile(t *testing.T) {
 	file := newConfig(t, "limits: {max_series: 5}")

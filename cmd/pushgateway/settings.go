@@ -339,12 +339,20 @@ func (c *settings) prefix() string {
 // checkWebConfig reads the file for TLS and passwords, if one is set.
 func (c *settings) checkWebConfig() error {
 	file := *c.web.WebConfigFile
-	err := web.Validate(file)
+	var err error
+	info, missing := os.Stat(file)
+	switch {
+	case file == "":
+		return nil
+	case errors.Is(missing, fs.ErrNotExist):
+		err = errors.New("the file does not exist; create it, or leave out the flag to serve without TLS and passwords")
+	case missing == nil && info.Mode().Type()&(fs.ModeNamedPipe|fs.ModeSocket) != 0:
+		err = errors.New("it is a pipe or a socket, and must be read again and again; name a file")
+	default:
+		err = web.Validate(file)
+	}
 	if err == nil {
 		return nil
-	}
-	if _, missing := os.Stat(file); errors.Is(missing, fs.ErrNotExist) {
-		err = errors.New("the file does not exist; create it, or leave out the flag to serve without TLS and passwords")
 	}
 	return fmt.Errorf("--web.config.file=%q: %w", file, err)
 }

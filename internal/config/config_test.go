@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -174,6 +175,7 @@ var mistakes = map[string]string{
 	"rules:\n  - match: '{job=~\"(\"}'\n":                                            "has a regexp",
 	"rules:\n  - match: '{job=\"a\"}'\n    ttl: soon\n":                              "config.yml:3:10: rules[0].ttl: \"soon\" is not a duration",
 	"rules:\n  - match: '{job=\"a\"}'\n    ttl: 101y\n":                              "is longer than 100 years",
+	"rules:\n  - match: '{job=\"a\"}'\n    ttl: 300y\n":                              "\"300y\" is longer than 100 years",
 	"rules:\n  - match: '{job=\"a\"}'\n    max_pushes_per_second: 0\n":               "is not a number above 0",
 	"rules:\n  - match: '{job=\"a\"}'\n    on_conflict: overwrite\n":                 "\"overwrite\" is unknown; write refuse or replace",
 	"rules:\n  - match: '{job=\"a\"}'\n    on_conflict: replace\n":                   "replace needs long_ago",
@@ -211,6 +213,18 @@ func TestMistakes(t *testing.T) {
 		_, err := config.Load(write(t, content))
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q:\ngot  %v\nwant %s", content, err, says)
+		}
+	}
+}
+
+// TestMistakeIsToldOnce has values that cannot be read. What they would mean if they
+// were missing is not told too.
+func TestMistakeIsToldOnce(t *testing.T) {
+	for _, content := range []string{"limits:\n  max_body_bytes: 1 MiB\n", "limits:\n  max_inflight_bytes: much\n", "jobs: [{match: '{}', expect: 1 day}]\n", "rules: [{match: '{}', on_conflict: replace, long_ago: long}]\n"} {
+		_, err := config.Load(write(t, content))
+		var all config.Errors
+		if !errors.As(err, &all) || len(all) != 1 {
+			t.Errorf("%q has one mistake, and %d are told:\n%v", content, len(all), err)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -23,8 +24,12 @@ func (d *decoder) wrong(n *yaml.Node, key, format string, args ...any) {
 	d.mistakes = append(d.mistakes, &Error{File: d.config.file, Line: n.Line, Column: n.Column, Key: key, Msg: fmt.Sprintf(format, args...)})
 }
 
-// mistake notes a mistake about a key, which may be missing.
+// mistake notes a mistake about a key, which may be missing, unless one was noted: a
+// value that cannot be read is not a value that means something wrong.
 func (d *decoder) mistake(key, format string, args ...any) {
+	if slices.ContainsFunc(d.mistakes, func(e *Error) bool { return e.Key == key }) {
+		return
+	}
 	d.mistakes = append(d.mistakes, d.config.Mistake(key, format, args...))
 }
 

@@ -51,10 +51,10 @@ const longest = 100 * 365 * 24 * time.Hour
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (d *Duration) UnmarshalText(text []byte) error {
 	parsed, err := model.ParseDuration(string(text))
-	switch {
-	case err != nil:
+	switch outOfRange := err != nil && strings.Contains(err.Error(), "out of range"); {
+	case err != nil && !outOfRange:
 		return fmt.Errorf("%q is not a duration; write it like 90m, 24h or 7d", excerpt.Of(string(text)))
-	case time.Duration(parsed) > longest:
+	case outOfRange, time.Duration(parsed) > longest:
 		return fmt.Errorf("%q is longer than 100 years; shorten it", excerpt.Of(string(text)))
 	}
 	*d = Duration(parsed)

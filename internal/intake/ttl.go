@@ -3,7 +3,9 @@ package intake
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -34,7 +36,10 @@ var ttlField = http.CanonicalHeaderKey(TTLHeader)
 func ParseTTL(s string) (time.Duration, error) {
 	d, err := model.ParseDuration(s)
 	ttl := time.Duration(d)
-	if err != nil {
+	switch {
+	case err != nil && strings.Contains(err.Error(), "out of range"):
+		ttl, err = math.MaxInt64, nil
+	case err != nil:
 		ttl, err = time.ParseDuration(s)
 	}
 	switch {
