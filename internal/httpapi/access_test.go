@@ -268,7 +268,7 @@ func TestLabelsUnderOtherNames(t *testing.T) {
 			t.Errorf("%s %s as %s: got %d %s, want %d", who.method, path, who.name, w.Code, w.Body, who.want)
 		}
 	}
-	if w := as(h, "u", http.MethodPut, "/metrics/job/ci_a/env.x/test", "m 1\n"); w.Code != 200 {
+	if w := as(h, "u", http.MethodPut, "/metrics/job/ci_b/env.x/test", "m 1\n"); w.Code != 200 {
 		t.Errorf("a group that the user may push to: got %d %s", w.Code, w.Body)
 	}
 }

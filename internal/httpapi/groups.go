@@ -98,6 +98,7 @@ func (a *api) groups(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if list := a.sharedList(s, r, &q); list != nil {
+		s.answering.Store(true)
 		writeEncoded(w, r, list)
 		return
 	}

@@ -87,6 +87,7 @@ func (a *api) jobs(w http.ResponseWriter, r *http.Request) {
 		s.cutShort(w)
 		return
 	}
+	s.answering.Store(true)
 	f.write(w, r)
 }
 

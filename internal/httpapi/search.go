@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"pushgateway/internal/guard"
@@ -27,6 +28,8 @@ type search struct {
 	turns *guard.Lease
 	since time.Time // when it got its turn; zero if it has none
 	asked int       // how often Err was called
+	// answering means that the search is over, and that what remains is to write.
+	answering atomic.Bool
 }
 
 // newSearchTurns returns turns for searches: one for each processor but one.
@@ -39,18 +42,24 @@ func newSearchTurns() *guard.Shares {
 // search. end releases everything. If there is no place, it has already answered, and
 // end is nil.
 func (a *api) searching(w http.ResponseWriter, r *http.Request) (s *search, end func()) {
-	ctx, cutOff := context.WithCancelCause(r.Context())
-	giveBack := a.tables.awaitFor(w, r, func() { cutOff(errManySearches) })
+	s = new(search)
+	ctx, makeRoom := context.WithCancelCause(r.Context())
+	cut := cutting(w)
+	giveBack := a.tables.awaitFor(w, r, func() {
+		if makeRoom(errManySearches); s.answering.Load() {
+			cut()
+		}
+	})
 	if giveBack == nil {
-		cutOff(nil)
+		makeRoom(nil)
 		return nil, nil
 	}
 	a.Gateway.View()
 	ctx, cancel := context.WithTimeoutCause(ctx, searchLimit, errSlow)
-	s = &search{ctx: ctx, turns: a.searches.Open(a.Proxies.Client(r))}
+	s.ctx, s.turns = ctx, a.searches.Open(a.Proxies.Client(r))
 	return s, func() {
 		cancel()
-		cutOff(nil)
+		makeRoom(nil)
 		s.turns.Close()
 		giveBack()
 	}
@@ -82,11 +91,14 @@ var (
 	errManySearches = errors.New("this search has made room for another client, since this one searches several times at once; try again")
 )
 
-// cutShort answers a search that did not finish, if the client still waits.
+// cutShort answers a search that did not finish, if the client still waits. Otherwise
+// the answer begins.
 func (s *search) cutShort(w http.ResponseWriter) (was bool) {
 	why := context.Cause(s.ctx)
+	if why == nil {
+		s.answering.Store(true)
+	}
 	if errors.Is(why, errSlow) || errors.Is(why, errManySearches) {
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(time.Second)) // for so little, though it was cut off
 		w.Header().Set("Retry-After", retryAfter)
 		writeError(w, http.StatusServiceUnavailable, why)
 	}

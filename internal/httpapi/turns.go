@@ -38,20 +38,20 @@ func newTurns(c Config, most int, refuse func(w http.ResponseWriter, status int,
 // An answer that is read slowly is cut off if its client has several turns and
 // a client with fewer waits.
 func (t *turns) await(w http.ResponseWriter, r *http.Request) (giveBack func()) {
-	return t.awaitFor(w, r, func() {})
+	return t.awaitFor(w, r, cutting(w))
 }
 
-// awaitFor is await for an answer that takes long to make. When it is cut off, end is
-// called too.
-func (t *turns) awaitFor(w http.ResponseWriter, r *http.Request, end func()) (giveBack func()) {
+// cutting returns a function that cuts an answer off, whoever writes it.
+func cutting(w http.ResponseWriter) func() {
+	control := http.NewResponseController(w)
+	return func() { _ = control.SetWriteDeadline(time.Unix(1, 0)) }
+}
+
+// awaitFor is await for an answer that cutOff cuts off.
+func (t *turns) awaitFor(w http.ResponseWriter, r *http.Request, cutOff func()) (giveBack func()) {
 	ctx, cancel := context.WithTimeout(r.Context(), scrapeTimeout(r))
 	defer cancel()
-	control := http.NewResponseController(w)
 	defer accesslog.Of(ctx).Waiting(accesslog.ForTurn)()
-	cutOff := func() {
-		_ = control.SetWriteDeadline(time.Unix(1, 0))
-		end()
-	}
 	if giveBack = t.Wait(ctx, t.proxies.Client(r), cutOff); giveBack != nil {
 		return giveBack
 	}

@@ -159,6 +159,83 @@ func TestRefusedByOldLeader(t *testing.T) {
 	}
 }
 
+// TestReplacedInAGap loses what the servers say of a push, and shows the member the push
+// of another one that came on top of it before the member can fetch its own. The push
+// must not count twice.
+func TestReplacedInAGap(t *testing.T) {
+	t.Parallel()
+	c, r, a, _, _ := behindRelay(t)
+	b := open(t, c.URLs(), 1)
+	if err := sum(t, a, "a"); err != nil {
+		t.Fatal(err)
+	}
+	key, feed := keyOf(t, "a"), strings.Replace(subjectOf(keyOf(t, "a")), "pg.", "pgf.", 1)
+	refused := make(chan bool, 100)
+	var own atomic.Bool
+	r.Tamper(func(p natstest.Passing) bool {
+		switch {
+		case p.Request == nil && p.Subject == feed:
+			return own.Swap(true) // the first one is lost
+		case p.Request == nil:
+			return !strings.HasPrefix(p.Subject, "$JS.API.DIRECT.GET")
+		case !answersWriteTo(t, p, "a"):
+			return true
+		case strings.Contains(string(p.Data), "wrong last"):
+			refused <- true
+			return true
+		}
+		return false
+	})
+	pushed := make(chan error, 1)
+	go func() { pushed <- sum(t, a, "a") }()
+	eventually(t, "the push at the other member", func() bool { return valueOf(b, key) == "2" })
+	if err := sum(t, b, "a"); err != nil {
+		t.Fatal(err)
+	}
+	<-refused
+	time.Sleep(100 * time.Millisecond) // in which the member must not decide
+	r.Tamper(func(natstest.Passing) bool { return true })
+	if err := <-pushed; err == nil || !strings.Contains(err.Error(), "not known") {
+		t.Errorf("the push ends with %v, want that its outcome is not known", err)
+	}
+	if got := valueOf(open(t, c.URLs(), 1), key); got != "3" {
+		t.Errorf("three pushes add up to %s", got)
+	}
+}
+
+// TestFullAfterATry refuses a push for good after another server may have taken it.
+// The push ends at once, and says that it may be stored.
+func TestFullAfterATry(t *testing.T) {
+	t.Parallel()
+	_, r, a, _, _ := behindRelay(t)
+	var tries atomic.Int64
+	r.Tamper(func(p natstest.Passing) bool {
+		switch {
+		case p.Request == nil && p.Subject == subjectOf(keyOf(t, "a")):
+			p.Msg.Header.Set("Nats-Expected-Last-Subject-Sequence", "999") // so that it is not taken
+			tries.Add(1)
+		case answersWriteTo(t, p, "a") && tries.Load() == 1:
+			p.Msg.Data = []byte(`{"error":{"code":400,"err_code":10164,"description":"wrong last sequence"},"stream":"S","seq":0}`)
+		case answersWriteTo(t, p, "a"):
+			p.Msg.Data = []byte(`{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"},"stream":"S","seq":0}`)
+		}
+		return true
+	})
+	if err := sum(t, a, "a"); err == nil || !strings.Contains(err.Error(), "the stream is full") || !strings.Contains(err.Error(), "not known") {
+		t.Errorf("the push ends with %v, want that the stream is full, and that it may be stored", err)
+	}
+	if n := tries.Load(); n != 2 {
+		t.Errorf("it was sent %d times, want 2", n)
+	}
+	r.Tamper(func(natstest.Passing) bool { return true })
+	if err := sum(t, a, "a"); err != nil {
+		t.Errorf("the next push: %v", err)
+	}
+	if got := valueOf(a, keyOf(t, "a")); got != "1" {
+		t.Errorf("the group has %s, want 1", got)
+	}
+}
+
 // sum adds 1 to the counter of a group.
 func sum(t *testing.T, g *gateway.Gateway, job string) error {
 	t.Helper()

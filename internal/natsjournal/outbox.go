@@ -162,7 +162,7 @@ func (j *Journal) publish(w *write) {
 		j.landed(w)
 		w.notReceived()
 		if errors.Is(err, nats.ErrMaxPayload) {
-			j.outgrown(w)
+			j.giveUp(w, w.copies, j.tooLarge(w.change.Key, int64(w.msg.Size())))
 			return
 		}
 		w.deferred(err)

@@ -25,6 +25,7 @@ type write struct {
 	call      *call
 	index     int // of its outcome in the call
 
+	began   time.Time
 	due     time.Time // when to send it (again)
 	backoff time.Duration
 	since   uint64 // the position when it was first sent
@@ -79,7 +80,7 @@ func (j *Journal) begin(c *call, i int, change gateway.Change, token string, msg
 		c.conclude(i, gateway.Failed, err)
 		return
 	}
-	w := &write{id: msg.Header.Get(headerID), token: token, change: change, msg: msg, size: len(msg.Data), expected: e.seq, call: c, index: i, since: j.position}
+	w := &write{id: msg.Header.Get(headerID), token: token, change: change, msg: msg, size: len(msg.Data), expected: e.seq, call: c, index: i, since: j.position, began: time.Now()}
 	if err := j.carry(w, e); err != nil {
 		c.conclude(i, gateway.Failed, err)
 		return
@@ -217,12 +218,10 @@ func (j *Journal) refused(w *write, err *apiError) {
 		j.outrun(w, last)
 	case err.ErrCode == codeInProgress, err.isTemporary():
 		w.deferred(err)
-	case w.copies > 1:
-		w.deferred(err) // an earlier copy may still have arrived
 	case err.isFull():
-		j.finish(w, gateway.Failed, fmt.Errorf("%w: %w", errFull, err))
+		j.giveUp(w, w.copies-1, fmt.Errorf("%w: %w", errFull, err))
 	default:
-		j.finish(w, gateway.Failed, fmt.Errorf("NATS refused it: %w", err))
+		j.giveUp(w, w.copies-1, fmt.Errorf("NATS refused it: %w", err))
 	}
 }
 
@@ -231,8 +230,10 @@ func (j *Journal) refused(w *write, err *apiError) {
 func (j *Journal) outrun(w *write, last uint64) {
 	e := j.entry(w.token)
 	switch {
-	case last == w.expected, last != 0 && last < w.expected:
+	case last == w.expected, last != 0 && last < w.expected && time.Since(w.began) < staleLeader:
 		w.deferred(errStale) // a new leader has not caught up, or an old one lags behind
+	case last != 0 && last < w.expected:
+		j.voided(w, errStale) // the latest message of the group was lost, and one before it is there
 	case last == 0 && e.live && e.seq == w.expected:
 		w.deferred(errGone) // until the group is gone here too
 		j.audits.gone[w.token] = true
@@ -242,13 +243,29 @@ func (j *Journal) outrun(w *write, last uint64) {
 		j.late[w] = true
 		j.audits.holes[w.token] = max(j.audits.holes[w.token], last)
 		j.lookSoon()
-	case last == 0 || last <= max(j.position, e.seq):
+	case j.isKnown(w, last):
 		j.compare(w, last)
 	default:
-		w.behind = last
+		w.behind = max(last, e.seq)
 		j.late[w] = true
 		j.fetchSoon()
 	}
+}
+
+// isRefuted reports whether a refusal that names the sequence last shows that a write
+// has not happened: a server that has a later message refused its only copy.
+func (w *write) isRefuted(last uint64) bool { return w.copies == 1 && last > w.expected }
+
+// isKnown reports whether everything is applied that decides about a write that was
+// refused for the sequence last. Unless that refuted the write, it is everything up to
+// the group's latest message: a copy may have been stored before that. The caller holds
+// mu.
+func (j *Journal) isKnown(w *write, last uint64) bool {
+	seq := j.entry(w.token).seq
+	if seq > j.position && !w.isRefuted(last) {
+		return false
+	}
+	return last <= seq || last <= j.position && !w.hole
 }
 
 // compare decides about a write whose subject has the sequence last, which is
@@ -257,13 +274,17 @@ func (j *Journal) compare(w *write, last uint64) {
 	e := j.entry(w.token)
 	switch {
 	case e.live || w.change.Against != 0:
-		j.outdated(w)
+		j.outdated(w, last)
 	case w.copies > 1 && last != 0:
-		j.outdated(w)
+		j.outdated(w, last)
 	default: // only an end came between, or the stream has forgotten one
 		w.msg = copyOf(w.msg) // an earlier copy may still be on its way to the connection
 		if err := j.carry(w, e); err != nil {
-			j.finish(w, gateway.Failed, err)
+			earlier := w.copies
+			if w.isRefuted(last) {
+				earlier = 0
+			}
+			j.giveUp(w, earlier, err)
 			return
 		}
 		w.expected, w.behind = last, 0
@@ -278,27 +299,27 @@ func copyOf(m *nats.Msg) *nats.Msg {
 }
 
 // outdated finishes a write that cannot happen any more because its group has a
-// later revision. If no message was missed since it was sent, it has not
-// happened. Otherwise an earlier copy of it may have, and the later revision
+// later revision. If the refusal refuted it, or no message was missed since it was
+// sent, it has not happened. Otherwise a copy of it may have, and the later revision
 // has replaced it. The caller holds mu.
-func (j *Journal) outdated(w *write) {
-	if w.copies == 1 || j.fetched <= w.since {
+func (j *Journal) outdated(w *write, last uint64) {
+	if w.isRefuted(last) || j.fetched <= w.since {
 		j.finish(w, gateway.Stale, errStale)
 		return
 	}
 	j.voided(w, errReplaced)
 }
 
-// outgrown finishes a write that no server takes any more, since somebody has lowered
-// max_payload. An earlier copy may have been stored; then it comes with the feed, like
-// a change of another member. The caller holds mu.
-func (j *Journal) outgrown(w *write) {
-	err := j.tooLarge(w.change.Key, int64(w.msg.Size()))
-	if w.copies == 0 {
+// giveUp finishes a write that no server takes any more, as when the stream is full or
+// somebody has lowered max_payload. If there were earlier copies, one may have been
+// stored; then it comes with the feed, like a change of another member. The caller
+// holds mu.
+func (j *Journal) giveUp(w *write, earlier int, err error) {
+	if earlier == 0 {
 		j.finish(w, gateway.Failed, err)
 		return
 	}
-	j.voided(w, err)
+	j.voided(w, fmt.Errorf("%w; whether it was stored before that is not known", err))
 }
 
 // voided finishes a write that may have happened, but is not the state of its
@@ -315,7 +336,7 @@ func (j *Journal) voided(w *write, why error) {
 // holds mu.
 func (j *Journal) caughtUp() {
 	for w := range j.late {
-		if last, seq := w.behind, j.entry(w.token).seq; last <= seq || last <= j.position && !w.hole {
+		if last := w.behind; j.isKnown(w, last) {
 			w.behind, w.hole = 0, false
 			delete(j.late, w)
 			j.compare(w, last)
