@@ -21,8 +21,8 @@ const (
 
 // search is a request that looks through groups. It ends with the client, after
 // searchLimit, or if its client has several places and another waits for one. It takes
-// turns with other searches, so that a processor is left for
-// pushes and scrapes, and so that no client has all turns.
+// turns with other searches, so that a processor is left for pushes and scrapes, if
+// there are two, and so that no client has all turns.
 type search struct {
 	ctx   context.Context
 	turns *guard.Lease

@@ -203,6 +203,36 @@ func TestReplacedInAGap(t *testing.T) {
 	}
 }
 
+// TestLatestIsLost has servers that name an older message of a group for good. Pushes
+// to the group fail, and do not wait for the first of them for ever.
+func TestLatestIsLost(t *testing.T) {
+	t.Parallel()
+	r := natstest.NewRelay(t, natstest.Start(t, 1))
+	a, err := gateway.Open(t.Context(), gateway.Config{Journal: natsjournal.New(natsjournal.Config{URLs: r.URLs(), Stream: "S"}), Wait: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	mustPush(t, a, "b", "m 1\n") // so that there is an older message
+	mustPush(t, a, "a", "m 1\n")
+	r.Tamper(func(p natstest.Passing) bool {
+		if p.Request == nil && p.Subject == subjectOf(keyOf(t, "a")) {
+			p.Msg.Header.Set("Nats-Expected-Last-Subject-Sequence", "999") // so that it is not taken
+		}
+		if answersWriteTo(t, p, "a") {
+			refuses(p, 1)
+		}
+		return true
+	})
+	if err := push(t, a, "a", "m 2\n"); err == nil || !strings.Contains(err.Error(), "may still be stored later") {
+		t.Errorf("the push ends with %v", err)
+	}
+	eventually(t, "that the group takes pushes again", func() bool {
+		err := push(t, a, "a", "m 3\n")
+		return err != nil && strings.Contains(err.Error(), "may still be stored later") // so it was sent
+	})
+}
+
 // TestFullAfterATry refuses a push for good after another server may have taken it.
 // The push ends at once, and says that it may be stored.
 func TestFullAfterATry(t *testing.T) {

@@ -230,10 +230,10 @@ func (j *Journal) refused(w *write, err *apiError) {
 func (j *Journal) outrun(w *write, last uint64) {
 	e := j.entry(w.token)
 	switch {
-	case last == w.expected, last != 0 && last < w.expected && time.Since(w.began) < staleLeader:
+	case last != 0 && last < w.expected && time.Since(w.began) > staleLeader:
+		j.voided(w, errStale) // the group's latest message was lost, and one before it is there
+	case last == w.expected, last != 0 && last < w.expected:
 		w.deferred(errStale) // a new leader has not caught up, or an old one lags behind
-	case last != 0 && last < w.expected:
-		j.voided(w, errStale) // the latest message of the group was lost, and one before it is there
 	case last == 0 && e.live && e.seq == w.expected:
 		w.deferred(errGone) // until the group is gone here too
 		j.audits.gone[w.token] = true
