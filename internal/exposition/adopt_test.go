@@ -230,6 +230,6 @@ func FuzzRepeat(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q was taken for a repetition, but cannot be rendered: %v", text, err)
 		}
-		compareBlocks(t, []*Block{&r.Repeated()[0]}, []*Block{want})
+		compareBlocks(t, []*Block{r.Repeated()[0]}, []*Block{want})
 	})
 }

@@ -42,6 +42,10 @@ type Block struct {
 	// open means that none of the histograms was pushed with a +Inf bucket, which
 	// the text contains anyway. It is only set if the block has nothing but text.
 	open bool
+	// mates is how many blocks share memory, and first the first of them; see
+	// together.
+	mates uint16
+	first *Block
 	// made is the protobuf if it is made from the text. hashes are those of the
 	// label sets. Both are made on first use.
 	made   atomic.Pointer[madeProto]

@@ -17,6 +17,7 @@ func TestSharing(t *testing.T) {
 	b.made.Store(&madeProto{proto: []byte{1}})
 	b.hashes.Store(&[]uint64{1})
 	identity := b.identity()
+	b.mates, b.first = 2, b
 	v := reflect.ValueOf(b).Elem()
 	for i := range v.NumField() {
 		if v.Field(i).IsZero() {
@@ -27,6 +28,10 @@ func TestSharing(t *testing.T) {
 	if c == b || c.identity() == identity {
 		t.Error("the copy is the same block")
 	}
+	if c.mates != 0 || c.first != nil || &c.text[0] == &b.text[0] {
+		t.Error("the copy shares memory with others")
+	}
+	c.mates, c.first = b.mates, b.first
 	if c.id.Store(identity); !reflect.DeepEqual(c, b) {
 		t.Errorf("got %+v, want a copy of %+v", c, b)
 	}

@@ -116,6 +116,7 @@ func Refill(body []byte, has iter.Seq[*Block], o Options) (blocks []*Block, ok b
 	r.findParts(sumOf(r.outline.rest), has, o.Limits.Era)
 	f := filler{r: r, o: o, body: view(body), values: r.outline.values}
 	blocks = make([]*Block, 0, len(r.parts))
+	r.together.begin(len(r.parts))
 	size := 0
 	for i, old := range r.parts {
 		b := f.fill(old)
@@ -124,6 +125,7 @@ func Refill(body []byte, has iter.Seq[*Block], o Options) (blocks []*Block, ok b
 		}
 		blocks, size = append(blocks, b), size+b.Size()
 	}
+	r.together.finish()
 	return blocks, f.at == len(f.values) && f.at > 0 && (o.MaxBytes == 0 || size <= o.MaxBytes)
 }
 

@@ -72,8 +72,9 @@ func (f *filler) fill(old *Block) *Block {
 		return nil
 	}
 	f.r.text = l.text
-	b := new(Block)
-	old.refill(b, textCopy(l.text))
+	b := f.r.together.next(len(l.text))
+	old.refill(b)
+	f.r.together.give(b, l.text)
 	return b
 }
 

@@ -71,6 +71,7 @@ func Render(families []*metric.Family, o Options) ([]*Block, error) {
 	o.Limits = o.Limits.withDefaults()
 	r.opts, r.size, r.memory = o, 0, tab{budget: o.Budget}
 	r.short = o.Limits.least()
+	r.together.begin(len(families))
 	blocks := make([]*Block, 0, len(families))
 	var refused Refused
 	for _, f := range families {
@@ -84,6 +85,7 @@ func Render(families []*metric.Family, o Options) ([]*Block, error) {
 		return nil, err
 	}
 	r.memory.settle()
+	r.together.finish()
 	return blocks, nil
 }
 
@@ -155,6 +157,7 @@ type renderer struct {
 	leftOut    int             // number of series not in orderly
 	distinct   bool            // the series of the present family need not be compared
 	sets       labelSets       // of the present family
+	together   together
 	memory     tab
 	short      int // bytes of a label set that breaks no limit
 	size       int
@@ -169,10 +172,11 @@ type renderer struct {
 
 func (r *renderer) release() {
 	const keep = 1 << 20
-	if cap(r.text)+cap(r.proto)+cap(r.labelText)+cap(r.outline.rest)+outlineSize*cap(r.outline.values) > keep {
+	if cap(r.text)+cap(r.together.text)+cap(r.proto)+cap(r.labelText)+cap(r.outline.rest)+outlineSize*cap(r.outline.values) > keep {
 		return
 	}
 	r.plan.reset()
+	r.together.forget()
 	clear(r.parts)
 	r.reader.reset()
 	r.sets.reset()
@@ -204,7 +208,8 @@ func (r *renderer) render(f *metric.Family) (*Block, error) {
 	if err := r.memory.take(heldSize + len(f.Name) + len(help) + len(f.Unit)); err != nil {
 		return nil, err
 	}
-	b := &Block{
+	b := r.together.next(len(r.text))
+	*b = Block{
 		Name:      strings.Clone(f.Name),
 		Help:      cleanHelp(help),
 		Unit:      strings.Clone(cleanUnit(f)),
@@ -260,12 +265,23 @@ const heldSize = 512
 // handOver gives a block what was rendered. It does not copy large content; the
 // next family gets new memory.
 func (r *renderer) handOver(b *Block) (err error) {
-	if b.text, err = r.own(&r.text); err != nil || r.plain {
+	if err = r.giveText(b); err != nil || r.plain {
 		return err
 	}
 	b.more = &more{leftOut: r.leftOut}
 	if b.more.proto, err = r.own(&r.proto); err == nil && r.leftOut > 0 {
 		b.more.orderly, err = r.own(&r.orderly)
+	}
+	return err
+}
+
+func (r *renderer) giveText(b *Block) (err error) {
+	if len(r.text) >= leastPiece {
+		b.text, err = r.own(&r.text)
+		return err
+	}
+	if err = r.memory.take(len(r.text)); err == nil {
+		r.together.give(b, r.text)
 	}
 	return err
 }

@@ -3,7 +3,6 @@ package exposition
 import (
 	"bytes"
 	"strings"
-	"unsafe"
 
 	"pushgateway/internal/metric"
 )
@@ -35,47 +34,26 @@ func (r *StoredReader) Repeats(old *Block, family, text []byte) bool {
 	return true
 }
 
-// maxShared bounds the text of blocks that share their memory, in bytes. None of
-// it is released while one of the blocks is in use.
-const maxShared = 64 << 10
-
 // Repeated returns the blocks of the families for which Repeats was true, since
 // GetStoredReader. They keep no reference to what Repeats got.
-func (r *StoredReader) Repeated() []Block {
-	blocks := make([]Block, len(r.repeated))
-	for from := 0; from < len(blocks); {
-		to, size := from+1, len(r.repeated[from].text)
-		for to < len(blocks) && size+len(r.repeated[to].text) <= maxShared {
-			size += len(r.repeated[to].text)
-			to++
-		}
-		refillAll(blocks[from:to], r.repeated[from:to], size)
-		from = to
+func (r *StoredReader) Repeated() []*Block {
+	blocks := make([]*Block, len(r.repeated))
+	r.together.begin(len(blocks))
+	for i, f := range r.repeated {
+		blocks[i] = r.together.next(len(f.text))
+		f.old.refill(blocks[i])
+		r.together.give(blocks[i], f.text)
 	}
+	r.together.finish()
 	return blocks
 }
 
-// refillAll makes blocks of families whose text has this size in total.
-func refillAll(blocks []Block, families []repeated, size int) {
-	var joined strings.Builder // unlike make, it does not clear its memory
-	joined.Grow(size)
-	for _, f := range families {
-		joined.Write(f.text)
-	}
-	text := unsafe.Slice(unsafe.StringData(joined.String()), size)
-	for i, f := range families {
-		n := len(f.text)
-		f.old.refill(&blocks[i], text[:n:n])
-		text = text[n:]
-	}
-}
-
-// refill makes c what b is, with other values. text has the lines of b with
-// these values.
-func (b *Block) refill(c *Block, text []byte) {
+// refill makes c what b is, except its text, which has the same lines with other
+// values.
+func (b *Block) refill(c *Block) {
 	*c = Block{
 		Name: b.Name, Help: b.Help, EmptyHelp: b.EmptyHelp, Unit: b.Unit, Type: b.Type, Legacy: b.Legacy,
-		text: text, proto: b.proto, series: b.series,
+		proto: b.proto, series: b.series,
 		era: b.era, pattern: b.pattern, part: b.part, order: b.order,
 	}
 	if hashes := b.hashes.Load(); hashes != nil {

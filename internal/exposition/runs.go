@@ -4,6 +4,7 @@ import (
 	"iter"
 	"slices"
 	"sync/atomic"
+	"time"
 )
 
 // Runs remembers, from one scrape to the next, which blocks followed each
@@ -18,7 +19,8 @@ type Runs struct {
 }
 
 // NewRuns returns runs that take at most about max bytes for text and as much
-// for protobuf, and keep blocks of that size that are no longer in use. What they
+// for protobuf. For a while after a scrape they also keep blocks of that size that
+// are no longer in use, with what shares memory with these. What they
 // keep compressed takes at most max bytes for each format and coding, and twice as
 // much for all of them. Blocks keep at most 3 times max bytes of the protobuf
 // that these scrapes make of them.
@@ -45,8 +47,13 @@ const (
 // runTable holds the runs of one scrape, by their first blocks.
 type runTable struct {
 	starts map[*Block]*run
-	bytes  int // that all of them take, joined
+	bytes  int         // that all of them take, joined
+	idle   *time.Timer // drops it; nil until it is published
 }
+
+// runsFor is how long runs are kept if there is no scrape of their kind. Until then
+// they keep blocks that were replaced, and the whole pushes that these came with.
+const runsFor = 2 * time.Minute
 
 // joiner finds the runs of one scrape.
 type joiner struct {
@@ -73,7 +80,13 @@ func (r *Runs) joiner(f Format) *joiner {
 }
 
 // publish passes the runs to the next scrape.
-func (j *joiner) publish() { j.place.Store(j.next) }
+func (j *joiner) publish() {
+	table, place := j.next, j.place
+	table.idle = time.AfterFunc(runsFor, func() { place.CompareAndSwap(table, nil) })
+	if old := place.Swap(table); old != nil {
+		old.idle.Stop()
+	}
+}
 
 // room reports whether to keep a run for the next scrape, and counts it if so.
 // size is that of its content. A single block gains nothing.

@@ -58,6 +58,7 @@ type StoredReader struct {
 	leftOut  []int // of the latest block
 	read     int   // families read
 	heads    knownHeads
+	together together // for Repeated
 }
 
 var storedReaders = sync.Pool{New: func() any { return new(StoredReader) }}
@@ -73,6 +74,7 @@ func (r *StoredReader) Release() {
 	r.read = 0
 	clear(r.repeated)
 	r.repeated = r.repeated[:0]
+	r.together.forget()
 	storedReaders.Put(r)
 }
 

@@ -16,9 +16,8 @@ type variant struct {
 	dropped int      // labels and series that were equal to others when escaped
 }
 
-// size is what keeping it takes, in bytes, including its block, which may
-// otherwise be unused.
-func (v *variant) size(b *Block) int { return len(v.content) + 8*len(v.hashes) + b.Size() + 256 }
+// size is what keeping it takes, in bytes.
+func (v *variant) size() int { return len(v.content) + 8*len(v.hashes) + 256 }
 
 // Cache keeps variants of blocks within a bound. It is safe for concurrent use.
 // A nil cache keeps nothing.
@@ -29,8 +28,10 @@ type Cache struct {
 	entries map[cacheKey]*variant
 }
 
+// cacheKey has the identity of a block, so that the cache keeps no block that was
+// replaced.
 type cacheKey struct {
-	block *Block
+	block uint64
 	shape shape
 }
 
@@ -51,29 +52,29 @@ func (c *Cache) get(b *Block, s shape) *variant {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.entries[cacheKey{b, s}]
+	return c.entries[cacheKey{b.identity(), s}]
 }
 
 // put keeps a variant. At the bound it removes arbitrary others: since a scrape
 // needs all of them in turn, it hardly matters which.
 func (c *Cache) put(b *Block, s shape, v *variant) {
-	if c == nil || v.size(b) > c.max/2 {
+	if c == nil || v.size() > c.max/2 {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.entries[cacheKey{b, s}] != nil {
+	if c.entries[cacheKey{b.identity(), s}] != nil {
 		return
 	}
 	for key, old := range c.entries {
-		if c.bytes+v.size(b) <= c.max {
+		if c.bytes+v.size() <= c.max {
 			break
 		}
-		c.bytes -= old.size(key.block)
+		c.bytes -= old.size()
 		delete(c.entries, key)
 	}
-	c.entries[cacheKey{b, s}] = v
-	c.bytes += v.size(b)
+	c.entries[cacheKey{b.identity(), s}] = v
+	c.bytes += v.size()
 }
 
 // makeVariant renders a block for a format, under the name that the family has

@@ -219,15 +219,11 @@ func (g *Gateway) placeForeign(a *Applied, old *Group, outlived bool) (brings []
 		a.pending = &pending{key: a.Key, group: a.Group, since: old.since()}
 		return nil, nil
 	}
+	g.index.shareNames(a.Group, old)
 	for i := range a.Group.Families {
-		h := &a.Group.Families[i]
-		if was := old.Find(h.Name); was != nil && was.Block == h.Block {
-			continue
+		if h := &a.Group.Families[i]; !old.has(h) {
+			brings = append(brings, h.Block)
 		}
-		if g.index.families[h.Name] != nil {
-			h.Block = h.Block.Sharing(g.index.known(h.Block))
-		}
-		brings = append(brings, h.Block)
 	}
 	if brings, _ = claiming(brings, brings); len(brings) == 0 && !outlived {
 		return nil, nil // only times are new, or nothing is claimed
@@ -240,6 +236,23 @@ func (g *Gateway) placeForeign(a *Applied, old *Group, outlived bool) (brings []
 	a.pending.takes = takenAnew(a.Group, old, brings)
 	g.index.place(a.pending, old)
 	return brings, g.index.helpNews(brings)
+}
+
+// shareNames lets a group, a copy for the engine, use the names and help texts that
+// other groups hold already, where it differs from old.
+func (x *index) shareNames(g, old *Group) {
+	for i := range g.Families {
+		if h := &g.Families[i]; !old.has(h) && x.families[h.Name] != nil {
+			h.Block = h.Block.Sharing(x.known(h.Block))
+		}
+	}
+	_ = g.takeApart(nil) // a block with another name has lost its mates
+}
+
+// has reports whether a group, which may be nil, has the block of h.
+func (g *Group) has(h *Held) bool {
+	was := g.Find(h.Name)
+	return was != nil && was.Block == h.Block
 }
 
 // repeat reports whether g, a copy for the engine, repeats old with the same

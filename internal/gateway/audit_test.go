@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"pushgateway/internal/exposition"
 	"pushgateway/internal/grouping"
 )
 
@@ -32,12 +33,16 @@ type audit struct {
 	holders map[string]map[*shape]int // groups of each family
 	entries map[*seriesEntry]bool
 	tally   tally
+	keepers []string // groups that keep memory of blocks that they do not have
 }
 
 func (a *audit) count() {
 	a.groups.Scan(func(_ grouping.Key, g *Group) bool {
 		a.uses[g.shape]++
 		a.tally.add(tallyOf(g), 1)
+		if keepsOthers(g) {
+			a.keepers = append(a.keepers, g.Key.Excerpt())
+		}
 		for i := range g.Families {
 			if h := withSeries(&g.Families[i]); h != nil {
 				a.hold(h, g.shape)
@@ -45,6 +50,22 @@ func (a *audit) count() {
 		}
 		return true
 	})
+}
+
+// keepsOthers reports whether a block of the group shares memory with others that
+// the group does not have.
+func keepsOthers(g *Group) bool {
+	has := make(map[*exposition.Block]int)
+	for b := range g.Blocks() {
+		_, first := b.Mates()
+		has[first]++
+	}
+	for b := range g.Blocks() {
+		if n, first := b.Mates(); n > 0 && n != has[first] {
+			return true
+		}
+	}
+	return false
 }
 
 func (a *audit) hold(h *Held, sh *shape) {
@@ -61,6 +82,9 @@ func (a *audit) hold(h *Held, sh *shape) {
 func (a *audit) rest() error {
 	if len(a.pending)+len(a.unknown)+a.receipts.reserved > 0 {
 		return fmt.Errorf("%d changes are pending, the outcome of %d is not known, and %d receipts are reserved", len(a.pending), len(a.unknown), a.receipts.reserved)
+	}
+	if len(a.keepers) > 0 {
+		return fmt.Errorf("groups keep memory of blocks that they do not have: %q", a.keepers)
 	}
 	if a.tally != a.stock.tally {
 		return fmt.Errorf("the quotas count %v, want %v", a.stock.tally, a.tally)

@@ -94,7 +94,8 @@ func (g *Group) expireWithSeries() {
 	g.Expires = time.Unix(0, last)
 }
 
-// without returns the group without the series that have ended.
+// without returns the group without the series that have ended. Blocks of which
+// series end are made by sums, and share memory with none.
 func (g *Group) without(now int64) *Group {
 	c := g.clone()
 	c.Families = slices.DeleteFunc(c.Families, func(h Held) bool { return h.Ends != nil && h.Ends.last <= now })

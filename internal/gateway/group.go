@@ -197,6 +197,62 @@ func (g *Group) finish(old *Group) *Group {
 	return g
 }
 
+// takeApart gives blocks memory of their own if the group lacks some of those that
+// they share it with. Otherwise a block of a few bytes could keep the memory of a
+// large push. Budget, which may be nil, provides the memory. Nobody else may have
+// the group's families.
+func (g *Group) takeApart(budget exposition.Budget) error {
+	if len(g.Families) == 0 || g.isOnePush() {
+		return nil
+	}
+	var has map[*exposition.Block]int // by the first
+	for _, h := range g.Families {
+		if n, first := h.Mates(); n > 0 {
+			if has == nil {
+				has = make(map[*exposition.Block]int)
+			}
+			has[first]++
+		}
+	}
+	for i := range g.Families {
+		h := &g.Families[i]
+		n, first := h.Mates()
+		if n == 0 || n == has[first] {
+			continue
+		}
+		var err error
+		if h.Block, err = apart(h.Block, budget); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// apart returns a block with memory of its own, which budget provides. It may be
+// nil.
+func apart(b *exposition.Block, budget exposition.Budget) (*exposition.Block, error) {
+	if n, _ := b.Mates(); n > 0 && budget != nil {
+		if err := budget.Take(len(b.Text())); err != nil {
+			return nil, err
+		}
+	}
+	return b.Apart(), nil
+}
+
+// isOnePush reports whether all blocks share memory, and no others with them.
+func (g *Group) isOnePush() bool {
+	n, first := g.Families[0].Mates()
+	if n != len(g.Families) {
+		return false
+	}
+	for i := range g.Families {
+		if _, f := g.Families[i].Mates(); f != first {
+			return false
+		}
+	}
+	return true
+}
+
 // timeBlock returns the block of a time. It reuses before, the block made of
 // was, if the time is the same. before may be nil.
 func (g *Group) timeBlock(before *exposition.Block, name, help string, was, is time.Time) *exposition.Block {

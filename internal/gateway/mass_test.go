@@ -201,6 +201,9 @@ type counts struct {
 // checkCounts compares what the index counts with what it has.
 func checkCounts(t *testing.T, g *Gateway) {
 	t.Helper()
+	if err := g.Audit(); err != nil {
+		t.Error(err)
+	}
 	v := g.View()
 	for f := range v.EachFamily() {
 		var of sizes

@@ -36,6 +36,15 @@ func (h *hooked) Commit(ctx context.Context, changes []Change) []Outcome {
 // equal is a series that groups with the label l1 and l2 can have.
 const equal = "# TYPE m untyped\nm{l1=\"x\",l2=\"x\"} 1\n"
 
+// pushed returns the group that a push makes of old.
+func (e *ending) pushed(old *Group, p Push) *Group {
+	group, err := e.g.pushed(old, p, e.now)
+	if err != nil {
+		panic(err)
+	}
+	return group
+}
+
 // ending is a gateway whose groups end at some moment.
 type ending struct {
 	g   *Gateway
@@ -179,7 +188,7 @@ func TestEndsDuringSearch(t *testing.T) {
 				e.mustPush(t, first)
 				rival := labelled(t, "l2", equal)
 				check := e.g.check(rival, e.now)
-				p := &pending{key: rival.Key, group: e.g.pushed(nil, rival, e.now), brings: rival.Blocks, fresh: rival.Blocks, own: true}
+				p := &pending{key: rival.Key, group: e.pushed(nil, rival), brings: rival.Blocks, fresh: rival.Blocks, own: true}
 				if err := e.g.place(check, p, nil, nil); err != nil {
 					t.Fatal(err)
 				}
@@ -216,7 +225,7 @@ func TestEndsDuringNote(t *testing.T) {
 		if second.Blocks, second.ends, err = e.g.mergeSeries(e.g.patience(t.Context()), old, second); err != nil {
 			t.Fatal(err)
 		}
-		p := &pending{key: second.Key, group: e.g.pushed(old, second, e.now), brings: second.Blocks, fresh: fresh, since: old.since(), own: true}
+		p := &pending{key: second.Key, group: e.pushed(old, second), brings: second.Blocks, fresh: fresh, since: old.since(), own: true}
 		check := e.g.check(second, e.now)
 		if err := e.g.place(check, p, old, nil); err != nil {
 			t.Fatal(err)
@@ -240,7 +249,7 @@ func TestEndsAndCounts(t *testing.T) {
 		first.TTL = time.Hour
 		e.mustPush(t, first)
 		second, old := labelled(t, "l1", text), e.g.Group(first.Key)
-		p := &pending{key: second.Key, group: e.g.pushed(old, second, e.now), brings: second.Blocks, fresh: second.Blocks, since: old.since(), own: true}
+		p := &pending{key: second.Key, group: e.pushed(old, second), brings: second.Blocks, fresh: second.Blocks, since: old.since(), own: true}
 		if err := errors.Join(e.g.place(e.g.check(second, e.now), p, old, nil), e.g.reserveReceipts(p, 1, &e.g.config.Limits)); err != nil {
 			t.Fatal(err)
 		}

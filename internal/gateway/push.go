@@ -326,14 +326,19 @@ func (g *Gateway) changeOf(p patience, push Push, old *Group) (c Change, err err
 		}
 	}
 	now := g.config.Now()
-	group := g.pushed(old, push, now)
+	group, err := g.pushed(old, push, now)
+	if err != nil {
+		return c, err
+	}
 	if err := cmp.Or(push.Limits, &g.config.Limits).check(group, old); err != nil {
 		return c, err
 	}
 	brings, fresh := claiming(push.Blocks, fresh)
 	pending, suspects, err := g.claim(p.client, g.check(push, now), group, old, brings, fresh, push.Quotas)
 	if g.config.Unchecked && isConflict(err) { // it takes no names, but is stored all the same
-		group = g.pushed(old, push, now)
+		if group, err = g.pushed(old, push, now); err != nil {
+			return c, err
+		}
 		pending, suspects, err = g.claim(p.client, nil, group, old, brings, fresh, push.Quotas)
 	}
 	if err == nil && len(push.receipts) > 0 {
@@ -363,14 +368,15 @@ func (g *Gateway) mergeSeries(p patience, old *Group, push Push) ([]*exposition.
 	merged, ends := make([]*exposition.Block, len(push.Blocks)), make([]*Ends, len(push.Blocks))
 	var refused exposition.Refused
 	for i, b := range push.Blocks {
-		merged[i] = b
-		if h := old.Find(b.Name); h != nil {
-			var err error
-			if merged[i], err = g.merge(p, h.Block, b, push); err == nil {
-				ends[i] = h.Ends.merged(h.Block, b, merged[i])
-			} else if !refused.Add(err) {
-				return nil, nil, err
-			}
+		var err error
+		h := old.Find(b.Name)
+		if h == nil {
+			merged[i], err = apart(b, push.Budget)
+		} else if merged[i], err = g.merge(p, h.Block, b, push); err == nil {
+			ends[i] = h.Ends.merged(h.Block, b, merged[i])
+		}
+		if err != nil && !refused.Add(err) {
+			return nil, nil, err
 		}
 	}
 	return merged, ends, refused.Err()

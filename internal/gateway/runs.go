@@ -6,12 +6,15 @@ import (
 )
 
 // pushed returns the result of a push to old, which may be nil, with its runs.
-func (g *Gateway) pushed(old *Group, p Push, at time.Time) *Group {
+func (g *Gateway) pushed(old *Group, p Push, at time.Time) (*Group, error) {
 	group := pushed(old, p, at)
+	if err := group.takeApart(p.Budget); err != nil {
+		return nil, err
+	}
 	if g.config.Runs != nil {
 		group.Runs = g.config.Runs(old, group, g.runsRoom(old))
 	}
-	return group
+	return group, nil
 }
 
 // runsRoom returns how many bytes the runs of a group can have after a push.

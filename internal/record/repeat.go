@@ -27,7 +27,7 @@ func (g *reading) repeat(content []byte, old *gateway.Group) bool {
 	}
 	blocks := g.stored.Repeated()
 	for i := range g.Families {
-		g.Families[i].Block = &blocks[i]
+		g.Families[i].Block = blocks[i]
 	}
 	g.Repeats = old
 	return true
