@@ -44,7 +44,7 @@ type Block struct {
 	open bool
 	// mates is how many blocks share memory, and first the first of them; see
 	// together.
-	mates uint16
+	mates uint8
 	first *Block
 	// made is the protobuf if it is made from the text. hashes are those of the
 	// label sets. Both are made on first use.

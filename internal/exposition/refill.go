@@ -116,7 +116,7 @@ func Refill(body []byte, has iter.Seq[*Block], o Options) (blocks []*Block, ok b
 	r.findParts(sumOf(r.outline.rest), has, o.Limits.Era)
 	f := filler{r: r, o: o, body: view(body), values: r.outline.values}
 	blocks = make([]*Block, 0, len(r.parts))
-	r.together.begin(len(r.parts))
+	r.together.begin(r.refillable())
 	size := 0
 	for i, old := range r.parts {
 		b := f.fill(old)
@@ -149,6 +149,16 @@ func (r *renderer) findParts(s sum, has iter.Seq[*Block], era uint32) {
 		}
 	}
 	slices.SortFunc(r.parts, func(a, b *Block) int { return int(a.part - b.part) })
+}
+
+// refillable returns how many of parts need only other values.
+func (r *renderer) refillable() (n int) {
+	for _, b := range r.parts {
+		if b.order != otherOrder {
+			n++
+		}
+	}
+	return n
 }
 
 // filler puts the values of a body into blocks.

@@ -11,13 +11,14 @@ const (
 	// leastPiece is how long texts are, in bytes, whose blocks have memory of their
 	// own. Shorter ones are joined until they are as long together.
 	leastPiece = 8 << 10
-	// maxMates bounds the blocks that share memory.
-	maxMates = 1000
+	// maxMates bounds the blocks in an array, and so the room in it that stays empty
+	// if most blocks of a push turn out to be long.
+	maxMates = 64
 )
 
 // together makes blocks that share memory. Its own memory is used again.
 type together struct {
-	left   int      // blocks that have no room yet
+	left   int      // blocks yet to be made
 	room   []Block  // for the next ones
 	used   int      // blocks of room
 	latest []*Block // whose texts are in text, and have no memory yet
@@ -30,21 +31,21 @@ func (t *together) begin(n int) {
 	t.left = n
 }
 
-// next returns the next block, which is empty, for a text of about this size.
+// next returns the next block, which is empty, for a text of about this many bytes.
 func (t *together) next(size int) *Block {
+	t.left--
 	if size >= leastPiece {
 		return new(Block)
 	}
 	if t.used == len(t.room) {
 		t.finish()
-		t.room, t.used = make([]Block, min(t.left, maxMates)), 0
+		t.room, t.used = make([]Block, min(t.left+1, maxMates)), 0
 	}
-	t.left--
 	t.used++
 	return &t.room[t.used-1]
 }
 
-// give gives the latest block a copy of a text.
+// give gives a block, which must be the latest, a copy of a text.
 func (t *together) give(b *Block, text []byte) {
 	if t.used == 0 || b != &t.room[t.used-1] {
 		b.text = textCopy(text)
@@ -78,7 +79,7 @@ func (t *together) finish() {
 	t.cut()
 	if made := t.room[:t.used]; len(made) > 1 {
 		for i := range made {
-			made[i].first, made[i].mates = &made[0], uint16(len(made))
+			made[i].first, made[i].mates = &made[0], uint8(len(made))
 		}
 	}
 	t.room, t.used = nil, 0

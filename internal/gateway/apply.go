@@ -246,7 +246,7 @@ func (x *index) shareNames(g, old *Group) {
 			h.Block = h.Block.Sharing(x.known(h.Block))
 		}
 	}
-	_ = g.takeApart(nil) // a block with another name has lost its mates
+	_ = g.takeApart(nil) // those that share names now are copies; without a budget it cannot fail
 }
 
 // has reports whether a group, which may be nil, has the block of h.

@@ -95,7 +95,7 @@ func (g *Group) expireWithSeries() {
 }
 
 // without returns the group without the series that have ended. Blocks of which
-// series end are made by sums, and share memory with none.
+// series end come from sums, merging or records, and share memory with none.
 func (g *Group) without(now int64) *Group {
 	c := g.clone()
 	c.Families = slices.DeleteFunc(c.Families, func(h Held) bool { return h.Ends != nil && h.Ends.last <= now })

@@ -228,8 +228,8 @@ func (g *Group) takeApart(budget exposition.Budget) error {
 	return nil
 }
 
-// apart returns a block with memory of its own, which budget provides. It may be
-// nil.
+// apart returns a block with memory of its own. Budget, which may be nil, provides
+// it.
 func apart(b *exposition.Block, budget exposition.Budget) (*exposition.Block, error) {
 	if n, _ := b.Mates(); n > 0 && budget != nil {
 		if err := budget.Take(len(b.Text())); err != nil {

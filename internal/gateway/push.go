@@ -315,7 +315,7 @@ func isConflict(err error) bool {
 
 func (g *Gateway) changeOf(p patience, push Push, old *Group) (c Change, err error) {
 	fresh := push.Blocks
-	if push.Mode == MergeSeries && old != nil {
+	if push.Mode == MergeSeries && !old.hasNothing() {
 		if push.Blocks, push.ends, err = g.mergeSeries(p, old, push); err != nil {
 			return c, err
 		}
