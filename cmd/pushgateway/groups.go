@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"pushgateway/internal/client"
+	"pushgateway/internal/duration"
 	"pushgateway/internal/grouping"
 )
 
@@ -44,8 +45,8 @@ func (f *filter) empty() bool {
 // the API can filter by.
 func (f *filter) check() error {
 	if f.OlderThan != "" {
-		if _, err := model.ParseDuration(f.OlderThan); err != nil {
-			return fmt.Errorf("--older-than=%q: it must be a duration like 90m, 24h or 7d", f.OlderThan)
+		if _, err := duration.Parse(f.OlderThan); err != nil {
+			return fmt.Errorf("--older-than=%q: %w", f.OlderThan, err)
 		}
 	}
 	switch {

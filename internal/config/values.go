@@ -13,6 +13,7 @@ import (
 	"github.com/alecthomas/units"
 	"github.com/prometheus/common/model"
 
+	"pushgateway/internal/duration"
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/guard"
 	"pushgateway/internal/nearest"
@@ -45,17 +46,14 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 // Duration is written as in Prometheus, like 90m, 2h30m or 7d.
 type Duration time.Duration
 
-// longest keeps deadlines within the range of times.
-const longest = 100 * 365 * 24 * time.Hour
-
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (d *Duration) UnmarshalText(text []byte) error {
-	parsed, err := model.ParseDuration(string(text))
-	switch outOfRange := err != nil && strings.Contains(err.Error(), "out of range"); {
-	case err != nil && !outOfRange:
-		return fmt.Errorf("%q is not a duration; write it like 90m, 24h or 7d", excerpt.Of(string(text)))
-	case outOfRange, time.Duration(parsed) > longest:
+	parsed, err := duration.Parse(string(text))
+	switch {
+	case errors.Is(err, duration.ErrTooLong):
 		return fmt.Errorf("%q is longer than 100 years; shorten it", excerpt.Of(string(text)))
+	case err != nil:
+		return fmt.Errorf("%q is not a duration; write it like 90m, 24h or 7d", excerpt.Of(string(text)))
 	}
 	*d = Duration(parsed)
 	return nil

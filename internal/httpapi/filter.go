@@ -8,8 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prometheus/common/model"
-
+	"pushgateway/internal/duration"
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/gateway"
 	"pushgateway/internal/grouping"
@@ -67,11 +66,11 @@ func parseAge(v url.Values, name string, now time.Time) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
-	age, err := model.ParseDuration(s)
+	age, err := duration.Parse(s)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("%s=%q must be a duration like 90m, 24h or 7d", name, excerpt.Of(s))
+		return time.Time{}, fmt.Errorf("%s=%q: %w", name, excerpt.Of(s), err)
 	}
-	return now.Add(-time.Duration(age)), nil
+	return now.Add(-age), nil
 }
 
 // parseText returns a search text in lower case. It refuses one of more

@@ -8,8 +8,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/prometheus/common/model"
-
+	"pushgateway/internal/duration"
 	"pushgateway/internal/excerpt"
 	"pushgateway/internal/exposition"
 	"pushgateway/internal/gateway"
@@ -179,12 +178,12 @@ func maxLag(r *http.Request) (time.Duration, error) {
 	if given == "" {
 		return 0, nil
 	}
-	lag, err := model.ParseDuration(given)
+	lag, err := duration.Parse(given)
 	if err == nil && lag == 0 {
-		err = errors.New("it must not be 0")
+		err = errors.New("it must not be 0; write it like 5s")
 	}
 	if err != nil {
-		return 0, fmt.Errorf("max_lag=%q: it must be a duration like 5s: %w", excerpt.Of(given), err)
+		return 0, fmt.Errorf("max_lag=%q: %w", excerpt.Of(given), err)
 	}
-	return time.Duration(lag), nil
+	return lag, nil
 }

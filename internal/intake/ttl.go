@@ -2,15 +2,15 @@ package intake
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
-	"math"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
 
 	"pushgateway/internal/config"
+	"pushgateway/internal/duration"
 	"pushgateway/internal/excerpt"
 )
 
@@ -21,12 +21,8 @@ type TTL struct {
 	Max     time.Duration // 0 for no limit
 }
 
-const (
-	// TTLHeader is the header that sets the time to live of a group.
-	TTLHeader = "X-Pushgateway-TTL"
-	// longestTTL keeps deadlines within the range of times.
-	longestTTL = 100 * 365 * 24 * time.Hour
-)
+// TTLHeader is the header that sets the time to live of a group.
+const TTLHeader = "X-Pushgateway-TTL"
 
 // ttlField is TTLHeader in the form that needs no conversion to be looked up.
 var ttlField = http.CanonicalHeaderKey(TTLHeader)
@@ -34,19 +30,15 @@ var ttlField = http.CanonicalHeaderKey(TTLHeader)
 // ParseTTL parses a duration as in Prometheus, like 90m, 2h30m or 7d, or as in
 // Go, like 1.5h. 0 means forever.
 func ParseTTL(s string) (time.Duration, error) {
-	d, err := model.ParseDuration(s)
-	ttl := time.Duration(d)
-	switch {
-	case err != nil && strings.Contains(err.Error(), "out of range"):
-		ttl, err = math.MaxInt64, nil
-	case err != nil:
+	ttl, err := duration.Parse(s)
+	if errors.Is(err, duration.ErrSyntax) {
 		ttl, err = time.ParseDuration(s)
 	}
 	switch {
+	case errors.Is(err, duration.ErrTooLong), ttl > duration.Longest:
+		return 0, fmt.Errorf("%q is longer than 100 years; use 0 for forever", excerpt.Of(s))
 	case err != nil || ttl < 0:
 		return 0, fmt.Errorf("%q must be a duration like 90m, 24h or 7d; 0 means forever", excerpt.Of(s))
-	case ttl > longestTTL:
-		return 0, fmt.Errorf("%q is longer than 100 years; use 0 for forever", excerpt.Of(s))
 	}
 	return ttl, nil
 }

@@ -25,7 +25,7 @@ var floors = [][]string{
 	{"internal/exposition", "internal/selector", "internal/otlp"},
 	{"internal/grouping"}, // keys are made of labels
 	{"internal/metric", "internal/sniff", "internal/guard", "internal/compression", "internal/listen", "internal/accesslog", "internal/trouble"},
-	{"internal/excerpt", "internal/nearest"},
+	{"internal/excerpt", "internal/nearest", "internal/duration"},
 }
 
 // outside are packages that are not part of the binary.
