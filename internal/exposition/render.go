@@ -275,6 +275,7 @@ func (r *renderer) handOver(b *Block) (err error) {
 	return err
 }
 
+// giveText gives a block its text, beside those of others if it is short.
 func (r *renderer) giveText(b *Block) (err error) {
 	if len(r.text) >= leastPiece {
 		b.text, err = r.own(&r.text)

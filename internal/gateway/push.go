@@ -363,7 +363,8 @@ func claiming(blocks, fresh []*exposition.Block) (brings, freshOfThem []*exposit
 }
 
 // mergeSeries merges the blocks of a push with the series that the group has
-// already. It returns when series of the result end.
+// already. It returns when series of the result end. Families that the group does
+// not have yet come apart from those that were merged.
 func (g *Gateway) mergeSeries(p patience, old *Group, push Push) ([]*exposition.Block, []*Ends, error) {
 	merged, ends := make([]*exposition.Block, len(push.Blocks)), make([]*Ends, len(push.Blocks))
 	var refused exposition.Refused
